@@ -1,0 +1,120 @@
+"""The one place where the parts are put together."""
+
+from flask import Flask
+from flask_cors import CORS
+from redis import Redis
+from redis.exceptions import RedisError
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from arthomed import cli
+from arthomed.appointments import messages as appointment_messages
+from arthomed.appointments import routes as appointments
+from arthomed.auth import routes as auth
+from arthomed.auth import service as auth_service
+from arthomed.config import AppEnv, Settings
+from arthomed.core import jobs
+from arthomed.http import auth as http_auth
+from arthomed.http import context, docs, errors, health, limits, mailbox
+from arthomed.infra import logging, mongo
+from arthomed.infra.email import SmtpEmail
+from arthomed.infra.heartbeat import require_worker
+from arthomed.infra.mailbox import ConsoleEmail, ConsoleSms, Mailbox
+from arthomed.infra.queue import CeleryJobs
+from arthomed.infra.sms import TwilioSms
+from arthomed.notifications import service as notifications
+from arthomed.notifications.gateways import EmailGateway, SmsGateway
+from arthomed.scheduling import routes as scheduling
+from arthomed.users import routes as users
+
+_MAX_BODY_BYTES = 1024 * 1024
+_REDIS_SECONDS = 0.5
+_CORS_METHODS = ["GET", "POST", "PUT", "DELETE", "OPTIONS"]
+_CORS_HEADERS = ["Content-Type", "Authorization", "Idempotency-Key", "X-Request-ID"]
+_CORS_EXPOSED = ["X-Request-ID", "Retry-After", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"]
+
+
+def create_app(settings: Settings) -> Flask:
+    """The web application of one process."""
+    wire(settings, database_timeout_ms=mongo.WEB_TIMEOUT_MS)
+    app = Flask("arthomed", static_folder=None)
+    app.config.update(
+        MAX_CONTENT_LENGTH=_MAX_BODY_BYTES,
+        SHOW_STACK=settings.app_env is AppEnv.DEVELOPMENT,
+        PROPAGATE_EXCEPTIONS=False,
+    )
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.url_map.strict_slashes = False
+    if settings.trusted_proxies:
+        hops = settings.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    CORS(
+        app,
+        origins=list(settings.cors_origins),
+        supports_credentials=True,
+        always_send=False,
+        methods=_CORS_METHODS,
+        allow_headers=_CORS_HEADERS,
+        expose_headers=_CORS_EXPOSED,
+    )
+    context.register(app)
+    errors.register(app)
+    http_auth.register(app, settings, auth_service.find_actor)
+    limits.register(app, settings)
+    api = docs.register(app)
+    for blueprint in (
+        auth.blueprint,
+        users.blueprint,
+        auth.accounts,
+        scheduling.doctors,
+        scheduling.slots,
+        appointments.blueprint,
+        appointments.switches,
+    ):
+        api.register_blueprint(blueprint)
+    health.register(app, settings, _checks(settings))
+    if not settings.is_production:
+        mailbox.register(app, Mailbox(settings.mailbox_file))
+    cli.register(app)
+    return app
+
+
+def wire(settings: Settings, *, database_timeout_ms: int) -> None:
+    """Connect a process, of whatever kind, to the outside."""
+    logging.set_up(settings.log_level, as_json=settings.is_production)
+    mongo.open_database(settings.mongodb_uri, timeout_ms=database_timeout_ms)
+    jobs.use(CeleryJobs(settings.redis_url))
+    composers: dict[str, notifications.Composer] = {
+        auth_service.CODE_MESSAGE: auth_service.word_code,
+        **dict.fromkeys(appointment_messages.KINDS, appointment_messages.word),
+    }
+    notifications.use(
+        notifications.Outlet(
+            sms=_sms_gateway(settings),
+            email=_email_gateway(settings),
+            composers=composers,
+            lease=settings.message_lease,
+        )
+    )
+
+
+def _sms_gateway(settings: Settings) -> SmsGateway:
+    if settings.twilio is not None:
+        return TwilioSms(settings.twilio)
+    return ConsoleSms(Mailbox(settings.mailbox_file))
+
+
+def _email_gateway(settings: Settings) -> EmailGateway | None:
+    """None, so no e-mail at all, in a production without SMTP."""
+    if settings.smtp_url is not None:
+        return SmtpEmail(settings.smtp_url, settings.email_from)
+    return None if settings.is_production else ConsoleEmail(Mailbox(settings.mailbox_file))
+
+
+def _checks(settings: Settings) -> health.Checks:
+    redis = Redis.from_url(settings.redis_url, socket_timeout=_REDIS_SECONDS, socket_connect_timeout=_REDIS_SECONDS)
+
+    def ping_redis() -> None:
+        if not redis.ping():
+            raise RedisError
+
+    return {"mongo": mongo.ping, "redis": ping_redis, "workers": lambda: require_worker(redis)}

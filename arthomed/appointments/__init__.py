@@ -1,0 +1,1 @@
+"""Visits: booking them, and what becomes of them."""

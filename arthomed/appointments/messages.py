@@ -1,0 +1,68 @@
+"""What patients are told about their visits."""
+
+from pymongo.client_session import ClientSession
+
+from arthomed.appointments.models import Appointment
+from arthomed.appointments.rules import Status
+from arthomed.config import settings
+from arthomed.core import clock
+from arthomed.notifications import service as notifications
+from arthomed.notifications.gateways import Email, Sms
+from arthomed.notifications.models import Channel, Notification
+from arthomed.users.models import User
+
+_PREFIX = "appointment-"
+_WORDS = {
+    Status.PENDING: (
+        "We have your request",
+        "Your request for {when} with {doctor} has reached us. We will confirm it soon.",
+    ),
+    Status.CONFIRMED: ("Your visit is confirmed", "Your visit with {doctor} on {when} is confirmed."),
+    Status.REJECTED: ("Your request can't be met", "We can't offer you {when} with {doctor}. Reason: {reason}"),
+    Status.CANCELLED: ("Your visit is cancelled", "Your visit with {doctor} on {when} is cancelled.{refund}"),
+    Status.COMPLETED: ("Thank you for your visit", "Thank you for your visit to {doctor} on {when}. Get well soon."),
+}
+_BEFORE_THE_VISIT = frozenset({Status.PENDING, Status.CONFIRMED})
+
+KINDS = tuple(_PREFIX + status for status in _WORDS)
+
+
+def tell(appointment: Appointment, patient: User, session: ClientSession) -> list[Notification]:
+    """Put the message about a visit's newest change into the outbox."""
+    return notifications.put(
+        user=patient.id,
+        subject=appointment.id,
+        kind=_PREFIX + appointment.status,
+        version=len(appointment.history),
+        channels=[Channel.SMS, Channel.EMAIL] if patient.email else [Channel.SMS],
+        session=session,
+    )
+
+
+def word(notification: Notification) -> Sms | Email | None:
+    """The message as of now; None when the visit has moved on, or the moment to tell it has passed."""
+    appointment: Appointment | None = Appointment.objects(id=notification.subject).first()
+    if appointment is None or len(appointment.history) != notification.version:
+        return None
+    if appointment.status in _BEFORE_THE_VISIT and clock.now() >= appointment.starts_at:
+        return None
+    Appointment.with_people([appointment])
+    subject, text = _WORDS[appointment.status]
+    text = text.format(
+        when=f"{appointment.starts_at.astimezone(settings().policy.timezone):%d %b %Y at %H:%M}",
+        doctor=appointment.doctor.name,
+        reason=appointment.history[-1].reason,
+        refund=_refund(appointment),
+    )
+    if notification.channel is Channel.SMS:
+        return Sms(appointment.patient.mobile_number, f"Arthomed: {text}")
+    if not appointment.patient.email:
+        return None
+    return Email(appointment.patient.email, subject, f"Dear {appointment.patient.name},\n\n{text}\n\nArthomed")
+
+
+def _refund(appointment: Appointment) -> str:
+    cancellation = appointment.cancellation
+    if cancellation is None or cancellation.refund_status != "pending":
+        return ""
+    return f" Rs {cancellation.refund_amount} will be refunded."

@@ -1,0 +1,136 @@
+"""Visits, and the keys under which bookings may be sent again."""
+
+from datetime import datetime
+from typing import Any
+
+from bson import ObjectId
+from mongoengine import (
+    DateTimeField,
+    DictField,
+    EmbeddedDocument,
+    EmbeddedDocumentField,
+    EmbeddedDocumentListField,
+    EnumField,
+    IntField,
+    ListField,
+    ObjectIdField,
+    StringField,
+)
+from pymongo import ReturnDocument
+from pymongo.client_session import ClientSession
+
+from arthomed.appointments.rules import ACTIVE, Status
+from arthomed.core.actor import Actor
+from arthomed.core.documents import ClinicDocument, Raw
+from arthomed.core.permissions import Role
+from arthomed.users.models import User
+
+
+class Change(EmbeddedDocument):
+    """One line of a visit's history; `by` is empty when the system acted."""
+
+    source = EnumField(Status, db_field="from")
+    target = EnumField(Status, db_field="to", required=True)
+    by = ObjectIdField()
+    at = DateTimeField(required=True)
+    reason = StringField()
+
+
+class Payment(EmbeddedDocument):
+    """`amount` is in whole rupees."""
+
+    amount = IntField(required=True)
+    status = StringField(required=True, default="pending")
+
+
+class Cancellation(EmbeddedDocument):
+    """Who gave a visit up, and what is due back: whole rupees, see `rules.refund_percent`."""
+
+    by = ObjectIdField()
+    at = DateTimeField(required=True)
+    reason = StringField()
+    refund_amount = IntField(db_field="refundAmount", required=True)
+    refund_status = StringField(db_field="refundStatus", required=True)
+    refund_date = DateTimeField(db_field="refundDate")
+
+
+class Appointment(ClinicDocument):
+    """A visit; `appointment_date` is midnight UTC of the calendar date, `starts_at` the instant."""
+
+    meta = {"collection": "appointments"}
+
+    patient_id = ObjectIdField(db_field="patient", required=True)
+    doctor_id = ObjectIdField(db_field="doctor", required=True)
+    dependent = ObjectIdField()
+    slot = ObjectIdField(required=True)
+    seat = IntField(required=True)
+    appointment_date = DateTimeField(db_field="appointmentDate", required=True)
+    appointment_time = StringField(db_field="appointmentTime", required=True)
+    starts_at = DateTimeField(db_field="startsAt", required=True)
+    ends_at = DateTimeField(db_field="endsAt", required=True)
+    status = EnumField(Status, required=True, default=Status.PENDING)
+    purpose_of_visit = StringField(db_field="purposeOfVisit")
+    reason = StringField()
+    symptoms = StringField()
+    notes = StringField()
+    prescription = StringField()
+    images = ListField(DictField())
+    payment = EmbeddedDocumentField(Payment, required=True)
+    cancellation = EmbeddedDocumentField(Cancellation)
+    history = EmbeddedDocumentListField(Change)
+    created_by = ObjectIdField(db_field="createdBy", required=True)
+
+    # Filled by `with_people`, for the answer.
+    patient: User
+    doctor: User
+
+    @classmethod
+    def visible_to(cls, actor: Actor) -> Any:
+        """The visits that this person may know of."""
+        if actor.role is Role.PATIENT:
+            return cls.objects(patient_id=actor.user_id)
+        if actor.role is Role.DOCTOR:
+            return cls.objects(doctor_id=actor.user_id)
+        return cls.objects
+
+    @classmethod
+    def with_people(cls, appointments: "list[Appointment]") -> "list[Appointment]":
+        """The same visits with their patients and doctors, in one more query for all of them."""
+        people = User.by_id(person for one in appointments for person in (one.patient_id, one.doctor_id))
+        for one in appointments:
+            one.patient, one.doctor = people[one.patient_id], people[one.doctor_id]
+        return appointments
+
+    @classmethod
+    def open_visits(cls, patient: ObjectId, session: ClientSession) -> int:
+        active = {"patient": patient, "status": {"$in": sorted(ACTIVE)}}
+        return cls.collection().count_documents(active, session=session)
+
+    def advance(self, change: Change, changes: Raw, *, session: ClientSession) -> "Appointment | None":
+        """Move on from the status that this visit was loaded with; None when it has another by now."""
+        raw = self.collection().find_one_and_update(
+            {"_id": self.id, "status": self.status},
+            {
+                "$set": {"status": change.target, "updatedAt": change.at, **changes},
+                "$push": {"history": change.to_mongo()},
+            },
+            return_document=ReturnDocument.AFTER,
+            session=session,
+        )
+        return None if raw is None else self.from_raw(raw)
+
+
+class IdempotencyKey(ClinicDocument):
+    """That a person's key stands for a booking; forgotten after 24 hours."""
+
+    meta = {"collection": "idempotency_keys"}
+
+    user = ObjectIdField(required=True)
+    key = StringField(required=True)
+    fingerprint = StringField(required=True)
+    appointment = ObjectIdField(required=True)
+
+
+def due(status: Status, **limits: datetime) -> Any:
+    """The visits of a status that a periodic job has to look at, the oldest first."""
+    return Appointment.objects(status=status, **limits).order_by("starts_at")

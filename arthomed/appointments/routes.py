@@ -1,0 +1,131 @@
+"""Visits over HTTP, and switching people on and off."""
+
+from typing import Any
+
+from bson import ObjectId
+
+from arthomed.appointments.models import Appointment
+from arthomed.appointments.schemas import (
+    AppointmentOut,
+    AppointmentQuery,
+    AppointmentStatsOut,
+    BookAppointment,
+    CancelAppointment,
+    CancelledOut,
+    ChangeStatus,
+    EditAppointment,
+    IdempotencyHeaders,
+    MineQuery,
+    SetActive,
+    SwitchedOut,
+)
+from arthomed.appointments.service import booking, reading, staff, transitions
+from arthomed.core.paging import Page
+from arthomed.core.permissions import Permission
+from arthomed.http.auth import current_actor, requires
+from arthomed.http.blueprint import Blueprint
+from arthomed.http.schema import PageQuery, page_of
+
+blueprint = Blueprint("appointments", __name__, url_prefix="/api/appointments", description="Visits.")
+switches = Blueprint("switches", __name__, url_prefix="/api", description="Switching people on and off.")
+
+
+@blueprint.post("/book")
+@requires(Permission.APPOINTMENT_BOOK)
+@blueprint.arguments(IdempotencyHeaders, location="headers")
+@blueprint.arguments(BookAppointment)
+@blueprint.response(201, AppointmentOut, name="appointment", description="Appointment booked successfully")
+@blueprint.alt_response(404, "NOT_FOUND")
+@blueprint.alt_response(422, "UNPROCESSABLE_ENTITY")
+def book(headers: dict[str, Any], body: dict[str, Any]) -> Appointment:
+    """Book a visit."""
+    return booking.book(current_actor(), booking.Wish(**body), key=headers.get("key"))
+
+
+@blueprint.get("/my-appointments")
+@requires(Permission.APPOINTMENT_LIST_MINE)
+@blueprint.arguments(MineQuery, location="query")
+@blueprint.response(200, page_of(AppointmentOut), description="Appointments retrieved successfully")
+def mine(query: dict[str, Any]) -> Page[Appointment]:
+    """List one's own visits."""
+    return reading.list_visits(current_actor(), query.pop("paging"), **query)
+
+
+@blueprint.get("")
+@requires(Permission.APPOINTMENT_LIST)
+@blueprint.arguments(AppointmentQuery, location="query")
+@blueprint.response(200, page_of(AppointmentOut), description="Appointments retrieved successfully")
+def list_visits(query: dict[str, Any]) -> Page[Appointment]:
+    """List visits; doctors see their own."""
+    return reading.list_visits(current_actor(), query.pop("paging"), **query)
+
+
+@blueprint.get("/pending")
+@requires(Permission.APPOINTMENT_LIST_PENDING)
+@blueprint.arguments(PageQuery, location="query")
+@blueprint.response(200, page_of(AppointmentOut), description="Pending appointments retrieved successfully")
+def pending(query: dict[str, Any]) -> Page[Appointment]:
+    """List what waits to be confirmed, the oldest request first."""
+    return reading.list_pending(query["paging"])
+
+
+@blueprint.get("/stats")
+@requires(Permission.APPOINTMENT_STATS)
+@blueprint.response(200, AppointmentStatsOut, description="Appointment statistics retrieved successfully")
+def stats() -> dict[str, Any]:
+    """Count visits by status; patients and doctors see their own."""
+    return reading.stats(current_actor())
+
+
+@blueprint.get("/<object_id:appointment_id>")
+@requires(Permission.APPOINTMENT_READ)
+@blueprint.response(200, AppointmentOut, name="appointment", description="Appointment retrieved successfully")
+def get(appointment_id: ObjectId) -> Appointment:
+    """Read a visit with its history."""
+    return reading.get(current_actor(), appointment_id)
+
+
+@blueprint.put("/<object_id:appointment_id>")
+@requires(Permission.APPOINTMENT_EDIT)
+@blueprint.arguments(EditAppointment)
+@blueprint.response(200, AppointmentOut, name="appointment", description="Appointment updated successfully")
+def edit(changes: dict[str, Any], appointment_id: ObjectId) -> Appointment:
+    """Change what one's role may change about a visit."""
+    return reading.edit(current_actor(), appointment_id, changes)
+
+
+@blueprint.put("/<object_id:appointment_id>/status")
+@requires(Permission.APPOINTMENT_MOVE)
+@blueprint.arguments(ChangeStatus)
+@blueprint.response(200, AppointmentOut, name="appointment", description="Appointment status updated successfully")
+def change_status(body: dict[str, Any], appointment_id: ObjectId) -> Appointment:
+    """Confirm, reject, start, complete, cancel a visit, or note a no-show."""
+    return transitions.change_status(current_actor(), appointment_id, body.pop("status"), **body)
+
+
+@blueprint.put("/<object_id:appointment_id>/cancel")
+@requires(Permission.APPOINTMENT_CANCEL)
+@blueprint.arguments(CancelAppointment, required=False)
+@blueprint.response(200, CancelledOut, description="Appointment cancelled successfully")
+def cancel(body: dict[str, Any], appointment_id: ObjectId) -> dict[str, Any]:
+    """Cancel a visit and free its seat."""
+    appointment = transitions.cancel(current_actor(), appointment_id, reason=body.get("reason"))
+    return {"appointment": appointment, "refund_info": appointment.cancellation}
+
+
+@switches.delete("/users/<object_id:user_id>")
+@requires(Permission.USERS_MANAGE)
+@switches.response(200, SwitchedOut, description="User deactivated successfully")
+def deactivate(user_id: ObjectId) -> staff.Switched:
+    """Deactivate a person and end their sessions."""
+    return staff.set_active(current_actor(), user_id, is_active=False)
+
+
+@switches.put("/users/<object_id:user_id>/status")
+@switches.put("/admin/users/<object_id:user_id>/status", endpoint="set_active_as_admin")
+@requires(Permission.USERS_MANAGE)
+@switches.arguments(SetActive)
+@switches.response(200, SwitchedOut, description="User status updated successfully")
+def set_active(body: dict[str, Any], user_id: ObjectId) -> staff.Switched:
+    """Activate or deactivate a person."""
+    return staff.set_active(current_actor(), user_id, is_active=body["is_active"], reason=body["reason"])

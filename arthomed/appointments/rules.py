@@ -1,0 +1,198 @@
+"""What a visit may become, by whose hand and when; what is refunded; who may edit what."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import ClassVar, Protocol
+
+from arthomed.config import Policy
+from arthomed.core import clock
+from arthomed.core.actor import Actor
+from arthomed.core.errors import ClinicError, Code, PermissionDenied, ValidationFailed
+from arthomed.core.permissions import Role
+
+
+class Status(StrEnum):
+    PENDING = "pending"
+    CONFIRMED = "confirmed"
+    REJECTED = "rejected"
+    CANCELLED = "cancelled"
+    IN_PROGRESS = "in-progress"
+    COMPLETED = "completed"
+    NO_SHOW = "no-show"
+
+
+ACTIVE = frozenset({Status.PENDING, Status.CONFIRMED, Status.IN_PROGRESS})
+"""The statuses in which a visit holds its seat."""
+
+
+class Visit(Protocol):
+    """As much of an appointment as the rules look at."""
+
+    status: Status
+    starts_at: datetime
+    ends_at: datetime
+
+
+class SlotUnavailable(ClinicError):
+    code: ClassVar[Code] = Code.SLOT_UNAVAILABLE
+    message = "Selected time slot is not available"
+
+    def __init__(self, alternatives: Sequence[Mapping[str, str]] = ()) -> None:
+        super().__init__()
+        self.alternatives = alternatives
+
+    @property
+    def extra(self) -> Mapping[str, object]:
+        return {"alternatives": self.alternatives}
+
+
+class BookingLimitReached(ClinicError):
+    code: ClassVar[Code] = Code.BOOKING_LIMIT_REACHED
+    message = "You have too many open visits; cancel one before you book another"
+
+
+class InvalidTransition(ClinicError):
+    code: ClassVar[Code] = Code.INVALID_STATUS_TRANSITION
+
+
+class TooLate(ClinicError):
+    code: ClassVar[Code] = Code.TOO_LATE
+    message = "It is too late for this"
+
+
+Check = Callable[[Visit, Actor, datetime, Policy], None]
+
+
+def before_it_ends(visit: Visit, _actor: Actor, now: datetime, _policy: Policy) -> None:
+    if now >= visit.ends_at:
+        raise TooLate
+
+
+def with_notice(visit: Visit, actor: Actor, now: datetime, policy: Policy) -> None:
+    """A patient has to cancel in time; the clinic may at any moment."""
+    if actor.role is Role.PATIENT and now > visit.starts_at - policy.cancel_notice:
+        raise TooLate
+
+
+def on_its_day(visit: Visit, _actor: Actor, now: datetime, policy: Policy) -> None:
+    if clock.local_date(now, policy.timezone) != clock.local_date(visit.starts_at, policy.timezone):
+        raise InvalidTransition("This can be done on the day of the visit only")
+
+
+def once_missed(visit: Visit, actor: Actor, now: datetime, policy: Policy) -> None:
+    """People see that nobody came when the visit has begun; the system waits longer."""
+    missed_from = visit.starts_at if actor.role else visit.ends_at + policy.no_show_after
+    if now < missed_from:
+        raise InvalidTransition("The visit has not been missed yet")
+
+
+def any_time(_visit: Visit, _actor: Actor, _now: datetime, _policy: Policy) -> None:
+    """No condition on the time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One row of the table of transitions; a role of None stands for the system.
+
+    Patients and doctors reach their own visits only; the query sees to that.
+    """
+
+    source: Status
+    target: Status
+    who: frozenset[Role | None]
+    check: Check = any_time
+    needs_reason: bool = False
+    tells_patient: bool = False
+
+    @property
+    def frees_seat(self) -> bool:
+        return self.source in ACTIVE and self.target not in ACTIVE
+
+    @property
+    def claims_seat(self) -> bool:
+        return self.source not in ACTIVE and self.target in ACTIVE
+
+
+_P, _D, _R, _A, _SYSTEM = Role.PATIENT, Role.DOCTOR, Role.RECEPTIONIST, Role.ADMIN, None
+
+MOVES: Mapping[tuple[Status, Status], Move] = {
+    (move.source, move.target): move
+    for move in (
+        Move(Status.PENDING, Status.CONFIRMED, frozenset({_R, _A}), before_it_ends, tells_patient=True),
+        Move(Status.PENDING, Status.REJECTED, frozenset({_R, _A, _SYSTEM}), needs_reason=True, tells_patient=True),
+        Move(Status.PENDING, Status.CANCELLED, frozenset({_P, _R, _A}), tells_patient=True),
+        Move(Status.CONFIRMED, Status.IN_PROGRESS, frozenset({_D, _A}), on_its_day),
+        Move(Status.CONFIRMED, Status.CANCELLED, frozenset({_P, _D, _R, _A}), with_notice, tells_patient=True),
+        Move(Status.CONFIRMED, Status.NO_SHOW, frozenset({_D, _R, _A, _SYSTEM}), once_missed),
+        Move(Status.NO_SHOW, Status.CONFIRMED, frozenset({_R, _A}), on_its_day),
+        Move(Status.IN_PROGRESS, Status.COMPLETED, frozenset({_D, _A}), tells_patient=True),
+        Move(Status.IN_PROGRESS, Status.CANCELLED, frozenset({_D, _A}), needs_reason=True, tells_patient=True),
+    )
+}
+
+
+def move(visit: Visit, target: Status, *, actor: Actor, reason: str | None, now: datetime, policy: Policy) -> Move:
+    """The row of the table that applies.
+
+    Raises:
+        InvalidTransition: there is none, or not at this time.
+        PermissionDenied: it is not for this role.
+        TooLate: its time has passed.
+        ValidationFailed: the reason is missing.
+    """
+    found = MOVES.get((visit.status, target))
+    if found is None:
+        raise InvalidTransition(f"A visit can't go from {visit.status} to {target}")
+    if actor.role not in found.who:
+        raise PermissionDenied
+    found.check(visit, actor, now, policy)
+    if found.needs_reason and not reason:
+        raise ValidationFailed.of("reason", "A reason is needed.")
+    return found
+
+
+_FULL_REFUND_FROM = timedelta(hours=24)
+_HALF_REFUND_FROM = timedelta(hours=2)
+
+
+def refund_percent(visit: Visit, *, actor: Actor, now: datetime) -> int:
+    """How much of the fee is due back: all when the clinic cancels, else by how early it was."""
+    if actor.role is not Role.PATIENT or visit.status is Status.PENDING:
+        return 100
+    notice = visit.starts_at - now
+    if notice >= _FULL_REFUND_FROM:
+        return 100
+    return 50 if notice >= _HALF_REFUND_FROM else 0
+
+
+def refund_amount(fee: int, percent: int) -> int:
+    """Whole rupees, rounded down."""
+    return fee * percent // 100
+
+
+EDITABLE: Mapping[Role, frozenset[str]] = {
+    Role.PATIENT: frozenset({"reason", "symptoms"}),
+    Role.DOCTOR: frozenset({"notes", "prescription"}),
+    Role.RECEPTIONIST: frozenset({"purpose_of_visit", "reason"}),
+    Role.ADMIN: frozenset({"purpose_of_visit", "reason"}),
+}
+
+
+def ensure_may_edit(actor: Actor, visit: Visit, names: set[str]) -> None:
+    """Each role has its fields; a patient's are closed once the visit is confirmed.
+
+    Raises:
+        PermissionDenied, TooLate
+    """
+    if actor.role is None or names - EDITABLE[actor.role]:
+        raise PermissionDenied
+    if actor.role is Role.PATIENT and visit.status is not Status.PENDING:
+        raise TooLate("This can be changed before the confirmation only")
+
+
+def ensure_bookable_day(days_ahead: int, policy: Policy) -> None:
+    """A visit can be booked from today to the end of the horizon."""
+    if not 0 <= days_ahead < policy.horizon_days:
+        raise SlotUnavailable

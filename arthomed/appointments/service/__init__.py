@@ -1,0 +1,1 @@
+"""Use cases around visits, one module for each group of them."""

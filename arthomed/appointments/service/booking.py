@@ -1,0 +1,161 @@
+"""Booking: a seat, a visit, its messages and its key, all in one transaction or not at all."""
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import date
+from hashlib import sha256
+from typing import Any
+
+import structlog
+from bson import ObjectId
+from pymongo.client_session import ClientSession
+from pymongo.errors import DuplicateKeyError
+
+from arthomed.appointments import messages, rules
+from arthomed.appointments.models import Appointment, Change, IdempotencyKey, Payment
+from arthomed.appointments.rules import Status
+from arthomed.config import settings
+from arthomed.core import clock
+from arthomed.core.actor import Actor
+from arthomed.core.documents import transaction
+from arthomed.core.errors import DuplicateValue, IdempotencyKeyReused, NotFound
+from arthomed.core.permissions import Role
+from arthomed.notifications import service as notifications
+from arthomed.notifications.models import Notification
+from arthomed.scheduling.models import Slot
+from arthomed.users.models import User
+
+log = structlog.get_logger()
+
+ALTERNATIVES = 3
+_SAME_TIME = "You already have a visit at that time"
+_SAME_DAY = "You already have a visit with this doctor on that day"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a patient asks for; date and time are the clinic's."""
+
+    doctor_id: ObjectId
+    appointment_date: date
+    appointment_time: str
+    purpose_of_visit: str
+    reason: str
+    symptoms: str | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """The same for the same wish, whatever the order its fields were sent in."""
+        return sha256(json.dumps(asdict(self), default=str, sort_keys=True).encode()).hexdigest()
+
+
+def book(actor: Actor, wish: Wish, *, key: str | None = None) -> Appointment:
+    """Book a visit for the acting patient; with a key, a repetition gives the same visit again.
+
+    Raises:
+        NotFound: there is no such doctor.
+        SlotUnavailable: with the nearest free slots of that doctor.
+        DuplicateValue: the patient has a visit then, or with that doctor on that day.
+        BookingLimitReached: the patient has too many open visits.
+        IdempotencyKeyReused: the key stands for another wish.
+    """
+    try:
+        appointment, told = transaction(lambda session: _book(actor, wish, key, session))
+    except DuplicateKeyError as error:
+        return _explained(error, actor, wish, key)
+    except rules.SlotUnavailable as error:
+        raise rules.SlotUnavailable(_alternatives(wish)) from error
+    notifications.hand_over_or_leave(told)
+    log.info("appointment_booked", appointment_id=str(appointment.id))
+    return Appointment.with_people([appointment])[0]
+
+
+def _book(actor: Actor, wish: Wish, key: str | None, session: ClientSession) -> tuple[Appointment, list[Notification]]:
+    """The transaction's work; runs again from the start when another writer was in the way."""
+    now, appointment_id = clock.now(), ObjectId()
+    if key is not None:
+        # First, so that of two repetitions one waits for the other before it can take a seat.
+        IdempotencyKey(user=actor.user_id, key=key, fingerprint=wish.fingerprint, appointment=appointment_id).insert(
+            session
+        )
+    patient = _admit(actor, session)
+    _ensure_doctor(wish.doctor_id, session)
+    days_ahead = (wish.appointment_date - clock.local_date(now, settings().policy.timezone)).days
+    rules.ensure_bookable_day(days_ahead, settings().policy)
+    slot = Slot.claim(wish.doctor_id, wish.appointment_date, wish.appointment_time, now=now, session=session)
+    if slot is None:
+        raise rules.SlotUnavailable
+    appointment = _appointment(appointment_id, actor, wish, slot)
+    appointment.insert(session)
+    return appointment, messages.tell(appointment, patient, session)
+
+
+def _admit(actor: Actor, session: ClientSession) -> User:
+    """Write to the patient, so that their bookings come one after the other and can be counted."""
+    raw = User.collection().find_one_and_update(
+        {"_id": actor.user_id, "isActive": True}, {"$inc": {"visitsBooked": 1}}, session=session
+    )
+    if raw is None:
+        raise NotFound
+    if Appointment.open_visits(raw["_id"], session) >= settings().policy.max_open_visits:
+        raise rules.BookingLimitReached
+    patient: User = User.from_raw(raw)
+    return patient
+
+
+def _ensure_doctor(doctor_id: ObjectId, session: ClientSession) -> None:
+    bookable = {"_id": doctor_id, "role": Role.DOCTOR, "isActive": True, "isVerified": True}
+    if User.collection().find_one(bookable, {"_id": 1}, session=session) is None:
+        raise NotFound("Doctor not found")
+
+
+def _appointment(appointment_id: ObjectId, actor: Actor, wish: Wish, slot: Slot) -> Appointment:
+    now = clock.now()
+    return Appointment(
+        id=appointment_id,
+        patient_id=actor.user_id,
+        doctor_id=wish.doctor_id,
+        slot=slot.id,
+        seat=slot.last_claimed_seat,
+        appointment_date=slot.date,
+        appointment_time=slot.start_time,
+        starts_at=slot.starts_at,
+        ends_at=slot.ends_at,
+        purpose_of_visit=wish.purpose_of_visit,
+        reason=wish.reason,
+        symptoms=wish.symptoms,
+        payment=Payment(amount=slot.consultation_fee),
+        history=[Change(target=Status.PENDING, by=actor.user_id, at=now)],
+        created_by=actor.user_id,
+    )
+
+
+def _explained(error: DuplicateKeyError, actor: Actor, wish: Wish, key: str | None) -> Appointment:
+    """Say in the clinic's words which unique index refused the booking."""
+    fields: dict[str, Any] = (error.details or {}).get("keyPattern", {})
+    if "key" in fields:
+        return _repeated(actor, wish, key)
+    if "seat" in fields:
+        raise rules.SlotUnavailable(_alternatives(wish)) from error
+    raise DuplicateValue(_SAME_TIME if "startsAt" in fields else _SAME_DAY) from error
+
+
+def _repeated(actor: Actor, wish: Wish, key: str | None) -> Appointment:
+    used: IdempotencyKey = IdempotencyKey.objects.get(user=actor.user_id, key=key)
+    if used.fingerprint != wish.fingerprint:
+        raise IdempotencyKeyReused
+    appointment: Appointment = Appointment.visible_to(actor).require(used.appointment)
+    return Appointment.with_people([appointment])[0]
+
+
+def _alternatives(wish: Wish) -> list[dict[str, str]]:
+    zone = settings().policy.timezone
+    wanted = clock.wall_clock(wish.appointment_date, wish.appointment_time, zone)
+    return [
+        {
+            "doctorId": str(slot.doctor),
+            "appointmentDate": f"{slot.date:%Y-%m-%d}",
+            "appointmentTime": slot.start_time,
+        }
+        for slot in Slot.nearest_free(wish.doctor_id, wanted, now=clock.now(), most=ALTERNATIVES)
+    ]

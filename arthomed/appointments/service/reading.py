@@ -1,0 +1,94 @@
+"""Reading visits, and the few things about them that may be edited."""
+
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from bson import ObjectId
+
+from arthomed.appointments import rules
+from arthomed.appointments.models import Appointment
+from arthomed.appointments.rules import ACTIVE, Status
+from arthomed.config import settings
+from arthomed.core import clock
+from arthomed.core.actor import Actor
+from arthomed.core.errors import NotFound
+from arthomed.core.paging import Page, PageRequest
+
+
+def get(actor: Actor, appointment_id: ObjectId) -> Appointment:
+    appointment: Appointment = Appointment.visible_to(actor).require(appointment_id)
+    return Appointment.with_people([appointment])[0]
+
+
+def list_visits(
+    actor: Actor,
+    asked: PageRequest,
+    *,
+    status: Status | None = None,
+    start_date: date | None = None,
+    end_date: date | None = None,
+    when: str | None = None,
+    doctor_id: ObjectId | None = None,
+    patient_id: ObjectId | None = None,
+) -> Page[Appointment]:
+    """The visits that this person may know of: coming ones soonest first, others latest first."""
+    since, until = _span(start_date, end_date, when)
+    limits: dict[str, Any] = {
+        "status": status,
+        "doctor_id": doctor_id,
+        "patient_id": patient_id,
+        "starts_at__gte": since,
+        "starts_at__lt": until,
+    }
+    wanted = {name: limit for name, limit in limits.items() if limit is not None}
+    visits = Appointment.visible_to(actor).filter(**wanted)
+    order = ("starts_at", "id") if when == "upcoming" else ("-starts_at", "-id")
+    return _page(visits.order_by(*order), asked)
+
+
+def _span(start_date: date | None, end_date: date | None, when: str | None) -> tuple[datetime | None, datetime | None]:
+    """The instants between which the asked for visits start, half-open; dates are the clinic's."""
+    zone = settings().policy.timezone
+    since = [] if start_date is None else [clock.wall_clock(start_date, "00:00", zone)]
+    until = [] if end_date is None else [clock.wall_clock(end_date + timedelta(days=1), "00:00", zone)]
+    if when == "upcoming":
+        since.append(clock.now())
+    elif when == "past":
+        until.append(clock.now())
+    return max(since, default=None), min(until, default=None)
+
+
+def list_pending(asked: PageRequest) -> Page[Appointment]:
+    """What waits for the reception, the oldest request first."""
+    return _page(Appointment.objects(status=Status.PENDING).order_by("created_at", "id"), asked)
+
+
+def edit(actor: Actor, appointment_id: ObjectId, changes: dict[str, str | None]) -> Appointment:
+    """Change what this role may change; the update is conditional on the status it was allowed for.
+
+    Raises:
+        NotFound, PermissionDenied, TooLate
+    """
+    appointment: Appointment = Appointment.visible_to(actor).require(appointment_id)
+    rules.ensure_may_edit(actor, appointment, set(changes))
+    updates = {f"set__{name}": text for name, text in changes.items()}
+    edited: Appointment | None = Appointment.objects(id=appointment_id, status=appointment.status).modify(
+        new=True, set__updated_at=clock.now(), **updates
+    )
+    if edited is None:
+        raise NotFound("The visit was changed by somebody else, please read it again")
+    return Appointment.with_people([edited])[0]
+
+
+def stats(actor: Actor) -> dict[str, Any]:
+    """How many visits there are by status, as far as this person may know of them."""
+    rows = Appointment.visible_to(actor).aggregate([{"$group": {"_id": "$status", "count": {"$sum": 1}}}])
+    by_status = dict.fromkeys(map(str, Status), 0) | {row["_id"]: row["count"] for row in rows}
+    upcoming = Appointment.visible_to(actor).filter(status__in=sorted(ACTIVE), starts_at__gt=clock.now()).count()
+    return {"total": sum(by_status.values()), "upcoming": upcoming, "by_status": by_status}
+
+
+def _page(visits: Any, asked: PageRequest) -> Page[Appointment]:
+    page: Page[Appointment] = visits.page(asked)
+    Appointment.with_people(list(page.items))
+    return page

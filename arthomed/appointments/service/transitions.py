@@ -1,0 +1,124 @@
+"""What becomes of a visit: each step is conditional on the status it was decided for."""
+
+from datetime import datetime
+from typing import Any
+
+import structlog
+from bson import ObjectId
+from pymongo.client_session import ClientSession
+
+from arthomed.appointments import messages, rules
+from arthomed.appointments.models import Appointment, Cancellation, Change, due
+from arthomed.appointments.rules import Move, Status
+from arthomed.config import settings
+from arthomed.core import clock
+from arthomed.core.actor import SYSTEM, Actor
+from arthomed.core.documents import transaction
+from arthomed.core.errors import ClinicError, ValidationFailed
+from arthomed.notifications import service as notifications
+from arthomed.notifications.models import Notification
+from arthomed.scheduling.models import Slot
+from arthomed.users import service as users
+
+log = structlog.get_logger()
+
+_UNCONFIRMED = "Nobody could confirm the visit before it was to start"
+_BATCH = 500
+
+
+def change_status(
+    actor: Actor,
+    appointment_id: ObjectId,
+    target: Status,
+    *,
+    reason: str | None = None,
+    notes: str | None = None,
+    prescription: str | None = None,
+) -> Appointment:
+    """Move a visit to another status, with its seat and its message, in one transaction.
+
+    Raises:
+        NotFound: there is none that this person may know of.
+        InvalidTransition, PermissionDenied, TooLate, ValidationFailed: see rules.move.
+        SlotUnavailable: a visit is taken up again, but its seat is another's by now.
+    """
+    appointment: Appointment = Appointment.visible_to(actor).require(appointment_id)
+    now = clock.now()
+    move = rules.move(appointment, target, actor=actor, reason=reason, now=now, policy=settings().policy)
+    change = Change(source=move.source, target=target, by=actor.user_id, at=now, reason=reason)
+    changes = _outcome(actor, appointment, target, change) | _findings(target, notes, prescription)
+    moved, told = transaction(lambda session: _advance(appointment, move, change, changes, session))
+    notifications.hand_over_or_leave(told)
+    log.info("appointment_moved", appointment_id=str(appointment_id), status=str(target))
+    return Appointment.with_people([moved])[0]
+
+
+def cancel(actor: Actor, appointment_id: ObjectId, *, reason: str | None) -> Appointment:
+    """Give a visit up and free its seat; `cancellation` says what is refunded."""
+    return change_status(actor, appointment_id, Status.CANCELLED, reason=reason)
+
+
+def reject_unconfirmed() -> int:
+    """Reject the visits that nobody confirmed by their start; returns how many."""
+    return _move_all(due(Status.PENDING, starts_at__lte=clock.now()), Status.REJECTED, _UNCONFIRMED)
+
+
+def mark_no_shows() -> int:
+    """Note the confirmed visits that nobody came to; returns how many."""
+    missed_before: datetime = clock.now() - settings().policy.no_show_after
+    return _move_all(due(Status.CONFIRMED, ends_at__lte=missed_before), Status.NO_SHOW, None)
+
+
+def _move_all(visits: Any, target: Status, reason: str | None) -> int:
+    moved = 0
+    for appointment_id in list(visits.limit(_BATCH).scalar("id")):
+        try:
+            change_status(SYSTEM, appointment_id, target, reason=reason)
+        except ClinicError as error:  # somebody was faster
+            log.info("appointment_not_moved", appointment_id=str(appointment_id), code=error.code)
+        else:
+            moved += 1
+    return moved
+
+
+def _advance(
+    appointment: Appointment, move: Move, change: Change, changes: dict[str, Any], session: ClientSession
+) -> tuple[Appointment, list[Notification]]:
+    """The transaction's work; runs again from the start when another writer was in the way."""
+    seat: dict[str, Any] = {}
+    if move.claims_seat:
+        slot = Slot.reclaim(appointment.slot, session=session)
+        if slot is None:
+            raise rules.SlotUnavailable
+        seat = {"seat": slot.last_claimed_seat}
+    moved = appointment.advance(change, {**changes, **seat}, session=session)
+    if moved is None:
+        raise rules.InvalidTransition("The visit was changed by somebody else")
+    if move.frees_seat:
+        Slot.free(appointment.slot, appointment.seat, session=session)
+    if not move.tells_patient:
+        return moved, []
+    return moved, messages.tell(moved, users.get(moved.patient_id), session)
+
+
+def _outcome(actor: Actor, appointment: Appointment, target: Status, change: Change) -> dict[str, Any]:
+    if target is not Status.CANCELLED:
+        return {}
+    percent = rules.refund_percent(appointment, actor=actor, now=change.at)
+    amount = rules.refund_amount(appointment.payment.amount, percent)
+    cancellation = Cancellation(
+        by=change.by,
+        at=change.at,
+        reason=change.reason,
+        refund_amount=amount,
+        refund_status="pending" if amount else "none",
+        refund_date=change.at if amount else None,
+    )
+    return {"cancellation": cancellation.to_mongo()}
+
+
+def _findings(target: Status, notes: str | None, prescription: str | None) -> dict[str, Any]:
+    found = {name: text for name, text in (("notes", notes), ("prescription", prescription)) if text is not None}
+    if found and target is not Status.COMPLETED:
+        raise ValidationFailed.of(next(iter(found)), "Comes with the status completed only.")
+    return found

@@ -1,0 +1,88 @@
+"""How many codes a number, an address and the whole clinic may ask for."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+from arthomed.auth.models import Budget
+from arthomed.auth.rules import AccountLocked
+from arthomed.config import CodePolicy
+from arthomed.core import clock
+from arthomed.core.errors import RateLimitExceeded
+
+_HOUR = timedelta(hours=1)
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """At most `most` uses of `key` in a window."""
+
+    key: str
+    most: int
+    window: timedelta
+
+
+def limits_on_codes(mobile: str, address: str, policy: CodePolicy) -> list[Limit]:
+    """From the narrowest to the widest, so that one number's excess is not charged to the clinic."""
+    return [
+        Limit(f"resend:{mobile}", 1, policy.resend_after),
+        Limit(f"number:{mobile}", policy.per_number_an_hour, _HOUR),
+        Limit(f"address:{address}", policy.per_address_an_hour, _HOUR),
+        Limit("clinic", policy.per_clinic_a_day, _DAY),
+    ]
+
+
+@contextmanager
+def spending(limits: list[Limit]) -> Iterator[None]:
+    """Charge all of the limits, or none of them when one is exhausted or the work within fails.
+
+    Raises:
+        RateLimitExceeded: with the time after which the exhausted one is free again.
+    """
+    charged: list[Limit] = []
+    try:
+        for limit in limits:
+            charged.append(limit)
+            _charge(limit)
+        yield
+    except Exception:
+        for limit in charged:
+            Budget.give_back(limit.key)
+        raise
+
+
+def _charge(limit: Limit) -> None:
+    now = clock.now()
+    budget = Budget.use(limit.key, now=now, window=limit.window)
+    if budget["used"] > limit.most:
+        raise RateLimitExceeded(retry_after=budget["endsAt"] - now)
+
+
+def ensure_not_locked(mobile: str, policy: CodePolicy) -> None:
+    """Refuse a number that failed too often; devices that are signed in are not touched.
+
+    Raises:
+        AccountLocked: with the time after which it is free again.
+    """
+    now = clock.now()
+    failures = Budget.current(_failures(mobile), now=now)
+    if failures is not None and failures["used"] >= policy.failures_to_lock:
+        raise AccountLocked(retry_after=failures["endsAt"] - now)
+
+
+def count_failure(mobile: str, policy: CodePolicy) -> None:
+    """Note a wrong guess; the last one that is borne locks the number from now on."""
+    now = clock.now()
+    failures = Budget.use(_failures(mobile), now=now, window=policy.lock)
+    if failures["used"] == policy.failures_to_lock:
+        Budget.prolong(_failures(mobile), now + policy.lock)
+
+
+def forget_failures(mobile: str) -> None:
+    Budget.forget(_failures(mobile))
+
+
+def _failures(mobile: str) -> str:
+    return f"failures:{mobile}"

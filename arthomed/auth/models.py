@@ -1,0 +1,143 @@
+"""One-time codes, sessions and budgets, each with the atomic updates that their rules rest on."""
+
+from datetime import datetime, timedelta
+
+from bson import ObjectId
+from mongoengine import (
+    BinaryField,
+    BooleanField,
+    DateTimeField,
+    EnumField,
+    IntField,
+    ObjectIdField,
+    StringField,
+)
+from pymongo import ReturnDocument
+
+from arthomed.core.documents import ClinicDocument, Raw
+from arthomed.core.permissions import Role
+
+
+class Otp(ClinicDocument):
+    """The one live code of a mobile number; `otp` holds a keyed digest, `nonce` what the code derives from."""
+
+    meta = {"collection": "otps"}
+
+    mobile_number = StringField(db_field="mobileNumber", required=True)
+    otp = StringField(required=True)
+    nonce = BinaryField(required=True)
+    issue = ObjectIdField(required=True)
+    purpose = StringField(required=True)
+    attempts = IntField(required=True, default=0)
+    is_used = BooleanField(db_field="isUsed", required=True, default=False)
+    expires_at = DateTimeField(db_field="expiresAt", required=True)
+
+    def replace_older(self) -> None:
+        """Store this code in the place of the number's older one, which is dead from now on."""
+        self.validate()
+        raw = self.to_mongo()
+        raw.pop("_id", None)
+        self.collection().replace_one({"mobileNumber": self.mobile_number}, raw, upsert=True)
+
+    @classmethod
+    def live(cls, issue: ObjectId, now: datetime) -> "Otp | None":
+        found: Otp | None = cls.objects(issue=issue, is_used=False, expires_at__gt=now).first()
+        return found
+
+    @classmethod
+    def compare_and_consume(cls, mobile: str, digest: str, *, now: datetime, most: int) -> bool | None:
+        """Compare one guess with the live code; None when there is none, or no attempt is left.
+
+        Counting the attempt, comparing and consuming are one update, so parallel guesses share the
+        attempts and parallel right answers let only one in.
+        """
+        found = cls.collection().find_one_and_update(
+            {"mobileNumber": mobile, "isUsed": False, "attempts": {"$lt": most}, "expiresAt": {"$gt": now}},
+            [
+                {
+                    "$set": {
+                        "attempts": {"$add": ["$attempts", 1]},
+                        "isUsed": {"$eq": ["$otp", {"$literal": digest}]},
+                        "updatedAt": now,
+                    }
+                }
+            ],
+            projection={"isUsed": 1},
+            return_document=ReturnDocument.AFTER,
+        )
+        return None if found is None else bool(found["isUsed"])
+
+    @classmethod
+    def is_used_up(cls, mobile: str, *, now: datetime, most: int) -> bool:
+        """Whether a code that has not expired died of wrong attempts."""
+        dead = cls.objects(mobile_number=mobile, attempts__gte=most, is_used=False, expires_at__gt=now)
+        return dead.first() is not None
+
+
+class Session(ClinicDocument):
+    """A signed-in device. No token is stored: a refresh token is known by its signed generation."""
+
+    meta = {"collection": "sessions"}
+
+    user = ObjectIdField(required=True)
+    role = EnumField(Role, required=True)
+    generation = IntField(required=True, default=0)
+    rotated_at = DateTimeField(db_field="rotatedAt", required=True)
+    expires_at = DateTimeField(db_field="expiresAt", required=True)
+    device = StringField()
+    address = StringField()
+
+    @classmethod
+    def rotate(cls, session_id: ObjectId, generation: int, *, now: datetime, lifetime: timedelta) -> "Session | None":
+        """Spend a refresh token of that generation; None when it is spent or the session is over."""
+        rotated: Session | None = cls.objects(id=session_id, generation=generation, expires_at__gt=now).modify(
+            new=True, inc__generation=1, set__rotated_at=now, set__updated_at=now, set__expires_at=now + lifetime
+        )
+        return rotated
+
+
+class Budget(ClinicDocument):
+    """How often something was done in a window that begins with the first time."""
+
+    meta = {"collection": "budgets"}
+
+    id = StringField(primary_key=True, db_field="_id")
+    used = IntField(required=True)
+    ends_at = DateTimeField(db_field="endsAt", required=True)
+
+    @classmethod
+    def use(cls, key: str, *, now: datetime, window: timedelta) -> Raw:
+        """Count one use, in a new window when the last has ended; returns the budget as it is now."""
+        ended = {"$lte": [{"$ifNull": ["$endsAt", now]}, now]}
+        found = cls.collection().find_one_and_update(
+            {"_id": key},
+            [
+                {
+                    "$set": {
+                        "used": {"$cond": [ended, 1, {"$add": ["$used", 1]}]},
+                        "endsAt": {"$cond": [ended, now + window, "$endsAt"]},
+                    }
+                }
+            ],
+            upsert=True,
+            return_document=ReturnDocument.AFTER,
+        )
+        assert found is not None  # noqa: S101  an upsert always finds
+        return found
+
+    @classmethod
+    def give_back(cls, key: str) -> None:
+        cls.collection().update_one({"_id": key, "used": {"$gt": 0}}, {"$inc": {"used": -1}})
+
+    @classmethod
+    def prolong(cls, key: str, ends_at: datetime) -> None:
+        cls.collection().update_one({"_id": key}, {"$set": {"endsAt": ends_at}})
+
+    @classmethod
+    def current(cls, key: str, *, now: datetime) -> Raw | None:
+        found: Raw | None = cls.collection().find_one({"_id": key, "endsAt": {"$gt": now}})
+        return found
+
+    @classmethod
+    def forget(cls, key: str) -> None:
+        cls.collection().delete_one({"_id": key})

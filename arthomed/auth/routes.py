@@ -1,0 +1,157 @@
+"""Signing in and out over HTTP."""
+
+from typing import Any
+
+from bson import ObjectId
+from flask import request
+
+from arthomed.auth import service
+from arthomed.auth.schemas import (
+    CodeSentOut,
+    Refresh,
+    Register,
+    SendCode,
+    SessionsOut,
+    SignedInOut,
+    TokensOut,
+    VerifyCode,
+)
+from arthomed.config import settings
+from arthomed.core.permissions import Permission
+from arthomed.http import tokens
+from arthomed.http.auth import current_actor, own_id, public, requires
+from arthomed.http.blueprint import Blueprint
+from arthomed.users import service as users
+from arthomed.users.models import User
+from arthomed.users.schemas import UpdateUser, UserOut
+
+blueprint = Blueprint("auth", __name__, url_prefix="/api/auth", description="Signing in and out.")
+accounts = Blueprint("accounts", __name__, url_prefix="/api/users", description="Changing people's accounts.")
+
+_MAX_DEVICE = 200
+
+
+@blueprint.post("/send-otp")
+@public
+@blueprint.arguments(SendCode)
+@blueprint.response(200, CodeSentOut, description="OTP sent successfully")
+@blueprint.alt_response(423, "LOCKED")
+def send_code(body: dict[str, Any]) -> dict[str, Any]:
+    """Ask for a one-time code by SMS."""
+    service.send_code(body["mobile_number"], purpose=body["purpose"], address=_address())
+    codes = settings().codes
+    return {
+        "expires_in": int(codes.lifetime.total_seconds()),
+        "resend_after": int(codes.resend_after.total_seconds()),
+    }
+
+
+@blueprint.post("/verify-otp")
+@public
+@blueprint.arguments(VerifyCode)
+@blueprint.response(200, SignedInOut, description="Login successful")
+@blueprint.alt_response(401, "UNAUTHORIZED")
+@blueprint.alt_response(423, "LOCKED")
+def verify_code(body: dict[str, Any]) -> dict[str, Any]:
+    """Sign in with a code; an unknown number becomes a patient."""
+    signed_in = service.verify_code(
+        body["mobile_number"], body["otp"], device=_device(), name=body.get("name"), email=body.get("email")
+    )
+    return _told(signed_in)
+
+
+@blueprint.post("/register")
+@public
+@blueprint.arguments(Register)
+@blueprint.response(201, SignedInOut, description="Registration successful")
+@blueprint.alt_response(423, "LOCKED")
+def register(body: dict[str, Any]) -> dict[str, Any]:
+    """Register a new patient with a code."""
+    signed_in = service.register(
+        body["mobile_number"], body["otp"], device=_device(), name=body["name"], email=body.get("email")
+    )
+    return _told(signed_in)
+
+
+@blueprint.post("/refresh-token")
+@public
+@blueprint.arguments(Refresh)
+@blueprint.response(200, TokensOut, description="Token refreshed successfully")
+@blueprint.alt_response(401, "UNAUTHORIZED")
+def refresh(body: dict[str, Any]) -> dict[str, Any]:
+    """Exchange a refresh token for a new pair."""
+    claim = tokens.read_refresh(body["refresh_token"])
+    session = service.refresh(claim.session_id, claim.generation)
+    return tokens.pair(session.user, session.id, session.generation)
+
+
+@blueprint.post("/logout")
+@requires(Permission.SESSIONS)
+@blueprint.response(200, description="Logged out successfully")
+def logout() -> None:
+    """Sign this device out."""
+    actor = current_actor()
+    assert actor.session_id is not None  # noqa: S101  every signed-in actor has one
+    service.end_session(actor, actor.session_id)
+
+
+@blueprint.post("/logout-all")
+@requires(Permission.SESSIONS)
+@blueprint.response(200, description="Logged out on all devices")
+def logout_all() -> None:
+    """Sign all of one's devices out."""
+    service.end_all_sessions(own_id())
+
+
+@blueprint.get("/sessions")
+@requires(Permission.SESSIONS)
+@blueprint.response(200, SessionsOut, description="Sessions retrieved successfully")
+def sessions() -> dict[str, Any]:
+    """List one's signed-in devices."""
+    actor = current_actor()
+    found = service.sessions_of(actor)
+    for session in found:
+        session.is_current = session.id == actor.session_id
+    return {"items": found}
+
+
+@blueprint.delete("/sessions/<object_id:session_id>")
+@requires(Permission.SESSIONS)
+@blueprint.response(200, description="Session ended")
+def end_session(session_id: ObjectId) -> None:
+    """Sign one of one's devices out."""
+    service.end_session(current_actor(), session_id)
+
+
+@blueprint.get("/me")
+@requires(Permission.PROFILE)
+@blueprint.response(200, UserOut, name="user", description="User retrieved successfully")
+def me() -> User:
+    """Read one's own user."""
+    return users.get(own_id())
+
+
+@accounts.put("/<object_id:user_id>")
+@requires(Permission.USERS_MANAGE)
+@accounts.arguments(UpdateUser)
+@accounts.response(200, UserOut, name="user", description="User updated successfully")
+def update_user(changes: dict[str, Any], user_id: ObjectId) -> User:
+    """Change a person's record; another role or number signs their devices out."""
+    return service.update_user(user_id, changes, by=current_actor())
+
+
+def _told(signed_in: service.SignedIn) -> dict[str, Any]:
+    session = signed_in.session
+    return {
+        "user": signed_in.user,
+        "tokens": tokens.pair(session.user, session.id, session.generation),
+        "is_new_user": signed_in.is_new_user,
+    }
+
+
+def _device() -> service.Device:
+    return service.Device((request.user_agent.string or "")[:_MAX_DEVICE] or None, _address())
+
+
+def _address() -> str:
+    return request.remote_addr or ""

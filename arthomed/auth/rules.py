@@ -1,0 +1,63 @@
+"""How a one-time code comes about, and what is refused around it."""
+
+import hmac
+from datetime import timedelta
+from hashlib import sha256
+from typing import ClassVar
+
+from arthomed.core.errors import ClinicError, Code
+
+CODE_DIGITS = 6
+
+
+class CodeInvalid(ClinicError):
+    code: ClassVar[Code] = Code.OTP_INVALID
+    message = "Invalid OTP"
+
+
+class CodeExpired(ClinicError):
+    code: ClassVar[Code] = Code.OTP_EXPIRED
+    message = "The OTP has expired, please ask for a new one"
+
+
+class CodeUsedUp(ClinicError):
+    code: ClassVar[Code] = Code.OTP_MAX_ATTEMPTS
+    message = "Too many wrong attempts, please ask for a new OTP"
+
+
+class AccountLocked(ClinicError):
+    code: ClassVar[Code] = Code.ACCOUNT_LOCKED
+    message = "Too many failed attempts, please try again later"
+
+
+class UserNotFound(ClinicError):
+    code: ClassVar[Code] = Code.USER_NOT_FOUND
+    message = "Invalid token. User not found."
+
+
+class UserInactive(ClinicError):
+    code: ClassVar[Code] = Code.USER_INACTIVE
+    message = "Account has been deactivated."
+
+
+class SessionRevoked(ClinicError):
+    code: ClassVar[Code] = Code.SESSION_REVOKED
+    message = "This session has ended. Please log in again."
+
+
+REFRESH_GRACE = timedelta(seconds=30)
+"""How long the refresh token before the newest still works: the app may have lost the answer."""
+
+
+def code_for(nonce: bytes, secret: str) -> str:
+    """The six digits that belong to a random nonce (the way of HOTP, RFC 4226 section 5.3).
+
+    The web process and the worker both derive them, so that the code itself is stored nowhere.
+    """
+    mac = hmac.digest(secret.encode(), b"code:" + nonce, sha256)
+    return f"{int.from_bytes(mac) % 10**CODE_DIGITS:0{CODE_DIGITS}}"
+
+
+def digest_of(mobile: str, code: str, secret: str) -> str:
+    """What is stored in place of a code; of no use without the secret."""
+    return hmac.digest(secret.encode(), f"digest:{mobile}:{code}".encode(), sha256).hex()

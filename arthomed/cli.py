@@ -1,0 +1,101 @@
+"""The flask commands: create-admin, demo, slots, audit, migrate."""
+
+import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
+
+import click
+from flask import Flask
+from flask.cli import AppGroup
+from pymongo.errors import ConnectionFailure
+
+from arthomed import demo
+from arthomed.appointments.service import audit as books
+from arthomed.config import settings
+from arthomed.core.errors import ClinicError
+from arthomed.core.permissions import Role
+from arthomed.infra import migrations, mongo
+from arthomed.scheduling import service as scheduling
+from arthomed.users import rules as user_rules
+from arthomed.users import service as users
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_migrate = AppGroup("migrate", help="Bring the database up to date.")
+_slots = AppGroup("slots", help="Make bookable slots.")
+_demo = AppGroup("demo", help="A clinic to try things with.")
+
+
+def register(app: Flask) -> None:
+    for command in (_migrate, _slots, _demo, audit, create_admin):
+        app.cli.add_command(command)
+
+
+def _with_patience(command: Command) -> Command:
+    """Commands may take longer than a request; what goes wrong is one line, not a stack trace."""
+
+    @wraps(command)
+    def patient(*args: Any, **kwargs: Any) -> Any:
+        mongo.open_database(settings().mongodb_uri, timeout_ms=mongo.WORKER_TIMEOUT_MS)
+        try:
+            return command(*args, **kwargs)
+        except ConnectionFailure:
+            sys.exit("MongoDB can't be reached; see MONGODB_URI.")
+        except ClinicError as error:
+            sys.exit(str(error))
+
+    return patient  # type: ignore[return-value]
+
+
+@_migrate.command("up")
+@_with_patience
+def migrate_up() -> None:
+    """Apply the migrations that are missing."""
+    applied = migrations.upgrade(settings().mongodb_uri)
+    click.echo("\n".join(f"applied {name}" for name in applied) or "The database is up to date.")
+
+
+@_migrate.command("status")
+@_with_patience
+def migrate_status() -> None:
+    """Show which migrations are applied, and since when."""
+    for name, applied in migrations.status(settings().mongodb_uri):
+        click.echo(f"{name}  {applied.isoformat(timespec='seconds') if applied else 'missing'}")
+
+
+@_slots.command("generate")
+@_with_patience
+def generate_slots() -> None:
+    """Make the slots of the whole horizon for every doctor."""
+    click.echo(f"{scheduling.generate()} new slots")
+
+
+@_demo.command("load")
+@click.option("--if-empty", is_flag=True, help="Do nothing when there are people already.")
+@_with_patience
+def load_demo(*, if_empty: bool) -> None:
+    """Load the demo clinic."""
+    click.echo(demo.load(if_empty=if_empty))
+
+
+@click.command("audit")
+@_with_patience
+def audit() -> None:
+    """Check that no time is promised twice; exits 1 and says what is wrong."""
+    found = list(books.faults())
+    click.echo("\n".join(found) or "The books are in order.")
+    sys.exit(1 if found else 0)
+
+
+@click.command("create-admin")
+@click.argument("mobile_number")
+@click.argument("name")
+@_with_patience
+def create_admin(mobile_number: str, name: str) -> None:
+    """Create an admin, who signs in with a code like everybody else."""
+    mobile, full_name = user_rules.normalised_mobile(mobile_number), user_rules.normalised_name(name)
+    if mobile is None or full_name is None:
+        raise click.BadParameter("an Indian mobile number and a name are needed")
+    users.register(role=Role.ADMIN, mobile_number=mobile, name=full_name, is_verified=True)
+    click.echo(f"{full_name} can sign in as an admin with {mobile}.")

@@ -1,0 +1,231 @@
+"""Settings: the one place that reads the environment."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from environs import Env, EnvError
+from marshmallow.validate import Range
+
+MIN_SECRET_LENGTH = 32  # bytes; RFC 7518 section 3.2 wants at least the hash size for HS256
+_MINUTES_A_DAY = 24 * 60
+
+
+class AppEnv(StrEnum):
+    DEVELOPMENT = "development"
+    TEST = "test"
+    PRODUCTION = "production"
+
+
+class ConfigurationError(Exception):
+    """The environment can't be used as it is; the message names everything that is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The clinic's numbers, handed to the rules."""
+
+    timezone: ZoneInfo
+    slot_minutes: int
+    horizon_days: int
+    cancel_notice: timedelta
+    max_open_visits: int
+    no_show_after: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class CodePolicy:
+    """How one-time codes are given out and how often they may be tried."""
+
+    lifetime: timedelta
+    resend_after: timedelta
+    max_attempts: int
+    per_number_an_hour: int
+    per_address_an_hour: int
+    per_clinic_a_day: int
+    failures_to_lock: int
+    lock: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Twilio:
+    account_sid: str
+    auth_token: str
+    phone_number: str
+    api_url: str | None  # another origin than Twilio's own, for tests at the wire
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that differs between two installations."""
+
+    app_env: AppEnv
+    host: str
+    port: int
+    web_workers: int
+    web_threads: int
+    log_level: str
+    mongodb_uri: str
+    redis_url: str
+    jwt_secret: str
+    jwt_refresh_secret: str
+    otp_secret: str
+    access_token_lifetime: timedelta
+    refresh_token_lifetime: timedelta
+    cors_origins: tuple[str, ...]
+    trusted_proxies: int
+    rate_limit_window: timedelta
+    rate_limit_anonymous: int
+    rate_limit_user: int
+    twilio: Twilio | None
+    smtp_url: str | None
+    email_from: str
+    message_lease: timedelta
+    var_dir: Path
+    policy: Policy
+    codes: CodePolicy
+
+    @property
+    def is_production(self) -> bool:
+        return self.app_env is AppEnv.PRODUCTION
+
+    @property
+    def mailbox_file(self) -> Path:
+        """Where the console gateways of development keep what they caught."""
+        return self.var_dir / "mailbox.jsonl"
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process, read once.
+
+    Raises:
+        ConfigurationError: names every setting that is missing, malformed or too weak.
+    """
+    env = Env(eager=False)
+    app_env = env.enum("APP_ENV", enum=AppEnv, by_value=True, default=AppEnv.DEVELOPMENT)
+    found = _read(env, app_env or AppEnv.DEVELOPMENT)
+    try:
+        env.seal()
+    except EnvError as error:
+        wrong = [f"{name}: {' '.join(map(str, texts))}" for name, texts in getattr(error, "error_messages", {}).items()]
+        raise ConfigurationError(_told(wrong or [str(error)])) from error
+    if found.is_production and (weak := _weaknesses(found)):
+        raise ConfigurationError(_told(weak))
+    return found
+
+
+def _read(env: Env, app_env: AppEnv) -> Settings:
+    local = app_env is not AppEnv.PRODUCTION
+    return Settings(
+        app_env=app_env,
+        host=env.str("HOST", "127.0.0.1" if local else "0.0.0.0"),
+        port=env.int("PORT", 5000, validate=Range(1, 65535)),
+        web_workers=env.int("WEB_CONCURRENCY", 2, validate=Range(1)),
+        web_threads=env.int("WEB_THREADS", 8, validate=Range(1)),
+        log_level=env.str("LOG_LEVEL", "info").lower(),
+        mongodb_uri=env.str("MONGODB_URI", "mongodb://127.0.0.1:27017/arthomed" if local else ""),
+        redis_url=env.str("REDIS_URL", "redis://127.0.0.1:6379/0" if local else ""),
+        jwt_secret=env.str("JWT_SECRET", _local_secret("access", local=local)),
+        jwt_refresh_secret=env.str("JWT_REFRESH_SECRET", _local_secret("refresh", local=local)),
+        otp_secret=env.str("OTP_SECRET", _local_secret("codes", local=local)),
+        access_token_lifetime=_span(env, "ACCESS_TOKEN_MINUTES", minutes=60),
+        refresh_token_lifetime=_span(env, "REFRESH_TOKEN_MINUTES", minutes=30 * _MINUTES_A_DAY),
+        cors_origins=tuple(
+            env.list("CORS_ORIGINS", ["http://localhost:3000", "http://localhost:19006"] if local else [])
+        ),
+        trusted_proxies=env.int("TRUSTED_PROXIES", 0, validate=Range(0)),
+        rate_limit_window=timedelta(milliseconds=env.int("RATE_LIMIT_WINDOW_MS", 900_000, validate=Range(1000)) or 0),
+        rate_limit_anonymous=env.int("RATE_LIMIT_MAX_REQUESTS", 100, validate=Range(1)),
+        rate_limit_user=env.int("RATE_LIMIT_USER_MAX_REQUESTS", 1000, validate=Range(1)),
+        twilio=_twilio(env),
+        smtp_url=env.str("SMTP_URL", "") or None,
+        email_from=env.str("EMAIL_FROM", "clinic@arthomed.example"),
+        message_lease=timedelta(seconds=env.int("MESSAGE_LEASE_SECONDS", 30, validate=Range(1)) or 0),
+        var_dir=Path(env.str("VAR_DIR", "var")),
+        policy=_policy(env),
+        codes=_codes(env),
+    )
+
+
+def _policy(env: Env) -> Policy:
+    return Policy(
+        timezone=_zone(env),
+        slot_minutes=env.int("SLOT_MINUTES", 30, validate=Range(5, 240)),
+        horizon_days=env.int("BOOKING_HORIZON_DAYS", 90, validate=Range(1, 366)),
+        cancel_notice=_span(env, "CANCEL_NOTICE_MINUTES", minutes=120),
+        max_open_visits=env.int("MAX_OPEN_VISITS", 10, validate=Range(1)),
+        no_show_after=_span(env, "NO_SHOW_AFTER_MINUTES", minutes=60),
+    )
+
+
+def _codes(env: Env) -> CodePolicy:
+    return CodePolicy(
+        lifetime=timedelta(minutes=5),
+        resend_after=timedelta(minutes=1),
+        max_attempts=3,
+        per_number_an_hour=env.int("OTP_PER_NUMBER_HOUR", 10, validate=Range(1)),
+        per_address_an_hour=env.int("OTP_PER_ADDRESS_HOUR", 20, validate=Range(1)),
+        per_clinic_a_day=env.int("OTP_PER_CLINIC_DAY", 5000, validate=Range(1)),
+        failures_to_lock=5,
+        lock=timedelta(minutes=30),
+    )
+
+
+def _twilio(env: Env) -> Twilio | None:
+    sid, token = env.str("TWILIO_ACCOUNT_SID", ""), env.str("TWILIO_AUTH_TOKEN", "")
+    number = env.str("TWILIO_PHONE_NUMBER", "")
+    if not (sid and token and number):
+        return None
+    return Twilio(sid, token, number, env.str("TWILIO_API_URL", "") or None)
+
+
+def _span(env: Env, name: str, *, minutes: int) -> timedelta:
+    return timedelta(minutes=env.int(name, minutes, validate=Range(0)) or 0)  # None when it is refused
+
+
+def _zone(env: Env) -> ZoneInfo:
+    name = env.str("CLINIC_TIMEZONE", "Asia/Kolkata")
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise ConfigurationError(_told([f"CLINIC_TIMEZONE: {name} is no time zone"])) from error
+
+
+def _local_secret(purpose: str, *, local: bool) -> str:
+    """A fixed secret, so that a developer's sessions outlive a restart; none in production."""
+    return f"only-for-development-and-test-{purpose}" if local else ""
+
+
+def _weaknesses(found: Settings) -> list[str]:
+    secrets = {
+        "JWT_SECRET": found.jwt_secret,
+        "JWT_REFRESH_SECRET": found.jwt_refresh_secret,
+        "OTP_SECRET": found.otp_secret,
+    }
+    wrong = [f"{name}: {why}" for name, value in secrets.items() if (why := _weakness(value))]
+    strong = [value for value in secrets.values() if value]
+    if len(set(strong)) < len(strong):
+        wrong.append(f"{', '.join(secrets)}: must differ from each other")
+    needed = {"MONGODB_URI": found.mongodb_uri, "REDIS_URL": found.redis_url}
+    wrong += [f"{name}: missing" for name, value in needed.items() if not value]
+    if found.twilio is None:
+        wrong.append("TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN, TWILIO_PHONE_NUMBER: missing")
+    return wrong
+
+
+def _weakness(secret: str) -> str | None:
+    if not secret:
+        return "missing"
+    if len(secret.encode()) < MIN_SECRET_LENGTH:
+        return f"weak, at least {MIN_SECRET_LENGTH} bytes are needed"
+    if len(set(secret)) < MIN_SECRET_LENGTH // 4 or secret.startswith("only-for-development"):
+        return "weak, use a random value"
+    return None
+
+
+def _told(wrong: list[str]) -> str:
+    return "The configuration can't be used:\n" + "\n".join(f"  {line}" for line in wrong)

@@ -1,0 +1,80 @@
+"""What every MongoEngine document shares, and transactions, which MongoEngine itself has not."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import pymongo
+from bson import ObjectId
+from mongoengine import DateTimeField, Document, QuerySet
+from mongoengine.connection import get_connection
+from pymongo.client_session import ClientSession
+from pymongo.collection import Collection
+from pymongo.read_concern import ReadConcern
+from pymongo.write_concern import WriteConcern
+
+from arthomed.core import clock
+from arthomed.core.errors import NotFound
+from arthomed.core.paging import Page, PageRequest
+
+T = TypeVar("T")
+Raw = dict[str, Any]
+Pipeline = list[Raw]
+
+
+class ClinicQuerySet(QuerySet):
+    def require(self, object_id: ObjectId) -> Any:
+        """The document of that id within this query.
+
+        Raises:
+            NotFound: there is none, or the query leaves it out.
+        """
+        found = self.filter(id=object_id).first()
+        if found is None:
+            raise NotFound
+        return found
+
+    def page(self, asked: PageRequest) -> Page[Any]:
+        items = list(self.skip(asked.offset).limit(asked.limit))
+        return Page.of(items, asked, self.count())
+
+
+class ClinicDocument(Document):
+    """A document with `createdAt` and `updatedAt`; indexes are made by migrations, never at import."""
+
+    meta = {"abstract": True, "auto_create_index": False, "queryset_class": ClinicQuerySet}
+
+    created_at = DateTimeField(db_field="createdAt", required=True, default=clock.now)
+    updated_at = DateTimeField(db_field="updatedAt", required=True, default=clock.now)
+
+    @classmethod
+    def collection(cls) -> Collection[Raw]:
+        """The raw collection, for updates that MongoEngine can't say and for transactions."""
+        collection: Collection[Raw] = cls._get_collection()
+        return collection
+
+    @classmethod
+    def from_raw(cls, raw: Raw) -> Any:
+        return cls._from_son(raw)
+
+    def insert(self, session: ClientSession | None = None) -> None:
+        """Validate and insert, within a transaction when a session is given."""
+        self.validate()
+        inserted = self.collection().insert_one(self.to_mongo(), session=session)
+        self.id = inserted.inserted_id
+
+
+def transaction(work: Callable[[ClientSession], T]) -> T:
+    """Run `work` in one MongoDB transaction and return what it returns.
+
+    `work` may run several times (write conflicts are retried), so it must not touch anything but the
+    database, always through the session that it is given. All its runs together take no longer than
+    the connection's `timeoutMS`; without that bound the driver would go on for two minutes.
+    """
+    client = get_connection()
+    with pymongo.timeout(client.options.timeout), client.start_session() as session:
+        done: T = session.with_transaction(
+            work,
+            read_concern=ReadConcern("snapshot"),
+            write_concern=WriteConcern("majority"),
+        )
+        return done

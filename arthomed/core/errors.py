@@ -1,0 +1,116 @@
+"""What can go wrong, in the words of the clinic. HTTP status numbers live in http/errors.py alone."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import ClassVar
+
+
+class Code(StrEnum):
+    """The stable codes of the HTTP contract that the features raise."""
+
+    VALIDATION_ERROR = "VALIDATION_ERROR"
+    MALFORMED_JSON = "MALFORMED_JSON"
+    OTP_INVALID = "OTP_INVALID"
+    OTP_EXPIRED = "OTP_EXPIRED"
+    OTP_MAX_ATTEMPTS = "OTP_MAX_ATTEMPTS"
+    SLOT_UNAVAILABLE = "SLOT_UNAVAILABLE"
+    BOOKING_LIMIT_REACHED = "BOOKING_LIMIT_REACHED"
+    DUPLICATE_VALUE = "DUPLICATE_VALUE"
+    INVALID_STATUS_TRANSITION = "INVALID_STATUS_TRANSITION"
+    TOO_LATE = "TOO_LATE"
+    NO_TOKEN = "NO_TOKEN"
+    INVALID_TOKEN = "INVALID_TOKEN"
+    TOKEN_EXPIRED = "TOKEN_EXPIRED"
+    USER_NOT_FOUND = "USER_NOT_FOUND"
+    USER_INACTIVE = "USER_INACTIVE"
+    SESSION_REVOKED = "SESSION_REVOKED"
+    PERMISSION_DENIED = "PERMISSION_DENIED"
+    NOT_FOUND = "NOT_FOUND"
+    IDEMPOTENCY_KEY_REUSED = "IDEMPOTENCY_KEY_REUSED"
+    ACCOUNT_LOCKED = "ACCOUNT_LOCKED"
+    RATE_LIMIT_EXCEEDED = "RATE_LIMIT_EXCEEDED"
+    SERVICE_UNAVAILABLE = "SERVICE_UNAVAILABLE"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One refused input field; `value` is None where it must not be repeated."""
+
+    field: str
+    message: str
+    value: object = None
+    shows_value: bool = True
+
+
+class ClinicError(Exception):
+    """A refusal that the caller is told about; `message` is fit for a person to read."""
+
+    code: ClassVar[Code]
+    message = "The request was refused"
+
+    def __init__(self, message: str | None = None, *, retry_after: timedelta | None = None) -> None:
+        super().__init__(message or self.message)
+        self.retry_after = retry_after
+
+    @property
+    def fields(self) -> Sequence[FieldError]:
+        return ()
+
+    @property
+    def extra(self) -> Mapping[str, object]:
+        """Further keys of `error` in the answer."""
+        return {}
+
+
+class ValidationFailed(ClinicError):
+    code = Code.VALIDATION_ERROR
+    message = "Validation failed"
+
+    def __init__(self, fields: Sequence[FieldError]) -> None:
+        super().__init__()
+        self._fields = fields
+
+    @classmethod
+    def of(cls, field: str, message: str, value: object = None) -> "ValidationFailed":
+        return cls([FieldError(field, message, value)])
+
+    @property
+    def fields(self) -> Sequence[FieldError]:
+        return self._fields
+
+
+class MalformedJson(ClinicError):
+    code = Code.MALFORMED_JSON
+    message = "The request body is not valid JSON"
+
+
+class NotFound(ClinicError):
+    code = Code.NOT_FOUND
+    message = "Resource not found"
+
+
+class DuplicateValue(ClinicError):
+    code = Code.DUPLICATE_VALUE
+    message = "Duplicate field value entered"
+
+
+class PermissionDenied(ClinicError):
+    code = Code.PERMISSION_DENIED
+    message = "You may not do this"
+
+
+class IdempotencyKeyReused(ClinicError):
+    code = Code.IDEMPOTENCY_KEY_REUSED
+    message = "This Idempotency-Key was used for another request"
+
+
+class RateLimitExceeded(ClinicError):
+    code = Code.RATE_LIMIT_EXCEEDED
+    message = "Too many requests, please try again later"
+
+
+class ServiceUnavailable(ClinicError):
+    code = Code.SERVICE_UNAVAILABLE
+    message = "The service is not available right now, please try again"

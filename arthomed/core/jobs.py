@@ -1,0 +1,57 @@
+"""Background work, asked for by name; infra/queue.py carries it to the workers."""
+
+from enum import StrEnum
+from typing import Protocol
+
+import structlog
+
+log = structlog.get_logger()
+
+
+class Job(StrEnum):
+    """Every job by name; the part before the dot is its queue."""
+
+    SEND_SMS = "sms.send"
+    SEND_EMAIL = "email.send"
+    SYNC_SLOTS = "slots.sync_doctor"
+    GENERATE_SLOTS = "slots.generate"
+    SWEEP_MESSAGES = "default.sweep_messages"
+    REJECT_UNCONFIRMED = "default.reject_unconfirmed"
+    MARK_NO_SHOWS = "default.mark_no_shows"
+
+
+class JobsUnavailable(Exception):
+    """The broker can't be reached; nothing was queued."""
+
+
+class JobQueue(Protocol):
+    def enqueue(self, job: Job, *ids: str) -> None:
+        """Ask for a job; ids only, never documents or codes.
+
+        Raises:
+            JobsUnavailable: within about a second when the broker is away or silent.
+        """
+
+
+_queue: JobQueue | None = None
+
+
+def use(queue: JobQueue) -> None:
+    global _queue  # noqa: PLW0603  one queue a process, set where the parts are put together
+    _queue = queue
+
+
+def enqueue(job: Job, *ids: str) -> None:
+    """Ask the installed queue for a job; see JobQueue.enqueue."""
+    if _queue is None:
+        message = "no job queue is installed; arthomed.app.wire() does it"
+        raise RuntimeError(message)
+    _queue.enqueue(job, *ids)
+
+
+def enqueue_or_leave(job: Job, *ids: str) -> None:
+    """As enqueue, for work that a periodic job also does when the broker was away."""
+    try:
+        enqueue(job, *ids)
+    except JobsUnavailable:
+        log.warning("job_left_to_beat", job=str(job))

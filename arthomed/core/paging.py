@@ -1,0 +1,48 @@
+"""Pages of a list."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class PageRequest:
+    """Which page is asked for: `page` from 1, `limit` 1 to 100."""
+
+    page: int = 1
+    limit: int = 10
+
+    @property
+    def offset(self) -> int:
+        return (self.page - 1) * self.limit
+
+
+@dataclass(frozen=True, slots=True)
+class Pagination:
+    current: int
+    limit: int
+    total: int
+
+    @property
+    def pages(self) -> int:
+        return -(-self.total // self.limit)
+
+    @property
+    def has_next(self) -> bool:
+        return self.current < self.pages
+
+    @property
+    def has_prev(self) -> bool:
+        return self.current > 1
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    items: Sequence[T]
+    pagination: Pagination
+
+    @classmethod
+    def of(cls, items: Sequence[T], asked: PageRequest, total: int) -> "Page[T]":
+        return cls(items, Pagination(asked.page, asked.limit, total))

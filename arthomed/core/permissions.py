@@ -1,0 +1,62 @@
+"""Who may do what: roles, permissions and the table that joins them."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    ADMIN = "admin"
+    DOCTOR = "doctor"
+    RECEPTIONIST = "receptionist"
+    PATIENT = "patient"
+
+
+class Permission(StrEnum):
+    """What a route asks for; whose records it reaches is decided in the query."""
+
+    PROFILE = "profile"
+    SESSIONS = "sessions"
+    USERS_MANAGE = "users:manage"
+    USERS_READ = "users:read"
+    DOCTORS_READ = "doctors:read"
+    SCHEDULE_WRITE = "schedule:write"
+    SLOTS_READ = "slots:read"
+    APPOINTMENT_BOOK = "appointment:book"
+    APPOINTMENT_LIST_MINE = "appointment:list-mine"
+    APPOINTMENT_LIST = "appointment:list"
+    APPOINTMENT_LIST_PENDING = "appointment:list-pending"
+    APPOINTMENT_READ = "appointment:read"
+    APPOINTMENT_EDIT = "appointment:edit"
+    APPOINTMENT_MOVE = "appointment:change-status"
+    APPOINTMENT_CANCEL = "appointment:cancel"
+    APPOINTMENT_STATS = "appointment:stats"
+
+
+_EVERYONE = frozenset(
+    {
+        Permission.PROFILE,
+        Permission.SESSIONS,
+        Permission.DOCTORS_READ,
+        Permission.SLOTS_READ,
+        Permission.APPOINTMENT_READ,
+        Permission.APPOINTMENT_EDIT,
+        Permission.APPOINTMENT_MOVE,
+        Permission.APPOINTMENT_CANCEL,
+        Permission.APPOINTMENT_STATS,
+    }
+)
+
+ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
+    Role.PATIENT: _EVERYONE | {Permission.APPOINTMENT_BOOK, Permission.APPOINTMENT_LIST_MINE},
+    Role.DOCTOR: _EVERYONE | {Permission.APPOINTMENT_LIST, Permission.SCHEDULE_WRITE},
+    Role.RECEPTIONIST: _EVERYONE
+    | {Permission.APPOINTMENT_LIST, Permission.APPOINTMENT_LIST_PENDING, Permission.USERS_READ},
+    Role.ADMIN: _EVERYONE
+    | {
+        Permission.APPOINTMENT_LIST,
+        Permission.APPOINTMENT_LIST_PENDING,
+        Permission.USERS_READ,
+        Permission.USERS_MANAGE,
+        Permission.SCHEDULE_WRITE,
+    },
+}

@@ -1,0 +1,149 @@
+"""The demo clinic: fixed people that README, scripts and tests rely on."""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from itertools import pairwise
+from typing import Any
+
+from arthomed.appointments.models import Appointment, Change, Payment
+from arthomed.appointments.rules import Status
+from arthomed.appointments.service import booking, transitions
+from arthomed.config import settings
+from arthomed.core import clock
+from arthomed.core.actor import Actor
+from arthomed.core.permissions import Role
+from arthomed.scheduling import service as scheduling
+from arthomed.scheduling.models import Slot
+from arthomed.scheduling.rules import WEEK
+from arthomed.users import service as users
+from arthomed.users.models import User
+
+_WORKDAYS = WEEK[:5]
+
+
+@dataclass(frozen=True, slots=True)
+class _Doctor:
+    mobile: str
+    name: str
+    specialization: str
+    fee: int
+    days: tuple[str, ...]
+    ranges: tuple[tuple[str, str], ...]
+    max_patients: int = 1
+
+    @property
+    def week(self) -> list[dict[str, Any]]:
+        return [
+            {"day": str(day), "start_time": start, "end_time": end, "max_patients": self.max_patients}
+            for day in self.days
+            for start, end in self.ranges
+        ]
+
+
+_DOCTORS = (
+    _Doctor("9000000011", "Dr Meera Iyer", "General Medicine", 300, WEEK, (("09:00", "17:00"),)),
+    _Doctor("9000000012", "Dr Arjun Rao", "Cardiology", 800, _WORKDAYS, (("09:00", "12:00"), ("16:00", "19:00"))),
+    _Doctor("9000000013", "Dr Fatima Khan", "Paediatrics", 500, WEEK[:6], (("10:00", "14:00"),), max_patients=2),
+    _Doctor("9000000014", "Dr Thomas George", "Orthopaedics", 600, WEEK[1:6], (("14:00", "20:00"),)),
+    _Doctor("9000000015", "Dr Leela Nair", "Dermatology", 450, (WEEK[0], WEEK[2], WEEK[4]), (("11:00", "18:00"),)),
+)
+_PATIENTS = (
+    ("9000000021", "Asha Verma", "asha@example.com"),
+    ("9000000022", "Ravi Kumar", None),
+    ("9000000023", "Sunita O'Neil", "sunita@example.com"),
+)
+_PAST = (
+    (Status.PENDING, Status.CONFIRMED, Status.IN_PROGRESS, Status.COMPLETED),
+    (Status.PENDING, Status.CONFIRMED, Status.NO_SHOW),
+    (Status.PENDING, Status.REJECTED),
+)
+
+
+def load(*, if_empty: bool) -> str:
+    """Load what is not there yet; returns a line to show."""
+    if if_empty and User.objects.first() is not None:
+        return "There are people already; the demo clinic was not loaded."
+    if users.find_by_mobile("9000000001") is not None:
+        return "The demo clinic is loaded already."
+    _person(Role.ADMIN, "9000000001", "Kavita Desai")
+    reception = _person(Role.RECEPTIONIST, "9000000002", "Joseph Mathew")
+    doctors = [_doctor(one) for one in _DOCTORS]
+    patients = [_person(Role.PATIENT, mobile, name, email) for mobile, name, email in _PATIENTS]
+    _past_visits(patients, doctors)
+    _coming_visits(patients, doctors, reception)
+    return f"Loaded the demo clinic: {len(doctors)} doctors, {len(patients)} patients."
+
+
+def _person(role: Role, mobile: str, name: str, email: str | None = None) -> User:
+    return users.register(role=role, mobile_number=mobile, name=name, email=email, is_verified=True)
+
+
+def _doctor(wanted: _Doctor) -> User:
+    doctor = users.register(
+        role=Role.DOCTOR,
+        mobile_number=wanted.mobile,
+        name=wanted.name,
+        is_verified=True,
+        doctor_info={"specialization": wanted.specialization, "consultation_fee": wanted.fee, "qualification": "MBBS"},
+    )
+    scheduling.save_schedule(_acting(doctor), doctor.id, wanted.week)
+    return users.get(doctor.id)
+
+
+def _acting(user: User) -> Actor:
+    return Actor(user.id, user.role)
+
+
+def _coming_visits(patients: list[User], doctors: list[User], reception: User) -> None:
+    """One request that waits, one visit that is confirmed, one that was given up."""
+    states = (Status.PENDING, Status.CONFIRMED, Status.CANCELLED)
+    for patient, doctor, status in zip(patients, doctors, states, strict=False):
+        visit = booking.book(_acting(patient), _first_wish(doctor))
+        if status is not Status.PENDING:
+            transitions.change_status(_acting(reception), visit.id, status)
+
+
+def _first_wish(doctor: User) -> booking.Wish:
+    """The doctor's first free slot in two days or later, so that today and tomorrow stay for trying out."""
+    later = clock.now() + timedelta(days=2)
+    slot = Slot.nearest_free(doctor.id, later, now=later, most=1)[0]
+    return booking.Wish(doctor.id, slot.date.date(), slot.start_time, "consultation", "A first visit")
+
+
+def _past_visits(patients: list[User], doctors: list[User]) -> None:
+    last_week = clock.today(settings().policy.timezone) - timedelta(days=7)
+    for patient, doctor, path in zip(patients, doctors, _PAST, strict=False):
+        _past_visit(patient, doctor, path, last_week)
+
+
+def _past_visit(patient: User, doctor: User, path: tuple[Status, ...], day: date) -> None:
+    zone, fee = settings().policy.timezone, doctor.doctor_info.consultation_fee
+    starts_at = clock.wall_clock(day, "10:00", zone)
+    slot = Slot(
+        doctor=doctor.id,
+        date=clock.midnight_utc(day),
+        start_time="10:00",
+        end_time="10:30",
+        starts_at=starts_at,
+        consultation_fee=fee,
+    )
+    slot.insert()
+    Appointment(
+        patient_id=patient.id,
+        doctor_id=doctor.id,
+        slot=slot.id,
+        seat=1,
+        appointment_date=slot.date,
+        appointment_time=slot.start_time,
+        starts_at=starts_at,
+        ends_at=starts_at + timedelta(minutes=30),
+        status=path[-1],
+        purpose_of_visit="consultation",
+        reason="A past visit",
+        payment=Payment(amount=fee),
+        history=[
+            Change(source=source, target=target, by=patient.id if source is None else None, at=starts_at)
+            for source, target in pairwise((None, *path))
+        ],
+        created_by=patient.id,
+    ).insert()

@@ -1,0 +1,1 @@
+"""Everything that knows Flask and is shared by the features."""

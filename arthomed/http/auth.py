@@ -1,0 +1,136 @@
+"""Who is asking: access tokens, the actor behind a request, and the permission a route names."""
+
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any, ClassVar, TypeVar
+
+from bson import ObjectId
+from flask import Flask, current_app, g
+from flask_jwt_extended import JWTManager, get_jwt, verify_jwt_in_request
+from flask_jwt_extended.exceptions import JWTExtendedException, NoAuthorizationError
+from jwt.exceptions import ExpiredSignatureError, PyJWTError
+
+from arthomed.config import Settings
+from arthomed.core.actor import Actor
+from arthomed.core.errors import ClinicError, Code, PermissionDenied
+from arthomed.core.permissions import ROLE_PERMISSIONS, Permission
+
+View = TypeVar("View", bound=Callable[..., Any])
+FindActor = Callable[[ObjectId, ObjectId], Actor]
+"""From user id and session id to the actor; raises when the session is over."""
+
+ALGORITHM = "HS256"
+ISSUER = AUDIENCE = "arthomed"
+_CLAIMS = ("type", "jti", "sid", "sub", "exp")
+
+
+class NoToken(ClinicError):
+    code: ClassVar[Code] = Code.NO_TOKEN
+    message = "Access denied. No token provided."
+
+
+class InvalidToken(ClinicError):
+    code: ClassVar[Code] = Code.INVALID_TOKEN
+    message = "Invalid token. Please log in again."
+
+
+class TokenExpired(ClinicError):
+    code: ClassVar[Code] = Code.TOKEN_EXPIRED
+    message = "Your token has expired. Please log in again."
+
+
+def register(app: Flask, settings: Settings, find_actor: FindActor) -> None:
+    app.config.update(
+        JWT_SECRET_KEY=settings.jwt_secret,
+        JWT_ALGORITHM=ALGORITHM,
+        JWT_DECODE_ALGORITHMS=[ALGORITHM],
+        JWT_ENCODE_ISSUER=ISSUER,
+        JWT_DECODE_ISSUER=ISSUER,
+        JWT_ENCODE_AUDIENCE=AUDIENCE,
+        JWT_DECODE_AUDIENCE=AUDIENCE,
+        JWT_ACCESS_TOKEN_EXPIRES=settings.access_token_lifetime,
+        JWT_TOKEN_LOCATION=["headers"],
+    )
+    JWTManager(app)
+    app.extensions["find_actor"] = find_actor
+
+
+def current_actor() -> Actor:
+    """The actor of this request; only behind `requires`."""
+    actor: Actor = g.actor
+    return actor
+
+
+def own_id() -> ObjectId:
+    """The id of the person behind this request."""
+    user_id = current_actor().user_id
+    assert user_id is not None  # noqa: S101  every signed-in actor has one
+    return user_id
+
+
+def requires(permission: Permission) -> Callable[[View], View]:
+    """A route's permission: the request must carry a live session whose role has it."""
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            g.actor = _authenticated()
+            if not g.actor.may(permission):
+                raise PermissionDenied
+            return view(*args, **kwargs)
+
+        _document(guarded, permission)
+        return guarded  # type: ignore[return-value]
+
+    return decorate
+
+
+def public(view: View) -> View:
+    """A route that anybody may call."""
+    view.permission = None  # type: ignore[attr-defined]
+    return view
+
+
+def verified_claims() -> Mapping[str, Any] | None:
+    """The claims of a well-signed access token on this request, or None; asks no database."""
+    if "claims" not in g:
+        try:
+            g.claims = _claims()
+        except ClinicError:
+            g.claims = None
+    claims: Mapping[str, Any] | None = g.claims
+    return claims
+
+
+def _authenticated() -> Actor:
+    claims = verified_claims() or _claims()
+    find_actor: FindActor = current_app.extensions["find_actor"]
+    return find_actor(_id(claims["sub"]), _id(claims["sid"]))
+
+
+def _claims() -> Mapping[str, Any]:
+    try:
+        verify_jwt_in_request()
+    except NoAuthorizationError as error:
+        raise NoToken from error
+    except ExpiredSignatureError as error:
+        raise TokenExpired from error
+    except (PyJWTError, JWTExtendedException, ValueError) as error:
+        raise InvalidToken from error
+    claims: Mapping[str, Any] = get_jwt()
+    if any(name not in claims for name in _CLAIMS) or claims["type"] != "access":
+        raise InvalidToken
+    return claims
+
+
+def _id(claim: object) -> ObjectId:
+    if not isinstance(claim, str) or not ObjectId.is_valid(claim):
+        raise InvalidToken
+    return ObjectId(claim)
+
+
+def _document(view: Any, permission: Permission) -> None:
+    roles = sorted(role for role, granted in ROLE_PERMISSIONS.items() if permission in granted)
+    told = {"security": [{"bearerAuth": []}], "x-permission": str(permission), "x-roles": roles}
+    view.permission = permission
+    view._apidoc = {**getattr(view, "_apidoc", {}), "manual_doc": told}  # noqa: SLF001  flask-smorest reads it

@@ -1,0 +1,70 @@
+"""The features' blueprint: flask-smorest with our envelope, our parser and documented refusals."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import flask_smorest
+import marshmallow as ma
+
+from arthomed.http.envelope import NothingOut, envelope_of, success
+from arthomed.http.parsing import PARSER
+from arthomed.http.schema import example_of, named
+
+_EVERY_ROUTE = {"406": "NOT_ACCEPTABLE", "429": "TOO_MANY_REQUESTS", "503": "SERVICE_UNAVAILABLE"}
+_SIGNED_IN = {"401": "UNAUTHORIZED", "403": "FORBIDDEN"}
+_WITH_BODY = {"413": "REQUEST_ENTITY_TOO_LARGE", "415": "UNSUPPORTED_MEDIA_TYPE"}
+
+
+class Blueprint(flask_smorest.Blueprint):
+    """`response(status, Schema, name=..., description=...)`: what a view returns becomes `data[name]`.
+
+    Without a name it is the whole of `data`. The description is also the envelope's message.
+    """
+
+    ARGUMENTS_PARSER = PARSER
+
+    def __init__(self, name: str, import_name: str, **kwargs: Any) -> None:
+        super().__init__(name, import_name, **kwargs)
+        self._prepare_doc_cbks.append(_document_refusals)
+
+    def arguments(self, schema: type[ma.Schema], *, location: str = "json", **kwargs: Any) -> Any:
+        if location == "json":
+            kwargs.setdefault("example", example_of(schema()))
+        return super().arguments(schema, location=location, **kwargs)
+
+    def response(
+        self, status_code: int, schema: type[ma.Schema] = NothingOut, *, description: str, name: str | None = None
+    ) -> Any:
+        envelope = envelope_of(schema if name is None else named(name, schema))
+        example = {**example_of(envelope()), "message": description}
+        smorests = super().response(status_code, envelope, description=description, example=example)
+
+        def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
+            @wraps(view)
+            def enveloped(*args: Any, **kwargs: Any) -> dict[str, Any]:
+                content = view(*args, **kwargs)
+                return success(description, content if name is None else {name: content})
+
+            return smorests(enveloped)  # type: ignore[no-any-return]
+
+        return decorate
+
+    def add_url_rule(self, rule: str, *args: Any, **options: Any) -> None:
+        super().add_url_rule(rule, *args, **options)
+        if "<" in rule:
+            for method in next(reversed(self._docs.values())).values():
+                if method:
+                    method.setdefault("refusals", {})["404"] = "NOT_FOUND"
+
+
+def _document_refusals(doc: dict[str, Any], described: dict[str, Any], **_: Any) -> dict[str, Any]:
+    refusals = {**_EVERY_ROUTE, **described.get("refusals", {})}
+    if "security" in described.get("manual_doc", {}):
+        refusals |= _SIGNED_IN
+    if "requestBody" in doc:
+        refusals |= _WITH_BODY
+    responses = doc.setdefault("responses", {})
+    for status, name in refusals.items():
+        responses.setdefault(status, name)
+    return doc

@@ -1,0 +1,48 @@
+"""The OpenAPI document, made from the code, and its page, served from our own files."""
+
+from typing import Any
+
+import flask_smorest
+from flask import Flask, Response
+from flask_swagger_ui import get_swaggerui_blueprint
+from werkzeug.exceptions import HTTPException
+
+from arthomed import __version__
+from arthomed.http import errors
+from arthomed.http.envelope import ErrorOut
+from arthomed.http.parsing import ObjectIdConverter
+
+_DESCRIPTION = """Booking at a clinic. Sign in with a one-time code, send the access token as
+`Authorization: Bearer`, and give each booking an `Idempotency-Key` so that it can be sent again safely.
+Times of day and dates are the clinic's; instants are UTC."""
+
+
+class Api(flask_smorest.Api):
+    """flask-smorest's document with our errors."""
+
+    ERROR_SCHEMA = ErrorOut
+
+    def handle_http_exception(self, error: HTTPException) -> Response:
+        return errors.on_http_exception(error)
+
+
+def register(app: Flask) -> Api:
+    app.url_map.converters["object_id"] = ObjectIdConverter
+    app.config.update(
+        API_TITLE="Arthomed",
+        API_VERSION=__version__,
+        OPENAPI_VERSION="3.1.0",
+        OPENAPI_URL_PREFIX="/api",
+        OPENAPI_JSON_PATH="openapi.json",
+    )
+    bearer = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+    api = Api(app, spec_kwargs={"info": {"description": _DESCRIPTION}})
+    api.spec.components.security_scheme("bearerAuth", bearer)
+    api.register_converter(ObjectIdConverter, _object_id)
+    page = get_swaggerui_blueprint("/api/docs", "/api/openapi.json", config={"app_name": "Arthomed"})
+    app.register_blueprint(page)
+    return api
+
+
+def _object_id(_converter: ObjectIdConverter) -> dict[str, Any]:
+    return {"type": "string", "pattern": "^[0-9a-f]{24}$", "example": "672b1234a1b2c3d4e5f60718"}

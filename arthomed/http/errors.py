@@ -1,0 +1,107 @@
+"""From what went wrong to an answer: the only place that knows HTTP status numbers."""
+
+import traceback
+from math import ceil
+from typing import Any
+
+import structlog
+from flask import Flask, Response, current_app, g, request
+from pymongo.errors import (
+    ConnectionFailure,
+    ExecutionTimeout,
+    NetworkTimeout,
+    PyMongoError,
+    WaitQueueTimeoutError,
+)
+from werkzeug.exceptions import HTTPException, InternalServerError
+
+from arthomed.core.errors import ClinicError, Code, ServiceUnavailable
+from arthomed.core.jobs import JobsUnavailable
+from arthomed.http.envelope import failure, refusal
+
+log = structlog.get_logger()
+
+STATUS_OF = {
+    Code.VALIDATION_ERROR: 400,
+    Code.MALFORMED_JSON: 400,
+    Code.OTP_INVALID: 400,
+    Code.OTP_EXPIRED: 400,
+    Code.OTP_MAX_ATTEMPTS: 400,
+    Code.SLOT_UNAVAILABLE: 400,
+    Code.BOOKING_LIMIT_REACHED: 400,
+    Code.DUPLICATE_VALUE: 400,
+    Code.INVALID_STATUS_TRANSITION: 400,
+    Code.TOO_LATE: 400,
+    Code.NO_TOKEN: 401,
+    Code.INVALID_TOKEN: 401,
+    Code.TOKEN_EXPIRED: 401,
+    Code.USER_NOT_FOUND: 401,
+    Code.USER_INACTIVE: 401,
+    Code.SESSION_REVOKED: 401,
+    Code.PERMISSION_DENIED: 403,
+    Code.NOT_FOUND: 404,
+    Code.IDEMPOTENCY_KEY_REUSED: 422,
+    Code.ACCOUNT_LOCKED: 423,
+    Code.RATE_LIMIT_EXCEEDED: 429,
+    Code.SERVICE_UNAVAILABLE: 503,
+}
+
+# What Werkzeug itself refuses: status -> code and words for a person.
+_HTTP = {
+    400: (Code.VALIDATION_ERROR, "The request could not be understood"),
+    404: (Code.NOT_FOUND, "Resource not found"),
+    405: ("METHOD_NOT_ALLOWED", "This method is not allowed here"),
+    406: ("NOT_ACCEPTABLE", "Only application/json can be given"),
+    413: ("PAYLOAD_TOO_LARGE", "The request body is too large"),
+    415: ("UNSUPPORTED_MEDIA_TYPE", "The request body must be application/json"),
+    429: (Code.RATE_LIMIT_EXCEEDED, "Too many requests, please try again later"),
+}
+_AWAY = (ConnectionFailure, ExecutionTimeout, NetworkTimeout, WaitQueueTimeoutError)
+_RETRY_WHEN_AWAY_SECONDS = "5"
+
+
+def register(app: Flask) -> None:
+    app.register_error_handler(ClinicError, _on_refusal)
+    app.register_error_handler(HTTPException, on_http_exception)
+    app.register_error_handler(PyMongoError, _on_database_error)
+    app.register_error_handler(JobsUnavailable, _on_unavailable)
+    app.register_error_handler(Exception, _on_unexpected)
+
+
+def _on_refusal(error: ClinicError) -> Response:
+    status = STATUS_OF[error.code]
+    response = refusal(status, error)
+    if error.retry_after is not None:
+        response.headers["Retry-After"] = str(max(1, ceil(error.retry_after.total_seconds())))
+    if status == STATUS_OF[Code.NO_TOKEN]:
+        response.headers["WWW-Authenticate"] = "Bearer"  # RFC 6750 section 3
+    return response
+
+
+def on_http_exception(error: HTTPException) -> Response:
+    status = error.code or InternalServerError.code
+    code, message = _HTTP.get(status, (error.name.upper().replace(" ", "_"), error.name))
+    response = failure(status, code, message)
+    for name, value in error.get_headers(request.environ):
+        if name not in ("Content-Type", "Content-Length"):
+            response.headers[name] = value  # Allow of a 405, Location of a 308
+    return response
+
+
+def _on_database_error(error: PyMongoError) -> Response:
+    return _on_unavailable(error) if isinstance(error, _AWAY) or error.timeout else _on_unexpected(error)
+
+
+def _on_unavailable(error: Exception) -> Response:
+    log.error("dependency_away", error=type(error).__name__)
+    response = refusal(STATUS_OF[Code.SERVICE_UNAVAILABLE], ServiceUnavailable())
+    response.headers["Retry-After"] = _RETRY_WHEN_AWAY_SECONDS
+    return response
+
+
+def _on_unexpected(error: Exception) -> Response:
+    log.error("unexpected_error", exc_info=error)
+    more: dict[str, Any] = {"requestId": g.get("request_id", "")}
+    if current_app.config["SHOW_STACK"]:
+        more["stack"] = "".join(traceback.format_exception(error))
+    return failure(500, "INTERNAL_ERROR", "Internal server error", **more)

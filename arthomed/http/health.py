@@ -1,0 +1,57 @@
+"""Whether this process lives, and whether all that it needs is there."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import structlog
+from flask import Blueprint, Flask, Response, jsonify
+
+from arthomed import __version__
+from arthomed.config import Settings
+from arthomed.core import clock
+from arthomed.http.auth import public
+
+log = structlog.get_logger()
+Checks = Mapping[str, Callable[[], None]]
+"""By dependency: a call that raises when it can't be used."""
+
+_STARTED = time.monotonic()
+
+
+def register(app: Flask, settings: Settings, checks: Checks) -> None:
+    blueprint = Blueprint("health", __name__)
+
+    @blueprint.get("/health")
+    @public
+    def live() -> Response:
+        return jsonify(
+            uptime=round(time.monotonic() - _STARTED, 3),
+            message="OK",
+            timestamp=clock.iso(clock.now()),
+            environment=settings.app_env,
+            version=__version__,
+        )
+
+    @blueprint.get("/health/ready")
+    @public
+    def ready() -> Response:
+        found = {name: _checked(name, check) for name, check in checks.items()}
+        all_there = all(one["ok"] for one in found.values())
+        response = jsonify(ready=all_there, dependencies=found, timestamp=clock.iso(clock.now()))
+        response.status_code = 200 if all_there else 503
+        return response
+
+    app.register_blueprint(blueprint)
+
+
+def _checked(name: str, check: Callable[[], None]) -> dict[str, Any]:
+    started = time.perf_counter()
+    try:
+        check()
+    except Exception as error:  # noqa: BLE001  whatever is wrong with it, it is not ready
+        log.warning("not_ready", dependency=name, error=type(error).__name__)
+        ok = False
+    else:
+        ok = True
+    return {"ok": ok, "latencyMs": round((time.perf_counter() - started) * 1000, 1)}

@@ -1,0 +1,171 @@
+"""The base of all shapes in and out, and the fields that the contract uses again and again."""
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from datetime import date
+from functools import cache
+from typing import Any
+
+import marshmallow as ma
+from bson import ObjectId
+from marshmallow import fields
+from marshmallow.validate import Length, Range, Regexp
+
+from arthomed.core import clock
+from arthomed.core.paging import PageRequest
+
+_OBJECT_ID = r"^[0-9a-f]{24}$"
+_TIME_OF_DAY = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
+_DAY = re.compile(r"[12][0-9]{3}-[0-9]{2}-[0-9]{2}")
+_MAX_PAGE = 1_000_000  # keeps `skip` far inside MongoDB's 64 bits
+_FORBIDDEN = frozenset({"Cc", "Cs", "Co", "Cn"})  # Unicode: control, surrogate, private, unassigned
+
+
+class Schema(ma.Schema):
+    """camelCase outside, snake_case inside; an unknown field is refused."""
+
+    class Meta:
+        unknown = ma.RAISE
+
+    def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
+        if field_obj.data_key is None:
+            head, *rest = field_name.split("_")
+            field_obj.data_key = head + "".join(part.title() for part in rest)
+
+
+class _Documented:
+    """A field that brings its own part of the OpenAPI document."""
+
+    documented: Mapping[str, object] = {}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs["metadata"] = {**self.documented, **kwargs.pop("metadata", {})}
+        super().__init__(*args, **kwargs)
+
+
+class Text(fields.String):
+    """Text of a person: trimmed, within a length, without control characters or broken Unicode."""
+
+    def __init__(self, *, least: int = 1, most: int = 1000, lines: bool = False, **kwargs: Any) -> None:
+        kwargs["validate"] = [Length(least, most), *kwargs.pop("validate", [])]
+        super().__init__(**kwargs)
+        self._allowed = "\n\r\t" if lines else ""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        if any(unicodedata.category(char) in _FORBIDDEN and char not in self._allowed for char in text):
+            raise ma.ValidationError("Contains characters that are not allowed.")
+        return text.strip()
+
+
+class Id(_Documented, fields.String):
+    documented = {"pattern": _OBJECT_ID, "example": "672b1234a1b2c3d4e5f60718"}
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> ObjectId:  # type: ignore[override]
+        text = super()._deserialize(value, attr, data, **kwargs)
+        if not re.fullmatch(_OBJECT_ID, text):
+            raise ma.ValidationError("Must be an id of 24 hex digits.")
+        return ObjectId(text)
+
+
+class Day(_Documented, fields.String):
+    """A calendar date at the clinic; stored as midnight UTC."""
+
+    documented = {"format": "date", "example": "2026-12-01"}
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> date:  # type: ignore[override]
+        text = super()._deserialize(value, attr, data, **kwargs)
+        try:
+            return date.fromisoformat(text if _DAY.fullmatch(text) else "")
+        except ValueError as error:
+            raise ma.ValidationError("Must be a date as YYYY-MM-DD.") from error
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
+        return None if value is None else f"{value:%Y-%m-%d}"
+
+
+class TimeOfDay(_Documented, fields.String):
+    documented = {"example": "09:30"}
+
+    def __init__(self, **kwargs: Any) -> None:
+        pattern = Regexp(_TIME_OF_DAY, error="Must be a time as HH:MM.")
+        super().__init__(validate=pattern, **kwargs)
+
+
+class Instant(_Documented, fields.String):
+    """An instant, ISO 8601 in UTC with milliseconds."""
+
+    documented = {"format": "date-time", "example": "2026-11-22T04:30:00.000Z"}
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
+        return None if value is None else clock.iso(value)
+
+
+class Flag(fields.Boolean):
+    """A JSON boolean and nothing that merely looks like one."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
+        if not isinstance(value, bool):
+            raise self.make_error("invalid", input=value)
+        return value
+
+
+def whole(least: int, most: int, **kwargs: Any) -> fields.Integer:
+    """A JSON integer within bounds."""
+    return fields.Integer(strict=True, validate=Range(least, most), **kwargs)
+
+
+class PageQuery(Schema):
+    """`page` and `limit`; loads into `paging`, a PageRequest."""
+
+    page = fields.Integer(load_default=1, validate=Range(1, _MAX_PAGE), metadata={"example": 1})
+    limit = fields.Integer(load_default=10, validate=Range(1, 100), metadata={"example": 10})
+
+    @ma.post_load
+    def to_page_request(self, loaded: dict[str, Any], **_: object) -> dict[str, Any]:
+        return {**loaded, "paging": PageRequest(loaded.pop("page"), loaded.pop("limit"))}
+
+
+class PaginationOut(Schema):
+    current = fields.Integer(required=True, metadata={"example": 1})
+    pages = fields.Integer(required=True, metadata={"example": 5})
+    total = fields.Integer(required=True, metadata={"example": 50})
+    limit = fields.Integer(required=True, metadata={"example": 10})
+    has_next = fields.Boolean(required=True, metadata={"example": True})
+    has_prev = fields.Boolean(required=True, metadata={"example": False})
+
+
+@cache
+def page_of(item: type[Schema]) -> type[Schema]:
+    """The shape of a page of such items."""
+    parts = {
+        "items": fields.List(fields.Nested(item), required=True),
+        "pagination": fields.Nested(PaginationOut, required=True),
+    }
+    return type(item.__name__.removesuffix("Out") + "PageOut", (Schema,), parts)
+
+
+@cache
+def named(name: str, shape: type[ma.Schema]) -> type[Schema]:
+    """The shape of `data` that holds one thing by its name."""
+    return type(shape.__name__.removesuffix("Out") + "Data", (Schema,), {name: fields.Nested(shape, required=True)})
+
+
+def example_of(schema: ma.Schema) -> dict[str, Any]:
+    """An example of a shape, put together from the examples of its fields."""
+    return {
+        str(field.data_key or name): found
+        for name, field in schema.fields.items()
+        if (found := _example(field)) is not None
+    }
+
+
+def _example(field: fields.Field[Any]) -> Any:
+    if isinstance(field, fields.Nested):
+        one = example_of(field.schema)
+        return [one] if field.schema.many else one
+    if isinstance(field, fields.List):
+        inner = _example(field.inner)
+        return [] if inner is None else [inner]
+    return field.metadata.get("example")

@@ -1,0 +1,74 @@
+"""Access and refresh tokens: signed with separate secrets, each of a type that the other is not taken for."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import jwt
+from bson import ObjectId
+from flask_jwt_extended import create_access_token
+from jwt.exceptions import ExpiredSignatureError, PyJWTError
+
+from arthomed.config import settings
+from arthomed.core import clock
+from arthomed.http.auth import ALGORITHM, AUDIENCE, ISSUER, InvalidToken, TokenExpired
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshClaim:
+    """Which session a refresh token belongs to, and how many were given out before it."""
+
+    session_id: ObjectId
+    generation: int
+
+
+def pair(user_id: ObjectId, session_id: ObjectId, generation: int) -> dict[str, Any]:
+    """A new access token and the refresh token of that generation; `expiresIn` in seconds."""
+    claims = {"sid": str(session_id)}
+    return {
+        "access_token": create_access_token(str(user_id), additional_claims=claims),
+        "refresh_token": _refresh_token(user_id, session_id, generation),
+        "token_type": "Bearer",
+        "expires_in": int(settings().access_token_lifetime.total_seconds()),
+    }
+
+
+def read_refresh(token: str) -> RefreshClaim:
+    """What a refresh token claims, once its signature holds.
+
+    Raises:
+        TokenExpired, InvalidToken
+    """
+    required = ["exp", "iss", "aud", "sid", "gen", "jti", "type"]
+    try:
+        claims = jwt.decode(
+            token,
+            settings().jwt_refresh_secret,
+            algorithms=[ALGORITHM],
+            issuer=ISSUER,
+            audience=AUDIENCE,
+            options={"require": required},
+        )
+    except ExpiredSignatureError as error:
+        raise TokenExpired from error
+    except (PyJWTError, ValueError) as error:
+        raise InvalidToken from error
+    if claims["type"] != "refresh":
+        raise InvalidToken
+    return RefreshClaim(ObjectId(claims["sid"]), int(claims["gen"]))
+
+
+def _refresh_token(user_id: ObjectId, session_id: ObjectId, generation: int) -> str:
+    now = clock.now()
+    claims = {
+        "iss": ISSUER,
+        "aud": AUDIENCE,
+        "sub": str(user_id),
+        "type": "refresh",
+        "jti": uuid4().hex,
+        "sid": str(session_id),
+        "gen": generation,
+        "iat": now,
+        "exp": now + settings().refresh_token_lifetime,
+    }
+    return jwt.encode(claims, settings().jwt_refresh_secret, algorithm=ALGORITHM)

@@ -1,0 +1,75 @@
+"""The connection to MongoDB, and what the database must have before it may be used."""
+
+from mongoengine import connect, disconnect
+from mongoengine.connection import get_connection
+from pymongo import MongoClient
+from pymongo.collection import Collection
+from pymongo.errors import ConnectionFailure
+from pymongo.uri_parser import parse_uri
+
+WEB_TIMEOUT_MS = 2_500  # a request learns within three seconds that the database is away
+WORKER_TIMEOUT_MS = 60_000
+_SELECTION_MS = 2_000
+
+# The unique indexes without which two people could be promised one time.
+GUARDS = {
+    "slots": {"slot_once"},
+    "appointments": {"seat_once", "patient_time_once", "patient_doctor_day_once"},
+    "notifications": {"message_once"},
+    "idempotency_keys": {"key_once"},
+    "users": {"mobile_once"},
+    "otps": {"code_once"},
+}
+
+
+class GuardsMissing(Exception):
+    """The database lacks unique indexes that the rules rest on; run `flask migrate up`."""
+
+
+def open_database(uri: str, *, timeout_ms: int) -> None:
+    """Register the connection of this process; nothing is sent before the first query (fork-safe)."""
+    disconnect()
+    connect(
+        database_name(uri),
+        host=uri,
+        connect=False,
+        tz_aware=True,
+        uuidRepresentation="standard",
+        serverSelectionTimeoutMS=_SELECTION_MS,
+        timeoutMS=timeout_ms,
+        maxPoolSize=32,
+        retryWrites=True,
+        w="majority",
+    )
+
+
+def database_name(uri: str) -> str:
+    return str(parse_uri(uri)["database"] or "arthomed")
+
+
+def require_guards(uri: str) -> None:
+    """Refuse to go on without the unique indexes; over a connection of its own, so fit for before a fork.
+
+    Raises:
+        GuardsMissing: names them, or says that the database is out of reach.
+    """
+    with MongoClient[dict[str, object]](uri, serverSelectionTimeoutMS=_SELECTION_MS) as client:
+        database = client[database_name(uri)]
+        try:
+            missing = [
+                f"{collection}.{name}"
+                for collection, names in GUARDS.items()
+                for name in sorted(names - _unique_indexes(database[collection]))
+            ]
+        except ConnectionFailure as error:
+            raise GuardsMissing("MongoDB can't be reached; see MONGODB_URI") from error
+    if missing:
+        raise GuardsMissing(f"The database lacks {', '.join(missing)}; run: flask migrate up")
+
+
+def _unique_indexes(collection: Collection[dict[str, object]]) -> set[str]:
+    return {name for name, index in collection.index_information().items() if index.get("unique")}
+
+
+def ping() -> None:
+    get_connection().admin.command("ping")

@@ -1,0 +1,46 @@
+"""SMS through Twilio's SDK."""
+
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from requests.exceptions import RequestException
+from twilio.base.exceptions import TwilioRestException
+from twilio.http.http_client import TwilioHttpClient
+from twilio.http.response import Response
+from twilio.rest import Client
+
+from arthomed.config import Twilio
+from arthomed.notifications.gateways import DeliveryFailed
+
+TIMEOUT_SECONDS = 10  # the SDK itself waits for ever
+_TOO_MANY_REQUESTS = 429
+_SERVER_ERROR = 500
+
+
+class _HttpClient(TwilioHttpClient):
+    """The SDK's client with a time-out, and with another origin where tests ask for one."""
+
+    def __init__(self, api_url: str | None) -> None:
+        super().__init__(timeout=TIMEOUT_SECONDS)
+        self._api_url = api_url
+
+    def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> Response:
+        if self._api_url:
+            origin, asked = urlsplit(self._api_url), urlsplit(url)
+            url = urlunsplit((origin.scheme, origin.netloc, asked.path, asked.query, ""))
+        return super().request(method, url, *args, **kwargs)
+
+
+class TwilioSms:
+    def __init__(self, account: Twilio) -> None:
+        self._from = account.phone_number
+        self._client = Client(account.account_sid, account.auth_token, http_client=_HttpClient(account.api_url))
+
+    def send(self, to: str, text: str, *, kind: str) -> None:  # noqa: ARG002  the gateway's protocol
+        try:
+            self._client.messages.create(to=f"+91{to}", from_=self._from, body=text)
+        except TwilioRestException as error:
+            temporary = error.status == _TOO_MANY_REQUESTS or error.status >= _SERVER_ERROR
+            raise DeliveryFailed(f"twilio {error.status} {error.code}", permanent=not temporary) from error
+        except RequestException as error:
+            raise DeliveryFailed(type(error).__name__, permanent=False) from error

@@ -1,0 +1,1 @@
+"""What is to be told to whom: the outbox and the way out of it."""

@@ -1,0 +1,1 @@
+"""Weekly hours, and the slots that come of them."""

@@ -1,0 +1,185 @@
+"""Slots, with the conditional updates that claim and free their seats."""
+
+import datetime as dt
+from datetime import datetime, timedelta
+from typing import Any
+
+from bson import ObjectId
+from mongoengine import BooleanField, DateTimeField, IntField, ListField, ObjectIdField, StringField
+from pymongo import InsertOne, ReturnDocument, UpdateOne
+from pymongo.client_session import ClientSession
+
+from arthomed.core import clock
+from arthomed.core.documents import ClinicDocument, Pipeline, Raw
+from arthomed.scheduling.rules import Change, ExistingSlot, PlannedSlot, capacity, minutes
+
+# How the derived fields follow from `takenSeats`; every change of a slot ends with these two stages.
+_DERIVED: Pipeline = [
+    {"$set": {"bookedPatients": {"$size": "$takenSeats"}}},
+    {
+        "$set": {
+            "isAvailable": {"$and": [{"$not": "$isBlocked"}, {"$lt": ["$bookedPatients", "$maxPatients"]}]},
+            "updatedAt": "$$NOW",
+        }
+    },
+]
+_SMALLEST_FREE_SEAT: Raw = {
+    "$first": {
+        "$filter": {
+            "input": {"$range": [1, {"$add": ["$maxPatients", 1]}]},
+            "cond": {"$not": {"$in": ["$$this", "$takenSeats"]}},
+        }
+    }
+}
+_CLAIM: Pipeline = [
+    {"$set": {"takenSeats": {"$concatArrays": ["$takenSeats", [_SMALLEST_FREE_SEAT]]}}},
+    *_DERIVED,
+]
+
+
+class Slot(ClinicDocument):
+    """Half an hour of a doctor; `starts_at` is the instant, `date` midnight UTC of the calendar date.
+
+    `taken_seats` holds the seats (1 to `max_patients`) of its active visits, the last claimed last.
+    """
+
+    meta = {"collection": "slots"}
+
+    doctor = ObjectIdField(required=True)
+    date = DateTimeField(required=True)
+    start_time = StringField(db_field="startTime", required=True)
+    end_time = StringField(db_field="endTime", required=True)
+    starts_at = DateTimeField(db_field="startsAt", required=True)
+    is_available = BooleanField(db_field="isAvailable", default=True)
+    is_blocked = BooleanField(db_field="isBlocked", default=False)
+    max_patients = IntField(db_field="maxPatients", default=1)
+    booked_patients = IntField(db_field="bookedPatients", default=0)
+    taken_seats = ListField(IntField(), db_field="takenSeats")
+    consultation_fee = IntField(db_field="consultationFee", default=0)
+
+    @property
+    def ends_at(self) -> datetime:
+        ends_at: datetime = self.starts_at + timedelta(minutes=minutes(self.end_time) - minutes(self.start_time))
+        return ends_at
+
+    @property
+    def last_claimed_seat(self) -> int:
+        return int(self.taken_seats[-1])
+
+    @classmethod
+    def claim(
+        cls, doctor: ObjectId, day: dt.date, start_time: str, *, now: datetime, session: ClientSession
+    ) -> "Slot | None":
+        """Take the smallest free seat of a slot that has not started; None when there is none."""
+        wanted = {
+            "doctor": doctor,
+            "date": clock.midnight_utc(day),
+            "startTime": start_time,
+            "isAvailable": True,
+            "startsAt": {"$gt": now},
+        }
+        return cls._claimed(wanted, session)
+
+    @classmethod
+    def reclaim(cls, slot_id: ObjectId, *, session: ClientSession) -> "Slot | None":
+        """Take a seat again for a visit that is taken up again, whether or not the slot has started."""
+        roomy = {"$expr": {"$lt": ["$bookedPatients", "$maxPatients"]}}
+        return cls._claimed({"_id": slot_id, **roomy}, session)
+
+    @classmethod
+    def _claimed(cls, wanted: Raw, session: ClientSession) -> "Slot | None":
+        raw = cls.collection().find_one_and_update(
+            wanted, _CLAIM, return_document=ReturnDocument.AFTER, session=session
+        )
+        return None if raw is None else cls.from_raw(raw)
+
+    @classmethod
+    def free(cls, slot_id: ObjectId, seat: int, *, session: ClientSession) -> None:
+        """Give a seat back."""
+        left = {"$filter": {"input": "$takenSeats", "cond": {"$ne": ["$$this", seat]}}}
+        cls.collection().update_one(
+            {"_id": slot_id, "takenSeats": seat}, [{"$set": {"takenSeats": left}}, *_DERIVED], session=session
+        )
+
+    @classmethod
+    def of_day(cls, doctor: ObjectId, day: dt.date) -> "list[Slot]":
+        return list(cls.objects(doctor=doctor, date=clock.midnight_utc(day)).order_by("start_time"))
+
+    @classmethod
+    def nearest_free(cls, doctor: ObjectId, instant: datetime, *, now: datetime, most: int) -> "list[Slot]":
+        """The free slots nearest to an instant, earlier or later, nearest first."""
+        free = cls.objects(doctor=doctor, is_available=True)
+        later = list(free.filter(starts_at__gte=max(instant, now)).order_by("starts_at").limit(most))
+        earlier = list(free.filter(starts_at__gt=now, starts_at__lt=instant).order_by("-starts_at").limit(most))
+        return sorted([*later, *earlier], key=lambda slot: abs(slot.starts_at - instant))[:most]
+
+    @classmethod
+    def doctors_free_on(cls, day: dt.date, *, now: datetime) -> list[ObjectId]:
+        free = cls.objects(date=clock.midnight_utc(day), is_available=True, starts_at__gt=now)
+        return list(free.distinct("doctor"))
+
+    @classmethod
+    def counts_by_day(cls, doctor: ObjectId, first: dt.date, last: dt.date, *, now: datetime) -> list[Raw]:
+        """Per day that has slots: `{_id: date, total, free}`, in one query."""
+        days = {"$gte": clock.midnight_utc(first), "$lte": clock.midnight_utc(last)}
+        bookable = {"$and": ["$isAvailable", {"$gt": ["$startsAt", now]}]}
+        counted = {"_id": "$date", "total": {"$sum": 1}, "free": {"$sum": {"$cond": [bookable, 1, 0]}}}
+        stages: Pipeline = [{"$match": {"doctor": doctor, "date": days}}, {"$group": counted}, {"$sort": {"_id": 1}}]
+        return list(cls.collection().aggregate(stages))
+
+    @classmethod
+    def existing(cls, doctor: ObjectId, *, after: datetime, session: ClientSession | None = None) -> list[ExistingSlot]:
+        """The stored slots that have not started."""
+        found = cls.collection().find({"doctor": doctor, "startsAt": {"$gt": after}}, session=session)
+        return [
+            ExistingSlot(
+                id=raw["_id"],
+                date=raw["date"].date(),
+                start_time=raw["startTime"],
+                end_time=raw["endTime"],
+                max_patients=raw["maxPatients"],
+                consultation_fee=raw["consultationFee"],
+                is_blocked=raw["isBlocked"],
+                bookings=raw["bookedPatients"],
+            )
+            for raw in found
+        ]
+
+    @classmethod
+    def apply(cls, change: Change, doctor: ObjectId, *, fee: int, session: ClientSession) -> None:
+        """Carry out a change of a doctor's slots."""
+        slots, now = cls.collection(), clock.now()
+        if change.removed:
+            slots.delete_many({"_id": {"$in": [slot.id for slot in change.removed]}}, session=session)
+        if change.conflicts:
+            ids = [slot.id for slot in change.conflicts]
+            blocked = {"isBlocked": True, "isAvailable": False, "updatedAt": now}
+            slots.update_many({"_id": {"$in": ids}}, {"$set": blocked}, session=session)
+        if change.altered:
+            slots.bulk_write([_altered(*pair, fee) for pair in change.altered], session=session)
+        if change.made:
+            made = [InsertOne(_raw(slot, doctor, fee, now)) for slot in change.made]
+            slots.bulk_write(made, ordered=False, session=session)
+
+
+def _altered(slot: ExistingSlot, asked: PlannedSlot, fee: int) -> UpdateOne:
+    changed = {"isBlocked": False, "maxPatients": capacity(slot, asked), "consultationFee": fee}
+    return UpdateOne({"_id": slot.id}, [{"$set": changed}, *_DERIVED])
+
+
+def _raw(slot: PlannedSlot, doctor: ObjectId, fee: int, now: datetime) -> dict[str, Any]:
+    return {
+        "doctor": doctor,
+        "date": clock.midnight_utc(slot.date),
+        "startTime": slot.start_time,
+        "endTime": slot.end_time,
+        "startsAt": slot.starts_at,
+        "isAvailable": True,
+        "isBlocked": False,
+        "maxPatients": slot.max_patients,
+        "bookedPatients": 0,
+        "takenSeats": [],
+        "consultationFee": fee,
+        "createdAt": now,
+        "updatedAt": now,
+    }

@@ -1,0 +1,193 @@
+"""Which slots a doctor's week makes, and how a day's slots follow a change of the week."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+from arthomed.core import clock
+
+
+class Weekday(StrEnum):
+    """In the order of `date.weekday()`."""
+
+    MONDAY = "monday"
+    TUESDAY = "tuesday"
+    WEDNESDAY = "wednesday"
+    THURSDAY = "thursday"
+    FRIDAY = "friday"
+    SATURDAY = "saturday"
+    SUNDAY = "sunday"
+
+
+WEEK = tuple(Weekday)
+
+
+class HoursLike(Protocol):
+    """One range of a week, as `users.models.Hours` has it."""
+
+    day: str
+    start_time: str
+    end_time: str
+    is_available: bool
+    max_patients: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedSlot:
+    """A slot that the hours ask for: half-open, from `start_time` up to but not including `end_time`."""
+
+    date: date
+    start_time: str
+    end_time: str
+    starts_at: datetime
+    max_patients: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExistingSlot:
+    """As much of a stored slot as a change of the week depends on; `bookings` counts its active visits."""
+
+    id: object
+    date: date
+    start_time: str
+    end_time: str
+    max_patients: int
+    consultation_fee: int
+    is_blocked: bool
+    bookings: int
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What to do with the slots: make, take away, alter, and which booked ones fit the hours no more."""
+
+    made: list[PlannedSlot]
+    removed: list[ExistingSlot]
+    altered: list[tuple[ExistingSlot, PlannedSlot]]
+    conflicts: list[ExistingSlot]
+
+    @property
+    def is_needed(self) -> bool:
+        open_conflicts = any(not slot.is_blocked for slot in self.conflicts)
+        return bool(self.made or self.removed or self.altered) or open_conflicts
+
+
+def minutes(hhmm: str) -> int:
+    """Minutes since midnight of "HH:MM"."""
+    hours, rest = hhmm.split(":")
+    return int(hours) * 60 + int(rest)
+
+
+def hhmm(since_midnight: int) -> str:
+    return f"{since_midnight // 60:02}:{since_midnight % 60:02}"
+
+
+def faults(week: Sequence[HoursLike], slot_minutes: int) -> dict[int, str]:
+    """What is wrong with a week, by the index of the range."""
+    wrong: dict[int, str] = {}
+    for index, hours in enumerate(week):
+        start, end = minutes(hours.start_time), minutes(hours.end_time)
+        if end <= start:
+            wrong[index] = "Must end after it starts."
+        elif (end - start) % slot_minutes:
+            wrong[index] = f"Must be a multiple of {slot_minutes} minutes long."
+        elif any(_overlap(hours, earlier) for earlier in week[:index]):
+            wrong[index] = "Overlaps with another range of that day."
+    return wrong
+
+
+def slots_of_day(ranges: Iterable[HoursLike], slot_minutes: int) -> list[tuple[str, str, int]]:
+    """(start, end, patients) of a day's slots in order; the last one of a range may not overrun it."""
+    return sorted(
+        (hhmm(start), hhmm(start + slot_minutes), hours.max_patients)
+        for hours in ranges
+        if hours.is_available
+        for start in range(minutes(hours.start_time), minutes(hours.end_time) - slot_minutes + 1, slot_minutes)
+    )
+
+
+def plan(
+    week: Sequence[HoursLike], days: Iterable[date], *, slot_minutes: int, zone: ZoneInfo, after: datetime
+) -> list[PlannedSlot]:
+    """The slots of those days that start after an instant.
+
+    A time of day that a change of the clocks skips makes no slot; one that comes twice makes the earlier.
+    """
+    of_day = {
+        weekday: slots_of_day([hours for hours in week if hours.day == weekday], slot_minutes) for weekday in WEEK
+    }
+    planned = []
+    for day in days:
+        for start, end, patients in of_day[WEEK[day.weekday()]]:
+            starts_at = clock.wall_clock(day, start, zone)
+            exists = f"{starts_at.astimezone(zone):%H:%M}" == start
+            if exists and starts_at > after:
+                planned.append(PlannedSlot(day, start, end, starts_at, patients))
+    return planned
+
+
+def change(planned: Sequence[PlannedSlot], existing: Sequence[ExistingSlot], *, fee: int) -> Change:
+    """How the stored slots become the planned ones.
+
+    Free slots follow; booked ones stay, and nothing new is made over one that stays. A booked slot that
+    the hours no longer ask for takes no further patients: it is a conflict for the clinic to settle.
+    """
+    wanted = {_key(slot): slot for slot in planned}
+    stored = {_key(slot) for slot in existing}
+    outside = [slot for slot in existing if _key(slot) not in wanted]
+    conflicts = [slot for slot in outside if slot.bookings]
+    return Change(
+        made=[slot for key, slot in wanted.items() if key not in stored and not _meets_any(slot, conflicts)],
+        removed=[slot for slot in outside if not slot.bookings],
+        altered=[
+            (slot, asked)
+            for slot in existing
+            if (asked := wanted.get(_key(slot))) is not None and _differs(slot, asked, fee)
+        ],
+        conflicts=conflicts,
+    )
+
+
+def capacity(slot: ExistingSlot, asked: PlannedSlot) -> int:
+    """How many patients a slot takes from now on: as asked, but never fewer than it holds."""
+    return max(asked.max_patients, slot.bookings)
+
+
+def horizon(now: datetime, zone: ZoneInfo, days: int) -> list[date]:
+    """The calendar days that can be booked: today at the clinic and the following, `days` in all."""
+    return clock.days(clock.local_date(now, zone), days)
+
+
+def day_bounds(day: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """The instants between which a calendar day lies, half-open."""
+    return (
+        clock.wall_clock(day, "00:00", zone),
+        clock.wall_clock(day + timedelta(days=1), "00:00", zone),
+    )
+
+
+def _overlap(one: HoursLike, other: HoursLike) -> bool:
+    return one.day == other.day and _meet(one.start_time, one.end_time, other.start_time, other.end_time)
+
+
+def _meet(start: str, end: str, other_start: str, other_end: str) -> bool:
+    """Whether two half-open ranges of one day share a moment."""
+    return start < other_end and other_start < end
+
+
+def _meets_any(slot: PlannedSlot, others: Iterable[ExistingSlot]) -> bool:
+    return any(
+        slot.date == one.date and _meet(slot.start_time, slot.end_time, one.start_time, one.end_time) for one in others
+    )
+
+
+def _key(slot: PlannedSlot | ExistingSlot) -> tuple[date, str, str]:
+    return (slot.date, slot.start_time, slot.end_time)
+
+
+def _differs(slot: ExistingSlot, asked: PlannedSlot, fee: int) -> bool:
+    wanted = capacity(slot, asked)
+    return slot.is_blocked or slot.max_patients != wanted or slot.consultation_fee != fee

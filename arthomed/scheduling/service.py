@@ -1,0 +1,168 @@
+"""Use cases of weekly hours and slots."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+import structlog
+from bson import ObjectId
+from pymongo import ReturnDocument
+from pymongo.client_session import ClientSession
+
+from arthomed.config import settings
+from arthomed.core import clock, jobs
+from arthomed.core.actor import Actor
+from arthomed.core.documents import transaction
+from arthomed.core.errors import FieldError, NotFound, ValidationFailed
+from arthomed.core.paging import Page, PageRequest
+from arthomed.core.permissions import Role
+from arthomed.scheduling import rules
+from arthomed.scheduling.models import Slot
+from arthomed.scheduling.rules import Change, ExistingSlot
+from arthomed.users import service as users
+from arthomed.users.models import Hours, User
+
+log = structlog.get_logger()
+
+MAX_AVAILABILITY_DAYS = 42  # one page of a calendar
+
+
+@dataclass(frozen=True, slots=True)
+class DaySlots:
+    doctor: User
+    date: date
+    available_slots: list[Slot]
+    booked_slots: list[Slot]
+
+
+@dataclass(frozen=True, slots=True)
+class SavedSchedule:
+    """`conflicts` are booked slots that the new hours don't cover."""
+
+    doctor: User
+    conflicts: list[ExistingSlot]
+
+
+def list_doctors(asked: PageRequest, *, on: date | None = None, **filters: Any) -> Page[User]:
+    """Doctors who can be booked; `on` keeps those with a free slot on that day."""
+    among = None if on is None else Slot.doctors_free_on(on, now=clock.now())
+    return users.list_doctors(asked, among=among, **filters)
+
+
+def slots_of_day(doctor_id: ObjectId, day: date) -> DaySlots:
+    """What can be booked with a doctor on a day, and what is taken; of a past day nothing."""
+    now, doctor = clock.now(), users.doctor(doctor_id)
+    slots = [] if day < clock.today(settings().policy.timezone) else Slot.of_day(doctor_id, day)
+    return DaySlots(
+        doctor=doctor,
+        date=day,
+        available_slots=[slot for slot in slots if slot.is_available and slot.starts_at > now],
+        booked_slots=[slot for slot in slots if slot.booked_patients >= slot.max_patients],
+    )
+
+
+def availability(doctor_id: ObjectId, first: date, last: date) -> list[dict[str, Any]]:
+    """Free and total slots of each day from the first to the last."""
+    if not 0 <= (last - first).days < MAX_AVAILABILITY_DAYS:
+        raise ValidationFailed.of("to", f"Must be from 0 to {MAX_AVAILABILITY_DAYS - 1} days after `from`", str(last))
+    users.doctor(doctor_id)
+    counted = {row["_id"].date(): row for row in Slot.counts_by_day(doctor_id, first, last, now=clock.now())}
+    return [
+        {"date": day, "free": counted.get(day, {}).get("free", 0), "total": counted.get(day, {}).get("total", 0)}
+        for day in clock.days(first, (last - first).days + 1)
+    ]
+
+
+def save_schedule(actor: Actor, doctor_id: ObjectId, week: list[dict[str, Any]]) -> SavedSchedule:
+    """Replace a doctor's weekly hours; the free slots of the horizon follow in the same transaction.
+
+    Raises:
+        NotFound: no such doctor, or another doctor asks.
+        ValidationFailed: a range overlaps another, or is no multiple of the slot length.
+    """
+    if actor.role is Role.DOCTOR and actor.user_id != doctor_id:
+        raise NotFound
+    hours = [Hours(**one) for one in week]
+    _ensure_sound(hours)
+
+    def work(session: ClientSession) -> SavedSchedule:
+        doctor = _lock(doctor_id, session, schedule=[one.to_mongo() for one in hours])
+        return SavedSchedule(doctor, _sync(doctor, session).conflicts)
+
+    return transaction(work)
+
+
+def sync_doctor(doctor_id: ObjectId) -> Change | None:
+    """Bring one doctor's slots in line with the hours; None when there was nothing to do.
+
+    Idempotent, also when it runs twice at the same time: the transaction writes to the doctor, so that
+    two runs for one doctor come one after the other.
+    """
+    doctor: User | None = User.bookable_doctors().filter(id=doctor_id).first()
+    if doctor is None or not _change(doctor, clock.now()).is_needed:
+        return None
+    return transaction(lambda session: _sync(_lock(doctor_id, session), session))
+
+
+def bookable_doctor_ids() -> list[ObjectId]:
+    return list(User.bookable_doctors().scalar("id"))
+
+
+def generate() -> int:
+    """Make the slots of the whole horizon for every doctor, here and now; returns how many are new."""
+    made = 0
+    for doctor_id in bookable_doctor_ids():
+        change = sync_doctor(doctor_id)
+        made += len(change.made) if change else 0
+    log.info("slots_generated", made=made)
+    return made
+
+
+def ask_for_generation() -> None:
+    """Ask for a job for every doctor, so that the night's work is shared and a killed job is one doctor's."""
+    for doctor_id in bookable_doctor_ids():
+        jobs.enqueue(jobs.Job.SYNC_SLOTS, str(doctor_id))
+
+
+def _lock(doctor_id: ObjectId, session: ClientSession, schedule: list[Any] | None = None) -> User:
+    """Write to the doctor, so that this transaction is the only one at work on their slots."""
+    update: dict[str, Any] = {"$inc": {"slotsVersion": 1}}
+    if schedule is not None:
+        update["$set"] = {"doctorInfo.schedule": schedule, "updatedAt": clock.now()}
+    raw = User.collection().find_one_and_update(
+        {"_id": doctor_id, "role": Role.DOCTOR}, update, return_document=ReturnDocument.AFTER, session=session
+    )
+    if raw is None:
+        raise NotFound
+    doctor: User = User.from_raw(raw)
+    return doctor
+
+
+def _sync(doctor: User, session: ClientSession) -> Change:
+    change = _change(doctor, clock.now(), session)
+    Slot.apply(change, doctor.id, fee=doctor.doctor_info.consultation_fee, session=session)
+    return change
+
+
+def _change(doctor: User, now: datetime, session: ClientSession | None = None) -> Change:
+    policy = settings().policy
+    planned = rules.plan(
+        doctor.doctor_info.schedule,
+        rules.horizon(now, policy.timezone, policy.horizon_days),
+        slot_minutes=policy.slot_minutes,
+        zone=policy.timezone,
+        after=now,
+    )
+    existing = Slot.existing(doctor.id, after=now, session=session)
+    return rules.change(planned, existing, fee=doctor.doctor_info.consultation_fee)
+
+
+def _ensure_sound(week: list[Hours]) -> None:
+    wrong = rules.faults(week, settings().policy.slot_minutes)
+    if wrong:
+        raise ValidationFailed(
+            [
+                FieldError(f"schedule.{index}", message, f"{week[index].start_time}-{week[index].end_time}")
+                for index, message in wrong.items()
+            ]
+        )

@@ -1,0 +1,1 @@
+"""People: patients, doctors, receptionists and admins."""

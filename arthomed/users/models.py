@@ -1,0 +1,109 @@
+"""People, as stored in `users`."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from bson import ObjectId
+from mongoengine import (
+    BooleanField,
+    DateTimeField,
+    EmbeddedDocument,
+    EmbeddedDocumentField,
+    EmbeddedDocumentListField,
+    EnumField,
+    IntField,
+    ListField,
+    StringField,
+)
+
+from arthomed.core.documents import ClinicDocument
+from arthomed.core.permissions import Role
+
+
+class Address(EmbeddedDocument):
+    street = StringField()
+    city = StringField()
+    state = StringField()
+    pincode = StringField()
+    country = StringField(default="India")
+
+
+class EmergencyContact(EmbeddedDocument):
+    name = StringField()
+    relationship = StringField()
+    mobile_number = StringField(db_field="mobileNumber")
+
+
+class Profile(EmbeddedDocument):
+    date_of_birth = DateTimeField(db_field="dateOfBirth")
+    gender = StringField()
+    address = EmbeddedDocumentField(Address)
+    emergency_contact = EmbeddedDocumentField(EmergencyContact, db_field="emergencyContact")
+
+
+class Hours(EmbeddedDocument):
+    """One range of a doctor's week: a day's name, "HH:MM" to "HH:MM" in the clinic's time."""
+
+    day = StringField(required=True)
+    start_time = StringField(db_field="startTime", required=True)
+    end_time = StringField(db_field="endTime", required=True)
+    is_available = BooleanField(db_field="isAvailable", default=True)
+    max_patients = IntField(db_field="maxPatients", default=1)
+
+
+class DoctorInfo(EmbeddedDocument):
+    """What makes a user a doctor; `consultation_fee` is in whole rupees."""
+
+    specialization = StringField()
+    qualification = StringField()
+    experience = IntField()
+    consultation_fee = IntField(db_field="consultationFee", default=0)
+    registration_number = StringField(db_field="registrationNumber")
+    schedule = EmbeddedDocumentListField(Hours)
+
+
+class Condition(EmbeddedDocument):
+    condition = StringField()
+    diagnosed_date = DateTimeField(db_field="diagnosedDate")
+    treatment = StringField()
+    doctor = StringField()
+
+
+class PatientInfo(EmbeddedDocument):
+    blood_group = StringField(db_field="bloodGroup")
+    allergies = ListField(StringField())
+    medical_history = EmbeddedDocumentListField(Condition, db_field="medicalHistory")
+    emergency_contact = EmbeddedDocumentField(EmergencyContact, db_field="emergencyContact")
+
+
+class User(ClinicDocument):
+    """A person.
+
+    `visits_booked` counts the visits that a patient ever booked: a booking raises it, so that two
+    bookings of one patient never run side by side. `slots_version` does the same for a doctor's slots.
+    """
+
+    meta = {"collection": "users"}
+
+    mobile_number = StringField(db_field="mobileNumber", required=True)
+    name = StringField(required=True)
+    email = StringField()
+    role = EnumField(Role, required=True, default=Role.PATIENT)
+    is_active = BooleanField(db_field="isActive", default=True)
+    is_verified = BooleanField(db_field="isVerified", default=False)
+    status_reason = StringField(db_field="statusReason")
+    profile = EmbeddedDocumentField(Profile, default=Profile)
+    doctor_info = EmbeddedDocumentField(DoctorInfo, db_field="doctorInfo")
+    patient_info = EmbeddedDocumentField(PatientInfo, db_field="patientInfo")
+    last_login_at = DateTimeField(db_field="lastLoginAt")
+    visits_booked = IntField(db_field="visitsBooked", default=0)
+    slots_version = IntField(db_field="slotsVersion", default=0)
+
+    @classmethod
+    def by_id(cls, ids: Iterable[ObjectId]) -> "dict[ObjectId, User]":
+        """The people of those ids, in one query."""
+        return {user.id: user for user in cls.objects(id__in=set(ids))}
+
+    @classmethod
+    def bookable_doctors(cls) -> Any:
+        return cls.objects(role=Role.DOCTOR, is_active=True, is_verified=True)

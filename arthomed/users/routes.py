@@ -1,0 +1,67 @@
+"""People over HTTP: own profile, administration, counts."""
+
+from typing import Any
+
+from bson import ObjectId
+
+from arthomed.core.paging import Page
+from arthomed.core.permissions import Permission
+from arthomed.http.auth import current_actor, own_id, requires
+from arthomed.http.blueprint import Blueprint
+from arthomed.http.schema import page_of
+from arthomed.users import service
+from arthomed.users.models import User
+from arthomed.users.schemas import CreateUser, UpdateProfile, UserOut, UserQuery, UserStatsOut
+
+blueprint = Blueprint("users", __name__, url_prefix="/api/users", description="People and their profiles.")
+
+
+@blueprint.get("/profile")
+@requires(Permission.PROFILE)
+@blueprint.response(200, UserOut, name="user", description="Profile retrieved successfully")
+def profile() -> User:
+    """Read one's own profile."""
+    return service.get(own_id())
+
+
+@blueprint.put("/profile")
+@requires(Permission.PROFILE)
+@blueprint.arguments(UpdateProfile)
+@blueprint.response(200, UserOut, name="user", description="Profile updated successfully")
+def update_profile(changes: dict[str, Any]) -> User:
+    """Change one's own profile; what is not named stays."""
+    return service.update(own_id(), changes, by=current_actor())
+
+
+@blueprint.get("")
+@requires(Permission.USERS_MANAGE)
+@blueprint.arguments(UserQuery, location="query")
+@blueprint.response(200, page_of(UserOut), description="Users retrieved successfully")
+def list_users(query: dict[str, Any]) -> Page[User]:
+    """List people."""
+    return service.list_users(query.pop("paging"), **query)
+
+
+@blueprint.post("")
+@requires(Permission.USERS_MANAGE)
+@blueprint.arguments(CreateUser)
+@blueprint.response(201, UserOut, name="user", description="User created successfully")
+def create_user(wanted: dict[str, Any]) -> User:
+    """Create a person of any role."""
+    return service.register(**wanted)
+
+
+@blueprint.get("/stats")
+@requires(Permission.USERS_MANAGE)
+@blueprint.response(200, UserStatsOut, description="User statistics retrieved successfully")
+def stats() -> dict[str, Any]:
+    """Count people by role and status."""
+    return service.stats()
+
+
+@blueprint.get("/<object_id:user_id>")
+@requires(Permission.USERS_READ)
+@blueprint.response(200, UserOut, name="user", description="User retrieved successfully")
+def get_user(user_id: ObjectId) -> User:
+    """Read one person's record."""
+    return service.get(user_id)

@@ -1,0 +1,42 @@
+"""What a name and a mobile number may look like, and who may change what about a person."""
+
+import re
+import unicodedata
+
+from arthomed.core.actor import Actor
+from arthomed.core.permissions import Role
+
+NAME_MIN, NAME_MAX = 2, 100
+_MOBILE = re.compile(r"[6-9][0-9]{9}")
+_PREFIXES = ("+91", "91", "0", "")
+_NATIONAL_LENGTH = 10
+_NAME_PUNCTUATION = frozenset(" .'-")
+_LETTERS_AND_MARKS = ("L", "M")  # Unicode general categories
+
+
+def normalised_mobile(text: str) -> str | None:
+    """Ten digits of an Indian mobile number, with +91, 91, 0, spaces and dashes taken off; else None."""
+    digits = re.sub(r"[ -]", "", text)
+    for prefix in _PREFIXES:
+        rest = digits.removeprefix(prefix)
+        if digits.startswith(prefix) and len(rest) == _NATIONAL_LENGTH and _MOBILE.fullmatch(rest):
+            return rest
+    return None
+
+
+def normalised_name(text: str) -> str | None:
+    """A person's name in any script (NFC, single spaces), or None when it can't be one."""
+    name = " ".join(unicodedata.normalize("NFC", text).split(" ")).strip()
+    has_letter = any(unicodedata.category(char)[0] == "L" for char in name)
+    allowed = all(char in _NAME_PUNCTUATION or unicodedata.category(char)[0] in _LETTERS_AND_MARKS for char in name)
+    return name if has_letter and allowed and NAME_MIN <= len(name) <= NAME_MAX else None
+
+
+def placeholder_name(mobile: str) -> str:
+    """How a patient is called until a name is given."""
+    return f"Patient {mobile[-4:]}"
+
+
+def may_deactivate(actor: Actor, user_id: object) -> bool:
+    """An admin may deactivate anyone but themselves, so that the clinic never locks itself out."""
+    return actor.role is Role.ADMIN and actor.user_id != user_id

@@ -1,0 +1,256 @@
+"""Shapes of people, in and out."""
+
+from typing import Any
+
+import marshmallow as ma
+from marshmallow import fields
+from marshmallow.validate import Email, OneOf, Regexp
+
+from arthomed.core.permissions import Role
+from arthomed.http.schema import Day, Flag, Id, Instant, PageQuery, Schema, Text, TimeOfDay, whole
+from arthomed.users import rules
+
+_MAX_FEE = 1_000_000  # rupees
+_GENDERS = ("male", "female", "other")
+_ROLES = tuple(map(str, Role))
+
+
+class Mobile(Text):
+    """An Indian mobile number in any usual notation; loads as ten digits."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs["metadata"] = {"example": "9876543210", **kwargs.pop("metadata", {})}
+        super().__init__(most=20, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        mobile = rules.normalised_mobile(super()._deserialize(value, attr, data, **kwargs))
+        if mobile is None:
+            raise ma.ValidationError("Please enter a valid Indian mobile number")
+        return mobile
+
+
+class Name(Text):
+    """A person's name in any script."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs["metadata"] = {"example": "Asha Verma", **kwargs.pop("metadata", {})}
+        super().__init__(least=rules.NAME_MIN, most=200, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        name = rules.normalised_name(super()._deserialize(value, attr, data, **kwargs))
+        if name is None:
+            raise ma.ValidationError(
+                f"Must be {rules.NAME_MIN} to {rules.NAME_MAX} letters, spaces, full stops, apostrophes or hyphens"
+            )
+        return name
+
+
+class EmailAddress(Text):
+    """An e-mail address, kept in lower case."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs["metadata"] = {"example": "asha@example.com", "format": "email"}
+        super().__init__(most=254, validate=[Email(error="Please enter a valid email address")], **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        return super()._deserialize(value, attr, data, **kwargs).lower()
+
+
+class AddressPart(Schema):
+    street = Text(most=200, allow_none=True, metadata={"example": "12 Hill Road"})
+    city = Text(most=100, allow_none=True, metadata={"example": "Pune"})
+    state = Text(most=100, allow_none=True, metadata={"example": "Maharashtra"})
+    pincode = Text(
+        most=6,
+        allow_none=True,
+        validate=[Regexp(r"^[1-9][0-9]{5}$", error="Must be six digits.")],
+        metadata={"example": "411001"},
+    )
+    country = Text(most=100, metadata={"example": "India"})
+
+
+class EmergencyContactPart(Schema):
+    name = Name(allow_none=True)
+    relationship = Text(most=50, allow_none=True, metadata={"example": "mother"})
+    mobile_number = Mobile(allow_none=True)
+
+
+class ProfilePart(Schema):
+    date_of_birth = Day(allow_none=True, metadata={"example": "1990-04-21"})
+    gender = fields.String(allow_none=True, validate=OneOf(_GENDERS), metadata={"example": "female"})
+    address = fields.Nested(AddressPart)
+    emergency_contact = fields.Nested(EmergencyContactPart)
+
+
+class ConditionPart(Schema):
+    condition = Text(required=True, most=200, metadata={"example": "Asthma"})
+    diagnosed_date = Day(allow_none=True, metadata={"example": "2015-06-01"})
+    treatment = Text(most=1000, lines=True, allow_none=True, metadata={"example": "Inhaler"})
+    doctor = Text(most=100, allow_none=True, metadata={"example": "Dr Rao"})
+
+
+class PatientInfoPart(Schema):
+    blood_group = fields.String(
+        allow_none=True,
+        validate=OneOf(["A+", "A-", "B+", "B-", "AB+", "AB-", "O+", "O-"]),
+        metadata={"example": "B+"},
+    )
+    allergies = fields.List(Text(most=100, metadata={"example": "Penicillin"}), validate=ma.validate.Length(0, 50))
+    medical_history = fields.List(fields.Nested(ConditionPart), validate=ma.validate.Length(0, 100))
+    emergency_contact = fields.Nested(EmergencyContactPart)
+
+
+class OwnDoctorInfoPart(Schema):
+    """What a doctor may say about themselves; fee and registration number are the admin's."""
+
+    specialization = Text(most=100, metadata={"example": "Cardiology"})
+    qualification = Text(most=200, allow_none=True, metadata={"example": "MBBS, MD"})
+    experience = whole(0, 80, allow_none=True, metadata={"example": 12, "description": "Years."})
+
+
+class DoctorInfoPart(OwnDoctorInfoPart):
+    consultation_fee = whole(0, _MAX_FEE, metadata={"example": 500, "description": "Whole rupees."})
+    registration_number = Text(most=50, allow_none=True, metadata={"example": "MH-12345"})
+
+
+class UpdateProfile(Schema):
+    """Merged into the caller's own record; null clears a field."""
+
+    name = Name()
+    email = EmailAddress(allow_none=True)
+    profile = fields.Nested(ProfilePart)
+    patient_info = fields.Nested(PatientInfoPart)
+    doctor_info = fields.Nested(OwnDoctorInfoPart)
+
+
+class UpdateUser(Schema):
+    """Merged into a user's record by an admin; weekly hours are set with the doctor's schedule."""
+
+    mobile_number = Mobile()
+    name = Name()
+    email = EmailAddress(allow_none=True)
+    role = fields.String(validate=OneOf(_ROLES), metadata={"example": "doctor"})
+    is_verified = Flag(metadata={"example": True})
+    profile = fields.Nested(ProfilePart)
+    patient_info = fields.Nested(PatientInfoPart)
+    doctor_info = fields.Nested(DoctorInfoPart)
+
+
+class CreateUser(UpdateUser):
+    mobile_number = Mobile(required=True)
+    name = Name(required=True)
+    role = fields.String(required=True, validate=OneOf(_ROLES), metadata={"example": "doctor"})
+    is_verified = Flag(load_default=True, metadata={"example": True})
+
+
+class UserQuery(PageQuery):
+    role = fields.String(validate=OneOf(_ROLES), metadata={"example": "doctor"})
+    search = Text(most=100, metadata={"description": "Part of a name, mobile number or e-mail address."})
+    is_active = fields.Boolean()
+    sort = fields.String(
+        load_default="-createdAt",
+        validate=OneOf(["name", "-name", "createdAt", "-createdAt"]),
+        metadata={"example": "-createdAt"},
+    )
+
+
+class DoctorQuery(PageQuery):
+    specialization = Text(most=100, metadata={"example": "Cardiology"})
+    search = Text(most=100, metadata={"description": "Part of a doctor's name."})
+
+
+class AddressOut(Schema):
+    street = fields.String(allow_none=True, metadata={"example": "12 Hill Road"})
+    city = fields.String(allow_none=True, metadata={"example": "Pune"})
+    state = fields.String(allow_none=True, metadata={"example": "Maharashtra"})
+    pincode = fields.String(allow_none=True, metadata={"example": "411001"})
+    country = fields.String(allow_none=True, metadata={"example": "India"})
+
+
+class EmergencyContactOut(Schema):
+    name = fields.String(allow_none=True, metadata={"example": "Meera Verma"})
+    relationship = fields.String(allow_none=True, metadata={"example": "mother"})
+    mobile_number = fields.String(allow_none=True, metadata={"example": "9876501234"})
+
+
+class ProfileOut(Schema):
+    date_of_birth = Day(allow_none=True, metadata={"example": "1990-04-21"})
+    gender = fields.String(allow_none=True, metadata={"example": "female"})
+    address = fields.Nested(AddressOut, allow_none=True)
+    emergency_contact = fields.Nested(EmergencyContactOut, allow_none=True)
+
+
+class HoursOut(Schema):
+    day = fields.String(required=True, metadata={"example": "monday"})
+    start_time = TimeOfDay(required=True, metadata={"example": "09:00"})
+    end_time = TimeOfDay(required=True, metadata={"example": "13:00"})
+    is_available = fields.Boolean(required=True, metadata={"example": True})
+    max_patients = fields.Integer(required=True, metadata={"example": 1})
+
+
+class PublicDoctorInfoOut(Schema):
+    specialization = fields.String(allow_none=True, metadata={"example": "Cardiology"})
+    qualification = fields.String(allow_none=True, metadata={"example": "MBBS, MD"})
+    experience = fields.Integer(allow_none=True, metadata={"example": 12})
+    consultation_fee = fields.Integer(metadata={"example": 500, "description": "Whole rupees."})
+    schedule = fields.List(fields.Nested(HoursOut))
+
+
+class DoctorInfoOut(PublicDoctorInfoOut):
+    registration_number = fields.String(allow_none=True, metadata={"example": "MH-12345"})
+
+
+class ConditionOut(Schema):
+    condition = fields.String(metadata={"example": "Asthma"})
+    diagnosed_date = Day(allow_none=True)
+    treatment = fields.String(allow_none=True, metadata={"example": "Inhaler"})
+    doctor = fields.String(allow_none=True, metadata={"example": "Dr Rao"})
+
+
+class PatientInfoOut(Schema):
+    blood_group = fields.String(allow_none=True, metadata={"example": "B+"})
+    allergies = fields.List(fields.String(metadata={"example": "Penicillin"}))
+    medical_history = fields.List(fields.Nested(ConditionOut))
+    emergency_contact = fields.Nested(EmergencyContactOut, allow_none=True)
+
+
+class UserOut(Schema):
+    """A person as they see themselves, and as the clinic's staff see them."""
+
+    _id = Id(attribute="id", data_key="_id", required=True)
+    mobile_number = fields.String(required=True, metadata={"example": "9876543210"})
+    name = fields.String(required=True, metadata={"example": "Asha Verma"})
+    email = fields.String(required=True, allow_none=True, metadata={"example": "asha@example.com"})
+    role = fields.String(required=True, metadata={"example": "patient"})
+    is_active = fields.Boolean(required=True, metadata={"example": True})
+    is_verified = fields.Boolean(required=True, metadata={"example": True})
+    profile = fields.Nested(ProfileOut, required=True)
+    doctor_info = fields.Nested(DoctorInfoOut, metadata={"description": "Of doctors only."})
+    patient_info = fields.Nested(PatientInfoOut, metadata={"description": "Of patients only."})
+    created_at = Instant(required=True)
+    updated_at = Instant(required=True)
+
+    @ma.post_dump
+    def only_what_the_role_has(self, dumped: dict[str, Any], **_: object) -> dict[str, Any]:
+        return {key: value for key, value in dumped.items() if key not in _INFO_OF_ROLE or value is not None}
+
+
+_INFO_OF_ROLE = ("doctorInfo", "patientInfo")
+
+
+class DoctorOut(Schema):
+    """A doctor as everybody sees them: no mobile number, no e-mail address."""
+
+    _id = Id(attribute="id", data_key="_id", required=True)
+    name = fields.String(required=True, metadata={"example": "Dr Meera Iyer"})
+    is_active = fields.Boolean(required=True, metadata={"example": True})
+    doctor_info = fields.Nested(PublicDoctorInfoOut, required=True)
+
+
+class UserStatsOut(Schema):
+    total = fields.Integer(required=True, metadata={"example": 120})
+    active = fields.Integer(required=True, metadata={"example": 118})
+    inactive = fields.Integer(required=True, metadata={"example": 2})
+    by_role = fields.Dict(
+        keys=fields.String(), values=fields.Integer(), required=True, metadata={"example": {"patient": 100}}
+    )

@@ -1,0 +1,61 @@
+"""Celery's settings for workers and beat; the web process publishes through arthomed/infra/queue.py."""
+
+from celery.schedules import crontab
+from kombu.entity import Queue
+
+from arthomed.config import settings
+from arthomed.core.jobs import Job
+from arthomed.infra.queue import queue_of
+
+_settings = settings()
+
+broker_url = _settings.redis_url
+broker_connection_retry_on_startup = True
+broker_transport_options = {
+    "visibility_timeout": 300,  # above the longest task, or it would run twice
+    "unacked_restore_interval": 5,
+    "unacked_restore_throttle": 1,
+    "socket_timeout": 5,
+    "socket_connect_timeout": 2,
+    "socket_keepalive": True,
+    "health_check_interval": 10,
+}
+
+task_queues = [
+    Queue(name)  # type: ignore[no-untyped-call]
+    for name in ("sms", "email", "slots", "files", "default")
+]
+task_default_queue = "default"
+task_routes = (queue_of,)
+task_serializer = result_serializer = "json"
+accept_content = ["json"]
+task_ignore_result = True
+task_acks_late = True
+task_reject_on_worker_lost = True
+task_time_limit = 240
+task_soft_time_limit = 200
+worker_prefetch_multiplier = 1
+worker_max_tasks_per_child = 10_000
+worker_hijack_root_logger = False
+
+timezone = str(_settings.policy.timezone)
+enable_utc = True
+
+beat_scheduler = "redbeat.RedBeatScheduler"
+redbeat_redis_url = _settings.redis_url
+redbeat_lock_timeout = 30
+beat_max_loop_interval = 5
+beat_schedule = {
+    "slots-of-the-horizon": {"task": Job.GENERATE_SLOTS.value, "schedule": crontab(hour="0", minute="5")},
+    "messages-left-behind": {
+        "task": Job.SWEEP_MESSAGES.value,
+        "schedule": 10.0,
+        "options": {"expires": 10},
+    },
+    "unconfirmed-visits": {
+        "task": Job.REJECT_UNCONFIRMED.value,
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
+    "missed-visits": {"task": Job.MARK_NO_SHOWS.value, "schedule": 300.0, "options": {"expires": 300}},
+}

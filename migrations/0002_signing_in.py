@@ -1,0 +1,30 @@
+"""Signing in: one live code a number, sessions, budgets; what has expired goes by itself."""
+
+from arthomed.infra.migrations import ensure_collection
+
+dependencies = ["0001_people"]
+
+_CODE = {
+    "$jsonSchema": {
+        "required": ["mobileNumber", "otp", "attempts", "isUsed", "expiresAt"],
+        "properties": {
+            "otp": {"bsonType": "string", "pattern": "^[0-9a-f]{64}$", "description": "a digest, never a code"},
+            "attempts": {"bsonType": "int", "minimum": 0, "maximum": 3},
+            "expiresAt": {"bsonType": "date"},
+        },
+    }
+}
+
+
+def upgrade(db):
+    ensure_collection(db, "otps", _CODE)
+    db.otps.create_index("mobileNumber", name="code_once", unique=True)
+    db.otps.create_index("issue", name="issue")
+    for name, field in (("otps", "expiresAt"), ("sessions", "expiresAt"), ("budgets", "endsAt")):
+        db[name].create_index(field, name="expiry", expireAfterSeconds=0)
+    db.sessions.create_index([("user", 1), ("updatedAt", -1)], name="devices")
+
+
+def downgrade(db):
+    for name in ("otps", "sessions", "budgets"):
+        db[name].drop()

@@ -1,0 +1,1 @@
+"""The Celery side: it calls the application, never the other way round."""

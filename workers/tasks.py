@@ -1,0 +1,51 @@
+"""The tasks: an id and a call."""
+
+from bson import ObjectId
+
+from arthomed.appointments.service import transitions
+from arthomed.core.jobs import Job
+from arthomed.notifications import service as notifications
+from arthomed.scheduling import service as scheduling
+from workers.app import app
+
+
+@app.task(name=Job.SEND_SMS)
+def send_sms(notification_id: str) -> None:
+    """Send one SMS from the outbox."""
+    notifications.send(ObjectId(notification_id))
+
+
+@app.task(name=Job.SEND_EMAIL)
+def send_email(notification_id: str) -> None:
+    """Send one e-mail from the outbox."""
+    notifications.send(ObjectId(notification_id))
+
+
+@app.task(name=Job.SWEEP_MESSAGES)
+def sweep_messages() -> None:
+    """Ask again for what was left in the outbox."""
+    notifications.sweep()
+
+
+@app.task(name=Job.GENERATE_SLOTS)
+def generate_slots() -> None:
+    """Ask for the slots of every doctor."""
+    scheduling.ask_for_generation()
+
+
+@app.task(name=Job.SYNC_SLOTS)
+def sync_doctor_slots(doctor_id: str) -> None:
+    """Bring one doctor's slots in line with the hours."""
+    scheduling.sync_doctor(ObjectId(doctor_id))
+
+
+@app.task(name=Job.REJECT_UNCONFIRMED)
+def reject_unconfirmed() -> None:
+    """Reject what nobody confirmed in time."""
+    transitions.reject_unconfirmed()
+
+
+@app.task(name=Job.MARK_NO_SHOWS)
+def mark_no_shows() -> None:
+    """Note the visits that nobody came to."""
+    transitions.mark_no_shows()
