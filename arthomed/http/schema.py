@@ -124,7 +124,8 @@ class PageQuery(Schema):
 
     @ma.post_load
     def to_page_request(self, loaded: dict[str, Any], **_: object) -> dict[str, Any]:
-        return {**loaded, "paging": PageRequest(loaded.pop("page"), loaded.pop("limit"))}
+        paging = PageRequest(loaded.pop("page"), loaded.pop("limit"))
+        return {**loaded, "paging": paging}
 
 
 class PaginationOut(Schema):

@@ -1,0 +1,1 @@
+"""Tests: real servers, no mocks of our own code."""

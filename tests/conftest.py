@@ -1,0 +1,88 @@
+"""The real servers and the application that the tests share."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from mongoengine.connection import get_connection, get_db
+from pymongo.database import Database
+from redis import Redis
+
+from arthomed.app import create_app
+from arthomed.config import settings
+from arthomed.infra import migrations
+from dev.servers import Mongo, Valkey
+from tests.stack import Stack
+
+KEPT = {"migrations", "migration_locks"}
+
+
+@pytest.fixture(scope="session")
+def mongo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mongo]:
+    """A mongod of this run's own, on memory where there is some, since tests need no lasting data."""
+    folder = tmp_path_factory.mktemp("mongo")
+    with Mongo(folder / "data", folder, extra_args=["--setParameter", "ttlMonitorSleepSecs=3600"]) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+    folder = tmp_path_factory.mktemp("valkey")
+    with Valkey(folder / "data", folder) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def environment(mongo: Mongo, valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What the application is configured with, in this process."""
+    found = {
+        "APP_ENV": "test",
+        "MONGODB_URI": mongo.uri("arthomed_test"),
+        "REDIS_URL": valkey.url,
+        "VAR_DIR": str(tmp_path_factory.mktemp("var")),
+        "LOG_LEVEL": "error",
+    }
+    os.environ.update(found)
+    settings.cache_clear()
+    return found
+
+
+@pytest.fixture(scope="session")
+def app(environment: dict[str, str]) -> Iterator[Flask]:
+    """The web application over a migrated database."""
+    application = create_app(settings())
+    migrations.upgrade(environment["MONGODB_URI"])
+    yield application
+    get_connection().close()
+
+
+@pytest.fixture
+def database(app: Flask, environment: dict[str, str]) -> Database[dict[str, Any]]:
+    """The database, empty but for its migrations; Redis and the mailbox are empty, too."""
+    found: Database[dict[str, Any]] = get_db()
+    for name in set(found.list_collection_names()) - KEPT:
+        found[name].delete_many({})
+    with Redis.from_url(environment["REDIS_URL"]) as redis:
+        redis.flushdb()
+    settings().mailbox_file.unlink(missing_ok=True)
+    return found
+
+
+@pytest.fixture
+def client(app: Flask, database: Database[dict[str, Any]]) -> FlaskClient:
+    """A client of the application in this process, over an empty database."""
+    return app.test_client()
+
+
+@pytest.fixture(scope="session")
+def stack(mongo: Mongo, valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """gunicorn, a worker and beat as processes, with a database of their own and the demo clinic."""
+    folder: Path = tmp_path_factory.mktemp("stack")
+    with Stack(
+        folder, mongodb_uri=mongo.uri("arthomed_stack"), redis_url=valkey.url.removesuffix("/0") + "/1"
+    ) as running:
+        yield running

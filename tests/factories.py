@@ -1,0 +1,103 @@
+"""People, hours and visits for tests, made by the services that make them in production."""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from itertools import count
+from typing import Any
+
+from arthomed.appointments.models import Appointment
+from arthomed.appointments.service import booking
+from arthomed.auth import rules as auth_rules
+from arthomed.auth import service as auth
+from arthomed.auth.models import Otp
+from arthomed.config import settings
+from arthomed.core import clock
+from arthomed.core.actor import Actor
+from arthomed.core.permissions import Role
+from arthomed.http import tokens
+from arthomed.scheduling import service as scheduling
+from arthomed.scheduling.rules import WEEK
+from arthomed.users import service as users
+from arthomed.users.models import User
+from flask import Flask
+
+_numbers = count(9_100_000_000)
+
+
+def new_mobile() -> str:
+    """A number that nobody has."""
+    return str(next(_numbers))
+
+
+def make_user(role: Role = Role.PATIENT, **parts: Any) -> User:
+    wanted = {"mobile_number": new_mobile(), "name": f"Test {role.title()}", "is_verified": True, **parts}
+    return users.register(role=role, **wanted)
+
+
+def every_day(start: str = "09:00", end: str = "17:00", **more: Any) -> list[dict[str, Any]]:
+    """A week with the same hours on each day."""
+    return [{"day": str(day), "start_time": start, "end_time": end, **more} for day in WEEK]
+
+
+def make_doctor(week: list[dict[str, Any]] | None = None, *, fee: int = 500, **parts: Any) -> User:
+    """A doctor with hours (every day, nine to five) and so with slots."""
+    doctor = make_user(Role.DOCTOR, doctor_info={"specialization": "Cardiology", "consultation_fee": fee}, **parts)
+    scheduling.save_schedule(acting(doctor), doctor.id, every_day() if week is None else week)
+    return users.get(doctor.id)
+
+
+def acting(user: User) -> Actor:
+    return Actor(user.id, user.role)
+
+
+def tomorrow() -> date:
+    return clock.today(settings().policy.timezone) + timedelta(days=1)
+
+
+def make_wish(doctor: User, *, day: date | None = None, time: str = "09:00", **parts: Any) -> booking.Wish:
+    wanted = {"purpose_of_visit": "consultation", "reason": "Headache", **parts}
+    return booking.Wish(doctor.id, day or tomorrow(), time, **wanted)
+
+
+def make_visit(patient: User | None = None, doctor: User | None = None, **wish: Any) -> Appointment:
+    """A pending visit, tomorrow at nine."""
+    return booking.book(acting(patient or make_user()), make_wish(doctor or make_doctor(), **wish))
+
+
+def booking_body(doctor: User, **parts: Any) -> dict[str, Any]:
+    """The body of POST /api/appointments/book."""
+    return {
+        "doctorId": str(doctor.id),
+        "appointmentDate": tomorrow().isoformat(),
+        "appointmentTime": "09:00",
+        "reason": "Headache",
+        **parts,
+    }
+
+
+@dataclass(frozen=True)
+class SignedIn:
+    """A person with a live session; `headers` sign a request."""
+
+    user: User
+    access_token: str
+    refresh_token: str
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.access_token}"}
+
+
+def sign_in(app: Flask, user: User | None = None) -> SignedIn:
+    """A session for a person (a new patient by default), opened as a verified code opens it."""
+    person = user or make_user()
+    session = auth._open_session(person, auth.Device("tests", "127.0.0.1"))
+    with app.app_context():
+        pair = tokens.pair(person.id, session.id, session.generation)
+    return SignedIn(person, pair["access_token"], pair["refresh_token"])
+
+
+def code_for(mobile: str) -> str:
+    """The live code of a number, derived as the worker derives it."""
+    otp: Otp = Otp.objects.get(mobile_number=mobile)
+    return auth_rules.code_for(otp.nonce, settings().otp_secret)
