@@ -5,6 +5,9 @@ from datetime import date, timedelta
 from itertools import count
 from typing import Any
 
+from bson import ObjectId
+from flask import Flask
+
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.service import booking
 from arthomed.auth import rules as auth_rules
@@ -19,7 +22,6 @@ from arthomed.scheduling import service as scheduling
 from arthomed.scheduling.rules import WEEK
 from arthomed.users import service as users
 from arthomed.users.models import User
-from flask import Flask
 
 _numbers = count(9_100_000_000)
 
@@ -80,6 +82,7 @@ class SignedIn:
     """A person with a live session; `headers` sign a request."""
 
     user: User
+    session_id: ObjectId
     access_token: str
     refresh_token: str
 
@@ -94,7 +97,7 @@ def sign_in(app: Flask, user: User | None = None) -> SignedIn:
     session = auth._open_session(person, auth.Device("tests", "127.0.0.1"))
     with app.app_context():
         pair = tokens.pair(person.id, session.id, session.generation)
-    return SignedIn(person, pair["access_token"], pair["refresh_token"])
+    return SignedIn(person, session.id, pair["access_token"], pair["refresh_token"])
 
 
 def code_for(mobile: str) -> str:

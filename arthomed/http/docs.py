@@ -1,17 +1,21 @@
 """The OpenAPI document, made from the code, and its page, served from our own files."""
 
+from pathlib import Path
 from typing import Any
 
 import flask_smorest
-from flask import Flask, Response
-from flask_swagger_ui import get_swaggerui_blueprint
+import flask_swagger_ui
+from flask import Blueprint, Flask, Response, render_template, send_from_directory
 from werkzeug.exceptions import HTTPException
 
 from arthomed import __version__
 from arthomed.http import errors
+from arthomed.http.auth import public
 from arthomed.http.envelope import ErrorOut
 from arthomed.http.parsing import ObjectIdConverter
 
+_SWAGGER_UI = Path(flask_swagger_ui.__file__).parent / "dist"
+_OWN_FILES = Path(__file__).parent / "static"
 _DESCRIPTION = """Booking at a clinic. Sign in with a one-time code, send the access token as
 `Authorization: Bearer`, and give each booking an `Idempotency-Key` so that it can be sent again safely.
 Times of day and dates are the clinic's; instants are UTC."""
@@ -39,9 +43,30 @@ def register(app: Flask) -> Api:
     api = Api(app, spec_kwargs={"info": {"description": _DESCRIPTION}})
     api.spec.components.security_scheme("bearerAuth", bearer)
     api.register_converter(ObjectIdConverter, _object_id)
-    page = get_swaggerui_blueprint("/api/docs", "/api/openapi.json", config={"app_name": "Arthomed"})
-    app.register_blueprint(page)
+    app.register_blueprint(_page())
     return api
+
+
+def _page() -> Blueprint:
+    """Swagger UI's own files; the page around them is ours, since theirs needs an inline script."""
+    page = Blueprint("docs", __name__, url_prefix="/api/docs", template_folder="templates")
+
+    @page.get("")
+    @public
+    def show() -> str:
+        return render_template("docs.html", title=f"Arthomed {__version__}")
+
+    @page.get("/start.js")
+    @public
+    def start() -> Response:
+        return send_from_directory(_OWN_FILES, "docs.js")
+
+    @page.get("/assets/<path:path>")
+    @public
+    def asset(path: str) -> Response:
+        return send_from_directory(_SWAGGER_UI, path)
+
+    return page
 
 
 def _object_id(_converter: ObjectIdConverter) -> dict[str, Any]:

@@ -1,0 +1,197 @@
+"""Role x route x own or other's record: every route has its row, and refuses what it should."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from bson import ObjectId
+from flask import Flask
+from flask.testing import FlaskClient
+
+from arthomed.appointments.rules import Status
+from arthomed.appointments.service import transitions
+from arthomed.core.permissions import Role
+from arthomed.users.models import User
+from tests import factories
+
+ALL = frozenset(Role)
+STAFF = frozenset({Role.RECEPTIONIST, Role.ADMIN})
+PATIENT, DOCTOR, ADMIN = frozenset({Role.PATIENT}), frozenset({Role.DOCTOR}), frozenset({Role.ADMIN})
+OWN_VISITS = PATIENT | DOCTOR
+Body = Callable[["World"], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Row:
+    """`roles` may call; of them `own_only` get 404 for a record that is not theirs."""
+
+    roles: frozenset[Role]
+    record: str | None = None
+    own_only: frozenset[Role] = frozenset()
+    body: Body | None = None
+    query: Body = field(default=lambda _: {})
+    status: Status = Status.PENDING
+
+
+@dataclass
+class World:
+    """A caller, and for each kind of record one that is the caller's and one that is not."""
+
+    caller: factories.SignedIn
+    doctor: User
+    ids: dict[str, tuple[ObjectId, ObjectId]]
+
+    @property
+    def role(self) -> Role:
+        return self.caller.user.role
+
+
+def _edit(world: World) -> dict[str, Any]:
+    return {"notes": "Rest"} if world.role is Role.DOCTOR else {"reason": "Fever"}
+
+
+PUBLIC = {
+    ("POST", "/api/auth/send-otp"),
+    ("POST", "/api/auth/verify-otp"),
+    ("POST", "/api/auth/register"),
+    ("POST", "/api/auth/refresh-token"),
+    ("GET", "/api/openapi.json"),
+    ("GET", "/api/docs"),
+    ("GET", "/api/docs/start.js"),
+    ("GET", "/api/docs/assets/<path:path>"),
+    ("GET", "/dev/mailbox"),
+    ("GET", "/dev/mailbox.json"),
+    ("GET", "/health"),
+    ("GET", "/health/ready"),
+}
+_VISIT = "/api/appointments/<object_id:appointment_id>"
+_USER = "/api/users/<object_id:user_id>"
+_DOCTORS = "/api/users/doctors"
+_A_DAY = {"from": "2026-12-01", "to": "2026-12-01"}
+TABLE: dict[tuple[str, str], Row] = {
+    ("POST", "/api/auth/logout"): Row(ALL),
+    ("POST", "/api/auth/logout-all"): Row(ALL),
+    ("GET", "/api/auth/sessions"): Row(ALL),
+    ("DELETE", "/api/auth/sessions/<object_id:session_id>"): Row(ALL, "session", own_only=ALL),
+    ("GET", "/api/auth/me"): Row(ALL),
+    ("GET", "/api/users/profile"): Row(ALL),
+    ("PUT", "/api/users/profile"): Row(ALL, body=lambda _: {"name": "New Name"}),
+    ("GET", "/api/users"): Row(ADMIN),
+    ("POST", "/api/users"): Row(
+        ADMIN, body=lambda _: {"mobileNumber": factories.new_mobile(), "name": "Some One", "role": "patient"}
+    ),
+    ("GET", "/api/users/stats"): Row(ADMIN),
+    ("GET", _USER): Row(STAFF, "user"),
+    ("PUT", _USER): Row(ADMIN, "user", body=lambda _: {"name": "New Name"}),
+    ("DELETE", _USER): Row(ADMIN, "user"),
+    ("PUT", f"{_USER}/status"): Row(ADMIN, "user", body=lambda _: {"isActive": False, "reason": "Left"}),
+    ("PUT", "/api/admin/users/<object_id:user_id>/status"): Row(
+        ADMIN, "user", body=lambda _: {"isActive": False, "reason": "Left"}
+    ),
+    ("GET", _DOCTORS): Row(ALL),
+    ("GET", f"{_DOCTORS}/<object_id:doctor_id>"): Row(ALL, "doctor"),
+    ("GET", f"{_DOCTORS}/<object_id:doctor_id>/availability"): Row(ALL, "doctor", query=lambda _: _A_DAY),
+    ("PUT", f"{_DOCTORS}/<object_id:doctor_id>/schedule"): Row(
+        DOCTOR | ADMIN, "doctor", own_only=DOCTOR, body=lambda _: {"schedule": []}
+    ),
+    ("GET", "/api/appointments/slots"): Row(
+        ALL, query=lambda world: {"doctorId": str(world.doctor.id), "date": factories.tomorrow().isoformat()}
+    ),
+    ("POST", "/api/appointments/book"): Row(PATIENT, body=lambda world: factories.booking_body(world.doctor)),
+    ("GET", "/api/appointments/my-appointments"): Row(PATIENT),
+    ("GET", "/api/appointments"): Row(DOCTOR | STAFF),
+    ("GET", "/api/appointments/pending"): Row(STAFF),
+    ("GET", "/api/appointments/stats"): Row(ALL),
+    ("GET", _VISIT): Row(ALL, "visit", own_only=OWN_VISITS),
+    ("PUT", _VISIT): Row(ALL, "visit", own_only=OWN_VISITS, body=_edit),
+    ("PUT", f"{_VISIT}/status"): Row(
+        ALL, "visit", own_only=OWN_VISITS, body=lambda _: {"status": "cancelled"}, status=Status.CONFIRMED
+    ),
+    ("PUT", f"{_VISIT}/cancel"): Row(
+        ALL, "visit", own_only=OWN_VISITS, body=lambda _: {"reason": "Well again"}, status=Status.CONFIRMED
+    ),
+}
+CASES = [pytest.param(route, role, id=f"{role} {' '.join(route)}") for route in TABLE for role in Role]
+
+
+def routes_of(app: Flask) -> set[tuple[str, str]]:
+    return {
+        (method, rule.rule)
+        for rule in app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+
+
+def test_every_route_has_a_row(app: Flask) -> None:
+    assert routes_of(app) == PUBLIC | TABLE.keys()
+
+
+def test_every_route_names_its_permission_and_documents_its_roles(client: FlaskClient) -> None:
+    documented = client.get("/api/openapi.json").json["paths"]
+    for (method, rule), row in TABLE.items():
+        operation = documented[rule.replace("<object_id:", "{").replace(">", "}")][method.lower()]
+        assert operation["x-permission"], (method, rule)
+        assert set(operation["x-roles"]) == row.roles, (method, rule)
+
+
+@pytest.mark.parametrize("route", sorted(TABLE), ids=" ".join)
+def test_anonymous_is_asked_to_sign_in(client: FlaskClient, route: tuple[str, str]) -> None:
+    answer = client.open(_path(route, ObjectId()), method=route[0], json={})
+
+    assert (answer.status_code, answer.json["error"]["code"]) == (401, "NO_TOKEN")
+
+
+@pytest.mark.parametrize(("route", "role"), CASES)
+def test_role_reaches_what_it_may_and_nothing_else(
+    app: Flask, client: FlaskClient, route: tuple[str, str], role: Role
+) -> None:
+    row = TABLE[route]
+    world = _world(app, role, row.status)
+
+    def call(object_id: ObjectId) -> int:
+        body = row.body(world) if row.body else None
+        answer = client.open(
+            _path(route, object_id),
+            method=route[0],
+            json=body,
+            query_string=row.query(world),
+            headers=world.caller.headers,
+        )
+        return answer.status_code
+
+    own, others = world.ids[row.record] if row.record else (ObjectId(), ObjectId())
+    if role not in row.roles:
+        assert (call(own), call(others)) == (403, 403)
+    elif role in row.own_only:
+        assert call(others) == 404
+        assert call(own) < 300
+    else:
+        assert call(others) < 300
+
+
+def _path(route: tuple[str, str], object_id: ObjectId) -> str:
+    start, bracket, rest = route[1].partition("<")
+    return start + (f"{object_id}{rest.partition('>')[2]}" if bracket else "")
+
+
+def _world(app: Flask, role: Role, status: Status) -> World:
+    hour = factories.every_day("09:00", "10:00")
+    doctor, another = factories.make_doctor(hour), factories.make_doctor(hour)
+    caller = factories.sign_in(app, factories.make_doctor(hour) if role is Role.DOCTOR else factories.make_user(role))
+    stranger = factories.sign_in(app)
+    own_visit = factories.make_visit(
+        caller.user if role is Role.PATIENT else None, caller.user if role is Role.DOCTOR else doctor, time="09:30"
+    )
+    others_visit = factories.make_visit(stranger.user, another, time="09:30")
+    if status is Status.CONFIRMED:
+        admin = factories.acting(factories.make_user(Role.ADMIN))
+        for visit in (own_visit, others_visit):
+            transitions.change_status(admin, visit.id, status)
+    ids = {
+        "visit": (own_visit.id, others_visit.id),
+        "user": (caller.user.id, stranger.user.id),
+        "doctor": (caller.user.id, doctor.id),
+        "session": (caller.session_id, stranger.session_id),
+    }
+    return World(caller, another, ids)
