@@ -1,0 +1,40 @@
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+UV := $(or $(shell command -v uv),$(BIN)/uv)
+COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lint types migrate reset requirements
+
+help: ## Say what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(INSTALLED) ## Make .venv with the pinned requirements (PYTHON says with which Python)
+
+$(INSTALLED): requirements-dev.txt dev/setup.sh
+	@dev/setup.sh
+	@touch $@
+
+run: setup ## Run the whole clinic on 127.0.0.1:PORT (5000), with its data in VAR_DIR (var)
+	@$(BIN)/python -m dev.run
+
+test: setup ## Run the tests on servers of their own
+	@$(BIN)/python -m pytest
+
+lint: types ## Check style, types and import directions
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/lint-imports
+
+types: setup ## Check types
+	@$(BIN)/mypy
+
+migrate: setup ## Apply the migrations to the data of `make run`, or to MONGODB_URI
+	@$(BIN)/python -m dev.run flask migrate up
+
+reset: setup ## Remove VAR_DIR with all the data of `make run`
+	@$(BIN)/python -m dev.place
+
+requirements: setup ## Compile the requirement files from pyproject.toml
+	$(COMPILE) --output-file requirements.txt
+	$(COMPILE) --group dev --constraint requirements.txt --output-file requirements-dev.txt

@@ -1,0 +1,182 @@
+"""Real servers on free ports of 127.0.0.1, for `make run` and for the tests."""
+
+import os
+import socket
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+from pymongo import MongoClient
+from pymongo.database import Database
+from pymongo.errors import OperationFailure, PyMongoError
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+from dev import binaries
+from dev.binaries import ServerError
+from dev.processes import Process
+
+__all__ = ["Mongo", "ServerError", "Valkey"]
+
+_START_SECONDS = 30.0
+_STOP_SECONDS = 5.0
+_POLL_SECONDS = 0.02
+_PORT_TRIES = 5
+_LOG_LINES = 200
+_NOT_INITIATED = 94  # NotYetInitialized
+_PORT_TAKEN = "address already in use"
+
+
+class Server(ABC):
+    """A server that has started when the constructor returns; its data outlives it."""
+
+    name: ClassVar[str]
+
+    def __init__(self, data_dir: Path, log_dir: Path, *, extra_args: Sequence[str] = ()) -> None:
+        """Start on a free port and wait until it serves. Raises ServerError."""
+        self.data_dir = data_dir.resolve()
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        self._log = log_dir.resolve() / f"{self.name}.log"
+        self._extra_args = extra_args
+        self._env: dict[str, str] = {}
+        self.port, self.process = self._start(_PORT_TRIES)
+
+    @property
+    def pid(self) -> int:
+        """The server's process."""
+        return self.process.pid
+
+    def stop(self, *, within: float = _STOP_SECONDS) -> None:
+        """End it in good order; kill it when that takes too long."""
+        self.process.stop(within=within)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.stop()
+
+    @abstractmethod
+    def _command(self, port: int) -> list[str | Path]: ...
+
+    @abstractmethod
+    def _serves(self, port: int, pid: int) -> bool:
+        """Whether it answers there; False while it starts, and when somebody else's server does."""
+
+    def _start(self, tries: int) -> tuple[int, Process]:
+        port = free_port()
+        process = Process(
+            self.name, [*self._command(port), *self._extra_args], self._log, env={**os.environ, **self._env}
+        )
+        try:
+            self._wait(port, process)
+        except ServerError:
+            process.stop(within=1)
+            if tries > 1 and self._can_try_again(process.tail(_LOG_LINES)):
+                return self._start(tries - 1)
+            raise
+        except BaseException:
+            process.stop(within=1)
+            raise
+        return port, process
+
+    def _wait(self, port: int, process: Process) -> None:
+        deadline = time.monotonic() + _START_SECONDS
+        while process.exit_code is None:
+            if _listens(port) and self._serves(port, process.pid):
+                return
+            if time.monotonic() > deadline:
+                raise ServerError(f"{self.name} does not answer after {_START_SECONDS:.0f} s; see {self._log}")
+            time.sleep(_POLL_SECONDS)
+        raise ServerError(binaries.explain(self.name, process.tail(_LOG_LINES), process.how_it_ended()))
+
+    def _can_try_again(self, output: str) -> bool:
+        return _PORT_TAKEN in output.lower()
+
+
+class Mongo(Server):
+    """mongod as a replica set of one, so that transactions work."""
+
+    name = "mongod"
+    _REPLICA_SET = "arthomed"
+
+    def uri(self, database: str) -> str:
+        """Where a database of it is; transactions included."""
+        return f"mongodb://127.0.0.1:{self.port}/{database}?directConnection=true"
+
+    def _command(self, port: int) -> list[str | Path]:
+        where = ["--dbpath", str(self.data_dir), "--port", str(port), "--bind_ip", "127.0.0.1", "--nounixsocket"]
+        size = ["--oplogSize", "256", "--wiredTigerCacheSizeGB", "0.25"]
+        quiet = ["--setParameter", "diagnosticDataCollectionEnabled=false"]
+        return [binaries.mongod(), *where, "--replSet", self._REPLICA_SET, *size, *quiet]
+
+    def _serves(self, port: int, pid: int) -> bool:
+        client: MongoClient[dict[str, Any]] = MongoClient(
+            "127.0.0.1", port, directConnection=True, serverSelectionTimeoutMS=500, connect=False
+        )
+        with client:
+            try:
+                if client.admin.command("serverStatus")["pid"] != pid:
+                    return False
+                self._name_member(client.admin, f"127.0.0.1:{port}")
+                return bool(client.admin.command("hello")["isWritablePrimary"])
+            except PyMongoError:
+                return False
+
+    def _name_member(self, admin: Database[dict[str, Any]], host: str) -> None:
+        """Make the set consist of this server at this port; data of an earlier run names an earlier port."""
+        member = {"_id": 0, "host": host}
+        try:
+            config = admin.command("replSetGetConfig")["config"]
+        except OperationFailure as error:
+            if error.code != _NOT_INITIATED:
+                raise
+            admin.command("replSetInitiate", {"_id": self._REPLICA_SET, "members": [member]})
+        else:
+            if config["members"][0]["host"] != host:
+                config |= {"version": config["version"] + 1, "members": [member]}
+                admin.command("replSetReconfig", config, force=True)
+
+    def _can_try_again(self, output: str) -> bool:
+        if binaries.missing_library(output) and not self._env:
+            self._env = binaries.bundled_libraries(self.data_dir.with_name(f"{self.data_dir.name}-lib"))
+            return bool(self._env)
+        return super()._can_try_again(output)
+
+
+class Valkey(Server):
+    """Valkey that writes every change to disk."""
+
+    name = "valkey"
+
+    @property
+    def url(self) -> str:
+        """Where its first database is."""
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def _command(self, port: int) -> list[str | Path]:
+        where = ["--dir", str(self.data_dir), "--port", str(port), "--bind", "127.0.0.1"]
+        return [binaries.valkey(), *where, "--appendonly", "yes", "--save", ""]
+
+    def _serves(self, port: int, pid: int) -> bool:
+        with Redis(host="127.0.0.1", port=port, socket_timeout=0.5, retry=Retry(NoBackoff(), 0)) as client:
+            try:
+                return bool(client.info("server")["process_id"] == pid)
+            except RedisError:
+                return False
+
+
+def free_port() -> int:
+    """Find a port of 127.0.0.1 that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
