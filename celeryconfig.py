@@ -1,16 +1,19 @@
 """Celery's settings for workers and beat; the web process publishes through arthomed/infra/queue.py."""
 
 from celery.schedules import crontab
-from kombu.entity import Queue
+from kombu.entity import Exchange, Queue
 
 from arthomed.config import settings
 from arthomed.core.jobs import Job
 from arthomed.infra.queue import queue_of
+from workers import broker
 
 _settings = settings()
 
+broker.install()
 broker_url = _settings.redis_url
 broker_connection_retry_on_startup = True
+broker_connection_max_retries = None  # for as long as it takes
 broker_transport_options = {
     "visibility_timeout": 300,  # above the longest task, or it would run twice
     "unacked_restore_interval": 5,
@@ -22,7 +25,7 @@ broker_transport_options = {
 }
 
 task_queues = [
-    Queue(name)  # type: ignore[no-untyped-call]
+    Queue(name, Exchange(name), routing_key=name)  # type: ignore[no-untyped-call]
     for name in ("sms", "email", "slots", "files", "default")
 ]
 task_default_queue = "default"
@@ -41,8 +44,9 @@ worker_hijack_root_logger = False
 timezone = str(_settings.policy.timezone)
 enable_utc = True
 
-beat_scheduler = "redbeat.RedBeatScheduler"
+beat_scheduler = "workers.beat:Scheduler"
 redbeat_redis_url = _settings.redis_url
+redbeat_redis_options = {"socket_timeout": 5, "socket_connect_timeout": 2}
 redbeat_lock_timeout = 30
 beat_max_loop_interval = 5
 beat_schedule = {

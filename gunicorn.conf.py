@@ -2,13 +2,28 @@
 
 import sys
 
+from bson import ObjectId
+from gunicorn.config import Config
+from gunicorn.glogging import Logger
+
 from arthomed.config import ConfigurationError, settings
-from arthomed.infra import mongo
+from arthomed.infra import logging, mongo
 
 try:
     _settings = settings()
 except ConfigurationError as error:
     sys.exit(str(error))
+
+
+class _Logger(Logger):
+    """Lets the application's logs have gunicorn's own lines."""
+
+    def setup(self, cfg: Config) -> None:
+        super().setup(cfg)
+        logging.set_up(_settings.log_level, as_json=_settings.is_production)
+        self.error_log.handlers.clear()
+        self.error_log.propagate = True
+
 
 bind = f"{_settings.host}:{_settings.port}"
 workers = _settings.web_workers
@@ -17,10 +32,11 @@ threads = _settings.web_threads
 preload_app = True  # nothing is sent to the database before the fork
 keepalive = 30
 timeout = 30
-graceful_timeout = 8
+graceful_timeout = 4  # above the longest request, and below the 5 s for which a new master waits for the port
 max_requests = 100_000
 max_requests_jitter = 10_000
 limit_request_line = 8190
+logger_class = _Logger
 accesslog = None  # the application writes its own line for each request
 control_socket_disable = True
 
@@ -29,5 +45,10 @@ def on_starting(_server: object) -> None:
     """Refuse to serve from a database without its guards."""
     try:
         mongo.require_guards(_settings.mongodb_uri)
-    except mongo.GuardsMissing as error:
+    except mongo.DatabaseNotReady as error:
         sys.exit(str(error))
+
+
+def post_fork(_server: object, _worker: object) -> None:
+    """Give the process ids of its own while it has one thread: bson lets a second one go on with the parent's."""
+    ObjectId()

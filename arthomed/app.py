@@ -64,11 +64,10 @@ def create_app(settings: Settings) -> Flask:
     for blueprint in (
         auth.blueprint,
         users.blueprint,
-        auth.accounts,
         scheduling.doctors,
         scheduling.slots,
         appointments.blueprint,
-        appointments.switches,
+        appointments.accounts,
     ):
         api.register_blueprint(blueprint)
     health.register(app, settings, _checks(settings))

@@ -1,13 +1,16 @@
 """The flask commands: create-admin, demo, slots, audit, migrate."""
 
+import signal
 import sys
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar
 
 import click
+import pymongo
 from flask import Flask
 from flask.cli import AppGroup
+from mongoengine.connection import get_connection
 from pymongo.errors import ConnectionFailure
 
 from arthomed import demo
@@ -21,6 +24,8 @@ from arthomed.users import rules as user_rules
 from arthomed.users import service as users
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+_REACHED_WITHIN_SECONDS = 5.0
 
 _migrate = AppGroup("migrate", help="Bring the database up to date.")
 _slots = AppGroup("slots", help="Make bookable slots.")
@@ -39,6 +44,7 @@ def _with_patience(command: Command) -> Command:
     def patient(*args: Any, **kwargs: Any) -> Any:
         mongo.open_database(settings().mongodb_uri, timeout_ms=mongo.WORKER_TIMEOUT_MS)
         try:
+            _reach_database()
             return command(*args, **kwargs)
         except ConnectionFailure:
             sys.exit("MongoDB can't be reached; see MONGODB_URI.")
@@ -48,10 +54,17 @@ def _with_patience(command: Command) -> Command:
     return patient  # type: ignore[return-value]
 
 
+def _reach_database() -> None:
+    """Fail early: a command itself would wait for as long as it may take."""
+    with pymongo.timeout(_REACHED_WITHIN_SECONDS):
+        get_connection().admin.command("ping")
+
+
 @_migrate.command("up")
 @_with_patience
 def migrate_up() -> None:
     """Apply the migrations that are missing."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("Stopped."))  # and so give the lock back
     applied = migrations.upgrade(settings().mongodb_uri)
     click.echo("\n".join(f"applied {name}" for name in applied) or "The database is up to date.")
 
@@ -75,7 +88,9 @@ def generate_slots() -> None:
 @click.option("--if-empty", is_flag=True, help="Do nothing when there are people already.")
 @_with_patience
 def load_demo(*, if_empty: bool) -> None:
-    """Load the demo clinic."""
+    """Load the demo clinic; its people have made-up numbers, so never in production."""
+    if settings().is_production:
+        sys.exit("The demo clinic is not for production.")
     click.echo(demo.load(if_empty=if_empty))
 
 

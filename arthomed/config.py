@@ -5,13 +5,17 @@ from datetime import timedelta
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import Any
+from zoneinfo import ZoneInfo
 
-from environs import Env, EnvError
-from marshmallow.validate import Range
+from environs import Env, EnvValidationError
+from marshmallow import ValidationError
+from marshmallow.validate import Range, Regexp
 
 MIN_SECRET_LENGTH = 32  # bytes; RFC 7518 section 3.2 wants at least the hash size for HS256
 _MINUTES_A_DAY = 24 * 60
+_MOST_MINUTES = 3660 * _MINUTES_A_DAY  # ten years, longer than any span makes sense
+_LOG_LEVELS = ("debug", "info", "warn", "warning", "error", "critical")
 
 
 class AppEnv(StrEnum):
@@ -108,14 +112,20 @@ def settings() -> Settings:
     env = Env(eager=False)
     app_env = env.enum("APP_ENV", enum=AppEnv, by_value=True, default=AppEnv.DEVELOPMENT)
     found = _read(env, app_env or AppEnv.DEVELOPMENT)
+    wrong = [*_malformed(env), *(_weaknesses(found) if found.is_production else ())]
+    if wrong:
+        raise ConfigurationError("The configuration can't be used:\n" + "\n".join(f"  {line}" for line in wrong))
+    return found
+
+
+def _malformed(env: Env) -> list[str]:
+    """What could not be read; until now it was passed over, with None in its place."""
     try:
         env.seal()
-    except EnvError as error:
-        wrong = [f"{name}: {' '.join(map(str, texts))}" for name, texts in getattr(error, "error_messages", {}).items()]
-        raise ConfigurationError(_told(wrong or [str(error)])) from error
-    if found.is_production and (weak := _weaknesses(found)):
-        raise ConfigurationError(_told(weak))
-    return found
+    except EnvValidationError as error:
+        by_name: Any = error.error_messages
+        return [f"{name}: {' '.join(texts)}" for name, texts in by_name.items()]
+    return []
 
 
 def _read(env: Env, app_env: AppEnv) -> Settings:
@@ -126,25 +136,25 @@ def _read(env: Env, app_env: AppEnv) -> Settings:
         port=env.int("PORT", 5000, validate=Range(1, 65535)),
         web_workers=env.int("WEB_CONCURRENCY", 2, validate=Range(1)),
         web_threads=env.int("WEB_THREADS", 8, validate=Range(1)),
-        log_level=env.str("LOG_LEVEL", "info").lower(),
-        mongodb_uri=env.str("MONGODB_URI", "mongodb://127.0.0.1:27017/arthomed" if local else ""),
-        redis_url=env.str("REDIS_URL", "redis://127.0.0.1:6379/0" if local else ""),
-        jwt_secret=env.str("JWT_SECRET", _local_secret("access", local=local)),
-        jwt_refresh_secret=env.str("JWT_REFRESH_SECRET", _local_secret("refresh", local=local)),
-        otp_secret=env.str("OTP_SECRET", _local_secret("codes", local=local)),
-        access_token_lifetime=_span(env, "ACCESS_TOKEN_MINUTES", minutes=60),
-        refresh_token_lifetime=_span(env, "REFRESH_TOKEN_MINUTES", minutes=30 * _MINUTES_A_DAY),
-        cors_origins=tuple(
-            env.list("CORS_ORIGINS", ["http://localhost:3000", "http://localhost:19006"] if local else [])
-        ),
+        log_level=(env.str("LOG_LEVEL", "info", validate=_ensure_log_level) or "").lower(),
+        mongodb_uri=_uri(env, "MONGODB_URI", "mongodb", local="mongodb://127.0.0.1:27017/arthomed" if local else ""),
+        redis_url=_uri(env, "REDIS_URL", "redis", local="redis://127.0.0.1:6379/0" if local else ""),
+        jwt_secret=_secret(env, "JWT_SECRET", "access", local=local),
+        jwt_refresh_secret=_secret(env, "JWT_REFRESH_SECRET", "refresh", local=local),
+        otp_secret=_secret(env, "OTP_SECRET", "codes", local=local),
+        access_token_lifetime=_span(env, "ACCESS_TOKEN_MINUTES", minutes=60, least=1),
+        refresh_token_lifetime=_span(env, "REFRESH_TOKEN_MINUTES", minutes=30 * _MINUTES_A_DAY, least=1),
+        cors_origins=_origins(env, local=local),
         trusted_proxies=env.int("TRUSTED_PROXIES", 0, validate=Range(0)),
-        rate_limit_window=timedelta(milliseconds=env.int("RATE_LIMIT_WINDOW_MS", 900_000, validate=Range(1000)) or 0),
+        rate_limit_window=timedelta(
+            milliseconds=env.int("RATE_LIMIT_WINDOW_MS", 900_000, validate=Range(1000, 86_400_000)) or 0
+        ),
         rate_limit_anonymous=env.int("RATE_LIMIT_MAX_REQUESTS", 100, validate=Range(1)),
         rate_limit_user=env.int("RATE_LIMIT_USER_MAX_REQUESTS", 1000, validate=Range(1)),
         twilio=_twilio(env),
         smtp_url=env.str("SMTP_URL", "") or None,
         email_from=env.str("EMAIL_FROM", "clinic@arthomed.example"),
-        message_lease=timedelta(seconds=env.int("MESSAGE_LEASE_SECONDS", 30, validate=Range(1)) or 0),
+        message_lease=timedelta(seconds=env.int("MESSAGE_LEASE_SECONDS", 60, validate=Range(1, 3600)) or 0),
         var_dir=Path(env.str("VAR_DIR", "var")),
         policy=_policy(env),
         codes=_codes(env),
@@ -183,21 +193,39 @@ def _twilio(env: Env) -> Twilio | None:
     return Twilio(sid, token, number, env.str("TWILIO_API_URL", "") or None)
 
 
-def _span(env: Env, name: str, *, minutes: int) -> timedelta:
-    return timedelta(minutes=env.int(name, minutes, validate=Range(0)) or 0)  # None when it is refused
+def _span(env: Env, name: str, *, minutes: int, least: int = 0) -> timedelta:
+    return timedelta(minutes=env.int(name, minutes, validate=Range(least, _MOST_MINUTES)) or 0)  # None when refused
 
 
 def _zone(env: Env) -> ZoneInfo:
-    name = env.str("CLINIC_TIMEZONE", "Asia/Kolkata")
+    return ZoneInfo(env.str("CLINIC_TIMEZONE", "Asia/Kolkata", validate=_ensure_zone) or "UTC")  # None when refused
+
+
+def _ensure_zone(name: str) -> None:
     try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError) as error:
-        raise ConfigurationError(_told([f"CLINIC_TIMEZONE: {name} is no time zone"])) from error
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:
+        raise ValidationError(f"There is no time zone {name!r}.") from error
 
 
-def _local_secret(purpose: str, *, local: bool) -> str:
-    """A fixed secret, so that a developer's sessions outlive a restart; none in production."""
-    return f"only-for-development-and-test-{purpose}" if local else ""
+def _ensure_log_level(level: str) -> None:
+    if level.lower() not in _LOG_LEVELS:
+        raise ValidationError(f"Must be one of: {', '.join(_LOG_LEVELS)}.")
+
+
+def _uri(env: Env, name: str, scheme: str, *, local: str) -> str:
+    known = Regexp(rf"$|{scheme}(s|\+srv)?://", error=f"Must begin with {scheme}://.")  # it may hold a password
+    return env.str(name, "", validate=known) or local
+
+
+def _origins(env: Env, *, local: bool) -> tuple[str, ...]:
+    asked = env.list("CORS_ORIGINS", ["http://localhost:3000", "http://localhost:19006"] if local else [])
+    return tuple(origin.strip() for origin in asked if origin.strip())
+
+
+def _secret(env: Env, name: str, purpose: str, *, local: bool) -> str:
+    """Outside production a fixed one, so that a developer's sessions outlive a restart."""
+    return env.str(name, "") or (f"only-for-development-and-test-{purpose}" if local else "")
 
 
 def _weaknesses(found: Settings) -> list[str]:
@@ -213,7 +241,7 @@ def _weaknesses(found: Settings) -> list[str]:
     needed = {"MONGODB_URI": found.mongodb_uri, "REDIS_URL": found.redis_url}
     wrong += [f"{name}: missing" for name, value in needed.items() if not value]
     if found.twilio is None:
-        wrong.append("TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN, TWILIO_PHONE_NUMBER: missing")
+        wrong.append("TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN, TWILIO_PHONE_NUMBER: missing, all three are needed")
     return wrong
 
 
@@ -225,7 +253,3 @@ def _weakness(secret: str) -> str | None:
     if len(set(secret)) < MIN_SECRET_LENGTH // 4 or secret.startswith("only-for-development"):
         return "weak, use a random value"
     return None
-
-
-def _told(wrong: list[str]) -> str:
-    return "The configuration can't be used:\n" + "\n".join(f"  {line}" for line in wrong)

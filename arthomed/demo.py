@@ -5,12 +5,16 @@ from datetime import date, timedelta
 from itertools import pairwise
 from typing import Any
 
+from bson import ObjectId
+from pymongo.client_session import ClientSession
+
 from arthomed.appointments.models import Appointment, Change, Payment
 from arthomed.appointments.rules import Status
 from arthomed.appointments.service import booking, transitions
 from arthomed.config import settings
 from arthomed.core import clock
 from arthomed.core.actor import Actor
+from arthomed.core.documents import transaction
 from arthomed.core.permissions import Role
 from arthomed.scheduling import service as scheduling
 from arthomed.scheduling.models import Slot
@@ -52,6 +56,8 @@ _PATIENTS = (
     ("9000000022", "Ravi Kumar", None),
     ("9000000023", "Sunita O'Neil", "sunita@example.com"),
 )
+_ADMIN, _RECEPTION = "9000000001", "9000000002"
+_MOBILES = [_ADMIN, _RECEPTION, *(doctor.mobile for doctor in _DOCTORS), *(patient[0] for patient in _PATIENTS)]
 _PAST = (
     (Status.PENDING, Status.CONFIRMED, Status.IN_PROGRESS, Status.COMPLETED),
     (Status.PENDING, Status.CONFIRMED, Status.NO_SHOW),
@@ -60,30 +66,30 @@ _PAST = (
 
 
 def load(*, if_empty: bool) -> str:
-    """Load what is not there yet; returns a line to show."""
-    if if_empty and User.objects.first() is not None:
-        return "There are people already; the demo clinic was not loaded."
-    if users.find_by_mobile("9000000001") is not None:
+    """Load what is not there yet, also what a run that was cut off left out; returns a line to show."""
+    if users.find_by_mobile(_ADMIN) is not None:
         return "The demo clinic is loaded already."
-    _person(Role.ADMIN, "9000000001", "Kavita Desai")
-    reception = _person(Role.RECEPTIONIST, "9000000002", "Joseph Mathew")
+    if if_empty and User.objects(mobile_number__nin=_MOBILES).first() is not None:
+        return "There are people already; the demo clinic was not loaded."
+    reception = _person(Role.RECEPTIONIST, _RECEPTION, "Joseph Mathew")
     doctors = [_doctor(one) for one in _DOCTORS]
-    patients = [_person(Role.PATIENT, mobile, name, email) for mobile, name, email in _PATIENTS]
+    patients = [_person(Role.PATIENT, mobile, name, email=email) for mobile, name, email in _PATIENTS]
     _past_visits(patients, doctors)
     _coming_visits(patients, doctors, reception)
+    _person(Role.ADMIN, _ADMIN, "Kavita Desai")  # the last, and so the sign that all is there
     return f"Loaded the demo clinic: {len(doctors)} doctors, {len(patients)} patients."
 
 
-def _person(role: Role, mobile: str, name: str, email: str | None = None) -> User:
-    return users.register(role=role, mobile_number=mobile, name=name, email=email, is_verified=True)
+def _person(role: Role, mobile: str, name: str, **parts: Any) -> User:
+    found = users.find_by_mobile(mobile)
+    return found or users.register(role=role, mobile_number=mobile, name=name, is_verified=True, **parts)
 
 
 def _doctor(wanted: _Doctor) -> User:
-    doctor = users.register(
-        role=Role.DOCTOR,
-        mobile_number=wanted.mobile,
-        name=wanted.name,
-        is_verified=True,
+    doctor = _person(
+        Role.DOCTOR,
+        wanted.mobile,
+        wanted.name,
         doctor_info={"specialization": wanted.specialization, "consultation_fee": wanted.fee, "qualification": "MBBS"},
     )
     scheduling.save_schedule(_acting(doctor), doctor.id, wanted.week)
@@ -98,8 +104,10 @@ def _coming_visits(patients: list[User], doctors: list[User], reception: User) -
     """One request that waits, one visit that is confirmed, one that was given up."""
     states = (Status.PENDING, Status.CONFIRMED, Status.CANCELLED)
     for patient, doctor, status in zip(patients, doctors, states, strict=False):
-        visit = booking.book(_acting(patient), _first_wish(doctor))
-        if status is not Status.PENDING:
+        visit = Appointment.objects(patient_id=patient.id, starts_at__gt=clock.now()).first() or booking.book(
+            _acting(patient), _first_wish(doctor)
+        )
+        if visit.status is not status:
             transitions.change_status(_acting(reception), visit.id, status)
 
 
@@ -113,13 +121,15 @@ def _first_wish(doctor: User) -> booking.Wish:
 def _past_visits(patients: list[User], doctors: list[User]) -> None:
     last_week = clock.today(settings().policy.timezone) - timedelta(days=7)
     for patient, doctor, path in zip(patients, doctors, _PAST, strict=False):
-        _past_visit(patient, doctor, path, last_week)
+        if Appointment.objects(patient_id=patient.id).first() is None:
+            _past_visit(patient, doctor, path, last_week)
 
 
 def _past_visit(patient: User, doctor: User, path: tuple[Status, ...], day: date) -> None:
     zone, fee = settings().policy.timezone, doctor.doctor_info.consultation_fee
     starts_at = clock.wall_clock(day, "10:00", zone)
     slot = Slot(
+        id=ObjectId(),
         doctor=doctor.id,
         date=clock.midnight_utc(day),
         start_time="10:00",
@@ -127,8 +137,7 @@ def _past_visit(patient: User, doctor: User, path: tuple[Status, ...], day: date
         starts_at=starts_at,
         consultation_fee=fee,
     )
-    slot.insert()
-    Appointment(
+    visit = Appointment(
         patient_id=patient.id,
         doctor_id=doctor.id,
         slot=slot.id,
@@ -146,4 +155,10 @@ def _past_visit(patient: User, doctor: User, path: tuple[Status, ...], day: date
             for source, target in pairwise((None, *path))
         ],
         created_by=patient.id,
-    ).insert()
+    )
+
+    def work(session: ClientSession) -> None:
+        slot.insert(session)
+        visit.insert(session)
+
+    transaction(work)

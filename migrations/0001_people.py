@@ -28,8 +28,8 @@ def upgrade(db):
         [("role", 1), ("doctorInfo.specialization", 1), ("isActive", 1), ("isVerified", 1), ("name", 1), ("_id", 1)],
         name="doctors_by_specialization",
     )
-    users.create_index([("createdAt", -1), ("_id", 1)], name="newest")
-    users.create_index([("role", 1), ("createdAt", -1), ("_id", 1)], name="newest_of_role")
+    users.create_index([("createdAt", -1), ("_id", -1)], name="newest")
+    users.create_index([("role", 1), ("createdAt", -1), ("_id", -1)], name="newest_of_role")
     users.create_index([("name", 1), ("_id", 1)], name="by_name")
 
 

@@ -15,9 +15,24 @@ _CODE = {
     }
 }
 
+_SESSION = {
+    "$jsonSchema": {
+        "required": ["user", "role", "generation", "expiresAt"],
+        "properties": {"user": {"bsonType": "objectId"}, "expiresAt": {"bsonType": "date"}},
+    }
+}
+_BUDGET = {
+    "$jsonSchema": {
+        "required": ["used", "endsAt"],
+        "properties": {"used": {"bsonType": ["int", "long"], "minimum": 0}, "endsAt": {"bsonType": "date"}},
+    }
+}
+
 
 def upgrade(db):
     ensure_collection(db, "otps", _CODE)
+    ensure_collection(db, "sessions", _SESSION)
+    ensure_collection(db, "budgets", _BUDGET)
     db.otps.create_index("mobileNumber", name="code_once", unique=True)
     db.otps.create_index("issue", name="issue")
     for name, field in (("otps", "expiresAt"), ("sessions", "expiresAt"), ("budgets", "endsAt")):

@@ -18,6 +18,12 @@ _APPOINTMENT = {
         },
     }
 }
+_KEY = {
+    "$jsonSchema": {
+        "required": ["user", "key", "fingerprint", "appointment", "createdAt"],
+        "properties": {"createdAt": {"bsonType": "date"}},
+    }
+}
 _ACTIVE = {"status": {"$in": ["pending", "confirmed", "in-progress"]}}
 _A_DAY_IN_SECONDS = 86_400
 
@@ -36,6 +42,7 @@ def upgrade(db):
     visits.create_index([("startsAt", -1), ("_id", -1)], name="all")
     visits.create_index([("status", 1), ("startsAt", -1), ("_id", -1)], name="by_status")
     visits.create_index([("status", 1), ("createdAt", 1), ("_id", 1)], name="waiting")
+    ensure_collection(db, "idempotency_keys", _KEY)
     keys = db.idempotency_keys
     keys.create_index([("user", 1), ("key", 1)], name="key_once", unique=True)
     keys.create_index("createdAt", name="expiry", expireAfterSeconds=_A_DAY_IN_SECONDS)

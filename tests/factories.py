@@ -1,13 +1,19 @@
 """People, hours and visits for tests, made by the services that make them in production."""
 
-from dataclasses import dataclass
-from datetime import date, timedelta
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 from itertools import count
 from typing import Any
 
 from bson import ObjectId
 from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
+from arthomed.app import create_app, wire
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.service import booking
 from arthomed.auth import rules as auth_rules
@@ -18,12 +24,14 @@ from arthomed.core import clock
 from arthomed.core.actor import Actor
 from arthomed.core.permissions import Role
 from arthomed.http import tokens
+from arthomed.infra import mongo
 from arthomed.scheduling import service as scheduling
-from arthomed.scheduling.rules import WEEK
+from arthomed.scheduling.rules import WEEK, ExistingSlot, PlannedSlot
 from arthomed.users import service as users
 from arthomed.users.models import User
 
 _numbers = count(9_100_000_000)
+FEE = 500
 
 
 def new_mobile() -> str:
@@ -41,11 +49,18 @@ def every_day(start: str = "09:00", end: str = "17:00", **more: Any) -> list[dic
     return [{"day": str(day), "start_time": start, "end_time": end, **more} for day in WEEK]
 
 
-def make_doctor(week: list[dict[str, Any]] | None = None, *, fee: int = 500, **parts: Any) -> User:
+def make_doctor(week: list[dict[str, Any]] | None = None, *, fee: int = FEE, **parts: Any) -> User:
     """A doctor with hours (every day, nine to five) and so with slots."""
     doctor = make_user(Role.DOCTOR, doctor_info={"specialization": "Cardiology", "consultation_fee": fee}, **parts)
     scheduling.save_schedule(acting(doctor), doctor.id, every_day() if week is None else week)
     return users.get(doctor.id)
+
+
+def stored_slot(planned: PlannedSlot, **parts: Any) -> ExistingSlot:
+    """A planned slot as the rules see it once it is stored: free, unless told otherwise."""
+    kept = {name: getattr(planned, name) for name in ("date", "start_time", "end_time", "starts_at", "max_patients")}
+    wanted = {"id": ObjectId(), "consultation_fee": FEE, "is_blocked": False, "bookings": 0, **kept, **parts}
+    return ExistingSlot(**wanted)
 
 
 def acting(user: User) -> Actor:
@@ -104,3 +119,56 @@ def code_for(mobile: str) -> str:
     """The live code of a number, derived as the worker derives it."""
     otp: Otp = Otp.objects.get(mobile_number=mobile)
     return auth_rules.code_for(otp.nonce, settings().otp_secret)
+
+
+def ask_for_code(client: FlaskClient, mobile: str, *, address: str = "127.0.0.1", **more: Any) -> TestResponse:
+    body = {"mobileNumber": mobile, **more}
+    return client.post("/api/auth/send-otp", json=body, environ_base={"REMOTE_ADDR": address})
+
+
+def answer_with(
+    client: FlaskClient, mobile: str, code: str, *, address: str = "127.0.0.1", **more: Any
+) -> TestResponse:
+    """Verify a code."""
+    body = {"mobileNumber": mobile, "otp": code, **more}
+    return client.post("/api/auth/verify-otp", json=body, environ_base={"REMOTE_ADDR": address})
+
+
+def other_than(code: str) -> str:
+    """A wrong code."""
+    return f"{(int(code) + 1) % 10**6:06}"
+
+
+def envelope_of(answer: TestResponse) -> Any:
+    """The whole body of an answer."""
+    return json.loads(answer.data)
+
+
+def told(answer: TestResponse, status: int = 200) -> Any:
+    """`data` of an answer that went well."""
+    assert answer.status_code == status, answer.text
+    body: Any = answer.json
+    return body["data"]
+
+
+def refused(answer: TestResponse) -> tuple[int, str]:
+    """The status and the code of a refusal."""
+    body: Any = answer.json
+    return answer.status_code, body.get("error", {}).get("code", "")
+
+
+def at_clinic(day: date, hhmm: str) -> datetime:
+    """The instant of a time of day at the clinic."""
+    return clock.wall_clock(day, hhmm, settings().policy.timezone)
+
+
+@contextmanager
+def another_app(**changes: Any) -> Iterator[Flask]:
+    """The application with other settings; this process is wired as before after it.
+
+    Only what create_app is given changes: the services go on with the settings of the environment.
+    """
+    try:
+        yield create_app(replace(settings(), **changes))
+    finally:
+        wire(settings(), database_timeout_ms=mongo.WEB_TIMEOUT_MS)

@@ -1,10 +1,12 @@
 """The whole of Arthomed as processes, as in production, for tests of what crosses a process."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -15,6 +17,7 @@ from dev.servers import free_port
 
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
+QUEUES = "sms,email,slots,files,default"
 T = TypeVar("T")
 
 
@@ -29,14 +32,27 @@ def wait_for(found: Callable[[], T | None], *, seconds: float = 20, what: str = 
 
 
 class Stack:
-    """gunicorn, worker and beat on a port of their own; `env` may be changed before a restart of one."""
+    """Web, worker and beat on a port of their own; `env` may be changed before a restart of one.
 
-    def __init__(self, folder: Path, *, mongodb_uri: str, redis_url: str, **env: str) -> None:
+    As a context manager it prepares the database and starts `parts`, in this order, the first time it is entered.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        mongodb_uri: str,
+        redis_url: str,
+        parts: tuple[str, ...] = ("web", "worker", "beat"),
+        demo: bool = True,
+        **env: str,
+    ) -> None:
         self.folder = folder
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.env = {
             **os.environ,
+            **_shared_bytecode(folder.parent),
             "APP_ENV": "test",
             "MONGODB_URI": mongodb_uri,
             "REDIS_URL": redis_url,
@@ -49,21 +65,29 @@ class Stack:
             "MESSAGE_LEASE_SECONDS": "2",
             **env,
         }
+        self._parts = parts
+        self._demo = demo
+        self._started: list[Process] = []
         self.web: Process | None = None
         self.worker: Process | None = None
         self.beat: Process | None = None
 
     def __enter__(self) -> Self:
-        for command in (["migrate", "up"], ["demo", "load", "--if-empty"]):
-            self.flask(*command)
-        self.start_web()
-        self.start_worker()
-        self.start_beat()
-        self.wait_until_ready()
+        self.flask("migrate", "up")
+        if self._demo:
+            self.flask("demo", "load", "--if-empty")
+        for part in self._parts:
+            getattr(self, f"start_{part}")()
+        if "web" in self._parts:
+            self.wait_until_ready() if "worker" in self._parts else self.wait_until_live()
         return self
 
     def __exit__(self, *exc: object) -> None:
-        stop_together([one for one in (self.web, self.worker, self.beat) if one is not None], within=10)
+        self.stop()
+
+    def stop(self) -> None:
+        """Stop all that was started."""
+        stop_together(self._started, within=10)
 
     def flask(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a flask command; its output is captured."""
@@ -72,25 +96,27 @@ class Stack:
         )
 
     def start_web(self) -> None:
-        self.web = self._start("web", BIN / "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app")
+        self.web = self.start("web", BIN / "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app")
 
     def start_worker(self) -> None:
-        queues = "sms,email,slots,files,default"
-        self.worker = self._start(
-            "worker", BIN / "celery", "-A", "workers.app", "worker", "-c", "2", "-Q", queues, "-n", "tests@%h"
-        )
+        command = [BIN / "celery", "-A", "workers.app", "worker", "-c", "2", "-Q", QUEUES, "-n", "tests@%h"]
+        self.worker = self.start("worker", *command)
 
     def start_beat(self) -> None:
-        self.beat = self._start("beat", BIN / "celery", "-A", "workers.app", "beat")
+        self.beat = self.start("beat", BIN / "celery", "-A", "workers.app", "beat")
+
+    def start(self, name: str, *command: str | Path) -> Process:
+        """Start any command in this environment; it is stopped with the rest."""
+        log = self.folder / f"{name}-{time.monotonic_ns()}.log"
+        process = Process(name, [str(part) for part in command], log, env=self.env)
+        self._started.append(process)
+        return process
 
     def wait_until_ready(self, seconds: float = 30) -> None:
-        def ready() -> bool:
-            try:
-                return httpx.get(f"{self.url}/health/ready", timeout=5).status_code == 200
-            except httpx.TransportError:
-                return False
+        wait_for(lambda: self._answers("/health/ready"), seconds=seconds, what="a ready stack")
 
-        wait_for(ready, seconds=seconds, what="a ready stack")
+    def wait_until_live(self, seconds: float = 30) -> None:
+        wait_for(lambda: self._answers("/health"), seconds=seconds, what="a live web process")
 
     def mailbox(self, to: str) -> list[dict[str, Any]]:
         """What the console gateways caught for a number or an address, newest first."""
@@ -103,6 +129,22 @@ class Stack:
         caught = wait_for(lambda: [one for one in self.mailbox(mobile) if one["kind"] == "code"], what="the code's SMS")
         return str(caught[0]["text"])[:6]
 
-    def _start(self, name: str, *command: str | Path) -> Process:
-        log = self.folder / f"{name}-{time.monotonic_ns()}.log"
-        return Process(name, [str(part) for part in command], log, env=self.env)
+    def _answers(self, path: str) -> bool:
+        try:
+            return httpx.get(self.url + path, timeout=5).status_code == 200
+        except httpx.TransportError:
+            return False
+
+
+def kill_group(process: Process) -> None:
+    """kill -9 for a process and all its children, as when the machine loses power."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _shared_bytecode(folder: Path) -> dict[str, str]:
+    """Where Python is told to keep no compiled code, every process would spend seconds on compiling all of it."""
+    if not sys.dont_write_bytecode:
+        return {}
+    return {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(folder / "bytecode")}

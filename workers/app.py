@@ -1,8 +1,11 @@
 """The Celery application of workers and beat: `celery -A workers.app worker`."""
 
+from contextlib import suppress
+
 import structlog
 from celery import Celery, signals
 from redis import Redis
+from redis.exceptions import RedisError
 
 from arthomed.app import wire
 from arthomed.config import settings
@@ -32,11 +35,13 @@ def _give_signs_of_life(sender: object, **_: object) -> None:
 
     @signals.heartbeat_sent.connect(weak=False)
     def _beat(**_: object) -> None:
-        heartbeat.beat(redis, name)
+        with suppress(RedisError):  # nobody sees this worker then, which is right
+            heartbeat.beat(redis, name)
 
     @signals.worker_shutdown.connect(weak=False)
     def _stop(**_: object) -> None:
-        heartbeat.stop(redis, name)
+        with suppress(RedisError):
+            heartbeat.stop(redis, name)
 
 
 @signals.task_prerun.connect

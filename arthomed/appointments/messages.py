@@ -2,7 +2,7 @@
 
 from pymongo.client_session import ClientSession
 
-from arthomed.appointments.models import Appointment
+from arthomed.appointments.models import PAID, Appointment
 from arthomed.appointments.rules import Status
 from arthomed.config import settings
 from arthomed.core import clock
@@ -22,7 +22,7 @@ _WORDS = {
     Status.CANCELLED: ("Your visit is cancelled", "Your visit with {doctor} on {when} is cancelled.{refund}"),
     Status.COMPLETED: ("Thank you for your visit", "Thank you for your visit to {doctor} on {when}. Get well soon."),
 }
-_BEFORE_THE_VISIT = frozenset({Status.PENDING, Status.CONFIRMED})
+_UNTIL_ITS_END = frozenset({Status.PENDING, Status.CONFIRMED})
 
 KINDS = tuple(_PREFIX + status for status in _WORDS)
 
@@ -44,7 +44,7 @@ def word(notification: Notification) -> Sms | Email | None:
     appointment: Appointment | None = Appointment.objects(id=notification.subject).first()
     if appointment is None or len(appointment.history) != notification.version:
         return None
-    if appointment.status in _BEFORE_THE_VISIT and clock.now() >= appointment.starts_at:
+    if appointment.status in _UNTIL_ITS_END and clock.now() >= appointment.ends_at:
         return None
     Appointment.with_people([appointment])
     subject, text = _WORDS[appointment.status]
@@ -62,7 +62,8 @@ def word(notification: Notification) -> Sms | Email | None:
 
 
 def _refund(appointment: Appointment) -> str:
+    """Only who has paid is told of money."""
     cancellation = appointment.cancellation
-    if cancellation is None or cancellation.refund_status != "pending":
+    if cancellation is None or not cancellation.refund_amount or appointment.payment.status != PAID:
         return ""
     return f" Rs {cancellation.refund_amount} will be refunded."

@@ -25,6 +25,8 @@ from arthomed.core.documents import ClinicDocument, Raw
 from arthomed.core.permissions import Role
 from arthomed.users.models import User
 
+PAID = "paid"
+
 
 class Change(EmbeddedDocument):
     """One line of a visit's history; `by` is empty when the system acted."""
@@ -44,7 +46,10 @@ class Payment(EmbeddedDocument):
 
 
 class Cancellation(EmbeddedDocument):
-    """Who gave a visit up, and what is due back: whole rupees, see `rules.refund_percent`."""
+    """Who gave a visit up, and what is due back of a paid fee: whole rupees, see `rules.refund_percent`.
+
+    `refund_date` stays empty until the money is given back.
+    """
 
     by = ObjectIdField()
     at = DateTimeField(required=True)
@@ -83,6 +88,12 @@ class Appointment(ClinicDocument):
     # Filled by `with_people`, for the answer.
     patient: User
     doctor: User
+
+    @property
+    def since(self) -> datetime:
+        """When the visit came to its status."""
+        since: datetime = self.history[-1].at
+        return since
 
     @classmethod
     def visible_to(cls, actor: Actor) -> Any:

@@ -1,4 +1,4 @@
-"""Visits over HTTP, and switching people on and off."""
+"""Visits over HTTP, and those changes of people that reach visits."""
 
 from typing import Any
 
@@ -6,6 +6,7 @@ from bson import ObjectId
 
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.schemas import (
+    AccountOut,
     AppointmentOut,
     AppointmentQuery,
     AppointmentStatsOut,
@@ -17,7 +18,6 @@ from arthomed.appointments.schemas import (
     IdempotencyHeaders,
     MineQuery,
     SetActive,
-    SwitchedOut,
 )
 from arthomed.appointments.service import booking, reading, staff, transitions
 from arthomed.core.paging import Page
@@ -25,9 +25,10 @@ from arthomed.core.permissions import Permission
 from arthomed.http.auth import current_actor, requires
 from arthomed.http.blueprint import Blueprint
 from arthomed.http.schema import PageQuery, page_of
+from arthomed.users.schemas import UpdateUser
 
 blueprint = Blueprint("appointments", __name__, url_prefix="/api/appointments", description="Visits.")
-switches = Blueprint("switches", __name__, url_prefix="/api", description="Switching people on and off.")
+accounts = Blueprint("accounts", __name__, url_prefix="/api", description="Changing people's accounts.")
 
 
 @blueprint.post("/book")
@@ -95,7 +96,7 @@ def edit(changes: dict[str, Any], appointment_id: ObjectId) -> Appointment:
 
 
 @blueprint.put("/<object_id:appointment_id>/status")
-@requires(Permission.APPOINTMENT_MOVE)
+@requires(Permission.APPOINTMENT_CHANGE_STATUS)
 @blueprint.arguments(ChangeStatus)
 @blueprint.response(200, AppointmentOut, name="appointment", description="Appointment status updated successfully")
 def change_status(body: dict[str, Any], appointment_id: ObjectId) -> Appointment:
@@ -113,19 +114,28 @@ def cancel(body: dict[str, Any], appointment_id: ObjectId) -> dict[str, Any]:
     return {"appointment": appointment, "refund_info": appointment.cancellation}
 
 
-@switches.delete("/users/<object_id:user_id>")
+@accounts.put("/users/<object_id:user_id>")
 @requires(Permission.USERS_MANAGE)
-@switches.response(200, SwitchedOut, description="User deactivated successfully")
-def deactivate(user_id: ObjectId) -> staff.Switched:
+@accounts.arguments(UpdateUser)
+@accounts.response(200, AccountOut, description="User updated successfully")
+def update_user(changes: dict[str, Any], user_id: ObjectId) -> staff.Account:
+    """Change a person's record; another role or number signs their devices out."""
+    return staff.update(current_actor(), user_id, changes)
+
+
+@accounts.delete("/users/<object_id:user_id>")
+@requires(Permission.USERS_MANAGE)
+@accounts.response(200, AccountOut, description="User deactivated successfully")
+def deactivate(user_id: ObjectId) -> staff.Account:
     """Deactivate a person and end their sessions."""
     return staff.set_active(current_actor(), user_id, is_active=False)
 
 
-@switches.put("/users/<object_id:user_id>/status")
-@switches.put("/admin/users/<object_id:user_id>/status", endpoint="set_active_as_admin")
+@accounts.put("/users/<object_id:user_id>/status")
+@accounts.put("/admin/users/<object_id:user_id>/status", endpoint="set_active_as_admin")
 @requires(Permission.USERS_MANAGE)
-@switches.arguments(SetActive)
-@switches.response(200, SwitchedOut, description="User status updated successfully")
-def set_active(body: dict[str, Any], user_id: ObjectId) -> staff.Switched:
+@accounts.arguments(SetActive)
+@accounts.response(200, AccountOut, description="User status updated successfully")
+def set_active(body: dict[str, Any], user_id: ObjectId) -> staff.Account:
     """Activate or deactivate a person."""
     return staff.set_active(current_actor(), user_id, is_active=body["is_active"], reason=body["reason"])

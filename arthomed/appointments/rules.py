@@ -28,11 +28,16 @@ ACTIVE = frozenset({Status.PENDING, Status.CONFIRMED, Status.IN_PROGRESS})
 
 
 class Visit(Protocol):
-    """As much of an appointment as the rules look at."""
+    """As much of an appointment as the rules look at; `since` is when it came to its status."""
 
-    status: Status
-    starts_at: datetime
-    ends_at: datetime
+    @property
+    def status(self) -> Status: ...
+    @property
+    def since(self) -> datetime: ...
+    @property
+    def starts_at(self) -> datetime: ...
+    @property
+    def ends_at(self) -> datetime: ...
 
 
 class SlotUnavailable(ClinicError):
@@ -82,8 +87,11 @@ def on_its_day(visit: Visit, _actor: Actor, now: datetime, policy: Policy) -> No
 
 
 def once_missed(visit: Visit, actor: Actor, now: datetime, policy: Policy) -> None:
-    """People see that nobody came when the visit has begun; the system waits longer."""
-    missed_from = visit.starts_at if actor.role else visit.ends_at + policy.no_show_after
+    """People see that nobody came when the visit has begun; the system waits longer.
+
+    It waits as long again after a no-show was undone, or it would take the undoing back at once.
+    """
+    missed_from = visit.starts_at if actor.role else max(visit.ends_at, visit.since) + policy.no_show_after
     if now < missed_from:
         raise InvalidTransition("The visit has not been missed yet")
 

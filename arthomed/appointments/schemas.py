@@ -5,11 +5,10 @@ from marshmallow import fields
 from marshmallow.validate import OneOf
 
 from arthomed.appointments.rules import Status
-from arthomed.http.schema import Day, Flag, Id, Instant, PageQuery, Schema, Text, TimeOfDay
+from arthomed.http.schema import Day, Flag, Id, Instant, PageQuery, Pattern, Schema, Text, TimeOfDay
 from arthomed.users.schemas import UserOut
 
 _STATUSES = tuple(map(str, Status))
-_TARGETS = tuple(str(status) for status in Status if status is not Status.PENDING)
 
 
 def _reason(**kwargs: object) -> Text:
@@ -42,7 +41,7 @@ class IdempotencyHeaders(Schema):
 
     key = fields.String(
         data_key="Idempotency-Key",
-        validate=[ma.validate.Length(8, 128), ma.validate.Regexp(r"^[!-~]+$", error="Must be visible ASCII.")],
+        validate=[ma.validate.Length(8, 128), Pattern(r"^[!-~]+$", error="Must be visible ASCII.")],
         metadata={
             "example": "5f0c7a52-9c0e-4a6e-8f0b-1d2e3c4b5a69",
             "description": "Send a booking again with the same key, and it is still one booking (24 hours).",
@@ -66,7 +65,7 @@ class EditAppointment(Schema):
 
 
 class ChangeStatus(Schema):
-    status = fields.String(required=True, validate=OneOf(_TARGETS), metadata={"example": "confirmed"})
+    status = fields.String(required=True, validate=OneOf(_STATUSES), metadata={"example": "confirmed"})
     reason = _reason()
     notes = _findings("Blood pressure 120/80")
     prescription = _findings("Paracetamol 500 mg, twice a day")
@@ -180,11 +179,11 @@ class AppointmentStatsOut(Schema):
     )
 
 
-class SwitchedOut(Schema):
+class AccountOut(Schema):
     user = fields.Nested(UserOut, required=True)
     upcoming_appointments = fields.List(
         fields.Nested(AppointmentOut),
         attribute="upcoming",
         required=True,
-        metadata={"description": "Coming visits of a deactivated doctor; nothing is lost, the clinic settles them."},
+        metadata={"description": "Coming visits of a doctor who can be booked no more, for the clinic to settle."},
     )

@@ -32,12 +32,22 @@ class Otp(ClinicDocument):
     is_used = BooleanField(db_field="isUsed", required=True, default=False)
     expires_at = DateTimeField(db_field="expiresAt", required=True)
 
-    def replace_older(self) -> None:
-        """Store this code in the place of the number's older one, which is dead from now on."""
+    def replace_older(self) -> Raw | None:
+        """Store this code in the place of the number's older one, which is dead from now on; returns that one."""
         self.validate()
         raw = self.to_mongo()
         raw.pop("_id", None)
-        self.collection().replace_one({"mobileNumber": self.mobile_number}, raw, upsert=True)
+        older: Raw | None = self.collection().find_one_and_replace(
+            {"mobileNumber": self.mobile_number}, raw, upsert=True
+        )
+        return older
+
+    def give_way_to(self, older: Raw | None) -> None:
+        """Undo `replace_older`: this code came to nothing."""
+        if older is None:
+            self.collection().delete_one({"issue": self.issue})
+        else:
+            self.collection().replace_one({"issue": self.issue}, older)
 
     @classmethod
     def live(cls, issue: ObjectId, now: datetime) -> "Otp | None":
@@ -127,7 +137,9 @@ class Budget(ClinicDocument):
 
     @classmethod
     def give_back(cls, key: str) -> None:
+        """Take one use back; a window in which nothing was done after all never began."""
         cls.collection().update_one({"_id": key, "used": {"$gt": 0}}, {"$inc": {"used": -1}})
+        cls.collection().delete_one({"_id": key, "used": 0})
 
     @classmethod
     def prolong(cls, key: str, ends_at: datetime) -> None:

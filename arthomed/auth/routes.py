@@ -23,10 +23,9 @@ from arthomed.http.auth import current_actor, own_id, public, requires
 from arthomed.http.blueprint import Blueprint
 from arthomed.users import service as users
 from arthomed.users.models import User
-from arthomed.users.schemas import UpdateUser, UserOut
+from arthomed.users.schemas import UserOut
 
 blueprint = Blueprint("auth", __name__, url_prefix="/api/auth", description="Signing in and out.")
-accounts = Blueprint("accounts", __name__, url_prefix="/api/users", description="Changing people's accounts.")
 
 _MAX_DEVICE = 200
 
@@ -129,15 +128,6 @@ def end_session(session_id: ObjectId) -> None:
 def me() -> User:
     """Read one's own user."""
     return users.get(own_id())
-
-
-@accounts.put("/<object_id:user_id>")
-@requires(Permission.USERS_MANAGE)
-@accounts.arguments(UpdateUser)
-@accounts.response(200, UserOut, name="user", description="User updated successfully")
-def update_user(changes: dict[str, Any], user_id: ObjectId) -> User:
-    """Change a person's record; another role or number signs their devices out."""
-    return service.update_user(user_id, changes, by=current_actor())
 
 
 def _told(signed_in: service.SignedIn) -> dict[str, Any]:

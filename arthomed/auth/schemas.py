@@ -1,9 +1,9 @@
 """Shapes of signing in, in and out."""
 
 from marshmallow import fields
-from marshmallow.validate import Length, OneOf, Regexp
+from marshmallow.validate import Length, OneOf
 
-from arthomed.http.schema import Id, Instant, Schema
+from arthomed.http.schema import Id, Instant, Pattern, Schema
 from arthomed.users.schemas import EmailAddress, Mobile, Name, UserOut
 
 
@@ -18,7 +18,7 @@ class VerifyCode(Schema):
     mobile_number = Mobile(required=True)
     otp = fields.String(
         required=True,
-        validate=Regexp(r"^[0-9]{6}\Z", error="OTP must be exactly 6 digits"),
+        validate=Pattern(r"^[0-9]{6}$", error="OTP must be exactly 6 digits"),
         metadata={"example": "123456"},
     )
     purpose = fields.String(validate=OneOf(["login", "registration"]), metadata={"example": "login"})

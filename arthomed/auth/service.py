@@ -2,9 +2,10 @@
 
 import secrets
 from dataclasses import dataclass
-from typing import Any
 
+import pymongo
 from bson import ObjectId
+from mongoengine.connection import get_connection
 from pymongo.client_session import ClientSession
 
 from arthomed.auth import budgets, rules
@@ -45,12 +46,13 @@ def send_code(mobile: str, *, purpose: str, address: str) -> None:
     Raises:
         AccountLocked: the number failed too often.
         RateLimitExceeded: the number, the address or the clinic asked too often.
-        JobsUnavailable: the broker is away; no code was made.
+        JobsUnavailable: the broker is away; no code was made, and an older one still works.
     """
     policy = settings().codes
-    budgets.ensure_not_locked(mobile, policy)
-    with budgets.spending(budgets.limits_on_codes(mobile, address, policy)):
-        _issue_code(mobile, purpose)
+    with pymongo.timeout(get_connection().options.timeout):  # for all of it, undoing included
+        budgets.ensure_not_locked(mobile, policy)
+        with budgets.spending(budgets.limits_on_codes(mobile, address, policy)):
+            _issue_code(mobile, purpose)
 
 
 def _issue_code(mobile: str, purpose: str) -> None:
@@ -63,13 +65,13 @@ def _issue_code(mobile: str, purpose: str) -> None:
         purpose=purpose,
         expires_at=clock.now() + settings().codes.lifetime,
     )
-    code.replace_older()
+    older = code.replace_older()
     messages = notifications.put(user=None, subject=code.issue, kind=CODE_MESSAGE, version=0, channels=[Channel.SMS])
     try:
         notifications.hand_over(messages)
     except Exception:
         notifications.take_back(messages)
-        Otp.objects(issue=code.issue).delete()
+        code.give_way_to(older)
         raise
 
 
@@ -144,7 +146,7 @@ def _open_session(user: User, device: Device) -> Session:
     def work(transaction_session: ClientSession) -> None:
         # Writing to the user makes this and a deactivation wait for each other.
         active = User.collection().update_one(
-            {"_id": user.id, "isActive": True, "role": user.role},
+            {"_id": user.id, "isActive": True, "role": user.role, "mobileNumber": user.mobile_number},
             {"$set": {"lastLoginAt": now}},
             session=transaction_session,
         )
@@ -209,11 +211,3 @@ def end_session(actor: Actor, session_id: ObjectId) -> None:
 
 def end_all_sessions(user_id: ObjectId, session: ClientSession | None = None) -> None:
     Session.collection().delete_many({"user": user_id}, session=session)
-
-
-def update_user(user_id: ObjectId, changes: dict[str, Any], *, by: Actor) -> User:
-    """Change a person's record; another role or number takes effect on a new sign-in only."""
-    user = users.update(user_id, changes, by=by)
-    if "role" in changes or "mobile_number" in changes:
-        end_all_sessions(user_id)
-    return user

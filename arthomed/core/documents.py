@@ -62,6 +62,11 @@ class ClinicDocument(Document):
         inserted = self.collection().insert_one(self.to_mongo(), session=session)
         self.id = inserted.inserted_id
 
+    def replace(self, session: ClientSession) -> None:
+        """Validate and write the whole document; only within a transaction that has read it."""
+        self.validate()
+        self.collection().replace_one({"_id": self.id}, self.to_mongo(), session=session)
+
 
 def transaction(work: Callable[[ClientSession], T]) -> T:
     """Run `work` in one MongoDB transaction and return what it returns.

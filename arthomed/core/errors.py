@@ -74,7 +74,7 @@ class ValidationFailed(ClinicError):
 
     @classmethod
     def of(cls, field: str, message: str, value: object = None) -> "ValidationFailed":
-        return cls([FieldError(field, message, value)])
+        return cls([FieldError(field, message, value, shows_value=value is not None)])
 
     @property
     def fields(self) -> Sequence[FieldError]:

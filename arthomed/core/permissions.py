@@ -27,7 +27,7 @@ class Permission(StrEnum):
     APPOINTMENT_LIST_PENDING = "appointment:list-pending"
     APPOINTMENT_READ = "appointment:read"
     APPOINTMENT_EDIT = "appointment:edit"
-    APPOINTMENT_MOVE = "appointment:change-status"
+    APPOINTMENT_CHANGE_STATUS = "appointment:change-status"
     APPOINTMENT_CANCEL = "appointment:cancel"
     APPOINTMENT_STATS = "appointment:stats"
 
@@ -40,7 +40,7 @@ _EVERYONE = frozenset(
         Permission.SLOTS_READ,
         Permission.APPOINTMENT_READ,
         Permission.APPOINTMENT_EDIT,
-        Permission.APPOINTMENT_MOVE,
+        Permission.APPOINTMENT_CHANGE_STATUS,
         Permission.APPOINTMENT_CANCEL,
         Permission.APPOINTMENT_STATS,
     }

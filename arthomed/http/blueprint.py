@@ -50,12 +50,16 @@ class Blueprint(flask_smorest.Blueprint):
 
         return decorate
 
-    def add_url_rule(self, rule: str, *args: Any, **options: Any) -> None:
-        super().add_url_rule(rule, *args, **options)
+    def add_url_rule(self, rule: str, endpoint: str | None = None, view_func: Any = None, **options: Any) -> None:
         if "<" in rule:
-            for method in next(reversed(self._docs.values())).values():
-                if method:
-                    method.setdefault("refusals", {})["404"] = "NOT_FOUND"
+            _apidoc(view_func)["refusals"] = {"404": "NOT_FOUND"}
+        super().add_url_rule(rule, endpoint, view_func, **options)
+
+
+def _apidoc(view: Any) -> dict[str, Any]:
+    """Where flask-smorest's decorators leave what they know of a view."""
+    found: dict[str, Any] = view.__dict__.setdefault("_apidoc", {})
+    return found
 
 
 def _document_refusals(doc: dict[str, Any], described: dict[str, Any], **_: Any) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import structlog
 from flask import Flask, Response, g, request
+from werkzeug.datastructures import MIMEAccept
 from werkzeug.exceptions import NotAcceptable
 
 log = structlog.get_logger()
@@ -44,8 +45,17 @@ def _begin() -> None:
 def _refuse_what_is_not_acceptable() -> None:
     gives_json = request.path.startswith(_API) and not request.path.startswith(_PAGES)
     accepted = request.accept_mimetypes
-    if gives_json and accepted and not accepted.accept_json:
+    if gives_json and accepted and not _accepts_json(accepted):
         raise NotAcceptable
+
+
+def _accepts_json(accepted: MIMEAccept) -> bool:
+    """By the narrowest range that fits (RFC 9110 section 12.5.1); parameters such as a charset are no matter."""
+    for fitting in ("application/json", "application/*", "*/*"):
+        qualities = [quality for media, quality in accepted if media.partition(";")[0].strip().lower() == fitting]
+        if qualities:
+            return max(qualities) > 0
+    return False
 
 
 def _finish(response: Response) -> Response:

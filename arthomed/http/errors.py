@@ -6,6 +6,7 @@ from typing import Any
 
 import structlog
 from flask import Flask, Response, current_app, g, request
+from mongoengine.errors import OperationError
 from pymongo.errors import (
     ConnectionFailure,
     ExecutionTimeout,
@@ -64,6 +65,7 @@ def register(app: Flask) -> None:
     app.register_error_handler(ClinicError, _on_refusal)
     app.register_error_handler(HTTPException, on_http_exception)
     app.register_error_handler(PyMongoError, _on_database_error)
+    app.register_error_handler(OperationError, _on_mongoengine_error)
     app.register_error_handler(JobsUnavailable, _on_unavailable)
     app.register_error_handler(Exception, _on_unexpected)
 
@@ -90,6 +92,12 @@ def on_http_exception(error: HTTPException) -> Response:
 
 def _on_database_error(error: PyMongoError) -> Response:
     return _on_unavailable(error) if isinstance(error, _AWAY) or error.timeout else _on_unexpected(error)
+
+
+def _on_mongoengine_error(error: OperationError) -> Response:
+    """MongoEngine hides some of the driver's errors behind its own."""
+    hidden = error.__context__
+    return _on_database_error(hidden) if isinstance(hidden, PyMongoError) else _on_unexpected(error)
 
 
 def _on_unavailable(error: Exception) -> Response:

@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from flask import Flask, request
+from flask import Flask, Response, request
 from flask_limiter import Limiter
-from flask_limiter.constants import HeaderNames
+from redis.exceptions import RedisError
 
 from arthomed.config import Settings
+from arthomed.core import clock
 from arthomed.http.auth import verified_claims
 
 # float seconds; the library's annotation knows ints only
@@ -26,17 +27,33 @@ def register(app: Flask, settings: Settings) -> None:
         application_limits=[budget],
         storage_uri=settings.redis_url,
         storage_options=_STORAGE_OPTIONS,
-        strategy="sliding-window-counter",
+        strategy="fixed-window",  # the only one that knows when the caller is free again
         in_memory_fallback_enabled=True,
-        headers_enabled=True,
-        header_name_mapping={
-            HeaderNames.LIMIT: "RateLimit-Limit",
-            HeaderNames.REMAINING: "RateLimit-Remaining",
-            HeaderNames.RESET: "RateLimit-Reset",
-        },
     )
     limiter.init_app(app)
     limiter.request_filter(_is_unlimited)
+    app.after_request(lambda response: _told(response, limiter))
+
+
+def _told(response: Response, limiter: Limiter) -> Response:
+    """Tell what is left (draft-ietf-httpapi-ratelimit-headers-07: the reset is in seconds from now).
+
+    The extension's own headers give a point in time, and a Retry-After on every answer.
+    """
+    limit = limiter.current_limit
+    if limit is None:
+        return response
+    try:
+        reset_at, remaining = limit.window
+    except RedisError:  # it went away since the request came in
+        return response
+    reset = min(int(reset_at - clock.now().timestamp()) + 1, limit.limit.get_expiry())
+    response.headers["RateLimit-Limit"] = str(limit.limit.amount)
+    response.headers["RateLimit-Remaining"] = str(remaining)
+    response.headers["RateLimit-Reset"] = str(reset)
+    if limit.breached:
+        response.headers["Retry-After"] = str(reset)
+    return response
 
 
 def _caller() -> str:

@@ -1,6 +1,9 @@
 """Reading what a client sent: strict about types, media types and unknown fields."""
 
+import json
 from collections.abc import Iterator, Mapping
+from itertools import islice
+from math import isfinite
 from typing import Any, NoReturn
 
 import marshmallow as ma
@@ -9,13 +12,15 @@ from bson.errors import InvalidId
 from flask import Request
 from webargs.core import Parser, missing
 from webargs.flaskparser import FlaskParser
-from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
+from werkzeug.exceptions import BadRequest, HTTPException, UnsupportedMediaType
 from werkzeug.routing import BaseConverter, ValidationError
 
 from arthomed.core.errors import FieldError, MalformedJson, ValidationFailed
 
 _SECRET_FIELDS = frozenset({"otp", "refreshToken"})
 _WHOLE_BODY = "_schema"
+_MOST_ERRORS = 100  # of one answer, however much was wrong
+_SHOWN_LEVELS = 8
 
 
 class ObjectIdConverter(BaseConverter):
@@ -46,18 +51,49 @@ class StrictParser(FlaskParser):
     def load_json(self, req: Request, schema: ma.Schema) -> Any:
         if not req.is_json and (req.content_length or req.headers.get("Transfer-Encoding")):
             raise UnsupportedMediaType
-        if not req.get_data(cache=True):
-            return {}  # as good as an empty object: what is required is then missing
-        return super().load_json(req, schema)
-
-    def _handle_invalid_json_error(self, error: Exception, req: Request, *_: Any, **__: Any) -> NoReturn:
-        if isinstance(error, RequestEntityTooLarge):
-            raise error
-        raise MalformedJson from error
+        body = _body(req)
+        return _parsed(body) if body else {}  # as good as an empty object: what is required is then missing
 
     def handle_error(self, error: ma.ValidationError, *_: Any, **__: Any) -> NoReturn:
         by_location: Any = error.messages  # always of one location: {"json": {...}}
-        raise ValidationFailed(list(_field_errors(next(iter(by_location.values())), error.data))) from error
+        found = _field_errors(next(iter(by_location.values())), error.data)
+        raise ValidationFailed(list(islice(found, _MOST_ERRORS))) from error
+
+
+def _body(req: Request) -> bytes:
+    """The whole body, which a client may send in chunks without telling its length.
+
+    Raises:
+        RequestEntityTooLarge, BadRequest: it is too large, or broken off.
+    """
+    try:
+        body = req.get_data(cache=True)
+        if body and req.content_length is None:
+            req.stream.read(1)  # Werkzeug cuts a longer body off at the limit, and refuses only to read beyond it
+    except HTTPException:
+        raise
+    except Exception as error:  # each server has its own for chunks that are none
+        raise BadRequest from error
+    return body
+
+
+def _parsed(body: bytes) -> Any:
+    """JSON as in RFC 8259: UTF-8, without NaN and numbers that nobody can write back.
+
+    Raises:
+        MalformedJson: it is none, or it is nested deeper than any shape of ours.
+    """
+    try:
+        return json.loads(body.decode(), parse_constant=_finite, parse_float=_finite)
+    except (ValueError, RecursionError) as error:
+        raise MalformedJson from error
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not isfinite(number):
+        raise ValueError(text)
+    return number
 
 
 def _field_errors(messages: Any, sent: Any, path: tuple[str, ...] = ()) -> Iterator[FieldError]:
@@ -67,7 +103,7 @@ def _field_errors(messages: Any, sent: Any, path: tuple[str, ...] = ()) -> Itera
             yield from _field_errors(inner, _at(sent, key) if part else sent, (*path, *part))
         return
     secret = bool(path) and path[-1] in _SECRET_FIELDS
-    shown = not secret and sent is not missing and not _holds_secret(sent)
+    shown = not secret and _may_be_shown(sent)
     for message in messages if isinstance(messages, list) else [messages]:
         yield FieldError(".".join(path), str(message), sent if shown else None, shows_value=shown)
 
@@ -80,8 +116,14 @@ def _at(sent: Any, key: Any) -> Any:
     return missing
 
 
-def _holds_secret(sent: Any) -> bool:
-    return isinstance(sent, Mapping) and not _SECRET_FIELDS.isdisjoint(sent)
+def _may_be_shown(sent: Any, levels: int = _SHOWN_LEVELS) -> bool:
+    """Whether an answer may repeat it: there is no secret in it, and no end of levels."""
+    if isinstance(sent, Mapping):
+        inner = list(sent.values())
+        return levels > 0 and _SECRET_FIELDS.isdisjoint(sent) and all(_may_be_shown(one, levels - 1) for one in inner)
+    if isinstance(sent, list):
+        return levels > 0 and all(_may_be_shown(one, levels - 1) for one in sent)
+    return sent is not missing
 
 
 PARSER: Parser[Any] = StrictParser()

@@ -85,11 +85,20 @@ class Day(_Documented, fields.String):
         return None if value is None else f"{value:%Y-%m-%d}"
 
 
+class Pattern(Regexp):
+    """A pattern of the whole text; `$` alone would let a line break at the end pass."""
+
+    def __call__(self, value: Any) -> Any:
+        if self.regex.fullmatch(value) is None:
+            raise ma.ValidationError(self._format_error(value))
+        return value
+
+
 class TimeOfDay(_Documented, fields.String):
     documented = {"example": "09:30"}
 
     def __init__(self, **kwargs: Any) -> None:
-        pattern = Regexp(_TIME_OF_DAY, error="Must be a time as HH:MM.")
+        pattern = Pattern(_TIME_OF_DAY, error="Must be a time as HH:MM.")
         super().__init__(validate=pattern, **kwargs)
 
 

@@ -11,7 +11,7 @@ from jwt.exceptions import ExpiredSignatureError, PyJWTError
 
 from arthomed.config import settings
 from arthomed.core import clock
-from arthomed.http.auth import ALGORITHM, AUDIENCE, ISSUER, InvalidToken, TokenExpired
+from arthomed.http.auth import ALGORITHM, AUDIENCE, ISSUER, InvalidToken, TokenExpired, claimed_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +49,14 @@ def read_refresh(token: str) -> RefreshClaim:
             audience=AUDIENCE,
             options={"require": required},
         )
+        claim = RefreshClaim(claimed_id(claims["sid"]), int(claims["gen"]))
     except ExpiredSignatureError as error:
         raise TokenExpired from error
-    except (PyJWTError, ValueError) as error:
+    except (PyJWTError, ValueError, TypeError) as error:
         raise InvalidToken from error
     if claims["type"] != "refresh":
         raise InvalidToken
-    return RefreshClaim(ObjectId(claims["sid"]), int(claims["gen"]))
+    return claim
 
 
 def _refresh_token(user_id: ObjectId, session_id: ObjectId, generation: int) -> str:

@@ -1,8 +1,10 @@
-"""The workers' sign of life, kept in Redis for as long as it is fresh."""
+"""The workers' signs of life, kept in Redis with their times."""
 
 from redis import Redis
 
-_PREFIX = "arthomed:worker:"
+from arthomed.core import clock
+
+_WORKERS = "arthomed:workers"
 _FRESH_SECONDS = 15
 
 
@@ -11,14 +13,18 @@ class NoWorker(Exception):
 
 
 def beat(redis: Redis, worker: str) -> None:
-    redis.set(_PREFIX + worker, "alive", ex=_FRESH_SECONDS)
+    now = clock.now().timestamp()
+    with redis.pipeline() as both:
+        both.zadd(_WORKERS, {worker: now})
+        both.zremrangebyscore(_WORKERS, "-inf", now - _FRESH_SECONDS)
+        both.execute()
 
 
 def stop(redis: Redis, worker: str) -> None:
-    redis.delete(_PREFIX + worker)
+    redis.zrem(_WORKERS, worker)
 
 
 def require_worker(redis: Redis) -> None:
     """Raises NoWorker when none is alive."""
-    if next(redis.scan_iter(_PREFIX + "*", count=1000), None) is None:
+    if not redis.zcount(_WORKERS, clock.now().timestamp() - _FRESH_SECONDS, "+inf"):
         raise NoWorker

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import structlog
 from bson import ObjectId
 from mongoengine.connection import get_connection
 from pymongo.database import Database
@@ -18,6 +19,8 @@ from arthomed.core import clock
 from arthomed.infra import mongo
 
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
+log = structlog.get_logger()
+
 _COLLECTION = "migrations"
 _LOCKS = "migration_locks"
 _LOCK_HELD_FOR = timedelta(minutes=10)  # after which its holder counts as dead
@@ -59,7 +62,12 @@ def _migrate(uri: str) -> MongoMigrate:
 @contextmanager
 def _only_one(db: Database[Any]) -> Iterator[None]:
     holder = f"{os.uname().nodename}:{os.getpid()}:{ObjectId()}"
+    told = False
     while not _take(db, holder):
+        if not told:
+            held = db[_LOCKS].find_one({"_id": "lock"}) or {}
+            log.warning("migration_lock_awaited", holder=held.get("holder"), until=str(held.get("until")))
+            told = True
         time.sleep(_LOCK_POLL_SECONDS)
     try:
         yield

@@ -13,8 +13,7 @@ from arthomed.config import Twilio
 from arthomed.notifications.gateways import DeliveryFailed
 
 TIMEOUT_SECONDS = 10  # the SDK itself waits for ever
-_TOO_MANY_REQUESTS = 429
-_SERVER_ERROR = 500
+_BAD_REQUEST = 400
 
 
 class _HttpClient(TwilioHttpClient):
@@ -40,7 +39,8 @@ class TwilioSms:
         try:
             self._client.messages.create(to=f"+91{to}", from_=self._from, body=text)
         except TwilioRestException as error:
-            temporary = error.status == _TOO_MANY_REQUESTS or error.status >= _SERVER_ERROR
-            raise DeliveryFailed(f"twilio {error.status} {error.code}", permanent=not temporary) from error
+            # Anything but a refusal of this very message, such as a rotated token, may be mended in time.
+            permanent = error.status == _BAD_REQUEST
+            raise DeliveryFailed(f"twilio {error.status} {error.code}", permanent=permanent) from error
         except RequestException as error:
             raise DeliveryFailed(type(error).__name__, permanent=False) from error

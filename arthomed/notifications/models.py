@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 from bson import ObjectId
 from mongoengine import DateTimeField, EnumField, IntField, ObjectIdField, StringField
@@ -42,6 +43,7 @@ class Notification(ClinicDocument):
     attempts = IntField(required=True, default=0)
     sent_at = DateTimeField(db_field="sentAt")
     failure = StringField()
+    swept_at = DateTimeField(db_field="sweptAt")
 
     @classmethod
     def claim(cls, notification_id: ObjectId, *, now: datetime, lease: timedelta) -> "Notification | None":
@@ -54,12 +56,18 @@ class Notification(ClinicDocument):
         )
         return claimed
 
+    @classmethod
+    def left_behind(cls, due_before: datetime, *, swept_before: datetime) -> Any:
+        """What is due and nobody was asked to send lately, the oldest first."""
+        not_lately = {"$or": [{"sweptAt": None}, {"sweptAt": {"$lt": swept_before}}]}
+        return cls.objects(state=State.WAITING, due_at__lte=due_before, __raw__=not_lately).order_by("due_at")
+
     def settle(self, state: State, *, now: datetime, failure: str | None = None) -> None:
-        """Leave the outbox for good."""
+        """Leave the outbox for good; what was sent stays so, whatever a worker that was too slow thinks."""
         changes = {"state": state, "updatedAt": now, "failure": failure}
         if state is State.SENT:
             changes["sentAt"] = now
-        self.collection().update_one({"_id": self.id}, {"$set": changes})
+        self.collection().update_one({"_id": self.id, "state": {"$ne": State.SENT}}, {"$set": changes})
 
     def postpone(self, until: datetime, *, now: datetime, failure: str) -> None:
         changes = {"dueAt": until, "updatedAt": now, "failure": failure}

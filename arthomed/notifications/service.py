@@ -20,6 +20,7 @@ Composer = Callable[[Notification], Sms | Email | None]
 
 _JOB_OF = {Channel.SMS: jobs.Job.SEND_SMS, Channel.EMAIL: jobs.Job.SEND_EMAIL}
 _SWEEP_GRACE = timedelta(seconds=5)  # leave the fresh ones to the job that was just asked for
+_SWEEP_AGAIN = timedelta(minutes=1)
 _SWEEP_LIMIT = 500
 
 
@@ -98,6 +99,8 @@ def send(notification_id: ObjectId) -> State | None:
     notification = Notification.claim(notification_id, now=now, lease=outlet().lease)
     if notification is None:
         return None
+    if rules.is_worn_out(notification.attempts):
+        return _give_up(notification, "no attempt came to an end")
     message = outlet().composers[notification.kind](notification)
     if message is None:
         notification.settle(State.DROPPED, now=now)
@@ -112,30 +115,37 @@ def send(notification_id: ObjectId) -> State | None:
 
 
 def sweep() -> int:
-    """Ask again for the sending of all that is due; returns how many."""
-    due = (
-        Notification.objects(state=State.WAITING, due_at__lte=clock.now() - _SWEEP_GRACE)
-        .order_by("due_at")
-        .limit(_SWEEP_LIMIT)
-    )
-    found = list(due)
+    """Ask again for the sending of what is due; returns how many.
+
+    What an earlier sweep asked for is left to its job for a while, or a long queue would get longer.
+    """
+    now = clock.now()
+    found = list(Notification.left_behind(now - _SWEEP_GRACE, swept_before=now - _SWEEP_AGAIN).limit(_SWEEP_LIMIT))
     hand_over(found)
+    Notification.objects(id__in=[one.id for one in found]).update(set__swept_at=now)
     return len(found)
 
 
 def _through_gateway(message: Sms | Email, kind: str) -> None:
     if isinstance(message, Sms):
         outlet().sms.send(message.to, message.text, kind=kind)
-    elif (gateway := outlet().email) is not None:
-        gateway.send(message, kind=kind)
+        return
+    gateway = outlet().email
+    if gateway is None:
+        raise DeliveryFailed("there is no way out for e-mail", permanent=True)
+    gateway.send(message, kind=kind)
 
 
 def _put_off(notification: Notification, failure: DeliveryFailed) -> State:
     now, reason = clock.now(), str(failure)
     if rules.is_given_up(notification.attempts, permanent=failure.permanent):
-        notification.settle(State.FAILED, now=now, failure=reason)
-        log.error("message_given_up", notification_id=str(notification.id), reason=reason)
-        return State.FAILED
+        return _give_up(notification, reason)
     notification.postpone(now + rules.wait_before(notification.attempts), now=now, failure=reason)
     log.warning("message_put_off", notification_id=str(notification.id), reason=reason)
     return State.WAITING
+
+
+def _give_up(notification: Notification, reason: str) -> State:
+    notification.settle(State.FAILED, now=clock.now(), failure=reason)
+    log.error("message_given_up", notification_id=str(notification.id), reason=reason)
+    return State.FAILED

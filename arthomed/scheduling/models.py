@@ -11,7 +11,7 @@ from pymongo.client_session import ClientSession
 
 from arthomed.core import clock
 from arthomed.core.documents import ClinicDocument, Pipeline, Raw
-from arthomed.scheduling.rules import Change, ExistingSlot, PlannedSlot, capacity, minutes
+from arthomed.scheduling.rules import Change, ExistingSlot, PlannedSlot, capacity, length
 
 # How the derived fields follow from `takenSeats`; every change of a slot ends with these two stages.
 _DERIVED: Pipeline = [
@@ -37,6 +37,9 @@ _CLAIM: Pipeline = [
 ]
 
 
+_LONGEST = timedelta(days=1)  # no slot goes on beyond its day
+
+
 class Slot(ClinicDocument):
     """Half an hour of a doctor; `starts_at` is the instant, `date` midnight UTC of the calendar date.
 
@@ -59,7 +62,7 @@ class Slot(ClinicDocument):
 
     @property
     def ends_at(self) -> datetime:
-        ends_at: datetime = self.starts_at + timedelta(minutes=minutes(self.end_time) - minutes(self.start_time))
+        ends_at: datetime = self.starts_at + length(self.start_time, self.end_time)
         return ends_at
 
     @property
@@ -120,46 +123,64 @@ class Slot(ClinicDocument):
 
     @classmethod
     def counts_by_day(cls, doctor: ObjectId, first: dt.date, last: dt.date, *, now: datetime) -> list[Raw]:
-        """Per day that has slots: `{_id: date, total, free}`, in one query."""
+        """Per day that has slots, in any order: `{_id: date, total, free}`; in one query."""
         days = {"$gte": clock.midnight_utc(first), "$lte": clock.midnight_utc(last)}
         bookable = {"$and": ["$isAvailable", {"$gt": ["$startsAt", now]}]}
         counted = {"_id": "$date", "total": {"$sum": 1}, "free": {"$sum": {"$cond": [bookable, 1, 0]}}}
-        stages: Pipeline = [{"$match": {"doctor": doctor, "date": days}}, {"$group": counted}, {"$sort": {"_id": 1}}]
-        return list(cls.collection().aggregate(stages))
+        return list(cls.collection().aggregate([{"$match": {"doctor": doctor, "date": days}}, {"$group": counted}]))
 
     @classmethod
     def existing(cls, doctor: ObjectId, *, after: datetime, session: ClientSession | None = None) -> list[ExistingSlot]:
-        """The stored slots that have not started."""
-        found = cls.collection().find({"doctor": doctor, "startsAt": {"$gt": after}}, session=session)
-        return [
+        """The stored slots that have not ended."""
+        unfinished = {"doctor": doctor, "startsAt": {"$gt": after - _LONGEST}}
+        stored = [
             ExistingSlot(
                 id=raw["_id"],
                 date=raw["date"].date(),
                 start_time=raw["startTime"],
                 end_time=raw["endTime"],
+                starts_at=raw["startsAt"],
                 max_patients=raw["maxPatients"],
                 consultation_fee=raw["consultationFee"],
                 is_blocked=raw["isBlocked"],
                 bookings=raw["bookedPatients"],
             )
-            for raw in found
+            for raw in cls.collection().find(unfinished, session=session)
         ]
+        return [slot for slot in stored if slot.ends_at > after]
+
+    @classmethod
+    def close_coming(cls, doctor: ObjectId, *, session: ClientSession) -> None:
+        """Take no more bookings, and write to each slot, so that a booking under way comes before or not at all."""
+        now = clock.now()
+        cls._close({"doctor": doctor, "startsAt": {"$gt": now}}, now, session)
+
+    @classmethod
+    def _close(cls, which: Raw, now: datetime, session: ClientSession) -> None:
+        closed = {"isBlocked": True, "isAvailable": False, "updatedAt": now}
+        cls.collection().update_many(which, {"$set": closed}, session=session)
 
     @classmethod
     def apply(cls, change: Change, doctor: ObjectId, *, fee: int, session: ClientSession) -> None:
-        """Carry out a change of a doctor's slots."""
+        """Carry out a change of a doctor's slots.
+
+        Deleting comes last where it can: inserting into what the same transaction deleted gets slower with
+        each deleted slot (a week shifted by 15 minutes: seconds instead of a quarter of one).
+        """
         slots, now = cls.collection(), clock.now()
-        if change.removed:
-            slots.delete_many({"_id": {"$in": [slot.id for slot in change.removed]}}, session=session)
+        made_at = {(slot.date, slot.start_time) for slot in change.made}
+        in_the_way = [slot.id for slot in change.removed if (slot.date, slot.start_time) in made_at]
+        if in_the_way:
+            slots.delete_many({"_id": {"$in": in_the_way}}, session=session)
         if change.conflicts:
-            ids = [slot.id for slot in change.conflicts]
-            blocked = {"isBlocked": True, "isAvailable": False, "updatedAt": now}
-            slots.update_many({"_id": {"$in": ids}}, {"$set": blocked}, session=session)
+            cls._close({"_id": {"$in": [slot.id for slot in change.conflicts]}}, now, session)
         if change.altered:
             slots.bulk_write([_altered(*pair, fee) for pair in change.altered], session=session)
         if change.made:
             made = [InsertOne(_raw(slot, doctor, fee, now)) for slot in change.made]
             slots.bulk_write(made, ordered=False, session=session)
+        if len(in_the_way) < len(change.removed):
+            slots.delete_many({"_id": {"$in": [slot.id for slot in change.removed]}}, session=session)
 
 
 def _altered(slot: ExistingSlot, asked: PlannedSlot, fee: int) -> UpdateOne:

@@ -54,10 +54,15 @@ class ExistingSlot:
     date: date
     start_time: str
     end_time: str
+    starts_at: datetime
     max_patients: int
     consultation_fee: int
     is_blocked: bool
     bookings: int
+
+    @property
+    def ends_at(self) -> datetime:
+        return self.starts_at + length(self.start_time, self.end_time)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +84,11 @@ def minutes(hhmm: str) -> int:
     """Minutes since midnight of "HH:MM"."""
     hours, rest = hhmm.split(":")
     return int(hours) * 60 + int(rest)
+
+
+def length(start: str, end: str) -> timedelta:
+    """How long it is from one "HH:MM" to another of the same day."""
+    return timedelta(minutes=minutes(end) - minutes(start))
 
 
 def hhmm(since_midnight: int) -> str:
@@ -114,7 +124,8 @@ def plan(
 ) -> list[PlannedSlot]:
     """The slots of those days that start after an instant.
 
-    A time of day that a change of the clocks skips makes no slot; one that comes twice makes the earlier.
+    A time of day that comes twice when the clocks change makes the earlier slot; one that is skipped makes
+    none, and neither does one between whose start and end they change: it would run into another.
     """
     of_day = {
         weekday: slots_of_day([hours for hours in week if hours.day == weekday], slot_minutes) for weekday in WEEK
@@ -123,29 +134,31 @@ def plan(
     for day in days:
         for start, end, patients in of_day[WEEK[day.weekday()]]:
             starts_at = clock.wall_clock(day, start, zone)
-            exists = f"{starts_at.astimezone(zone):%H:%M}" == start
-            if exists and starts_at > after:
+            if starts_at > after and _is_on_the_clock(starts_at, start, slot_minutes, zone):
                 planned.append(PlannedSlot(day, start, end, starts_at, patients))
     return planned
 
 
-def change(planned: Sequence[PlannedSlot], existing: Sequence[ExistingSlot], *, fee: int) -> Change:
-    """How the stored slots become the planned ones.
+def change(planned: Sequence[PlannedSlot], existing: Sequence[ExistingSlot], *, fee: int, after: datetime) -> Change:
+    """How the stored slots become the planned ones, all of which start after an instant.
 
-    Free slots follow; booked ones stay, and nothing new is made over one that stays. A booked slot that
-    the hours no longer ask for takes no further patients: it is a conflict for the clinic to settle.
+    Free slots follow; booked ones and those under way stay, and nothing new is made over one that stays.
+    A booked slot that the hours no longer ask for takes no further patients: it is a conflict for the
+    clinic to settle.
     """
     wanted = {_key(slot): slot for slot in planned}
-    stored = {_key(slot) for slot in existing}
-    outside = [slot for slot in existing if _key(slot) not in wanted]
+    under_way = [slot for slot in existing if slot.starts_at <= after]
+    coming = {_key(slot): slot for slot in existing if slot.starts_at > after}
+    outside = [slot for key, slot in coming.items() if key not in wanted]
     conflicts = [slot for slot in outside if slot.bookings]
+    kept = [*under_way, *conflicts]
     return Change(
-        made=[slot for key, slot in wanted.items() if key not in stored and not _meets_any(slot, conflicts)],
+        made=[slot for key, slot in wanted.items() if key not in coming and not _meets_any(slot, kept)],
         removed=[slot for slot in outside if not slot.bookings],
         altered=[
             (slot, asked)
-            for slot in existing
-            if (asked := wanted.get(_key(slot))) is not None and _differs(slot, asked, fee)
+            for key, slot in coming.items()
+            if (asked := wanted.get(key)) is not None and _differs(slot, asked, fee)
         ],
         conflicts=conflicts,
     )
@@ -161,12 +174,11 @@ def horizon(now: datetime, zone: ZoneInfo, days: int) -> list[date]:
     return clock.days(clock.local_date(now, zone), days)
 
 
-def day_bounds(day: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
-    """The instants between which a calendar day lies, half-open."""
-    return (
-        clock.wall_clock(day, "00:00", zone),
-        clock.wall_clock(day + timedelta(days=1), "00:00", zone),
-    )
+def _is_on_the_clock(starts_at: datetime, start: str, slot_minutes: int, zone: ZoneInfo) -> bool:
+    """Whether the clinic's clock shows that start, and runs on evenly from there to the end of the slot."""
+    local = starts_at.astimezone(zone)
+    last_moment = (starts_at + timedelta(minutes=slot_minutes, microseconds=-1)).astimezone(zone)
+    return f"{local:%H:%M}" == start and local.utcoffset() == last_moment.utcoffset()
 
 
 def _overlap(one: HoursLike, other: HoursLike) -> bool:

@@ -3,15 +3,17 @@
 from marshmallow import fields
 from marshmallow.validate import Length, OneOf
 
-from arthomed.http.schema import Day, Flag, Id, Schema, TimeOfDay, whole
+from arthomed.http.schema import Day, Flag, Id, PageQuery, Schema, Text, TimeOfDay, whole
 from arthomed.scheduling.rules import WEEK
-from arthomed.users.schemas import DoctorOut, DoctorQuery
+from arthomed.users.schemas import DoctorOut
 
 _MAX_RANGES = 50
 _MAX_PATIENTS = 50
 
 
-class DoctorsQuery(DoctorQuery):
+class DoctorsQuery(PageQuery):
+    specialization = Text(most=100, metadata={"example": "Cardiology"})
+    search = Text(most=100, metadata={"description": "Part of a doctor's name."})
     date = Day(metadata={"description": "Only doctors with a free slot on this day."})
 
 

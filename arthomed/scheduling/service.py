@@ -87,7 +87,8 @@ def save_schedule(actor: Actor, doctor_id: ObjectId, week: list[dict[str, Any]])
 
     def work(session: ClientSession) -> SavedSchedule:
         doctor = _lock(doctor_id, session, schedule=[one.to_mongo() for one in hours])
-        return SavedSchedule(doctor, _sync(doctor, session).conflicts)
+        change = _sync(doctor, session)
+        return SavedSchedule(doctor, change.conflicts if change else [])
 
     return transaction(work)
 
@@ -138,7 +139,10 @@ def _lock(doctor_id: ObjectId, session: ClientSession, schedule: list[Any] | Non
     return doctor
 
 
-def _sync(doctor: User, session: ClientSession) -> Change:
+def _sync(doctor: User, session: ClientSession) -> Change | None:
+    """Let the slots follow; those of a doctor who can't be booked stay closed."""
+    if not doctor.is_bookable:
+        return None
     change = _change(doctor, clock.now(), session)
     Slot.apply(change, doctor.id, fee=doctor.doctor_info.consultation_fee, session=session)
     return change
@@ -154,7 +158,7 @@ def _change(doctor: User, now: datetime, session: ClientSession | None = None) -
         after=now,
     )
     existing = Slot.existing(doctor.id, after=now, session=session)
-    return rules.change(planned, existing, fee=doctor.doctor_info.consultation_fee)
+    return rules.change(planned, existing, fee=doctor.doctor_info.consultation_fee, after=now)
 
 
 def _ensure_sound(week: list[Hours]) -> None:

@@ -99,6 +99,11 @@ class User(ClinicDocument):
     visits_booked = IntField(db_field="visitsBooked", default=0)
     slots_version = IntField(db_field="slotsVersion", default=0)
 
+    @property
+    def is_bookable(self) -> bool:
+        """Whether visits may be booked with this person; `bookable_doctors` asks the same of the database."""
+        return self.role is Role.DOCTOR and self.is_active and self.is_verified
+
     @classmethod
     def by_id(cls, ids: Iterable[ObjectId]) -> "dict[ObjectId, User]":
         """The people of those ids, in one query."""

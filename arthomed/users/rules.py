@@ -12,6 +12,8 @@ _PREFIXES = ("+91", "91", "0", "")
 _NATIONAL_LENGTH = 10
 _NAME_PUNCTUATION = frozenset(" .'-")
 _LETTERS_AND_MARKS = ("L", "M")  # Unicode general categories
+_JOINERS = frozenset("\u200c\u200d")  # zero-width, how some Indian conjuncts are written
+_VIRAMA = 9  # canonical combining class
 
 
 def normalised_mobile(text: str) -> str | None:
@@ -26,10 +28,20 @@ def normalised_mobile(text: str) -> str | None:
 
 def normalised_name(text: str) -> str | None:
     """A person's name in any script (NFC, single spaces), or None when it can't be one."""
-    name = " ".join(unicodedata.normalize("NFC", text).split(" ")).strip()
+    name = re.sub(" +", " ", unicodedata.normalize("NFC", text)).strip(" ")
     has_letter = any(unicodedata.category(char)[0] == "L" for char in name)
-    allowed = all(char in _NAME_PUNCTUATION or unicodedata.category(char)[0] in _LETTERS_AND_MARKS for char in name)
+    allowed = all(
+        char in _NAME_PUNCTUATION
+        or unicodedata.category(char)[0] in _LETTERS_AND_MARKS
+        or (char in _JOINERS and _is_by_a_virama(name, at))
+        for at, char in enumerate(name)
+    )
     return name if has_letter and allowed and NAME_MIN <= len(name) <= NAME_MAX else None
+
+
+def _is_by_a_virama(name: str, at: int) -> bool:
+    """Where a joiner is part of a letter and not hidden in a name (as RFC 5892 appendix A; Bengali has it before)."""
+    return any(unicodedata.combining(char) == _VIRAMA for char in name[max(at - 1, 0) : at + 2])
 
 
 def placeholder_name(mobile: str) -> str:

@@ -4,10 +4,10 @@ from typing import Any
 
 import marshmallow as ma
 from marshmallow import fields
-from marshmallow.validate import Email, OneOf, Regexp
+from marshmallow.validate import Email, OneOf
 
 from arthomed.core.permissions import Role
-from arthomed.http.schema import Day, Flag, Id, Instant, PageQuery, Schema, Text, TimeOfDay, whole
+from arthomed.http.schema import Day, Flag, Id, Instant, PageQuery, Pattern, Schema, Text, TimeOfDay, whole
 from arthomed.users import rules
 
 _MAX_FEE = 1_000_000  # rupees
@@ -53,7 +53,10 @@ class EmailAddress(Text):
         super().__init__(most=254, validate=[Email(error="Please enter a valid email address")], **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
-        return super()._deserialize(value, attr, data, **kwargs).lower()
+        address = super()._deserialize(value, attr, data, **kwargs).lower()
+        if "=?" in address:  # RFC 2047: a header would decode it into other addresses
+            raise ma.ValidationError("Please enter a valid email address")
+        return address
 
 
 class AddressPart(Schema):
@@ -63,7 +66,7 @@ class AddressPart(Schema):
     pincode = Text(
         most=6,
         allow_none=True,
-        validate=[Regexp(r"^[1-9][0-9]{5}$", error="Must be six digits.")],
+        validate=[Pattern(r"^[1-9][0-9]{5}$", error="Must be six digits.")],
         metadata={"example": "411001"},
     )
     country = Text(most=100, metadata={"example": "India"})
@@ -78,8 +81,8 @@ class EmergencyContactPart(Schema):
 class ProfilePart(Schema):
     date_of_birth = Day(allow_none=True, metadata={"example": "1990-04-21"})
     gender = fields.String(allow_none=True, validate=OneOf(_GENDERS), metadata={"example": "female"})
-    address = fields.Nested(AddressPart)
-    emergency_contact = fields.Nested(EmergencyContactPart)
+    address = fields.Nested(AddressPart, allow_none=True)
+    emergency_contact = fields.Nested(EmergencyContactPart, allow_none=True)
 
 
 class ConditionPart(Schema):
@@ -97,7 +100,7 @@ class PatientInfoPart(Schema):
     )
     allergies = fields.List(Text(most=100, metadata={"example": "Penicillin"}), validate=ma.validate.Length(0, 50))
     medical_history = fields.List(fields.Nested(ConditionPart), validate=ma.validate.Length(0, 100))
-    emergency_contact = fields.Nested(EmergencyContactPart)
+    emergency_contact = fields.Nested(EmergencyContactPart, allow_none=True)
 
 
 class OwnDoctorInfoPart(Schema):
@@ -152,11 +155,6 @@ class UserQuery(PageQuery):
         validate=OneOf(["name", "-name", "createdAt", "-createdAt"]),
         metadata={"example": "-createdAt"},
     )
-
-
-class DoctorQuery(PageQuery):
-    specialization = Text(most=100, metadata={"example": "Cardiology"})
-    search = Text(most=100, metadata={"description": "Part of a doctor's name."})
 
 
 class AddressOut(Schema):
@@ -232,10 +230,10 @@ class UserOut(Schema):
 
     @ma.post_dump
     def only_what_the_role_has(self, dumped: dict[str, Any], **_: object) -> dict[str, Any]:
-        return {key: value for key, value in dumped.items() if key not in _INFO_OF_ROLE or value is not None}
+        return {key: value for key, value in dumped.items() if _ROLE_OF_PART.get(key, dumped["role"]) == dumped["role"]}
 
 
-_INFO_OF_ROLE = ("doctorInfo", "patientInfo")
+_ROLE_OF_PART = {"doctorInfo": Role.DOCTOR, "patientInfo": Role.PATIENT}
 
 
 class DoctorOut(Schema):

@@ -1,17 +1,21 @@
 """Use cases around people."""
 
 import re
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 from typing import Any
 
 from bson import ObjectId
-from mongoengine.errors import NotUniqueError
+from mongoengine.base import BaseDocument
 from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError
 
-from arthomed.core import clock, jobs
+from arthomed.core import clock
 from arthomed.core.actor import Actor
-from arthomed.core.errors import DuplicateValue, NotFound, PermissionDenied, ValidationFailed
+from arthomed.core.documents import transaction
+from arthomed.core.errors import DuplicateValue, FieldError, NotFound, PermissionDenied, ValidationFailed
 from arthomed.core.paging import Page, PageRequest
 from arthomed.core.permissions import Role
 from arthomed.users import rules
@@ -21,10 +25,14 @@ Changes = dict[str, Any]
 """Field names in snake_case to new values, nested as the document is; None clears a field."""
 
 _MOBILE_TAKEN = "Mobile number is already registered"
+_PARTS = {"doctor_info": (Role.DOCTOR, DoctorInfo), "patient_info": (Role.PATIENT, PatientInfo)}
 
 
-def get(user_id: ObjectId) -> User:
-    found: User = User.objects.require(user_id)
+def get(user_id: ObjectId, session: ClientSession | None = None) -> User:
+    raw = User.collection().find_one({"_id": user_id}, session=session)
+    if raw is None:
+        raise NotFound
+    found: User = User.from_raw(raw)
     return found
 
 
@@ -45,7 +53,7 @@ def list_users(
         users = users.filter(__raw__={"$or": [{name: _contains(search)} for name in ("name", "mobileNumber", "email")]})
     field = {"name": "name", "createdAt": "created_at"}[sort.removeprefix("-")]
     sign = "-" if sort.startswith("-") else ""
-    page: Page[User] = users.order_by(sign + field, "id").page(asked)
+    page: Page[User] = users.order_by(sign + field, sign + "id").page(asked)
     return page
 
 
@@ -74,64 +82,45 @@ def doctor(doctor_id: ObjectId) -> User:
     return found
 
 
-def register(**wanted: Any) -> User:
-    """Create a person of any role.
+def register(*, role: Role, mobile_number: str, name: str | None = None, **parts: Any) -> User:
+    """Create a person of any role; without a name a placeholder stands in.
 
     Raises:
         DuplicateValue: the mobile number is registered.
         ValidationFailed: the parts don't fit the role.
     """
-    role = Role(wanted.pop("role"))
-    _ensure_parts_fit(role, wanted)
-    mobile, name = wanted.pop("mobile_number"), wanted.pop("name", None)
-    user = User(role=role, mobile_number=mobile, name=name or rules.placeholder_name(mobile))
-    if role is Role.DOCTOR:
-        user.doctor_info = DoctorInfo()
-    if role is Role.PATIENT:
-        user.patient_info = PatientInfo()
-    for name, value in _flattened(wanted).items():
-        *parents, last = name.split("__")
-        target: Any = user
-        for parent in parents:
-            if getattr(target, parent) is None:
-                setattr(target, parent, target._fields[parent].document_type())
-            target = getattr(target, parent)
-        setattr(target, last, value)
-    try:
+    user = User(role=Role(role), mobile_number=mobile_number, name=name or rules.placeholder_name(mobile_number))
+    _give_parts(user, parts)
+    _merge(user, parts)
+    with _explained():
         user.insert()
-    except DuplicateKeyError as error:
-        raise DuplicateValue(_MOBILE_TAKEN) from error
     return user
 
 
 def update(user_id: ObjectId, changes: Changes, *, by: Actor) -> User:
-    """Merge changes into a user's record, in one atomic update.
+    """Merge changes into a user's record.
 
     Raises:
         NotFound: there is no such user.
         DuplicateValue: the mobile number is another's.
         ValidationFailed: the parts don't fit the role, or an admin would take away their own.
     """
-    user = get(user_id)
+    return transaction(lambda session: save_changes(user_id, changes, by=by, session=session))
+
+
+def save_changes(user_id: ObjectId, changes: Changes, *, by: Actor, session: ClientSession) -> User:
+    """As update, within a transaction, whose write conflicts keep two changes from crossing."""
+    user = get(user_id, session)
     role = Role(changes.get("role", user.role))
     if role is not user.role and by.user_id == user_id:
         raise ValidationFailed.of("role", "You can't change your own role", role)
-    _ensure_parts_fit(role, changes)
-    updates: dict[str, Any] = {
-        f"unset__{name}" if value is None else f"set__{name}": True if value is None else value
-        for name, value in _flattened(changes).items()
-    }
-    if role is Role.DOCTOR and user.doctor_info is None and not changes.get("doctor_info"):
-        updates["set__doctor_info"] = DoctorInfo()
-    try:
-        updated: User | None = User.objects(id=user_id).modify(new=True, set__updated_at=clock.now(), **updates)
-    except NotUniqueError as error:
-        raise DuplicateValue(_MOBILE_TAKEN) from error
-    if updated is None:
-        raise NotFound
-    if "doctor_info" in changes:
-        jobs.enqueue_or_leave(jobs.Job.SYNC_SLOTS, str(user_id))
-    return updated
+    user.role = role
+    _give_parts(user, changes)
+    _merge(user, {name: value for name, value in changes.items() if name != "role"})
+    user.updated_at = clock.now()
+    with _explained():
+        user.replace(session)
+    return user
 
 
 def ensure_may_deactivate(actor: Actor, user_id: ObjectId) -> None:
@@ -140,12 +129,12 @@ def ensure_may_deactivate(actor: Actor, user_id: ObjectId) -> None:
         raise PermissionDenied("You can't deactivate yourself")
 
 
-def set_active(user_id: ObjectId, *, is_active: bool, reason: str | None, session: ClientSession) -> None:
-    """Switch a person on or off; part of a transaction that also ends their sessions."""
-    changes = {"isActive": is_active, "statusReason": reason, "updatedAt": clock.now()}
-    found = User.collection().update_one({"_id": user_id}, {"$set": changes}, session=session)
-    if not found.matched_count:
-        raise NotFound
+def set_active(user_id: ObjectId, *, is_active: bool, reason: str | None, session: ClientSession) -> User:
+    """Switch a person on or off, within a transaction."""
+    user = get(user_id, session)
+    user.is_active, user.status_reason, user.updated_at = is_active, reason, clock.now()
+    user.replace(session)
+    return user
 
 
 def stats() -> dict[str, Any]:
@@ -161,26 +150,29 @@ def stats() -> dict[str, Any]:
 
 
 def _contains(text: str) -> Changes:
-    """A literal, case-blind search: what looks like a pattern in the text is not one."""
-    return {"$regex": re.escape(text), "$options": "i"}
+    """A literal, case-blind search: what looks like a pattern in the text is not one; names are kept in NFC."""
+    return {"$regex": re.escape(unicodedata.normalize("NFC", text)), "$options": "i"}
 
 
-def _ensure_parts_fit(role: Role, changes: Changes) -> None:
-    for part, owner in (("doctor_info", Role.DOCTOR), ("patient_info", Role.PATIENT)):
-        if part in changes and role is not owner:
-            name = {"doctor_info": "doctorInfo", "patient_info": "patientInfo"}[part]
-            raise ValidationFailed.of(name, f"Only a {owner} has this")
+def _give_parts(user: User, changes: Changes) -> None:
+    """Give a person the part of the record that goes with the role, and refuse another role's."""
+    for part, (owner, made) in _PARTS.items():
+        if user.role is owner:
+            setattr(user, part, getattr(user, part) or made())
+        elif part in changes:
+            name = User._fields[part].db_field
+            raise ValidationFailed([FieldError(name, f"Only a {owner} has this", shows_value=False)])
 
 
-def _flattened(changes: Changes, prefix: str = "") -> Changes:
-    """Nested changes as MongoEngine's double-underscore paths, so that merging keeps what is not named."""
-    flat: Changes = {}
+def _merge(document: BaseDocument, changes: Changes) -> None:
+    """Write changes into a document, field by field, so that what is not named stays."""
     for name, value in changes.items():
         if isinstance(value, dict):
-            flat |= _flattened(value, f"{prefix}{name}__")
+            part = getattr(document, name) or document._fields[name].document_type()
+            _merge(part, value)
+            setattr(document, name, part)
         else:
-            flat[prefix + name] = _stored(name, value)
-    return flat
+            setattr(document, name, _stored(name, value))
 
 
 def _stored(name: str, value: Any) -> Any:
@@ -189,3 +181,11 @@ def _stored(name: str, value: Any) -> Any:
     if name == "medical_history":
         return [Condition(**{key: _stored(key, one) for key, one in row.items()}) for row in value]
     return value
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+    except DuplicateKeyError as error:
+        raise DuplicateValue(_MOBILE_TAKEN) from error

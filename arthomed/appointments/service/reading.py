@@ -11,7 +11,6 @@ from arthomed.appointments.rules import ACTIVE, Status
 from arthomed.config import settings
 from arthomed.core import clock
 from arthomed.core.actor import Actor
-from arthomed.core.errors import NotFound
 from arthomed.core.paging import Page, PageRequest
 
 
@@ -75,8 +74,8 @@ def edit(actor: Actor, appointment_id: ObjectId, changes: dict[str, str | None])
     edited: Appointment | None = Appointment.objects(id=appointment_id, status=appointment.status).modify(
         new=True, set__updated_at=clock.now(), **updates
     )
-    if edited is None:
-        raise NotFound("The visit was changed by somebody else, please read it again")
+    if edited is None:  # it moved on in between, so the right to edit is to be asked for again
+        return edit(actor, appointment_id, changes)
     return Appointment.with_people([edited])[0]
 
 

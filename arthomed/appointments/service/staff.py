@@ -1,6 +1,8 @@
-"""Switching people on and off, which reaches their sessions and a doctor's coming visits."""
+"""Changes of people that reach their sessions and a doctor's slots and coming visits."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from bson import ObjectId
 from pymongo.client_session import ClientSession
@@ -8,10 +10,11 @@ from pymongo.client_session import ClientSession
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.rules import ACTIVE
 from arthomed.auth import service as auth
-from arthomed.core import clock, jobs
+from arthomed.core import clock
 from arthomed.core.actor import Actor
 from arthomed.core.documents import transaction
-from arthomed.core.permissions import Role
+from arthomed.scheduling import service as scheduling
+from arthomed.scheduling.models import Slot
 from arthomed.users import service as users
 from arthomed.users.models import User
 
@@ -19,15 +22,24 @@ _MOST_LISTED = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Switched:
-    """`upcoming` are the coming visits of a doctor who was switched off, for the clinic to settle."""
+class Account:
+    """`upcoming` are the coming visits of a doctor who can be booked no more, for the clinic to settle."""
 
     user: User
     upcoming: list[Appointment]
 
 
-def set_active(actor: Actor, user_id: ObjectId, *, is_active: bool, reason: str | None = None) -> Switched:
-    """Switch a person on or off; off ends their sessions in the same transaction.
+def update(actor: Actor, user_id: ObjectId, changes: users.Changes) -> Account:
+    """Merge changes into a person's record.
+
+    Raises:
+        NotFound, DuplicateValue, ValidationFailed: as users.update.
+    """
+    return _change(user_id, partial(users.save_changes, user_id, changes, by=actor))
+
+
+def set_active(actor: Actor, user_id: ObjectId, *, is_active: bool, reason: str | None = None) -> Account:
+    """Switch a person on or off.
 
     Raises:
         NotFound: there is no such person.
@@ -35,17 +47,29 @@ def set_active(actor: Actor, user_id: ObjectId, *, is_active: bool, reason: str 
     """
     if not is_active:
         users.ensure_may_deactivate(actor, user_id)
+    return _change(user_id, partial(users.set_active, user_id, is_active=is_active, reason=reason))
 
-    def work(session: ClientSession) -> None:
-        users.set_active(user_id, is_active=is_active, reason=reason, session=session)
-        if not is_active:
+
+def _change(user_id: ObjectId, save: Callable[..., User]) -> Account:
+    """Save a change with all that follows from it.
+
+    Who is switched off, or has another role or number, is signed out everywhere. The slots of a doctor who
+    can be booked no more are closed in the same transaction, so that every visit booked until then is there
+    when the coming ones are listed.
+    """
+
+    def work(session: ClientSession) -> User:
+        before, after = users.get(user_id, session), save(session=session)
+        if not after.is_active or (before.role, before.mobile_number) != (after.role, after.mobile_number):
             auth.end_all_sessions(user_id, session)
+        if before.is_bookable and not after.is_bookable:
+            Slot.close_coming(user_id, session=session)
+        return after
 
-    transaction(work)
-    user = users.get(user_id)
-    if is_active and user.role is Role.DOCTOR:
-        jobs.enqueue_or_leave(jobs.Job.SYNC_SLOTS, str(user_id))
-    return Switched(user, [] if is_active else _upcoming(user_id))
+    after = transaction(work)
+    if after.is_bookable:
+        scheduling.sync_doctor(user_id)  # a new fee, or opened again
+    return Account(after, [] if after.is_bookable else _upcoming(user_id))
 
 
 def _upcoming(doctor_id: ObjectId) -> list[Appointment]:

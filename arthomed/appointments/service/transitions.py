@@ -6,6 +6,7 @@ from typing import Any
 import structlog
 from bson import ObjectId
 from pymongo.client_session import ClientSession
+from pymongo.errors import DuplicateKeyError
 
 from arthomed.appointments import messages, rules
 from arthomed.appointments.models import Appointment, Cancellation, Change, due
@@ -14,7 +15,7 @@ from arthomed.config import settings
 from arthomed.core import clock
 from arthomed.core.actor import SYSTEM, Actor
 from arthomed.core.documents import transaction
-from arthomed.core.errors import ClinicError, ValidationFailed
+from arthomed.core.errors import ClinicError, DuplicateValue, ValidationFailed
 from arthomed.notifications import service as notifications
 from arthomed.notifications.models import Notification
 from arthomed.scheduling.models import Slot
@@ -23,6 +24,7 @@ from arthomed.users import service as users
 log = structlog.get_logger()
 
 _UNCONFIRMED = "Nobody could confirm the visit before it was to start"
+_TAKEN_ELSEWHERE = "The patient has another visit in its place by now"
 _BATCH = 500
 
 
@@ -40,14 +42,18 @@ def change_status(
     Raises:
         NotFound: there is none that this person may know of.
         InvalidTransition, PermissionDenied, TooLate, ValidationFailed: see rules.move.
-        SlotUnavailable: a visit is taken up again, but its seat is another's by now.
+        SlotUnavailable, DuplicateValue: a visit is taken up again, but its seat is another's by now, or the
+            patient has another visit in its place.
     """
     appointment: Appointment = Appointment.visible_to(actor).require(appointment_id)
     now = clock.now()
     move = rules.move(appointment, target, actor=actor, reason=reason, now=now, policy=settings().policy)
     change = Change(source=move.source, target=target, by=actor.user_id, at=now, reason=reason)
     changes = _outcome(actor, appointment, target, change) | _findings(target, notes, prescription)
-    moved, told = transaction(lambda session: _advance(appointment, move, change, changes, session))
+    try:
+        moved, told = transaction(lambda session: _advance(appointment, move, change, changes, session))
+    except DuplicateKeyError as error:
+        raise DuplicateValue(_TAKEN_ELSEWHERE) from error
     notifications.hand_over_or_leave(told)
     log.info("appointment_moved", appointment_id=str(appointment_id), status=str(target))
     return Appointment.with_people([moved])[0]
@@ -66,7 +72,8 @@ def reject_unconfirmed() -> int:
 def mark_no_shows() -> int:
     """Note the confirmed visits that nobody came to; returns how many."""
     missed_before: datetime = clock.now() - settings().policy.no_show_after
-    return _move_all(due(Status.CONFIRMED, ends_at__lte=missed_before), Status.NO_SHOW, None)
+    missed = due(Status.CONFIRMED, starts_at__lte=missed_before, ends_at__lte=missed_before)
+    return _move_all(missed, Status.NO_SHOW, None)
 
 
 def _move_all(visits: Any, target: Status, reason: str | None) -> int:
@@ -95,10 +102,10 @@ def _advance(
     if moved is None:
         raise rules.InvalidTransition("The visit was changed by somebody else")
     if move.frees_seat:
-        Slot.free(appointment.slot, appointment.seat, session=session)
+        Slot.free(moved.slot, moved.seat, session=session)
     if not move.tells_patient:
         return moved, []
-    return moved, messages.tell(moved, users.get(moved.patient_id), session)
+    return moved, messages.tell(moved, users.get(moved.patient_id, session), session)
 
 
 def _outcome(actor: Actor, appointment: Appointment, target: Status, change: Change) -> dict[str, Any]:
@@ -112,7 +119,6 @@ def _outcome(actor: Actor, appointment: Appointment, target: Status, change: Cha
         reason=change.reason,
         refund_amount=amount,
         refund_status="pending" if amount else "none",
-        refund_date=change.at if amount else None,
     )
     return {"cancellation": cancellation.to_mongo()}
 

@@ -1,0 +1,268 @@
+"""Which tokens are believed."""
+
+import hmac
+import json
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping
+from typing import Any
+
+import jwt
+import pytest
+import time_machine
+from bson import ObjectId
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from arthomed.config import settings
+from arthomed.core import clock
+from tests import factories
+from tests.factories import SignedIn, refused, told
+
+CLAIMS = ("type", "jti", "sid", "sub", "exp", "iss", "aud")
+REFRESH_CLAIMS = ("type", "jti", "sid", "gen", "exp", "iss", "aud")
+WRONG_CLAIMS: list[tuple[str, object]] = [
+    ("type", ""),
+    ("type", None),
+    ("type", "refresh "),
+    ("aud", "another"),
+    ("aud", ["another"]),
+    ("iss", "another"),
+    ("sid", "not an id"),
+    ("sid", None),
+    ("sid", {"$ne": None}),
+    ("nbf", 9_999_999_999),
+    ("iat", 9_999_999_999),
+    ("exp", "tomorrow"),
+    ("exp", None),
+]
+
+
+GOOD_HEADER, LIST_OF_ALGORITHMS, NO_UTF_8 = b'{"alg":"HS256"}', b'{"alg":["HS256"]}', b"\xff\xfe"
+
+
+def _base64(raw: bytes) -> str:
+    return urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+def raw_token(header: bytes, payload: bytes = b"{}") -> str:
+    return f"{_base64(header)}.{_base64(payload)}.{_base64(b'signature')}"
+
+
+@pytest.fixture
+def person(app: Flask, database: object) -> SignedIn:
+    del database
+    return factories.sign_in(app)
+
+
+def claims_of(token: str) -> dict[str, Any]:
+    claims: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
+    return claims
+
+
+def signed(claims: object, secret: str, *, alg: str = "HS256", digest: str = "sha256") -> str:
+    """A token put together by hand, as an attacker does."""
+    parts = [_base64(json.dumps(part).encode()) for part in ({"alg": alg, "typ": "JWT"}, claims)]
+    signature = hmac.digest(secret.encode(), ".".join(parts).encode(), digest)
+    return ".".join([*parts, _base64(signature)])
+
+
+def without(claims: Mapping[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in claims.items() if key != name}
+
+
+def me(client: FlaskClient, token: str) -> TestResponse:
+    return client.get("/api/auth/me", headers={"Authorization": f"Bearer {token}"})
+
+
+def refresh(client: FlaskClient, token: object) -> TestResponse:
+    return client.post("/api/auth/refresh-token", json={"refreshToken": token})
+
+
+class TestAccessTokens:
+    def test_a_token_of_ours_is_believed(self, client: FlaskClient, person: SignedIn) -> None:
+        assert told(me(client, person.access_token))["user"]["_id"] == str(person.user.id)
+
+    def test_the_hand_that_signs_in_these_tests_can_sign_a_good_token(
+        self, client: FlaskClient, person: SignedIn
+    ) -> None:
+        token = signed(claims_of(person.access_token), settings().jwt_secret)
+
+        assert me(client, token).status_code == 200
+
+    def test_without_a_token_nobody_is_known(self, client: FlaskClient) -> None:
+        answer = client.get("/api/auth/me")
+
+        assert refused(answer) == (401, "NO_TOKEN")
+        assert answer.headers["WWW-Authenticate"] == "Bearer"
+
+    @pytest.mark.parametrize("header", ["", "Basic YTpi", "Token abc", "abc"])
+    def test_another_scheme_is_as_good_as_no_token(self, client: FlaskClient, header: str) -> None:
+        assert refused(client.get("/api/auth/me", headers={"Authorization": header})) == (401, "NO_TOKEN")
+
+    @pytest.mark.parametrize(
+        "header",
+        [
+            "Bearer",
+            "Bearer ",
+            "Bearer a b",
+            "Bearer abc",
+            "Bearer ..",
+            "Bearer a.b.c",
+            "Bearer \xe9\xff",
+            f"Bearer {raw_token(b'[' * 3000)}",
+            f"Bearer {raw_token(GOOD_HEADER, b'[' * 3000)}",
+            f"Bearer {raw_token(GOOD_HEADER, b'1' * 5000)}",
+            f"Bearer {raw_token(GOOD_HEADER, b'[]')}",
+            f"Bearer {raw_token(GOOD_HEADER, b'null')}",
+            f"Bearer {raw_token(GOOD_HEADER, NO_UTF_8)}",
+            f"Bearer {raw_token(NO_UTF_8)}",
+            f"Bearer {raw_token(LIST_OF_ALGORITHMS)}",
+        ],
+    )
+    def test_what_is_no_token_is_refused(self, client: FlaskClient, header: str) -> None:
+        assert refused(client.get("/api/auth/me", headers={"Authorization": header})) == (401, "INVALID_TOKEN")
+
+    @pytest.mark.parametrize("claim", CLAIMS)
+    def test_a_token_that_lacks_a_claim_is_refused(self, client: FlaskClient, person: SignedIn, claim: str) -> None:
+        token = signed(without(claims_of(person.access_token), claim), settings().jwt_secret)
+
+        assert refused(me(client, token)) == (401, "INVALID_TOKEN")
+
+    @pytest.mark.parametrize(("claim", "value"), [*WRONG_CLAIMS, ("sub", "not an id"), ("sub", 5), ("sub", None)])
+    def test_a_token_with_a_wrong_claim_is_refused(
+        self, client: FlaskClient, person: SignedIn, claim: str, value: object
+    ) -> None:
+        token = signed({**claims_of(person.access_token), claim: value}, settings().jwt_secret)
+
+        assert refused(me(client, token)) == (401, "INVALID_TOKEN")
+
+    def test_a_token_signed_with_another_secret_is_refused(self, client: FlaskClient, person: SignedIn) -> None:
+        token = signed(claims_of(person.access_token), settings().jwt_secret + "!")
+
+        assert refused(me(client, token)) == (401, "INVALID_TOKEN")
+
+    def test_a_token_signed_with_the_refresh_secret_is_refused(self, client: FlaskClient, person: SignedIn) -> None:
+        token = signed(claims_of(person.access_token), settings().jwt_refresh_secret)
+
+        assert refused(me(client, token)) == (401, "INVALID_TOKEN")
+
+    def test_a_refresh_token_is_no_access_token(self, client: FlaskClient, person: SignedIn) -> None:
+        assert refused(me(client, person.refresh_token)) == (401, "INVALID_TOKEN")
+
+    def test_a_refresh_token_is_no_access_token_even_under_the_same_secret(
+        self, client: FlaskClient, person: SignedIn
+    ) -> None:
+        token = signed(claims_of(person.refresh_token), settings().jwt_secret)
+
+        assert refused(me(client, token)) == (401, "INVALID_TOKEN")
+
+    @pytest.mark.parametrize("alg", ["none", "None", "NONE", ""])
+    def test_an_unsigned_token_is_refused(self, client: FlaskClient, person: SignedIn, alg: str) -> None:
+        header, payload, _ = signed(claims_of(person.access_token), "", alg=alg).split(".")
+
+        assert refused(me(client, f"{header}.{payload}.")) == (401, "INVALID_TOKEN")
+
+    @pytest.mark.parametrize(("alg", "digest"), [("HS384", "sha384"), ("HS512", "sha512"), ("RS256", "sha256")])
+    def test_another_algorithm_is_refused_even_with_the_right_secret(
+        self, client: FlaskClient, person: SignedIn, alg: str, digest: str
+    ) -> None:
+        token = signed(claims_of(person.access_token), settings().jwt_secret, alg=alg, digest=digest)
+
+        assert refused(me(client, token)) == (401, "INVALID_TOKEN")
+
+    def test_a_token_whose_claims_were_changed_is_refused(self, client: FlaskClient, person: SignedIn) -> None:
+        header, _, signature = person.access_token.split(".")
+        forged = _base64(json.dumps({**claims_of(person.access_token), "sub": str(ObjectId())}).encode())
+
+        assert refused(me(client, f"{header}.{forged}.{signature}")) == (401, "INVALID_TOKEN")
+
+    def test_a_token_expires(self, client: FlaskClient, person: SignedIn) -> None:
+        with time_machine.travel(clock.now() + settings().access_token_lifetime, tick=True):
+            assert refused(me(client, person.access_token)) == (401, "TOKEN_EXPIRED")
+
+    def test_a_session_of_somebody_else_is_of_no_use(self, app: Flask, client: FlaskClient, person: SignedIn) -> None:
+        others = claims_of(factories.sign_in(app).access_token)
+        token = signed({**claims_of(person.access_token), "sid": others["sid"]}, settings().jwt_secret)
+
+        assert refused(me(client, token)) == (401, "SESSION_REVOKED")
+
+    def test_a_person_who_is_gone_is_not_found(self, client: FlaskClient, person: SignedIn) -> None:
+        token = signed({**claims_of(person.access_token), "sub": str(ObjectId())}, settings().jwt_secret)
+
+        assert refused(me(client, token)) == (401, "USER_NOT_FOUND")
+
+    def test_a_token_tells_nothing_about_the_person(self, person: SignedIn) -> None:
+        claims = json.dumps(claims_of(person.access_token))
+
+        assert [one for one in (person.user.mobile_number, person.user.name) if one in claims] == []
+
+    @pytest.mark.parametrize("header", ["Bearer abc", f"Bearer {raw_token(b'[' * 3000)}", "Basic x"])
+    def test_a_public_route_does_not_look_at_tokens(self, client: FlaskClient, header: str) -> None:
+        body = {"mobileNumber": factories.new_mobile()}
+
+        answer = client.post("/api/auth/send-otp", json=body, headers={"Authorization": header})
+
+        assert answer.status_code == 200
+
+
+class TestRefreshTokens:
+    def test_a_refresh_token_gives_a_new_pair(self, client: FlaskClient, person: SignedIn) -> None:
+        pair = told(refresh(client, person.refresh_token))
+
+        assert me(client, pair["accessToken"]).status_code == 200
+
+    def test_the_hand_that_signs_in_these_tests_can_sign_a_good_token(
+        self, client: FlaskClient, person: SignedIn
+    ) -> None:
+        token = signed(claims_of(person.refresh_token), settings().jwt_refresh_secret)
+
+        assert refresh(client, token).status_code == 200
+
+    @pytest.mark.parametrize("claim", REFRESH_CLAIMS)
+    def test_a_token_that_lacks_a_claim_is_refused(self, client: FlaskClient, person: SignedIn, claim: str) -> None:
+        token = signed(without(claims_of(person.refresh_token), claim), settings().jwt_refresh_secret)
+
+        assert refused(refresh(client, token)) == (401, "INVALID_TOKEN")
+
+    @pytest.mark.parametrize(("claim", "value"), [*WRONG_CLAIMS, ("type", "access"), ("gen", "x"), ("gen", None)])
+    def test_a_token_with_a_wrong_claim_is_refused(
+        self, client: FlaskClient, person: SignedIn, claim: str, value: object
+    ) -> None:
+        token = signed({**claims_of(person.refresh_token), claim: value}, settings().jwt_refresh_secret)
+
+        assert refused(refresh(client, token)) == (401, "INVALID_TOKEN")
+
+    def test_an_access_token_is_no_refresh_token(self, client: FlaskClient, person: SignedIn) -> None:
+        assert refused(refresh(client, person.access_token)) == (401, "INVALID_TOKEN")
+
+    @pytest.mark.parametrize("alg", ["none", "HS512"])
+    def test_another_algorithm_is_refused(self, client: FlaskClient, person: SignedIn, alg: str) -> None:
+        token = signed(claims_of(person.refresh_token), settings().jwt_refresh_secret, alg=alg, digest="sha512")
+
+        assert refused(refresh(client, token)) == (401, "INVALID_TOKEN")
+
+    def test_a_token_signed_with_the_access_secret_is_refused(self, client: FlaskClient, person: SignedIn) -> None:
+        token = signed(claims_of(person.refresh_token), settings().jwt_secret)
+
+        assert refused(refresh(client, token)) == (401, "INVALID_TOKEN")
+
+    @pytest.mark.parametrize("token", ["abc", "..", "a.b.c", "\ud800", raw_token(b"[" * 1400)])
+    def test_what_is_no_token_is_refused(self, client: FlaskClient, token: str) -> None:
+        assert refused(refresh(client, token)) == (401, "INVALID_TOKEN")
+
+    @pytest.mark.parametrize("token", [None, 5, "", {}, ["a"], "a" * 2001])
+    def test_what_can_not_be_a_token_is_refused_and_not_repeated(self, client: FlaskClient, token: object) -> None:
+        answer = refresh(client, token)
+
+        assert refused(answer) == (400, "VALIDATION_ERROR")
+        assert [set(one) for one in factories.envelope_of(answer)["errors"]] == [{"field", "message"}]
+
+    def test_a_token_expires(self, client: FlaskClient, person: SignedIn) -> None:
+        with time_machine.travel(clock.now() + settings().refresh_token_lifetime, tick=True):
+            assert refused(refresh(client, person.refresh_token)) == (401, "TOKEN_EXPIRED")
+
+    def test_no_token_is_stored(self, database: Any, person: SignedIn) -> None:
+        stored = "".join(repr(one) for name in database.list_collection_names() for one in database[name].find())
+
+        assert [one for one in (person.access_token, person.refresh_token) if one in stored] == []

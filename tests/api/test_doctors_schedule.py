@@ -1,0 +1,305 @@
+"""Saving a doctor's week: free slots follow at once, booked ones stay."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from bson import ObjectId
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from arthomed.appointments.models import Appointment
+from arthomed.appointments.rules import SlotUnavailable, Status
+from arthomed.appointments.service import audit, transitions
+from arthomed.core.permissions import Role
+from arthomed.scheduling import service as scheduling
+from arthomed.scheduling.models import Slot
+from arthomed.users.models import User
+from tests import factories
+
+TUESDAY = date(2026, 12, 1)
+MORNING = factories.every_day("09:00", "11:00")
+
+
+@pytest.fixture(autouse=True)
+def monday_evening() -> Iterator[None]:
+    with time_machine.travel(datetime(2026, 11, 30, 14, 0, tzinfo=UTC), tick=True):
+        yield
+
+
+def hours(day: str, start: str, end: str, **more: Any) -> dict[str, Any]:
+    return {"day": day, "startTime": start, "endTime": end, **more}
+
+
+def every_day(start: str, end: str, **more: Any) -> list[dict[str, Any]]:
+    return [hours(one["day"], start, end, **more) for one in factories.every_day()]
+
+
+def save(app: Flask, client: FlaskClient, doctor: User, week: list[dict[str, Any]]) -> TestResponse:
+    headers = factories.sign_in(app, doctor).headers
+    return client.put(f"/api/users/doctors/{doctor.id}/schedule", json={"schedule": week}, headers=headers)
+
+
+def slots_on(doctor: User, day: date = TUESDAY) -> list[str]:
+    return [slot.start_time for slot in Slot.of_day(doctor.id, day)]
+
+
+def slot_at(doctor: User, time: str, day: date = TUESDAY) -> Slot:
+    return next(slot for slot in Slot.of_day(doctor.id, day) if slot.start_time == time)
+
+
+def cancelled_by_the_desk(visit: Appointment) -> Appointment:
+    return transitions.cancel(factories.acting(factories.make_user(Role.RECEPTIONIST)), visit.id, reason=None)
+
+
+@pytest.mark.parametrize(
+    ("week", "field"),
+    [
+        ([hours("monday", "09:00", "11:00"), hours("monday", "10:30", "12:00")], "schedule.1"),
+        ([hours("monday", "09:00", "11:00"), hours("monday", "09:00", "11:00")], "schedule.1"),
+        ([hours("monday", "09:00", "10:45")], "schedule.0"),
+        ([hours("monday", "09:00", "09:00")], "schedule.0"),
+        ([hours("monday", "11:00", "09:00")], "schedule.0"),
+        ([hours("funday", "09:00", "11:00")], "schedule.0.day"),
+        ([hours("Monday", "09:00", "11:00")], "schedule.0.day"),
+        ([hours("monday", "9:00", "11:00")], "schedule.0.startTime"),
+        ([hours("monday", "09:00", "24:00")], "schedule.0.endTime"),
+        ([hours("monday", "09:00", "11:00", maxPatients=0)], "schedule.0.maxPatients"),
+        ([hours("monday", "09:00", "11:00", maxPatients=51)], "schedule.0.maxPatients"),
+        ([hours("monday", "09:00", "11:00", isAvailable="yes")], "schedule.0.isAvailable"),
+        ([hours("monday", "09:00", "11:00", room="3")], "schedule.0.room"),
+    ],
+)
+def test_a_week_that_cannot_be_is_refused_and_the_old_one_stays(
+    app: Flask, client: FlaskClient, week: list[dict[str, Any]], field: str
+) -> None:
+    doctor = factories.make_doctor(MORNING)
+
+    answer = save(app, client, doctor, week)
+
+    body: Any = answer.json
+    assert factories.refused(answer) == (400, "VALIDATION_ERROR")
+    assert [one["field"] for one in body["errors"]] == [field]
+    assert slots_on(doctor) == ["09:00", "09:30", "10:00", "10:30"]
+
+
+def test_the_whole_week_is_replaced_and_the_slots_follow_at_once(app: Flask, client: FlaskClient) -> None:
+    doctor = factories.make_doctor(MORNING)
+
+    saved = factories.told(save(app, client, doctor, [hours("tuesday", "14:00", "15:00")]))
+
+    assert [one["day"] for one in saved["doctor"]["doctorInfo"]["schedule"]] == ["tuesday"]
+    assert slots_on(doctor) == ["14:00", "14:30"]
+    assert slots_on(doctor, TUESDAY + timedelta(days=1)) == []
+    assert saved["conflicts"] == []
+
+
+def test_a_day_may_have_several_ranges(app: Flask, client: FlaskClient) -> None:
+    doctor = factories.make_doctor([])
+    factories.told(save(app, client, doctor, [hours("tuesday", "16:00", "17:00"), hours("tuesday", "09:00", "10:00")]))
+
+    assert slots_on(doctor) == ["09:00", "09:30", "16:00", "16:30"]
+
+
+def test_slots_reach_to_the_end_of_the_horizon_and_not_beyond(app: Flask, client: FlaskClient) -> None:
+    doctor = factories.make_doctor([])
+    factories.told(save(app, client, doctor, every_day("09:00", "09:30")))
+
+    dates = sorted(slot.date.date() for slot in Slot.objects(doctor=doctor.id))
+
+    assert (dates[0], dates[-1], len(dates)) == (TUESDAY, date(2027, 2, 27), 89)  # today's hour has passed
+
+
+def test_an_empty_week_takes_all_free_slots_away(app: Flask, client: FlaskClient) -> None:
+    doctor = factories.make_doctor(MORNING)
+
+    factories.told(save(app, client, doctor, []))
+
+    assert Slot.objects(doctor=doctor.id).count() == 0
+
+
+def test_hours_that_are_switched_off_make_no_slots(app: Flask, client: FlaskClient) -> None:
+    doctor = factories.make_doctor([])
+    factories.told(save(app, client, doctor, every_day("09:00", "10:00", isAvailable=False)))
+
+    assert slots_on(doctor) == []
+
+
+def test_another_doctors_week_is_not_touched(app: Flask, client: FlaskClient) -> None:
+    doctor, other = factories.make_doctor(MORNING), factories.make_doctor(MORNING)
+
+    factories.told(save(app, client, doctor, []))
+
+    assert slots_on(other) == ["09:00", "09:30", "10:00", "10:30"]
+
+
+@pytest.mark.parametrize("someone", [ObjectId(), "patient"], ids=str)
+def test_only_doctors_have_hours(app: Flask, client: FlaskClient, someone: object) -> None:
+    admin = factories.sign_in(app, factories.make_user(Role.ADMIN))
+    user_id = factories.make_user().id if someone == "patient" else someone
+
+    answer = client.put(f"/api/users/doctors/{user_id}/schedule", json={"schedule": []}, headers=admin.headers)
+
+    assert factories.refused(answer) == (404, "NOT_FOUND")
+
+
+def test_booked_slots_outside_the_new_hours_stay_and_are_told_as_conflicts(app: Flask, client: FlaskClient) -> None:
+    doctor = factories.make_doctor(MORNING)
+    visit = factories.make_visit(doctor=doctor, day=TUESDAY, time="09:30")
+
+    saved = factories.told(save(app, client, doctor, every_day("14:00", "15:00")))
+
+    assert saved["conflicts"] == [
+        {
+            "slotId": str(visit.slot),
+            "date": "2026-12-01",
+            "startTime": "09:30",
+            "endTime": "10:00",
+            "bookedPatients": 1,
+        }
+    ]
+    assert slots_on(doctor) == ["09:30", "14:00", "14:30"]
+    assert list(audit.faults()) == []
+
+
+def test_a_conflict_takes_no_more_patients_not_even_when_a_seat_is_given_back(app: Flask, client: FlaskClient) -> None:
+    doctor = factories.make_doctor(factories.every_day("09:00", "10:00", max_patients=3))
+    visits = [factories.make_visit(doctor=doctor, day=TUESDAY, time="09:00") for _ in range(2)]
+    factories.told(save(app, client, doctor, []))
+    cancelled_by_the_desk(visits[0])
+
+    with pytest.raises(SlotUnavailable):
+        factories.make_visit(doctor=doctor, day=TUESDAY, time="09:00")
+
+
+def test_a_conflict_whose_visits_were_cancelled_goes_with_the_next_sync(app: Flask, client: FlaskClient) -> None:
+    doctor = factories.make_doctor(MORNING)
+    visit = factories.make_visit(doctor=doctor, day=TUESDAY, time="09:30")
+    factories.told(save(app, client, doctor, []))
+    cancelled_by_the_desk(visit)
+    assert slots_on(doctor) == ["09:30"]
+
+    scheduling.sync_doctor(doctor.id)
+
+    assert slots_on(doctor) == []
+
+
+def test_a_conflict_that_the_hours_cover_again_can_be_booked_again(app: Flask, client: FlaskClient) -> None:
+    doctor = factories.make_doctor(factories.every_day("09:00", "10:00", max_patients=2))
+    factories.make_visit(doctor=doctor, day=TUESDAY, time="09:00")
+    factories.told(save(app, client, doctor, []))
+
+    saved = factories.told(save(app, client, doctor, every_day("09:00", "10:00", maxPatients=2)))
+
+    assert saved["conflicts"] == []
+    assert factories.make_visit(doctor=doctor, day=TUESDAY, time="09:00").seat == 2
+
+
+def test_no_slot_is_made_over_a_booked_one_that_stays(app: Flask, client: FlaskClient) -> None:
+    doctor = factories.make_doctor(MORNING)
+    factories.make_visit(doctor=doctor, day=TUESDAY, time="09:30")
+
+    factories.told(save(app, client, doctor, every_day("09:15", "11:15")))
+
+    assert slots_on(doctor) == ["09:30", "10:15", "10:45"]
+
+
+def test_no_slot_is_made_over_a_visit_that_is_under_way(app: Flask, client: FlaskClient) -> None:
+    doctor = factories.make_doctor(MORNING)
+    factories.make_visit(doctor=doctor, day=TUESDAY, time="09:30")
+    with time_machine.travel(factories.at_clinic(TUESDAY, "09:40"), tick=True):
+        factories.told(save(app, client, doctor, every_day("09:15", "11:15")))
+
+    assert slots_on(doctor) == ["09:00", "09:30", "10:15", "10:45"]
+
+
+def test_past_slots_stay_as_they_were(app: Flask, client: FlaskClient) -> None:
+    doctor = factories.make_doctor(MORNING)
+    with time_machine.travel(factories.at_clinic(TUESDAY, "12:00"), tick=True):
+        factories.told(save(app, client, doctor, []))
+
+    assert slots_on(doctor) == ["09:00", "09:30", "10:00", "10:30"]
+
+
+def test_more_patients_a_slot_open_a_full_one(app: Flask, client: FlaskClient) -> None:
+    doctor = factories.make_doctor(MORNING)
+    factories.make_visit(doctor=doctor, day=TUESDAY, time="09:00")
+
+    factories.told(save(app, client, doctor, every_day("09:00", "11:00", maxPatients=2)))
+
+    assert factories.make_visit(doctor=doctor, day=TUESDAY, time="09:00").seat == 2
+
+
+def test_fewer_patients_a_slot_never_fall_below_those_booked(app: Flask, client: FlaskClient) -> None:
+    doctor = factories.make_doctor(factories.every_day("09:00", "10:00", max_patients=3))
+    visits = [factories.make_visit(doctor=doctor, day=TUESDAY, time="09:00") for _ in range(2)]
+
+    factories.told(save(app, client, doctor, every_day("09:00", "10:00", maxPatients=1)))
+
+    slot = slot_at(doctor, "09:00")
+    assert (slot.max_patients, slot.booked_patients, slot.is_available) == (2, 2, False)
+    cancelled_by_the_desk(visits[0])
+    scheduling.sync_doctor(doctor.id)
+    assert (slot_at(doctor, "09:00").max_patients, slot_at(doctor, "09:30").max_patients) == (1, 1)
+    assert list(audit.faults()) == []
+
+
+def test_a_seat_above_the_new_capacity_is_freed_and_taken_again_without_trouble(
+    app: Flask, client: FlaskClient
+) -> None:
+    doctor = factories.make_doctor(factories.every_day("09:00", "10:00", max_patients=2))
+    first, second = (factories.make_visit(doctor=doctor, day=TUESDAY, time="09:00") for _ in range(2))
+    cancelled_by_the_desk(first)
+    factories.told(save(app, client, doctor, every_day("09:00", "10:00", maxPatients=1)))
+    assert slot_at(doctor, "09:00").taken_seats == [second.seat]
+    cancelled_by_the_desk(second)
+
+    assert factories.make_visit(doctor=doctor, day=TUESDAY, time="09:00").seat == 1
+    assert list(audit.faults()) == []
+
+
+def test_two_saves_at_once_leave_the_slots_of_exactly_one_of_the_weeks(app: Flask) -> None:
+    doctor = factories.make_doctor(MORNING)
+    weeks = [every_day("08:00", "09:00"), every_day("14:00", "15:00")] * 4
+    headers = factories.sign_in(app, doctor).headers
+
+    def put(week: list[dict[str, Any]]) -> int:
+        path = f"/api/users/doctors/{doctor.id}/schedule"
+        return app.test_client().put(path, json={"schedule": week}, headers=headers).status_code
+
+    with ThreadPoolExecutor(len(weeks)) as threads:
+        assert set(threads.map(put, weeks)) == {200}
+
+    kept = {one.start_time for one in User.objects.get(id=doctor.id).doctor_info.schedule}
+    expected = {"08:00": ["08:00", "08:30"], "14:00": ["14:00", "14:30"]}[kept.pop()]
+    assert [slots_on(doctor, TUESDAY + timedelta(days=ahead)) for ahead in range(80)] == [expected] * 80
+
+
+def test_a_save_among_bookings_loses_no_visit(app: Flask) -> None:
+    doctor = factories.make_doctor(factories.every_day("09:00", "13:00"))
+    patients = [factories.sign_in(app) for _ in range(8)]
+    times = [f"{9 + half // 2:02}:{half % 2 * 30:02}" for half in range(8)]
+
+    def book(number: int) -> int:
+        body = factories.booking_body(doctor, appointmentDate=TUESDAY.isoformat(), appointmentTime=times[number])
+        headers = patients[number].headers
+        return app.test_client().post("/api/appointments/book", json=body, headers=headers).status_code
+
+    def put(number: int) -> int:
+        week = [[], factories.every_day("09:15", "12:45")][number % 2]
+        scheduling.save_schedule(factories.acting(doctor), doctor.id, week)
+        return 200
+
+    with ThreadPoolExecutor(12) as threads:
+        bookings = [threads.submit(book, number) for number in range(8)]
+        saves = [threads.submit(put, number) for number in range(4)]
+        answers = [one.result() for one in bookings]
+        assert {one.result() for one in saves} == {200}
+
+    assert set(answers) <= {201, 400}
+    assert Appointment.objects(doctor_id=doctor.id, status=Status.PENDING).count() == answers.count(201)
+    assert list(audit.faults()) == []

@@ -1,0 +1,228 @@
+"""What is told when something is refused or goes wrong, on every path."""
+
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from bson import ObjectId
+from flask import Flask
+from flask.testing import FlaskClient
+from pymongo import MongoClient
+from pymongo.errors import AutoReconnect, ExecutionTimeout, OperationFailure
+from werkzeug.test import TestResponse
+
+from arthomed.config import AppEnv
+from arthomed.core.jobs import JobsUnavailable
+from dev.servers import Mongo
+from tests import factories
+from tests.factories import SignedIn, envelope_of, refused
+
+SECRET_DETAIL = "hunter2 at /srv/clinic/secrets.py"
+INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z")
+TOO_LARGE = b'"' + b"x" * 1024 * 1024 + b'"'
+JSON = {"Content-Type": "application/json"}
+CASES: dict[str, tuple[str, str, dict[str, Any], int, str]] = {
+    "unknown page": ("GET", "/nowhere", {}, 404, "NOT_FOUND"),
+    "root": ("GET", "/", {}, 404, "NOT_FOUND"),
+    "unknown route": ("GET", "/api/nowhere", {}, 404, "NOT_FOUND"),
+    "unknown route, written to": ("POST", "/api/nowhere", {"json": {}}, 404, "NOT_FOUND"),
+    "bad id": ("GET", "/api/users/doctors/abc", {}, 404, "NOT_FOUND"),
+    "path that is no UTF-8": ("GET", "/api/%ff%fe", {}, 404, "NOT_FOUND"),
+    "wrong method": ("GET", "/api/auth/send-otp", {}, 405, "METHOD_NOT_ALLOWED"),
+    "unheard-of method": ("BREW", "/api/auth/send-otp", {}, 405, "METHOD_NOT_ALLOWED"),
+    "wrong method of the document": ("POST", "/api/openapi.json", {}, 405, "METHOD_NOT_ALLOWED"),
+    "wrong method of health": ("DELETE", "/health", {}, 405, "METHOD_NOT_ALLOWED"),
+    "not acceptable": ("GET", "/api/auth/me", {"headers": {"Accept": "text/html"}}, 406, "NOT_ACCEPTABLE"),
+    "no token": ("GET", "/api/auth/me", {}, 401, "NO_TOKEN"),
+    "bad token": ("GET", "/api/auth/me", {"headers": {"Authorization": "Bearer x"}}, 401, "INVALID_TOKEN"),
+    "broken JSON": ("POST", "/api/auth/send-otp", {"data": b"{", "headers": JSON}, 400, "MALFORMED_JSON"),
+    "wrong type": ("POST", "/api/auth/send-otp", {"data": b"{}"}, 415, "UNSUPPORTED_MEDIA_TYPE"),
+    "too large": ("POST", "/api/auth/send-otp", {"data": TOO_LARGE, "headers": JSON}, 413, "PAYLOAD_TOO_LARGE"),
+    "invalid": ("POST", "/api/auth/send-otp", {"json": {}}, 400, "VALIDATION_ERROR"),
+    "no code": (
+        "POST",
+        "/api/auth/verify-otp",
+        {"json": {"mobileNumber": "9876543210", "otp": "123456"}},
+        400,
+        "OTP_EXPIRED",
+    ),
+}
+
+
+@pytest.fixture
+def person(app: Flask, client: FlaskClient) -> SignedIn:
+    del client
+    return factories.sign_in(app)
+
+
+class TestEnvelope:
+    @pytest.fixture(params=CASES, name="case")
+    def _case(self, request: pytest.FixtureRequest, client: FlaskClient) -> tuple[TestResponse, int, str]:
+        method, path, sent, status, code = CASES[request.param]
+        return client.open(path, method=method, **sent), status, code
+
+    def test_status_and_code_are_those_of_the_contract(self, case: tuple[TestResponse, int, str]) -> None:
+        answer, status, code = case
+
+        assert refused(answer) == (status, code)
+
+    def test_the_envelope_has_these_parts_and_no_others(self, case: tuple[TestResponse, int, str]) -> None:
+        answer, status, code = case
+        body = envelope_of(answer)
+
+        assert set(body) == {"success", "message", "error", "errors", "timestamp"}
+        assert body["error"] == {"code": code, "statusCode": status, "details": body["message"]}
+        assert (body["success"], bool(body["message"])) == (False, True)
+        assert bool(body["errors"]) == (code == "VALIDATION_ERROR")
+
+    def test_the_answer_is_json_with_an_instant_and_a_request_id(self, case: tuple[TestResponse, int, str]) -> None:
+        answer = case[0]
+
+        assert answer.mimetype == "application/json"
+        assert INSTANT.fullmatch(envelope_of(answer)["timestamp"])
+        assert answer.headers["X-Request-ID"]
+
+
+def test_a_success_has_these_parts_and_no_others(client: FlaskClient, person: SignedIn) -> None:
+    body = envelope_of(client.get("/api/auth/me", headers=person.headers))
+
+    assert set(body) == {"success", "message", "data", "timestamp"}
+    assert (body["success"], bool(body["message"])) == (True, True)
+    assert INSTANT.fullmatch(body["timestamp"])
+
+
+def test_a_success_that_has_nothing_to_tell_has_an_empty_object(client: FlaskClient, person: SignedIn) -> None:
+    assert envelope_of(client.post("/api/auth/logout", headers=person.headers))["data"] == {}
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/api/auth/send-otp", {"POST", "OPTIONS"}),
+        ("/api/auth/me", {"GET", "HEAD", "OPTIONS"}),
+        ("/api/users/profile", {"GET", "HEAD", "PUT", "OPTIONS"}),
+        ("/api/users", {"GET", "HEAD", "POST", "OPTIONS"}),
+        (f"/api/users/{ObjectId()}", {"GET", "HEAD", "PUT", "DELETE", "OPTIONS"}),
+        ("/health", {"GET", "HEAD", "OPTIONS"}),
+    ],
+)
+def test_a_wrong_method_is_told_the_right_ones(client: FlaskClient, path: str, allowed: set[str]) -> None:
+    answer = client.patch(path)
+
+    assert answer.status_code == 405
+    assert set(answer.headers["Allow"].split(", ")) == allowed
+
+
+@pytest.mark.parametrize("bad", ["abc", "0" * 23, "0" * 25, "g" * 24, "A" * 24, "-1", "%00", "{}", "\u0660" * 24])
+@pytest.mark.parametrize("path", ["/api/users/doctors/{}", "/api/users/{}", "/api/appointments/{}"])
+def test_a_bad_id_is_no_resource(client: FlaskClient, person: SignedIn, path: str, bad: str) -> None:
+    answer = client.get(path.format(bad), headers=person.headers)
+
+    assert refused(answer) == (404, "NOT_FOUND")
+    assert envelope_of(answer)["message"] == "Resource not found"
+
+
+def test_a_refusal_of_permission_comes_before_a_look_at_the_body(client: FlaskClient, person: SignedIn) -> None:
+    answer = client.post("/api/users", data=b"{", headers={**person.headers, **JSON})
+
+    assert refused(answer) == (403, "PERMISSION_DENIED")
+
+
+def test_a_missing_token_comes_before_a_look_at_the_body(client: FlaskClient) -> None:
+    assert refused(client.put("/api/users/profile", data=b"{", headers=JSON)) == (401, "NO_TOKEN")
+
+
+@contextmanager
+def broken_app(env: AppEnv, error: Exception) -> Iterator[FlaskClient]:
+    """The application of an environment, with one route that fails in a way that nobody thought of."""
+
+    def fail() -> str:
+        raise error
+
+    with factories.another_app(app_env=env) as app:
+        app.add_url_rule("/api/broken", view_func=fail)
+        yield app.test_client()
+
+
+@pytest.mark.usefixtures("database")
+class TestUnexpected:
+    @pytest.mark.parametrize("env", [AppEnv.TEST, AppEnv.PRODUCTION])
+    def test_nothing_of_it_is_told(self, env: AppEnv) -> None:
+        with broken_app(env, RuntimeError(SECRET_DETAIL)) as client:
+            answer = client.get("/api/broken")
+
+        assert refused(answer) == (500, "INTERNAL_ERROR")
+        assert envelope_of(answer)["message"] == "Internal server error"
+        assert [one for one in ("hunter2", "Traceback", "RuntimeError", ".py") if one in answer.text] == []
+
+    @pytest.mark.parametrize("env", AppEnv)
+    def test_the_answer_carries_the_request_id(self, env: AppEnv) -> None:
+        with broken_app(env, RuntimeError(SECRET_DETAIL)) as client:
+            answer = client.get("/api/broken", headers={"X-Request-ID": "ask-about-this"})
+
+        assert envelope_of(answer)["error"]["requestId"] == "ask-about-this"
+        assert answer.headers["X-Request-ID"] == "ask-about-this"
+
+    def test_development_shows_the_stack(self) -> None:
+        with broken_app(AppEnv.DEVELOPMENT, RuntimeError(SECRET_DETAIL)) as client:
+            error = envelope_of(client.get("/api/broken"))["error"]
+
+        assert "RuntimeError: hunter2" in error["stack"]
+
+    def test_the_stack_is_logged_with_the_request_id(self, capfd: pytest.CaptureFixture[str]) -> None:
+        with broken_app(AppEnv.PRODUCTION, RuntimeError(SECRET_DETAIL)) as client:
+            client.get("/api/broken", headers={"X-Request-ID": "ask-about-this"})
+
+        logged = [line for line in capfd.readouterr().err.splitlines() if "unexpected_error" in line]
+        assert len(logged) == 1
+        assert "ask-about-this" in logged[0]
+        assert "hunter2" in logged[0]
+
+    @pytest.mark.parametrize(
+        "error", [RecursionError(), KeyError("x"), AssertionError(), MemoryError(), OperationFailure("no", 2)]
+    )
+    def test_every_kind_of_it_is_an_internal_error(self, error: Exception) -> None:
+        with broken_app(AppEnv.TEST, error) as client:
+            assert refused(client.get("/api/broken")) == (500, "INTERNAL_ERROR")
+
+    @pytest.mark.parametrize(
+        "error", [AutoReconnect("gone"), ExecutionTimeout("late", 50), JobsUnavailable("sms.send")]
+    )
+    def test_a_server_that_is_away_is_no_internal_error(self, error: Exception) -> None:
+        with broken_app(AppEnv.PRODUCTION, error) as client:
+            answer = client.get("/api/broken")
+
+        assert refused(answer) == (503, "SERVICE_UNAVAILABLE")
+        assert answer.headers["Retry-After"] == "5"
+        assert set(envelope_of(answer)["error"]) == {"code", "statusCode", "details"}
+
+
+class TestSlowDatabase:
+    @pytest.fixture
+    def stuck(self, client: FlaskClient, mongo: Mongo) -> Iterator[None]:
+        """A database that answers what is read and writes nothing."""
+        del client
+        with MongoClient[dict[str, Any]](mongo.uri("admin")) as server:
+            server.admin.command("fsync", lock=True)
+            yield
+            server.admin.command("fsyncUnlock")
+
+    def test_a_write_that_does_not_come_to_an_end_is_service_unavailable(
+        self, client: FlaskClient, person: SignedIn, stuck: None
+    ) -> None:
+        del stuck
+        answer = client.post("/api/auth/refresh-token", json={"refreshToken": person.refresh_token})
+
+        assert refused(answer) == (503, "SERVICE_UNAVAILABLE")
+
+    @pytest.mark.usefixtures("stuck")
+    def test_undoing_what_was_begun_does_not_take_its_own_time(self, client: FlaskClient) -> None:
+        started = time.monotonic()
+
+        answer = factories.ask_for_code(client, "9876543210")
+
+        assert refused(answer) == (503, "SERVICE_UNAVAILABLE")
+        assert time.monotonic() - started < 3

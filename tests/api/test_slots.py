@@ -1,0 +1,182 @@
+"""What can be booked with a doctor: one day's slots, and counts for a page of a calendar."""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from bson import ObjectId
+from flask import Flask
+from flask.testing import FlaskClient
+from pymongo.database import Database
+
+from arthomed.users.models import User
+from tests import factories
+
+TUESDAY = date(2026, 12, 1)
+MORNING = factories.every_day("09:00", "11:00")
+
+
+@pytest.fixture(autouse=True)
+def quarter_to_ten() -> Iterator[None]:
+    with time_machine.travel(datetime(2026, 12, 1, 4, 15, tzinfo=UTC), tick=True):
+        yield
+
+
+def slots(client: FlaskClient, app: Flask, doctor: User, day: date) -> Any:
+    query = {"doctorId": str(doctor.id), "date": day.isoformat()}
+    return factories.told(
+        client.get("/api/appointments/slots", query_string=query, headers=factories.sign_in(app).headers)
+    )
+
+
+def times(found: list[dict[str, Any]]) -> list[str]:
+    return [slot["startTime"] for slot in found]
+
+
+def test_a_day_shows_the_doctor_the_date_and_the_free_slots_in_order(app: Flask, client: FlaskClient) -> None:
+    doctor = factories.make_doctor(MORNING)
+
+    found = slots(client, app, doctor, TUESDAY + timedelta(days=1))
+
+    assert (found["doctor"]["_id"], found["date"]) == (str(doctor.id), "2026-12-02")
+    assert times(found["availableSlots"]) == ["09:00", "09:30", "10:00", "10:30"]
+    assert found["bookedSlots"] == []
+
+
+def test_a_past_day_is_empty(app: Flask, client: FlaskClient) -> None:
+    doctor = factories.make_doctor(MORNING)
+    factories.make_visit(doctor=doctor, day=TUESDAY, time="10:00")
+    with time_machine.travel(datetime(2026, 12, 2, 4, 0, tzinfo=UTC), tick=True):
+        found = slots(client, app, doctor, TUESDAY)
+
+    assert (found["availableSlots"], found["bookedSlots"]) == ([], [])
+
+
+def test_started_slots_of_today_are_not_available(app: Flask, client: FlaskClient) -> None:
+    with time_machine.travel(datetime(2026, 12, 1, 1, 0, tzinfo=UTC), tick=True):
+        doctor = factories.make_doctor(MORNING)
+
+    assert times(slots(client, app, doctor, TUESDAY)["availableSlots"]) == ["10:00", "10:30"]
+
+
+def test_a_slot_that_starts_this_moment_is_not_available(app: Flask, client: FlaskClient) -> None:
+    doctor = factories.make_doctor(MORNING)
+    with time_machine.travel(factories.at_clinic(TUESDAY, "10:00"), tick=False):
+        assert times(slots(client, app, doctor, TUESDAY)["availableSlots"]) == ["10:30"]
+
+
+def test_a_booked_slot_tells_nobody_who_holds_it(app: Flask, client: FlaskClient) -> None:
+    doctor = factories.make_doctor(MORNING)
+    factories.make_visit(doctor=doctor, day=TUESDAY, time="10:00")
+
+    found = slots(client, app, doctor, TUESDAY)
+
+    assert times(found["availableSlots"]) == ["10:30"]
+    [booked] = found["bookedSlots"]
+    assert booked.pop("_id")
+    assert booked == {
+        "startTime": "10:00",
+        "endTime": "10:30",
+        "isAvailable": False,
+        "consultationFee": 500,
+        "maxPatients": 1,
+        "bookedPatients": 1,
+    }
+
+
+def test_a_slot_for_two_is_available_until_both_seats_are_taken(app: Flask, client: FlaskClient) -> None:
+    doctor = factories.make_doctor(factories.every_day("10:00", "10:30", max_patients=2))
+    factories.make_visit(doctor=doctor, day=TUESDAY, time="10:00")
+    assert [slot["bookedPatients"] for slot in slots(client, app, doctor, TUESDAY)["availableSlots"]] == [1]
+    factories.make_visit(doctor=doctor, day=TUESDAY, time="10:00")
+
+    found = slots(client, app, doctor, TUESDAY)
+
+    assert (times(found["availableSlots"]), times(found["bookedSlots"])) == ([], ["10:00"])
+
+
+def test_reading_slots_writes_nothing(app: Flask, client: FlaskClient, database: Database[dict[str, Any]]) -> None:
+    doctor = factories.make_doctor([])
+    slots(client, app, doctor, TUESDAY)
+
+    assert database.slots.count_documents({}) == 0
+
+
+@pytest.mark.parametrize(
+    "query", [{}, {"date": "2026-12-01"}, {"date": "1 Dec"}, {"date": "2026-02-30"}, {"who": "me"}], ids=str
+)
+def test_a_malformed_question_is_refused(app: Flask, client: FlaskClient, query: dict[str, str]) -> None:
+    headers = factories.sign_in(app).headers
+    answer = client.get("/api/appointments/slots", query_string=query, headers=headers)
+
+    assert factories.refused(answer) == (400, "VALIDATION_ERROR")
+
+
+@pytest.mark.parametrize("parts", [{"is_active": False}, {"is_verified": False}], ids=str)
+def test_the_slots_of_a_doctor_who_cannot_be_booked_are_not_found(
+    app: Flask, client: FlaskClient, parts: dict[str, bool]
+) -> None:
+    doctor = factories.make_doctor(MORNING, **parts)
+    query = {"doctorId": str(doctor.id), "date": "2026-12-01"}
+
+    answer = client.get("/api/appointments/slots", query_string=query, headers=factories.sign_in(app).headers)
+
+    assert factories.refused(answer) == (404, "NOT_FOUND")
+    assert availability(client, app, doctor.id, TUESDAY, TUESDAY).status_code == 404
+
+
+def availability(client: FlaskClient, app: Flask, doctor_id: ObjectId, first: date, last: date) -> Any:
+    return client.get(
+        f"/api/users/doctors/{doctor_id}/availability",
+        query_string={"from": first.isoformat(), "to": last.isoformat()},
+        headers=factories.sign_in(app).headers,
+    )
+
+
+def test_availability_counts_free_and_all_slots_of_each_day(app: Flask, client: FlaskClient) -> None:
+    doctor = factories.make_doctor([{"day": "tuesday", "start_time": "09:00", "end_time": "11:00"}])
+    factories.make_visit(doctor=doctor, day=TUESDAY, time="10:00")
+    factories.make_visit(doctor=doctor, day=TUESDAY + timedelta(days=7), time="09:00")
+
+    days = factories.told(availability(client, app, doctor.id, TUESDAY, TUESDAY + timedelta(days=7)))["days"]
+
+    assert days == [
+        {"date": "2026-12-01", "free": 1, "total": 2},
+        *[{"date": f"2026-12-0{day}", "free": 0, "total": 0} for day in range(2, 8)],
+        {"date": "2026-12-08", "free": 3, "total": 4},
+    ]
+
+
+def test_started_slots_count_but_not_as_free(app: Flask, client: FlaskClient) -> None:
+    doctor = factories.make_doctor(MORNING)
+    with time_machine.travel(factories.at_clinic(TUESDAY, "10:10"), tick=True):
+        days = factories.told(availability(client, app, doctor.id, TUESDAY, TUESDAY))["days"]
+
+    assert days == [{"date": "2026-12-01", "free": 1, "total": 2}]
+
+
+@pytest.mark.parametrize(("ahead", "status"), [(-1, 400), (0, 200), (41, 200), (42, 400)])
+def test_availability_spans_at_most_42_days(app: Flask, client: FlaskClient, ahead: int, status: int) -> None:
+    doctor = factories.make_doctor([])
+
+    answer = availability(client, app, doctor.id, TUESDAY, TUESDAY + timedelta(days=ahead))
+
+    assert answer.status_code == status
+
+
+def test_availability_of_42_days_is_one_query(
+    app: Flask, client: FlaskClient, database: Database[dict[str, Any]]
+) -> None:
+    doctor = factories.make_doctor(MORNING)
+    before = uses_of_indexes(database)
+
+    factories.told(availability(client, app, doctor.id, TUESDAY, TUESDAY + timedelta(days=41)))
+
+    assert uses_of_indexes(database) - before == 1
+
+
+def uses_of_indexes(database: Database[dict[str, Any]]) -> int:
+    """How often the slots were looked up so far, by MongoDB's own count."""
+    return sum(int(index["accesses"]["ops"]) for index in database.slots.aggregate([{"$indexStats": {}}]))

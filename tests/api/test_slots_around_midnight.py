@@ -1,0 +1,179 @@
+"""The clinic's day is the clinic's: around its midnight nothing depends on the zone of the server."""
+
+import os
+import time
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from flask import Flask
+
+from arthomed.appointments.rules import Status
+from arthomed.appointments.service import transitions
+from arthomed.core.permissions import Role
+from arthomed.scheduling import service as scheduling
+from arthomed.scheduling.models import Slot
+from arthomed.users.models import User
+from tests import factories
+
+MONDAY, TUESDAY = date(2026, 11, 30), date(2026, 12, 1)
+BEFORE_MIDNIGHT = datetime(2026, 11, 30, 18, 29, tzinfo=UTC)  # Monday 23:59 at the clinic
+AFTER_MIDNIGHT = datetime(2026, 11, 30, 18, 31, tzinfo=UTC)  # Tuesday 00:01
+NIGHT_AND_DAY = [*factories.every_day("00:00", "01:00"), *factories.every_day("23:00", "23:30")]
+
+pytestmark = pytest.mark.usefixtures("database")
+
+
+@pytest.fixture(params=["UTC", "America/New_York", "Asia/Kolkata"], autouse=True)
+def zone_of_the_server(request: pytest.FixtureRequest) -> Iterator[str]:
+    """This process in another zone, as on a server that was set up elsewhere."""
+    before = os.environ.get("TZ")
+    os.environ["TZ"] = request.param
+    time.tzset()
+    yield request.param
+    os.environ.pop("TZ")
+    if before is not None:
+        os.environ["TZ"] = before
+    time.tzset()
+
+
+def shown(app: Flask, doctor: User, day: date) -> tuple[list[str], list[str]]:
+    """The times that are free and those that are taken."""
+    query = {"doctorId": str(doctor.id), "date": day.isoformat()}
+    headers = factories.sign_in(app).headers
+    found = factories.told(app.test_client().get("/api/appointments/slots", query_string=query, headers=headers))
+    free, taken = found["availableSlots"], found["bookedSlots"]
+    return [slot["startTime"] for slot in free], [slot["startTime"] for slot in taken]
+
+
+def book(app: Flask, doctor: User, day: date, at: str) -> tuple[int, str]:
+    body = factories.booking_body(doctor, appointmentDate=day.isoformat(), appointmentTime=at)
+    headers = factories.sign_in(app).headers
+    return factories.refused(app.test_client().post("/api/appointments/book", json=body, headers=headers))
+
+
+def test_the_zone_of_the_server_is_really_another(zone_of_the_server: str) -> None:
+    hours = {"UTC": 0, "America/New_York": -5, "Asia/Kolkata": 5.5}[zone_of_the_server]
+
+    assert time.localtime(AFTER_MIDNIGHT.timestamp()).tm_gmtoff == hours * 3600
+
+
+@pytest.mark.parametrize(
+    ("now", "monday", "tuesday"),
+    [
+        (BEFORE_MIDNIGHT, [], ["00:00", "00:30", "23:00"]),
+        (AFTER_MIDNIGHT, [], ["00:30", "23:00"]),
+    ],
+    ids=["before midnight", "after midnight"],
+)
+def test_the_slots_of_a_day_are_those_that_have_not_started(
+    app: Flask, now: datetime, monday: list[str], tuesday: list[str]
+) -> None:
+    with time_machine.travel(now - timedelta(hours=12), tick=True):
+        doctor = factories.make_doctor(NIGHT_AND_DAY)
+    with time_machine.travel(now, tick=False):
+        assert shown(app, doctor, MONDAY)[0] == monday
+        assert shown(app, doctor, TUESDAY)[0] == tuesday
+
+
+@pytest.mark.parametrize(
+    ("now", "taken"), [(BEFORE_MIDNIGHT, ["23:00"]), (AFTER_MIDNIGHT, [])], ids=["before midnight", "after midnight"]
+)
+def test_a_day_is_past_from_the_clinics_midnight_on(app: Flask, now: datetime, taken: list[str]) -> None:
+    with time_machine.travel(BEFORE_MIDNIGHT - timedelta(hours=2), tick=True):
+        doctor = factories.make_doctor(NIGHT_AND_DAY)
+        factories.make_visit(doctor=doctor, day=MONDAY, time="23:00")
+    with time_machine.travel(now, tick=False):
+        assert shown(app, doctor, MONDAY) == ([], taken)
+
+
+@pytest.mark.parametrize(
+    ("now", "first", "last"),
+    [
+        (BEFORE_MIDNIGHT, TUESDAY, date(2027, 2, 27)),
+        (AFTER_MIDNIGHT, TUESDAY, date(2027, 2, 28)),
+    ],
+    ids=["before midnight", "after midnight"],
+)
+def test_the_horizon_moves_at_the_clinics_midnight(app: Flask, now: datetime, first: date, last: date) -> None:
+    with time_machine.travel(now, tick=False):
+        doctor = factories.make_doctor(factories.every_day("10:00", "10:30"))
+        dates = sorted(slot.date.date() for slot in Slot.objects(doctor=doctor.id))
+        assert (dates[0], dates[-1]) == (first, last)
+        assert book(app, doctor, last, "10:00") == (201, "")
+        assert book(app, doctor, last + timedelta(days=1), "10:00") == (400, "SLOT_UNAVAILABLE")
+
+
+@pytest.mark.parametrize(
+    ("now", "at", "expected"),
+    [
+        (BEFORE_MIDNIGHT, "00:00", (201, "")),
+        (AFTER_MIDNIGHT, "00:00", (400, "SLOT_UNAVAILABLE")),
+        (AFTER_MIDNIGHT, "00:30", (201, "")),
+    ],
+)
+def test_the_first_slot_of_the_day_is_booked_until_midnight(
+    app: Flask, now: datetime, at: str, expected: tuple[int, str]
+) -> None:
+    with time_machine.travel(BEFORE_MIDNIGHT, tick=True):
+        doctor = factories.make_doctor(NIGHT_AND_DAY)
+    with time_machine.travel(now, tick=False):
+        assert book(app, doctor, TUESDAY, at) == expected
+
+
+def test_a_visit_after_midnight_is_of_the_new_day(app: Flask) -> None:
+    with time_machine.travel(BEFORE_MIDNIGHT, tick=True):
+        patient = factories.sign_in(app)
+        visit = factories.make_visit(patient.user, factories.make_doctor(NIGHT_AND_DAY), day=TUESDAY, time="00:00")
+        path = "/api/appointments/my-appointments"
+
+        def listed(**query: str) -> list[str]:
+            answer = app.test_client().get(path, query_string=query, headers=patient.headers)
+            return [one["appointmentDate"] for one in factories.told(answer)["items"]]
+
+        assert visit.starts_at == datetime(2026, 11, 30, 18, 30, tzinfo=UTC)
+        assert listed(startDate="2026-12-01", endDate="2026-12-01") == ["2026-12-01"]
+        assert listed(endDate="2026-11-30") == []
+
+
+@pytest.mark.parametrize(
+    ("now", "expected"),
+    [(BEFORE_MIDNIGHT, (400, "INVALID_STATUS_TRANSITION")), (AFTER_MIDNIGHT, (200, ""))],
+    ids=["before midnight", "after midnight"],
+)
+def test_a_visit_is_started_on_its_day_at_the_clinic(app: Flask, now: datetime, expected: tuple[int, str]) -> None:
+    with time_machine.travel(BEFORE_MIDNIGHT, tick=True):
+        doctor = factories.make_doctor(NIGHT_AND_DAY)
+        visit = factories.make_visit(doctor=doctor, day=TUESDAY, time="23:00")
+        transitions.change_status(factories.acting(factories.make_user(Role.ADMIN)), visit.id, Status.CONFIRMED)
+    with time_machine.travel(now, tick=False):
+        headers = factories.sign_in(app, doctor).headers
+        path = f"/api/appointments/{visit.id}/status"
+        assert (
+            factories.refused(app.test_client().put(path, json={"status": "in-progress"}, headers=headers)) == expected
+        )
+
+
+@pytest.mark.parametrize(
+    ("now", "new"), [(BEFORE_MIDNIGHT, 0), (AFTER_MIDNIGHT, 3)], ids=["before midnight", "after midnight"]
+)
+def test_the_nightly_slots_are_those_of_the_new_last_day(now: datetime, new: int) -> None:
+    with time_machine.travel(BEFORE_MIDNIGHT - timedelta(minutes=1), tick=False):
+        factories.make_doctor(NIGHT_AND_DAY)
+    with time_machine.travel(now, tick=False):
+        assert scheduling.generate() == new
+
+
+def test_doctors_free_today_are_those_with_a_slot_to_come(app: Flask) -> None:
+    with time_machine.travel(BEFORE_MIDNIGHT, tick=False):
+        factories.make_doctor(NIGHT_AND_DAY)
+
+        def free_on(day: date) -> int:
+            query: dict[str, Any] = {"date": day.isoformat()}
+            headers = factories.sign_in(app).headers
+            answer = app.test_client().get("/api/users/doctors", query_string=query, headers=headers)
+            return len(factories.told(answer)["items"])
+
+        assert [free_on(day) for day in (MONDAY, TUESDAY)] == [0, 1]

@@ -1,0 +1,428 @@
+"""What an admin does with people's records."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from bson import ObjectId
+from flask import Flask
+from flask.testing import FlaskClient
+from pymongo.database import Database
+from werkzeug.test import TestResponse
+
+from arthomed.core import clock
+from arthomed.core.permissions import Role
+from arthomed.users.models import User
+from tests import factories
+from tests.factories import SignedIn, envelope_of, refused, told
+
+Data = Database[dict[str, Any]]
+JOSEPH = "Joseph \u0915\u093c"  # a letter that NFC takes apart; many keyboards give \u0958
+
+
+@pytest.fixture
+def admin(app: Flask, client: FlaskClient) -> SignedIn:
+    del client
+    return factories.sign_in(app, factories.make_user(Role.ADMIN, name="Kavita Desai"))
+
+
+def create(client: FlaskClient, admin: SignedIn, **parts: Any) -> TestResponse:
+    body = {"mobileNumber": factories.new_mobile(), "name": "Some One", "role": "patient", **parts}
+    return client.post("/api/users", json=body, headers=admin.headers)
+
+
+def created(client: FlaskClient, admin: SignedIn, **parts: Any) -> dict[str, Any]:
+    user: dict[str, Any] = told(create(client, admin, **parts), 201)["user"]
+    return user
+
+
+def change(client: FlaskClient, admin: SignedIn, user_id: object, **changes: Any) -> TestResponse:
+    return client.put(f"/api/users/{user_id}", json=changes, headers=admin.headers)
+
+
+def changed(client: FlaskClient, admin: SignedIn, user_id: object, **changes: Any) -> dict[str, Any]:
+    user: dict[str, Any] = told(change(client, admin, user_id, **changes))["user"]
+    return user
+
+
+def listed(client: FlaskClient, admin: SignedIn, **query: Any) -> list[str]:
+    """The names of the people that a query finds."""
+    answer = client.get("/api/users", query_string=query, headers=admin.headers)
+    return [one["name"] for one in told(answer)["items"]]
+
+
+class TestCreating:
+    @pytest.mark.parametrize("role", Role)
+    def test_people_of_every_role_can_be_created(self, client: FlaskClient, admin: SignedIn, role: Role) -> None:
+        user = created(client, admin, role=role)
+
+        assert (user["role"], user["isActive"], user["isVerified"]) == (role, True, True)
+
+    def test_whoever_was_created_can_sign_in(self, client: FlaskClient, admin: SignedIn) -> None:
+        mobile = created(client, admin, role="receptionist")["mobileNumber"]
+        told(factories.ask_for_code(client, mobile))
+
+        signed_in = told(factories.answer_with(client, mobile, factories.code_for(mobile)))
+
+        assert (signed_in["isNewUser"], signed_in["user"]["role"]) == (False, "receptionist")
+
+    def test_a_doctor_can_be_created_with_all_that_makes_one(self, client: FlaskClient, admin: SignedIn) -> None:
+        info = {
+            "specialization": "Cardiology",
+            "qualification": "MBBS, MD",
+            "experience": 12,
+            "consultationFee": 800,
+            "registrationNumber": "MH-12345",
+        }
+
+        assert created(client, admin, role="doctor", doctorInfo=info)["doctorInfo"] == {**info, "schedule": []}
+
+    def test_a_person_can_be_created_with_a_profile(self, client: FlaskClient, admin: SignedIn) -> None:
+        profile = {"gender": "female", "address": {"city": "Pune"}, "emergencyContact": None}
+
+        user = created(client, admin, email="Some@Example.com", profile=profile)
+
+        assert (user["email"], user["profile"]["address"]["city"]) == ("some@example.com", "Pune")
+
+    @pytest.mark.parametrize("mobile", ["{}", "+91 {}", "0{}"])
+    def test_a_number_that_is_taken_is_a_duplicate_in_every_notation(
+        self, client: FlaskClient, admin: SignedIn, mobile: str
+    ) -> None:
+        answer = create(client, admin, mobileNumber=mobile.format(admin.user.mobile_number))
+
+        assert refused(answer) == (400, "DUPLICATE_VALUE")
+        assert envelope_of(answer)["message"] == "Mobile number is already registered"
+
+    @pytest.mark.parametrize("missing", ["mobileNumber", "name", "role"])
+    def test_number_name_and_role_are_required(self, client: FlaskClient, admin: SignedIn, missing: str) -> None:
+        body = {"mobileNumber": factories.new_mobile(), "name": "Some One", "role": "patient"}
+        del body[missing]
+
+        answer = client.post("/api/users", json=body, headers=admin.headers)
+
+        assert [one["field"] for one in envelope_of(answer)["errors"]] == [missing]
+
+    @pytest.mark.parametrize(
+        ("parts", "field"),
+        [
+            ({"role": "owner"}, "role"),
+            ({"role": ""}, "role"),
+            ({"isActive": False}, "isActive"),
+            ({"password": "x"}, "password"),
+            ({"isVerified": "yes"}, "isVerified"),
+            ({"isVerified": 1}, "isVerified"),
+            ({"doctorInfo": {}}, "doctorInfo"),
+            ({"role": "doctor", "patientInfo": {}}, "patientInfo"),
+            ({"role": "doctor", "doctorInfo": {"schedule": []}}, "doctorInfo.schedule"),
+            ({"role": "doctor", "doctorInfo": {"consultationFee": -1}}, "doctorInfo.consultationFee"),
+            ({"role": "doctor", "doctorInfo": {"consultationFee": 499.5}}, "doctorInfo.consultationFee"),
+            ({"role": "doctor", "doctorInfo": {"consultationFee": "500"}}, "doctorInfo.consultationFee"),
+            ({"profile": {"address": {"pincode": "x"}}}, "profile.address.pincode"),
+        ],
+    )
+    def test_a_refused_field_is_named_by_its_dotted_path(
+        self, client: FlaskClient, admin: SignedIn, parts: dict[str, Any], field: str
+    ) -> None:
+        answer = create(client, admin, **parts)
+
+        assert refused(answer) == (400, "VALIDATION_ERROR")
+        assert [one["field"] for one in envelope_of(answer)["errors"]] == [field]
+
+
+class TestChanging:
+    def test_a_change_is_merged(self, client: FlaskClient, admin: SignedIn) -> None:
+        before = created(client, admin, profile={"gender": "female", "address": {"city": "Pune"}})
+
+        after = changed(client, admin, before["_id"], profile={"address": {"state": "Maharashtra"}})
+
+        assert after["profile"]["gender"] == "female"
+        assert (after["profile"]["address"]["city"], after["profile"]["address"]["state"]) == ("Pune", "Maharashtra")
+
+    def test_the_number_can_be_changed_to_one_that_is_free(self, client: FlaskClient, admin: SignedIn) -> None:
+        user, mobile = factories.make_user(), factories.new_mobile()
+
+        assert changed(client, admin, user.id, mobileNumber=f"+91{mobile}")["mobileNumber"] == mobile
+
+    def test_the_number_of_somebody_else_is_a_duplicate(self, client: FlaskClient, admin: SignedIn) -> None:
+        answer = change(client, admin, factories.make_user().id, mobileNumber=admin.user.mobile_number)
+
+        assert refused(answer) == (400, "DUPLICATE_VALUE")
+
+    def test_an_admin_may_change_a_doctor_s_fee_and_registration(self, client: FlaskClient, admin: SignedIn) -> None:
+        doctor = factories.make_doctor(fee=500)
+        info = {"consultationFee": 600, "registrationNumber": "MH-2"}
+
+        after = changed(client, admin, doctor.id, doctorInfo=info)["doctorInfo"]
+
+        assert (after["consultationFee"], after["registrationNumber"]) == (600, "MH-2")
+        assert (after["specialization"], len(after["schedule"])) == ("Cardiology", 7)
+
+    @pytest.mark.parametrize(
+        ("old", "new", "part"),
+        [
+            (Role.PATIENT, Role.DOCTOR, {"doctorInfo"}),
+            (Role.DOCTOR, Role.PATIENT, {"patientInfo"}),
+            (Role.DOCTOR, Role.RECEPTIONIST, set()),
+            (Role.RECEPTIONIST, Role.PATIENT, {"patientInfo"}),
+        ],
+    )
+    def test_another_role_has_its_own_part_and_no_other(
+        self, client: FlaskClient, admin: SignedIn, old: Role, new: Role, part: set[str]
+    ) -> None:
+        user = changed(client, admin, factories.make_user(old).id, role=new)
+
+        assert user["role"] == new
+        assert {"doctorInfo", "patientInfo"} & set(user) == part
+
+    def test_a_role_and_its_part_can_be_given_together(self, client: FlaskClient, admin: SignedIn) -> None:
+        info = {"specialization": "Dermatology", "consultationFee": 450}
+
+        user = changed(client, admin, factories.make_user().id, role="doctor", doctorInfo=info)
+
+        assert (user["doctorInfo"]["specialization"], user["doctorInfo"]["consultationFee"]) == ("Dermatology", 450)
+
+    def test_a_part_that_does_not_fit_the_new_role_is_refused(self, client: FlaskClient, admin: SignedIn) -> None:
+        doctor = factories.make_user(Role.DOCTOR)
+
+        answer = change(client, admin, doctor.id, role="patient", doctorInfo={"experience": 1})
+
+        assert refused(answer) == (400, "VALIDATION_ERROR")
+
+    def test_admins_can_not_take_their_own_role_away(self, client: FlaskClient, admin: SignedIn) -> None:
+        answer = change(client, admin, admin.user.id, role="patient")
+
+        assert refused(answer) == (400, "VALIDATION_ERROR")
+        assert told(client.get("/api/auth/me", headers=admin.headers))["user"]["role"] == "admin"
+
+    def test_admins_can_change_the_rest_of_their_own_record(self, client: FlaskClient, admin: SignedIn) -> None:
+        assert changed(client, admin, admin.user.id, role="admin", name="Kavita Rao")["name"] == "Kavita Rao"
+
+    @pytest.mark.parametrize("name", ["isActive", "password", "_id", "createdAt", "statusReason"])
+    def test_what_is_not_changed_here_is_an_unknown_field(
+        self, client: FlaskClient, admin: SignedIn, name: str
+    ) -> None:
+        answer = change(client, admin, factories.make_user().id, **{name: "x"})
+
+        assert [one["field"] for one in envelope_of(answer)["errors"]] == [name]
+
+    @pytest.mark.parametrize("user_id", [ObjectId(), "abc", "0" * 25])
+    def test_somebody_who_there_is_not_is_not_found(
+        self, client: FlaskClient, admin: SignedIn, user_id: object
+    ) -> None:
+        assert refused(change(client, admin, user_id, name="Nobody")) == (404, "NOT_FOUND")
+
+
+class TestReading:
+    @pytest.mark.parametrize("role", Role)
+    def test_a_record_is_read_by_its_id(self, client: FlaskClient, admin: SignedIn, role: Role) -> None:
+        user = factories.make_user(role)
+
+        answer = client.get(f"/api/users/{user.id}", headers=admin.headers)
+
+        assert told(answer)["user"]["mobileNumber"] == user.mobile_number
+
+    @pytest.mark.parametrize("user_id", [str(ObjectId()), "abc", "G" * 24, "0" * 23, "A" * 24, "../auth", "%2e%2e"])
+    def test_somebody_who_there_is_not_is_not_found(self, client: FlaskClient, admin: SignedIn, user_id: str) -> None:
+        answer = client.get(f"/api/users/{user_id}", headers=admin.headers)
+
+        assert refused(answer) == (404, "NOT_FOUND")
+        assert envelope_of(answer)["message"] == "Resource not found"
+
+    def test_people_are_counted_by_role_and_state(self, client: FlaskClient, admin: SignedIn) -> None:
+        patient = factories.make_user()
+        factories.make_user(Role.DOCTOR)
+        told(client.delete(f"/api/users/{patient.id}", headers=admin.headers))
+
+        assert told(client.get("/api/users/stats", headers=admin.headers)) == {
+            "total": 3,
+            "active": 2,
+            "inactive": 1,
+            "byRole": {"admin": 1, "doctor": 1, "receptionist": 0, "patient": 1},
+        }
+
+
+class TestListing:
+    @pytest.fixture(autouse=True)
+    def _people(self, client: FlaskClient, admin: SignedIn) -> None:
+        """Six people; the admin was there first."""
+        rahul = factories.make_user(name="Rahul Mehta", mobile_number="9876543210", email="rahul.m@example.com")
+        factories.make_user(name="आशा वर्मा", mobile_number="9876500001")
+        factories.make_user(name="Mr. D'Souza", mobile_number="6000000001")
+        factories.make_user(Role.DOCTOR, name="Dr Meera Iyer", mobile_number="7000000001")
+        joseph = factories.make_user(Role.RECEPTIONIST, name=JOSEPH, mobile_number="8000000001")
+        User.objects(id=joseph.id).update(set__created_at=clock.now() + timedelta(minutes=1))
+        told(client.delete(f"/api/users/{rahul.id}", headers=admin.headers))
+
+    def test_the_newest_come_first(self, client: FlaskClient, admin: SignedIn) -> None:
+        names = listed(client, admin)
+
+        assert (names[0], names[-1], len(names)) == (JOSEPH, "Kavita Desai", 6)
+
+    @pytest.mark.parametrize(
+        ("sort", "first", "last"),
+        [
+            ("name", "Dr Meera Iyer", "आशा वर्मा"),
+            ("-name", "आशा वर्मा", "Dr Meera Iyer"),
+            ("createdAt", "Kavita Desai", JOSEPH),
+            ("-createdAt", JOSEPH, "Kavita Desai"),
+        ],
+    )
+    def test_people_are_sorted_as_asked(
+        self, client: FlaskClient, admin: SignedIn, sort: str, first: str, last: str
+    ) -> None:
+        names = listed(client, admin, sort=sort)
+
+        assert (names[0], names[-1]) == (first, last)
+
+    @pytest.mark.parametrize(
+        ("query", "names"),
+        [
+            ({"role": "doctor"}, ["Dr Meera Iyer"]),
+            ({"isActive": "false"}, ["Rahul Mehta"]),
+            ({"isActive": "true", "role": "admin"}, ["Kavita Desai"]),
+            ({"isActive": "false", "role": "doctor"}, []),
+            ({"search": "rahul"}, ["Rahul Mehta"]),
+            ({"search": "RAHUL.M@"}, ["Rahul Mehta"]),
+            ({"search": "98765432"}, ["Rahul Mehta"]),
+            ({"search": "Meera", "role": "patient"}, []),
+            ({"search": "वर्मा"}, ["आशा वर्मा"]),
+            ({"search": "d'souza"}, ["Mr. D'Souza"]),
+            ({"search": "Mr. D"}, ["Mr. D'Souza"]),
+            ({"search": "\u0958"}, [JOSEPH]),
+            ({"search": "  iyer "}, ["Dr Meera Iyer"]),
+        ],
+    )
+    def test_people_are_found_by_what_is_asked(
+        self, client: FlaskClient, admin: SignedIn, query: dict[str, str], names: list[str]
+    ) -> None:
+        assert listed(client, admin, **query) == names
+
+    @pytest.mark.parametrize(
+        "text", [".*", "^", "$", "R.hul", "Rahul|Meera", "[A-Z]", "(", "\\", "(?i)rahul", "a{1,9}", "9876.*", "%", "_"]
+    )
+    def test_what_looks_like_a_pattern_is_only_text(self, client: FlaskClient, admin: SignedIn, text: str) -> None:
+        assert listed(client, admin, search=text) == []
+
+    def test_pages_follow_one_another_without_gap_or_overlap(self, client: FlaskClient, admin: SignedIn) -> None:
+        pages = [listed(client, admin, page=page, limit=4, sort="name") for page in (1, 2, 3)]
+
+        assert [len(one) for one in pages] == [4, 2, 0]
+        assert [*pages[0], *pages[1]] == listed(client, admin, sort="name")
+
+    def test_a_page_tells_where_it_is(self, client: FlaskClient, admin: SignedIn) -> None:
+        answer = client.get("/api/users?page=2&limit=4", headers=admin.headers)
+
+        assert told(answer)["pagination"] == {
+            "current": 2,
+            "pages": 2,
+            "total": 6,
+            "limit": 4,
+            "hasNext": False,
+            "hasPrev": True,
+        }
+
+    def test_without_being_asked_a_page_has_ten(self, client: FlaskClient, admin: SignedIn) -> None:
+        answer = client.get("/api/users", headers=admin.headers)
+
+        assert (told(answer)["pagination"]["limit"], told(answer)["pagination"]["current"]) == (10, 1)
+
+
+class TestAskingForAPage:
+    @pytest.mark.parametrize(("name", "value"), [("limit", "1"), ("limit", "100"), ("page", "1"), ("page", "1000000")])
+    def test_the_bounds_themselves_are_allowed(
+        self, client: FlaskClient, admin: SignedIn, name: str, value: str
+    ) -> None:
+        assert client.get(f"/api/users?{name}={value}", headers=admin.headers).status_code == 200
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            *[("limit", one) for one in ("0", "101", "-1", "ten", "", "1.5", "1e1", "9" * 5000)],
+            *[("page", one) for one in ("0", "-1", "x", "", "1000001", "9" * 5000)],
+            *[("role", one) for one in ("owner", "", "ADMIN")],
+            *[("isActive", one) for one in ("maybe", "")],
+            *[("sort", one) for one in ("mobileNumber", "", "--name", "name,role", "$natural")],
+            *[("search", one) for one in ("", "%00", "a" * 101, "%0a")],
+            *[(one, "x") for one in ("colour", "Role", "search[$ne]", "role[]", "$where", "skip")],
+        ],
+    )
+    def test_what_can_not_be_asked_is_refused_by_its_name(
+        self, client: FlaskClient, admin: SignedIn, name: str, value: str
+    ) -> None:
+        answer = client.get(f"/api/users?{name}={value}", headers=admin.headers)
+
+        assert refused(answer) == (400, "VALIDATION_ERROR")
+        assert [one["field"] for one in envelope_of(answer)["errors"]] == [name]
+
+
+class TestDeactivating:
+    def test_a_deactivated_person_keeps_the_record(self, client: FlaskClient, admin: SignedIn, database: Data) -> None:
+        user = factories.make_user()
+
+        answer = client.delete(f"/api/users/{user.id}", headers=admin.headers)
+
+        assert told(answer)["user"]["isActive"] is False
+        assert database.users.count_documents({"_id": user.id, "name": user.name}) == 1
+
+    def test_the_reason_is_kept(self, client: FlaskClient, admin: SignedIn, database: Data) -> None:
+        user = factories.make_user()
+        body = {"isActive": False, "reason": "Moved away"}
+
+        told(client.put(f"/api/users/{user.id}/status", json=body, headers=admin.headers))
+
+        stored = database.users.find_one({"_id": user.id}) or {}
+        assert stored["statusReason"] == "Moved away"
+
+    @pytest.mark.parametrize("path", ["/api/users/{}/status", "/api/admin/users/{}/status"])
+    def test_both_addresses_switch_a_person_on_and_off(self, client: FlaskClient, admin: SignedIn, path: str) -> None:
+        user = factories.make_user()
+
+        def switched(*, is_active: bool) -> bool:
+            body = {"isActive": is_active, "reason": "Moved"}
+            answer = client.put(path.format(user.id), json=body, headers=admin.headers)
+            active: bool = told(answer)["user"]["isActive"]
+            return active
+
+        assert [switched(is_active=False), switched(is_active=True)] == [False, True]
+
+    @pytest.mark.parametrize("method", ["DELETE", "PUT"])
+    def test_admins_can_not_deactivate_themselves(self, client: FlaskClient, admin: SignedIn, method: str) -> None:
+        path = f"/api/users/{admin.user.id}" + ("/status" if method == "PUT" else "")
+        body = {"isActive": False, "reason": "Tired"} if method == "PUT" else None
+
+        answer = client.open(path, method=method, json=body, headers=admin.headers)
+
+        assert refused(answer) == (403, "PERMISSION_DENIED")
+        assert client.get("/api/auth/me", headers=admin.headers).status_code == 200
+
+    @pytest.mark.parametrize(
+        ("body", "field"),
+        [
+            ({"reason": "x"}, "isActive"),
+            ({"isActive": False}, "reason"),
+            ({"isActive": "false", "reason": "x"}, "isActive"),
+            ({"isActive": 0, "reason": "x"}, "isActive"),
+            ({"isActive": None, "reason": "x"}, "isActive"),
+            ({"isActive": False, "reason": " "}, "reason"),
+            ({"isActive": False, "reason": "x", "until": "2027"}, "until"),
+        ],
+    )
+    def test_a_switch_needs_a_state_and_a_reason(
+        self, client: FlaskClient, admin: SignedIn, body: dict[str, Any], field: str
+    ) -> None:
+        answer = client.put(f"/api/users/{factories.make_user().id}/status", json=body, headers=admin.headers)
+
+        assert refused(answer) == (400, "VALIDATION_ERROR")
+        assert [one["field"] for one in envelope_of(answer)["errors"]] == [field]
+
+    def test_somebody_who_there_is_not_is_not_found(self, client: FlaskClient, admin: SignedIn) -> None:
+        assert refused(client.delete(f"/api/users/{ObjectId()}", headers=admin.headers)) == (404, "NOT_FOUND")
+
+    def test_a_deactivated_doctor_is_not_offered_any_more(
+        self, app: Flask, client: FlaskClient, admin: SignedIn
+    ) -> None:
+        doctor, patient = factories.make_doctor(), factories.sign_in(app)
+        told(client.delete(f"/api/users/{doctor.id}", headers=admin.headers))
+
+        assert told(client.get("/api/users/doctors", headers=patient.headers))["items"] == []
+        assert refused(client.get(f"/api/users/doctors/{doctor.id}", headers=patient.headers)) == (404, "NOT_FOUND")

@@ -1,0 +1,73 @@
+"""What everybody sees of a doctor."""
+
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from arthomed.core.permissions import Role
+from arthomed.users.models import User
+from tests import factories
+from tests.factories import told
+
+MOBILE, EMAIL, REGISTRATION = "9876501234", "private@example.com", "MH-777"
+
+
+@pytest.fixture
+def doctor(client: FlaskClient) -> User:
+    """A doctor with all that may be known of one, and all that may not."""
+    del client
+    info = {"specialization": "Cardiology", "qualification": "MD", "registration_number": REGISTRATION}
+    return factories.make_user(Role.DOCTOR, mobile_number=MOBILE, email=EMAIL, doctor_info=info)
+
+
+def seen(app: Flask, client: FlaskClient, role: Role, doctor: User, where: str) -> dict[str, Any]:
+    """The doctor in the list or alone, as somebody of a role sees them."""
+    headers = factories.sign_in(app, factories.make_user(role)).headers
+    if where == "list":
+        items = told(client.get("/api/users/doctors", headers=headers))["items"]
+        (found,) = [one for one in items if one["_id"] == str(doctor.id)]
+    else:
+        found = told(client.get(f"/api/users/doctors/{doctor.id}", headers=headers))["doctor"]
+    return dict(found)
+
+
+@pytest.mark.parametrize("where", ["list", "alone"])
+@pytest.mark.parametrize("role", Role)
+def test_a_doctor_s_public_fields_are_these_and_no_others(
+    app: Flask, client: FlaskClient, doctor: User, role: Role, where: str
+) -> None:
+    found = seen(app, client, role, doctor, where)
+
+    assert set(found) == {"_id", "name", "isActive", "doctorInfo"}
+    assert set(found["doctorInfo"]) == {"specialization", "qualification", "experience", "consultationFee", "schedule"}
+
+
+@pytest.mark.parametrize("path", ["/api/users/doctors", "/api/users/doctors/{}"])
+def test_neither_number_nor_email_nor_registration_is_told(
+    app: Flask, client: FlaskClient, doctor: User, path: str
+) -> None:
+    answer = client.get(path.format(doctor.id), headers=factories.sign_in(app).headers)
+
+    assert doctor.name in answer.text
+    assert [one for one in (MOBILE, EMAIL, REGISTRATION) if one in answer.text] == []
+
+
+def test_a_doctor_can_not_be_searched_for_by_what_is_not_public(app: Flask, client: FlaskClient, doctor: User) -> None:
+    headers = factories.sign_in(app).headers
+
+    def found(text: str) -> int:
+        answer = client.get("/api/users/doctors", query_string={"search": text}, headers=headers)
+        return len(told(answer)["items"])
+
+    assert [found(text) for text in (doctor.name, MOBILE, EMAIL, REGISTRATION)] == [1, 0, 0, 0]
+
+
+@pytest.mark.parametrize("state", [{"is_active": False}, {"is_verified": False}, {"role": Role.PATIENT}])
+def test_only_active_verified_doctors_are_listed(
+    app: Flask, client: FlaskClient, doctor: User, state: dict[str, Any]
+) -> None:
+    User.objects(id=doctor.id).update(**{f"set__{name}": value for name, value in state.items()})
+
+    assert told(client.get("/api/users/doctors", headers=factories.sign_in(app).headers))["items"] == []

@@ -1,0 +1,157 @@
+"""The OpenAPI document itself: valid, and complete for whoever builds an app from it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+Operation = dict[str, Any]
+PUBLIC = {"/api/auth/send-otp", "/api/auth/verify-otp", "/api/auth/register", "/api/auth/refresh-token"}
+METHODS = {"get", "post", "put", "delete", "patch"}
+
+
+@pytest.fixture(scope="module")
+def document(app: Flask) -> dict[str, Any]:
+    found: dict[str, Any] = app.test_client().get("/api/openapi.json").json
+    return found
+
+
+@pytest.fixture(scope="module")
+def operations(document: dict[str, Any]) -> dict[str, Operation]:
+    """By method and path."""
+    return {
+        f"{method.upper()} {path}": operation
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+        if method in METHODS
+    }
+
+
+def test_it_is_valid_openapi_3_1(document: dict[str, Any]) -> None:
+    assert document["openapi"].startswith("3.1")
+    assert [str(error) for error in OpenAPIV31SpecValidator(document).iter_errors()] == []
+
+
+def test_it_has_every_api_route_and_no_other(app: Flask, operations: dict[str, Operation]) -> None:
+    routes = {
+        f"{method} {_as_documented(str(rule))}"
+        for rule in app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+        if str(rule).startswith("/api/") and not str(rule).startswith(("/api/docs", "/api/openapi.json"))
+    }
+    assert set(operations) == routes
+
+
+def test_every_operation_has_a_summary_of_its_own(operations: dict[str, Operation]) -> None:
+    summaries = {name: operation.get("summary") for name, operation in operations.items()}
+    assert [name for name, summary in summaries.items() if not summary] == []
+
+
+def test_all_but_the_public_ones_name_their_permission_and_roles(operations: dict[str, Operation]) -> None:
+    bare = {
+        name
+        for name, operation in operations.items()
+        if not (operation.get("x-permission") and operation.get("x-roles") and operation.get("security"))
+    }
+    assert {name.partition(" ")[2] for name in bare} == PUBLIC
+
+
+def test_every_success_has_an_example_in_the_envelope(operations: dict[str, Operation]) -> None:
+    examples = {
+        name: _content(answer).get("example", {})
+        for name, operation in operations.items()
+        for status, answer in operation["responses"].items()
+        if status.startswith("2")
+    }
+    assert set(examples) == set(operations)
+    wanted = {"success", "message", "data", "timestamp"}
+    assert {name for name, example in examples.items() if set(example) != wanted} == set()
+
+
+def test_every_body_has_an_example(operations: dict[str, Operation]) -> None:
+    bodies = {name: operation["requestBody"] for name, operation in operations.items() if "requestBody" in operation}
+    assert [name for name, body in bodies.items() if not _content(body).get("example")] == []
+
+
+def test_every_refusal_is_described_by_the_envelope_of_errors(
+    document: dict[str, Any], operations: dict[str, Operation]
+) -> None:
+    refusals = {
+        f"{name} {status}": _content(_resolved(document, answer)).get("schema")
+        for name, operation in operations.items()
+        for status, answer in operation["responses"].items()
+        if status == "default" or status[0] in "45"
+    }
+    error = {"$ref": "#/components/schemas/ErrorOut"}
+    assert {name: schema for name, schema in refusals.items() if schema != error} == {}
+
+
+@pytest.mark.parametrize(
+    ("needs", "statuses"),
+    [
+        ("every route", {"429", "503"}),
+        ("security", {"401", "403"}),
+        ("requestBody", {"400", "413", "415"}),
+        ("parameters", {"400", "404"}),
+    ],
+)
+def test_it_says_what_can_be_refused(operations: dict[str, Operation], needs: str, statuses: set[str]) -> None:
+    concerned = {
+        name: set(operation["responses"])
+        for name, operation in operations.items()
+        if needs == "every route" or operation.get(needs)
+    }
+    wanted = statuses
+    assert concerned
+    assert {name for name, told in concerned.items() if not (told & statuses if needs == "parameters" else told >= wanted)} == set()
+
+
+def test_examples_are_what_their_schemas_say(document: dict[str, Any]) -> None:
+    wrong = [
+        f"{where}: {error.message} at {error.json_path}"
+        for where, content in _contents(document["paths"])
+        if "example" in content and "schema" in content
+        for error in _validator(document, content["schema"]).iter_errors(content["example"])
+    ]
+    assert wrong == []
+
+
+def test_the_page_is_served_without_anything_from_elsewhere(client: FlaskClient) -> None:
+    page = client.get("/api/docs/")
+    assert page.status_code == 200
+    assert "http://" not in page.text
+    assert "https://" not in page.text
+
+
+def _as_documented(rule: str) -> str:
+    return "/".join("{" + part[1:-1].partition(":")[2] + "}" if part.startswith("<") else part for part in rule.split("/"))
+
+
+def _resolved(document: dict[str, Any], thing: dict[str, Any]) -> dict[str, Any]:
+    if "$ref" not in thing:
+        return thing
+    found: Any = document
+    for part in thing["$ref"].removeprefix("#/").split("/"):
+        found = found[part]
+    return dict(found)
+
+
+def _content(thing: dict[str, Any]) -> dict[str, Any]:
+    return dict(thing.get("content", {}).get("application/json", {}))
+
+
+def _contents(thing: Any, where: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every media type object, with its place."""
+    if isinstance(thing, dict):
+        if "application/json" in thing:
+            yield where, thing["application/json"]
+        for key, inner in thing.items():
+            yield from _contents(inner, f"{where} {key}")
+
+
+def _validator(document: dict[str, Any], schema: dict[str, Any]) -> Draft202012Validator:
+    return Draft202012Validator({**schema, "components": document["components"]})

@@ -1,0 +1,1 @@
+"""The whole system under load, with parts of it killed, stopped or silent."""

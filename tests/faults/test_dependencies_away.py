@@ -1,0 +1,178 @@
+"""MongoDB and Redis stopped, or alive but silent, while requests come in."""
+
+import os
+import shutil
+import signal
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import httpx
+import pytest
+from bson import ObjectId
+
+from arthomed.core.permissions import Role
+from dev.processes import Process
+from dev.servers import Server
+from tests.faults.clinic import BOOKS_IN_ORDER, DAY, Clinic, all_at_once, code_of, new_mobile, outcomes
+from tests.faults.conftest import Fragile
+from tests.stack import wait_for
+
+PATIENCE = 3.0  # seconds; the contract's own number
+HOW = ["stopped", "silent"]
+
+
+@contextmanager
+def away(server: Server, how: str) -> Iterator[None]:
+    """A server that refuses connections, or takes them and says nothing; afterwards it is back on its port."""
+    if how == "silent":
+        os.kill(server.pid, signal.SIGSTOP)
+    else:
+        server.stop()
+    try:
+        yield
+    finally:
+        if how == "silent":
+            os.kill(server.pid, signal.SIGCONT)
+        else:
+            command = [*server._command(server.port), *server._extra_args]
+            server.process = Process(server.name, command, server._log, env={**os.environ, **server._env})
+            server._wait(server.port, server.process)
+
+
+class Round:
+    """A request of every kind, for people and slots of its own, so that all can succeed."""
+
+    def __init__(self, clinic: Clinic) -> None:
+        self._clinic = clinic
+        self.mobile, self.other_mobile = new_mobile(), new_mobile()
+        self.patient, other = clinic.patients(2)
+        admin, reception = clinic.person(Role.ADMIN), clinic.person(Role.RECEPTIONIST)
+        self.doctor = clinic.doctor(slots=3)
+        visit = clinic.book(other, clinic.doctor(slots=1)).json()["data"]["appointment"]["_id"]
+        ask = clinic.api.request
+        mine = partial(ask, headers=self.patient.headers)
+        of_day = {"doctorId": str(self.doctor), "date": DAY.isoformat()}
+        created = {"mobileNumber": self.other_mobile, "name": "Ravi", "role": "patient"}
+        days = {"from": DAY.isoformat(), "to": DAY.isoformat()}
+        self.requests: dict[str, Callable[[], httpx.Response]] = {
+            "send-otp": partial(ask, "POST", "/auth/send-otp", json={"mobileNumber": self.mobile}),
+            "me": partial(mine, "GET", "/auth/me"),
+            "sessions": partial(mine, "GET", "/auth/sessions"),
+            "update profile": partial(mine, "PUT", "/users/profile", json={"name": "Asha Verma"}),
+            "users": partial(ask, "GET", "/users", headers=admin.headers),
+            "create user": partial(ask, "POST", "/users", headers=admin.headers, json=created),
+            "doctors": partial(mine, "GET", "/users/doctors", params={"date": DAY.isoformat()}),
+            "availability": partial(mine, "GET", f"/users/doctors/{self.doctor}/availability", params=days),
+            "slots": partial(mine, "GET", "/appointments/slots", params=of_day),
+            "book": partial(clinic.book, self.patient, self.doctor),
+            "my visits": partial(mine, "GET", "/appointments/my-appointments"),
+            "pending": partial(ask, "GET", "/appointments/pending", headers=reception.headers),
+            "confirm": partial(clinic.move, reception, visit, "confirmed"),
+        }
+
+    def send(self) -> dict[str, httpx.Response]:
+        """All of them at once; each must be answered in time."""
+        answers = dict(zip(self.requests, all_at_once(lambda ask: ask(), self.requests.values()), strict=True))
+        slow = {name: one.elapsed for name, one in answers.items() if one.elapsed.total_seconds() > PATIENCE}
+        assert not slow
+        return answers
+
+    def traces(self) -> list[dict[str, Any]]:
+        """What the requests that write have left behind."""
+        database, mobiles = self._clinic.database, [self.mobile, self.other_mobile]
+        return [
+            *database.appointments.find({"patient": self.patient.id}),
+            *database.otps.find({"mobileNumber": {"$in": mobiles}}),
+            *database.users.find({"mobileNumber": {"$in": mobiles}}),
+            *database.users.find({"_id": self.patient.id, "name": "Asha Verma"}),
+            *database.budgets.find({"_id": f"resend:{self.mobile}", "used": {"$gt": 0}}),
+        ]
+
+
+def not_ready(fragile: Fragile) -> set[str]:
+    answer = httpx.get(f"{fragile.stack.url}/health/ready", timeout=PATIENCE)
+    assert answer.status_code == 503
+    return {name for name, found in answer.json()["dependencies"].items() if not found["ok"]}
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_without_the_database_every_route_says_so_in_time_and_does_nothing(
+    fragile: Fragile, fragile_clinic: Clinic, how: str
+) -> None:
+    some = Round(fragile_clinic)
+
+    with away(fragile.mongo, how):
+        answers = some.send()
+        assert outcomes(answers.values()) == {(503, "SERVICE_UNAVAILABLE"): len(answers)}
+        assert httpx.get(f"{fragile.stack.url}/health").status_code == 200
+        assert not_ready(fragile) == {"mongo"}
+
+    fragile.stack.wait_until_ready()
+    assert some.traces() == []
+    assert {name for name, one in some.send().items() if not one.is_success} == set()
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_without_redis_all_but_the_sending_of_codes_goes_on(
+    fragile: Fragile, fragile_clinic: Clinic, how: str
+) -> None:
+    some = Round(fragile_clinic)
+
+    with away(fragile.valkey, how):
+        answers = some.send()
+        assert {name: code_of(one) for name, one in answers.items() if not one.is_success} == {
+            "send-otp": "SERVICE_UNAVAILABLE"
+        }
+        assert httpx.get(f"{fragile.stack.url}/health").status_code == 200
+        assert not_ready(fragile) == {"redis", "workers"}
+
+    fragile.stack.wait_until_ready()
+    assert not fragile_clinic.database.otps.find_one({"mobileNumber": some.mobile})
+    assert some.requests["send-otp"]().status_code == 200  # it cost nothing of the number's budget
+    wait_for(lambda: some.mobile in fragile.gateway.taken, what="the code's SMS")
+
+
+def test_what_was_booked_without_redis_is_told_when_it_is_back_even_empty(
+    fragile: Fragile, fragile_clinic: Clinic
+) -> None:
+    patient, beat, worker = fragile_clinic.patients(1)[0], fragile.stack.beat, fragile.stack.worker
+    assert beat
+    assert worker
+
+    with away(fragile.valkey, "stopped"):
+        visit = fragile_clinic.book(patient, fragile_clinic.doctor(slots=1)).json()["data"]["appointment"]
+        wait_for(lambda: "beat_without_redis" in beat.log.read_text(), what="beat's notice")
+        shutil.rmtree(fragile.valkey.data_dir)
+        fragile.valkey.data_dir.mkdir()
+
+    wait_for(lambda: visit["patient"]["mobileNumber"] in fragile.gateway.taken, seconds=40, what="the SMS")
+    assert (beat.exit_code, worker.exit_code) == (None, None)
+
+
+def test_bookings_under_way_when_the_database_falls_silent_are_whole_or_not_there(
+    fragile: Fragile, fragile_clinic: Clinic
+) -> None:
+    doctor, patients = fragile_clinic.doctor(slots=1, capacity=40), fragile_clinic.patients(40)
+
+    def book(nth: int) -> httpx.Response:
+        return fragile_clinic.book(patients[nth], doctor, **{"Idempotency-Key": f"silence-{patients[nth].id}"})
+
+    with ThreadPoolExecutor(8) as pool:
+        asked = [pool.submit(book, nth) for nth in range(len(patients))]
+        next(as_completed(asked))
+        with away(fragile.mongo, "silent"):
+            wait_for(lambda: any(one.done() and one.result().status_code == 503 for one in asked), what="a refusal")
+        first = [one.result() for one in asked]
+    told = {ObjectId(one.json()["data"]["appointment"]["_id"]) for one in first if one.status_code == 201}
+    assert set(outcomes(first)) == {(201, "OK"), (503, "SERVICE_UNAVAILABLE")}
+
+    again = all_at_once(book, range(len(patients)))
+
+    assert outcomes(again) == {(201, "OK"): len(patients)}
+    kept = fragile_clinic.database.appointments.distinct("_id", {"doctor": doctor})
+    assert told <= set(kept)
+    assert len(kept) == len(patients)
+    assert fragile_clinic.audit() == BOOKS_IN_ORDER

@@ -1,0 +1,97 @@
+"""How the web process starts, refuses to start, and ends."""
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+
+from dev.processes import Process
+from dev.servers import Mongo, Valkey
+from tests.faults.clinic import Clinic
+from tests.stack import Stack, wait_for
+
+PRODUCTION = {
+    "APP_ENV": "production",
+    "HOST": "127.0.0.1",
+    "TWILIO_ACCOUNT_SID": "AC0",
+    "TWILIO_AUTH_TOKEN": "a-token",
+    "TWILIO_PHONE_NUMBER": "+15005550006",
+    "JWT_SECRET": "QkQ0Zb2m1tWk7uYx9sVh3nLc5pRf8jDg",
+    "JWT_REFRESH_SECRET": "Hn6vTz1cXq4sLw8yKb2mJf7dRg9pUe3a",
+    "OTP_SECRET": "Wd5xPq8nBv3kTm6zYh1rGc9sLf4jUe7o",
+}
+
+
+@pytest.fixture
+def bare(mongo: Mongo, valkey: Valkey, tmp_path: Path) -> Iterator[Stack]:
+    """A stack of which nothing has started, over a database that nothing has migrated."""
+    stack = Stack(tmp_path, mongodb_uri=mongo.uri("arthomed_bare"), redis_url=valkey.url)
+    yield stack
+    stack.stop()
+
+
+def ended(process: Process | None) -> Process:
+    assert process is not None
+    wait_for(lambda: process.exit_code is not None, what=f"the end of {process.name}")
+    return process
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "told"),
+    [
+        ("VAR_DIR", "anywhere", "The database lacks slots.slot_once, "),
+        ("MONGODB_URI", "mongodb://127.0.0.1:1/clinic", "MongoDB can't be reached; see MONGODB_URI"),
+        ("MONGODB_URI", "mongodb://nobody:secret@{mongo}/clinic", "MongoDB refuses: AuthenticationFailed; "),
+        ("PORT", "99999", "  PORT: Must be greater than or equal to 1 and less than or equal to 65535."),
+    ],
+    ids=["no guards", "no database", "no access", "bad setting"],
+)
+def test_it_refuses_to_start_and_says_why_in_one_line(
+    bare: Stack, mongo: Mongo, setting: str, value: str, told: str
+) -> None:
+    bare.env[setting] = value.format(mongo=f"127.0.0.1:{mongo.port}")
+
+    bare.start_web()
+
+    output = ended(bare.web).log.read_text()
+    assert ended(bare.web).exit_code == 1
+    assert len([line for line in output.splitlines() if line.startswith(told)]) == 1
+    assert "Traceback" not in output
+
+
+def test_a_request_under_way_is_answered_before_it_ends(bare: Stack) -> None:
+    bare.flask("migrate", "up")
+    bare.start_web()
+    bare.wait_until_live()
+    assert bare.web
+    log = bare.web.log
+
+    with Clinic(bare) as clinic, ThreadPoolExecutor(1) as pool:
+        patient, doctor = clinic.patients(1)[0], clinic.doctor(slots=1)
+        with clinic.somebody_else_at(doctor):
+            begun = clinic.transactions_begun()
+            asked = pool.submit(clinic.book, patient, doctor)
+            wait_for(lambda: clinic.transactions_begun() > begun, what="the booking's transaction")
+            os.kill(bare.web.pid, signal.SIGTERM)
+            wait_for(lambda: "Handling signal: term" in log.read_text(), what="the signal's arrival")
+
+        assert asked.result().status_code == 201
+    assert ended(bare.web).exit_code == 0
+
+
+def test_production_speaks_json_and_has_no_mailbox(bare: Stack) -> None:
+    bare.env |= PRODUCTION
+    bare.flask("migrate", "up")
+    bare.start_web()
+    bare.wait_until_live()
+
+    assert httpx.get(f"{bare.url}/dev/mailbox").status_code == 404
+    assert httpx.get(f"{bare.url}/dev/mailbox.json").status_code == 404
+    assert httpx.get(f"{bare.url}/health").json()["environment"] == "production"
+    assert bare.web
+    assert {type(json.loads(line)) for line in bare.web.log.read_text().splitlines()} == {dict}

@@ -1,0 +1,26 @@
+"""A database that nobody has touched yet."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from bson import ObjectId
+from flask import Flask
+from mongoengine.connection import get_connection
+from pymongo.database import Database
+
+from dev.servers import Mongo
+
+
+@pytest.fixture
+def fresh_uri(app: Flask, mongo: Mongo) -> Iterator[str]:  # noqa: ARG001  the application's connection is used
+    name = f"arthomed_fresh_{ObjectId()}"
+    yield mongo.uri(name)
+    get_connection().drop_database(name)
+
+
+@pytest.fixture
+def fresh(fresh_uri: str) -> Database[dict[str, Any]]:
+    name = fresh_uri.rpartition("/")[2].partition("?")[0]
+    found: Database[dict[str, Any]] = get_connection()[name]
+    return found

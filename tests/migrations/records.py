@@ -1,0 +1,53 @@
+"""Sound raw records, to be broken one field at a time."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from bson import ObjectId
+
+DAY, STARTS_AT = datetime(2026, 12, 1, tzinfo=UTC), datetime(2026, 12, 1, 3, 30, tzinfo=UTC)
+
+
+def slot(**parts: Any) -> dict[str, Any]:
+    sound = {
+        "doctor": ObjectId(),
+        "date": DAY,
+        "startTime": "09:00",
+        "endTime": "09:30",
+        "startsAt": STARTS_AT,
+        "isAvailable": True,
+        "isBlocked": False,
+        "maxPatients": 2,
+        "bookedPatients": 1,
+        "takenSeats": [1],
+    }
+    return {"_id": ObjectId(), **sound, **parts}
+
+
+def visit(**parts: Any) -> dict[str, Any]:
+    sound = {
+        "patient": ObjectId(),
+        "doctor": ObjectId(),
+        "slot": ObjectId(),
+        "seat": 1,
+        "appointmentDate": DAY,
+        "appointmentTime": "09:00",
+        "startsAt": STARTS_AT,
+        "status": "pending",
+    }
+    return {"_id": ObjectId(), **sound, **parts}
+
+
+def user(**parts: Any) -> dict[str, Any]:
+    sound = {"mobileNumber": "9876543210", "name": "Asha", "role": "patient", "isActive": True, "isVerified": True}
+    return {"_id": ObjectId(), **sound, **parts}
+
+
+def code(**parts: Any) -> dict[str, Any]:
+    sound = {"mobileNumber": "9876543210", "otp": "a" * 64, "attempts": 0, "isUsed": False, "expiresAt": STARTS_AT}
+    return {"_id": ObjectId(), **sound, **parts}
+
+
+def message(**parts: Any) -> dict[str, Any]:
+    sound = {"subject": ObjectId(), "kind": "code", "version": 1, "channel": "sms", "state": "waiting"}
+    return {"_id": ObjectId(), **sound, "dueAt": STARTS_AT, **parts}

@@ -1,0 +1,219 @@
+"""Migrations: each is applied once, whoever asks how often, and leaves the guards that the rules rest on."""
+
+import os
+import subprocess
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from bson import ObjectId
+from mongoengine.connection import get_connection
+from pymongo.database import Database
+from pymongo.errors import DuplicateKeyError
+from pymongo_migrate.mongo_migrate import MongoMigrate
+
+from arthomed.appointments.rules import ACTIVE, Status
+from arthomed.core import clock
+from arthomed.infra import migrations, mongo
+from tests.migrations.records import visit
+from tests.stack import BIN, ROOT
+
+NAMES = ["0001_people", "0002_signing_in", "0003_slots", "0004_appointments", "0005_outbox"]
+Fresh = Database[dict[str, Any]]
+
+
+def indexes(database: Fresh) -> dict[str, Any]:
+    """Every index of every collection, with its options."""
+    return {
+        name: {index: dict(parts) for index, parts in database[name].index_information().items()}
+        for name in database.list_collection_names()
+    }
+
+
+def test_an_empty_database_gets_all_migrations_in_order(fresh_uri: str) -> None:
+    assert migrations.upgrade(fresh_uri) == NAMES
+
+
+def test_a_second_run_does_nothing(fresh_uri: str, fresh: Fresh) -> None:
+    migrations.upgrade(fresh_uri)
+    once = indexes(fresh)
+
+    assert migrations.upgrade(fresh_uri) == []
+    assert indexes(fresh) == once
+
+
+def test_several_runs_at_once_apply_each_migration_once(fresh_uri: str) -> None:
+    with ThreadPoolExecutor(4) as threads:
+        applied = list(threads.map(migrations.upgrade, [fresh_uri] * 4))
+
+    assert sorted(applied) == [[], [], [], NAMES]
+
+
+def test_two_commands_at_once_apply_each_migration_once(
+    environment: dict[str, str], fresh_uri: str, fresh: Fresh
+) -> None:
+    env = {**os.environ, **environment, "MONGODB_URI": fresh_uri}
+    command = [str(BIN / "flask"), "migrate", "up"]
+    runs = [
+        subprocess.Popen(command, cwd=ROOT, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        for _ in range(2)
+    ]
+    told = [run.communicate(timeout=60)[0] for run in runs]
+
+    assert [run.returncode for run in runs] == [0, 0], told
+    lines = [line for text in told for line in text.splitlines() if line.startswith("applied")]
+    assert lines == [f"applied {name}" for name in NAMES]
+    assert fresh.migration_locks.count_documents({}) == 0
+
+
+def test_the_status_says_since_when_each_migration_is_applied(fresh_uri: str) -> None:
+    missing = migrations.status(fresh_uri)
+    migrations.upgrade(fresh_uri)
+    applied = migrations.status(fresh_uri)
+
+    assert missing == [(name, None) for name in NAMES]
+    assert [name for name, _ in applied] == NAMES
+    assert all(at is not None and datetime.now(UTC) - at < timedelta(minutes=1) for _, at in applied)
+
+
+def test_asking_for_the_status_changes_nothing(fresh_uri: str, fresh: Fresh) -> None:
+    migrations.status(fresh_uri)
+
+    assert fresh.list_collection_names() == []
+
+
+def test_a_run_that_was_cut_off_is_completed(fresh_uri: str, fresh: Fresh) -> None:
+    migrations.upgrade(fresh_uri)
+    whole = indexes(fresh)
+    fresh.migrations.delete_many({"name": {"$gte": "0003"}})  # done, but not written down
+    fresh.appointments.drop_index("seat_once")
+
+    assert migrations.upgrade(fresh_uri) == NAMES[2:]
+    assert indexes(fresh) == whole
+
+
+def test_the_lock_of_a_host_that_died_is_taken_over(fresh_uri: str, fresh: Fresh) -> None:
+    fresh.migration_locks.insert_one({"_id": "lock", "holder": "gone", "until": clock.now() - timedelta(seconds=1)})
+
+    assert migrations.upgrade(fresh_uri) == NAMES
+
+
+def test_a_run_waits_for_the_one_before_it(fresh_uri: str, fresh: Fresh) -> None:
+    until = clock.now() + timedelta(seconds=0.5)
+    fresh.migration_locks.insert_one({"_id": "lock", "holder": "at work", "until": until})
+
+    assert migrations.upgrade(fresh_uri) == NAMES
+    assert clock.now() > until
+
+
+def test_all_can_be_undone_and_done_again(fresh_uri: str, fresh: Fresh) -> None:
+    migrations.upgrade(fresh_uri)
+    whole = indexes(fresh)
+    MongoMigrate(
+        get_connection(), fresh.name, migrations_dir=str(migrations.MIGRATIONS), migrations_collection="migrations"
+    ).downgrade()
+
+    assert set(fresh.list_collection_names()) <= {"migrations", "migration_locks"}
+    migrations.upgrade(fresh_uri)
+    assert indexes(fresh) == whole
+
+
+def test_a_migrated_database_has_all_guards(fresh_uri: str) -> None:
+    migrations.upgrade(fresh_uri)
+
+    assert mongo.require_guards(fresh_uri) is None  # type: ignore[func-returns-value]
+
+
+def test_a_missing_guard_is_named(fresh_uri: str, fresh: Fresh) -> None:
+    migrations.upgrade(fresh_uri)
+    dropped = []
+    for collection, names in mongo.GUARDS.items():
+        for name in names:
+            fresh[collection].drop_index(name)
+            dropped.append(f"{collection}.{name}")
+
+            with pytest.raises(mongo.DatabaseNotReady) as refused:
+                mongo.require_guards(fresh_uri)
+            assert all(guard in str(refused.value) for guard in dropped)
+
+
+def test_a_guard_that_is_not_unique_is_none(fresh_uri: str, fresh: Fresh) -> None:
+    migrations.upgrade(fresh_uri)
+    fresh.slots.drop_index("slot_once")
+    fresh.slots.create_index([("doctor", 1), ("date", 1), ("startTime", 1)], name="slot_once")
+
+    with pytest.raises(mongo.DatabaseNotReady, match=r"slots\.slot_once"):
+        mongo.require_guards(fresh_uri)
+
+
+SAME_SEAT = ("doctor", "appointmentDate", "appointmentTime", "seat")
+SAME_MOMENT = ("patient", "startsAt")
+SAME_DOCTOR_AND_DAY = ("patient", "doctor", "appointmentDate")
+
+
+def pair(shared: tuple[str, ...], **parts: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Two visits that agree in these fields and in nothing else that matters."""
+    first, second = visit(**parts), visit(startsAt=datetime(2026, 12, 2, tzinfo=UTC), appointmentTime="10:00", **parts)
+    return first, {**second, **{name: first[name] for name in shared}}
+
+
+@pytest.mark.parametrize("shared", [SAME_SEAT, SAME_MOMENT, SAME_DOCTOR_AND_DAY], ids=" ".join)
+@pytest.mark.parametrize("status", sorted(ACTIVE))
+def test_two_active_visits_never_share_seat_moment_or_doctor_and_day(
+    database: Fresh, shared: tuple[str, ...], status: str
+) -> None:
+    first, second = pair(shared, status=status)
+    database.appointments.insert_one(first)
+
+    with pytest.raises(DuplicateKeyError):
+        database.appointments.insert_one(second)
+
+
+@pytest.mark.parametrize("shared", [SAME_SEAT, SAME_MOMENT, SAME_DOCTOR_AND_DAY], ids=" ".join)
+@pytest.mark.parametrize("status", sorted(set(Status) - ACTIVE))
+def test_a_visit_that_is_over_stands_in_no_ones_way(database: Fresh, shared: tuple[str, ...], status: str) -> None:
+    first, second = pair(shared, status=status)
+    database.appointments.insert_one(first)
+    database.appointments.insert_one({**second, "status": "pending"})
+
+    assert database.appointments.count_documents({}) == 2
+
+
+def test_a_visit_cannot_become_active_over_another(database: Fresh) -> None:
+    first, second = pair(SAME_SEAT)
+    database.appointments.insert_many([first, {**second, "status": "no-show"}])
+
+    with pytest.raises(DuplicateKeyError):
+        database.appointments.update_one({"_id": second["_id"]}, {"$set": {"status": "confirmed"}})
+
+
+Record = Callable[[], dict[str, Any]]
+_SAME = ObjectId()
+
+
+@pytest.mark.parametrize(
+    ("collection", "record"),
+    [
+        ("users", lambda: {"mobileNumber": "9876543210"}),
+        ("slots", lambda: {"doctor": _SAME, "date": datetime(2026, 12, 1, tzinfo=UTC), "startTime": "09:00"}),
+        ("otps", lambda: {"mobileNumber": "9876543210"}),
+        ("idempotency_keys", lambda: {"user": _SAME, "key": "a-key-of-mine"}),
+        ("notifications", lambda: {"subject": _SAME, "kind": "code", "version": 1, "channel": "sms"}),
+    ],
+)
+def test_what_is_once_is_refused_twice(database: Fresh, collection: str, record: Record) -> None:
+    database[collection].insert_one(record(), bypass_document_validation=True)
+
+    with pytest.raises(DuplicateKeyError):
+        database[collection].insert_one(record(), bypass_document_validation=True)
+
+
+@pytest.mark.parametrize(
+    ("collection", "seconds"), [("otps", 0), ("sessions", 0), ("budgets", 0), ("idempotency_keys", 86_400)]
+)
+def test_what_has_expired_goes_by_itself(database: Fresh, collection: str, seconds: int) -> None:
+    expiries = [index.get("expireAfterSeconds") for index in database[collection].index_information().values()]
+
+    assert seconds in expiries

@@ -1,0 +1,154 @@
+"""The queries that are asked all day use an index and sort nothing in memory, by MongoDB's own record of them."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from bson import ObjectId
+from flask import Flask
+from pymongo.database import Database
+
+from arthomed.appointments.models import Appointment
+from arthomed.appointments.rules import SlotUnavailable, Status
+from arthomed.appointments.service import transitions
+from arthomed.core import clock
+from arthomed.core.permissions import Role
+from arthomed.notifications import service as notifications
+from arthomed.notifications.models import Notification
+from arthomed.scheduling import service as scheduling
+from arthomed.users.models import User
+from tests import factories
+from tests.factories import SignedIn
+from tests.migrations import records
+
+Records = Database[dict[str, Any]]
+MANY = 240
+
+
+@dataclass
+class Clinic:
+    """Enough of everything that a bad plan would cost more than a good one."""
+
+    app: Flask
+    doctor: User
+    visit: Appointment
+    patient: SignedIn
+    desk: SignedIn
+
+    def get(self, path: str, who: SignedIn | None = None) -> None:
+        caller = who or self.desk
+        factories.told(self.app.test_client().get(f"/api{path}", headers=caller.headers))
+
+    def mine(self, query: str = "") -> None:
+        self.get(f"/appointments/my-appointments?{query}", self.patient)
+
+    def listed_for_the_doctor(self, query: str = "") -> None:
+        self.get(f"/appointments?{query}", factories.sign_in(self.app, self.doctor))
+
+
+@pytest.fixture
+def clinic(app: Flask, database: Records) -> Clinic:
+    doctor, other_doctor = (factories.make_doctor(factories.every_day("09:00", "11:00")) for _ in range(2))
+    for _ in range(20):
+        factories.make_doctor([])
+    patient, other_patient = factories.sign_in(app), factories.make_user()
+    visit = factories.make_visit(patient.user, doctor)
+    template = database.appointments.find_one({"_id": visit.id})
+    assert template is not None
+    database.appointments.insert_many(
+        [
+            {
+                **template,
+                **on_day(number),
+                "patient": (patient.user if number % 3 == 0 else other_patient).id,
+                "doctor": (doctor if number % 4 == 0 else other_doctor).id,
+                "status": sorted(Status)[number % len(Status)],
+            }
+            for number in range(MANY)
+        ]
+    )
+    waiting = [records.message(dueAt=clock.now() - timedelta(hours=number)) for number in range(MANY)]
+    database.notifications.insert_many(waiting)
+    return Clinic(app, doctor, visit, patient, factories.sign_in(app, factories.make_user(Role.RECEPTIONIST)))
+
+
+def on_day(number: int) -> dict[str, Any]:
+    starts_at = datetime(2025, 1, 1, 3, 30, tzinfo=UTC) + timedelta(days=number)
+    return {
+        "_id": ObjectId(),
+        "appointmentDate": starts_at.replace(hour=0, minute=0),
+        "startsAt": starts_at,
+        "endsAt": starts_at + timedelta(minutes=30),
+        "createdAt": starts_at - timedelta(days=number % 7),
+    }
+
+
+@contextmanager
+def recorded(database: Records) -> Iterator[list[dict[str, Any]]]:
+    """What MongoDB was asked meanwhile, with the plan that it took."""
+    asked: list[dict[str, Any]] = []
+    database.command("profile", 2)
+    try:
+        yield asked
+    finally:
+        database.command("profile", 0)
+        asked += database["system.profile"].find({"planSummary": {"$exists": True}})
+        database["system.profile"].drop()
+
+
+def book_a_taken_slot(clinic: Clinic) -> None:
+    with pytest.raises(SlotUnavailable):
+        factories.make_visit(doctor=clinic.doctor)
+
+
+def a_month() -> str:
+    first = factories.tomorrow()
+    return f"from={first}&to={first + timedelta(days=30)}"
+
+
+HOT: dict[str, Callable[[Clinic], object]] = {
+    "slots of a day": lambda c: c.get(f"/appointments/slots?doctorId={c.doctor.id}&date={factories.tomorrow()}"),
+    "availability": lambda c: c.get(f"/users/doctors/{c.doctor.id}/availability?{a_month()}"),
+    "doctors": lambda c: c.get("/users/doctors"),
+    "doctors of a specialization": lambda c: c.get("/users/doctors?specialization=Cardiology"),
+    "my visits": lambda c: c.mine(),
+    "my second page": lambda c: c.mine("page=2"),
+    "my coming visits": lambda c: c.mine("when=upcoming"),
+    "my visits of a status": lambda c: c.mine("status=completed"),
+    "my past visits of a status": lambda c: c.mine("status=completed&when=past"),
+    "all visits": lambda c: c.get("/appointments"),
+    "visits of a status": lambda c: c.get("/appointments?status=confirmed"),
+    "visits of some days": lambda c: c.get("/appointments?startDate=2025-02-01&endDate=2025-02-28"),
+    "visits of a doctor": lambda c: c.get(f"/appointments?doctorId={c.doctor.id}"),
+    "visits of a patient": lambda c: c.get(f"/appointments?patientId={c.patient.user.id}"),
+    "coming visits": lambda c: c.get("/appointments?when=upcoming"),
+    "a doctor's own visits": lambda c: c.listed_for_the_doctor(),
+    "a doctor's own visits of a status": lambda c: c.listed_for_the_doctor("status=confirmed"),
+    "what waits for the desk": lambda c: c.get("/appointments/pending"),
+    "one visit": lambda c: c.get(f"/appointments/{c.visit.id}"),
+    "booking": lambda c: factories.make_visit(doctor=c.doctor, time="09:30"),
+    "booking what is taken": book_a_taken_slot,
+    "cancelling": lambda c: transitions.cancel(factories.acting(c.desk.user), c.visit.id, reason=None),
+    "the sweep of the outbox": lambda _: notifications.sweep(),
+    "sending a message": lambda c: notifications.send(Notification.objects.get(subject=c.visit.id).id),
+    "what nobody confirmed": lambda _: transitions.reject_unconfirmed(),
+    "who did not come": lambda _: transitions.mark_no_shows(),
+    "one doctor's slots": lambda c: scheduling.sync_doctor(c.doctor.id),
+}
+
+
+@pytest.mark.parametrize("name", HOT)
+def test_a_hot_query_uses_an_index_and_sorts_nothing_in_memory(clinic: Clinic, database: Records, name: str) -> None:
+    with recorded(database) as asked:
+        HOT[name](clinic)
+
+    bad = [
+        (one["ns"], one["command"], one["planSummary"])
+        for one in asked
+        if one.get("hasSortStage") or "COLLSCAN" in one["planSummary"]
+    ]
+    assert asked
+    assert bad == []

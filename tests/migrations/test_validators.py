@@ -1,0 +1,94 @@
+"""The database itself refuses what must not be, whoever writes it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from pymongo.database import Database
+from pymongo.errors import WriteError
+
+from tests.migrations import records
+
+MISSING = object()
+Record = dict[str, Any]
+Make = Callable[..., Record]
+SOUND: dict[str, Make] = {
+    "slots": records.slot,
+    "appointments": records.visit,
+    "users": records.user,
+    "otps": records.code,
+    "notifications": records.message,
+}
+BROKEN: dict[str, list[Record]] = {
+    "slots": [
+        {"doctor": MISSING},
+        {"doctor": "672b1234a1b2c3d4e5f60718"},
+        {"startsAt": MISSING},
+        {"startsAt": "2026-12-01T03:30:00Z"},
+        {"takenSeats": MISSING},
+        {"takenSeats": [1, 1], "bookedPatients": 2},
+        {"takenSeats": [0]},
+        {"takenSeats": ["1"]},
+        {"maxPatients": 0, "bookedPatients": 0, "takenSeats": []},
+        {"maxPatients": "2"},
+        {"bookedPatients": MISSING},
+        {"bookedPatients": 0},
+        {"bookedPatients": 2},
+        {"bookedPatients": 3, "takenSeats": [1, 2, 3]},
+        {"startTime": "09:30"},
+        {"startTime": "10:00"},
+    ],
+    "appointments": [
+        *({name: MISSING} for name in ("patient", "doctor", "slot", "seat", "appointmentDate", "startsAt", "status")),
+        {"patient": "672b1234a1b2c3d4e5f60718"},
+        {"slot": None},
+        {"seat": 0},
+        {"seat": "1"},
+        {"startsAt": "2026-12-01"},
+        {"status": "open"},
+        {"status": "Confirmed"},
+    ],
+    "users": [
+        {"role": "root"},
+        {"role": MISSING},
+        {"mobileNumber": "12345"},
+        {"mobileNumber": "+919876543210"},
+        {"name": "A"},
+        {"isActive": "yes"},
+    ],
+    "otps": [{"otp": "123456"}, {"attempts": 4}, {"attempts": -1}, {"expiresAt": MISSING}],
+    "notifications": [{"channel": "fax"}, {"state": "lost"}, {"dueAt": MISSING}],
+}
+CASES = [(collection, broken) for collection, rows in BROKEN.items() for broken in rows]
+
+
+def broken_record(collection: str, broken: Record) -> Record:
+    return {name: value for name, value in SOUND[collection](**broken).items() if value is not MISSING}
+
+
+def shown(value: object) -> str:
+    return str(value) if isinstance(value, str) else ", ".join(f"{k}={v}" for k, v in value.items())  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("collection", SOUND)
+def test_a_sound_record_is_taken(database: Database[Record], collection: str) -> None:
+    assert database[collection].insert_one(SOUND[collection]()).acknowledged
+
+
+@pytest.mark.parametrize(("collection", "broken"), CASES, ids=shown)
+def test_a_broken_record_is_refused(database: Database[Record], collection: str, broken: Record) -> None:
+    with pytest.raises(WriteError):
+        database[collection].insert_one(broken_record(collection, broken))
+
+
+@pytest.mark.parametrize(("collection", "broken"), CASES, ids=shown)
+def test_a_sound_record_is_never_broken(database: Database[Record], collection: str, broken: Record) -> None:
+    sound = SOUND[collection]()
+    database[collection].insert_one(sound)
+    setting = {name: value for name, value in broken.items() if value is not MISSING}
+    removing = {name: "" for name in broken if name not in setting}
+    update = {"$set": setting} if setting else {"$unset": removing}
+
+    with pytest.raises(WriteError):
+        database[collection].update_one({"_id": sound["_id"]}, update)
+    assert database[collection].find_one({"_id": sound["_id"]}) == sound

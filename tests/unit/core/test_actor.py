@@ -1,0 +1,28 @@
+"""Who may do what."""
+
+import pytest
+from bson import ObjectId
+
+from arthomed.core.actor import SYSTEM, Actor
+from arthomed.core.permissions import ROLE_PERMISSIONS, Permission, Role
+
+
+@pytest.mark.parametrize("permission", Permission)
+def test_the_system_has_no_permission_of_a_role(permission: Permission) -> None:
+    assert not SYSTEM.may(permission)
+
+
+@pytest.mark.parametrize("role", Role)
+def test_an_actor_may_what_the_table_grants_the_role_and_no_more(role: Role) -> None:
+    actor = Actor(ObjectId(), role)
+
+    assert {one for one in Permission if actor.may(one)} == ROLE_PERMISSIONS[role]
+
+
+@pytest.mark.parametrize("permission", Permission)
+def test_every_permission_is_somebody_s(permission: Permission) -> None:
+    assert any(permission in granted for granted in ROLE_PERMISSIONS.values())
+
+
+def test_only_an_admin_manages_people() -> None:
+    assert [role for role, granted in ROLE_PERMISSIONS.items() if Permission.USERS_MANAGE in granted] == [Role.ADMIN]

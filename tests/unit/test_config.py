@@ -1,0 +1,275 @@
+"""What the environment may say, and what is told when it can't be used."""
+
+import os
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from arthomed.config import AppEnv, ConfigurationError, Settings, settings
+
+Read = Callable[..., Settings]
+
+SECRETS = ("JWT_SECRET", "JWT_REFRESH_SECRET", "OTP_SECRET")
+TWILIO = ("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "TWILIO_PHONE_NUMBER")
+NEEDED = (*SECRETS, "MONGODB_URI", "REDIS_URL", *TWILIO)
+STRONG = "Zk3v9QwT7rLx2MnB8pYc5HdJ4sGf6AeU"
+PRODUCTION = {
+    "APP_ENV": "production",
+    "JWT_SECRET": STRONG + "1",
+    "JWT_REFRESH_SECRET": STRONG + "2",
+    "OTP_SECRET": STRONG + "3",
+    "MONGODB_URI": "mongodb+srv://clinic:hunter2@db.example/arthomed",
+    "REDIS_URL": "rediss://redis.example:6380/0",
+    **dict.fromkeys(TWILIO, "something"),
+}
+NUMBERS = (
+    "PORT",
+    "WEB_CONCURRENCY",
+    "WEB_THREADS",
+    "ACCESS_TOKEN_MINUTES",
+    "REFRESH_TOKEN_MINUTES",
+    "TRUSTED_PROXIES",
+    "RATE_LIMIT_WINDOW_MS",
+    "RATE_LIMIT_MAX_REQUESTS",
+    "RATE_LIMIT_USER_MAX_REQUESTS",
+    "MESSAGE_LEASE_SECONDS",
+    "SLOT_MINUTES",
+    "BOOKING_HORIZON_DAYS",
+    "CANCEL_NOTICE_MINUTES",
+    "MAX_OPEN_VISITS",
+    "NO_SHOW_AFTER_MINUTES",
+    "OTP_PER_NUMBER_HOUR",
+    "OTP_PER_ADDRESS_HOUR",
+    "OTP_PER_CLINIC_DAY",
+)
+
+
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> Read:
+    """Read the settings from this environment and no other."""
+    for name in os.environ:
+        monkeypatch.delenv(name)
+
+    def read_settings(**env: str) -> Settings:
+        for name, value in env.items():
+            monkeypatch.setenv(name, value)
+        return settings.__wrapped__()
+
+    return read_settings
+
+
+def refusal_of(read: Read, **env: str) -> str:
+    with pytest.raises(ConfigurationError) as refused:
+        read(**env)
+    return str(refused.value)
+
+
+def test_development_needs_no_settings(read: Read) -> None:
+    assert read().app_env is AppEnv.DEVELOPMENT
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("port", 5000),
+        ("host", "127.0.0.1"),
+        ("rate_limit_window", timedelta(minutes=15)),
+        ("rate_limit_anonymous", 100),
+        ("trusted_proxies", 0),
+        ("log_level", "info"),
+        ("twilio", None),
+        ("smtp_url", None),
+        ("access_token_lifetime", timedelta(hours=1)),
+        ("cors_origins", ("http://localhost:3000", "http://localhost:19006")),
+    ],
+)
+def test_defaults_are_those_of_the_contract(read: Read, name: str, value: object) -> None:
+    assert getattr(read(), name) == value
+
+
+def test_the_clinic_s_numbers_have_the_defaults_of_the_contract(read: Read) -> None:
+    policy = read().policy
+
+    assert policy.timezone == ZoneInfo("Asia/Kolkata")
+    assert (policy.slot_minutes, policy.horizon_days, policy.max_open_visits) == (30, 90, 10)
+    assert policy.cancel_notice == timedelta(minutes=120)
+
+
+def test_codes_have_the_numbers_of_the_contract(read: Read) -> None:
+    codes = read().codes
+
+    assert (codes.lifetime, codes.resend_after, codes.lock) == tuple(timedelta(minutes=n) for n in (5, 1, 30))
+    assert (codes.max_attempts, codes.failures_to_lock) == (3, 5)
+    assert (codes.per_number_an_hour, codes.per_address_an_hour) == (10, 20)
+
+
+def test_settings_can_not_be_changed(read: Read) -> None:
+    found: Any = read()
+
+    with pytest.raises(AttributeError):
+        found.port = 1
+
+
+@pytest.mark.parametrize("env", AppEnv)
+def test_the_three_environments_are_known(read: Read, env: AppEnv) -> None:
+    assert read(**{**PRODUCTION, "APP_ENV": env}).app_env is env
+
+
+def test_an_unknown_environment_is_refused_with_the_known_ones(read: Read) -> None:
+    assert "APP_ENV: Must be one of: development, test, production." in refusal_of(read, APP_ENV="staging")
+
+
+@pytest.mark.parametrize("level", ["debug", "info", "warn", "warning", "error", "critical", "ERROR"])
+def test_log_levels_are_known_in_any_case(read: Read, level: str) -> None:
+    assert read(LOG_LEVEL=level).log_level == level.lower()
+
+
+@pytest.mark.parametrize("level", ["loud", "", "0", "notset"])
+def test_an_unknown_log_level_is_refused_with_the_known_ones(read: Read, level: str) -> None:
+    told = refusal_of(read, LOG_LEVEL=level)
+
+    assert "LOG_LEVEL: Must be one of: debug, info, warn, warning, error, critical." in told
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+@pytest.mark.parametrize("text", ["ten", "", "1.5", "1e3", "-1", "0x10", "9" * 5000])
+def test_a_malformed_number_is_named(read: Read, name: str, text: str) -> None:
+    assert f"{name}: " in refusal_of(read, **{name: text})
+
+
+@pytest.mark.parametrize("name", ["ACCESS_TOKEN_MINUTES", "REFRESH_TOKEN_MINUTES", "CANCEL_NOTICE_MINUTES"])
+def test_a_span_that_no_calendar_holds_is_named(read: Read, name: str) -> None:
+    assert f"{name}: " in refusal_of(read, **{name: "999999999999"})
+
+
+@pytest.mark.parametrize("port", ["0", "65536"])
+def test_a_port_that_there_is_not_is_named(read: Read, port: str) -> None:
+    assert "PORT: " in refusal_of(read, PORT=port)
+
+
+@pytest.mark.parametrize("zone", ["Mars/Base", "", "Asia", "../../etc/passwd", "/etc/localtime", "Asia/Kolkata\x1b"])
+def test_an_unknown_time_zone_is_named(read: Read, zone: str) -> None:
+    assert "CLINIC_TIMEZONE: There is no time zone" in refusal_of(read, CLINIC_TIMEZONE=zone)
+
+
+@pytest.mark.parametrize(("name", "scheme"), [("MONGODB_URI", "mongodb"), ("REDIS_URL", "redis")])
+def test_an_address_of_another_kind_is_named_but_not_repeated(read: Read, name: str, scheme: str) -> None:
+    told = refusal_of(read, **{name: "http://clinic:hunter2@db.example"})
+
+    assert f"{name}: Must begin with {scheme}://." in told
+    assert "hunter2" not in told
+
+
+def test_all_that_is_wrong_is_told_at_once(read: Read) -> None:
+    env = {"PORT": "x", "CLINIC_TIMEZONE": "Mars", "LOG_LEVEL": "loud", "APP_ENV": "staging", "SLOT_MINUTES": "1"}
+
+    told = refusal_of(read, **env)
+
+    assert [name for name in env if name not in told] == []
+
+
+def test_a_production_without_settings_names_all_that_is_missing_in_one_message(read: Read) -> None:
+    told = refusal_of(read, APP_ENV="production")
+
+    assert [name for name in NEEDED if name not in told] == []
+
+
+def test_what_is_malformed_and_what_is_missing_are_told_together(read: Read) -> None:
+    told = refusal_of(read, APP_ENV="production", PORT="x")
+
+    assert [name for name in ("PORT", *NEEDED) if name not in told] == []
+
+
+@pytest.mark.parametrize("name", NEEDED)
+@pytest.mark.parametrize("value", [None, ""], ids=["absent", "empty"])
+def test_production_names_the_one_setting_that_is_missing(read: Read, name: str, value: str | None) -> None:
+    env = {**PRODUCTION, name: value or ""}
+    if value is None:
+        del env[name]
+
+    told = refusal_of(read, **env)
+
+    assert name in told
+    assert "missing" in told
+
+
+def test_a_complete_production_starts(read: Read) -> None:
+    assert read(**PRODUCTION).is_production
+
+
+@pytest.mark.parametrize("name", SECRETS)
+@pytest.mark.parametrize(
+    "secret",
+    ["secret", STRONG[:31], "a" * 64, "abcd" * 16, " " * 40, f"only-for-development-and-test-{STRONG}"],
+    ids=["short", "one byte short", "one letter", "four letters", "blanks", "of development"],
+)
+def test_production_refuses_a_weak_secret(read: Read, name: str, secret: str) -> None:
+    assert f"{name}: weak" in refusal_of(read, **{**PRODUCTION, name: secret})
+
+
+def test_the_secrets_of_development_are_not_good_enough_for_production(read: Read) -> None:
+    local = read()
+    env = {**PRODUCTION, "JWT_SECRET": local.jwt_secret, "OTP_SECRET": local.otp_secret}
+
+    told = refusal_of(read, **env)
+
+    assert "JWT_SECRET: weak" in told
+    assert "OTP_SECRET: weak" in told
+
+
+@pytest.mark.parametrize(("one", "other"), [SECRETS[:2], SECRETS[1:], SECRETS[::2]])
+def test_production_refuses_equal_secrets(read: Read, one: str, other: str) -> None:
+    assert "must differ" in refusal_of(read, **{**PRODUCTION, one: STRONG, other: STRONG})
+
+
+def test_a_refusal_does_not_repeat_a_secret(read: Read) -> None:
+    assert "hunter2" not in refusal_of(read, APP_ENV="production", JWT_SECRET="hunter2")
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_no_secret_has_a_default_in_production(read: Read, name: str) -> None:
+    env = {key: value for key, value in PRODUCTION.items() if key != name}
+
+    assert f"{name}: missing" in refusal_of(read, **env)
+
+
+def test_an_empty_secret_is_none_outside_production(read: Read) -> None:
+    found = read(JWT_SECRET="", JWT_REFRESH_SECRET="", OTP_SECRET="")
+
+    assert len({found.jwt_secret, found.jwt_refresh_secret, found.otp_secret, ""}) == 4
+
+
+def test_an_empty_address_of_a_server_is_none_outside_production(read: Read) -> None:
+    found = read(MONGODB_URI="", REDIS_URL="")
+
+    assert (found.mongodb_uri, found.redis_url) == ("mongodb://127.0.0.1:27017/arthomed", "redis://127.0.0.1:6379/0")
+
+
+@pytest.mark.parametrize("absent", TWILIO)
+def test_sms_go_through_twilio_only_when_all_three_settings_are_present(read: Read, absent: str) -> None:
+    assert read(**{name: "something" for name in TWILIO if name != absent}).twilio is None
+
+
+def test_origins_are_a_list_with_commas(read: Read) -> None:
+    found = read(CORS_ORIGINS=" https://a.example, https://b.example ,")
+
+    assert found.cors_origins == ("https://a.example", "https://b.example")
+
+
+def test_production_lets_no_origin_in_unless_it_is_told(read: Read) -> None:
+    assert read(**PRODUCTION).cors_origins == ()
+
+
+def test_production_listens_everywhere_unless_it_is_told(read: Read) -> None:
+    assert read(**PRODUCTION).host == "0.0.0.0"
+
+
+def test_the_mailbox_is_among_the_data(read: Read) -> None:
+    assert str(read(VAR_DIR="/data/clinic").mailbox_file) == "/data/clinic/mailbox.jsonl"
+
+
+def test_settings_are_read_once() -> None:
+    assert settings() is settings()

@@ -1,0 +1,236 @@
+"""Names and mobile numbers."""
+
+import unicodedata
+
+import pytest
+from bson import ObjectId
+from hypothesis import given
+from hypothesis import strategies as st
+
+from arthomed.core.actor import SYSTEM, Actor
+from arthomed.core.permissions import Role
+from arthomed.users import rules
+
+ZWJ, ZWNJ = "\u200d", "\u200c"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "9876543210",
+        "+919876543210",
+        "919876543210",
+        "09876543210",
+        "+91 98765 43210",
+        "+91-98765-43210",
+        "98765-43210",
+        "0 98765 43210",
+        "91 9876 543 210",
+        "  9876543210  ",
+        "+ 91 98 76 54 32 10",
+        "9-8-7-6-5-4-3-2-1-0",
+    ],
+)
+def test_an_indian_mobile_in_any_usual_notation_is_ten_digits(text: str) -> None:
+    assert rules.normalised_mobile(text) == "9876543210"
+
+
+@pytest.mark.parametrize("first", "6789")
+def test_a_mobile_may_begin_with_six_to_nine(first: str) -> None:
+    assert rules.normalised_mobile(f"{first}123456789") == f"{first}123456789"
+
+
+@pytest.mark.parametrize("first", "012345")
+def test_no_mobile_begins_with_zero_to_five(first: str) -> None:
+    assert rules.normalised_mobile(f"{first}123456789") is None
+
+
+@pytest.mark.parametrize("mobile", ["9198765432", "9191919191", "9100000000"])
+def test_ten_digits_that_begin_with_91_keep_them(mobile: str) -> None:
+    assert rules.normalised_mobile(mobile) == mobile
+
+
+@pytest.mark.parametrize("text", ["+919198765432", "919198765432", "09198765432"])
+def test_only_one_prefix_is_taken_off(text: str) -> None:
+    assert rules.normalised_mobile(text) == "9198765432"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "-",
+        "987654321",
+        "98765432101",
+        "+919876543210 1",
+        "00919876543210",
+        "+9109876543210",
+        "+09876543210",
+        "0919876543210",
+        "+1 9876543210",
+        "+449876543210",
+        "(98765) 43210",
+        "98765.43210",
+        "98765/43210",
+        "98765\u201343210",
+        "98765\u00a043210",
+        "98765\t43210",
+        "9876543210\n",
+        "9876543210x12",
+        "\u202a9876543210\u202c",
+        "\uff19\uff18\uff17\uff16\uff15\uff14\uff13\uff12\uff11\uff10",
+        "९८७६५४३२१०",
+        "98765 4321O",
+        "tel:9876543210",
+        "9876543210;9876543211",
+        "9876543210\x00",
+    ],
+)
+def test_anything_else_is_no_indian_mobile(text: str) -> None:
+    assert rules.normalised_mobile(text) is None
+
+
+@given(st.text(alphabet="+0916789- ", max_size=20))
+def test_a_normalised_mobile_stays_as_it_is(text: str) -> None:
+    mobile = rules.normalised_mobile(text)
+
+    assert mobile is None or rules.normalised_mobile(mobile) == mobile
+
+
+@given(st.text(alphabet="+0123456789- ", max_size=20))
+def test_a_normalised_mobile_is_what_the_database_takes(text: str) -> None:
+    mobile = rules.normalised_mobile(text) or "6000000000"
+
+    assert len(mobile) == 10
+    assert mobile[0] in "6789"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Al",
+        "Asha Verma",
+        "Sunita O'Neil",
+        "Dr. A.P.J. Abdul Kalam",
+        "Anne-Marie D'Souza",
+        "José Élan",
+        "आशा वर्मा",
+        "অনিন্দিতা চট্টোপাধ্যায়",
+        "ਗੁਰਪ੍ਰੀਤ ਸਿੰਘ",
+        "મીના પટેલ",
+        "ପ୍ରଭାତ ଦାସ",
+        "முருகன்",
+        "వెంకటేశ్వర రావు",
+        "ಶ್ರೀನಿವಾಸ",
+        "മീര അയ്യർ",
+        "محمد عمران",
+        "ꯃꯤꯇꯩ",
+        "ᱥᱟᱱᱛᱟᱲ",
+    ],
+)
+def test_a_name_in_any_script_of_india_is_kept_as_written(name: str) -> None:
+    assert rules.normalised_name(name) == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        f"സുജിന്{ZWJ}",
+        f"র{ZWJ}্যাচেল",
+        f"सूर्{ZWJ}यवंशी",
+        f"ಕ್{ZWNJ}ರಿಸ್ಟಿ",
+    ],
+    ids=["malayalam chillu", "bengali ya-phalaa", "marathi eyelash ra", "kannada explicit virama"],
+)
+def test_joiners_that_indian_scripts_write_letters_with_are_kept(name: str) -> None:
+    assert rules.normalised_name(name) == unicodedata.normalize("NFC", name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [f"Asha{ZWJ}", f"{ZWNJ}Asha", f"As{ZWJ}ha", f"आ{ZWJ}शा", f"Asha {ZWJ} Verma"],
+)
+def test_a_joiner_that_joins_nothing_is_refused(name: str) -> None:
+    assert rules.normalised_name(name) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("  Asha  ", "Asha"),
+        ("Asha    Verma", "Asha Verma"),
+        ("Jose\u0301", "José"),
+        ("\u0958मर", "क\u093cमर"),
+    ],
+    ids=["trimmed", "single spaces", "composed", "a letter that NFC takes apart"],
+)
+def test_a_name_is_kept_in_one_form(text: str, name: str) -> None:
+    assert rules.normalised_name(text) == name
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " ",
+        "A",
+        " A ",
+        "..",
+        "- -",
+        "\u093f\u093f",
+        "A" * 101,
+        "Asha1",
+        "Asha २",
+        "Asha_Verma",
+        "Asha, Verma",
+        "Asha<b>",
+        "Asha@home",
+        "Asha/Verma",
+        "$where",
+        "Asha\tVerma",
+        "Asha\nVerma",
+        "Asha\u00a0Verma",
+        "Asha\x00",
+        "Asha\u202everma",
+        "Asha\ufeff",
+        "Asha \U0001f600",
+        "Asha\ud800",
+    ],
+)
+def test_what_is_no_name_is_refused(text: str) -> None:
+    assert rules.normalised_name(text) is None
+
+
+@pytest.mark.parametrize("length", [rules.NAME_MIN, rules.NAME_MAX])
+def test_a_name_may_be_as_short_and_as_long_as_the_bounds(length: int) -> None:
+    assert rules.normalised_name("आ" * length) == "आ" * length
+
+
+@given(st.text(max_size=120))
+def test_a_name_that_was_accepted_is_accepted_again_unchanged(text: str) -> None:
+    name = rules.normalised_name(text)
+
+    assert name is None or rules.normalised_name(name) == name
+
+
+def test_a_patient_without_a_name_is_called_after_the_last_four_digits() -> None:
+    assert rules.placeholder_name("9876543210") == "Patient 3210"
+
+
+def test_an_admin_may_deactivate_somebody_else() -> None:
+    assert rules.may_deactivate(Actor(ObjectId(), Role.ADMIN), ObjectId())
+
+
+def test_an_admin_may_not_deactivate_themselves() -> None:
+    admin = Actor(ObjectId(), Role.ADMIN)
+
+    assert not rules.may_deactivate(admin, admin.user_id)
+
+
+@pytest.mark.parametrize("role", [role for role in Role if role is not Role.ADMIN])
+def test_nobody_but_an_admin_may_deactivate(role: Role) -> None:
+    assert not rules.may_deactivate(Actor(ObjectId(), role), ObjectId())
+
+
+def test_the_system_deactivates_nobody() -> None:
+    assert not rules.may_deactivate(SYSTEM, ObjectId())
