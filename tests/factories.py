@@ -1,12 +1,14 @@
 """People, hours and visits for tests, made by the services that make them in production."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from itertools import count
-from typing import Any
+from threading import Barrier
+from typing import Any, TypeVar
 
 from bson import ObjectId
 from flask import Flask
@@ -32,6 +34,7 @@ from arthomed.users.models import User
 
 _numbers = count(9_100_000_000)
 FEE = 500
+T = TypeVar("T")
 
 
 def new_mobile() -> str:
@@ -157,6 +160,12 @@ def refused(answer: TestResponse) -> tuple[int, str]:
     return answer.status_code, body.get("error", {}).get("code", "")
 
 
+def fields_refused(answer: TestResponse) -> list[str]:
+    """The dotted paths of the fields that a validation error names."""
+    assert refused(answer) == (400, "VALIDATION_ERROR"), answer.text
+    return [str(one["field"]) for one in envelope_of(answer)["errors"]]
+
+
 def at_clinic(day: date, hhmm: str) -> datetime:
     """The instant of a time of day at the clinic."""
     return clock.wall_clock(day, hhmm, settings().policy.timezone)
@@ -172,3 +181,15 @@ def another_app(**changes: Any) -> Iterator[Flask]:
         yield create_app(replace(settings(), **changes))
     finally:
         wire(settings(), database_timeout_ms=mongo.WEB_TIMEOUT_MS)
+
+
+def at_once(count: int, work: Callable[[int], T]) -> list[T]:
+    """What comes back from as many calls that begin at the same moment, each in a thread of its own."""
+    start = Barrier(count)
+
+    def run(number: int) -> T:
+        start.wait()
+        return work(number)
+
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(run, range(count)))

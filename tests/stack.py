@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -45,7 +45,7 @@ class Stack:
         redis_url: str,
         parts: tuple[str, ...] = ("web", "worker", "beat"),
         demo: bool = True,
-        **env: str,
+        env: Mapping[str, str] | None = None,
     ) -> None:
         self.folder = folder
         self.port = free_port()
@@ -63,7 +63,7 @@ class Stack:
             "RATE_LIMIT_USER_MAX_REQUESTS": "1000000",
             "OTP_PER_ADDRESS_HOUR": "1000000",
             "MESSAGE_LEASE_SECONDS": "2",
-            **env,
+            **(env or {}),
         }
         self._parts = parts
         self._demo = demo
@@ -99,7 +99,18 @@ class Stack:
         self.web = self.start("web", BIN / "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app")
 
     def start_worker(self) -> None:
-        command = [BIN / "celery", "-A", "workers.app", "worker", "-c", "2", "-Q", QUEUES, "-n", "tests@%h"]
+        command: list[str | Path] = [
+            BIN / "celery",
+            "-A",
+            "workers.app",
+            "worker",
+            "-c",
+            "2",
+            "-Q",
+            QUEUES,
+            "-n",
+            "tests@%h",
+        ]
         self.worker = self.start("worker", *command)
 
     def start_beat(self) -> None:

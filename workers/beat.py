@@ -2,7 +2,6 @@
 
 from contextlib import suppress
 from types import SimpleNamespace
-from typing import Any
 
 import structlog
 from redbeat import RedBeatScheduler
@@ -26,7 +25,7 @@ class Scheduler(RedBeatScheduler):
     def setup_schedule(self) -> None:
         """Leave it to the first tick, which may fail and be repeated."""
 
-    def tick(self, *args: Any, **kwargs: Any) -> float:
+    def tick(self, *args: object, **kwargs: object) -> float:
         """Send what is due; returns the seconds to the next tick."""
         try:
             if not self._has_begun:
@@ -39,6 +38,7 @@ class Scheduler(RedBeatScheduler):
         return seconds
 
     def close(self) -> None:
+        """Give the lock back, if that can be done."""
         with suppress(RedisError):
             super().close()
 

@@ -1,7 +1,5 @@
 """The broker's transport: kombu's for Redis, with one hole closed."""
 
-from typing import Any
-
 from kombu.transport import TRANSPORT_ALIASES, redis
 from redis.exceptions import ConnectionError as BrokerAway
 
@@ -14,13 +12,15 @@ class Channel(redis.Channel):
     AttributeError ends the worker, where a connection error makes it connect again.
     """
 
-    def _connparams(self, *args: Any, **kwargs: Any) -> Any:
+    def _connparams(self, *args: object, **kwargs: object) -> object:
         if self.connection is None or self.connection.client is None:
             raise BrokerAway("the connection to the broker was closed")
-        return super()._connparams(*args, **kwargs)
+        return super()._connparams(*args, **kwargs)  # type: ignore[no-untyped-call]
 
 
 class Transport(redis.Transport):
+    """kombu's, with the channel above."""
+
     Channel = Channel
 
 

@@ -6,7 +6,7 @@ from redis.exceptions import RedisError
 
 from arthomed.core.jobs import Job, JobsUnavailable
 
-_SOCKET_SECONDS = 0.4
+_SOCKET_SECONDS = 0.3
 
 
 def queue_of(job_name: str, *_: object, **__: object) -> dict[str, str]:

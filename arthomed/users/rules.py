@@ -10,6 +10,7 @@ NAME_MIN, NAME_MAX = 2, 100
 _MOBILE = re.compile(r"[6-9][0-9]{9}")
 _PREFIXES = ("+91", "91", "0", "")
 _NATIONAL_LENGTH = 10
+_TYPED_APOSTROPHE = "\N{RIGHT SINGLE QUOTATION MARK}"  # what the keyboards of phones write
 _NAME_PUNCTUATION = frozenset(" .'-")
 _LETTERS_AND_MARKS = ("L", "M")  # Unicode general categories
 _JOINERS = frozenset("\u200c\u200d")  # zero-width, how some Indian conjuncts are written
@@ -28,7 +29,8 @@ def normalised_mobile(text: str) -> str | None:
 
 def normalised_name(text: str) -> str | None:
     """A person's name in any script (NFC, single spaces), or None when it can't be one."""
-    name = re.sub(" +", " ", unicodedata.normalize("NFC", text)).strip(" ")
+    name = unicodedata.normalize("NFC", text).replace(_TYPED_APOSTROPHE, "'")
+    name = re.sub(" +", " ", name).strip(" ")
     has_letter = any(unicodedata.category(char)[0] == "L" for char in name)
     allowed = all(
         char in _NAME_PUNCTUATION

@@ -123,18 +123,28 @@ def save_changes(user_id: ObjectId, changes: Changes, *, by: Actor, session: Cli
     return user
 
 
-def ensure_may_deactivate(actor: Actor, user_id: ObjectId) -> None:
-    """Raises PermissionDenied for oneself, so that the clinic never locks its last admin out."""
-    if not rules.may_deactivate(actor, user_id):
-        raise PermissionDenied("You can't deactivate yourself")
+def set_active(user_id: ObjectId, *, is_active: bool, reason: str | None, by: Actor, session: ClientSession) -> User:
+    """Switch a person on or off, within a transaction.
 
-
-def set_active(user_id: ObjectId, *, is_active: bool, reason: str | None, session: ClientSession) -> User:
-    """Switch a person on or off, within a transaction."""
+    Raises:
+        NotFound: there is no such person.
+        PermissionDenied: admins can't switch themselves off, nor others once they are off themselves.
+    """
+    if not is_active:
+        _ensure_may_deactivate(by, user_id, session)
     user = get(user_id, session)
     user.is_active, user.status_reason, user.updated_at = is_active, reason, clock.now()
     user.replace(session)
     return user
+
+
+def _ensure_may_deactivate(by: Actor, user_id: ObjectId, session: ClientSession) -> None:
+    if not rules.may_deactivate(by, user_id):
+        raise PermissionDenied("You can't deactivate yourself")
+    # Writing to the one who acts keeps two admins from switching each other off at the same moment.
+    acting = {"_id": by.user_id, "isActive": True}
+    if not User.collection().update_one(acting, {"$set": {"updatedAt": clock.now()}}, session=session).matched_count:
+        raise PermissionDenied
 
 
 def stats() -> dict[str, Any]:

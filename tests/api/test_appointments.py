@@ -11,6 +11,7 @@ import time_machine
 from bson import ObjectId
 from flask import Flask
 from flask.testing import FlaskClient
+from pymongo.database import Database
 
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.rules import Status
@@ -19,8 +20,10 @@ from arthomed.core.permissions import Role
 from arthomed.users.models import User
 from tests import factories
 from tests.factories import SignedIn
+from tests.stack import wait_for
 
 TUESDAY = date(2026, 12, 1)
+Records = Database[dict[str, Any]]
 DAY = factories.every_day("09:00", "12:00")[1:4]  # Tuesday to Thursday
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -331,6 +334,24 @@ def test_symptoms_can_be_taken_back(client: FlaskClient, clinic: Clinic) -> None
     factories.told(edit(client, clinic.asha, clinic.first, symptoms="Cough"))
 
     assert factories.told(edit(client, clinic.asha, clinic.first, symptoms=None))["appointment"]["symptoms"] is None
+
+
+def an_edit_is_waiting(database: Records) -> bool:
+    under_way = database.client.admin.aggregate([{"$currentOp": {}}])
+    return any("findAndModify" in one.get("command", {}) and one["active"] for one in under_way)
+
+
+def test_an_edit_that_a_confirmation_overtakes_is_too_late(app: Flask, database: Records) -> None:
+    patient = factories.sign_in(app)
+    visit = factories.make_visit(patient.user, factories.make_doctor(DAY))
+    with ThreadPoolExecutor(1) as thread, database.client.start_session() as session, session.start_transaction():
+        confirmed = {"$set": {"status": "confirmed"}}
+        database.appointments.update_one({"_id": visit.id}, confirmed, session=session)
+        answer = thread.submit(edit, app.test_client(), patient, visit.id, reason="Fever")
+        wait_for(lambda: answer.done() or an_edit_is_waiting(database), what="the two to meet")
+        session.commit_transaction()
+
+        assert factories.refused(answer.result()) == (400, "TOO_LATE")
 
 
 def test_an_edit_that_meets_a_confirmation_is_done_before_it_or_too_late(app: Flask) -> None:

@@ -1,66 +1,22 @@
 """Signed-in devices: how they stay signed in, and how they are signed out."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 import pytest
-import time_machine
 from bson import ObjectId
 from flask import Flask
 from flask.testing import FlaskClient
 from pymongo.database import Database
-from werkzeug.test import TestResponse
 
-from arthomed.appointments.service import staff
-from arthomed.auth import service as auth
 from arthomed.auth.models import Session
-from arthomed.auth.rules import UserInactive
 from arthomed.core import clock
-from arthomed.core.permissions import Role
-from arthomed.users.models import User
 from tests import factories
 from tests.factories import SignedIn, refused, told
+from tests.signing_in import Now, me, refresh, refreshed
 
 Data = Database[dict[str, Any]]
-Now = time_machine.Traveller
-ROUNDS = 8
-
-
-@pytest.fixture
-def now() -> Iterator[Now]:
-    """A clock that a test can set forward; it goes on from the real time."""
-    with time_machine.travel(clock.now(), tick=True) as traveller:
-        yield traveller
-
-
-@pytest.fixture
-def person(app: Flask, client: FlaskClient) -> SignedIn:
-    del client
-    return factories.sign_in(app)
-
-
-@pytest.fixture
-def admin(app: Flask, client: FlaskClient) -> SignedIn:
-    del client
-    return factories.sign_in(app, factories.make_user(Role.ADMIN))
-
-
-def me(client: FlaskClient, token: str) -> TestResponse:
-    return client.get("/api/auth/me", headers={"Authorization": f"Bearer {token}"})
-
-
-def refresh(client: FlaskClient, token: str, *, address: str = "127.0.0.1") -> TestResponse:
-    body = {"refreshToken": token}
-    return client.post("/api/auth/refresh-token", json=body, environ_base={"REMOTE_ADDR": address})
-
-
-def refreshed(client: FlaskClient, token: str) -> dict[str, str]:
-    pair: dict[str, str] = told(refresh(client, token))
-    return pair
 
 
 class TestRefreshing:
@@ -132,13 +88,9 @@ class TestRefreshing:
     def test_a_token_that_is_sent_twenty_times_at_once_is_spent_once(
         self, app: Flask, person: SignedIn, database: Data
     ) -> None:
-        def send(_: int) -> int:
-            return refresh(app.test_client(), person.refresh_token).status_code
+        answers = factories.at_once(20, lambda _: refresh(app.test_client(), person.refresh_token))
 
-        with ThreadPoolExecutor(20) as pool:
-            statuses = Counter(pool.map(send, range(20)))
-
-        assert statuses == {200: 20}
+        assert Counter(answer.status_code for answer in answers) == {200: 20}
         assert database.sessions.find_one({}, {"generation": 1, "_id": 0}) == {"generation": 1}
 
     def test_a_session_lasts_as_long_as_it_is_refreshed(self, client: FlaskClient, person: SignedIn, now: Now) -> None:
@@ -266,85 +218,3 @@ class TestDevices:
         answer = client.delete(f"/api/auth/sessions/{session}", headers=person.headers)
 
         assert refused(answer) == (404, "NOT_FOUND")
-
-
-class TestChangesByAnAdmin:
-    def change(self, client: FlaskClient, admin: SignedIn, person: SignedIn, **changes: Any) -> None:
-        told(client.put(f"/api/users/{person.user.id}", json=changes, headers=admin.headers))
-
-    def test_deactivating_ends_sessions_at_once(self, client: FlaskClient, admin: SignedIn, person: SignedIn) -> None:
-        told(client.delete(f"/api/users/{person.user.id}", headers=admin.headers))
-
-        assert refused(me(client, person.access_token)) == (401, "USER_INACTIVE")
-        assert refused(refresh(client, person.refresh_token)) == (401, "SESSION_REVOKED")
-
-    def test_activating_again_revives_no_session(self, client: FlaskClient, admin: SignedIn, person: SignedIn) -> None:
-        for is_active in (False, True):
-            body = {"isActive": is_active, "reason": "Moved away"}
-            told(client.put(f"/api/users/{person.user.id}/status", json=body, headers=admin.headers))
-
-        assert refused(me(client, person.access_token)) == (401, "SESSION_REVOKED")
-
-    @pytest.mark.parametrize("changes", [{"role": "receptionist"}, {"mobileNumber": "9876500000"}])
-    def test_another_role_or_number_ends_sessions_at_once(
-        self, client: FlaskClient, admin: SignedIn, person: SignedIn, changes: dict[str, str]
-    ) -> None:
-        self.change(client, admin, person, **changes)
-
-        assert refused(me(client, person.access_token)) == (401, "SESSION_REVOKED")
-        assert refused(refresh(client, person.refresh_token)) == (401, "SESSION_REVOKED")
-
-    @pytest.mark.parametrize("name", ["role", "mobile_number"])
-    def test_saving_the_same_role_or_number_ends_nothing(
-        self, client: FlaskClient, admin: SignedIn, person: SignedIn, name: str
-    ) -> None:
-        key = {"role": "role", "mobile_number": "mobileNumber"}[name]
-
-        self.change(client, admin, person, **{key: getattr(person.user, name)})
-
-        assert me(client, person.access_token).status_code == 200
-
-    def test_another_name_ends_nothing(self, client: FlaskClient, admin: SignedIn, person: SignedIn) -> None:
-        self.change(client, admin, person, name="Asha Sharma")
-
-        assert told(me(client, person.access_token))["user"]["name"] == "Asha Sharma"
-
-    def test_a_change_that_is_refused_ends_nothing(
-        self, client: FlaskClient, admin: SignedIn, person: SignedIn
-    ) -> None:
-        body = {"role": "receptionist", "mobileNumber": admin.user.mobile_number}
-
-        answer = client.put(f"/api/users/{person.user.id}", json=body, headers=admin.headers)
-
-        assert refused(answer) == (400, "DUPLICATE_VALUE")
-        assert me(client, person.access_token).status_code == 200
-
-    def test_who_signs_in_while_being_deactivated_has_no_session_afterwards(self, admin: SignedIn) -> None:
-        users = [factories.make_user() for _ in range(ROUNDS)]
-        by = factories.acting(admin.user)
-
-        while_signing_in(users, lambda user: staff.set_active(by, user.id, is_active=False))
-
-        assert Session.objects(user__in=[one.id for one in users]).count() == 0
-
-    def test_who_signs_in_while_the_role_changes_has_no_session_of_the_old_role(self, admin: SignedIn) -> None:
-        users = [factories.make_user(Role.DOCTOR) for _ in range(ROUNDS)]
-        by = factories.acting(admin.user)
-
-        while_signing_in(users, lambda user: staff.update(by, user.id, {"role": "patient"}))
-
-        assert Session.objects(user__in=[one.id for one in users], role=Role.DOCTOR).count() == 0
-
-
-def while_signing_in(users: list[User], change: Callable[[User], object]) -> None:
-    """Change each person at the same time as a session is opened for them."""
-
-    def open_session(user: User) -> None:
-        with suppress(UserInactive):
-            auth._open_session(user, auth.Device(None, "127.0.0.1"))
-
-    with ThreadPoolExecutor(2) as pool:
-        for user in users:
-            opening = pool.submit(open_session, user)
-            pool.submit(change, user).result()
-            opening.result()

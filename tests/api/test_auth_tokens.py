@@ -12,12 +12,12 @@ import time_machine
 from bson import ObjectId
 from flask import Flask
 from flask.testing import FlaskClient
-from werkzeug.test import TestResponse
 
 from arthomed.config import settings
 from arthomed.core import clock
 from tests import factories
 from tests.factories import SignedIn, refused, told
+from tests.signing_in import me, refresh
 
 CLAIMS = ("type", "jti", "sid", "sub", "exp", "iss", "aud")
 REFRESH_CLAIMS = ("type", "jti", "sid", "gen", "exp", "iss", "aud")
@@ -49,12 +49,6 @@ def raw_token(header: bytes, payload: bytes = b"{}") -> str:
     return f"{_base64(header)}.{_base64(payload)}.{_base64(b'signature')}"
 
 
-@pytest.fixture
-def person(app: Flask, database: object) -> SignedIn:
-    del database
-    return factories.sign_in(app)
-
-
 def claims_of(token: str) -> dict[str, Any]:
     claims: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
     return claims
@@ -69,14 +63,6 @@ def signed(claims: object, secret: str, *, alg: str = "HS256", digest: str = "sh
 
 def without(claims: Mapping[str, Any], name: str) -> dict[str, Any]:
     return {key: value for key, value in claims.items() if key != name}
-
-
-def me(client: FlaskClient, token: str) -> TestResponse:
-    return client.get("/api/auth/me", headers={"Authorization": f"Bearer {token}"})
-
-
-def refresh(client: FlaskClient, token: object) -> TestResponse:
-    return client.post("/api/auth/refresh-token", json={"refreshToken": token})
 
 
 class TestAccessTokens:

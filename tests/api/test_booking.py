@@ -15,13 +15,15 @@ from pymongo.database import Database
 from werkzeug.test import TestResponse
 
 from arthomed.appointments.service import audit, transitions
+from arthomed.core.errors import NotFound
 from arthomed.core.permissions import Role
 from arthomed.users.models import User
 from tests import factories
 from tests.factories import SignedIn
 
 TUESDAY = date(2026, 12, 1)
-MORNING = factories.every_day("09:00", "12:00")
+EVERY_MORNING = factories.every_day("09:00", "12:00")
+MORNING = EVERY_MORNING[1:2]  # Tuesdays
 Records = Database[dict[str, Any]]
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -137,7 +139,7 @@ def test_the_alternatives_are_bookable(app: Flask) -> None:
 def test_a_time_that_cannot_be_booked_is_refused_and_nothing_is_written(
     app: Flask, database: Records, day: str, time: str
 ) -> None:
-    doctor = factories.make_doctor(MORNING)
+    doctor = factories.make_doctor(EVERY_MORNING)
 
     answer = book(app, factories.sign_in(app), doctor, "some-key-1", appointmentDate=day, appointmentTime=time)
 
@@ -147,7 +149,7 @@ def test_a_time_that_cannot_be_booked_is_refused_and_nothing_is_written(
 
 
 def test_the_last_day_of_the_horizon_can_be_booked(app: Flask) -> None:
-    doctor = factories.make_doctor(MORNING)
+    doctor = factories.make_doctor(EVERY_MORNING)
 
     assert book(app, factories.sign_in(app), doctor, appointmentDate="2027-02-27").status_code == 201
 
@@ -161,7 +163,7 @@ def test_a_slot_can_be_booked_until_it_starts(app: Flask, time: str, status: int
 
 
 def test_a_slot_beyond_the_horizon_is_refused_though_it_exists(app: Flask, database: Records) -> None:
-    doctor = factories.make_doctor(MORNING)
+    doctor = factories.make_doctor(EVERY_MORNING)
     with time_machine.travel(datetime(2026, 11, 29, 14, 0, tzinfo=UTC), tick=True):
         answer = book(app, factories.sign_in(app), doctor, appointmentDate="2027-02-27")
 
@@ -190,6 +192,14 @@ def test_a_person_who_is_no_doctor_is_not_found(app: Flask) -> None:
     assert factories.refused(book(app, factories.sign_in(app), factories.make_user())) == (404, "NOT_FOUND")
 
 
+def test_a_patient_who_is_deactivated_at_that_moment_books_nothing(database: Records) -> None:
+    doctor, patient = factories.make_doctor(MORNING), factories.make_user(is_active=False)
+    with pytest.raises(NotFound):
+        factories.make_visit(patient, doctor)
+
+    assert nothing_was_written(database)
+
+
 def test_one_doctor_is_visited_once_a_day(app: Flask) -> None:
     doctor, patient = factories.make_doctor(MORNING), factories.sign_in(app)
     factories.told(book(app, patient, doctor), 201)
@@ -198,7 +208,7 @@ def test_one_doctor_is_visited_once_a_day(app: Flask) -> None:
 
 
 def test_one_doctor_may_be_visited_on_two_days(app: Flask) -> None:
-    doctor, patient = factories.make_doctor(MORNING), factories.sign_in(app)
+    doctor, patient = factories.make_doctor(EVERY_MORNING), factories.sign_in(app)
     factories.told(book(app, patient, doctor), 201)
 
     assert book(app, patient, doctor, appointmentDate="2026-12-02").status_code == 201
@@ -231,7 +241,7 @@ def test_a_visit_that_was_given_up_stands_in_no_ones_way(app: Flask, client: Fla
 
 
 def test_an_eleventh_open_visit_is_refused(app: Flask) -> None:
-    doctor, patient = factories.make_doctor(MORNING), factories.sign_in(app)
+    doctor, patient = factories.make_doctor(EVERY_MORNING), factories.sign_in(app)
     days = [(TUESDAY + timedelta(days=ahead)).isoformat() for ahead in range(11)]
 
     answers = [book(app, patient, doctor, appointmentDate=day) for day in days]
@@ -241,7 +251,7 @@ def test_an_eleventh_open_visit_is_refused(app: Flask) -> None:
 
 
 def test_ten_open_visits_are_the_most_also_when_all_are_booked_at_once(app: Flask) -> None:
-    doctor, patient = factories.make_doctor(MORNING), factories.sign_in(app)
+    doctor, patient = factories.make_doctor(EVERY_MORNING), factories.sign_in(app)
     days = [(TUESDAY + timedelta(days=ahead)).isoformat() for ahead in range(14)]
 
     answers = at_once([partial(book, app, patient, doctor, appointmentDate=day) for day in days])
@@ -252,7 +262,7 @@ def test_ten_open_visits_are_the_most_also_when_all_are_booked_at_once(app: Flas
 
 
 def test_closed_visits_do_not_count_as_open(app: Flask) -> None:
-    doctor, patient = factories.make_doctor(MORNING), factories.sign_in(app)
+    doctor, patient = factories.make_doctor(EVERY_MORNING), factories.sign_in(app)
     for ahead in range(10):
         visit = factories.make_visit(patient.user, doctor, day=TUESDAY + timedelta(days=ahead))
     transitions.cancel(factories.acting(patient.user), visit.id, reason=None)

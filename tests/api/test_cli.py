@@ -1,10 +1,10 @@
 """The flask commands: the first admin, the demo clinic, slots and the audit of the books."""
 
-import os
 import signal
-import subprocess
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime
+from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import pytest
@@ -21,12 +21,12 @@ from arthomed.appointments.rules import Status
 from arthomed.appointments.service import audit
 from arthomed.config import settings
 from arthomed.core.permissions import Role
-from arthomed.infra import mongo
+from arthomed.infra import migrations, mongo
 from arthomed.scheduling.models import Slot
 from arthomed.users.models import User
 from dev.servers import free_port
 from tests import factories
-from tests.stack import BIN, ROOT
+from tests.commands import twice_at_once
 
 Run = Callable[..., Result]
 Records = Database[dict[str, Any]]
@@ -107,9 +107,9 @@ def test_the_demo_visits_are_past_and_coming_and_of_different_states(flask: Run)
     assert coming == {Status.PENDING, Status.CONFIRMED, Status.CANCELLED}
 
 
-@pytest.mark.parametrize("weekday", range(7))
-def test_the_demo_clinic_can_be_loaded_on_every_day_of_the_week(weekday: int) -> None:
-    with time_machine.travel(datetime(2026, 11, 30, 18, 25, tzinfo=UTC) + timedelta(days=weekday), tick=True):
+@pytest.mark.parametrize("day", ["2026-12-04", "2026-12-05", "2026-12-06"])
+def test_the_demo_clinic_can_be_loaded_around_a_weekend_late_at_night(day: str) -> None:
+    with time_machine.travel(factories.at_clinic(date.fromisoformat(day), "23:55"), tick=True):
         demo.load(if_empty=True)
 
         assert Appointment.objects.count() == 6
@@ -134,6 +134,20 @@ def test_the_demo_clinic_stays_away_from_a_clinic_that_has_people(flask: Run) ->
 
     assert (done.exit_code, User.objects.count()) == (0, 1)
     assert done.output == "There are people already; the demo clinic was not loaded.\n"
+
+
+def test_the_demo_clinic_stays_away_from_production(flask: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    account = {f"TWILIO_{name}": "of-the-tests" for name in ("ACCOUNT_SID", "AUTH_TOKEN", "PHONE_NUMBER")}
+    secrets = {name: token_hex(32) for name in ("JWT_SECRET", "JWT_REFRESH_SECRET", "OTP_SECRET")}
+    for name, value in {"APP_ENV": "production", **account, **secrets}.items():
+        monkeypatch.setenv(name, value)
+    settings.cache_clear()
+    done = flask("demo", "load")
+    monkeypatch.undo()
+    settings.cache_clear()
+
+    assert (done.exit_code, done.output) == (1, "The demo clinic is not for production.\n")
+    assert User.objects.count() == 0
 
 
 def test_the_demo_clinic_may_join_a_clinic_that_has_people(flask: Run) -> None:
@@ -172,25 +186,14 @@ def test_slots_are_made_by_command_as_often_as_one_likes(flask: Run) -> None:
     assert second.output == "0 new slots\n"
 
 
-def test_slots_made_by_two_commands_at_once_are_made_once(environment: dict[str, str]) -> None:
+def test_slots_made_by_two_commands_at_once_are_made_once(environment: dict[str, str], tmp_path: Path) -> None:
     for _ in range(3):
         factories.make_doctor(factories.every_day("08:00", "20:00"))
     expected = Slot.objects.count()
     Slot.objects.delete()
-    runs = [
-        subprocess.Popen(
-            [str(BIN / "flask"), "slots", "generate"],
-            cwd=ROOT,
-            env={**os.environ, **environment},
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
-        for _ in range(2)
-    ]
-    told = [run.communicate(timeout=60)[0] for run in runs]
 
-    assert [run.returncode for run in runs] == [0, 0], told
+    told = twice_at_once(tmp_path, environment, "slots", "generate")
+
     assert sum(int(text.split()[0]) for text in told) == Slot.objects.count() == expected
 
 
@@ -264,6 +267,17 @@ def test_the_audit_names_the_record(flask: Run) -> None:
 
     assert f"appointment {visit.id}: {NO_SEAT}" in lines
     assert len(lines) == 2
+
+
+def test_migrating_an_up_to_date_database_says_so(flask: Run) -> None:
+    assert flask("migrate", "up").output == "The database is up to date.\n"
+
+
+def test_the_status_of_the_migrations_is_a_line_each(flask: Run) -> None:
+    lines = flask("migrate", "status").output.splitlines()
+
+    assert [line.split()[0] for line in lines] == sorted(path.stem for path in migrations.MIGRATIONS.glob("0*.py"))
+    assert not any("missing" in line for line in lines)
 
 
 def test_a_database_that_is_away_is_told_in_one_line(flask: Run, monkeypatch: pytest.MonkeyPatch) -> None:

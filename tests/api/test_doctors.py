@@ -12,13 +12,16 @@ from flask.testing import FlaskClient
 from pymongo.database import Database
 
 from arthomed.appointments.rules import Status
-from arthomed.appointments.service import audit, transitions
+from arthomed.appointments.service import audit, booking, transitions
 from arthomed.core.permissions import Role
 from arthomed.scheduling import service as scheduling
+from arthomed.scheduling.models import Slot
 from arthomed.users.models import User
 from tests import factories
+from tests.stack import wait_for
 
 TUESDAY = date(2026, 12, 1)
+MIDDAY = factories.every_day("10:00", "12:00")[1:4]  # Tuesday to Thursday
 TUESDAYS = [{"day": "tuesday", "start_time": "10:00", "end_time": "10:30"}]
 Records = Database[dict[str, Any]]
 
@@ -152,12 +155,12 @@ def dismiss(app: Flask, client: FlaskClient, doctor: User) -> Any:
 
 
 def test_a_deactivated_doctors_coming_visits_are_listed_soonest_first(app: Flask, client: FlaskClient) -> None:
-    doctor = factories.make_doctor(factories.every_day("10:00", "12:00"))
+    doctor = factories.make_doctor(MIDDAY)
     later = factories.make_visit(doctor=doctor, day=TUESDAY + timedelta(days=2), time="10:00")
     sooner = factories.make_visit(doctor=doctor, day=TUESDAY, time="10:30")
     given_up = factories.make_visit(doctor=doctor, day=TUESDAY, time="11:00")
     transitions.cancel(factories.acting(factories.make_user(Role.RECEPTIONIST)), given_up.id, reason=None)
-    factories.make_visit(day=TUESDAY, doctor=factories.make_doctor(factories.every_day("10:00", "12:00")), time="10:00")
+    factories.make_visit(day=TUESDAY, doctor=factories.make_doctor(MIDDAY), time="10:00")
 
     left = dismiss(app, client, doctor)
 
@@ -166,7 +169,7 @@ def test_a_deactivated_doctors_coming_visits_are_listed_soonest_first(app: Flask
 
 
 def test_the_visits_of_a_deactivated_doctor_are_not_lost(app: Flask, client: FlaskClient) -> None:
-    doctor = factories.make_doctor(factories.every_day("10:00", "12:00"))
+    doctor = factories.make_doctor(MIDDAY)
     visit = factories.make_visit(doctor=doctor, day=TUESDAY, time="10:00")
 
     dismiss(app, client, doctor)
@@ -197,7 +200,7 @@ def test_nobody_books_a_doctor_who_was_deactivated(app: Flask, client: FlaskClie
 
 
 def test_a_doctor_who_comes_back_can_be_booked_again_at_once(app: Flask, client: FlaskClient) -> None:
-    doctor = factories.make_doctor(factories.every_day("10:00", "12:00"))
+    doctor = factories.make_doctor(MIDDAY)
     factories.make_visit(doctor=doctor, day=TUESDAY, time="10:00")
     dismiss(app, client, doctor)
     admin = factories.sign_in(app, factories.make_user(Role.ADMIN))
@@ -210,6 +213,32 @@ def test_a_doctor_who_comes_back_can_be_booked_again_at_once(app: Flask, client:
 
     assert factories.make_visit(doctor=doctor, day=TUESDAY, time="10:30").status is Status.PENDING
     assert list(audit.faults()) == []
+
+
+def test_a_deactivated_doctors_coming_slots_are_closed(app: Flask, client: FlaskClient) -> None:
+    doctor = factories.make_doctor(MIDDAY)
+
+    dismiss(app, client, doctor)
+
+    assert Slot.objects(doctor=doctor.id, is_available=True).count() == 0
+    assert list(audit.faults()) == []
+
+
+def aborted_transactions(database: Records) -> int:
+    return int(database.command("serverStatus")["transactions"]["totalAborted"])
+
+
+def test_a_deactivation_waits_for_a_booking_that_is_under_way(app: Flask, database: Records) -> None:
+    doctor, patient = factories.make_doctor(MIDDAY), factories.make_user()
+    wish = factories.make_wish(doctor, day=TUESDAY, time="10:00")
+    before = aborted_transactions(database)
+    with ThreadPoolExecutor(1) as thread, database.client.start_session() as session, session.start_transaction():
+        visit, _ = booking._book(factories.acting(patient), wish, None, session)
+        left = thread.submit(dismiss, app, app.test_client(), doctor)
+        wait_for(lambda: left.done() or aborted_transactions(database) > before, what="the two to meet")
+        session.commit_transaction()
+
+        assert [one["_id"] for one in left.result()["upcomingAppointments"]] == [str(visit.id)]
 
 
 def test_a_visit_booked_while_its_doctor_is_deactivated_is_listed_or_was_refused(app: Flask) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from bson import ObjectId
-from flask import Flask
 from flask.testing import FlaskClient
 from pymongo import MongoClient
 from pymongo.errors import AutoReconnect, ExecutionTimeout, OperationFailure
@@ -50,12 +49,6 @@ CASES: dict[str, tuple[str, str, dict[str, Any], int, str]] = {
         "OTP_EXPIRED",
     ),
 }
-
-
-@pytest.fixture
-def person(app: Flask, client: FlaskClient) -> SignedIn:
-    del client
-    return factories.sign_in(app)
 
 
 class TestEnvelope:

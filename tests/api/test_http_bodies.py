@@ -3,26 +3,21 @@
 import json
 import socket
 from collections.abc import Iterator
-from typing import Any
 
 import httpx
 import pytest
-from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from tests import factories
-from tests.factories import SignedIn, envelope_of, refused
+from tests.factories import (
+    SignedIn,
+    envelope_of,
+    refused,
+)
 from tests.stack import Stack
 
 LIMIT = 1024 * 1024
 JSON = "application/json"
-
-
-@pytest.fixture
-def person(app: Flask, client: FlaskClient) -> SignedIn:
-    del client
-    return factories.sign_in(app)
 
 
 def put(client: FlaskClient, person: SignedIn, body: bytes, media_type: str | None = JSON) -> TestResponse:
@@ -73,7 +68,7 @@ class TestJson:
             {"field": "", "message": "Invalid input type.", "value": json.loads(body)}
         ]
 
-    @pytest.mark.parametrize("depth", [2, 50, 500, 800, *range(900, 1000, 3)])
+    @pytest.mark.parametrize("depth", [2, 50, 500, 800, *range(900, 1000, 7)])
     def test_no_depth_is_an_internal_error(self, client: FlaskClient, person: SignedIn, depth: int) -> None:
         answer = put(client, person, b'{"x":' + b"[" * depth + b"]" * depth + b"}")
 
@@ -115,51 +110,6 @@ class TestJson:
         body = json.dumps({f"k{number}": number for number in range(5000)})
 
         assert len(envelope_of(put(client, person, body.encode()))["errors"]) == 100
-
-
-class TestSecrets:
-    @pytest.mark.parametrize(
-        "body",
-        [
-            {"mobileNumber": "9876543210", "otp": "11111x"},
-            {"otp": {"value": "11111x"}},
-            {"code": {"otp": "11111x"}},
-            {"codes": [{"otp": "11111x"}]},
-            {"x": [[{"y": {"refreshToken": "11111x"}}]]},
-            [{"otp": "11111x"}],
-            {"_schema": 1, "otp": "11111x"},
-        ],
-        ids=["field", "object", "in an object", "in a list", "deeper", "list", "whole body"],
-    )
-    def test_a_secret_is_never_repeated(self, client: FlaskClient, body: Any) -> None:
-        answer = client.post("/api/auth/verify-otp", json=body)
-
-        assert refused(answer) == (400, "VALIDATION_ERROR")
-        assert "11111x" not in answer.text
-
-    def test_what_is_no_secret_is_repeated_beside_one(self, client: FlaskClient) -> None:
-        answer = client.post("/api/auth/verify-otp", json={"mobileNumber": "12345", "otp": "x"})
-
-        values = {one["field"]: one.get("value", "left out") for one in envelope_of(answer)["errors"]}
-        assert values == {"mobileNumber": "12345", "otp": "left out"}
-
-
-class TestUnknownFields:
-    @pytest.mark.parametrize("path", ["send-otp", "verify-otp", "register", "refresh-token"])
-    def test_an_unknown_field_is_refused_by_public_routes(self, client: FlaskClient, path: str) -> None:
-        body = {"mobileNumber": "9876543210", "otp": "123456", "name": "Asha", "refreshToken": "x", "colour": "red"}
-
-        answer = client.post(f"/api/auth/{path}", json=body)
-
-        assert {"field": "colour", "message": "Unknown field.", "value": "red"} in envelope_of(answer)["errors"]
-
-    @pytest.mark.parametrize(
-        "path", ["/api/users/doctors", "/api/appointments/slots", "/api/appointments/my-appointments"]
-    )
-    def test_an_unknown_query_parameter_is_refused(self, client: FlaskClient, person: SignedIn, path: str) -> None:
-        answer = client.get(path, query_string={"colour": "red"}, headers=person.headers)
-
-        assert {"field": "colour", "message": "Unknown field.", "value": "red"} in envelope_of(answer)["errors"]
 
 
 class TestMediaTypes:

@@ -202,7 +202,7 @@ class TestRedisAway:
 
         ask_often(away, MOST)
 
-        assert time.monotonic() - started < 1
+        assert time.monotonic() - started < 3
 
 
 def test_the_budgets_of_all_processes_are_in_redis(client: FlaskClient) -> None:

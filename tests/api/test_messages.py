@@ -13,7 +13,7 @@ from bson import ObjectId
 from pymongo.database import Database
 from redis import Redis
 
-from arthomed.appointments.models import Appointment
+from arthomed.appointments.models import PAID, Appointment
 from arthomed.appointments.rules import Status
 from arthomed.appointments.service import booking, transitions
 from arthomed.config import settings
@@ -308,6 +308,15 @@ def test_a_cancellation_without_refund_promises_none() -> None:
     notifications.send(only(kind="appointment-cancelled").id)
 
     assert caught() == ["Arthomed: Your visit with Dr Meera Iyer on 01 Dec 2026 at 09:00 is cancelled."]
+
+
+def test_who_has_paid_is_told_of_the_refund() -> None:
+    visit = visit_of()
+    Appointment.objects(id=visit.id).update(set__payment__status=PAID)
+    become(visit, Status.CANCELLED)
+    notifications.send(only(kind="appointment-cancelled").id)
+
+    assert caught()[0].endswith("is cancelled. Rs 500 will be refunded.")
 
 
 def test_the_system_tells_why_it_rejected() -> None:

@@ -80,7 +80,7 @@ def carrier(monkeypatch: pytest.MonkeyPatch) -> Iterator[Carrier]:
 
 
 @pytest.fixture
-def gateway(carrier: Carrier) -> TwilioSms:  # noqa: ARG001  its address is in the settings
+def gateway(carrier: Carrier) -> TwilioSms:
     account = settings().twilio
     assert account is not None
     return TwilioSms(account)

@@ -1,6 +1,7 @@
 """Slots for the rolling horizon: made every night and by command, as often as one likes."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -8,8 +9,10 @@ from typing import Any
 import pytest
 import time_machine
 from pymongo.database import Database
+from redis import Redis
 
 from arthomed.appointments.service import audit
+from arthomed.config import settings
 from arthomed.core.permissions import Role
 from arthomed.scheduling import service as scheduling
 from arthomed.scheduling.models import Slot
@@ -144,3 +147,39 @@ def test_another_fee_reaches_the_free_slots_and_not_the_visits(database: Records
 
     assert database.slots.distinct("consultationFee") == [900]
     assert database.appointments.distinct("payment.amount") == [visit.payment.amount] == [500]
+
+
+def test_the_night_asks_for_one_job_for_each_doctor(database: Records, environment: dict[str, str]) -> None:
+    doctors = [doctor_without_slots(database) for _ in range(2)]
+    doctor_without_slots(database, is_active=False)
+
+    scheduling.ask_for_generation()
+
+    with Redis.from_url(environment["REDIS_URL"], decode_responses=True) as redis:
+        asked = [json.loads(raw)["headers"]["argsrepr"] for raw in redis.lrange("slots", 0, -1)]
+    assert sorted(asked) == sorted(repr((str(doctor.id),)) for doctor in doctors)
+
+
+@pytest.fixture
+def slots_of_twenty_minutes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
+    """The clinic's policy, changed from when this is called."""
+
+    def change() -> None:
+        monkeypatch.setenv("SLOT_MINUTES", "20")
+        settings.cache_clear()
+
+    yield change
+    monkeypatch.undo()
+    settings.cache_clear()
+
+
+def test_slots_of_another_length_replace_the_free_ones(slots_of_twenty_minutes: Callable[[], None]) -> None:
+    doctor = factories.make_doctor(HOUR)
+    visit = factories.make_visit(doctor=doctor, day=TUESDAY, time="09:30")
+    slots_of_twenty_minutes()
+    scheduling.generate()
+
+    first, second = (Slot.of_day(doctor.id, TUESDAY + timedelta(days=ahead)) for ahead in range(2))
+    assert [(slot.start_time, slot.id == visit.slot) for slot in first] == [("09:00", False), ("09:30", True)]
+    assert [slot.start_time for slot in second] == ["09:00", "09:20", "09:40"]
+    assert list(audit.faults()) == []

@@ -44,7 +44,7 @@ class World:
 
     @property
     def role(self) -> Role:
-        return self.caller.user.role
+        return Role(self.caller.user.role)
 
 
 def _edit(world: World) -> dict[str, Any]:
@@ -128,7 +128,7 @@ def test_every_route_has_a_row(app: Flask) -> None:
 
 
 def test_every_route_names_its_permission_and_documents_its_roles(client: FlaskClient) -> None:
-    documented = client.get("/api/openapi.json").json["paths"]
+    documented = client.get("/api/openapi.json").get_json()["paths"]
     for (method, rule), row in TABLE.items():
         operation = documented[rule.replace("<object_id:", "{").replace(">", "}")][method.lower()]
         assert operation["x-permission"], (method, rule)
@@ -139,7 +139,7 @@ def test_every_route_names_its_permission_and_documents_its_roles(client: FlaskC
 def test_anonymous_is_asked_to_sign_in(client: FlaskClient, route: tuple[str, str]) -> None:
     answer = client.open(_path(route, ObjectId()), method=route[0], json={})
 
-    assert (answer.status_code, answer.json["error"]["code"]) == (401, "NO_TOKEN")
+    assert factories.refused(answer) == (401, "NO_TOKEN")
 
 
 @pytest.mark.parametrize(("route", "role"), CASES)

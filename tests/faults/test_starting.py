@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from flask import Flask
 
 from dev.processes import Process
 from dev.servers import Mongo, Valkey
@@ -28,9 +29,10 @@ PRODUCTION = {
 
 
 @pytest.fixture
-def bare(mongo: Mongo, valkey: Valkey, tmp_path: Path) -> Iterator[Stack]:
-    """A stack of which nothing has started, over a database that nothing has migrated."""
-    stack = Stack(tmp_path, mongodb_uri=mongo.uri("arthomed_bare"), redis_url=valkey.url)
+def migrated(app: Flask, environment: dict[str, str], tmp_path: Path) -> Iterator[Stack]:
+    """A stack of which nothing has started, over the database of the application in this process."""
+    assert app
+    stack = Stack(tmp_path, mongodb_uri=environment["MONGODB_URI"], redis_url=environment["REDIS_URL"])
     yield stack
     stack.stop()
 
@@ -41,57 +43,62 @@ def ended(process: Process | None) -> Process:
     return process
 
 
-@pytest.mark.parametrize(
-    ("setting", "value", "told"),
-    [
-        ("VAR_DIR", "anywhere", "The database lacks slots.slot_once, "),
-        ("MONGODB_URI", "mongodb://127.0.0.1:1/clinic", "MongoDB can't be reached; see MONGODB_URI"),
-        ("MONGODB_URI", "mongodb://nobody:secret@{mongo}/clinic", "MongoDB refuses: AuthenticationFailed; "),
-        ("PORT", "99999", "  PORT: Must be greater than or equal to 1 and less than or equal to 65535."),
-    ],
-    ids=["no guards", "no database", "no access", "bad setting"],
-)
-def test_it_refuses_to_start_and_says_why_in_one_line(
-    bare: Stack, mongo: Mongo, setting: str, value: str, told: str
-) -> None:
-    bare.env[setting] = value.format(mongo=f"127.0.0.1:{mongo.port}")
+REFUSALS = {
+    "no guards": ({}, "The database lacks slots.slot_once, "),
+    "no database": ({"MONGODB_URI": "mongodb://127.0.0.1:1/clinic"}, "MongoDB can't be reached; see MONGODB_URI"),
+    "no access": ({"MONGODB_URI": "mongodb://nobody:secret@{mongo}/clinic"}, "MongoDB refuses: AuthenticationFailed; "),
+    "bad setting": ({"PORT": "99999"}, "  PORT: Must be greater than or equal to 1 and less than or equal to 65535."),
+}
 
-    bare.start_web()
 
-    output = ended(bare.web).log.read_text()
-    assert ended(bare.web).exit_code == 1
-    assert len([line for line in output.splitlines() if line.startswith(told)]) == 1
+@pytest.fixture(scope="module")
+def refused(mongo: Mongo, valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Process]:
+    """Web processes that should not have started, started all at once."""
+    started = {}
+    for reason, (env, _) in REFUSALS.items():
+        changed = {name: value.format(mongo=f"127.0.0.1:{mongo.port}") for name, value in env.items()}
+        folder = tmp_path_factory.mktemp("refused")
+        stack = Stack(folder, mongodb_uri=mongo.uri("arthomed_bare"), redis_url=valkey.url, env=changed)
+        stack.start_web()
+        started[reason] = stack.web
+    return {reason: ended(process) for reason, process in started.items()}
+
+
+@pytest.mark.parametrize("reason", REFUSALS)
+def test_it_refuses_to_start_and_says_why_in_one_line(refused: dict[str, Process], reason: str) -> None:
+    output = refused[reason].log.read_text()
+
+    assert refused[reason].exit_code == 1
+    assert len([line for line in output.splitlines() if line.startswith(REFUSALS[reason][1])]) == 1
     assert "Traceback" not in output
 
 
-def test_a_request_under_way_is_answered_before_it_ends(bare: Stack) -> None:
-    bare.flask("migrate", "up")
-    bare.start_web()
-    bare.wait_until_live()
-    assert bare.web
-    log = bare.web.log
+def test_a_request_under_way_is_answered_before_it_ends(migrated: Stack) -> None:
+    migrated.start_web()
+    migrated.wait_until_live()
+    assert migrated.web
+    log = migrated.web.log
 
-    with Clinic(bare) as clinic, ThreadPoolExecutor(1) as pool:
+    with Clinic(migrated) as clinic, ThreadPoolExecutor(1) as pool:
         patient, doctor = clinic.patients(1)[0], clinic.doctor(slots=1)
         with clinic.somebody_else_at(doctor):
             begun = clinic.transactions_begun()
             asked = pool.submit(clinic.book, patient, doctor)
             wait_for(lambda: clinic.transactions_begun() > begun, what="the booking's transaction")
-            os.kill(bare.web.pid, signal.SIGTERM)
+            os.kill(migrated.web.pid, signal.SIGTERM)
             wait_for(lambda: "Handling signal: term" in log.read_text(), what="the signal's arrival")
 
         assert asked.result().status_code == 201
-    assert ended(bare.web).exit_code == 0
+    assert ended(migrated.web).exit_code == 0
 
 
-def test_production_speaks_json_and_has_no_mailbox(bare: Stack) -> None:
-    bare.env |= PRODUCTION
-    bare.flask("migrate", "up")
-    bare.start_web()
-    bare.wait_until_live()
+def test_production_speaks_json_and_has_no_mailbox(migrated: Stack) -> None:
+    migrated.env |= PRODUCTION
+    migrated.start_web()
+    migrated.wait_until_live()
 
-    assert httpx.get(f"{bare.url}/dev/mailbox").status_code == 404
-    assert httpx.get(f"{bare.url}/dev/mailbox.json").status_code == 404
-    assert httpx.get(f"{bare.url}/health").json()["environment"] == "production"
-    assert bare.web
-    assert {type(json.loads(line)) for line in bare.web.log.read_text().splitlines()} == {dict}
+    assert httpx.get(f"{migrated.url}/dev/mailbox").status_code == 404
+    assert httpx.get(f"{migrated.url}/dev/mailbox.json").status_code == 404
+    assert httpx.get(f"{migrated.url}/health").json()["environment"] == "production"
+    assert migrated.web
+    assert {type(json.loads(line)) for line in migrated.web.log.read_text().splitlines()} == {dict}

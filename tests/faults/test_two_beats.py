@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from celery import Celery
@@ -30,7 +31,7 @@ class Clockwork:
 
     def ticks(self) -> int:
         """How often it was sent."""
-        messages = self.redis.lrange(QUEUE, 0, -1)
+        messages: Any = self.redis.lrange(QUEUE, 0, -1)
         return sum(b"default.tick" in message for message in messages)
 
 
@@ -62,7 +63,9 @@ def test_a_killed_beat_is_taken_over_in_time(clockwork: Clockwork) -> None:
     assert first
     wait_for(lambda: clockwork.ticks() > 1, what="the first ticks")
     clockwork.stack.start_beat()
-    wait_for(lambda: "is starting" in clockwork.stack.beat.log.read_text(), what="the second beat")
+    second = clockwork.stack.beat
+    assert second
+    wait_for(lambda: "is starting" in second.log.read_text(), what="the second beat")
 
     kill_group(first)
     before = clockwork.ticks()

@@ -13,7 +13,7 @@ from dev.servers import Mongo
 
 
 @pytest.fixture
-def fresh_uri(app: Flask, mongo: Mongo) -> Iterator[str]:  # noqa: ARG001  the application's connection is used
+def fresh_uri(app: Flask, mongo: Mongo) -> Iterator[str]:
     name = f"arthomed_fresh_{ObjectId()}"
     yield mongo.uri(name)
     get_connection().drop_database(name)

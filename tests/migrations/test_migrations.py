@@ -1,10 +1,9 @@
 """Migrations: each is applied once, whoever asks how often, and leaves the guards that the rules rest on."""
 
-import os
-import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,8 +16,8 @@ from pymongo_migrate.mongo_migrate import MongoMigrate
 from arthomed.appointments.rules import ACTIVE, Status
 from arthomed.core import clock
 from arthomed.infra import migrations, mongo
+from tests.commands import twice_at_once
 from tests.migrations.records import visit
-from tests.stack import BIN, ROOT
 
 NAMES = ["0001_people", "0002_signing_in", "0003_slots", "0004_appointments", "0005_outbox"]
 Fresh = Database[dict[str, Any]]
@@ -52,17 +51,10 @@ def test_several_runs_at_once_apply_each_migration_once(fresh_uri: str) -> None:
 
 
 def test_two_commands_at_once_apply_each_migration_once(
-    environment: dict[str, str], fresh_uri: str, fresh: Fresh
+    environment: dict[str, str], fresh_uri: str, fresh: Fresh, tmp_path: Path
 ) -> None:
-    env = {**os.environ, **environment, "MONGODB_URI": fresh_uri}
-    command = [str(BIN / "flask"), "migrate", "up"]
-    runs = [
-        subprocess.Popen(command, cwd=ROOT, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        for _ in range(2)
-    ]
-    told = [run.communicate(timeout=60)[0] for run in runs]
+    told = twice_at_once(tmp_path, {**environment, "MONGODB_URI": fresh_uri}, "migrate", "up")
 
-    assert [run.returncode for run in runs] == [0, 0], told
     lines = [line for text in told for line in text.splitlines() if line.startswith("applied")]
     assert lines == [f"applied {name}" for name in NAMES]
     assert fresh.migration_locks.count_documents({}) == 0

@@ -1,6 +1,5 @@
 """What every document shares, and transactions."""
 
-from threading import Barrier, Thread
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ from pymongo.database import Database
 from arthomed.core.documents import ClinicDocument, transaction
 from arthomed.core.errors import NotFound
 from arthomed.core.paging import PageRequest
+from tests import factories
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -81,19 +81,10 @@ def test_a_transaction_that_fails_leaves_nothing() -> None:
 
 def test_transactions_that_meet_on_a_document_all_take_effect() -> None:
     (thing,) = insert_things(1)
-    together = Barrier(5)
 
     def work(session: ClientSession) -> None:
         Thing.collection().update_one({"_id": thing.id}, {"$inc": {"number": 1}}, session=session)
 
-    def run() -> None:
-        together.wait()
-        transaction(work)
-
-    threads = [Thread(target=run) for _ in range(5)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    factories.at_once(5, lambda _: transaction(work))
 
     assert Thing.objects.get(id=thing.id).number == 5

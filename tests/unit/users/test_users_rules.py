@@ -213,6 +213,10 @@ def test_a_name_that_was_accepted_is_accepted_again_unchanged(text: str) -> None
     assert name is None or rules.normalised_name(name) == name
 
 
+def test_the_apostrophe_of_a_phone_is_kept_as_the_plain_one() -> None:
+    assert rules.normalised_name("Sunita O\N{RIGHT SINGLE QUOTATION MARK}Neil") == "Sunita O'Neil"
+
+
 def test_a_patient_without_a_name_is_called_after_the_last_four_digits() -> None:
     assert rules.placeholder_name("9876543210") == "Patient 3210"
 

@@ -1,0 +1,33 @@
+"""A clock to set forward, and people who are signed in."""
+
+from collections.abc import Iterator
+
+import pytest
+import time_machine
+from flask import Flask
+from flask.testing import FlaskClient
+
+from arthomed.core import clock
+from arthomed.core.permissions import Role
+from tests import factories
+from tests.factories import SignedIn
+
+
+@pytest.fixture
+def now() -> Iterator[time_machine.Traveller]:
+    """A clock that a test can set forward; it goes on from the real time."""
+    with time_machine.travel(clock.now(), tick=True) as traveller:
+        yield traveller
+
+
+@pytest.fixture
+def person(app: Flask, client: FlaskClient) -> SignedIn:
+    """A patient."""
+    del client  # it empties the database
+    return factories.sign_in(app)
+
+
+@pytest.fixture
+def admin(app: Flask, client: FlaskClient) -> SignedIn:
+    del client  # it empties the database
+    return factories.sign_in(app, factories.make_user(Role.ADMIN, name="Kavita Desai"))

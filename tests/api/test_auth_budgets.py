@@ -1,0 +1,132 @@
+"""How many codes may be asked for."""
+
+from collections import Counter
+from datetime import timedelta
+from typing import Any
+
+from flask import Flask
+from flask.testing import FlaskClient
+from pymongo.database import Database
+from werkzeug.test import TestResponse
+
+from arthomed.auth.models import Budget
+from arthomed.config import settings
+from arthomed.core import clock
+from tests import factories
+from tests.factories import answer_with, ask_for_code, at_once, refused, told
+from tests.signing_in import MOBILE, Now, code_sent, retry_after
+
+Data = Database[dict[str, Any]]
+
+
+def exhaust_the_clinic(*, lasting: timedelta) -> None:
+    Budget(id="clinic", used=settings().codes.per_clinic_a_day, ends_at=clock.now() + lasting).save()
+
+
+def test_a_number_gets_one_code_a_minute(client: FlaskClient) -> None:
+    code_sent(client)
+
+    answer = ask_for_code(client, MOBILE)
+
+    assert refused(answer) == (429, "RATE_LIMIT_EXCEEDED")
+    assert 55 <= retry_after(answer) <= 60
+
+
+def test_a_number_may_ask_again_when_retry_after_says_so(client: FlaskClient, now: Now) -> None:
+    code_sent(client)
+    now.shift(timedelta(seconds=retry_after(ask_for_code(client, MOBILE))))
+
+    assert ask_for_code(client, MOBILE).status_code == 200
+
+
+def test_a_refused_request_leaves_the_code_alive(client: FlaskClient) -> None:
+    code = code_sent(client)
+    ask_for_code(client, MOBILE)
+
+    assert answer_with(client, MOBILE, code).status_code == 200
+
+
+def test_signing_in_does_not_shorten_the_minute(client: FlaskClient) -> None:
+    told(answer_with(client, MOBILE, code_sent(client)))
+
+    assert refused(ask_for_code(client, MOBILE)) == (429, "RATE_LIMIT_EXCEEDED")
+
+
+def test_of_twenty_requests_for_one_number_at_once_one_gets_a_code(app: Flask, database: Data) -> None:
+    answers = at_once(20, lambda one: ask_for_code(app.test_client(), MOBILE, address=f"198.51.100.{one}"))
+
+    assert Counter(answer.status_code for answer in answers) == {200: 1, 429: 19}
+    assert database.notifications.count_documents({}) == 1
+
+
+def test_a_number_gets_ten_codes_an_hour(client: FlaskClient, now: Now) -> None:
+    for _ in range(10):
+        code_sent(client)
+        now.shift(timedelta(seconds=61))
+
+    answer = ask_for_code(client, MOBILE)
+
+    assert refused(answer) == (429, "RATE_LIMIT_EXCEEDED")
+    assert 3600 - 620 <= retry_after(answer) <= 3600 - 610
+
+
+def test_another_number_is_not_concerned(client: FlaskClient) -> None:
+    code_sent(client)
+
+    assert ask_for_code(client, factories.new_mobile()).status_code == 200
+
+
+def test_an_address_gets_twenty_codes_an_hour(client: FlaskClient) -> None:
+    for _ in range(20):
+        code_sent(client, factories.new_mobile())
+
+    answer = ask_for_code(client, MOBILE)
+
+    assert refused(answer) == (429, "RATE_LIMIT_EXCEEDED")
+    assert 3590 <= retry_after(answer) <= 3600
+
+
+def test_what_a_client_claims_to_be_its_address_is_not_believed(client: FlaskClient) -> None:
+    def claimed(one: int) -> TestResponse:
+        body, headers = {"mobileNumber": factories.new_mobile()}, {"X-Forwarded-For": f"198.51.100.{one}"}
+        return client.post("/api/auth/send-otp", json=body, headers=headers)
+
+    answers = [claimed(one).status_code for one in range(21)]
+
+    assert answers == [200] * 20 + [429]
+
+
+def test_a_number_that_an_address_asked_too_often_for_can_ask_from_elsewhere(client: FlaskClient) -> None:
+    for _ in range(20):
+        code_sent(client, factories.new_mobile())
+    ask_for_code(client, MOBILE)
+
+    assert ask_for_code(client, MOBILE, address="198.51.100.1").status_code == 200
+
+
+def test_the_clinic_has_a_budget_for_a_day(client: FlaskClient) -> None:
+    exhaust_the_clinic(lasting=timedelta(hours=5))
+
+    answer = ask_for_code(client, MOBILE)
+
+    assert refused(answer) == (429, "RATE_LIMIT_EXCEEDED")
+    assert 5 * 3600 - 10 <= retry_after(answer) <= 5 * 3600
+
+
+def test_what_the_clinic_s_budget_refuses_is_charged_to_nobody(client: FlaskClient, database: Data) -> None:
+    exhaust_the_clinic(lasting=timedelta(hours=5))
+
+    ask_for_code(client, MOBILE)
+
+    charged = {one["_id"]: one["used"] for one in database.budgets.find()}
+    assert charged == {"clinic": settings().codes.per_clinic_a_day}
+
+
+def test_a_refusal_does_not_shorten_the_minute_of_the_next_code(client: FlaskClient, now: Now) -> None:
+    exhaust_the_clinic(lasting=timedelta(seconds=50))
+    ask_for_code(client, MOBILE)
+    now.shift(timedelta(seconds=50))
+    code_sent(client)
+    now.shift(timedelta(seconds=30))
+
+    assert refused(ask_for_code(client, MOBILE)) == (429, "RATE_LIMIT_EXCEEDED")

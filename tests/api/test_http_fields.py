@@ -1,0 +1,81 @@
+"""Which fields are refused, and what is told of them."""
+
+import re
+from typing import Any, ClassVar
+
+import pytest
+from bson import ObjectId
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from arthomed.core.permissions import Role
+from tests import factories
+from tests.factories import envelope_of, refused
+
+
+class TestSecrets:
+    @pytest.mark.parametrize(
+        "body",
+        [
+            {"mobileNumber": "9876543210", "otp": "11111x"},
+            {"otp": {"value": "11111x"}},
+            {"code": {"otp": "11111x"}},
+            {"codes": [{"otp": "11111x"}]},
+            {"x": [[{"y": {"refreshToken": "11111x"}}]]},
+            [{"otp": "11111x"}],
+            {"_schema": 1, "otp": "11111x"},
+        ],
+        ids=["field", "object", "in an object", "in a list", "deeper", "list", "whole body"],
+    )
+    def test_a_secret_is_never_repeated(self, client: FlaskClient, body: Any) -> None:
+        answer = client.post("/api/auth/verify-otp", json=body)
+
+        assert refused(answer) == (400, "VALIDATION_ERROR")
+        assert "11111x" not in answer.text
+
+    def test_what_is_no_secret_is_repeated_beside_one(self, client: FlaskClient) -> None:
+        answer = client.post("/api/auth/verify-otp", json={"mobileNumber": "12345", "otp": "x"})
+
+        values = {one["field"]: one.get("value", "left out") for one in envelope_of(answer)["errors"]}
+        assert values == {"mobileNumber": "12345", "otp": "left out"}
+
+
+def takes(operation: dict[str, Any], where: str) -> bool:
+    """Whether a route has a body, or a query."""
+    if where == "requestBody":
+        return "requestBody" in operation
+    return any(one.get("in") == "query" for one in operation.get("parameters", []))
+
+
+class TestUnknownFields:
+    """By the document, so that a new route is asked as well."""
+
+    UNKNOWN: ClassVar = {"field": "colour", "message": "Unknown field.", "value": "red"}
+
+    @pytest.fixture(params=["requestBody", "parameters"], name="refusals")
+    def _refusals(self, request: pytest.FixtureRequest, app: Flask, client: FlaskClient) -> dict[str, Any]:
+        """By route: what each says to a field that it doesn't know, in its body or in its query."""
+        document = envelope_of(client.get("/api/openapi.json"))
+        people = {str(role): factories.sign_in(app, factories.make_user(role)) for role in Role}
+        in_body = request.param == "requestBody"
+        return {
+            f"{method} {path}": client.open(
+                re.sub(r"{.*?}", str(ObjectId()), path),
+                method=method,
+                headers=people[operation["x-roles"][0]].headers if "x-roles" in operation else {},
+                json={"colour": "red"} if in_body else None,
+                query_string=None if in_body else {"colour": "red"},
+            )
+            for path, operations in document["paths"].items()
+            for method, operation in operations.items()
+            if method != "parameters" and takes(operation, request.param)
+        }
+
+    def test_an_unknown_field_is_refused_by_every_route(self, refusals: dict[str, TestResponse]) -> None:
+        assert refusals
+        assert [
+            route
+            for route, answer in refusals.items()
+            if answer.status_code != 400 or self.UNKNOWN not in envelope_of(answer)["errors"]
+        ] == []

@@ -1,0 +1,51 @@
+"""Codes and tokens over HTTP, for tests of signing in and out."""
+
+from datetime import timedelta
+
+import time_machine
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from tests.factories import answer_with, ask_for_code, code_for, other_than, refused, told
+
+MOBILE = "9876543210"
+Now = time_machine.Traveller
+
+
+def retry_after(answer: TestResponse) -> int:
+    return int(answer.headers["Retry-After"])
+
+
+def code_sent(client: FlaskClient, mobile: str = MOBILE) -> str:
+    """A new code of a number."""
+    told(ask_for_code(client, mobile))
+    return code_for(mobile)
+
+
+def fail(client: FlaskClient, times: int, mobile: str = MOBILE) -> None:
+    """Answer with a wrong code."""
+    wrong = other_than(code_for(mobile))
+    for _ in range(times):
+        assert refused(answer_with(client, mobile, wrong)) == (400, "OTP_INVALID")
+
+
+def lock(client: FlaskClient, now: Now, mobile: str = MOBILE) -> str:
+    """Lock a number with five failures, which take two codes; returns the second one, which still has a try."""
+    for failures in (3, 2):
+        code = code_sent(client, mobile)
+        fail(client, failures, mobile)
+        now.shift(timedelta(seconds=61))
+    return code
+
+
+def me(client: FlaskClient, token: str) -> TestResponse:
+    return client.get("/api/auth/me", headers={"Authorization": f"Bearer {token}"})
+
+
+def refresh(client: FlaskClient, token: object) -> TestResponse:
+    return client.post("/api/auth/refresh-token", json={"refreshToken": token})
+
+
+def refreshed(client: FlaskClient, token: str) -> dict[str, str]:
+    pair: dict[str, str] = told(refresh(client, token))
+    return pair

@@ -1,0 +1,1 @@
+"""The Celery side: tasks, the table of beat, the way to the broker."""

@@ -1,0 +1,117 @@
+"""Every job has its task and its queue, and a task does what its job promises."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from celery import Celery
+from pymongo.database import Database
+from redis import Redis
+
+from arthomed.appointments.models import Appointment
+from arthomed.appointments.rules import Status
+from arthomed.config import settings
+from arthomed.core.jobs import Job
+from arthomed.infra.mailbox import Mailbox
+from arthomed.infra.queue import queue_of
+from arthomed.notifications.models import Channel, Notification
+from arthomed.scheduling.models import Slot
+from tests import factories
+from tests.stack import QUEUES, ROOT
+
+
+@pytest.fixture
+def run(celery: Celery, database: Database[dict[str, Any]]) -> Any:
+    """Run a job's task here and now."""
+    assert not database.users.count_documents({})
+    return lambda job, *ids: celery.tasks[job].run(*ids)
+
+
+@pytest.fixture
+def redis(environment: dict[str, str]) -> Any:
+    with Redis.from_url(environment["REDIS_URL"]) as client:
+        yield client
+
+
+def test_every_job_has_a_task_and_every_task_is_a_job(celery: Celery) -> None:
+    assert {name for name in celery.tasks if not name.startswith("celery.")} == set(Job)
+
+
+def test_the_queue_of_every_job_is_declared_and_worked_on(celery: Celery) -> None:
+    queues = {queue_of(job)["queue"] for job in Job}
+    assert queues <= {queue.name for queue in celery.conf.task_queues}
+    assert f"-Q {QUEUES}" in (ROOT / "Procfile").read_text()
+    assert queues <= set(QUEUES.split(","))
+
+
+def test_a_job_goes_to_its_own_queue_only(celery: Celery, database: Database[dict[str, Any]], redis: Any) -> None:
+    assert not database.users.count_documents({})
+    celery.send_task(Job.SWEEP_MESSAGES)
+    assert {queue: redis.llen(queue) for queue in QUEUES.split(",")} == {
+        "sms": 0,
+        "email": 0,
+        "slots": 0,
+        "files": 0,
+        "default": 1,
+    }
+
+
+def test_nothing_but_json_is_accepted(celery: Celery) -> None:
+    assert (celery.conf.accept_content, celery.conf.task_serializer) == (["json"], "json")
+
+
+def test_a_message_counts_as_done_only_after_its_task(celery: Celery) -> None:
+    assert (celery.conf.task_acks_late, celery.conf.task_reject_on_worker_lost) == (True, True)
+
+
+def test_no_task_outlives_the_time_after_which_its_message_is_given_to_another(celery: Celery) -> None:
+    assert celery.conf.task_time_limit < celery.conf.broker_transport_options["visibility_timeout"]
+
+
+@pytest.mark.parametrize(("job", "channel"), [(Job.SEND_SMS, Channel.SMS), (Job.SEND_EMAIL, Channel.EMAIL)])
+def test_sending_takes_a_message_out_of_the_outbox(run: Any, job: Job, channel: Channel) -> None:
+    patient = factories.make_user(email="asha@example.com")
+    factories.make_visit(patient)
+
+    run(job, str(Notification.objects.get(channel=channel).id))
+
+    assert [caught.channel for caught in Mailbox(settings().mailbox_file).newest_first()] == [channel]
+
+
+def test_a_doctors_slots_follow_the_hours(run: Any) -> None:
+    doctor = factories.make_doctor()
+    Slot.objects.delete()
+    run(Job.SYNC_SLOTS, str(doctor.id))
+    assert Slot.objects(doctor=doctor.id).count() > settings().policy.horizon_days
+
+
+def test_the_nights_work_is_asked_for_doctor_by_doctor(run: Any, redis: Any) -> None:
+    for _ in range(3):
+        factories.make_doctor()
+    before = redis.llen("slots")
+    run(Job.GENERATE_SLOTS)
+    assert redis.llen("slots") - before == 3
+
+
+def test_the_sweep_asks_again_for_what_is_left_in_the_outbox(run: Any, redis: Any) -> None:
+    factories.make_visit()
+    redis.delete("sms")  # the broker lost it
+    with time_machine.travel(timedelta(minutes=1), tick=True):
+        run(Job.SWEEP_MESSAGES)
+    assert redis.llen("sms") == 1
+
+
+@pytest.mark.parametrize(
+    ("job", "before", "after"),
+    [
+        (Job.REJECT_UNCONFIRMED, Status.PENDING, Status.REJECTED),
+        (Job.MARK_NO_SHOWS, Status.CONFIRMED, Status.NO_SHOW),
+    ],
+)
+def test_visits_that_nobody_cared_for_are_closed(run: Any, job: Job, before: Status, after: Status) -> None:
+    visit = factories.make_visit()
+    Appointment.objects(id=visit.id).update(set__status=before)
+    with time_machine.travel(visit.ends_at + timedelta(hours=2), tick=True):
+        run(job)
+    assert Appointment.objects.get(id=visit.id).status is after
