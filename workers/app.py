@@ -48,8 +48,3 @@ def _give_signs_of_life(sender: object, **_: object) -> None:
 def _begin(task_id: str, task: object, **_: object) -> None:
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(task=getattr(task, "name", None), task_id=task_id)
-
-
-@signals.task_failure.connect
-def _failed(exception: Exception, **_: object) -> None:
-    log.error("task_failed", exc_info=exception)

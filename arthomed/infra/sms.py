@@ -4,7 +4,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from requests.exceptions import RequestException
-from twilio.base.exceptions import TwilioRestException
+from twilio.base.exceptions import TwilioRestException, TwilioServiceException
 from twilio.http.http_client import TwilioHttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
@@ -38,9 +38,11 @@ class TwilioSms:
     def send(self, to: str, text: str, *, kind: str) -> None:  # noqa: ARG002  the gateway's protocol
         try:
             self._client.messages.create(to=f"+91{to}", from_=self._from, body=text)
-        except TwilioRestException as error:
+        except (TwilioRestException, TwilioServiceException) as error:
             # Anything but a refusal of this very message, such as a rotated token, may be mended in time.
             permanent = error.status == _BAD_REQUEST
             raise DeliveryFailed(f"twilio {error.status} {error.code}", permanent=permanent) from error
         except RequestException as error:
             raise DeliveryFailed(type(error).__name__, permanent=False) from error
+        except ValueError as error:  # taken, it seems, but the answer can't be read; telling it twice is worse
+            raise DeliveryFailed("twilio's answer is no JSON", permanent=True) from error

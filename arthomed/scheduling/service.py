@@ -57,7 +57,7 @@ def slots_of_day(doctor_id: ObjectId, day: date) -> DaySlots:
         doctor=doctor,
         date=day,
         available_slots=[slot for slot in slots if slot.is_available and slot.starts_at > now],
-        booked_slots=[slot for slot in slots if slot.booked_patients >= slot.max_patients],
+        booked_slots=[slot for slot in slots if slot.booked_patients and not slot.is_available],
     )
 
 

@@ -83,9 +83,7 @@ def test_a_week_that_cannot_be_is_refused_and_the_old_one_stays(
 
     answer = save(app, client, doctor, week)
 
-    body: Any = answer.json
-    assert factories.refused(answer) == (400, "VALIDATION_ERROR")
-    assert [one["field"] for one in body["errors"]] == [field]
+    assert factories.fields_refused(answer) == [field]
     assert slots_on(doctor) == ["09:00", "09:30", "10:00", "10:30"]
 
 
@@ -270,12 +268,11 @@ def test_two_saves_at_once_leave_the_slots_of_exactly_one_of_the_weeks(app: Flas
     weeks = [two_days("08:00", "09:00"), two_days("14:00", "15:00")] * 4
     headers = factories.sign_in(app, doctor).headers
 
-    def put(week: list[dict[str, Any]]) -> int:
+    def put(number: int) -> int:
         path = f"/api/users/doctors/{doctor.id}/schedule"
-        return app.test_client().put(path, json={"schedule": week}, headers=headers).status_code
+        return app.test_client().put(path, json={"schedule": weeks[number]}, headers=headers).status_code
 
-    with ThreadPoolExecutor(len(weeks)) as threads:
-        assert set(threads.map(put, weeks)) == {200}
+    assert set(factories.at_once(len(weeks), put)) == {200}
 
     kept = {one.start_time for one in User.objects.get(id=doctor.id).doctor_info.schedule}
     expected = {"08:00": ["08:00", "08:30"], "14:00": ["14:00", "14:30"]}[kept.pop()]

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -159,8 +158,7 @@ def test_a_message_is_sent_once_when_its_job_comes_to_several_workers_at_once() 
     visit_of()
     message = only().id
 
-    with ThreadPoolExecutor(6) as threads:
-        done = list(threads.map(notifications.send, [message] * 6))
+    done = factories.at_once(6, lambda _: notifications.send(message))
 
     assert sorted(map(str, done)) == ["None"] * 5 + ["sent"]
     assert len(caught()) == 1

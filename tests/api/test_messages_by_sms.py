@@ -23,6 +23,7 @@ from arthomed.notifications.models import Notification, State
 from tests import factories
 
 SID, TOKEN, NUMBER = "AC" + "0" * 32, "token-of-the-tests", "+15005550006"
+PROBLEM = {"type": "about:blank", "title": "Problem", "code": 20001}  # RFC 9457, which the SDK tells in its own way
 TAKEN = (201, {"sid": "SM1", "status": "queued"})
 
 
@@ -50,7 +51,7 @@ def _handler(carrier: Carrier) -> type[BaseHTTPRequestHandler]:
                 self.close_connection = True
                 return
             status, told = carrier.answer
-            text = json.dumps(told).encode()
+            text = told if isinstance(told, bytes) else json.dumps(told).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(text)))
@@ -103,9 +104,15 @@ def test_an_sms_is_handed_over_with_number_sender_and_text(carrier: Carrier, gat
         ((503, "unavailable"), False),
         ((401, {"code": 20003, "message": "Authenticate", "status": 401}), False),
         (None, False),
+        ((503, PROBLEM | {"status": 503}), False),
         ((400, {"code": 21211, "message": "Invalid 'To' Phone Number", "status": 400}), True),
+        ((400, PROBLEM | {"status": 400}), True),
+        ((201, b"<html>a proxy's page</html>"), True),
     ],
-    ids=["too many", "broken", "unavailable", "wrong token", "hangs up", "bad number"],
+    ids=[
+        *("too many", "broken", "unavailable", "wrong token", "hangs up", "unavailable as a problem"),
+        *("bad number", "bad number as a problem", "a page in place of an answer"),
+    ],
 )
 def test_only_a_refusal_of_this_very_message_is_final(
     carrier: Carrier, gateway: TwilioSms, answer: tuple[int, object] | None, *, permanent: bool

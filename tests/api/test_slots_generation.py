@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -93,8 +92,7 @@ def test_making_them_several_times_at_once_changes_nothing_either(database: Reco
     doctor_without_slots(database)
     doctor_without_slots(database)
 
-    with ThreadPoolExecutor(4) as threads:
-        made = [one.result() for one in [threads.submit(scheduling.generate) for _ in range(4)]]
+    made = factories.at_once(4, lambda _: scheduling.generate())
 
     assert sum(made) == database.slots.count_documents({}) == 360
 

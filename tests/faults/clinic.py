@@ -112,6 +112,11 @@ class Clinic:
         """How many there were since the server started."""
         return int(self._mongo.admin.command("serverStatus")["transactions"]["totalStarted"])
 
+    def is_open(self) -> bool:
+        """Whether every web process takes requests again, asked often enough to reach each."""
+        answers = all_at_once(lambda _: self.api.get("/auth/me"), range(16))
+        return {answer.status_code for answer in answers} == {401}
+
     def audit(self) -> str:
         """What `flask audit` says."""
         return self.stack.flask("audit", check=False).stdout

@@ -10,7 +10,7 @@ import pytest
 from dev.servers import Mongo, Valkey
 from tests.faults.clinic import Clinic
 from tests.faults.gateway import Gateway
-from tests.stack import Stack
+from tests.stack import Stack, wait_for
 
 FULL = os.environ.get("FAULTS") == "full"
 
@@ -55,7 +55,7 @@ def _fragile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fragile]:
             mongodb_uri=mongo.uri("arthomed"),
             redis_url=valkey.url,
             demo=False,
-            env={"WEB_THREADS": "32", **gateway.settings},
+            env=gateway.settings,
         ) as stack,
     ):
         yield Fragile(stack, mongo, valkey, gateway)
@@ -77,4 +77,5 @@ def fragile(_fragile: Fragile) -> Fragile:
 @pytest.fixture
 def fragile_clinic(fragile: Fragile) -> Iterator[Clinic]:
     with Clinic(fragile.stack) as found:
+        wait_for(found.is_open, what="an open clinic")
         yield found

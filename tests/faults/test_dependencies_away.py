@@ -22,6 +22,7 @@ from tests.faults.conftest import Fragile
 from tests.stack import wait_for
 
 PATIENCE = 3.0  # seconds; the contract's own number
+CROWD = 100
 HOW = ["stopped", "silent"]
 
 
@@ -113,7 +114,18 @@ def test_without_the_database_every_route_says_so_in_time_and_does_nothing(
 
     fragile.stack.wait_until_ready()
     assert some.traces() == []
+    wait_for(fragile_clinic.is_open, what="the recovery of all processes")
     assert {name for name, one in some.send().items() if not one.is_success} == set()
+    wait_for(lambda: some.mobile in fragile.gateway.taken, what="the code's SMS")
+
+
+def test_without_the_database_a_crowd_is_told_in_time_as_well(fragile: Fragile, fragile_clinic: Clinic) -> None:
+    """More requests than there are threads, so that some have to queue."""
+    headers = fragile_clinic.patients(1)[0].headers
+    with away(fragile.mongo, "silent"):
+        answers = all_at_once(lambda _: fragile_clinic.api.get("/auth/me", headers=headers), range(CROWD))
+    assert outcomes(answers) == {(503, "SERVICE_UNAVAILABLE"): CROWD}
+    assert max(answer.elapsed.total_seconds() for answer in answers) < PATIENCE
 
 
 @pytest.mark.parametrize("how", HOW)

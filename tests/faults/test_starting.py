@@ -31,7 +31,7 @@ PRODUCTION = {
 @pytest.fixture
 def migrated(app: Flask, environment: dict[str, str], tmp_path: Path) -> Iterator[Stack]:
     """A stack of which nothing has started, over the database of the application in this process."""
-    assert app
+    assert app.name
     stack = Stack(tmp_path, mongodb_uri=environment["MONGODB_URI"], redis_url=environment["REDIS_URL"])
     yield stack
     stack.stop()

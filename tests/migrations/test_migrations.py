@@ -1,7 +1,6 @@
 """Migrations: each is applied once, whoever asks how often, and leaves the guards that the rules rest on."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from pymongo_migrate.mongo_migrate import MongoMigrate
 from arthomed.appointments.rules import ACTIVE, Status
 from arthomed.core import clock
 from arthomed.infra import migrations, mongo
+from tests import factories
 from tests.commands import twice_at_once
 from tests.migrations.records import visit
 
@@ -44,8 +44,7 @@ def test_a_second_run_does_nothing(fresh_uri: str, fresh: Fresh) -> None:
 
 
 def test_several_runs_at_once_apply_each_migration_once(fresh_uri: str) -> None:
-    with ThreadPoolExecutor(4) as threads:
-        applied = list(threads.map(migrations.upgrade, [fresh_uri] * 4))
+    applied = factories.at_once(4, lambda _: migrations.upgrade(fresh_uri))
 
     assert sorted(applied) == [[], [], [], NAMES]
 

@@ -1,5 +1,7 @@
 """Every job has its task and its queue, and a task does what its job promises."""
 
+import re
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -20,16 +22,18 @@ from arthomed.scheduling.models import Slot
 from tests import factories
 from tests.stack import QUEUES, ROOT
 
+Run = Callable[..., None]
+
 
 @pytest.fixture
-def run(celery: Celery, database: Database[dict[str, Any]]) -> Any:
-    """Run a job's task here and now."""
+def run(celery: Celery, database: Database[dict[str, Any]]) -> Run:
+    """Run a job's task here and now, over an empty clinic."""
     assert not database.users.count_documents({})
     return lambda job, *ids: celery.tasks[job].run(*ids)
 
 
 @pytest.fixture
-def redis(environment: dict[str, str]) -> Any:
+def redis(environment: dict[str, str]) -> Iterator[Any]:
     with Redis.from_url(environment["REDIS_URL"]) as client:
         yield client
 
@@ -45,8 +49,8 @@ def test_the_queue_of_every_job_is_declared_and_worked_on(celery: Celery) -> Non
     assert queues <= set(QUEUES.split(","))
 
 
-def test_a_job_goes_to_its_own_queue_only(celery: Celery, database: Database[dict[str, Any]], redis: Any) -> None:
-    assert not database.users.count_documents({})
+def test_a_job_goes_to_its_own_queue_only(celery: Celery, run: Run, redis: Any) -> None:
+    run(Job.SWEEP_MESSAGES)
     celery.send_task(Job.SWEEP_MESSAGES)
     assert {queue: redis.llen(queue) for queue in QUEUES.split(",")} == {
         "sms": 0,
@@ -70,7 +74,7 @@ def test_no_task_outlives_the_time_after_which_its_message_is_given_to_another(c
 
 
 @pytest.mark.parametrize(("job", "channel"), [(Job.SEND_SMS, Channel.SMS), (Job.SEND_EMAIL, Channel.EMAIL)])
-def test_sending_takes_a_message_out_of_the_outbox(run: Any, job: Job, channel: Channel) -> None:
+def test_sending_takes_a_message_out_of_the_outbox(run: Run, job: Job, channel: Channel) -> None:
     patient = factories.make_user(email="asha@example.com")
     factories.make_visit(patient)
 
@@ -79,14 +83,14 @@ def test_sending_takes_a_message_out_of_the_outbox(run: Any, job: Job, channel: 
     assert [caught.channel for caught in Mailbox(settings().mailbox_file).newest_first()] == [channel]
 
 
-def test_a_doctors_slots_follow_the_hours(run: Any) -> None:
+def test_a_doctors_slots_follow_the_hours(run: Run) -> None:
     doctor = factories.make_doctor()
     Slot.objects.delete()
     run(Job.SYNC_SLOTS, str(doctor.id))
     assert Slot.objects(doctor=doctor.id).count() > settings().policy.horizon_days
 
 
-def test_the_nights_work_is_asked_for_doctor_by_doctor(run: Any, redis: Any) -> None:
+def test_the_nights_work_is_asked_for_doctor_by_doctor(run: Run, redis: Any) -> None:
     for _ in range(3):
         factories.make_doctor()
     before = redis.llen("slots")
@@ -94,7 +98,7 @@ def test_the_nights_work_is_asked_for_doctor_by_doctor(run: Any, redis: Any) -> 
     assert redis.llen("slots") - before == 3
 
 
-def test_the_sweep_asks_again_for_what_is_left_in_the_outbox(run: Any, redis: Any) -> None:
+def test_the_sweep_asks_again_for_what_is_left_in_the_outbox(run: Run, redis: Any) -> None:
     factories.make_visit()
     redis.delete("sms")  # the broker lost it
     with time_machine.travel(timedelta(minutes=1), tick=True):
@@ -109,9 +113,17 @@ def test_the_sweep_asks_again_for_what_is_left_in_the_outbox(run: Any, redis: An
         (Job.MARK_NO_SHOWS, Status.CONFIRMED, Status.NO_SHOW),
     ],
 )
-def test_visits_that_nobody_cared_for_are_closed(run: Any, job: Job, before: Status, after: Status) -> None:
+def test_visits_that_nobody_cared_for_are_closed(run: Run, job: Job, before: Status, after: Status) -> None:
     visit = factories.make_visit()
     Appointment.objects(id=visit.id).update(set__status=before)
     with time_machine.travel(visit.ends_at + timedelta(hours=2), tick=True):
         run(job)
     assert Appointment.objects.get(id=visit.id).status is after
+
+
+def test_a_failed_task_is_logged_once_with_its_job(
+    celery: Celery, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(Job.SWEEP_MESSAGES)
+    celery.tasks[Job.SEND_SMS].apply(["not an id"])
+    assert re.findall(r"raised unexpected.* task=(\S+)", capsys.readouterr().err) == [Job.SEND_SMS]
