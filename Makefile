@@ -19,7 +19,10 @@ run: setup ## Run the whole clinic on 127.0.0.1:PORT (5000), with its data in VA
 	@$(BIN)/python -m dev.run
 
 test: setup ## Run the tests on servers of their own
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --ignore tests/faults --numprocesses 2 --dist loadfile --cov --cov-report=
+	@$(BIN)/coverage report
+	@$(BIN)/coverage report --include '*/rules.py' --fail-under 100
+	@$(BIN)/python -m pytest tests/faults
 
 lint: types ## Check style, types and import directions
 	@$(BIN)/ruff check

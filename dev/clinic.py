@@ -22,7 +22,18 @@ _STEPS = {
 }
 _PARTS = {
     "web": ("gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"),
-    "worker": ("celery", "-A", "workers.app", "worker", "-Q", "sms,email,slots,files,default", "--concurrency", "2"),
+    "worker": (
+        "celery",
+        "-A",
+        "workers.app",
+        "worker",
+        "--without-gossip",
+        "--without-mingle",
+        "-Q",
+        "sms,email,slots,files,default",
+        "--concurrency",
+        "2",
+    ),
     "beat": ("celery", "-A", "workers.app", "beat"),
 }
 _DATABASE = "arthomed"

@@ -112,7 +112,9 @@ class Mongo(Server):
         where = ["--dbpath", str(self.data_dir), "--port", str(port), "--bind_ip", "127.0.0.1", "--nounixsocket"]
         size = ["--oplogSize", "256", "--wiredTigerCacheSizeGB", "0.25"]
         quiet = ["--setParameter", "diagnosticDataCollectionEnabled=false"]
-        return [binaries.mongod(), *where, "--replSet", self._REPLICA_SET, *size, *quiet]
+        # What a killed process had begun is undone after ten seconds and not after sixty.
+        brief = ["--setParameter", "transactionLifetimeLimitSeconds=10"]
+        return [binaries.mongod(), *where, "--replSet", self._REPLICA_SET, *size, *quiet, *brief]
 
     def _serves(self, port: int, pid: int) -> bool:
         client: MongoClient[dict[str, Any]] = MongoClient(

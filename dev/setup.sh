@@ -32,4 +32,4 @@ else
     fi
 fi
 echo "Installing the requirements"
-"$uv" pip install --python .venv/bin/python --require-hashes --requirement requirements-dev.txt
+"$uv" pip install --python .venv/bin/python --compile-bytecode --require-hashes --requirement requirements-dev.txt

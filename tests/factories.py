@@ -32,6 +32,9 @@ from arthomed.scheduling.rules import WEEK, ExistingSlot, PlannedSlot
 from arthomed.users import service as users
 from arthomed.users.models import User
 
+NOBODY = ObjectId("0123456789abcdef01234567")
+"""An id that nothing and nobody has; the same in each process, as the names of tests must be."""
+
 _numbers = count(9_100_000_000)
 FEE = 500
 T = TypeVar("T")

@@ -24,7 +24,7 @@ from arthomed.core.paging import Page
 from arthomed.core.permissions import Permission
 from arthomed.http.auth import current_actor, requires
 from arthomed.http.blueprint import Blueprint
-from arthomed.http.schema import PageQuery, page_of
+from arthomed.http.schema import PageQuery, example_of, page_of
 from arthomed.users.schemas import UpdateUser
 
 blueprint = Blueprint("appointments", __name__, url_prefix="/api/appointments", description="Visits.")
@@ -116,7 +116,7 @@ def cancel(body: dict[str, Any], appointment_id: ObjectId) -> dict[str, Any]:
 
 @accounts.put("/users/<object_id:user_id>")
 @requires(Permission.USERS_MANAGE)
-@accounts.arguments(UpdateUser)
+@accounts.arguments(UpdateUser, example=example_of(UpdateUser(), without="patient_info"))
 @accounts.response(200, AccountOut, description="User updated successfully")
 def update_user(changes: dict[str, Any], user_id: ObjectId) -> staff.Account:
     """Change a person's record; another role or number signs their devices out."""

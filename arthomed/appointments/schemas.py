@@ -5,7 +5,7 @@ from marshmallow import fields
 from marshmallow.validate import OneOf
 
 from arthomed.appointments.rules import Status
-from arthomed.http.schema import Day, Flag, Id, Instant, PageQuery, Pattern, Schema, Text, TimeOfDay
+from arthomed.http.schema import Changes, Day, Flag, Id, Instant, PageQuery, Pattern, Schema, Text, TimeOfDay
 from arthomed.users.schemas import UserOut
 
 _STATUSES = tuple(map(str, Status))
@@ -49,7 +49,7 @@ class IdempotencyHeaders(Schema):
     )
 
 
-class EditAppointment(Schema):
+class EditAppointment(Changes):
     """Which of these may be changed depends on the role."""
 
     reason = _reason()
@@ -57,11 +57,6 @@ class EditAppointment(Schema):
     purpose_of_visit = _purpose()
     notes = _findings("Blood pressure 120/80", allow_none=True)
     prescription = _findings("Paracetamol 500 mg, twice a day", allow_none=True)
-
-    @ma.validates_schema
-    def something(self, loaded: dict[str, object], **_: object) -> None:
-        if not loaded:
-            raise ma.ValidationError("Nothing to change.")
 
 
 class ChangeStatus(Schema):

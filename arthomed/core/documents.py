@@ -9,11 +9,12 @@ from mongoengine import DateTimeField, Document, QuerySet
 from mongoengine.connection import get_connection
 from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
+from pymongo.errors import WriteConcernError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
 from arthomed.core import clock
-from arthomed.core.errors import NotFound
+from arthomed.core.errors import NotFound, ServiceUnavailable
 from arthomed.core.paging import Page, PageRequest
 
 T = TypeVar("T")
@@ -74,12 +75,18 @@ def transaction(work: Callable[[ClientSession], T]) -> T:
     `work` may run several times (write conflicts are retried), so it must not touch anything but the
     database, always through the session that it is given. All its runs together take no longer than
     the connection's `timeoutMS`; without that bound the driver would go on for two minutes.
+
+    Raises:
+        ServiceUnavailable: the database could not say that it keeps what was done.
     """
     client = get_connection()
     with pymongo.timeout(client.options.timeout), client.start_session() as session:
-        done: T = session.with_transaction(
-            work,
-            read_concern=ReadConcern("snapshot"),
-            write_concern=WriteConcern("majority"),
-        )
+        try:
+            done: T = session.with_transaction(
+                work,
+                read_concern=ReadConcern("snapshot"),
+                write_concern=WriteConcern("majority"),
+            )
+        except WriteConcernError as error:  # as when it slept until the transaction was too old to be committed
+            raise ServiceUnavailable from error
         return done

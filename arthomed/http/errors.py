@@ -1,6 +1,8 @@
 """From what went wrong to an answer: the only place that knows HTTP status numbers."""
 
+import time
 import traceback
+from datetime import timedelta
 from math import ceil
 from typing import Any
 
@@ -59,9 +61,26 @@ _HTTP = {
 }
 _AWAY = (ConnectionFailure, ExecutionTimeout, NetworkTimeout, WaitQueueTimeoutError)
 _RETRY_WHEN_AWAY_SECONDS = "5"
+_FUSE_SECONDS = 1.0
+
+
+class _Fuse:
+    """Blown for a second by a database that did not answer, so that those who queue behind are told at once."""
+
+    def __init__(self) -> None:
+        self._until = 0.0
+
+    def blow(self) -> None:
+        self._until = time.monotonic() + _FUSE_SECONDS
+
+    def check(self) -> None:
+        if time.monotonic() < self._until and request.path.startswith("/api/"):
+            raise ServiceUnavailable(retry_after=timedelta(seconds=5))
 
 
 def register(app: Flask) -> None:
+    app.extensions["fuse"] = fuse = _Fuse()
+    app.before_request(fuse.check)
     app.register_error_handler(ClinicError, _on_refusal)
     app.register_error_handler(HTTPException, on_http_exception)
     app.register_error_handler(PyMongoError, _on_database_error)
@@ -91,6 +110,8 @@ def on_http_exception(error: HTTPException) -> Response:
 
 
 def _on_database_error(error: PyMongoError) -> Response:
+    if isinstance(error, ConnectionFailure):
+        current_app.extensions["fuse"].blow()
     return _on_unavailable(error) if isinstance(error, _AWAY) or error.timeout else _on_unexpected(error)
 
 

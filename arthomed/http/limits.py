@@ -29,6 +29,7 @@ def register(app: Flask, settings: Settings) -> None:
         storage_options=_STORAGE_OPTIONS,
         strategy="fixed-window",  # the only one that knows when the caller is free again
         in_memory_fallback_enabled=True,
+        swallow_errors=True,  # requests that were waiting for the storage when another one found it dead
     )
     limiter.init_app(app)
     limiter.request_filter(_is_unlimited)

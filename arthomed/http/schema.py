@@ -34,6 +34,15 @@ class Schema(ma.Schema):
             field_obj.data_key = head + "".join(part.title() for part in rest)
 
 
+class Changes(Schema):
+    """What is to be changed of a record: at least something."""
+
+    @ma.validates_schema
+    def something(self, loaded: dict[str, object], **_: object) -> None:
+        if not loaded:
+            raise ma.ValidationError("Nothing to change.")
+
+
 class _Documented:
     """A field that brings its own part of the OpenAPI document."""
 
@@ -162,12 +171,12 @@ def named(name: str, shape: type[ma.Schema]) -> type[Schema]:
     return type(shape.__name__.removesuffix("Out") + "Data", (Schema,), {name: fields.Nested(shape, required=True)})
 
 
-def example_of(schema: ma.Schema) -> dict[str, Any]:
-    """An example of a shape, put together from the examples of its fields."""
+def example_of(schema: ma.Schema, *, without: str = "") -> dict[str, Any]:
+    """An example of a shape, put together from the examples of its fields; `without` leaves one out."""
     return {
         str(field.data_key or name): found
         for name, field in schema.fields.items()
-        if (found := _example(field)) is not None
+        if name != without and ((found := _example(field)) is not None or (field.required and field.allow_none))
     }
 
 

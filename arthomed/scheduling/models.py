@@ -6,7 +6,7 @@ from typing import Any
 
 from bson import ObjectId
 from mongoengine import BooleanField, DateTimeField, IntField, ListField, ObjectIdField, StringField
-from pymongo import InsertOne, ReturnDocument, UpdateOne
+from pymongo import InsertOne, ReturnDocument, UpdateMany
 from pymongo.client_session import ClientSession
 
 from arthomed.core import clock
@@ -175,7 +175,7 @@ class Slot(ClinicDocument):
         if change.conflicts:
             cls._close({"_id": {"$in": [slot.id for slot in change.conflicts]}}, now, session)
         if change.altered:
-            slots.bulk_write([_altered(*pair, fee) for pair in change.altered], session=session)
+            slots.bulk_write(_alterations(change, fee), session=session)
         if change.made:
             made = [InsertOne(_raw(slot, doctor, fee, now)) for slot in change.made]
             slots.bulk_write(made, ordered=False, session=session)
@@ -183,9 +183,18 @@ class Slot(ClinicDocument):
             slots.delete_many({"_id": {"$in": [slot.id for slot in change.removed]}}, session=session)
 
 
-def _altered(slot: ExistingSlot, asked: PlannedSlot, fee: int) -> UpdateOne:
-    changed = {"isBlocked": False, "maxPatients": capacity(slot, asked), "consultationFee": fee}
-    return UpdateOne({"_id": slot.id}, [{"$set": changed}, *_DERIVED])
+def _alterations(change: Change, fee: int) -> list[UpdateMany]:
+    """One update for all the slots that are to take the same number of patients."""
+    ids: dict[int, list[object]] = {}
+    for slot, asked in change.altered:
+        ids.setdefault(capacity(slot, asked), []).append(slot.id)
+    return [
+        UpdateMany(
+            {"_id": {"$in": of_capacity}},
+            [{"$set": {"isBlocked": False, "maxPatients": patients, "consultationFee": fee}}, *_DERIVED],
+        )
+        for patients, of_capacity in ids.items()
+    ]
 
 
 def _raw(slot: PlannedSlot, doctor: ObjectId, fee: int, now: datetime) -> dict[str, Any]:

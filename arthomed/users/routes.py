@@ -8,7 +8,7 @@ from arthomed.core.paging import Page
 from arthomed.core.permissions import Permission
 from arthomed.http.auth import current_actor, own_id, requires
 from arthomed.http.blueprint import Blueprint
-from arthomed.http.schema import page_of
+from arthomed.http.schema import example_of, page_of
 from arthomed.users import service
 from arthomed.users.models import User
 from arthomed.users.schemas import CreateUser, UpdateProfile, UserOut, UserQuery, UserStatsOut
@@ -26,7 +26,7 @@ def profile() -> User:
 
 @blueprint.put("/profile")
 @requires(Permission.PROFILE)
-@blueprint.arguments(UpdateProfile)
+@blueprint.arguments(UpdateProfile, example=example_of(UpdateProfile(), without="doctor_info"))
 @blueprint.response(200, UserOut, name="user", description="Profile updated successfully")
 def update_profile(changes: dict[str, Any]) -> User:
     """Change one's own profile; what is not named stays."""
@@ -44,7 +44,7 @@ def list_users(query: dict[str, Any]) -> Page[User]:
 
 @blueprint.post("")
 @requires(Permission.USERS_MANAGE)
-@blueprint.arguments(CreateUser)
+@blueprint.arguments(CreateUser, example=example_of(CreateUser(), without="patient_info"))
 @blueprint.response(201, UserOut, name="user", description="User created successfully")
 def create_user(wanted: dict[str, Any]) -> User:
     """Create a person of any role."""

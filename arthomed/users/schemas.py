@@ -7,7 +7,7 @@ from marshmallow import fields
 from marshmallow.validate import Email, OneOf
 
 from arthomed.core.permissions import Role
-from arthomed.http.schema import Day, Flag, Id, Instant, PageQuery, Pattern, Schema, Text, TimeOfDay, whole
+from arthomed.http.schema import Changes, Day, Flag, Id, Instant, PageQuery, Pattern, Schema, Text, TimeOfDay, whole
 from arthomed.users import rules
 
 _MAX_FEE = 1_000_000  # rupees
@@ -116,7 +116,7 @@ class DoctorInfoPart(OwnDoctorInfoPart):
     registration_number = Text(most=50, allow_none=True, metadata={"example": "MH-12345"})
 
 
-class UpdateProfile(Schema):
+class UpdateProfile(Changes):
     """Merged into the caller's own record; null clears a field."""
 
     name = Name()
@@ -126,7 +126,7 @@ class UpdateProfile(Schema):
     doctor_info = fields.Nested(OwnDoctorInfoPart)
 
 
-class UpdateUser(Schema):
+class UpdateUser(Changes):
     """Merged into a user's record by an admin; weekly hours are set with the doctor's schedule."""
 
     mobile_number = Mobile()

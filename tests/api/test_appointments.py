@@ -101,7 +101,6 @@ Expected = Callable[[Clinic], list[str]]
         ({"limit": "2", "page": "2"}, lambda clinic: [clinic.first]),
         ({"page": "9"}, lambda _: []),
     ],
-    ids=str,
 )
 def test_filters_and_pages_narrow_ones_own_list(
     client: FlaskClient, clinic: Clinic, query: Query, expected: Expected

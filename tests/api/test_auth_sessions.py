@@ -5,7 +5,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from bson import ObjectId
 from flask import Flask
 from flask.testing import FlaskClient
 from pymongo.database import Database
@@ -211,7 +210,7 @@ class TestDevices:
         assert refused(answer) == (404, "NOT_FOUND")
         assert me(client, somebody.access_token).status_code == 200
 
-    @pytest.mark.parametrize("session", [str(ObjectId()), "abc", "0" * 23, "G" * 24, "%00", "me"])
+    @pytest.mark.parametrize("session", [str(factories.NOBODY), "abc", "0" * 23, "G" * 24, "%00", "me"])
     def test_a_session_that_there_is_not_is_not_found(
         self, client: FlaskClient, person: SignedIn, session: str
     ) -> None:

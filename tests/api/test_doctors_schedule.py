@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import time_machine
-from bson import ObjectId
 from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
@@ -138,7 +137,7 @@ def test_another_doctors_week_is_not_touched(app: Flask, client: FlaskClient) ->
     assert slots_on(other) == ["09:00", "09:30", "10:00", "10:30"]
 
 
-@pytest.mark.parametrize("someone", [ObjectId(), "patient"], ids=str)
+@pytest.mark.parametrize("someone", [factories.NOBODY, "patient"], ids=str)
 def test_only_doctors_have_hours(app: Flask, client: FlaskClient, someone: object) -> None:
     admin = factories.sign_in(app, factories.make_user(Role.ADMIN))
     user_id = factories.make_user().id if someone == "patient" else someone

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from bson import ObjectId
 from flask.testing import FlaskClient
 from pymongo import MongoClient
 from pymongo.errors import AutoReconnect, ExecutionTimeout, OperationFailure
@@ -98,7 +97,7 @@ def test_a_success_that_has_nothing_to_tell_has_an_empty_object(client: FlaskCli
         ("/api/auth/me", {"GET", "HEAD", "OPTIONS"}),
         ("/api/users/profile", {"GET", "HEAD", "PUT", "OPTIONS"}),
         ("/api/users", {"GET", "HEAD", "POST", "OPTIONS"}),
-        (f"/api/users/{ObjectId()}", {"GET", "HEAD", "PUT", "DELETE", "OPTIONS"}),
+        (f"/api/users/{factories.NOBODY}", {"GET", "HEAD", "PUT", "DELETE", "OPTIONS"}),
         ("/health", {"GET", "HEAD", "OPTIONS"}),
     ],
 )

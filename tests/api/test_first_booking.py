@@ -19,8 +19,9 @@ def test_patient_signs_in_books_and_is_told_of_the_confirmation(stack: Stack) ->
         visit = ok(api.post("/appointments/book", json=wish, headers=patient))["appointment"]
         assert visit["status"] == "pending"
 
-        waiting = ok(api.get("/appointments/pending", headers=reception))["items"]
-        assert visit["_id"] in [one["_id"] for one in waiting]
+        pages = ok(api.get("/appointments/pending", headers=reception))["pagination"]["pages"]
+        newest = ok(api.get("/appointments/pending", params={"page": pages}, headers=reception))["items"]
+        assert visit["_id"] in [one["_id"] for one in newest]
         moved = ok(api.put(f"/appointments/{visit['_id']}/status", json={"status": "confirmed"}, headers=reception))
         assert moved["appointment"]["status"] == "confirmed"
 

@@ -4,7 +4,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from bson import ObjectId
 from flask.testing import FlaskClient
 
 from arthomed.core import clock
@@ -31,7 +30,9 @@ class TestReading:
 
         assert told(answer)["user"]["mobileNumber"] == user.mobile_number
 
-    @pytest.mark.parametrize("user_id", [str(ObjectId()), "abc", "G" * 24, "0" * 23, "A" * 24, "../auth", "%2e%2e"])
+    @pytest.mark.parametrize(
+        "user_id", [str(factories.NOBODY), "abc", "G" * 24, "0" * 23, "A" * 24, "../auth", "%2e%2e"]
+    )
     def test_somebody_who_there_is_not_is_not_found(self, client: FlaskClient, admin: SignedIn, user_id: str) -> None:
         answer = client.get(f"/api/users/{user_id}", headers=admin.headers)
 

@@ -83,7 +83,7 @@ def children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-@pytest.mark.parametrize("victim", ["the worker", "a process of its pool"])
+@pytest.mark.parametrize("victim", ["the worker", pytest.param("a process of its pool", marks=pytest.mark.slow)])
 def test_what_is_killed_in_the_middle_of_sending_loses_no_message(
     fragile: Fragile, fragile_clinic: Clinic, victim: str
 ) -> None:

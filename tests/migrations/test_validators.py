@@ -9,7 +9,7 @@ from pymongo.errors import WriteError
 
 from tests.migrations import records
 
-MISSING = object()
+MISSING = "missing"
 Record = dict[str, Any]
 Make = Callable[..., Record]
 SOUND: dict[str, Make] = {

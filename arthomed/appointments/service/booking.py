@@ -137,6 +137,8 @@ def _explained(error: DuplicateKeyError, actor: Actor, wish: Wish, key: str | No
         return _repeated(actor, wish, key)
     if "seat" in fields:
         raise rules.SlotUnavailable(_alternatives(wish)) from error
+    if "patient" not in fields:
+        raise error
     raise DuplicateValue(_SAME_TIME if "startsAt" in fields else _SAME_DAY) from error
 
 
