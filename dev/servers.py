@@ -103,6 +103,10 @@ class Mongo(Server):
 
     name = "mongod"
     _REPLICA_SET = "arthomed"
+    _PARAMETERS: ClassVar = {
+        "diagnosticDataCollectionEnabled": "false",
+        "transactionLifetimeLimitSeconds": "10",  # what a killed process had begun is undone sooner than after 60
+    }
 
     def uri(self, database: str) -> str:
         """Where a database of it is; transactions included."""
@@ -111,10 +115,10 @@ class Mongo(Server):
     def _command(self, port: int) -> list[str | Path]:
         where = ["--dbpath", str(self.data_dir), "--port", str(port), "--bind_ip", "127.0.0.1", "--nounixsocket"]
         size = ["--oplogSize", "256", "--wiredTigerCacheSizeGB", "0.25"]
-        quiet = ["--setParameter", "diagnosticDataCollectionEnabled=false"]
-        # What a killed process had begun is undone after ten seconds and not after sixty.
-        brief = ["--setParameter", "transactionLifetimeLimitSeconds=10"]
-        return [binaries.mongod(), *where, "--replSet", self._REPLICA_SET, *size, *quiet, *brief]
+        named = {argument.partition("=")[0] for argument in self._extra_args}
+        ours = [f"{name}={value}" for name, value in self._PARAMETERS.items() if name not in named]
+        parameters = [word for one in ours for word in ("--setParameter", one)]
+        return [binaries.mongod(), *where, "--replSet", self._REPLICA_SET, *size, *parameters]
 
     def _serves(self, port: int, pid: int) -> bool:
         client: MongoClient[dict[str, Any]] = MongoClient(

@@ -10,7 +10,7 @@ from werkzeug.test import TestResponse
 
 from arthomed.core.permissions import Role
 from tests import factories
-from tests.factories import SignedIn, fields_refused, told
+from tests.factories import SignedIn, fields_refused, refused, told
 
 Data = Database[dict[str, Any]]
 ADDRESS = {"street": "12 Hill Road", "city": "Pune", "state": "Maharashtra", "pincode": "411001", "country": "India"}
@@ -112,12 +112,8 @@ class TestMerging:
     def test_an_address_is_in_india_until_another_country_is_named(self, client: FlaskClient, person: SignedIn) -> None:
         assert save(client, person, profile={"address": {"city": "Pune"}})["profile"]["address"]["country"] == "India"
 
-    def test_nothing_said_is_nothing_changed(self, client: FlaskClient, person: SignedIn) -> None:
-        before = save(client, person, profile=PROFILE)
-
-        after = save(client, person)
-
-        assert {**after, "updatedAt": before["updatedAt"]} == before
+    def test_nothing_to_change_is_refused(self, client: FlaskClient, person: SignedIn) -> None:
+        assert refused(put(client, person)) == (400, "VALIDATION_ERROR")
 
     def test_texts_are_trimmed(self, client: FlaskClient, person: SignedIn) -> None:
         assert save(client, person, profile={"address": {"city": "  Pune "}})["profile"]["address"]["city"] == "Pune"
