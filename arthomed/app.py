@@ -47,15 +47,7 @@ def create_app(settings: Settings) -> Flask:
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
-    CORS(
-        app,
-        origins=list(settings.cors_origins),
-        supports_credentials=True,
-        always_send=False,
-        methods=_CORS_METHODS,
-        allow_headers=_CORS_HEADERS,
-        expose_headers=_CORS_EXPOSED,
-    )
+    _allow_origins(app, settings)
     context.register(app)
     errors.register(app)
     http_auth.register(app, settings, auth_service.find_actor)
@@ -75,6 +67,18 @@ def create_app(settings: Settings) -> Flask:
         mailbox.register(app, Mailbox(settings.mailbox_file))
     cli.register(app)
     return app
+
+
+def _allow_origins(app: Flask, settings: Settings) -> None:
+    CORS(
+        app,
+        origins=list(settings.cors_origins),
+        supports_credentials=True,
+        always_send=False,
+        methods=_CORS_METHODS,
+        allow_headers=_CORS_HEADERS,
+        expose_headers=_CORS_EXPOSED,
+    )
 
 
 def wire(settings: Settings, *, database_timeout_ms: int) -> None:
