@@ -3,10 +3,6 @@
 from enum import StrEnum
 from typing import Protocol
 
-import structlog
-
-log = structlog.get_logger()
-
 
 class Job(StrEnum):
     """Every job by name; the part before the dot is its queue."""
@@ -47,11 +43,3 @@ def enqueue(job: Job, *ids: str) -> None:
         message = "no job queue is installed; arthomed.app.wire() does it"
         raise RuntimeError(message)
     _queue.enqueue(job, *ids)
-
-
-def enqueue_or_leave(job: Job, *ids: str) -> None:
-    """As enqueue, for work that a periodic job also does when the broker was away."""
-    try:
-        enqueue(job, *ids)
-    except JobsUnavailable:
-        log.warning("job_left_to_beat", job=str(job))

@@ -8,12 +8,11 @@ from typing import Any, NoReturn
 
 import marshmallow as ma
 from bson import ObjectId
-from bson.errors import InvalidId
 from flask import Request
 from webargs.core import Parser, missing
 from webargs.flaskparser import FlaskParser
 from werkzeug.exceptions import BadRequest, HTTPException, UnsupportedMediaType
-from werkzeug.routing import BaseConverter, ValidationError
+from werkzeug.routing import BaseConverter
 
 from arthomed.core.errors import FieldError, MalformedJson, ValidationFailed
 
@@ -29,13 +28,7 @@ class ObjectIdConverter(BaseConverter):
     regex = "[0-9a-f]{24}"
 
     def to_python(self, value: str) -> ObjectId:
-        try:
-            return ObjectId(value)
-        except InvalidId as error:
-            raise ValidationError from error
-
-    def to_url(self, value: ObjectId) -> str:
-        return str(value)
+        return ObjectId(value)
 
 
 class StrictParser(FlaskParser):

@@ -47,11 +47,3 @@ def test_a_job_waits_in_the_queue_that_its_name_begins_with(valkey: Valkey, job:
 def test_a_job_that_can_not_be_asked_for_is_refused() -> None:
     with pytest.raises(JobsUnavailable):
         jobs.enqueue(Job.SEND_SMS, "1")
-
-
-@pytest.mark.usefixtures("broker_away")
-def test_a_job_that_beat_does_anyway_is_left_to_it() -> None:
-    jobs.enqueue_or_leave(Job.SYNC_SLOTS, "1")
-
-    with pytest.raises(JobsUnavailable):
-        jobs.enqueue(Job.SYNC_SLOTS, "1")
