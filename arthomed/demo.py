@@ -13,7 +13,7 @@ from arthomed.appointments.rules import Status
 from arthomed.appointments.service import booking, transitions
 from arthomed.config import settings
 from arthomed.core import clock
-from arthomed.core.actor import Actor
+from arthomed.core.actor import SYSTEM, Actor
 from arthomed.core.documents import transaction
 from arthomed.core.permissions import Role
 from arthomed.scheduling import service as scheduling
@@ -82,7 +82,7 @@ def load(*, if_empty: bool) -> str:
 
 def _person(role: Role, mobile: str, name: str, **parts: Any) -> User:
     found = users.find_by_mobile(mobile)
-    return found or users.register(role=role, mobile_number=mobile, name=name, is_verified=True, **parts)
+    return found or users.register(role=role, mobile_number=mobile, name=name, is_verified=True, by=SYSTEM, **parts)
 
 
 def _doctor(wanted: _Doctor) -> User:

@@ -9,6 +9,7 @@ from redis.exceptions import RedisError
 
 from arthomed.app import wire
 from arthomed.config import settings
+from arthomed.core import origin
 from arthomed.infra import heartbeat, logging, mongo
 
 app = Celery("arthomed", include=["workers.tasks"])
@@ -46,5 +47,6 @@ def _give_signs_of_life(sender: object, **_: object) -> None:
 
 @signals.task_prerun.connect
 def _begin(task_id: str, task: object, **_: object) -> None:
+    origin.begin(origin.NOWHERE)
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(task=getattr(task, "name", None), task_id=task_id)

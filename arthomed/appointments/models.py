@@ -117,16 +117,27 @@ class Appointment(ClinicDocument):
         active = {"patient": patient, "status": {"$in": sorted(ACTIVE)}}
         return cls.collection().count_documents(active, session=session)
 
+    @classmethod
+    def forget(cls, which: Raw, *, session: ClientSession) -> None:
+        """Remove what people wrote about visits."""
+        written = ("reason", "symptoms", "notes", "prescription", "cancellation.reason", "history.$[].reason")
+        cls.collection().update_many(which, {"$unset": dict.fromkeys(written, "")}, session=session)
+
     def advance(self, change: Change, changes: Raw, *, session: ClientSession) -> "Appointment | None":
         """Move on from the status that this visit was loaded with; None when it has another by now."""
+        update = {"$set": {"status": change.target, "updatedAt": change.at, **changes}}
+        return self._updated({**update, "$push": {"history": change.to_mongo()}}, session)
+
+    def edit(self, changes: dict[str, str | None], *, now: datetime, session: ClientSession) -> "Appointment | None":
+        """Set fields, unless this visit has another status by now than it was loaded with: None then."""
+        stored = {self._fields[name].db_field: text for name, text in changes.items()}
+        unset = {name: "" for name, text in stored.items() if text is None}
+        kept = {name: text for name, text in stored.items() if text is not None}
+        return self._updated({"$set": {**kept, "updatedAt": now}, "$unset": unset}, session)
+
+    def _updated(self, update: Raw, session: ClientSession) -> "Appointment | None":
         raw = self.collection().find_one_and_update(
-            {"_id": self.id, "status": self.status},
-            {
-                "$set": {"status": change.target, "updatedAt": change.at, **changes},
-                "$push": {"history": change.to_mongo()},
-            },
-            return_document=ReturnDocument.AFTER,
-            session=session,
+            {"_id": self.id, "status": self.status}, update, return_document=ReturnDocument.AFTER, session=session
         )
         return None if raw is None else self.from_raw(raw)
 

@@ -24,6 +24,7 @@ from arthomed.core.paging import Page
 from arthomed.core.permissions import Permission
 from arthomed.http.auth import current_actor, requires
 from arthomed.http.blueprint import Blueprint
+from arthomed.http.limits import Budget, limited
 from arthomed.http.schema import PageQuery, example_of, page_of
 from arthomed.users.schemas import UpdateUser
 
@@ -33,6 +34,7 @@ accounts = Blueprint("accounts", __name__, url_prefix="/api", description="Chang
 
 @blueprint.post("/book")
 @requires(Permission.APPOINTMENT_BOOK)
+@limited(Budget.BOOKING)
 @blueprint.arguments(IdempotencyHeaders, location="headers")
 @blueprint.arguments(BookAppointment)
 @blueprint.response(201, AppointmentOut, name="appointment", description="Appointment booked successfully")
@@ -67,7 +69,7 @@ def list_visits(query: dict[str, Any]) -> Page[Appointment]:
 @blueprint.response(200, page_of(AppointmentOut), description="Pending appointments retrieved successfully")
 def pending(query: dict[str, Any]) -> Page[Appointment]:
     """List what waits to be confirmed, the oldest request first."""
-    return reading.list_pending(query["paging"])
+    return reading.list_pending(current_actor(), query["paging"])
 
 
 @blueprint.get("/stats")

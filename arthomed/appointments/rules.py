@@ -26,6 +26,9 @@ class Status(StrEnum):
 ACTIVE = frozenset({Status.PENDING, Status.CONFIRMED, Status.IN_PROGRESS})
 """The statuses in which a visit holds its seat."""
 
+TREATED = frozenset({Status.IN_PROGRESS, Status.COMPLETED})
+"""The statuses in which a visit is part of the medical record."""
+
 
 class Visit(Protocol):
     """As much of an appointment as the rules look at; `since` is when it came to its status."""

@@ -9,6 +9,8 @@ from bson import ObjectId
 from pymongo import ReturnDocument
 from pymongo.client_session import ClientSession
 
+from arthomed.audit import service as audit
+from arthomed.audit.models import Action, Kind
 from arthomed.config import settings
 from arthomed.core import clock, jobs
 from arthomed.core.actor import Actor
@@ -86,7 +88,17 @@ def save_schedule(actor: Actor, doctor_id: ObjectId, week: list[dict[str, Any]])
     _ensure_sound(hours)
 
     def work(session: ClientSession) -> SavedSchedule:
+        before = users.get(doctor_id, session)
         doctor = _lock(doctor_id, session, schedule=[one.to_mongo() for one in hours])
+        audit.note_change(
+            actor,
+            Action.CHANGE,
+            Kind.SCHEDULE,
+            doctor_id,
+            subject=doctor_id,
+            session=session,
+            changes=audit.differences(before.doctor_info.to_mongo(), doctor.doctor_info.to_mongo(), "doctorInfo."),
+        )
         change = _sync(doctor, session)
         return SavedSchedule(doctor, change.conflicts if change else [])
 

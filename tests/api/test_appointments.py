@@ -335,19 +335,21 @@ def test_symptoms_can_be_taken_back(client: FlaskClient, clinic: Clinic) -> None
     assert factories.told(edit(client, clinic.asha, clinic.first, symptoms=None))["appointment"]["symptoms"] is None
 
 
-def an_edit_is_waiting(database: Records) -> bool:
-    under_way = database.client.admin.aggregate([{"$currentOp": {}}])
-    return any("findAndModify" in one.get("command", {}) and one["active"] for one in under_way)
+def transactions_given_up(database: Records) -> int:
+    """How many had to make way for another so far."""
+    given_up: int = database.client.admin.command("serverStatus")["transactions"]["totalAborted"]
+    return given_up
 
 
 def test_an_edit_that_a_confirmation_overtakes_is_too_late(app: Flask, database: Records) -> None:
     patient = factories.sign_in(app)
     visit = factories.make_visit(patient.user, factories.make_doctor(DAY))
+    before = transactions_given_up(database)
     with ThreadPoolExecutor(1) as thread, database.client.start_session() as session, session.start_transaction():
         confirmed = {"$set": {"status": "confirmed"}}
         database.appointments.update_one({"_id": visit.id}, confirmed, session=session)
         answer = thread.submit(edit, app.test_client(), patient, visit.id, reason="Fever")
-        wait_for(lambda: answer.done() or an_edit_is_waiting(database), what="the two to meet")
+        wait_for(lambda: answer.done() or transactions_given_up(database) > before, what="the two to meet")
         session.commit_transaction()
 
         assert factories.refused(answer.result()) == (400, "TOO_LATE")

@@ -14,6 +14,7 @@ from pymongo.errors import DuplicateKeyError
 from arthomed.appointments import messages, rules
 from arthomed.appointments.models import Appointment, Change, IdempotencyKey, Payment
 from arthomed.appointments.rules import Status
+from arthomed.appointments.service import trail
 from arthomed.config import settings
 from arthomed.core import clock
 from arthomed.core.actor import Actor
@@ -87,6 +88,7 @@ def _book(actor: Actor, wish: Wish, key: str | None, session: ClientSession) -> 
         raise rules.SlotUnavailable
     appointment = _appointment(appointment_id, actor, wish, slot)
     appointment.insert(session)
+    trail.note_booking(actor, appointment, session)
     return appointment, messages.tell(appointment, patient, session)
 
 

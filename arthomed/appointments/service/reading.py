@@ -1,21 +1,26 @@
 """Reading visits, and the few things about them that may be edited."""
 
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from bson import ObjectId
+from pymongo.client_session import ClientSession
 
 from arthomed.appointments import rules
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.rules import ACTIVE, Status
+from arthomed.appointments.service import trail
 from arthomed.config import settings
 from arthomed.core import clock
 from arthomed.core.actor import Actor
+from arthomed.core.documents import transaction
 from arthomed.core.paging import Page, PageRequest
 
 
 def get(actor: Actor, appointment_id: ObjectId) -> Appointment:
     appointment: Appointment = Appointment.visible_to(actor).require(appointment_id)
+    trail.note_read(actor, [appointment])
     return Appointment.with_people([appointment])[0]
 
 
@@ -42,7 +47,7 @@ def list_visits(
     wanted = {name: limit for name, limit in limits.items() if limit is not None}
     visits = Appointment.visible_to(actor).filter(**wanted)
     order = ("starts_at", "id") if when == "upcoming" else ("-starts_at", "-id")
-    return _page(visits.order_by(*order), asked)
+    return _page(actor, visits.order_by(*order), asked)
 
 
 def _span(start_date: date | None, end_date: date | None, when: str | None) -> tuple[datetime | None, datetime | None]:
@@ -57,9 +62,9 @@ def _span(start_date: date | None, end_date: date | None, when: str | None) -> t
     return max(since, default=None), min(until, default=None)
 
 
-def list_pending(asked: PageRequest) -> Page[Appointment]:
+def list_pending(actor: Actor, asked: PageRequest) -> Page[Appointment]:
     """What waits for the reception, the oldest request first."""
-    return _page(Appointment.objects(status=Status.PENDING).order_by("created_at", "id"), asked)
+    return _page(actor, Appointment.objects(status=Status.PENDING).order_by("created_at", "id"), asked)
 
 
 def edit(actor: Actor, appointment_id: ObjectId, changes: dict[str, str | None]) -> Appointment:
@@ -70,13 +75,19 @@ def edit(actor: Actor, appointment_id: ObjectId, changes: dict[str, str | None])
     """
     appointment: Appointment = Appointment.visible_to(actor).require(appointment_id)
     rules.ensure_may_edit(actor, appointment, set(changes))
-    updates = {f"set__{name}": text for name, text in changes.items()}
-    edited: Appointment | None = Appointment.objects(id=appointment_id, status=appointment.status).modify(
-        new=True, set__updated_at=clock.now(), **updates
-    )
+    edited = transaction(partial(_save, actor, appointment, changes))
     if edited is None:  # it moved on in between, so the right to edit is to be asked for again
         return edit(actor, appointment_id, changes)
     return Appointment.with_people([edited])[0]
+
+
+def _save(
+    actor: Actor, appointment: Appointment, changes: dict[str, str | None], session: ClientSession
+) -> Appointment | None:
+    edited = appointment.edit(changes, now=clock.now(), session=session)
+    if edited is not None:
+        trail.note_change(actor, appointment, edited, session)
+    return edited
 
 
 def stats(actor: Actor) -> dict[str, Any]:
@@ -87,7 +98,8 @@ def stats(actor: Actor) -> dict[str, Any]:
     return {"total": sum(by_status.values()), "upcoming": upcoming, "by_status": by_status}
 
 
-def _page(visits: Any, asked: PageRequest) -> Page[Appointment]:
+def _page(actor: Actor, visits: Any, asked: PageRequest) -> Page[Appointment]:
     page: Page[Appointment] = visits.page(asked)
+    trail.note_read(actor, page.items)
     Appointment.with_people(list(page.items))
     return page

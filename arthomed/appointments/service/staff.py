@@ -9,6 +9,7 @@ from pymongo.client_session import ClientSession
 
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.rules import ACTIVE
+from arthomed.appointments.service import trail
 from arthomed.auth import service as auth
 from arthomed.core import clock
 from arthomed.core.actor import Actor
@@ -35,7 +36,7 @@ def update(actor: Actor, user_id: ObjectId, changes: users.Changes) -> Account:
     Raises:
         NotFound, DuplicateValue, ValidationFailed: as users.update.
     """
-    return _change(user_id, partial(users.save_changes, user_id, changes, by=actor))
+    return _change(actor, user_id, partial(users.save_changes, user_id, changes, by=actor))
 
 
 def set_active(actor: Actor, user_id: ObjectId, *, is_active: bool, reason: str | None = None) -> Account:
@@ -45,10 +46,10 @@ def set_active(actor: Actor, user_id: ObjectId, *, is_active: bool, reason: str 
         NotFound: there is no such person.
         PermissionDenied: admins can't switch themselves off.
     """
-    return _change(user_id, partial(users.set_active, user_id, is_active=is_active, reason=reason, by=actor))
+    return _change(actor, user_id, partial(users.set_active, user_id, is_active=is_active, reason=reason, by=actor))
 
 
-def _change(user_id: ObjectId, save: Callable[..., User]) -> Account:
+def _change(actor: Actor, user_id: ObjectId, save: Callable[..., User]) -> Account:
     """Save a change with all that follows from it.
 
     Who is switched off, or has another role or number, is signed out everywhere. The slots of a doctor who
@@ -56,20 +57,24 @@ def _change(user_id: ObjectId, save: Callable[..., User]) -> Account:
     when the coming ones are listed.
     """
 
-    def work(session: ClientSession) -> User:
+    def work(session: ClientSession) -> tuple[User, list[ObjectId]]:
+        ended: list[ObjectId] = []
         before, after = users.get(user_id, session), save(session=session)
         if not after.is_active or (before.role, before.mobile_number) != (after.role, after.mobile_number):
-            auth.end_all_sessions(user_id, session)
+            ended = auth.end_all_sessions(actor, user_id, session)
         if before.is_bookable and not after.is_bookable:
             Slot.close_coming(user_id, session=session)
-        return after
+        return after, ended
 
-    after = transaction(work)
+    after, ended = transaction(work)
+    auth.tell_ended(actor, user_id, ended)
     if after.is_bookable:
         scheduling.sync_doctor(user_id)  # a new fee, or opened again
-    return Account(after, [] if after.is_bookable else _upcoming(user_id))
+    return Account(after, [] if after.is_bookable else _upcoming(actor, user_id))
 
 
-def _upcoming(doctor_id: ObjectId) -> list[Appointment]:
+def _upcoming(actor: Actor, doctor_id: ObjectId) -> list[Appointment]:
     coming = Appointment.objects(doctor_id=doctor_id, status__in=sorted(ACTIVE), starts_at__gt=clock.now())
-    return Appointment.with_people(list(coming.order_by("starts_at").limit(_MOST_LISTED)))
+    visits = list(coming.order_by("starts_at").limit(_MOST_LISTED))
+    trail.note_read(actor, visits)
+    return Appointment.with_people(visits)

@@ -1,6 +1,8 @@
 """What becomes of a visit: each step is conditional on the status it was decided for."""
 
+from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import structlog
@@ -11,6 +13,7 @@ from pymongo.errors import DuplicateKeyError
 from arthomed.appointments import messages, rules
 from arthomed.appointments.models import Appointment, Cancellation, Change, due
 from arthomed.appointments.rules import Move, Status
+from arthomed.appointments.service import trail
 from arthomed.config import settings
 from arthomed.core import clock
 from arthomed.core.actor import SYSTEM, Actor
@@ -26,6 +29,17 @@ log = structlog.get_logger()
 _UNCONFIRMED = "Nobody could confirm the visit before it was to start"
 _TAKEN_ELSEWHERE = "The patient has another visit in its place by now"
 _BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """What was decided about a visit as it was loaded."""
+
+    actor: Actor
+    appointment: Appointment
+    move: Move
+    change: Change
+    changes: dict[str, Any]
 
 
 def change_status(
@@ -46,12 +60,10 @@ def change_status(
             patient has another visit in its place.
     """
     appointment: Appointment = Appointment.visible_to(actor).require(appointment_id)
-    now = clock.now()
-    move = rules.move(appointment, target, actor=actor, reason=reason, now=now, policy=settings().policy)
-    change = Change(source=move.source, target=target, by=actor.user_id, at=now, reason=reason)
-    changes = _outcome(actor, appointment, target, change) | _findings(target, notes, prescription)
+    step = _decide(actor, appointment, target, reason)
+    step.changes.update(_findings(target, notes, prescription))
     try:
-        moved, told = transaction(lambda session: _advance(appointment, move, change, changes, session))
+        moved, told = transaction(partial(_advance, step))
     except DuplicateKeyError as error:
         raise DuplicateValue(_TAKEN_ELSEWHERE) from error
     notifications.hand_over_or_leave(told)
@@ -62,6 +74,17 @@ def change_status(
 def cancel(actor: Actor, appointment_id: ObjectId, *, reason: str | None) -> Appointment:
     """Give a visit up and free its seat; `cancellation` says what is refunded."""
     return change_status(actor, appointment_id, Status.CANCELLED, reason=reason)
+
+
+def cancel_open(actor: Actor, session: ClientSession) -> None:
+    """Give up all of the acting patient's visits that have not begun, within a transaction.
+
+    Raises:
+        TooLate: one of them begins too soon.
+    """
+    is_open = {"patient": actor.user_id, "status": {"$in": [Status.PENDING, Status.CONFIRMED]}}
+    for raw in list(Appointment.collection().find(is_open, session=session)):
+        _advance(_decide(actor, Appointment.from_raw(raw), Status.CANCELLED, None), session)
 
 
 def reject_unconfirmed() -> int:
@@ -88,19 +111,26 @@ def _move_all(visits: Any, target: Status, reason: str | None) -> int:
     return moved
 
 
-def _advance(
-    appointment: Appointment, move: Move, change: Change, changes: dict[str, Any], session: ClientSession
-) -> tuple[Appointment, list[Notification]]:
+def _decide(actor: Actor, appointment: Appointment, target: Status, reason: str | None) -> _Step:
+    now = clock.now()
+    move = rules.move(appointment, target, actor=actor, reason=reason, now=now, policy=settings().policy)
+    change = Change(source=move.source, target=target, by=actor.user_id, at=now, reason=reason)
+    return _Step(actor, appointment, move, change, _outcome(actor, appointment, target, change))
+
+
+def _advance(step: _Step, session: ClientSession) -> tuple[Appointment, list[Notification]]:
     """The transaction's work; runs again from the start when another writer was in the way."""
+    appointment, move = step.appointment, step.move
     seat: dict[str, Any] = {}
     if move.claims_seat:
         slot = Slot.reclaim(appointment.slot, session=session)
         if slot is None:
             raise rules.SlotUnavailable
         seat = {"seat": slot.last_claimed_seat}
-    moved = appointment.advance(change, {**changes, **seat}, session=session)
+    moved = appointment.advance(step.change, {**step.changes, **seat}, session=session)
     if moved is None:
         raise rules.InvalidTransition("The visit was changed by somebody else")
+    trail.note_change(step.actor, appointment, moved, session)
     if move.frees_seat:
         Slot.free(moved.slot, moved.seat, session=session)
     if not move.tells_patient:

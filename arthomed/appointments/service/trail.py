@@ -1,0 +1,33 @@
+"""What of visits goes into the audit trail."""
+
+from collections.abc import Sequence
+
+from pymongo.client_session import ClientSession
+
+from arthomed.appointments.models import Appointment
+from arthomed.audit import service as audit
+from arthomed.audit.models import Action, Kind
+from arthomed.core.actor import Actor
+
+_HAS_ITS_OWN = "history"  # says the same once more
+
+
+def note_read(actor: Actor, visits: Sequence[Appointment]) -> None:
+    audit.note_read(actor, Kind.APPOINTMENT, [one.id for one in visits], [one.patient_id for one in visits])
+
+
+def note_booking(actor: Actor, visit: Appointment, session: ClientSession) -> None:
+    audit.note_change(actor, Action.CREATE, Kind.APPOINTMENT, visit.id, subject=visit.patient_id, session=session)
+
+
+def note_change(actor: Actor, before: Appointment, after: Appointment, session: ClientSession) -> None:
+    changes = [one for one in audit.differences(before.to_mongo(), after.to_mongo()) if one["field"] != _HAS_ITS_OWN]
+    audit.note_change(
+        actor,
+        Action.CHANGE,
+        Kind.APPOINTMENT,
+        after.id,
+        subject=after.patient_id,
+        session=session,
+        changes=changes,
+    )

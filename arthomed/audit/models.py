@@ -1,0 +1,54 @@
+"""The trail, to which the application only ever appends."""
+
+from enum import StrEnum
+
+from mongoengine import DateTimeField, DictField, Document, EnumField, ListField, ObjectIdField, StringField
+from pymongo.collection import Collection
+
+from arthomed.core.documents import ClinicQuerySet, Raw
+from arthomed.core.permissions import Role
+
+
+class Action(StrEnum):
+    READ = "read"
+    CREATE = "create"
+    CHANGE = "change"
+    DELETE = "delete"
+
+
+class Kind(StrEnum):
+    """What was accessed."""
+
+    USER = "user"
+    SCHEDULE = "schedule"
+    APPOINTMENT = "appointment"
+    SESSION = "session"
+    AUDIT_TRAIL = "audit-trail"
+    EXPORT = "export"
+
+
+class AuditEvent(Document):
+    """One access: which `records` of a kind, about which people (`subjects`), by whom and from where.
+
+    `actor` is empty when the system acted. `changes` holds `{"field", "from", "to"}` for each stored field that
+    is another than before, nested ones by a dotted path. MongoDB removes an event after three years.
+    """
+
+    meta = {"collection": "audit_events", "auto_create_index": False, "queryset_class": ClinicQuerySet}
+
+    at = DateTimeField(required=True)
+    actor = ObjectIdField()
+    role = EnumField(Role)
+    session = ObjectIdField()
+    address = StringField()
+    request_id = StringField(db_field="requestId")
+    action = EnumField(Action, required=True)
+    kind = EnumField(Kind, required=True)
+    records = ListField(ObjectIdField())
+    subjects = ListField(ObjectIdField())
+    changes = ListField(DictField())
+
+    @classmethod
+    def collection(cls) -> Collection[Raw]:
+        collection: Collection[Raw] = cls._get_collection()
+        return collection
