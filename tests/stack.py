@@ -5,8 +5,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -14,6 +14,7 @@ import httpx
 
 from dev.processes import Process, stop_together
 from dev.servers import free_port
+from tests.whole_suite import gathering
 
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
@@ -61,6 +62,8 @@ class Stack:
             "LOG_LEVEL": "info",
             "RATE_LIMIT_MAX_REQUESTS": "1000000",
             "RATE_LIMIT_USER_MAX_REQUESTS": "1000000",
+            "RATE_LIMIT_AUTH_MAX_REQUESTS": "1000000",
+            "RATE_LIMIT_BOOKING_MAX_REQUESTS": "1000000",
             "OTP_PER_ADDRESS_HOUR": "1000000",
             "MESSAGE_LEASE_SECONDS": "2",
             **(env or {}),
@@ -88,6 +91,8 @@ class Stack:
     def stop(self) -> None:
         """Stop all that was started."""
         stop_together(self._started, within=10)
+        for process in self._started:
+            gathering.keep_process(process.log)
 
     def flask(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a flask command; its output is captured."""
@@ -145,6 +150,25 @@ class Stack:
             return httpx.get(self.url + path, timeout=5).status_code == 200
         except httpx.TransportError:
             return False
+
+
+@contextmanager
+def asleep(pid: int) -> Iterator[None]:
+    """A process that answers nothing meanwhile; it goes on with what it was sent as if nothing had been."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        wait_for(lambda: _states_of_threads(pid) == {"T"}, what="sleep")
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def _states_of_threads(pid: int) -> set[str]:
+    states = set()
+    for stat in Path(f"/proc/{pid}/task").glob("*/stat"):
+        with suppress(FileNotFoundError, ProcessLookupError):  # it ended in between
+            states.add(stat.read_text().rpartition(")")[2].split()[0])
+    return states
 
 
 def kill_group(process: Process) -> None:

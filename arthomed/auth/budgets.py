@@ -5,11 +5,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
+import structlog
+
 from arthomed.auth.models import Budget
 from arthomed.auth.rules import AccountLocked
 from arthomed.config import CodePolicy
 from arthomed.core import clock
 from arthomed.core.errors import RateLimitExceeded
+
+log = structlog.get_logger()
 
 _HOUR = timedelta(hours=1)
 _DAY = timedelta(days=1)
@@ -78,6 +82,7 @@ def count_failure(mobile: str, policy: CodePolicy) -> None:
     failures = Budget.use(_failures(mobile), now=now, window=policy.lock)
     if failures["used"] == policy.failures_to_lock:
         Budget.prolong(_failures(mobile), now + policy.lock)
+        log.warning("number_locked", minutes=int(policy.lock.total_seconds() // 60))
 
 
 def forget_failures(mobile: str) -> None:

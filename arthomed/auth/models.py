@@ -13,7 +13,10 @@ from mongoengine import (
     StringField,
 )
 from pymongo import ReturnDocument
+from pymongo.client_session import ClientSession
 
+from arthomed.auth.rules import USE_NOTED_AFTER, Platform
+from arthomed.core import clock
 from arthomed.core.documents import ClinicDocument, Raw
 from arthomed.core.permissions import Role
 
@@ -55,6 +58,10 @@ class Otp(ClinicDocument):
         return found
 
     @classmethod
+    def forget(cls, mobile: str, session: ClientSession) -> None:
+        cls.collection().delete_many({"mobileNumber": mobile}, session=session)
+
+    @classmethod
     def compare_and_consume(cls, mobile: str, digest: str, *, now: datetime, most: int) -> bool | None:
         """Compare one guess with the live code; None when there is none, or no attempt is left.
 
@@ -94,16 +101,41 @@ class Session(ClinicDocument):
     generation = IntField(required=True, default=0)
     rotated_at = DateTimeField(db_field="rotatedAt", required=True)
     expires_at = DateTimeField(db_field="expiresAt", required=True)
-    device = StringField()
+    name = StringField()
+    platform = EnumField(Platform, required=True, default=Platform.OTHER)
     address = StringField()
+    last_used_at = DateTimeField(db_field="lastUsedAt", required=True, default=clock.now)
 
     @classmethod
-    def rotate(cls, session_id: ObjectId, generation: int, *, now: datetime, lifetime: timedelta) -> "Session | None":
+    def rotate(
+        cls, session_id: ObjectId, generation: int, *, now: datetime, lifetime: timedelta, address: str | None
+    ) -> "Session | None":
         """Spend a refresh token of that generation; None when it is spent or the session is over."""
         rotated: Session | None = cls.objects(id=session_id, generation=generation, expires_at__gt=now).modify(
-            new=True, inc__generation=1, set__rotated_at=now, set__updated_at=now, set__expires_at=now + lifetime
+            new=True,
+            inc__generation=1,
+            set__rotated_at=now,
+            set__expires_at=now + lifetime,
+            set__last_used_at=now,
+            set__address=address,
+            set__updated_at=now,
         )
         return rotated
+
+    @classmethod
+    def note_use(cls, session_id: ObjectId, *, now: datetime, address: str | None) -> None:
+        """Note when and from where it was used; nothing when another request did so or ended it meanwhile."""
+        cls.collection().update_one(
+            {"_id": session_id, "lastUsedAt": {"$lt": now - USE_NOTED_AFTER}},
+            {"$set": {"lastUsedAt": now, "address": address, "updatedAt": now}},
+        )
+
+    @classmethod
+    def end(cls, session: ClientSession, **which: ObjectId) -> list[ObjectId]:
+        """Remove a `user`'s sessions, or the one of an `_id`, within a transaction; returns their ids."""
+        ended = [one["_id"] for one in cls.collection().find(which, {"_id": 1}, session=session)]
+        cls.collection().delete_many({"_id": {"$in": ended}}, session=session)
+        return ended
 
 
 class Budget(ClinicDocument):

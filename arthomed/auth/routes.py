@@ -6,6 +6,7 @@ from bson import ObjectId
 from flask import request
 
 from arthomed.auth import service
+from arthomed.auth.rules import Platform
 from arthomed.auth.schemas import (
     CodeSentOut,
     Refresh,
@@ -21,23 +22,23 @@ from arthomed.core.permissions import Permission
 from arthomed.http import tokens
 from arthomed.http.auth import current_actor, own_id, public, requires
 from arthomed.http.blueprint import Blueprint
+from arthomed.http.limits import Budget, charged_to, limited, network
 from arthomed.users import service as users
 from arthomed.users.models import User
 from arthomed.users.schemas import UserOut
 
 blueprint = Blueprint("auth", __name__, url_prefix="/api/auth", description="Signing in and out.")
 
-_MAX_DEVICE = 200
-
 
 @blueprint.post("/send-otp")
 @public
+@limited(Budget.AUTH)
 @blueprint.arguments(SendCode)
 @blueprint.response(200, CodeSentOut, description="OTP sent successfully")
 @blueprint.alt_response(423, "LOCKED")
 def send_code(body: dict[str, Any]) -> dict[str, Any]:
     """Ask for a one-time code by SMS."""
-    service.send_code(body["mobile_number"], purpose=body["purpose"], address=_address())
+    service.send_code(body["mobile_number"], purpose=body["purpose"], address=network())
     codes = settings().codes
     return {
         "expires_in": int(codes.lifetime.total_seconds()),
@@ -47,6 +48,7 @@ def send_code(body: dict[str, Any]) -> dict[str, Any]:
 
 @blueprint.post("/verify-otp")
 @public
+@limited(Budget.AUTH)
 @blueprint.arguments(VerifyCode)
 @blueprint.response(200, SignedInOut, description="Login successful")
 @blueprint.alt_response(401, "UNAUTHORIZED")
@@ -54,26 +56,38 @@ def send_code(body: dict[str, Any]) -> dict[str, Any]:
 def verify_code(body: dict[str, Any]) -> dict[str, Any]:
     """Sign in with a code; an unknown number becomes a patient."""
     signed_in = service.verify_code(
-        body["mobile_number"], body["otp"], device=_device(), name=body.get("name"), email=body.get("email")
+        body["mobile_number"],
+        body["otp"],
+        device=_device(body.get("device")),
+        notice=body.get("privacy_notice"),
+        name=body.get("name"),
+        email=body.get("email"),
     )
     return _told(signed_in)
 
 
 @blueprint.post("/register")
 @public
+@limited(Budget.AUTH)
 @blueprint.arguments(Register)
 @blueprint.response(201, SignedInOut, description="Registration successful")
 @blueprint.alt_response(423, "LOCKED")
 def register(body: dict[str, Any]) -> dict[str, Any]:
     """Register a new patient with a code."""
     signed_in = service.register(
-        body["mobile_number"], body["otp"], device=_device(), name=body["name"], email=body.get("email")
+        body["mobile_number"],
+        body["otp"],
+        device=_device(body.get("device")),
+        name=body["name"],
+        notice=body.get("privacy_notice"),
+        email=body.get("email"),
     )
     return _told(signed_in)
 
 
 @blueprint.post("/refresh-token")
 @public
+@charged_to(tokens.refreshing_user)
 @blueprint.arguments(Refresh)
 @blueprint.response(200, TokensOut, description="Token refreshed successfully")
 @blueprint.alt_response(401, "UNAUTHORIZED")
@@ -99,7 +113,7 @@ def logout() -> None:
 @blueprint.response(200, description="Logged out on all devices")
 def logout_all() -> None:
     """Sign all of one's devices out."""
-    service.end_all_sessions(own_id())
+    service.end_all_sessions(current_actor(), own_id())
 
 
 @blueprint.get("/sessions")
@@ -139,8 +153,10 @@ def _told(signed_in: service.SignedIn) -> dict[str, Any]:
     }
 
 
-def _device() -> service.Device:
-    return service.Device((request.user_agent.string or "")[:_MAX_DEVICE] or None, _address())
+def _device(told: dict[str, str] | None) -> service.Device:
+    if told is None:
+        return service.Device.by_user_agent(request.user_agent.string or "", _address())
+    return service.Device(told["name"], Platform(told["platform"]), _address())
 
 
 def _address() -> str:

@@ -1,13 +1,21 @@
-"""How a one-time code comes about, and what is refused around it."""
+"""How a one-time code comes about, what is refused around it, and what a device is called."""
 
 import hmac
 from datetime import timedelta
+from enum import StrEnum
 from hashlib import sha256
 from typing import ClassVar
 
 from arthomed.core.errors import ClinicError, Code
 
 CODE_DIGITS = 6
+
+
+class Platform(StrEnum):
+    ANDROID = "android"
+    IOS = "ios"
+    WEB = "web"
+    OTHER = "other"
 
 
 class CodeInvalid(ClinicError):
@@ -47,6 +55,27 @@ class SessionRevoked(ClinicError):
 
 REFRESH_GRACE = timedelta(seconds=30)
 """How long the refresh token before the newest still works: the app may have lost the answer."""
+
+USE_NOTED_AFTER = timedelta(minutes=5)
+"""How exactly it is known when a device was last used; noting each request would be a write for each."""
+
+_MAX_NAME = 200
+_MARKS = (
+    (Platform.ANDROID, ("okhttp", "android")),
+    (Platform.IOS, ("iphone", "ipad", "cfnetwork", "darwin")),
+    (Platform.WEB, ("mozilla",)),
+)
+
+
+def platform_of(user_agent: str) -> Platform:
+    """Which kind of device calls itself so."""
+    told = user_agent.casefold()
+    return next((platform for platform, marks in _MARKS if any(mark in told for mark in marks)), Platform.OTHER)
+
+
+def name_of(user_agent: str) -> str | None:
+    """What to call a device that gave itself no name."""
+    return user_agent.strip()[:_MAX_NAME] or None
 
 
 def code_for(nonce: bytes, secret: str) -> str:

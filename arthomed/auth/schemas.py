@@ -3,8 +3,17 @@
 from marshmallow import fields
 from marshmallow.validate import Length, OneOf
 
-from arthomed.http.schema import Id, Instant, Pattern, Schema
+from arthomed.auth.rules import Platform
+from arthomed.http.schema import Id, Instant, Pattern, Schema, Text
 from arthomed.users.schemas import EmailAddress, Mobile, Name, UserOut
+
+
+def one_time_code() -> fields.String:
+    return fields.String(
+        required=True,
+        validate=Pattern(r"^[0-9]{6}$", error="OTP must be exactly 6 digits"),
+        metadata={"example": "123456"},
+    )
 
 
 class SendCode(Schema):
@@ -14,16 +23,21 @@ class SendCode(Schema):
     )
 
 
+class ThisDevice(Schema):
+    name = Text(required=True, most=100, metadata={"example": "Asha's Pixel 9"})
+    platform = fields.String(required=True, validate=OneOf(list(Platform)), metadata={"example": "android"})
+
+
 class VerifyCode(Schema):
     mobile_number = Mobile(required=True)
-    otp = fields.String(
-        required=True,
-        validate=Pattern(r"^[0-9]{6}$", error="OTP must be exactly 6 digits"),
-        metadata={"example": "123456"},
-    )
+    otp = one_time_code()
     purpose = fields.String(validate=OneOf(["login", "registration"]), metadata={"example": "login"})
     name = Name()
     email = EmailAddress()
+    device = fields.Nested(ThisDevice, metadata={"description": "What it is called in the list of one's devices."})
+    privacy_notice = Text(
+        most=50, metadata={"example": "2026-11", "description": "The version of the privacy notice that was shown."}
+    )
 
 
 class Register(VerifyCode):
@@ -54,10 +68,11 @@ class SignedInOut(Schema):
 
 class SessionOut(Schema):
     _id = Id(attribute="id", data_key="_id", required=True)
-    device = fields.String(required=True, allow_none=True, metadata={"example": "okhttp/4.12"})
+    name = fields.String(required=True, allow_none=True, metadata={"example": "Asha's Pixel 9"})
+    platform = fields.String(required=True, metadata={"example": "android"})
     address = fields.String(required=True, allow_none=True, metadata={"example": "203.0.113.7"})
     created_at = Instant(required=True)
-    last_used_at = Instant(attribute="updated_at", required=True)
+    last_used_at = Instant(required=True)
     is_current = fields.Boolean(required=True, metadata={"example": True})
 
 

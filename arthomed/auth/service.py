@@ -1,28 +1,24 @@
 """Use cases of signing in and out."""
 
-import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import pymongo
 from bson import ObjectId
 from mongoengine.connection import get_connection
 from pymongo.client_session import ClientSession
 
-from arthomed.auth import budgets, rules
-from arthomed.auth.models import Otp, Session
+from arthomed.auth import budgets, codes, rules, trail
+from arthomed.auth.models import Session
 from arthomed.config import settings
-from arthomed.core import clock
+from arthomed.core import clock, origin
 from arthomed.core.actor import Actor
 from arthomed.core.documents import transaction
 from arthomed.core.errors import NotFound
 from arthomed.core.permissions import Role
-from arthomed.notifications import service as notifications
-from arthomed.notifications.gateways import Sms
-from arthomed.notifications.models import Channel, Notification
 from arthomed.users import service as users
-from arthomed.users.models import User
-
-CODE_MESSAGE = "code"
+from arthomed.users.models import Consent, User
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +26,13 @@ class Device:
     """What is known of the device that signs in."""
 
     name: str | None
+    platform: rules.Platform
     address: str
+
+    @classmethod
+    def by_user_agent(cls, user_agent: str, address: str) -> Self:
+        """A device that says nothing of itself."""
+        return cls(rules.name_of(user_agent), rules.platform_of(user_agent), address)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,110 +54,93 @@ def send_code(mobile: str, *, purpose: str, address: str) -> None:
     with pymongo.timeout(get_connection().options.timeout):  # for all of it, undoing included
         budgets.ensure_not_locked(mobile, policy)
         with budgets.spending(budgets.limits_on_codes(mobile, address, policy)):
-            _issue_code(mobile, purpose)
-
-
-def _issue_code(mobile: str, purpose: str) -> None:
-    nonce, secret = secrets.token_bytes(16), settings().otp_secret
-    code = Otp(
-        mobile_number=mobile,
-        otp=rules.digest_of(mobile, rules.code_for(nonce, secret), secret),
-        nonce=nonce,
-        issue=ObjectId(),
-        purpose=purpose,
-        expires_at=clock.now() + settings().codes.lifetime,
-    )
-    older = code.replace_older()
-    messages = notifications.put(user=None, subject=code.issue, kind=CODE_MESSAGE, version=0, channels=[Channel.SMS])
-    try:
-        notifications.hand_over(messages)
-    except Exception:
-        notifications.take_back(messages)
-        code.give_way_to(older)
-        raise
-
-
-def word_code(notification: Notification) -> Sms | None:
-    """The SMS of a code that is still of use."""
-    code = Otp.live(notification.subject, clock.now())
-    if code is None:
-        return None
-    digits = rules.code_for(code.nonce, settings().otp_secret)
-    minutes = int(settings().codes.lifetime.total_seconds() // 60)
-    text = f"{digits} is your Arthomed code. It is valid for {minutes} minutes. Do not share it with anyone."
-    return Sms(code.mobile_number, text)
+            codes.issue(mobile, purpose)
 
 
 def verify_code(
-    mobile: str, code: str, *, device: Device, name: str | None = None, email: str | None = None
+    mobile: str,
+    code: str,
+    *,
+    device: Device,
+    notice: str | None = None,
+    name: str | None = None,
+    email: str | None = None,
 ) -> SignedIn:
     """Sign in with a code; an unknown number becomes a patient.
+
+    `notice` is the version of the privacy notice that was shown, without it the clinic's present one.
 
     Raises:
         CodeInvalid, CodeExpired, CodeUsedUp, AccountLocked: the code is not good.
         UserInactive: the person was deactivated.
     """
-    _consume_code(mobile, code)
+    codes.consume(mobile, code)
     user = users.find_by_mobile(mobile)
     if user is not None:
-        return SignedIn(user, _open_session(user, device), is_new_user=False)
-    return _register(mobile, name, email, device)
+        return SignedIn(user, _open_session(user, device, notice), is_new_user=False)
+    return _register(mobile, name, email, device, notice)
 
 
-def register(mobile: str, code: str, *, device: Device, name: str, email: str | None = None) -> SignedIn:
+def register(
+    mobile: str, code: str, *, device: Device, name: str, notice: str | None = None, email: str | None = None
+) -> SignedIn:
     """Register a new patient.
 
     Raises:
         DuplicateValue: the number is registered; told only to who has its code.
     """
-    _consume_code(mobile, code)
-    return _register(mobile, name, email, device)
+    codes.consume(mobile, code)
+    return _register(mobile, name, email, device, notice)
 
 
-def _register(mobile: str, name: str | None, email: str | None, device: Device) -> SignedIn:
-    user = users.register(role=Role.PATIENT, mobile_number=mobile, name=name, email=email, is_verified=True)
-    return SignedIn(user, _open_session(user, device), is_new_user=True)
+def confirm_with_code(user: User, code: str) -> None:
+    """Consume a code of a signed-in person's own number before a step that can't be undone.
+
+    Raises:
+        CodeInvalid, CodeExpired, CodeUsedUp, AccountLocked: the code is not good.
+    """
+    codes.consume(user.mobile_number, code)
 
 
-def _consume_code(mobile: str, code: str) -> None:
-    policy, now = settings().codes, clock.now()
-    budgets.ensure_not_locked(mobile, policy)
-    digest = rules.digest_of(mobile, code, settings().otp_secret)
-    match Otp.compare_and_consume(mobile, digest, now=now, most=policy.max_attempts):
-        case True:
-            budgets.forget_failures(mobile)
-        case False:
-            budgets.count_failure(mobile, policy)
-            raise rules.CodeInvalid
-        case _:
-            used_up = Otp.is_used_up(mobile, now=now, most=policy.max_attempts)
-            raise rules.CodeUsedUp if used_up else rules.CodeExpired
+def _register(mobile: str, name: str | None, email: str | None, device: Device, notice: str | None) -> SignedIn:
+    consents = [Consent(notice=notice or settings().privacy_notice, at=clock.now())]
+    user = users.register(
+        role=Role.PATIENT, mobile_number=mobile, name=name, email=email, is_verified=True, consents=consents
+    )
+    return SignedIn(user, _open_session(user, device, notice), is_new_user=True)
 
 
-def _open_session(user: User, device: Device) -> Session:
+def _consent(user: User, notice: str | None) -> Consent | None:
+    """What a patient agrees to by signing in; an app that names no notice has shown the one of the registration."""
+    if user.role is not Role.PATIENT or (notice is None and user.consents):
+        return None
+    return Consent(notice=notice or settings().privacy_notice, at=clock.now())
+
+
+def _open_session(user: User, device: Device, notice: str | None = None) -> Session:
     now = clock.now()
-    session = Session(
+    opened = Session(
+        id=ObjectId(),
         user=user.id,
         role=user.role,
         rotated_at=now,
         expires_at=now + settings().refresh_token_lifetime,
-        device=device.name,
+        name=device.name,
+        platform=device.platform,
         address=device.address,
+        last_used_at=now,
     )
 
-    def work(transaction_session: ClientSession) -> None:
+    def work(session: ClientSession) -> None:
         # Writing to the user makes this and a deactivation wait for each other.
-        active = User.collection().update_one(
-            {"_id": user.id, "isActive": True, "role": user.role, "mobileNumber": user.mobile_number},
-            {"$set": {"lastLoginAt": now}},
-            session=transaction_session,
-        )
-        if not active.matched_count:
+        if not user.note_signing_in(_consent(user, notice), now=now, session=session):
             raise rules.UserInactive
-        session.insert(transaction_session)
+        opened.insert(session)
+        trail.note_signing_in(opened, session)
 
     transaction(work)
-    return session
+    trail.tell_signed_in(opened)
+    return opened
 
 
 def refresh(session_id: ObjectId, generation: int) -> Session:
@@ -170,7 +155,13 @@ def refresh(session_id: ObjectId, generation: int) -> Session:
         SessionRevoked: the session is over, or the token was spent.
     """
     now = clock.now()
-    rotated = Session.rotate(session_id, generation, now=now, lifetime=settings().refresh_token_lifetime)
+    rotated = Session.rotate(
+        session_id,
+        generation,
+        now=now,
+        lifetime=settings().refresh_token_lifetime,
+        address=origin.current().address,
+    )
     if rotated is not None:
         return rotated
     session: Session | None = Session.objects(id=session_id, expires_at__gt=now).first()
@@ -178,20 +169,34 @@ def refresh(session_id: ObjectId, generation: int) -> Session:
         raise rules.SessionRevoked
     if generation == session.generation - 1 and now - session.rotated_at <= rules.REFRESH_GRACE:
         return session
-    session.delete()
+    _end_reused(session)
     raise rules.SessionRevoked
+
+
+def _end_reused(reused: Session) -> None:
+    def work(session: ClientSession) -> None:
+        if Session.end(session, _id=reused.id):
+            trail.note_reuse(reused, session)
+
+    transaction(work)
+    trail.tell_reuse(reused)
 
 
 def find_actor(user_id: ObjectId, session_id: ObjectId) -> Actor:
     """Who stands behind an access token; one read, so that an ended session is refused at once.
 
+    Now and then it is noted when and from where the device was used.
+
     Raises:
         SessionRevoked, UserInactive, UserNotFound: why it is of no use any more.
     """
+    now = clock.now()
     raw = Session.collection().find_one(
-        {"_id": session_id, "user": user_id, "expiresAt": {"$gt": clock.now()}}, {"role": 1}
+        {"_id": session_id, "user": user_id, "expiresAt": {"$gt": now}}, {"role": 1, "lastUsedAt": 1}
     )
     if raw is not None:
+        if raw.get("lastUsedAt", now) < now - rules.USE_NOTED_AFTER:
+            Session.note_use(session_id, now=now, address=origin.current().address)
         return Actor(user_id, Role(raw["role"]), session_id)
     user: User | None = User.objects(id=user_id).first()
     if user is None:
@@ -200,14 +205,38 @@ def find_actor(user_id: ObjectId, session_id: ObjectId) -> Actor:
 
 
 def sessions_of(actor: Actor) -> list[Session]:
-    return list(Session.objects(user=actor.user_id, expires_at__gt=clock.now()).order_by("-updated_at"))
+    return list(Session.objects(user=actor.user_id, expires_at__gt=clock.now()).order_by("-last_used_at"))
 
 
 def end_session(actor: Actor, session_id: ObjectId) -> None:
-    """Sign one of the caller's devices out."""
-    if not Session.objects(id=session_id, user=actor.user_id).delete():
+    """Sign one of the caller's devices out.
+
+    Raises:
+        NotFound: they have no such device.
+    """
+    user_id = actor.user_id
+    assert user_id is not None  # noqa: S101  the system has no devices
+    ended = transaction(lambda session: _end(session, actor, user_id, _id=session_id))
+    if not ended:
         raise NotFound
+    tell_ended(actor, user_id, ended)
 
 
-def end_all_sessions(user_id: ObjectId, session: ClientSession | None = None) -> None:
-    Session.collection().delete_many({"user": user_id}, session=session)
+def end_all_sessions(actor: Actor, user_id: ObjectId, session: ClientSession | None = None) -> list[ObjectId]:
+    """Sign a person out everywhere; in a transaction of the caller's, the caller then does `tell_ended`."""
+    if session is not None:
+        return _end(session, actor, user_id)
+    ended = transaction(lambda own: _end(own, actor, user_id))
+    tell_ended(actor, user_id, ended)
+    return ended
+
+
+def tell_ended(actor: Actor, user_id: ObjectId, ended: Sequence[ObjectId]) -> None:
+    """Tell those who watch the log; after the commit."""
+    trail.tell_ended(actor, user_id, ended)
+
+
+def _end(session: ClientSession, actor: Actor, user_id: ObjectId, **which: ObjectId) -> list[ObjectId]:
+    ended = Session.end(session, user=user_id, **which)
+    trail.note_ended(actor, user_id, ended, session)
+    return ended

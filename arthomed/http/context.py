@@ -9,6 +9,8 @@ from flask import Flask, Response, g, request
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.exceptions import NotAcceptable
 
+from arthomed.core import origin
+
 log = structlog.get_logger()
 
 _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
@@ -40,6 +42,7 @@ def _begin() -> None:
     g.started = time.perf_counter()
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request_id=g.request_id)
+    origin.begin(origin.Origin(g.request_id, request.remote_addr))
 
 
 def _refuse_what_is_not_acceptable() -> None:
@@ -70,5 +73,13 @@ def _finish(response: Response) -> Response:
         route=request.url_rule.rule if request.url_rule else None,
         status=response.status_code,
         duration_ms=round((time.perf_counter() - g.started) * 1000, 1),
+        address=request.remote_addr,
+        **_caller(),
+        **({"code": str(g.error_code)} if "error_code" in g else {}),
     )
     return response
+
+
+def _caller() -> dict[str, str]:
+    actor = g.get("actor")
+    return {"user_id": str(actor.user_id), "session_id": str(actor.session_id)} if actor else {}

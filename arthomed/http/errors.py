@@ -35,6 +35,9 @@ STATUS_OF = {
     Code.DUPLICATE_VALUE: 400,
     Code.INVALID_STATUS_TRANSITION: 400,
     Code.TOO_LATE: 400,
+    Code.FILE_TOO_LARGE: 400,
+    Code.TOO_MANY_FILES: 400,
+    Code.INVALID_FILE_TYPE: 400,
     Code.NO_TOKEN: 401,
     Code.INVALID_TOKEN: 401,
     Code.TOKEN_EXPIRED: 401,
@@ -91,6 +94,7 @@ def register(app: Flask) -> None:
 
 def _on_refusal(error: ClinicError) -> Response:
     status = STATUS_OF[error.code]
+    g.error_code = error.code
     response = refusal(status, error)
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(max(1, ceil(error.retry_after.total_seconds())))
@@ -102,6 +106,7 @@ def _on_refusal(error: ClinicError) -> Response:
 def on_http_exception(error: HTTPException) -> Response:
     status = error.code or InternalServerError.code
     code, message = _HTTP.get(status, (error.name.upper().replace(" ", "_"), error.name))
+    g.error_code = code
     response = failure(status, code, message)
     for name, value in error.get_headers(request.environ):
         if name not in ("Content-Type", "Content-Length"):
@@ -123,6 +128,7 @@ def _on_mongoengine_error(error: OperationError) -> Response:
 
 def _on_unavailable(error: Exception) -> Response:
     log.error("dependency_away", error=type(error).__name__)
+    g.error_code = Code.SERVICE_UNAVAILABLE
     response = refusal(STATUS_OF[Code.SERVICE_UNAVAILABLE], ServiceUnavailable())
     response.headers["Retry-After"] = _RETRY_WHEN_AWAY_SECONDS
     return response
@@ -133,4 +139,5 @@ def _on_unexpected(error: Exception) -> Response:
     more: dict[str, Any] = {"requestId": g.get("request_id", "")}
     if current_app.config["SHOW_STACK"]:
         more["stack"] = "".join(traceback.format_exception(error))
-    return failure(500, "INTERNAL_ERROR", "Internal server error", **more)
+    g.error_code = "INTERNAL_ERROR"
+    return failure(500, g.error_code, "Internal server error", **more)

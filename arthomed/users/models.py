@@ -1,6 +1,7 @@
 """People, as stored in `users`."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 from bson import ObjectId
@@ -15,8 +16,9 @@ from mongoengine import (
     ListField,
     StringField,
 )
+from pymongo.client_session import ClientSession
 
-from arthomed.core.documents import ClinicDocument
+from arthomed.core.documents import ClinicDocument, Raw
 from arthomed.core.permissions import Role
 
 
@@ -76,6 +78,18 @@ class PatientInfo(EmbeddedDocument):
     emergency_contact = EmbeddedDocumentField(EmergencyContact, db_field="emergencyContact")
 
 
+class Consent(EmbeddedDocument):
+    """The version of the privacy notice that a patient agreed to (DPDP Act 2023 sections 5 to 7)."""
+
+    notice = StringField(required=True)
+    at = DateTimeField(required=True)
+
+
+ERASED_NAME = "Erased patient"
+_CONTACT = ("email", "statusReason", "profile.address", "profile.emergencyContact", "patientInfo.emergencyContact")
+_ALL = ("email", "statusReason", "profile", "patientInfo", "keptUntil")
+
+
 class User(ClinicDocument):
     """A person.
 
@@ -95,7 +109,10 @@ class User(ClinicDocument):
     profile = EmbeddedDocumentField(Profile, default=Profile)
     doctor_info = EmbeddedDocumentField(DoctorInfo, db_field="doctorInfo")
     patient_info = EmbeddedDocumentField(PatientInfo, db_field="patientInfo")
+    consents = EmbeddedDocumentListField(Consent)
     last_login_at = DateTimeField(db_field="lastLoginAt")
+    erased_at = DateTimeField(db_field="erasedAt")
+    kept_until = DateTimeField(db_field="keptUntil")
     visits_booked = IntField(db_field="visitsBooked", default=0)
     slots_version = IntField(db_field="slotsVersion", default=0)
 
@@ -104,10 +121,31 @@ class User(ClinicDocument):
         """Whether visits may be booked with this person; `bookable_doctors` asks the same of the database."""
         return self.role is Role.DOCTOR and self.is_active and self.is_verified
 
+    def note_signing_in(self, consent: Consent | None, *, now: datetime, session: ClientSession) -> bool:
+        """Note it with the consent, when that is to another notice than the last; False when they changed since read.
+
+        One update, so that two at the same moment note one consent.
+        """
+        changes: Raw = {"lastLoginAt": now}
+        if consent is not None:
+            given, newest = {"$ifNull": ["$consents", []]}, {"$last": {"$ifNull": ["$consents.notice", []]}}
+            more = {"$concatArrays": [given, [{"$literal": consent.to_mongo()}]]}
+            changes["consents"] = {"$cond": [{"$eq": [newest, {"$literal": consent.notice}]}, given, more]}
+        unchanged = {"_id": self.id, "isActive": True, "role": self.role, "mobileNumber": self.mobile_number}
+        return bool(self.collection().update_one(unchanged, [{"$set": changes}], session=session).matched_count)
+
     @classmethod
     def by_id(cls, ids: Iterable[ObjectId]) -> "dict[ObjectId, User]":
         """The people of those ids, in one query."""
         return {user.id: user for user in cls.objects(id__in=set(ids))}
+
+    @classmethod
+    def forget(cls, user_id: ObjectId, *, now: datetime, keep_until: datetime | None, session: ClientSession) -> None:
+        """Remove what leads to a person; all but the medical record's part while that must be kept."""
+        gone = dict.fromkeys(_CONTACT if keep_until else _ALL, "")
+        kept = {"keptUntil": keep_until} if keep_until else {"name": ERASED_NAME}
+        closed = {"isActive": False, "erasedAt": now, "updatedAt": now, "mobileNumber": f"erased:{user_id}"}
+        cls.collection().update_one({"_id": user_id}, {"$set": {**closed, **kept}, "$unset": gone}, session=session)
 
     @classmethod
     def bookable_doctors(cls) -> Any:

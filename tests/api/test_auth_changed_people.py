@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from arthomed.appointments.service import staff
 from arthomed.auth import service as auth
 from arthomed.auth.models import Session
-from arthomed.auth.rules import UserInactive
+from arthomed.auth.rules import Platform, UserInactive
 from arthomed.core.permissions import Role
 from arthomed.users.models import User
 from tests import factories
@@ -19,6 +19,7 @@ from tests.factories import SignedIn, refused, told
 from tests.signing_in import me, refresh
 
 ROUNDS = 8
+DEVICE = auth.Device(None, Platform.OTHER, "127.0.0.1")
 
 
 def while_signing_in(users: list[User], change: Callable[[User], object]) -> None:
@@ -26,7 +27,7 @@ def while_signing_in(users: list[User], change: Callable[[User], object]) -> Non
 
     def open_session(user: User) -> None:
         with suppress(UserInactive):
-            auth._open_session(user, auth.Device(None, "127.0.0.1"))
+            auth._open_session(user, DEVICE)
 
     with ThreadPoolExecutor(2) as pool:
         for user in users:
@@ -95,7 +96,7 @@ class TestChangesByAnAdmin:
         User.objects(id=user.id).update(**{f"set__{name}": value for name, value in change.items()})
 
         with pytest.raises(UserInactive):
-            auth._open_session(user, auth.Device(None, "127.0.0.1"))
+            auth._open_session(user, DEVICE)
         assert Session.objects(user=user.id).count() == 0
 
     def test_who_signs_in_while_being_deactivated_has_no_session_afterwards(self, admin: SignedIn) -> None:

@@ -9,7 +9,7 @@ from pymongo.database import Database
 
 from tests import factories
 from tests.factories import answer_with, ask_for_code, code_for, refused, told
-from tests.signing_in import MOBILE, Now, code_sent, fail, lock, retry_after
+from tests.signing_in import MOBILE, Now, code_sent, fail, lock, refresh, retry_after
 
 Data = Database[dict[str, Any]]
 
@@ -91,6 +91,13 @@ def test_devices_that_are_signed_in_stay_so(app: Flask, client: FlaskClient, now
     lock(client, now, device.user.mobile_number)
 
     assert client.get("/api/auth/me", headers=device.headers).status_code == 200
+
+
+def test_devices_that_are_signed_in_can_still_refresh(app: Flask, client: FlaskClient, now: Now) -> None:
+    device = factories.sign_in(app)
+    lock(client, now, device.user.mobile_number)
+
+    assert refresh(client, device.refresh_token).status_code == 200
 
 
 def test_another_number_is_not_locked(client: FlaskClient, now: Now) -> None:

@@ -20,7 +20,7 @@ from tests.factories import SignedIn, refused, told
 from tests.signing_in import me, refresh
 
 CLAIMS = ("type", "jti", "sid", "sub", "exp", "iss", "aud")
-REFRESH_CLAIMS = ("type", "jti", "sid", "gen", "exp", "iss", "aud")
+REFRESH_CLAIMS = ("type", "jti", "sid", "sub", "gen", "exp", "iss", "aud")
 WRONG_CLAIMS: list[tuple[str, object]] = [
     ("type", ""),
     ("type", None),
@@ -82,7 +82,15 @@ class TestAccessTokens:
         assert refused(answer) == (401, "NO_TOKEN")
         assert answer.headers["WWW-Authenticate"] == "Bearer"
 
-    @pytest.mark.parametrize("header", ["", "Basic YTpi", "Token abc", "abc"])
+    @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "bEaReR"])
+    def test_the_scheme_is_known_in_any_case(self, client: FlaskClient, person: SignedIn, scheme: str) -> None:
+        answer = client.get("/api/auth/me", headers={"Authorization": f"{scheme} {person.access_token}"})
+
+        assert answer.status_code == 200
+
+    @pytest.mark.parametrize(
+        "header", ["", "Basic YTpi", "Basic \xff", "Token abc", "abc", "Bearerabc", "BearerBearer abc", ", Bearer abc"]
+    )
     def test_another_scheme_is_as_good_as_no_token(self, client: FlaskClient, header: str) -> None:
         assert refused(client.get("/api/auth/me", headers={"Authorization": header})) == (401, "NO_TOKEN")
 
@@ -92,6 +100,9 @@ class TestAccessTokens:
             "Bearer",
             "Bearer ",
             "Bearer a b",
+            "bearer abc",
+            "Bearer Bearer abc",
+            "Bearer a=b",
             "Bearer abc",
             "Bearer ..",
             "Bearer a.b.c",

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ from dev.processes import Process
 from dev.servers import Server
 from tests.faults.clinic import BOOKS_IN_ORDER, DAY, Clinic, all_at_once, code_of, new_mobile, outcomes
 from tests.faults.conftest import Fragile
-from tests.stack import wait_for
+from tests.stack import asleep, wait_for
 
 PATIENCE = 3.0  # seconds; the contract's own number
 CROWD = 100
@@ -30,18 +29,16 @@ HOW = ["stopped", "silent"]
 def away(server: Server, how: str) -> Iterator[None]:
     """A server that refuses connections, or takes them and says nothing; afterwards it is back on its port."""
     if how == "silent":
-        os.kill(server.pid, signal.SIGSTOP)
-    else:
-        server.stop()
+        with asleep(server.pid):
+            yield
+        return
+    server.stop()
     try:
         yield
     finally:
-        if how == "silent":
-            os.kill(server.pid, signal.SIGCONT)
-        else:
-            command = [*server._command(server.port), *server._extra_args]
-            server.process = Process(server.name, command, server._log, env={**os.environ, **server._env})
-            server._wait(server.port, server.process)
+        command = [*server._command(server.port), *server._extra_args]
+        server.process = Process(server.name, command, server._log, env={**os.environ, **server._env})
+        server._wait(server.port, server.process)
 
 
 class Round:

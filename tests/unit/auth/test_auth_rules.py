@@ -1,4 +1,4 @@
-"""How a code comes about."""
+"""How a code comes about, and what a device is called."""
 
 import re
 from collections import Counter
@@ -44,6 +44,32 @@ def test_a_digest_belongs_to_one_number_code_and_secret(mobile: str, code: str, 
 
 def test_a_digest_is_what_the_database_takes_and_not_the_code() -> None:
     assert re.fullmatch(r"[0-9a-f]{64}", rules.digest_of(MOBILE, "123456", SECRET))
+
+
+@pytest.mark.parametrize(
+    ("agent", "platform"),
+    [
+        ("okhttp/4.12.0", "android"),
+        ("Dalvik/2.1.0 (Linux; U; Android 14; Pixel 9)", "android"),
+        ("Mozilla/5.0 (Linux; Android 14; Pixel 9) AppleWebKit/537.36 Chrome/130.0 Mobile Safari/537.36", "android"),
+        ("Arthomed/12 CFNetwork/1410.0.3 Darwin/22.6.0", "ios"),
+        ("Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15", "ios"),
+        ("Mozilla/5.0 (iPad; CPU OS 16_0 like Mac OS X) AppleWebKit/605.1.15", "ios"),
+        ("Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 Version/18.0 Safari/605.1.15", "web"),
+        ("Mozilla/5.0 (X11; Linux x86_64; rv:132.0) Gecko/20100101 Firefox/132.0", "web"),
+        ("curl/8.5.0", "other"),
+        ("", "other"),
+    ],
+)
+def test_the_platform_follows_from_what_a_device_calls_itself(agent: str, platform: str) -> None:
+    assert rules.platform_of(agent) == platform
+
+
+@pytest.mark.parametrize(
+    ("agent", "name"), [("curl/8.5.0", "curl/8.5.0"), (" a ", "a"), ("x" * 201, "x" * 200), ("", None), (" ", None)]
+)
+def test_a_device_without_a_name_is_called_what_its_software_is_called(agent: str, name: str | None) -> None:
+    assert rules.name_of(agent) == name
 
 
 @pytest.mark.parametrize(

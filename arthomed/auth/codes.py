@@ -1,0 +1,80 @@
+"""One-time codes: made, put into words, and spent."""
+
+import secrets
+
+from bson import ObjectId
+
+from arthomed.auth import budgets, rules, trail
+from arthomed.auth.models import Otp
+from arthomed.config import settings
+from arthomed.core import clock
+from arthomed.core.errors import ClinicError
+from arthomed.notifications import service as notifications
+from arthomed.notifications.gateways import Sms
+from arthomed.notifications.models import Channel, Notification
+
+MESSAGE = "code"
+
+
+def issue(mobile: str, purpose: str) -> None:
+    """Make a code, which kills the number's older one, and ask for its SMS.
+
+    Raises:
+        JobsUnavailable: the broker is away; nothing was made.
+    """
+    nonce, secret = secrets.token_bytes(16), settings().otp_secret
+    code = Otp(
+        mobile_number=mobile,
+        otp=rules.digest_of(mobile, rules.code_for(nonce, secret), secret),
+        nonce=nonce,
+        issue=ObjectId(),
+        purpose=purpose,
+        expires_at=clock.now() + settings().codes.lifetime,
+    )
+    older = code.replace_older()
+    messages = notifications.put(user=None, subject=code.issue, kind=MESSAGE, version=0, channels=[Channel.SMS])
+    try:
+        notifications.hand_over(messages)
+    except Exception:
+        notifications.take_back(messages)
+        code.give_way_to(older)
+        raise
+
+
+def word(notification: Notification) -> Sms | None:
+    """The SMS of a code that is still of use."""
+    code = Otp.live(notification.subject, clock.now())
+    if code is None:
+        return None
+    digits = rules.code_for(code.nonce, settings().otp_secret)
+    minutes = int(settings().codes.lifetime.total_seconds() // 60)
+    text = f"{digits} is your Arthomed code. It is valid for {minutes} minutes. Do not share it with anyone."
+    return Sms(code.mobile_number, text)
+
+
+def consume(mobile: str, code: str) -> None:
+    """Spend a number's live code, or one of its tries.
+
+    Raises:
+        CodeInvalid, CodeExpired, CodeUsedUp, AccountLocked: the code is not good.
+    """
+    try:
+        _compare(mobile, code)
+    except ClinicError as error:
+        trail.tell_refused(error)
+        raise
+
+
+def _compare(mobile: str, code: str) -> None:
+    policy, now = settings().codes, clock.now()
+    budgets.ensure_not_locked(mobile, policy)
+    digest = rules.digest_of(mobile, code, settings().otp_secret)
+    match Otp.compare_and_consume(mobile, digest, now=now, most=policy.max_attempts):
+        case True:
+            budgets.forget_failures(mobile)
+        case False:
+            budgets.count_failure(mobile, policy)
+            raise rules.CodeInvalid
+        case _:
+            used_up = Otp.is_used_up(mobile, now=now, most=policy.max_attempts)
+            raise rules.CodeUsedUp if used_up else rules.CodeExpired

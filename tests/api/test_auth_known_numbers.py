@@ -1,0 +1,82 @@
+"""Who asks for codes or guesses them can't tell by the work done whether a number is known.
+
+The same statements to the database take the same time; `dev/benchmarks/codes.py` measures it.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from pymongo.database import Database
+
+from tests import factories
+from tests.factories import answer_with, ask_for_code, code_for, other_than, told
+from tests.signing_in import Now, lock
+
+Data = Database[dict[str, Any]]
+Statement = tuple[str, str]
+Step = Callable[[FlaskClient, str], object]
+
+
+@contextmanager
+def recorded(database: Data) -> Iterator[list[Statement]]:
+    """What MongoDB was asked meanwhile, and of which collection."""
+    asked: list[Statement] = []
+    database.command("profile", 2)
+    try:
+        yield asked
+    finally:
+        database.command("profile", 0)
+        asked += [(one["op"], one["ns"]) for one in database["system.profile"].find().sort("$natural", 1)]
+        database["system.profile"].drop()
+
+
+def statements(database: Data, client: FlaskClient, step: Step, mobile: str) -> list[Statement]:
+    with recorded(database) as asked:
+        step(client, mobile)
+    return asked
+
+
+def guess(client: FlaskClient, mobile: str) -> None:
+    answer_with(client, mobile, other_than(code_for(mobile)))
+
+
+def guess_without_a_code(client: FlaskClient, mobile: str) -> None:
+    answer_with(client, mobile, "123456")
+
+
+@pytest.fixture(params=["patient", "admin"])
+def known(request: pytest.FixtureRequest, client: FlaskClient) -> str:
+    del client  # it empties the database
+    mobile: str = factories.make_user(request.param).mobile_number
+    return mobile
+
+
+def test_asking_for_a_code_is_the_same_work(client: FlaskClient, database: Data, known: str) -> None:
+    of_known, of_unknown = (statements(database, client, ask_for_code, one) for one in (known, factories.new_mobile()))
+
+    assert of_known == of_unknown != []
+
+
+@pytest.mark.parametrize("step", [guess, guess_without_a_code])
+def test_a_guess_is_the_same_work(client: FlaskClient, database: Data, known: str, step: Step) -> None:
+    numbers = [known, factories.new_mobile()]
+    if step is guess:
+        for mobile in numbers:
+            told(ask_for_code(client, mobile))
+
+    of_known, of_unknown = (statements(database, client, step, one) for one in numbers)
+
+    assert of_known == of_unknown != []
+
+
+def test_a_locked_number_is_the_same_work(client: FlaskClient, database: Data, known: str, now: Now) -> None:
+    numbers = [known, factories.new_mobile()]
+    for mobile in numbers:
+        lock(client, now, mobile)
+
+    of_known, of_unknown = (statements(database, client, ask_for_code, one) for one in numbers)
+
+    assert of_known == of_unknown != []

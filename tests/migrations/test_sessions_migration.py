@@ -1,0 +1,76 @@
+"""Devices that were signed in before 0007 stay so and are known by what was known of them."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from mongoengine.connection import get_connection
+from pymongo.database import Database
+from pymongo_migrate.mongo_migrate import MongoMigrate
+
+from arthomed.infra import migrations
+from tests.migrations import records
+
+Fresh = Database[dict[str, Any]]
+USED_AT = datetime(2026, 11, 20, 5, 30, tzinfo=UTC)
+BEFORE, AFTER = ("device", "updatedAt"), ("name", "platform", "lastUsedAt", "updatedAt")
+
+
+def migrate(fresh: Fresh, to: str, *, up: bool) -> None:
+    runner = MongoMigrate(
+        get_connection(), fresh.name, migrations_dir=str(migrations.MIGRATIONS), migrations_collection="migrations"
+    )
+    runner.upgrade(to) if up else runner.downgrade(to)
+
+
+def old_session(**parts: Any) -> dict[str, Any]:
+    made = {**records.session(), "updatedAt": USED_AT, **parts}
+    return {key: value for key, value in made.items() if key not in {"lastUsedAt", "platform"}}
+
+
+def stored(fresh: Fresh, fields: tuple[str, ...]) -> list[dict[str, Any]]:
+    return [{key: one[key] for key in fields if key in one} for one in fresh.sessions.find()]
+
+
+@pytest.mark.parametrize("device", [{"device": "okhttp/4.12"}, {}], ids=["with a device", "without"])
+def test_an_old_session_was_last_used_when_it_was_changed_and_is_named_after_its_device(
+    fresh: Fresh, device: dict[str, str]
+) -> None:
+    migrate(fresh, "0006_audit", up=True)
+    fresh.sessions.insert_one(old_session(**device))
+
+    migrate(fresh, "0007_sessions", up=True)
+
+    name = {"name": device["device"]} if device else {}
+    assert stored(fresh, (*AFTER, "device")) == [
+        {**name, "platform": "other", "lastUsedAt": USED_AT, "updatedAt": USED_AT}
+    ]
+
+
+def test_a_run_that_was_cut_off_leaves_alone_what_was_used_since(fresh: Fresh) -> None:
+    migrate(fresh, "0007_sessions", up=True)
+    used = records.session(name="Pixel", lastUsedAt=USED_AT + timedelta(days=1))
+    fresh.sessions.insert_one(used)
+    fresh.migrations.delete_one({"name": "0007_sessions"})
+
+    migrate(fresh, "0007_sessions", up=True)
+
+    assert fresh.sessions.find_one() == used
+
+
+def test_it_can_be_undone_with_sessions_in_place(fresh: Fresh) -> None:
+    migrate(fresh, "0006_audit", up=True)
+    old = old_session(device="okhttp/4.12")
+    fresh.sessions.insert_one(old)
+    migrate(fresh, "0007_sessions", up=True)
+
+    migrate(fresh, "0006_audit", up=False)
+
+    assert fresh.sessions.find_one() == old
+    assert fresh.sessions.index_information()["devices"]["key"] == [("user", 1), ("updatedAt", -1)]
+
+
+def test_devices_are_listed_by_their_last_use_by_index(fresh_uri: str, fresh: Fresh) -> None:
+    migrations.upgrade(fresh_uri)
+
+    assert fresh.sessions.index_information()["devices"]["key"] == [("user", 1), ("lastUsedAt", -1)]
