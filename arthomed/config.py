@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from environs import Env, EnvValidationError
 from marshmallow import ValidationError
-from marshmallow.validate import Range, Regexp
+from marshmallow.validate import Length, Range, Regexp
 
 MIN_SECRET_LENGTH = 32  # bytes; RFC 7518 section 3.2 wants at least the hash size for HS256
 _MINUTES_A_DAY = 24 * 60
@@ -84,10 +84,13 @@ class Settings:
     rate_limit_window: timedelta
     rate_limit_anonymous: int
     rate_limit_user: int
+    rate_limit_auth: int
+    rate_limit_booking: int
     twilio: Twilio | None
     smtp_url: str | None
     email_from: str
     message_lease: timedelta
+    privacy_notice: str
     var_dir: Path
     policy: Policy
     codes: CodePolicy
@@ -151,10 +154,13 @@ def _read(env: Env, app_env: AppEnv) -> Settings:
         ),
         rate_limit_anonymous=env.int("RATE_LIMIT_MAX_REQUESTS", 100, validate=Range(1)),
         rate_limit_user=env.int("RATE_LIMIT_USER_MAX_REQUESTS", 1000, validate=Range(1)),
+        rate_limit_auth=env.int("RATE_LIMIT_AUTH_MAX_REQUESTS", 30, validate=Range(1)),
+        rate_limit_booking=env.int("RATE_LIMIT_BOOKING_MAX_REQUESTS", 30, validate=Range(1)),
         twilio=_twilio(env),
         smtp_url=env.str("SMTP_URL", "") or None,
         email_from=env.str("EMAIL_FROM", "clinic@arthomed.example"),
         message_lease=timedelta(seconds=env.int("MESSAGE_LEASE_SECONDS", 60, validate=Range(1, 3600)) or 0),
+        privacy_notice=env.str("PRIVACY_NOTICE", "2026-11", validate=Length(1, 50)),
         var_dir=Path(env.str("VAR_DIR", "var")),
         policy=_policy(env),
         codes=_codes(env),

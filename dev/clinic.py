@@ -38,7 +38,11 @@ _PARTS = {
 }
 _DATABASE = "arthomed"
 # Here everybody comes from one address; unless the environment says otherwise, that is no reason to refuse.
-_LIMITS_OF_ONE_ADDRESS = {"OTP_PER_ADDRESS_HOUR": "2000", "RATE_LIMIT_MAX_REQUESTS": "10000"}
+_LIMITS_OF_ONE_ADDRESS = {
+    "OTP_PER_ADDRESS_HOUR": "2000",
+    "RATE_LIMIT_MAX_REQUESTS": "10000",
+    "RATE_LIMIT_AUTH_MAX_REQUESTS": "10000",
+}
 _READY_SECONDS = 60.0
 _STOP_PARTS_SECONDS = 5.0  # with two servers below 10 s altogether
 _STOP_SERVER_SECONDS = 2.0

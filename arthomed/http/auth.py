@@ -5,9 +5,9 @@ from functools import wraps
 from typing import Any, ClassVar, TypeVar
 
 from bson import ObjectId
-from flask import Flask, current_app, g
-from flask_jwt_extended import JWTManager, get_jwt, verify_jwt_in_request
-from flask_jwt_extended.exceptions import JWTExtendedException, NoAuthorizationError
+from flask import Flask, current_app, g, request
+from flask_jwt_extended import JWTManager, decode_token
+from flask_jwt_extended.exceptions import JWTExtendedException
 from jwt.exceptions import ExpiredSignatureError, MissingRequiredClaimError, PyJWTError
 
 from arthomed.config import Settings
@@ -117,15 +117,15 @@ def _authenticated() -> Actor:
 
 
 def _claims() -> Mapping[str, Any]:
+    scheme, _, token = request.headers.get("Authorization", "").strip().partition(" ")
+    if scheme.lower() != "bearer":  # in any case: RFC 9110 section 11.1
+        raise NoToken
     try:
-        verify_jwt_in_request()
-    except NoAuthorizationError as error:
-        raise NoToken from error
+        claims: Mapping[str, Any] = decode_token(token.strip())
     except ExpiredSignatureError as error:
         raise TokenExpired from error
     except (PyJWTError, JWTExtendedException, ValueError) as error:
         raise InvalidToken from error
-    claims: Mapping[str, Any] = get_jwt()
     if claims["type"] != "access":
         raise InvalidToken
     return claims

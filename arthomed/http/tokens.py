@@ -1,11 +1,13 @@
 """Access and refresh tokens: signed with separate secrets, each of a type that the other is not taken for."""
 
+import json
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
 import jwt
 from bson import ObjectId
+from flask import request
 from flask_jwt_extended import create_access_token
 from jwt.exceptions import ExpiredSignatureError, PyJWTError
 
@@ -13,11 +15,14 @@ from arthomed.config import settings
 from arthomed.core import clock
 from arthomed.http.auth import ALGORITHM, AUDIENCE, ISSUER, InvalidToken, TokenExpired, claimed_id
 
+_LONGEST_BODY = 4096  # a refresh token has a tenth of that
+
 
 @dataclass(frozen=True, slots=True)
 class RefreshClaim:
-    """Which session a refresh token belongs to, and how many were given out before it."""
+    """Whose and which session a refresh token belongs to, and how many were given out before it."""
 
+    user_id: ObjectId
     session_id: ObjectId
     generation: int
 
@@ -39,7 +44,7 @@ def read_refresh(token: str) -> RefreshClaim:
     Raises:
         TokenExpired, InvalidToken
     """
-    required = ["exp", "iss", "aud", "sid", "gen", "jti", "type"]
+    required = ["exp", "iss", "aud", "sub", "sid", "gen", "jti", "type"]
     try:
         claims = jwt.decode(
             token,
@@ -49,7 +54,7 @@ def read_refresh(token: str) -> RefreshClaim:
             audience=AUDIENCE,
             options={"require": required},
         )
-        claim = RefreshClaim(claimed_id(claims["sid"]), int(claims["gen"]))
+        claim = RefreshClaim(claimed_id(claims["sub"]), claimed_id(claims["sid"]), int(claims["gen"]))
     except ExpiredSignatureError as error:
         raise TokenExpired from error
     except (PyJWTError, ValueError, TypeError) as error:
@@ -57,6 +62,16 @@ def read_refresh(token: str) -> RefreshClaim:
     if claims["type"] != "refresh":
         raise InvalidToken
     return claim
+
+
+def refreshing_user() -> str | None:
+    """Whose good refresh token the body of this request holds; None for any other body, about which the view speaks."""
+    if not request.is_json or (request.content_length or _LONGEST_BODY + 1) > _LONGEST_BODY:
+        return None
+    try:
+        return str(read_refresh(json.loads(request.get_data().decode())["refreshToken"]).user_id)
+    except Exception:  # noqa: BLE001  whatever is wrong with it, down to the connection
+        return None
 
 
 def _refresh_token(user_id: ObjectId, session_id: ObjectId, generation: int) -> str:

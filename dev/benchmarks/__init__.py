@@ -1,0 +1,1 @@
+"""Measurements on real servers; run one with `python -m dev.benchmarks.NAME`."""
