@@ -61,5 +61,6 @@ beat_schedule = {
         "schedule": 60.0,
         "options": {"expires": 60},
     },
+    "erasures-put-off": {"task": Job.FINISH_ERASURES.value, "schedule": crontab(hour="0", minute="35")},
     "missed-visits": {"task": Job.MARK_NO_SHOWS.value, "schedule": 300.0, "options": {"expires": 300}},
 }

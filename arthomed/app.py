@@ -9,6 +9,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from arthomed import cli
 from arthomed.appointments import messages as appointment_messages
 from arthomed.appointments import routes as appointments
+from arthomed.auth import codes
 from arthomed.auth import routes as auth
 from arthomed.auth import service as auth_service
 from arthomed.config import AppEnv, Settings
@@ -23,6 +24,9 @@ from arthomed.infra.queue import CeleryJobs
 from arthomed.infra.sms import TwilioSms
 from arthomed.notifications import service as notifications
 from arthomed.notifications.gateways import EmailGateway, SmsGateway
+from arthomed.privacy import routes as privacy
+from arthomed.privacy.schemas import ExportOut
+from arthomed.privacy.service import export
 from arthomed.scheduling import routes as scheduling
 from arthomed.users import routes as users
 
@@ -60,6 +64,7 @@ def create_app(settings: Settings) -> Flask:
         scheduling.slots,
         appointments.blueprint,
         appointments.accounts,
+        privacy.blueprint,
     ):
         api.register_blueprint(blueprint)
     health.register(app, settings, _checks(settings))
@@ -86,8 +91,9 @@ def wire(settings: Settings, *, database_timeout_ms: int) -> None:
     logging.set_up(settings.log_level, as_json=settings.is_production)
     mongo.open_database(settings.mongodb_uri, timeout_ms=database_timeout_ms)
     jobs.use(CeleryJobs(settings.redis_url))
+    export.use(ExportOut().dumps)
     composers: dict[str, notifications.Composer] = {
-        auth_service.CODE_MESSAGE: auth_service.word_code,
+        codes.MESSAGE: codes.word,
         **dict.fromkeys(appointment_messages.KINDS, appointment_messages.word),
     }
     notifications.use(

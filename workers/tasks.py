@@ -5,6 +5,7 @@ from bson import ObjectId
 from arthomed.appointments.service import transitions
 from arthomed.core.jobs import Job
 from arthomed.notifications import service as notifications
+from arthomed.privacy.service import erasure, export
 from arthomed.scheduling import service as scheduling
 from workers.app import app
 
@@ -19,6 +20,18 @@ def send_sms(notification_id: str) -> None:
 def send_email(notification_id: str) -> None:
     """Send one e-mail from the outbox."""
     notifications.send(ObjectId(notification_id))
+
+
+@app.task(name=Job.EXPORT)
+def prepare_export(user_id: str) -> None:
+    """Make one person's export."""
+    export.prepare(ObjectId(user_id))
+
+
+@app.task(name=Job.FINISH_ERASURES)
+def finish_erasures() -> None:
+    """Erase what had to be kept until now."""
+    erasure.finish()
 
 
 @app.task(name=Job.SWEEP_MESSAGES)

@@ -54,6 +54,8 @@ def word(notification: Notification) -> Sms | Email | None:
         reason=appointment.history[-1].reason,
         refund=_refund(appointment),
     )
+    if appointment.patient.erased_at is not None:
+        return None
     if notification.channel is Channel.SMS:
         return Sms(appointment.patient.mobile_number, f"Arthomed: {text}")
     if not appointment.patient.email:

@@ -11,6 +11,8 @@ class Job(StrEnum):
     SEND_EMAIL = "email.send"
     SYNC_SLOTS = "slots.sync_doctor"
     GENERATE_SLOTS = "slots.generate"
+    EXPORT = "default.export"
+    FINISH_ERASURES = "default.finish_erasures"
     SWEEP_MESSAGES = "default.sweep_messages"
     REJECT_UNCONFIRMED = "default.reject_unconfirmed"
     MARK_NO_SHOWS = "default.mark_no_shows"

@@ -15,6 +15,8 @@ class Permission(StrEnum):
     """What a route asks for; whose records it reaches is decided in the query."""
 
     PROFILE = "profile"
+    ACCOUNT_ERASE = "account:erase"
+    AUDIT_READ = "audit:read"
     SESSIONS = "sessions"
     USERS_MANAGE = "users:manage"
     USERS_READ = "users:read"
@@ -47,7 +49,7 @@ _EVERYONE = frozenset(
 )
 
 ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
-    Role.PATIENT: _EVERYONE | {Permission.APPOINTMENT_BOOK, Permission.APPOINTMENT_LIST_MINE},
+    Role.PATIENT: _EVERYONE | {Permission.APPOINTMENT_BOOK, Permission.APPOINTMENT_LIST_MINE, Permission.ACCOUNT_ERASE},
     Role.DOCTOR: _EVERYONE | {Permission.APPOINTMENT_LIST, Permission.SCHEDULE_WRITE},
     Role.RECEPTIONIST: _EVERYONE
     | {Permission.APPOINTMENT_LIST, Permission.APPOINTMENT_LIST_PENDING, Permission.USERS_READ},
@@ -58,5 +60,6 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
         Permission.USERS_READ,
         Permission.USERS_MANAGE,
         Permission.SCHEDULE_WRITE,
+        Permission.AUDIT_READ,
     },
 }

@@ -6,6 +6,7 @@ from typing import Any
 
 import flask_smorest
 import marshmallow as ma
+from flask import Response
 
 from arthomed.http.envelope import NothingOut, envelope_of, success
 from arthomed.http.parsing import PARSER
@@ -42,8 +43,10 @@ class Blueprint(flask_smorest.Blueprint):
 
         def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
             @wraps(view)
-            def enveloped(*args: Any, **kwargs: Any) -> dict[str, Any]:
+            def enveloped(*args: Any, **kwargs: Any) -> dict[str, Any] | Response:
                 content = view(*args, **kwargs)
+                if isinstance(content, Response):  # a file
+                    return content
                 return success(description, content if name is None else {name: content})
 
             return smorests(enveloped)  # type: ignore[no-any-return]

@@ -39,7 +39,7 @@ def update_profile(changes: dict[str, Any]) -> User:
 @blueprint.response(200, page_of(UserOut), description="Users retrieved successfully")
 def list_users(query: dict[str, Any]) -> Page[User]:
     """List people."""
-    return service.list_users(query.pop("paging"), **query)
+    return service.list_users(current_actor(), query.pop("paging"), **query)
 
 
 @blueprint.post("")
@@ -48,7 +48,7 @@ def list_users(query: dict[str, Any]) -> Page[User]:
 @blueprint.response(201, UserOut, name="user", description="User created successfully")
 def create_user(wanted: dict[str, Any]) -> User:
     """Create a person of any role."""
-    return service.register(**wanted)
+    return service.register(**wanted, by=current_actor())
 
 
 @blueprint.get("/stats")
@@ -64,4 +64,4 @@ def stats() -> dict[str, Any]:
 @blueprint.response(200, UserOut, name="user", description="User retrieved successfully")
 def get_user(user_id: ObjectId) -> User:
     """Read one person's record."""
-    return service.get(user_id)
+    return service.read(current_actor(), user_id)

@@ -4,7 +4,8 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date
+from datetime import date, datetime
+from functools import partial
 from typing import Any
 
 from bson import ObjectId
@@ -12,9 +13,11 @@ from mongoengine.base import BaseDocument
 from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError
 
+from arthomed.audit import service as audit
+from arthomed.audit.models import Action, Kind
 from arthomed.core import clock
 from arthomed.core.actor import Actor
-from arthomed.core.documents import transaction
+from arthomed.core.documents import Raw, transaction
 from arthomed.core.errors import DuplicateValue, FieldError, NotFound, PermissionDenied, ValidationFailed
 from arthomed.core.paging import Page, PageRequest
 from arthomed.core.permissions import Role
@@ -25,6 +28,7 @@ Changes = dict[str, Any]
 """Field names in snake_case to new values, nested as the document is; None clears a field."""
 
 _MOBILE_TAKEN = "Mobile number is already registered"
+_BATCH = 500
 _PARTS = {"doctor_info": (Role.DOCTOR, DoctorInfo), "patient_info": (Role.PATIENT, PatientInfo)}
 
 
@@ -36,13 +40,26 @@ def get(user_id: ObjectId, session: ClientSession | None = None) -> User:
     return found
 
 
+def read(actor: Actor, user_id: ObjectId) -> User:
+    """Another person's record, for staff; noted in the audit trail."""
+    user = get(user_id)
+    audit.note_read(actor, Kind.USER, [user_id], [user_id])
+    return user
+
+
 def find_by_mobile(mobile: str) -> User | None:
     found: User | None = User.objects(mobile_number=mobile).first()
     return found
 
 
 def list_users(
-    asked: PageRequest, *, sort: str, role: str | None = None, search: str | None = None, is_active: bool | None = None
+    actor: Actor,
+    asked: PageRequest,
+    *,
+    sort: str,
+    role: str | None = None,
+    search: str | None = None,
+    is_active: bool | None = None,
 ) -> Page[User]:
     users = User.objects
     if role is not None:
@@ -54,6 +71,8 @@ def list_users(
     field = {"name": "name", "createdAt": "created_at"}[sort.removeprefix("-")]
     sign = "-" if sort.startswith("-") else ""
     page: Page[User] = users.order_by(sign + field, sign + "id").page(asked)
+    found = [user.id for user in page.items]
+    audit.note_read(actor, Kind.USER, found, found)
     return page
 
 
@@ -82,8 +101,8 @@ def doctor(doctor_id: ObjectId) -> User:
     return found
 
 
-def register(*, role: Role, mobile_number: str, name: str | None = None, **parts: Any) -> User:
-    """Create a person of any role; without a name a placeholder stands in.
+def register(*, role: Role, mobile_number: str, name: str | None = None, by: Actor | None = None, **parts: Any) -> User:
+    """Create a person of any role; without a name a placeholder stands in, without `by` it is their own doing.
 
     Raises:
         DuplicateValue: the mobile number is registered.
@@ -93,8 +112,15 @@ def register(*, role: Role, mobile_number: str, name: str | None = None, **parts
     _give_parts(user, parts)
     _merge(user, parts)
     with _explained():
-        user.insert()
+        transaction(partial(_insert, user, by))
     return user
+
+
+def _insert(user: User, by: Actor | None, session: ClientSession) -> None:
+    user.insert(session)
+    audit.note_change(
+        by or Actor(user.id, user.role), Action.CREATE, Kind.USER, user.id, subject=user.id, session=session
+    )
 
 
 def update(user_id: ObjectId, changes: Changes, *, by: Actor) -> User:
@@ -110,7 +136,8 @@ def update(user_id: ObjectId, changes: Changes, *, by: Actor) -> User:
 
 def save_changes(user_id: ObjectId, changes: Changes, *, by: Actor, session: ClientSession) -> User:
     """As update, within a transaction, whose write conflicts keep two changes from crossing."""
-    user = get(user_id, session)
+    user = _still_there(user_id, session)
+    before = user.to_mongo()
     role = Role(changes.get("role", user.role))
     if role is not user.role and by.user_id == user_id:
         raise ValidationFailed.of("role", "You can't change your own role", role)
@@ -120,6 +147,7 @@ def save_changes(user_id: ObjectId, changes: Changes, *, by: Actor, session: Cli
     user.updated_at = clock.now()
     with _explained():
         user.replace(session)
+    _note_change(by, user, before, session)
     return user
 
 
@@ -132,9 +160,33 @@ def set_active(user_id: ObjectId, *, is_active: bool, reason: str | None, by: Ac
     """
     if not is_active:
         _ensure_may_deactivate(by, user_id, session)
-    user = get(user_id, session)
+    user = _still_there(user_id, session)
+    before = user.to_mongo()
     user.is_active, user.status_reason, user.updated_at = is_active, reason, clock.now()
     user.replace(session)
+    _note_change(by, user, before, session)
+    return user
+
+
+def forget(user_id: ObjectId, *, keep_until: datetime | None, session: ClientSession) -> None:
+    """Anonymise a person; `keep_until` spares what makes a medical record one until then."""
+    User.forget(user_id, now=clock.now(), keep_until=keep_until, session=session)
+
+
+def due_to_be_forgotten(now: datetime) -> list[ObjectId]:
+    """Who was kept for as long as the law wanted."""
+    return list(User.objects(kept_until__lte=now).limit(_BATCH).scalar("id"))
+
+
+def _note_change(by: Actor, user: User, before: Raw, session: ClientSession) -> None:
+    changes = audit.differences(before, user.to_mongo())
+    audit.note_change(by, Action.CHANGE, Kind.USER, user.id, subject=user.id, session=session, changes=changes)
+
+
+def _still_there(user_id: ObjectId, session: ClientSession) -> User:
+    user = get(user_id, session)
+    if user.erased_at is not None:
+        raise NotFound("This account was erased")
     return user
 
 

@@ -1,6 +1,7 @@
 """Role x route x own or other's record: every route has its row, and refuses what it should."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,8 @@ from flask.testing import FlaskClient
 
 from arthomed.appointments.rules import Status
 from arthomed.appointments.service import transitions
+from arthomed.auth import service as auth
+from arthomed.core.errors import RateLimitExceeded
 from arthomed.core.permissions import Role
 from arthomed.users.models import User
 from tests import factories
@@ -51,6 +54,13 @@ def _edit(world: World) -> dict[str, Any]:
     return {"notes": "Rest"} if world.role is Role.DOCTOR else {"reason": "Fever"}
 
 
+def _code_of_ones_own(world: World) -> dict[str, Any]:
+    mobile = world.caller.user.mobile_number
+    with suppress(RateLimitExceeded):  # the one of the call before is still good
+        auth.send_code(mobile, purpose="login", address="127.0.0.1")
+    return {"otp": factories.code_for(mobile)}
+
+
 PUBLIC = {
     ("POST", "/api/auth/send-otp"),
     ("POST", "/api/auth/verify-otp"),
@@ -77,6 +87,10 @@ TABLE: dict[tuple[str, str], Row] = {
     ("GET", "/api/auth/me"): Row(ALL),
     ("GET", "/api/users/profile"): Row(ALL),
     ("PUT", "/api/users/profile"): Row(ALL, body=lambda _: {"name": "New Name"}),
+    ("GET", "/api/users/profile/access-log"): Row(ALL),
+    ("GET", "/api/users/profile/export"): Row(ALL),
+    ("POST", "/api/users/profile/erasure"): Row(PATIENT, body=_code_of_ones_own),
+    ("GET", "/api/admin/audit"): Row(ADMIN),
     ("GET", "/api/users"): Row(ADMIN),
     ("POST", "/api/users"): Row(
         ADMIN, body=lambda _: {"mobileNumber": factories.new_mobile(), "name": "Some One", "role": "patient"}

@@ -1,0 +1,25 @@
+"""What becomes of the visits of a person who is to be forgotten."""
+
+from datetime import datetime
+
+from bson import ObjectId
+from pymongo.client_session import ClientSession
+
+from arthomed.appointments.models import Appointment
+from arthomed.appointments.rules import TREATED
+from arthomed.core.documents import Raw
+
+
+def last_treatment(patient_id: ObjectId, session: ClientSession) -> datetime | None:
+    """When the patient's last visit with a treatment ended; None when there was none."""
+    treated = {"patient": patient_id, "status": {"$in": sorted(TREATED)}}
+    found = Appointment.collection().find_one(treated, {"endsAt": 1}, sort=[("startsAt", -1)], session=session)
+    return None if found is None else found["endsAt"]
+
+
+def forget(patient_id: ObjectId, *, treated_too: bool, session: ClientSession) -> None:
+    """Remove what people wrote about the patient's visits; that they were, and when, stays for the books."""
+    visits: Raw = {"patient": patient_id}
+    if not treated_too:
+        visits["status"] = {"$nin": sorted(TREATED)}
+    Appointment.forget(visits, session=session)

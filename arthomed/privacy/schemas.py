@@ -1,0 +1,130 @@
+"""Shapes of the trail, of exports and of erasures."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from bson import ObjectId
+from marshmallow import fields
+
+from arthomed.appointments.schemas import AppointmentOut
+from arthomed.auth.schemas import SessionOut, one_time_code
+from arthomed.core import clock
+from arthomed.http.schema import Id, Instant, PageQuery, Schema
+from arthomed.users.schemas import UserOut
+
+
+class AuditQuery(PageQuery):
+    subject_id = Id(attribute="subjects", metadata={"description": "Only what is about this person."})
+    record_id = Id(attribute="records", metadata={"description": "Only what was done with this record."})
+    actor_id = Id(attribute="actor", metadata={"description": "Only what this person did."})
+
+
+class ActorOut(Schema):
+    _id = Id(attribute="id", data_key="_id", required=True)
+    name = fields.String(required=True, metadata={"example": "Joseph Mathew"})
+    role = fields.String(required=True, metadata={"example": "receptionist"})
+
+
+class AccessOut(Schema):
+    """One access to one's own records."""
+
+    at = Instant(attribute="event.at", required=True)
+    by = fields.Nested(ActorOut, required=True, allow_none=True, metadata={"description": "Empty: the system."})
+    action = fields.String(attribute="event.action", required=True, metadata={"example": "read"})
+    kind = fields.String(attribute="event.kind", required=True, metadata={"example": "appointment"})
+    records = fields.List(Id(), attribute="event.records", required=True)
+    changed = fields.Function(
+        lambda access: [change["field"] for change in access.event.changes],
+        required=True,
+        metadata={"type": "array", "items": {"type": "string"}, "example": ["status"]},
+    )
+
+
+class ValueChangeOut(Schema):
+    field = fields.String(required=True, metadata={"example": "status"})
+    old = fields.Function(lambda change: _plain(change["from"]), data_key="from", metadata={"example": "pending"})
+    new = fields.Function(lambda change: _plain(change["to"]), data_key="to", metadata={"example": "confirmed"})
+
+
+class AuditEventOut(Schema):
+    _id = Id(attribute="event.id", data_key="_id", required=True)
+    at = Instant(attribute="event.at", required=True)
+    by = fields.Nested(ActorOut, required=True, allow_none=True, metadata={"description": "Empty: the system."})
+    session = Id(attribute="event.session", required=True, allow_none=True)
+    address = fields.String(
+        attribute="event.address", required=True, allow_none=True, metadata={"example": "203.0.113.7"}
+    )
+    request_id = fields.String(
+        attribute="event.request_id", required=True, allow_none=True, metadata={"example": "5f0c7a529c0e4a6e"}
+    )
+    action = fields.String(attribute="event.action", required=True, metadata={"example": "change"})
+    kind = fields.String(attribute="event.kind", required=True, metadata={"example": "appointment"})
+    records = fields.List(Id(), attribute="event.records", required=True)
+    subjects = fields.List(Id(), attribute="event.subjects", required=True)
+    changes = fields.List(fields.Nested(ValueChangeOut), attribute="event.changes", required=True)
+
+
+class EraseAccount(Schema):
+    """`otp` is a new code, sent to the account's own number."""
+
+    otp = one_time_code()
+
+
+class KeptOut(Schema):
+    what = fields.String(required=True, metadata={"example": "What your doctors recorded"})
+    why = fields.String(required=True, metadata={"example": "Regulations on medical records"})
+    until = Instant(required=True)
+
+
+class ErasureOut(Schema):
+    erased = fields.List(fields.String(), required=True, metadata={"example": ["Signed-in devices"]})
+    kept = fields.List(fields.Nested(KeptOut), required=True)
+
+
+class PreparingOut(Schema):
+    state = fields.Constant("preparing", required=True, metadata={"example": "preparing"})
+
+
+class ConsentOut(Schema):
+    notice = fields.String(required=True, metadata={"example": "2026-11"})
+    at = Instant(required=True)
+
+
+class DeviceOut(SessionOut):
+    class Meta(Schema.Meta):
+        exclude = ("is_current",)
+
+
+class OwnRecordOut(UserOut):
+    consents = fields.List(fields.Nested(ConsentOut), required=True)
+
+
+class MessageOut(Schema):
+    kind = fields.String(required=True, metadata={"example": "appointment-confirmed"})
+    channel = fields.String(required=True, metadata={"example": "sms"})
+    state = fields.String(required=True, metadata={"example": "sent"})
+    created_at = Instant(required=True)
+    sent_at = Instant(required=True, allow_none=True)
+
+
+class ExportOut(Schema):
+    """Everything that is stored about a person."""
+
+    exported_at = Instant(required=True)
+    user = fields.Nested(OwnRecordOut, required=True)
+    sessions = fields.List(fields.Nested(DeviceOut), required=True)
+    appointments = fields.List(fields.Nested(AppointmentOut), required=True)
+    messages = fields.List(fields.Nested(MessageOut), required=True)
+    access_log = fields.List(fields.Nested(AccessOut), required=True)
+
+
+def _plain(value: Any) -> Any:
+    """A stored value as JSON has it."""
+    if isinstance(value, datetime):
+        return clock.iso(value)
+    if isinstance(value, ObjectId):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {name: _plain(one) for name, one in value.items()}
+    return [_plain(one) for one in value] if isinstance(value, list) else value
