@@ -18,16 +18,22 @@ $(INSTALLED): requirements-dev.txt dev/setup.sh
 run: setup ## Run the whole clinic on 127.0.0.1:PORT (5000), with its data in VAR_DIR (var)
 	@$(BIN)/python -m dev.run
 
+test: export SUITE_LOGS := $(CURDIR)/.pytest_cache/suite-logs
 test: setup ## Run the tests on servers of their own
-	@$(BIN)/python -m pytest --ignore tests/faults --numprocesses 2 --dist loadfile --cov --cov-report=
+	@rm -rf "$$SUITE_LOGS"
+	@$(BIN)/python -m pytest --ignore tests/faults --ignore tests/whole_suite --numprocesses 2 --dist loadfile --cov --cov-report=
 	@$(BIN)/coverage report
 	@$(BIN)/coverage report --include '*/rules.py' --fail-under 100
 	@$(BIN)/python -m pytest tests/faults
+	@$(BIN)/python -m pytest --confcutdir tests/whole_suite tests/whole_suite
 
-lint: types ## Check style, types and import directions
+lint: types ## Check style, types, import directions, and for known holes and secrets
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/lint-imports
+	@$(BIN)/bandit --quiet --configfile pyproject.toml --recursive arthomed workers dev migrations *.py
+	@$(BIN)/python -m dev.lint_advisories requirements.txt requirements-dev.txt
+	@$(BIN)/python -m dev.lint_history
 
 types: setup ## Check types
 	@$(BIN)/mypy

@@ -13,12 +13,19 @@ from pymongo.database import Database
 from redis import Redis
 
 from arthomed.app import create_app
+from arthomed.audit import service as audit
 from arthomed.config import settings
 from arthomed.infra import migrations
 from dev.servers import Mongo, Valkey
 from tests.stack import Stack
+from tests.whole_suite import gathering
 
 KEPT = {"migrations", "migration_locks"}
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if "PYTEST_XDIST_WORKER" not in os.environ:  # the process that workers report to has it, too
+        gathering.keep_test(report)
 
 
 @pytest.fixture(scope="session")
@@ -27,6 +34,7 @@ def mongo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mongo]:
     folder = tmp_path_factory.mktemp("mongo")
     with Mongo(folder / "data", folder, extra_args=["--setParameter", "ttlMonitorSleepSecs=3600"]) as server:
         yield server
+        gathering.keep_people(server.uri("local"))
 
 
 @pytest.fixture(scope="session")
@@ -44,7 +52,7 @@ def environment(mongo: Mongo, valkey: Valkey, tmp_path_factory: pytest.TempPathF
         "MONGODB_URI": mongo.uri("arthomed_test"),
         "REDIS_URL": valkey.url,
         "VAR_DIR": str(tmp_path_factory.mktemp("var")),
-        "LOG_LEVEL": "error",
+        "LOG_LEVEL": "info",
     }
     os.environ.update(found)
     settings.cache_clear()
@@ -64,6 +72,7 @@ def app(environment: dict[str, str]) -> Iterator[Flask]:
 def database(app: Flask, environment: dict[str, str]) -> Database[dict[str, Any]]:
     """The database, empty but for its migrations; Redis and the mailbox are empty, too."""
     found: Database[dict[str, Any]] = get_db()
+    audit.flush()  # of an earlier test
     for name in set(found.list_collection_names()) - KEPT:
         found[name].delete_many({})
     with Redis.from_url(environment["REDIS_URL"]) as redis:

@@ -73,7 +73,7 @@ def test_an_admin_has_a_mobile_number_and_a_name(flask: Run, mobile: str, name: 
 def test_the_demo_clinic_has_the_people_that_scripts_rely_on(flask: Run) -> None:
     done = flask("demo", "load")
 
-    assert (done.exit_code, done.output) == (0, "Loaded the demo clinic: 5 doctors, 3 patients.\n")
+    assert (done.exit_code, done.stdout) == (0, "Loaded the demo clinic: 5 doctors, 3 patients.\n")
     roles = {user.mobile_number: user.role for user in User.objects}
     doctors, patients = range(9000000011, 9000000016), range(9000000021, 9000000024)
     assert roles == {
@@ -165,7 +165,7 @@ def test_a_demo_clinic_that_was_cut_off_is_completed(flask: Run) -> None:
     User.objects(mobile_number__in=["9000000001", "9000000023"]).delete()
     Slot.objects(booked_patients=0, starts_at__lt=datetime.now(UTC), doctor=_doctor("9000000013")).delete()
 
-    assert flask("demo", "load", "--if-empty").output == "Loaded the demo clinic: 5 doctors, 3 patients.\n"
+    assert flask("demo", "load", "--if-empty").stdout == "Loaded the demo clinic: 5 doctors, 3 patients.\n"
     assert (User.objects.count(), Slot.objects.count(), Appointment.objects.count()) == whole
     assert list(audit.faults()) == []
 
@@ -182,8 +182,8 @@ def test_slots_are_made_by_command_as_often_as_one_likes(flask: Run) -> None:
     first, second = flask("slots", "generate"), flask("slots", "generate")
 
     assert (first.exit_code, second.exit_code) == (0, 0)
-    assert first.output == f"{Slot.objects.count()} new slots\n"
-    assert second.output == "0 new slots\n"
+    assert first.stdout == f"{Slot.objects.count()} new slots\n"
+    assert second.stdout == "0 new slots\n"
 
 
 def test_slots_made_by_two_commands_at_once_are_made_once(environment: dict[str, str], tmp_path: Path) -> None:

@@ -171,7 +171,8 @@ class TestUnexpected:
         logged = [line for line in capfd.readouterr().err.splitlines() if "unexpected_error" in line]
         assert len(logged) == 1
         assert "ask-about-this" in logged[0]
-        assert "hunter2" in logged[0]
+        assert "RuntimeError" in logged[0]
+        assert "hunter2" not in logged[0]  # it may be anybody's
 
     @pytest.mark.parametrize(
         "error", [RecursionError(), KeyError("x"), AssertionError(), MemoryError(), OperationFailure("no", 2)]
