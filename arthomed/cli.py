@@ -1,4 +1,4 @@
-"""The flask commands: create-admin, demo, slots, audit, migrate."""
+"""The flask commands: create-admin, database-role, demo, slots, audit, migrate."""
 
 import signal
 import sys
@@ -10,15 +10,16 @@ import click
 import pymongo
 from flask import Flask
 from flask.cli import AppGroup
-from mongoengine.connection import get_connection
-from pymongo.errors import ConnectionFailure
+from mongoengine.connection import get_connection, get_db
+from pymongo.errors import ConnectionFailure, OperationFailure
 
 from arthomed import demo
 from arthomed.appointments.service import audit as books
 from arthomed.config import settings
+from arthomed.core.actor import SYSTEM
 from arthomed.core.errors import ClinicError
 from arthomed.core.permissions import Role
-from arthomed.infra import migrations, mongo
+from arthomed.infra import migrations, mongo, roles
 from arthomed.scheduling import service as scheduling
 from arthomed.users import rules as user_rules
 from arthomed.users import service as users
@@ -33,7 +34,7 @@ _demo = AppGroup("demo", help="A clinic to try things with.")
 
 
 def register(app: Flask) -> None:
-    for command in (_migrate, _slots, _demo, audit, create_admin):
+    for command in (_migrate, _slots, _demo, audit, create_admin, database_role):
         app.cli.add_command(command)
 
 
@@ -112,5 +113,21 @@ def create_admin(mobile_number: str, name: str) -> None:
     mobile, full_name = user_rules.normalised_mobile(mobile_number), user_rules.normalised_name(name)
     if mobile is None or full_name is None:
         raise click.BadParameter("an Indian mobile number and a name are needed")
-    users.register(role=Role.ADMIN, mobile_number=mobile, name=full_name, is_verified=True)
+    users.register(role=Role.ADMIN, mobile_number=mobile, name=full_name, is_verified=True, by=SYSTEM)
     click.echo(f"{full_name} can sign in as an admin with {mobile}.")
+
+
+@click.command("database-role")
+@_with_patience
+def database_role() -> None:
+    """Make or update the role of the application's own database user, for whom the audit trail is append-only."""
+    database = get_db()
+    click.echo(f"The role {roles.NAME} of the database {database.name} is to have")
+    for collection, actions in roles.privileges().items():
+        click.echo(f"  {collection}: {', '.join(sorted(actions))}")
+    try:
+        roles.update(database)
+    except OperationFailure as error:
+        reason = (error.details or {}).get("codeName", error.code)
+        sys.exit(f"MongoDB refuses: {reason}; MONGODB_URI must name an owner of the database.")
+    click.echo("It has.")

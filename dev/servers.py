@@ -108,9 +108,19 @@ class Mongo(Server):
         "transactionLifetimeLimitSeconds": "10",  # what a killed process had begun is undone sooner than after 60
     }
 
-    def uri(self, database: str) -> str:
-        """Where a database of it is; transactions included."""
-        return f"mongodb://127.0.0.1:{self.port}/{database}?directConnection=true"
+    def __init__(
+        self, data_dir: Path, log_dir: Path, *, extra_args: Sequence[str] = (), key: str | None = None
+    ) -> None:
+        """Start it; with a key of base64 letters, only users get in, or who shows the key itself: see `root`."""
+        self.root: dict[str, Any] = {}
+        if key is not None:
+            self.root = {"username": "__system", "password": key, "authSource": "local"}
+            extra_args = [*extra_args, "--keyFile", str(_key_file(data_dir, key))]
+        super().__init__(data_dir, log_dir, extra_args=extra_args)
+
+    def uri(self, database: str, user: str = "") -> str:
+        """Where a database of it is, for a `name:password@` or for anybody; transactions included."""
+        return f"mongodb://{user}127.0.0.1:{self.port}/{database}?directConnection=true"
 
     def _command(self, port: int) -> list[str | Path]:
         where = ["--dbpath", str(self.data_dir), "--port", str(port), "--bind_ip", "127.0.0.1", "--nounixsocket"]
@@ -122,7 +132,7 @@ class Mongo(Server):
 
     def _serves(self, port: int, pid: int) -> bool:
         client: MongoClient[dict[str, Any]] = MongoClient(
-            "127.0.0.1", port, directConnection=True, serverSelectionTimeoutMS=500, connect=False
+            "127.0.0.1", port, directConnection=True, serverSelectionTimeoutMS=500, connect=False, **self.root
         )
         with client:
             try:
@@ -174,6 +184,14 @@ class Valkey(Server):
                 return bool(client.info("server")["process_id"] == pid)
             except RedisError:
                 return False
+
+
+def _key_file(data_dir: Path, key: str) -> Path:
+    file = data_dir.resolve().with_name(f"{data_dir.name}.key")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.touch(mode=0o600)  # mongod takes no other
+    file.write_text(key)
+    return file
 
 
 def free_port() -> int:

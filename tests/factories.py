@@ -115,7 +115,7 @@ class SignedIn:
 def sign_in(app: Flask, user: User | None = None) -> SignedIn:
     """A session for a person (a new patient by default), opened as a verified code opens it."""
     person = user or make_user()
-    session = auth._open_session(person, auth.Device("tests", "127.0.0.1"))
+    session = auth._open_session(person, auth.Device("tests", auth_rules.Platform.OTHER, "127.0.0.1"))
     with app.app_context():
         pair = tokens.pair(person.id, session.id, session.generation)
     return SignedIn(person, session.id, pair["access_token"], pair["refresh_token"])

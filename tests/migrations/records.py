@@ -48,6 +48,11 @@ def code(**parts: Any) -> dict[str, Any]:
     return {"_id": ObjectId(), **sound, **parts}
 
 
+def session(**parts: Any) -> dict[str, Any]:
+    sound = {"user": ObjectId(), "role": "patient", "generation": 0, "expiresAt": STARTS_AT, "lastUsedAt": STARTS_AT}
+    return {"_id": ObjectId(), **sound, "platform": "android", "updatedAt": STARTS_AT, **parts}
+
+
 def message(**parts: Any) -> dict[str, Any]:
     sound = {"subject": ObjectId(), "kind": "code", "version": 1, "channel": "sms", "state": "waiting"}
     return {"_id": ObjectId(), **sound, "dueAt": STARTS_AT, **parts}

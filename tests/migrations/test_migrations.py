@@ -19,7 +19,16 @@ from tests import factories
 from tests.commands import twice_at_once
 from tests.migrations.records import visit
 
-NAMES = ["0001_people", "0002_signing_in", "0003_slots", "0004_appointments", "0005_outbox"]
+NAMES = [
+    "0001_people",
+    "0002_signing_in",
+    "0003_slots",
+    "0004_appointments",
+    "0005_outbox",
+    "0006_audit",
+    "0007_sessions",
+    "0008_privacy",
+]
 Fresh = Database[dict[str, Any]]
 
 

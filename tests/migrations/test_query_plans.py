@@ -15,10 +15,12 @@ from pymongo.database import Database
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.rules import SlotUnavailable, Status
 from arthomed.appointments.service import transitions
+from arthomed.auth import service as auth
 from arthomed.core import clock
 from arthomed.core.permissions import Role
 from arthomed.notifications import service as notifications
 from arthomed.notifications.models import Notification
+from arthomed.privacy.service import erasure
 from arthomed.scheduling import service as scheduling
 from arthomed.users.models import User
 from tests import factories
@@ -42,6 +44,12 @@ class Clinic:
     def get(self, path: str, who: SignedIn | None = None) -> None:
         caller = who or self.desk
         factories.told(self.app.test_client().get(f"/api{path}", headers=caller.headers))
+
+    def get_file(self, path: str, who: SignedIn) -> None:
+        assert self.app.test_client().get(f"/api{path}", headers=who.headers).mimetype == "application/json"
+
+    def audited(self, query: str) -> None:
+        self.get(f"/admin/audit?{query}", factories.sign_in(self.app, factories.make_user(Role.ADMIN)))
 
     def mine(self, query: str = "") -> None:
         self.get(f"/appointments/my-appointments?{query}", self.patient)
@@ -75,6 +83,7 @@ def clinic(app: Flask) -> Clinic:
     )
     waiting = [records.message(dueAt=clock.now() - timedelta(hours=number)) for number in range(MANY)]
     database.notifications.insert_many(waiting)
+    database.sessions.insert_many([records.session(user=other_patient.id) for _ in range(MANY)])
     return Clinic(app, doctor, visit, patient, factories.sign_in(app, factories.make_user(Role.RECEPTIONIST)))
 
 
@@ -138,6 +147,18 @@ HOT: dict[str, Callable[[Clinic], object]] = {
     "cancelling": lambda c: transitions.cancel(factories.acting(c.desk.user), c.visit.id, reason=None),
     "the sweep of the outbox": lambda _: notifications.sweep(),
     "sending a message": lambda c: notifications.send(Notification.objects(subject=c.visit.id).first().id),
+    "my access log": lambda c: c.get("/users/profile/access-log", c.patient),
+    "my export": lambda c: c.get_file("/users/profile/export", c.patient),
+    "the audit trail": lambda c: c.audited(""),
+    "the audit trail of a person": lambda c: c.audited(f"subjectId={c.patient.user.id}"),
+    "the audit trail of a record": lambda c: c.audited(f"recordId={c.visit.id}"),
+    "the audit trail of an actor": lambda c: c.audited(f"actorId={c.desk.user.id}"),
+    "who is due to be forgotten": lambda _: erasure.finish(),
+    "my devices": lambda c: c.get("/auth/sessions", c.patient),
+    "signing out": lambda c: auth.end_session(
+        factories.acting(c.desk.user), factories.sign_in(c.app, c.desk.user).session_id
+    ),
+    "signing out everywhere": lambda c: auth.end_all_sessions(factories.acting(c.doctor), c.doctor.id),
     "what nobody confirmed": lambda _: transitions.reject_unconfirmed(),
     "who did not come": lambda _: transitions.mark_no_shows(),
     "one doctor's slots": lambda c: scheduling.sync_doctor(c.doctor.id),

@@ -17,6 +17,7 @@ SOUND: dict[str, Make] = {
     "appointments": records.visit,
     "users": records.user,
     "otps": records.code,
+    "sessions": records.session,
     "notifications": records.message,
 }
 BROKEN: dict[str, list[Record]] = {
@@ -57,6 +58,12 @@ BROKEN: dict[str, list[Record]] = {
         {"isActive": "yes"},
     ],
     "otps": [{"otp": "123456"}, {"attempts": 4}, {"attempts": -1}, {"expiresAt": MISSING}],
+    "sessions": [
+        *({name: MISSING} for name in ("user", "role", "generation", "expiresAt")),
+        {"user": "672b1234a1b2c3d4e5f60718"},
+        {"platform": "windows"},
+        {"lastUsedAt": "2026-12-01"},
+    ],
     "notifications": [{"channel": "fax"}, {"state": "lost"}, {"dueAt": MISSING}],
 }
 CASES = [(collection, broken) for collection, rows in BROKEN.items() for broken in rows]

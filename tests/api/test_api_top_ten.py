@@ -1,0 +1,273 @@
+"""Attacks after OWASP's API Security Top 10 (2023); 7 and 10 are in test_api_top_ten_calls.py."""
+
+import socket
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import jwt
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from pymongo.database import Database
+
+from arthomed.appointments.rules import Status
+from arthomed.config import AppEnv, settings
+from arthomed.core.permissions import Role
+from tests import factories
+from tests.architecture.test_permissions import TABLE, _path, _world, routes_of
+from tests.factories import SignedIn, envelope_of, refused, told
+from tests.stack import Stack
+
+Records = Database[dict[str, Any]]
+
+
+@pytest.fixture
+def production(app: Flask, client: FlaskClient) -> Iterator[Flask]:
+    """The application as it is in production, in this process."""
+    del app, client
+    with factories.another_app(app_env=AppEnv.PRODUCTION) as found:
+        yield found
+
+
+class TestApi1BrokenObjectLevelAuthorization:
+    ATTEMPTS: ClassVar = [
+        ("GET", "/api/appointments/{visit}", None),
+        ("PUT", "/api/appointments/{visit}", {"reason": "Mine now"}),
+        ("PUT", "/api/appointments/{visit}/status", {"status": "cancelled"}),
+        ("PUT", "/api/appointments/{visit}/cancel", {"reason": "Mine now"}),
+        ("DELETE", "/api/auth/sessions/{session}", None),
+    ]
+
+    @pytest.mark.parametrize(("method", "path", "body"), ATTEMPTS)
+    def test_a_strangers_record_looks_like_none_and_stays_as_it_is(
+        self, app: Flask, client: FlaskClient, database: Records, method: str, path: str, body: dict[str, str] | None
+    ) -> None:
+        victim, attacker = factories.sign_in(app), factories.sign_in(app)
+        visit = factories.make_visit(victim.user).id
+        before = [list(database[name].find()) for name in ("appointments", "sessions")]
+
+        def attempt(**ids: object) -> tuple[int, dict[str, Any]]:
+            answer = client.open(path.format(**ids), method=method, json=body, headers=attacker.headers)
+            return answer.status_code, {**envelope_of(answer), "timestamp": None}
+
+        stolen = attempt(visit=visit, session=victim.session_id)
+
+        assert stolen[0] == 404
+        assert stolen == attempt(visit=factories.NOBODY, session=factories.NOBODY)
+        assert before == [list(database[name].find()) for name in ("appointments", "sessions")]
+
+
+class TestApi2BrokenAuthentication:
+    def test_guesses_from_many_addresses_open_no_account(self, client: FlaskClient) -> None:
+        victim = factories.make_user().mobile_number
+        factories.ask_for_code(client, victim)
+        code = factories.code_for(victim)
+        wrong = factories.other_than(code)
+
+        answers = Counter(
+            refused(factories.answer_with(client, victim, wrong, address=f"198.51.100.{nth}"))[1] for nth in range(20)
+        )
+        right = factories.answer_with(client, victim, code, address="198.51.100.200")
+
+        assert answers == {"OTP_INVALID": 3, "OTP_MAX_ATTEMPTS": 17}
+        assert refused(right) == (400, "OTP_MAX_ATTEMPTS")
+
+    def test_a_role_written_into_a_well_signed_token_grants_nothing(
+        self, client: FlaskClient, person: SignedIn
+    ) -> None:
+        claims = jwt.decode(person.access_token, options={"verify_signature": False})
+        raised = jwt.encode({**claims, "role": "admin", "roles": ["admin"]}, settings().jwt_secret, "HS256")
+
+        answer = client.get("/api/users", headers={"Authorization": f"Bearer {raised}"})
+
+        assert refused(answer) == (403, "PERMISSION_DENIED")
+
+
+class TestApi3BrokenObjectPropertyLevelAuthorization:
+    INTERNAL: ClassVar = {
+        *("otp", "nonce", "digest", "issue", "attempts", "generation", "rotatedAt", "fingerprint"),
+        *("takenSeats", "lastClaimedSeat", "seat", "slot", "visitsBooked", "idempotencyKey", "key"),
+    }
+
+    @pytest.mark.parametrize("role", Role)
+    def test_no_answer_to_anybody_has_an_internal_field(self, app: Flask, client: FlaskClient, role: Role) -> None:
+        world = _world(app, role, Status.PENDING)
+        read = {route: row for route, row in TABLE.items() if route[0] == "GET" and role in row.roles}
+        found: dict[str, set[str]] = {}
+        for route, row in read.items():
+            own, others = world.ids[row.record] if row.record else (factories.NOBODY, factories.NOBODY)
+            path = _path(route, own if role in row.own_only else others)
+            answer = client.get(path, query_string=row.query(world), headers=world.caller.headers)
+            assert answer.status_code == 200, answer.text
+            found[route[1]] = _keys(envelope_of(answer))
+
+        assert {path: keys & self.INTERNAL for path, keys in found.items() if keys & self.INTERNAL} == {}
+
+    @pytest.mark.parametrize("extra", [{"role": "admin"}, {"isVerified": True}, {"_id": "0" * 24}, {"$set": {}}])
+    @pytest.mark.parametrize("path", ["/api/auth/verify-otp", "/api/auth/register"])
+    def test_nobody_registers_as_more_than_a_patient(
+        self, client: FlaskClient, database: Records, path: str, extra: dict[str, object]
+    ) -> None:
+        mobile = factories.new_mobile()
+        factories.ask_for_code(client, mobile)
+        wanted = {"mobileNumber": mobile, "otp": factories.code_for(mobile), "name": "Asha Rao"}
+
+        answer = client.post(path, json={**wanted, **extra})
+
+        assert factories.fields_refused(answer) == list(extra)
+        assert database.users.count_documents({}) == 0
+
+
+def _keys(told: object) -> set[str]:
+    if isinstance(told, dict):
+        return set(told).union(*map(_keys, told.values()))
+    return set().union(*map(_keys, told)) if isinstance(told, list) else set()
+
+
+class TestApi4UnrestrictedResourceConsumption:
+    LISTS: ClassVar = [
+        *("/api/users", "/api/users/doctors", "/api/users/profile/access-log", "/api/admin/audit"),
+        *("/api/appointments", "/api/appointments/pending"),
+    ]
+
+    @pytest.mark.parametrize(
+        ("field", "value"), [("limit", 101), ("limit", 0), ("limit", -1), ("limit", "1e9"), ("page", 10**18)]
+    )
+    @pytest.mark.parametrize("path", LISTS)
+    def test_no_list_is_given_whole_however_it_is_asked_for(
+        self, client: FlaskClient, admin: SignedIn, path: str, field: str, value: object
+    ) -> None:
+        answer = client.get(path, query_string={field: value}, headers=admin.headers)
+
+        assert factories.fields_refused(answer) == [field]
+
+    def test_a_pattern_that_would_never_end_is_only_text(self, client: FlaskClient, admin: SignedIn) -> None:
+        factories.make_user(name="a" * 100)
+
+        found = told(client.get("/api/users", query_string={"search": "(a+)+$"}, headers=admin.headers))
+
+        assert found["items"] == []
+
+
+class TestApi5BrokenFunctionLevelAuthorization:
+    DISGUISES: ClassVar = [
+        ("GET", "/api/users", {"X-HTTP-Method-Override": "POST", "X-Role": "admin", "X-Forwarded-User": "admin"}),
+        ("GET", "/api/users/profile", {"X-Original-URL": "/api/users", "X-Rewrite-URL": "/api/users"}),
+        ("POST", "/api/users/profile", {"X-HTTP-Method-Override": "PUT"}),
+        ("POST", "/api/users?_method=GET", {}),
+        ("HEAD", "/api/users", {}),
+        ("GET", "/api/users/", {}),
+        ("GET", "/api//users", {}),
+        ("GET", "/api/users/doctors/../../users", {}),
+        ("GET", "/api/users/doctors/%2e%2e", {}),
+        ("GET", "/API/USERS", {}),
+        ("GET", "/api/users;.json", {}),
+        ("GET", "/api/users%00", {}),
+    ]
+
+    @pytest.mark.parametrize(("method", "path", "headers"), DISGUISES)
+    def test_no_disguise_gets_a_patient_where_only_admins_may_go(
+        self, client: FlaskClient, person: SignedIn, method: str, path: str, headers: dict[str, str]
+    ) -> None:
+        stranger = factories.make_user()
+        body = {"mobileNumber": factories.new_mobile(), "name": "An Admin", "role": "admin"}
+
+        answer = client.open(
+            path, method=method, json=body if method == "POST" else None, headers={**person.headers, **headers}
+        )
+
+        is_own = (method, path) == ("GET", "/api/users/profile")
+        assert answer.status_code in ((200,) if is_own else (403, 404, 405))
+        assert stranger.mobile_number not in answer.text
+
+
+class TestApi6UnrestrictedAccessToSensitiveBusinessFlows:
+    def test_one_person_cannot_take_all_of_a_doctors_times(self, app: Flask, client: FlaskClient) -> None:
+        doctor, grabber = factories.make_doctor(factories.every_day("09:00", "12:00")), factories.sign_in(app)
+        times = [f"{hour:02}:{minute}" for hour in (9, 10, 11) for minute in ("00", "30")]
+
+        answers = Counter(
+            refused(
+                client.post(
+                    "/api/appointments/book",
+                    json=factories.booking_body(doctor, appointmentTime=time),
+                    headers=grabber.headers,
+                )
+            )
+            for time in times
+        )
+
+        assert answers == {(201, ""): 1, (400, "DUPLICATE_VALUE"): 5}
+
+    def test_who_books_and_cancels_without_end_is_stopped(self, app: Flask, client: FlaskClient) -> None:
+        doctor, grabber = factories.make_doctor(), factories.sign_in(app)
+        statuses = []
+        with factories.another_app(rate_limit_booking=3) as strict:
+            client = strict.test_client()
+            for _ in range(4):
+                body = factories.booking_body(doctor)
+                booked = client.post("/api/appointments/book", json=body, headers=grabber.headers)
+                statuses.append(booked.status_code)
+                if booked.status_code == 201:
+                    visit = told(booked, 201)["appointment"]["_id"]
+                    client.put(f"/api/appointments/{visit}/cancel", json={}, headers=grabber.headers)
+
+        assert statuses == [201, 201, 201, 429]
+
+
+class TestApi8SecurityMisconfiguration:
+    @pytest.mark.parametrize(
+        "path",
+        [
+            *("/.git/config", "/.env", "/config.py", "/var/mailbox.jsonl", "/dev/mailbox", "/dev/mailbox.json"),
+            *("/console", "/?__debugger__=yes&cmd=resource&f=debugger.js", "/server-status", "/actuator/env", "/admin"),
+            *("/api/docs/assets/", "/api/docs/assets/../../../config.py", "/api/docs/assets/%2e%2e/%2e%2e/docs.py"),
+            *("/api/docs/assets//etc/passwd", "/api/docs/assets/..%2f..%2f__init__.py", "/static/docs.js"),
+        ],
+    )
+    def test_production_shows_no_insides(self, production: Flask, path: str) -> None:
+        assert refused(production.test_client().get(path)) == (404, "NOT_FOUND")
+
+    @pytest.mark.parametrize("method", ["TRACE", "TRACK", "CONNECT", "PATCH", "DEBUG", "PROPFIND"])
+    def test_a_method_that_nobody_needs_is_refused_and_echoes_nothing(self, production: Flask, method: str) -> None:
+        answer = production.test_client().open("/api/auth/me", method=method, headers={"X-Secret": "a-secret-header"})
+
+        assert refused(answer) == (405, "METHOD_NOT_ALLOWED")
+        assert "a-secret-header" not in answer.text + str(answer.headers)
+
+    @pytest.mark.parametrize("coding", ["chunked", "Chunked", " chunked", "gzip, chunked", "x"])
+    def test_a_request_with_two_lengths_smuggles_no_second_one_in(self, stack: Stack, coding: str) -> None:
+        lengths = f"Content-Length: 5\r\nTransfer-Encoding: {coding}\r\n"
+        first = f"POST /api/auth/send-otp HTTP/1.1\r\nHost: x\r\n{lengths}\r\n0\r\n\r\n"
+        smuggled = "GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
+        with socket.create_connection(("127.0.0.1", stack.port), timeout=10) as connection:
+            connection.sendall((first + smuggled).encode())
+            told = b"".join(iter(lambda: connection.recv(4096), b""))
+
+        [status] = [line.split()[1] for line in told.splitlines() if line.startswith(b"HTTP/")]
+        assert status in (b"400", b"501")
+
+
+class TestApi9ImproperInventoryManagement:
+    UNLISTED: ClassVar = {
+        *("/health", "/health/ready", "/api/openapi.json"),
+        *("/api/docs", "/api/docs/start.js", "/api/docs/assets/<path:path>"),
+    }
+
+    def test_production_serves_what_its_document_lists_and_a_few_pages(self, production: Flask) -> None:
+        paths = envelope_of(production.test_client().get("/api/openapi.json"))["paths"]
+        listed = {
+            (method.upper(), path) for path, methods in paths.items() for method in methods if method != "parameters"
+        }
+
+        served = {(method, _documented(rule)) for method, rule in routes_of(production) if rule not in self.UNLISTED}
+        assert served == listed
+
+    @pytest.mark.parametrize("path", ["/api/v1/users", "/api/v2/users", "/v1/api/users", "/api/beta/users", "/users"])
+    def test_there_is_no_other_version_of_a_route(self, client: FlaskClient, admin: SignedIn, path: str) -> None:
+        assert client.get(path, headers=admin.headers).status_code == 404
+
+
+def _documented(rule: str) -> str:
+    return rule.replace("<object_id:", "{").replace(">", "}")

@@ -1,0 +1,140 @@
+"""Attacks after OWASP's API Security Top 10 (2023), 7 and 10: what the application calls, and what answers it."""
+
+import ast
+import json
+import socket
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from arthomed.config import Twilio
+from arthomed.infra.sms import TwilioSms
+from arthomed.notifications import service as notifications
+from arthomed.notifications.gateways import DeliveryFailed
+from arthomed.notifications.models import Notification
+from tests import factories
+from tests.architecture.test_permissions import TABLE, _path, _world
+from tests.stack import ROOT, wait_for
+
+
+class TestApi7ServerSideRequestForgery:
+    @pytest.fixture
+    def trap(self) -> Iterator[socket.socket]:
+        """Somewhere inside; who connects is kept in its queue."""
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            listener.setblocking(False)
+            yield listener
+
+    def test_no_input_makes_the_server_call_anywhere(self, app: Flask, client: FlaskClient, trap: Any) -> None:
+        place = f"127.0.0.1:{trap.getsockname()[1]}"
+        everywhere = dict.fromkeys(("Host", "X-Forwarded-Host", "Referer", "Origin", "X-Callback-URL"), place)
+        asked = 0
+        for route, row in TABLE.items():
+            if row.body is None:
+                continue
+            world = _world(app, min(row.roles), row.status)
+            body = row.body(world)
+            for name in body:
+                for value in (f"http://{place}/", f"//{place}/x.png", f"somebody@[{place}]"):
+                    headers = {**world.caller.headers, **everywhere}
+                    own = world.ids[row.record][0] if row.record else factories.NOBODY
+                    client.open(_path(route, own), method=route[0], json={**body, name: value}, headers=headers)
+                    asked += 1
+        for waiting in Notification.objects:
+            notifications.send(waiting.id)
+
+        assert asked > 30
+        with pytest.raises(BlockingIOError):
+            trap.accept()
+
+    def test_nothing_but_the_adapters_of_infra_can_call_anywhere(self) -> None:
+        ways_out = {"requests", "httpx", "urllib3", "aiohttp", "http", "smtplib", "socket", "ftplib", "twilio"}
+        sources = [*(ROOT / "arthomed").rglob("*.py"), *(ROOT / "workers").rglob("*.py")]
+
+        assert {path.parent.name for path in sources if _imported_by(path) & ways_out} == {"infra"}
+
+
+def _imported_by(path: Path) -> set[str]:
+    found = list(ast.walk(ast.parse(path.read_text())))
+    plain = {name.name for node in found if isinstance(node, ast.Import) for name in node.names}
+    return {name.split(".")[0] for name in plain | {n.module or "" for n in found if isinstance(n, ast.ImportFrom)}}
+
+
+PAGE = b"<html><script>alert('from the gateway')</script></html>"
+
+
+class TestApi10UnsafeConsumptionOfApis:
+    """A gateway of SMS that is not itself."""
+
+    @pytest.fixture
+    def gateway(self) -> Iterator[ThreadingHTTPServer]:
+        """Answers with its `answer`: status, headers, body."""
+        with ThreadingHTTPServer(("127.0.0.1", 0), _Liar) as server:
+            Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+            server.was_cut_off = False  # type: ignore[attr-defined]
+            yield server
+            server.shutdown()
+
+    def _send(self, gateway: ThreadingHTTPServer) -> DeliveryFailed:
+        there = f"http://127.0.0.1:{gateway.server_port}"
+        with pytest.raises(DeliveryFailed) as failed:
+            TwilioSms(Twilio("AC0", "a-token", "+15005550006", there)).send("9876543210", "Namaste", kind="code")
+        return failed.value
+
+    @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+    def test_its_redirect_is_not_followed(self, gateway: Any, status: int) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as elsewhere:
+            elsewhere.setblocking(False)
+            there = f"http://127.0.0.1:{elsewhere.getsockname()[1]}/"
+            gateway.answer = (status, {"Location": there}, b"")
+
+            assert str(self._send(gateway)).startswith(f"twilio {status}")
+            with pytest.raises(BlockingIOError):
+                elsewhere.accept()
+
+    @pytest.mark.parametrize("status", [200, 201, 400, 500])
+    @pytest.mark.parametrize("kind", ["text/html", "application/json"])
+    def test_nothing_of_its_page_is_kept(self, gateway: Any, status: int, kind: str) -> None:
+        gateway.answer = (status, {"Content-Type": kind}, PAGE)
+
+        assert "alert" not in str(self._send(gateway))
+
+    def test_its_endless_answer_is_not_read_to_the_end(self, gateway: Any) -> None:
+        gateway.answer = (201, {"Content-Type": "application/json"}, b" " * 50_000_000)
+
+        assert str(self._send(gateway)) == "twilio's answer is no JSON"
+        assert wait_for(lambda: gateway.was_cut_off, what="the end of the connection")
+
+    def test_its_words_for_a_refusal_are_not_kept_either(self, gateway: Any) -> None:
+        lie = {
+            "code": 21211,
+            "message": "<script>alert(1)</script>",
+            "more_info": "http://evil.example/",
+            "status": 400,
+        }
+        gateway.answer = (400, {"Content-Type": "application/json"}, json.dumps(lie).encode())
+
+        assert str(self._send(gateway)) == "twilio 400 21211"
+
+
+class _Liar(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        status, headers, body = self.server.answer  # type: ignore[attr-defined]
+        self.send_response(status)
+        for name, value in {**headers, "Content-Length": str(len(body))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        try:
+            self.wfile.write(body)
+        except ConnectionError:
+            self.server.was_cut_off = True  # type: ignore[attr-defined]
+
+    def log_message(self, *_: object) -> None:
+        """Nothing on standard error."""

@@ -1,0 +1,284 @@
+"""The application's own database user: it can do all that the application does, and nothing to the audit trail."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+from importlib import import_module
+from typing import Any
+
+import pytest
+import time_machine
+from click.testing import Result
+from flask import Flask
+from flask.testing import FlaskClient
+from mongoengine.connection import get_db
+from pymongo import MongoClient
+from pymongo.database import Database
+from pymongo.errors import OperationFailure
+from redis import Redis
+
+from arthomed.app import wire
+from arthomed.appointments.service import audit as books
+from arthomed.audit import service as audit
+from arthomed.audit.models import AuditEvent
+from arthomed.config import settings
+from arthomed.core import clock
+from arthomed.core.documents import transaction
+from arthomed.core.jobs import Job
+from arthomed.core.permissions import Role
+from arthomed.infra import migrations, mongo, roles
+from arthomed.notifications.models import Notification, State
+from arthomed.privacy.models import Export
+from arthomed.scheduling.models import Slot
+from arthomed.users import service as users
+from dev.servers import Mongo
+from tests import factories
+from tests.architecture.test_permissions import TABLE, _path, _world
+from tests.factories import told
+
+OWNER, APPLICATION = "owner:of-the-tests@", "application:of-the-tests@"
+OWNERS_ONLY = {"migrations", "migration_locks"}
+NAME = "arthomed_guarded"
+UNAUTHORIZED = 13
+Records = Database[dict[str, Any]]
+Run = Callable[..., Any]
+Refusals = Callable[[], list[str]]
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mongo]:
+    """A mongod that lets nobody in without a user."""
+    folder = tmp_path_factory.mktemp("guarded")
+    with Mongo(folder / "data", folder, key="only+for+the+tests" * 2) as server:
+        with MongoClient[dict[str, Any]](server.uri(NAME), **server.root) as root:
+            root[NAME].command("createUser", "owner", pwd="of-the-tests", roles=["dbOwner"])
+        yield server
+
+
+@pytest.fixture(scope="module")
+def owned(app: Flask, guarded: Mongo) -> Iterator[Records]:
+    """The database in its owner's hands: migrated, with the role and its user."""
+    del app  # its connection is replaced
+    uri = guarded.uri(NAME, OWNER)
+    mongo.open_database(uri, timeout_ms=mongo.WORKER_TIMEOUT_MS)
+    migrations.upgrade(uri)
+    with MongoClient[dict[str, Any]](uri) as client:
+        owned = client[NAME]
+        roles.update(owned)
+        owned.command("createUser", "application", pwd="of-the-tests", roles=[roles.NAME])
+        yield owned
+    wire(settings(), database_timeout_ms=mongo.WEB_TIMEOUT_MS)
+
+
+@pytest.fixture
+def as_application(owned: Records, guarded: Mongo, valkey: Any) -> Records:
+    """The application of this process runs with its own user, over an empty clinic."""
+    for name in set(owned.list_collection_names()) - OWNERS_ONLY:
+        owned[name].delete_many({})
+    with Redis.from_url(valkey.url) as redis:
+        redis.flushdb()
+    wire(replace(settings(), mongodb_uri=guarded.uri(NAME, APPLICATION)), database_timeout_ms=mongo.WEB_TIMEOUT_MS)
+    database: Records = get_db()
+    return database
+
+
+@pytest.fixture
+def flask(app: Flask, owned: Records, guarded: Mongo, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
+    """Run the command in this process, as a user of the database."""
+    del owned
+
+    def run(user: str) -> Result:
+        monkeypatch.setenv("MONGODB_URI", guarded.uri(NAME, user))
+        settings.cache_clear()
+        return app.test_cli_runner().invoke(args=["database-role"])
+
+    yield run
+    monkeypatch.undo()
+    settings.cache_clear()
+
+
+@pytest.fixture
+def refusals(guarded: Mongo) -> Callable[[], list[str]]:
+    """What the server refused for want of rights since the test began; it notes it itself."""
+    log = guarded.process.log
+    past = log.stat().st_size
+
+    def found() -> list[str]:
+        return [line for line in log.read_bytes()[past:].decode().splitlines() if '"id":20436' in line]
+
+    return found
+
+
+@pytest.fixture
+def client(app: Flask, as_application: Records) -> FlaskClient:
+    del as_application
+    return app.test_client()
+
+
+@pytest.fixture
+def run(as_application: Records) -> Run:
+    """Run a job's task here and now."""
+    del as_application
+    celery = import_module("workers.app").app  # it reads the settings when it is imported
+    celery.loader.import_default_modules()
+    return lambda job, *ids: celery.tasks[job].run(*ids)
+
+
+def test_every_collection_of_the_migrations_is_in_the_role(owned: Records) -> None:
+    assert set(owned.list_collection_names()) - OWNERS_ONLY <= roles.privileges().keys()
+
+
+def test_the_role_reaches_neither_migrations_nor_other_databases(as_application: Records) -> None:
+    with pytest.raises(OperationFailure, match="not authorized"):
+        as_application.migrations.find_one()
+    with pytest.raises(OperationFailure, match="not authorized"):
+        as_application.client["another"].users.find_one()
+
+
+def test_the_role_is_made_to_be_what_it_should_whatever_it_was(owned: Records) -> None:
+    everywhere = {"db": NAME, "collection": "audit_events"}
+    owned.command("grantPrivilegesToRole", roles.NAME, privileges=[{"resource": everywhere, "actions": ["remove"]}])
+    users_only = {"db": NAME, "collection": "users"}
+    owned.command("revokePrivilegesFromRole", roles.NAME, privileges=[{"resource": users_only, "actions": ["find"]}])
+
+    roles.update(owned)
+
+    assert roles.granted(owned) == roles.privileges()
+
+
+def test_it_can_be_made_several_times_at_once(guarded: Mongo) -> None:
+    other = "arthomed_another"
+    with MongoClient[dict[str, Any]](guarded.uri(other), **guarded.root) as root:
+        factories.at_once(4, lambda _: roles.update(root[other]))
+
+        assert roles.granted(root[other]) == roles.privileges()
+
+
+def test_the_command_says_what_the_role_may(flask: Run) -> None:
+    done = flask(OWNER)
+
+    assert done.exit_code == 0
+    assert done.output.startswith(f"The role arthomed-app of the database {NAME} is to have\n")
+    assert "  audit_events: find, insert, listIndexes\n" in done.output
+    assert "  users: find, insert, listIndexes, remove, update\n" in done.output
+    assert done.output.endswith("\nIt has.\n")
+
+
+def test_who_does_not_own_the_database_is_told_so_in_one_line(flask: Run) -> None:
+    done = flask(APPLICATION)
+
+    assert done.exit_code == 1
+    assert done.output.splitlines()[-1] == (
+        "MongoDB refuses: Unauthorized; MONGODB_URI must name an owner of the database."
+    )
+
+
+CHANGES: dict[str, Callable[[Any], object]] = {
+    "update": lambda trail: trail.update_many({}, {"$set": {"actor": None}}),
+    "replace": lambda trail: trail.replace_one({}, {}),
+    "find and modify": lambda trail: trail.find_one_and_update({}, {"$unset": {"changes": ""}}),
+    "upsert": lambda trail: trail.update_one({"_id": 1}, {"$set": {"actor": None}}, upsert=True),
+    "delete one": lambda trail: trail.delete_one({}),
+    "delete all": lambda trail: trail.delete_many({}),
+    "find and remove": lambda trail: trail.find_one_and_delete({}),
+    "merge over it": lambda trail: list(trail.aggregate([{"$merge": {"into": "audit_events"}}])),
+    "write over it": lambda trail: list(trail.aggregate([{"$limit": 1}, {"$out": "audit_events"}])),
+    "rename": lambda trail: trail.rename("elsewhere"),
+    "drop": lambda trail: trail.drop(),
+    "forget sooner": lambda trail: trail.create_index("at", expireAfterSeconds=0, name="soon"),
+    "drop indexes": lambda trail: trail.drop_indexes(),
+    "loosen its validator": lambda trail: trail.database.command("collMod", trail.name, validator={}),
+    "insert past its validator": lambda trail: trail.insert_one({}, bypass_document_validation=True),
+    "drop the database": lambda trail: trail.database.client.drop_database(NAME),
+    "give itself more": lambda trail: roles.update(trail.database),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_the_server_refuses_the_application_any_change_of_the_audit_trail(
+    as_application: Records, owned: Records, change: str
+) -> None:
+    factories.make_user()
+    before = list(owned.audit_events.find())
+
+    with pytest.raises(OperationFailure) as refusal:
+        CHANGES[change](AuditEvent.collection())
+
+    assert refusal.value.code == UNAUTHORIZED
+    assert len(before) == 1
+    assert list(owned.audit_events.find()) == before
+
+
+@pytest.mark.parametrize("route", TABLE, ids=" ".join)
+def test_every_route_can_do_its_work_with_the_applications_rights(
+    app: Flask, client: FlaskClient, refusals: Refusals, route: tuple[str, str]
+) -> None:
+    row = TABLE[route]
+    role = min(row.roles)
+    world = _world(app, role, row.status)
+    own, others = world.ids[row.record] if row.record else (factories.NOBODY, factories.NOBODY)
+
+    answer = client.open(
+        _path(route, own if role in row.own_only else others),
+        method=route[0],
+        json=row.body(world) if row.body else None,
+        query_string=row.query(world),
+        headers=world.caller.headers,
+    )
+
+    audit.flush()
+    assert answer.status_code < 300, answer.text
+    assert refusals() == []
+
+
+def test_a_person_signs_in_books_and_is_told_and_the_trail_says_so(client: FlaskClient, run: Run) -> None:
+    doctor, mobile = factories.make_doctor(), factories.new_mobile()
+    told(factories.ask_for_code(client, mobile))
+    run(Job.SEND_SMS, str(Notification.objects.get().id))
+    code = factories.code_for(mobile)
+    assert factories.refused(factories.answer_with(client, mobile, factories.other_than(code)))[0] == 400
+    tokens = told(factories.answer_with(client, mobile, code))["tokens"]
+    tokens = told(client.post("/api/auth/refresh-token", json={"refreshToken": tokens["refreshToken"]}))
+    headers = {"Authorization": f"Bearer {tokens['accessToken']}", "Idempotency-Key": "the-tests-key"}
+    for _ in range(2):
+        told(client.post("/api/appointments/book", json=factories.booking_body(doctor), headers=headers), 201)
+    run(Job.SEND_SMS, str(Notification.objects.get(state=State.WAITING).id))
+
+    audit.flush()
+    assert set(AuditEvent.objects(action="create", role=Role.PATIENT).distinct("kind")) == {
+        "user",
+        "session",
+        "appointment",
+    }
+    assert set(Notification.objects.distinct("state")) == {State.SENT}
+    assert list(books.faults()) == []
+
+
+@pytest.mark.parametrize("job", sorted(Job))
+def test_every_job_can_do_its_work_with_the_applications_rights(run: Run, refusals: Refusals, job: Job) -> None:
+    patient = factories.make_user(email="asha@example.com")
+    visit = factories.make_visit(patient)
+    Slot.objects(doctor=visit.doctor_id, is_available=True).delete()
+    Export.is_to_be_asked_for(patient.id, now=clock.now(), again_after=timedelta(0), kept=timedelta(hours=1))
+    erased = factories.make_user().id
+    transaction(lambda session: users.forget(erased, keep_until=clock.now(), session=session))
+    ids = {
+        Job.SEND_SMS: Notification.objects.get(channel="sms").id,
+        Job.SEND_EMAIL: Notification.objects.get(channel="email").id,
+        Job.SYNC_SLOTS: visit.doctor_id,
+        Job.EXPORT: patient.id,
+    }
+    later = clock.now() if job in ids else visit.ends_at + timedelta(hours=2)
+
+    with time_machine.travel(later, tick=True):
+        run(job, *([str(ids[job])] if job in ids else []))
+
+    assert refusals() == []
+
+
+def test_the_web_process_finds_its_guards_with_the_applications_rights(
+    owned: Records, guarded: Mongo, refusals: Refusals
+) -> None:
+    del owned
+    mongo.require_guards(guarded.uri(NAME, APPLICATION))
+    assert refusals() == []
