@@ -64,6 +64,7 @@ def test_signing_in_and_booking_have_a_budget_of_their_own(app: Flask) -> None:
         "auth.send_code": Budget.AUTH,
         "auth.verify_code": Budget.AUTH,
         "auth.register": Budget.AUTH,
+        "privacy.erase": Budget.AUTH,
         "appointments.book": Budget.BOOKING,
     }
 
