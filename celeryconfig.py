@@ -61,6 +61,8 @@ beat_schedule = {
         "schedule": 60.0,
         "options": {"expires": 60},
     },
+    "files-not-looked-at": {"task": Job.SWEEP_SCANS.value, "schedule": 60.0, "options": {"expires": 60}},
+    "files-kept-long-enough": {"task": Job.PURGE_FILES.value, "schedule": crontab(hour="1", minute="5")},
     "erasures-put-off": {"task": Job.FINISH_ERASURES.value, "schedule": crontab(hour="0", minute="35")},
     "missed-visits": {"task": Job.MARK_NO_SHOWS.value, "schedule": 300.0, "options": {"expires": 300}},
 }

@@ -9,19 +9,27 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from arthomed import cli
 from arthomed.appointments import messages as appointment_messages
 from arthomed.appointments import routes as appointments
+from arthomed.appointments.service import attachments
 from arthomed.auth import codes
 from arthomed.auth import routes as auth
 from arthomed.auth import service as auth_service
-from arthomed.config import AppEnv, Settings
+from arthomed.config import AppEnv, Settings, Uploads
 from arthomed.core import jobs
+from arthomed.files import records as file_records
+from arthomed.files import routes as files
+from arthomed.files.rules import Kind
+from arthomed.files.storage import INCOMING, Storage, StorageUnavailable
 from arthomed.http import auth as http_auth
 from arthomed.http import context, docs, errors, health, limits, mailbox
+from arthomed.http import files as http_files
 from arthomed.infra import logging, mongo
+from arthomed.infra.clamav import ClamAV
 from arthomed.infra.email import SmtpEmail
 from arthomed.infra.heartbeat import require_worker
 from arthomed.infra.mailbox import ConsoleEmail, ConsoleSms, Mailbox
 from arthomed.infra.queue import CeleryJobs
 from arthomed.infra.sms import TwilioSms
+from arthomed.infra.storage import LocalStorage
 from arthomed.notifications import service as notifications
 from arthomed.notifications.gateways import EmailGateway, SmsGateway
 from arthomed.privacy import routes as privacy
@@ -53,9 +61,10 @@ def create_app(settings: Settings) -> Flask:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     _allow_origins(app, settings)
     context.register(app)
-    errors.register(app)
+    errors.register(app, StorageUnavailable)
     http_auth.register(app, settings, auth_service.find_actor)
     limits.register(app, settings)
+    http_files.register(app, file_records.cabinet().storage.incoming)
     api = docs.register(app)
     for blueprint in (
         auth.blueprint,
@@ -63,7 +72,9 @@ def create_app(settings: Settings) -> Flask:
         scheduling.doctors,
         scheduling.slots,
         appointments.blueprint,
+        appointments.attachments,
         appointments.accounts,
+        files.blueprint,
         privacy.blueprint,
     ):
         api.register_blueprint(blueprint)
@@ -92,6 +103,7 @@ def wire(settings: Settings, *, database_timeout_ms: int) -> None:
     mongo.open_database(settings.mongodb_uri, timeout_ms=database_timeout_ms)
     jobs.use(CeleryJobs(settings.redis_url))
     export.use(ExportOut().dumps)
+    file_records.use(_cabinet(settings.uploads))
     composers: dict[str, notifications.Composer] = {
         codes.MESSAGE: codes.word,
         **dict.fromkeys(appointment_messages.KINDS, appointment_messages.word),
@@ -104,6 +116,24 @@ def wire(settings: Settings, *, database_timeout_ms: int) -> None:
             lease=settings.message_lease,
         )
     )
+
+
+def _cabinet(uploads: Uploads) -> file_records.Cabinet:
+    return file_records.Cabinet(
+        storage=_storage(uploads),
+        scanner=ClamAV(uploads.clamd_url) if uploads.clamd_url else None,
+        records={Kind.APPOINTMENTS: attachments.VisitFiles(), Kind.PROFILES: attachments.Portraits()},
+        retention=uploads.retention,
+    )
+
+
+def _storage(uploads: Uploads) -> Storage:
+    if uploads.bucket is None:
+        return LocalStorage(uploads.folder, accel_prefix=uploads.accel_prefix)
+    from arthomed.infra.s3 import Bucket, S3Storage  # noqa: PLC0415  boto3 costs 42 MB and a second
+
+    bucket = Bucket(uploads.bucket, uploads.region, uploads.endpoint, uploads.access_key, uploads.secret_key)
+    return S3Storage(bucket, uploads.folder / INCOMING)
 
 
 def _sms_gateway(settings: Settings) -> SmsGateway:

@@ -19,6 +19,7 @@ from arthomed.config import settings
 from arthomed.core.actor import SYSTEM
 from arthomed.core.errors import ClinicError
 from arthomed.core.permissions import Role
+from arthomed.files.service import purging
 from arthomed.infra import migrations, mongo, roles
 from arthomed.scheduling import service as scheduling
 from arthomed.users import rules as user_rules
@@ -30,11 +31,12 @@ _REACHED_WITHIN_SECONDS = 5.0
 
 _migrate = AppGroup("migrate", help="Bring the database up to date.")
 _slots = AppGroup("slots", help="Make bookable slots.")
+_uploads = AppGroup("uploads", help="Look after the stored files.")
 _demo = AppGroup("demo", help="A clinic to try things with.")
 
 
 def register(app: Flask) -> None:
-    for command in (_migrate, _slots, _demo, audit, create_admin, database_role):
+    for command in (_migrate, _slots, _demo, _uploads, audit, create_admin, database_role):
         app.cli.add_command(command)
 
 
@@ -115,6 +117,23 @@ def create_admin(mobile_number: str, name: str) -> None:
         raise click.BadParameter("an Indian mobile number and a name are needed")
     users.register(role=Role.ADMIN, mobile_number=mobile, name=full_name, is_verified=True, by=SYSTEM)
     click.echo(f"{full_name} can sign in as an admin with {mobile}.")
+
+
+@_uploads.command("check")
+@_with_patience
+def uploads_check() -> None:
+    """Say what the records and the stored files don't agree on; exits 1 when there is anything."""
+    wrong = list(purging.check())
+    click.echo("\n".join(wrong) or "Every stored file has its record, and every record its file.")
+    sys.exit(1 if wrong else 0)
+
+
+@_uploads.command("purge")
+@_with_patience
+def uploads_purge() -> None:
+    """Do now what is done each night."""
+    done = purging.purge()
+    click.echo(", ".join(f"{count} {what}" for what, count in done.items() if count) or "Nothing to do.")
 
 
 @click.command("database-role")

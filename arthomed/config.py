@@ -15,6 +15,7 @@ from marshmallow.validate import Length, Range, Regexp
 MIN_SECRET_LENGTH = 32  # bytes; RFC 7518 section 3.2 wants at least the hash size for HS256
 _MINUTES_A_DAY = 24 * 60
 _MOST_MINUTES = 3660 * _MINUTES_A_DAY  # ten years, longer than any span makes sense
+_CLAMD = Regexp(r"$|tcp://[^/]+$|unix:///.+$", error="Must be tcp://host:port or unix:///path.")
 _LOG_LEVELS = ("debug", "info", "warn", "warning", "error", "critical")
 
 
@@ -63,6 +64,21 @@ class Twilio:
 
 
 @dataclass(frozen=True, slots=True)
+class Uploads:
+    """Where files are kept: in `bucket` where there is one, else in `folder`, through which they arrive anyhow."""
+
+    folder: Path
+    bucket: str | None
+    region: str
+    endpoint: str | None
+    access_key: str | None
+    secret_key: str | None
+    accel_prefix: str | None
+    clamd_url: str | None
+    retention: timedelta
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that differs between two installations."""
 
@@ -86,12 +102,14 @@ class Settings:
     rate_limit_user: int
     rate_limit_auth: int
     rate_limit_booking: int
+    rate_limit_upload: int
     twilio: Twilio | None
     smtp_url: str | None
     email_from: str
     message_lease: timedelta
     privacy_notice: str
     var_dir: Path
+    uploads: Uploads
     policy: Policy
     codes: CodePolicy
 
@@ -156,12 +174,14 @@ def _read(env: Env, app_env: AppEnv) -> Settings:
         rate_limit_user=env.int("RATE_LIMIT_USER_MAX_REQUESTS", 1000, validate=Range(1)),
         rate_limit_auth=env.int("RATE_LIMIT_AUTH_MAX_REQUESTS", 30, validate=Range(1)),
         rate_limit_booking=env.int("RATE_LIMIT_BOOKING_MAX_REQUESTS", 30, validate=Range(1)),
+        rate_limit_upload=env.int("RATE_LIMIT_UPLOAD_MAX_REQUESTS", 30, validate=Range(1)),
         twilio=_twilio(env),
         smtp_url=env.str("SMTP_URL", "") or None,
         email_from=env.str("EMAIL_FROM", "clinic@arthomed.example"),
         message_lease=timedelta(seconds=env.int("MESSAGE_LEASE_SECONDS", 60, validate=Range(1, 3600)) or 0),
         privacy_notice=env.str("PRIVACY_NOTICE", "2026-11", validate=Length(1, 50)),
         var_dir=Path(env.str("VAR_DIR", "var")),
+        uploads=_uploads(env),
         policy=_policy(env),
         codes=_codes(env),
     )
@@ -188,6 +208,20 @@ def _codes(env: Env) -> CodePolicy:
         per_clinic_a_day=env.int("OTP_PER_CLINIC_DAY", 5000, validate=Range(1)),
         failures_to_lock=5,
         lock=timedelta(minutes=30),
+    )
+
+
+def _uploads(env: Env) -> Uploads:
+    return Uploads(
+        folder=Path(env.str("UPLOADS_DIR", "uploads")),
+        bucket=env.str("S3_BUCKET", "") or None,
+        region=env.str("S3_REGION", "ap-south-1"),
+        endpoint=env.str("S3_ENDPOINT_URL", "") or None,
+        access_key=env.str("S3_ACCESS_KEY_ID", "") or None,
+        secret_key=env.str("S3_SECRET_ACCESS_KEY", "") or None,
+        accel_prefix=env.str("UPLOADS_ACCEL_PREFIX", "") or None,
+        clamd_url=env.str("CLAMD_URL", "", validate=_CLAMD) or None,
+        retention=timedelta(days=366 * (env.int("UPLOADS_RETENTION_YEARS", 7, validate=Range(1, 100)) or 0)),
     )
 
 

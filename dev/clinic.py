@@ -165,6 +165,7 @@ def environment(place: Place) -> dict[str, str]:
         **os.environ,
         "APP_ENV": "development",
         "VAR_DIR": str(place.path),
+        "UPLOADS_DIR": str(place.path / "uploads"),
         "PYTHONUNBUFFERED": "1",
     }
 

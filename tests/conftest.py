@@ -52,6 +52,7 @@ def environment(mongo: Mongo, valkey: Valkey, tmp_path_factory: pytest.TempPathF
         "MONGODB_URI": mongo.uri("arthomed_test"),
         "REDIS_URL": valkey.url,
         "VAR_DIR": str(tmp_path_factory.mktemp("var")),
+        "UPLOADS_DIR": str(tmp_path_factory.mktemp("uploads")),
         "LOG_LEVEL": "info",
     }
     os.environ.update(found)

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from io import BytesIO
 from itertools import count
 from threading import Barrier
 from typing import Any, TypeVar
@@ -13,6 +14,7 @@ from typing import Any, TypeVar
 from bson import ObjectId
 from flask import Flask
 from flask.testing import FlaskClient
+from PIL import Image
 from werkzeug.test import TestResponse
 
 from arthomed.app import create_app, wire
@@ -25,6 +27,10 @@ from arthomed.config import settings
 from arthomed.core import clock
 from arthomed.core.actor import Actor
 from arthomed.core.permissions import Role
+from arthomed.files import rules as file_rules
+from arthomed.files.models import File
+from arthomed.files.records import cabinet
+from arthomed.files.rules import Category, Kind, Place, State
 from arthomed.http import tokens
 from arthomed.infra import mongo
 from arthomed.scheduling import service as scheduling
@@ -85,6 +91,44 @@ def make_wish(doctor: User, *, day: date | None = None, time: str = "09:00", **p
 def make_visit(patient: User | None = None, doctor: User | None = None, **wish: Any) -> Appointment:
     """A pending visit, tomorrow at nine."""
     return booking.book(acting(patient or make_user()), make_wish(doctor or make_doctor(), **wish))
+
+
+def picture(kind: str = "PNG", size: tuple[int, int] = (8, 6), name: str = "picture.png") -> tuple[BytesIO, str]:
+    """A file as the test client sends it."""
+    stream = BytesIO()
+    Image.new("RGB", size, "teal").save(stream, kind)
+    stream.seek(0)
+    return stream, name
+
+
+def make_file(visit: Appointment, uploader: User, **parts: Any) -> str:
+    """A stored file of a visit; returns its name."""
+    secret, storage = str(ObjectId()), cabinet().storage
+    place = Place(Kind.APPOINTMENTS, Category.REPORTS, visit.id, visit.patient_id)
+    key = file_rules.key_of(place, "png", now=clock.now(), today=clock.now().date(), secret=secret)
+    incoming = storage.incoming() / secret
+    incoming.write_bytes(picture()[0].read())
+    made = File(
+        filename=key.rpartition("/")[2],
+        key=key,
+        kind=place.kind,
+        category=place.category,
+        record=place.record,
+        owner=place.owner,
+        uploader=uploader.id,
+        original_name="picture.png",
+        mime_type="image/png",
+        size=incoming.stat().st_size,
+        sha256="0" * 64,
+        state=State.READY,
+        attached_at=clock.now(),
+    )
+    for name, value in parts.items():
+        setattr(made, name, value)
+    made.insert()
+    storage.put(key, incoming)
+    filename: str = made.filename
+    return filename
 
 
 def booking_body(doctor: User, **parts: Any) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from bson import ObjectId
 
 from arthomed.appointments.service import transitions
 from arthomed.core.jobs import Job
+from arthomed.files.service import purging, scanning
 from arthomed.notifications import service as notifications
 from arthomed.privacy.service import erasure, export
 from arthomed.scheduling import service as scheduling
@@ -20,6 +21,24 @@ def send_sms(notification_id: str) -> None:
 def send_email(notification_id: str) -> None:
     """Send one e-mail from the outbox."""
     notifications.send(ObjectId(notification_id))
+
+
+@app.task(name=Job.SCAN_FILE)
+def scan_file(file_id: str) -> None:
+    """Have one file looked at."""
+    scanning.scan(ObjectId(file_id))
+
+
+@app.task(name=Job.SWEEP_SCANS)
+def sweep_scans() -> None:
+    """Ask again for what was not looked at."""
+    scanning.sweep()
+
+
+@app.task(name=Job.PURGE_FILES)
+def purge_files() -> None:
+    """Remove the files that are to be kept no longer."""
+    purging.purge()
 
 
 @app.task(name=Job.EXPORT)

@@ -6,13 +6,11 @@ from typing import Any
 from bson import ObjectId
 from mongoengine import (
     DateTimeField,
-    DictField,
     EmbeddedDocument,
     EmbeddedDocumentField,
     EmbeddedDocumentListField,
     EnumField,
     IntField,
-    ListField,
     ObjectIdField,
     StringField,
 )
@@ -22,7 +20,10 @@ from pymongo.client_session import ClientSession
 from arthomed.appointments.rules import ACTIVE, Status
 from arthomed.core.actor import Actor
 from arthomed.core.documents import ClinicDocument, Raw
+from arthomed.core.errors import NotFound
 from arthomed.core.permissions import Role
+from arthomed.files.models import File
+from arthomed.files.rules import Kind
 from arthomed.users.models import User
 
 PAID = "paid"
@@ -79,15 +80,16 @@ class Appointment(ClinicDocument):
     symptoms = StringField()
     notes = StringField()
     prescription = StringField()
-    images = ListField(DictField())
     payment = EmbeddedDocumentField(Payment, required=True)
     cancellation = EmbeddedDocumentField(Cancellation)
     history = EmbeddedDocumentListField(Change)
     created_by = ObjectIdField(db_field="createdBy", required=True)
+    files_version = IntField(db_field="filesVersion")
 
     # Filled by `with_people`, for the answer.
     patient: User
     doctor: User
+    images: list[File]
 
     @property
     def since(self) -> datetime:
@@ -106,9 +108,11 @@ class Appointment(ClinicDocument):
 
     @classmethod
     def with_people(cls, appointments: "list[Appointment]") -> "list[Appointment]":
-        """The same visits with their patients and doctors, in one more query for all of them."""
+        """The same visits with their patients, doctors and files, in two more queries for all of them."""
         people = User.by_id(person for one in appointments for person in (one.patient_id, one.doctor_id))
+        files = File.of_records(Kind.APPOINTMENTS, [one.id for one in appointments])
         for one in appointments:
+            one.images = files.get(one.id, [])
             one.patient, one.doctor = people[one.patient_id], people[one.doctor_id]
         return appointments
 
@@ -116,6 +120,17 @@ class Appointment(ClinicDocument):
     def open_visits(cls, patient: ObjectId, session: ClientSession) -> int:
         active = {"patient": patient, "status": {"$in": sorted(ACTIVE)}}
         return cls.collection().count_documents(active, session=session)
+
+    @classmethod
+    def touch(cls, appointment_id: ObjectId, session: ClientSession) -> "Appointment":
+        """The visit as of now, written to, so that whoever else changes it comes before or after."""
+        raw = cls.collection().find_one_and_update(
+            {"_id": appointment_id}, {"$inc": {"filesVersion": 1}}, session=session
+        )
+        if raw is None:
+            raise NotFound
+        touched: Appointment = cls.from_raw(raw)
+        return touched
 
     @classmethod
     def forget(cls, which: Raw, *, session: ClientSession) -> None:

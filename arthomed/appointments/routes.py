@@ -18,10 +18,16 @@ from arthomed.appointments.schemas import (
     IdempotencyHeaders,
     MineQuery,
     SetActive,
+    UploadToVisit,
 )
+from arthomed.appointments.service import attachments as attaching
 from arthomed.appointments.service import booking, reading, staff, transitions
 from arthomed.core.paging import Page
 from arthomed.core.permissions import Permission
+from arthomed.files.rules import Category
+from arthomed.files.schemas import UploadedOut
+from arthomed.files.service.receiving import Upload
+from arthomed.http import files
 from arthomed.http.auth import current_actor, requires
 from arthomed.http.blueprint import Blueprint
 from arthomed.http.limits import Budget, limited
@@ -29,6 +35,7 @@ from arthomed.http.schema import PageQuery, example_of, page_of
 from arthomed.users.schemas import UpdateUser
 
 blueprint = Blueprint("appointments", __name__, url_prefix="/api/appointments", description="Visits.")
+attachments = Blueprint("attachments", __name__, url_prefix="/api/files", description="Medical files and pictures.")
 accounts = Blueprint("accounts", __name__, url_prefix="/api", description="Changing people's accounts.")
 
 
@@ -36,13 +43,14 @@ accounts = Blueprint("accounts", __name__, url_prefix="/api", description="Chang
 @requires(Permission.APPOINTMENT_BOOK)
 @limited(Budget.BOOKING)
 @blueprint.arguments(IdempotencyHeaders, location="headers")
-@blueprint.arguments(BookAppointment)
+@blueprint.arguments(BookAppointment, files="images")
 @blueprint.response(201, AppointmentOut, name="appointment", description="Appointment booked successfully")
 @blueprint.alt_response(404, "NOT_FOUND")
 @blueprint.alt_response(422, "UNPROCESSABLE_ENTITY")
 def book(headers: dict[str, Any], body: dict[str, Any]) -> Appointment:
     """Book a visit."""
-    return booking.book(current_actor(), booking.Wish(**body), key=headers.get("key"))
+    uploads = [Upload(*one) for one in files.received("images")]
+    return booking.book(current_actor(), booking.Wish(**body), key=headers.get("key"), uploads=uploads)
 
 
 @blueprint.get("/my-appointments")
@@ -114,6 +122,18 @@ def cancel(body: dict[str, Any], appointment_id: ObjectId) -> dict[str, Any]:
     """Cancel a visit and free its seat."""
     appointment = transitions.cancel(current_actor(), appointment_id, reason=body.get("reason"))
     return {"appointment": appointment, "refund_info": appointment.cancellation}
+
+
+@attachments.post("/upload/appointments")
+@requires(Permission.FILES)
+@limited(Budget.UPLOAD)
+@attachments.arguments(UploadToVisit, location="multipart", files="files")
+@attachments.response(200, UploadedOut, description="Files uploaded successfully")
+def upload(form: dict[str, Any]) -> dict[str, Any]:
+    """Add up to five files to a visit."""
+    uploads = [Upload(*one) for one in files.received("files", required=True)]
+    category = Category(form["category"])
+    return {"uploaded_files": attaching.upload(current_actor(), form["appointment_id"], category, uploads)}
 
 
 @accounts.put("/users/<object_id:user_id>")

@@ -203,6 +203,12 @@ def ensure_may_edit(actor: Actor, visit: Visit, names: set[str]) -> None:
         raise TooLate("This can be changed before the confirmation only")
 
 
+def ensure_takes_files(visit: Visit) -> None:
+    """Raises TooLate once the visit came to nothing."""
+    if visit.status in (Status.CANCELLED, Status.REJECTED, Status.NO_SHOW):
+        raise TooLate("Files can't be added to a visit that did not take place")
+
+
 def ensure_bookable_day(days_ahead: int, policy: Policy) -> None:
     """A visit can be booked from today to the end of the horizon."""
     if not 0 <= days_ahead < policy.horizon_days:

@@ -5,6 +5,8 @@ from marshmallow import fields
 from marshmallow.validate import OneOf
 
 from arthomed.appointments.rules import Status
+from arthomed.files.rules import Category
+from arthomed.files.schemas import FileOut
 from arthomed.http.schema import Changes, Day, Flag, Id, Instant, PageQuery, Pattern, Schema, Text, TimeOfDay
 from arthomed.users.schemas import UserOut
 
@@ -46,6 +48,15 @@ class IdempotencyHeaders(Schema):
             "example": "5f0c7a52-9c0e-4a6e-8f0b-1d2e3c4b5a69",
             "description": "Send a booking again with the same key, and it is still one booking (24 hours).",
         },
+    )
+
+
+class UploadToVisit(Schema):
+    appointment_id = Id(required=True)
+    category = fields.String(
+        required=True,
+        validate=OneOf([str(Category.PRESCRIPTIONS), str(Category.REPORTS)]),
+        metadata={"example": "reports"},
     )
 
 
@@ -146,7 +157,7 @@ class AppointmentOut(Schema):
     symptoms = fields.String(required=True, allow_none=True, metadata={"example": "Worse in the evening"})
     notes = fields.String(required=True, allow_none=True)
     prescription = fields.String(required=True, allow_none=True)
-    images = fields.List(fields.Dict(), required=True)
+    images = fields.List(fields.Nested(FileOut), required=True)
     payment_info = fields.Nested(PaymentOut, attribute="payment", required=True)
     cancellation = fields.Nested(CancellationOut)
     history = fields.List(fields.Nested(ChangeOut), required=True)

@@ -25,6 +25,7 @@ class Kind(StrEnum):
     SESSION = "session"
     AUDIT_TRAIL = "audit-trail"
     EXPORT = "export"
+    FILE = "file"
 
 
 class AuditEvent(Document):

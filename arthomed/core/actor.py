@@ -15,6 +15,12 @@ class Actor:
     role: Role | None
     session_id: ObjectId | None = None
 
+    @property
+    def person(self) -> ObjectId:
+        """The id of one who is not the system."""
+        assert self.user_id is not None  # noqa: S101  every signed-in actor has one
+        return self.user_id
+
     def may(self, permission: Permission) -> bool:
         return self.role is not None and permission in ROLE_PERMISSIONS[self.role]
 

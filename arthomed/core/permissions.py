@@ -15,6 +15,7 @@ class Permission(StrEnum):
     """What a route asks for; whose records it reaches is decided in the query."""
 
     PROFILE = "profile"
+    FILES = "files"
     ACCOUNT_ERASE = "account:erase"
     AUDIT_READ = "audit:read"
     SESSIONS = "sessions"
@@ -37,6 +38,7 @@ class Permission(StrEnum):
 _EVERYONE = frozenset(
     {
         Permission.PROFILE,
+        Permission.FILES,
         Permission.SESSIONS,
         Permission.DOCTORS_READ,
         Permission.SLOTS_READ,

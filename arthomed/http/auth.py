@@ -71,9 +71,7 @@ def current_actor() -> Actor:
 
 def own_id() -> ObjectId:
     """The id of the person behind this request."""
-    user_id = current_actor().user_id
-    assert user_id is not None  # noqa: S101  every signed-in actor has one
-    return user_id
+    return current_actor().person
 
 
 def requires(permission: Permission) -> Callable[[View], View]:

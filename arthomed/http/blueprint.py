@@ -12,6 +12,9 @@ from arthomed.http.envelope import NothingOut, envelope_of, success
 from arthomed.http.parsing import PARSER
 from arthomed.http.schema import example_of, named
 
+_JSON, _MULTIPART = "application/json", "multipart/form-data"
+_BINARY = {"type": "string", "format": "binary"}
+_OF_A_FILE = {302: "FOUND", 304: "NOT_MODIFIED", 409: "CONFLICT", 412: "PRECONDITION_FAILED"}
 _EVERY_ROUTE = {"406": "NOT_ACCEPTABLE", "429": "TOO_MANY_REQUESTS", "503": "SERVICE_UNAVAILABLE"}
 _SIGNED_IN = {"401": "UNAUTHORIZED", "403": "FORBIDDEN"}
 _WITH_BODY = {"413": "REQUEST_ENTITY_TOO_LARGE", "415": "UNSUPPORTED_MEDIA_TYPE"}
@@ -24,15 +27,33 @@ class Blueprint(flask_smorest.Blueprint):
     """
 
     ARGUMENTS_PARSER = PARSER
+    DEFAULT_LOCATION_CONTENT_TYPE_MAPPING = {
+        "json": _JSON,
+        "json_or_multipart": _JSON,  # and the other one, see _document_files
+        "multipart": _MULTIPART,
+    }
 
     def __init__(self, name: str, import_name: str, **kwargs: Any) -> None:
         super().__init__(name, import_name, **kwargs)
-        self._prepare_doc_cbks.append(_document_refusals)
+        self._prepare_doc_cbks += [_document_files, _document_refusals]
 
-    def arguments(self, schema: type[ma.Schema], *, location: str = "json", **kwargs: Any) -> Any:
+    def arguments(
+        self, schema: type[ma.Schema], *, location: str = "json", files: str | None = None, **kwargs: Any
+    ) -> Any:
+        """As flask-smorest's; with `files`, the field of a form in which files may come."""
         if location == "json":
             kwargs.setdefault("example", example_of(schema()))
-        return super().arguments(schema, location=location, **kwargs)
+            location = "json_or_multipart" if files else location
+        smorests = super().arguments(schema, location=location, **kwargs)
+
+        def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
+            wrapped: Any = smorests(view)
+            if files:
+                wrapped.files = files
+                _apidoc(wrapped)["files"] = {"field": files, "form": schema, "required": location == "multipart"}
+            return wrapped  # type: ignore[no-any-return]
+
+        return decorate
 
     def response(
         self, status_code: int, schema: type[ma.Schema] = NothingOut, *, description: str, name: str | None = None
@@ -53,6 +74,21 @@ class Blueprint(flask_smorest.Blueprint):
 
         return decorate
 
+    def file_response(self, *kinds: str, description: str) -> Any:
+        """A view that answers with a file of one of these media types, a part of it, or where to fetch it."""
+
+        def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
+            for status, what in ((200, description), (206, "The part that was asked for")):
+                for kind in kinds:
+                    view = self.alt_response(status, schema=_BINARY, content_type=kind, description=what, success=True)(
+                        view
+                    )
+            for status, name in _OF_A_FILE.items():
+                view = self.alt_response(status, name)(view)
+            return view
+
+        return decorate
+
     def add_url_rule(self, rule: str, endpoint: str | None = None, view_func: Any = None, **options: Any) -> None:
         if "<" in rule:
             _apidoc(view_func)["refusals"] = {"404": "NOT_FOUND"}
@@ -63,6 +99,20 @@ def _apidoc(view: Any) -> dict[str, Any]:
     """Where flask-smorest's decorators leave what they know of a view."""
     found: dict[str, Any] = view.__dict__.setdefault("_apidoc", {})
     return found
+
+
+def _document_files(doc: dict[str, Any], described: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """The form with files, beside the JSON without them where that is taken, too."""
+    if found := described.get("files"):
+        form: type[ma.Schema] = found["form"]
+        one = ma.fields.Raw(metadata={"type": "string", "format": "binary"})
+        several = ma.fields.List(one, required=found["required"], validate=ma.validate.Length(1))
+        with_files = type(f"{form.__name__}WithFiles", (form,), {found["field"]: several})
+        content = doc["requestBody"]["content"]
+        content.pop(_MULTIPART, None)
+        example = {**example_of(form()), found["field"]: ["the bytes of a file"]}
+        content[_MULTIPART] = {"schema": with_files, "example": example}
+    return doc
 
 
 def _document_refusals(doc: dict[str, Any], described: dict[str, Any], **_: Any) -> dict[str, Any]:

@@ -38,6 +38,7 @@ STATUS_OF = {
     Code.FILE_TOO_LARGE: 400,
     Code.TOO_MANY_FILES: 400,
     Code.INVALID_FILE_TYPE: 400,
+    Code.FILE_NOT_READY: 409,
     Code.NO_TOKEN: 401,
     Code.INVALID_TOKEN: 401,
     Code.TOKEN_EXPIRED: 401,
@@ -81,14 +82,17 @@ class _Fuse:
             raise ServiceUnavailable(retry_after=timedelta(seconds=5))
 
 
-def register(app: Flask) -> None:
+def register(app: Flask, *unavailable: type[Exception]) -> None:
+    """`unavailable` are what else is a dependency out of reach."""
     app.extensions["fuse"] = fuse = _Fuse()
     app.before_request(fuse.check)
     app.register_error_handler(ClinicError, _on_refusal)
     app.register_error_handler(HTTPException, on_http_exception)
     app.register_error_handler(PyMongoError, _on_database_error)
     app.register_error_handler(OperationError, _on_mongoengine_error)
-    app.register_error_handler(JobsUnavailable, _on_unavailable)
+    kinds: tuple[type[Exception], ...] = (JobsUnavailable, *unavailable)
+    for kind in kinds:
+        app.register_error_handler(kind, _on_unavailable)
     app.register_error_handler(Exception, _on_unexpected)
 
 

@@ -40,6 +40,7 @@ class Budget(StrEnum):
 
     AUTH = "auth"
     BOOKING = "booking"
+    UPLOAD = "upload"
 
 
 def limited(budget: Budget) -> Callable[[View], View]:
@@ -114,6 +115,7 @@ def register(app: Flask, settings: Settings) -> None:
         application_limits=[  # what the first refuses is not charged to the next
             strict(Budget.AUTH, settings.rate_limit_auth, _address),
             strict(Budget.BOOKING, settings.rate_limit_booking, _caller),
+            strict(Budget.UPLOAD, settings.rate_limit_upload, _caller),
             general,
         ],
         storage_uri=settings.redis_url,

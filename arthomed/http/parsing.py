@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 import marshmallow as ma
 from bson import ObjectId
-from flask import Request
+from flask import Request, current_app
 from webargs.core import Parser, missing
 from webargs.flaskparser import FlaskParser
 from werkzeug.exceptions import BadRequest, HTTPException, UnsupportedMediaType
@@ -20,6 +20,7 @@ _SECRET_FIELDS = frozenset({"otp", "refreshToken"})
 _WHOLE_BODY = "_schema"
 _MOST_ERRORS = 100  # of one answer, however much was wrong
 _SHOWN_LEVELS = 8
+_MULTIPART = "multipart/form-data"
 
 
 class ObjectIdConverter(BaseConverter):
@@ -35,8 +36,15 @@ class StrictParser(FlaskParser):
     """Refuses unknown fields everywhere but in headers, and bodies that are not JSON."""
 
     DEFAULT_VALIDATION_STATUS = 400
+    __location_map__ = {
+        **FlaskParser.__location_map__,
+        "multipart": "load_multipart",
+        "json_or_multipart": "load_either",
+    }
     DEFAULT_UNKNOWN_BY_LOCATION: dict[str, str | None] = {
         "json": ma.RAISE,
+        "multipart": ma.RAISE,
+        "json_or_multipart": ma.RAISE,
         "query": ma.RAISE,
         "headers": ma.EXCLUDE,
     }
@@ -46,6 +54,19 @@ class StrictParser(FlaskParser):
             raise UnsupportedMediaType
         body = _body(req)
         return _parsed(body) if body else {}  # as good as an empty object: what is required is then missing
+
+    def load_multipart(self, req: Request, schema: ma.Schema) -> Any:
+        """The text fields of a form; of files there may be those that the route takes."""
+        if req.mimetype != _MULTIPART:
+            raise UnsupportedMediaType
+        view: Any = current_app.view_functions[req.endpoint or ""]
+        strange = set(req.files) - {view.files}
+        if strange:
+            raise ValidationFailed([FieldError(name, "Unknown field.", shows_value=False) for name in sorted(strange)])
+        return {name: texts if len(texts) > 1 else texts[0] for name, texts in req.form.lists()}
+
+    def load_either(self, req: Request, schema: ma.Schema) -> Any:
+        return self.load_multipart(req, schema) if req.mimetype == _MULTIPART else self.load_json(req, schema)
 
     def handle_error(self, error: ma.ValidationError, *_: Any, **__: Any) -> NoReturn:
         by_location: Any = error.messages  # always of one location: {"json": {...}}

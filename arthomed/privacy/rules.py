@@ -22,7 +22,8 @@ class Kept:
 
 ERASED = (
     "Mobile number, e-mail address, postal address and emergency contacts",
-    "Requests and visits that came to no treatment: what you wrote about them",
+    "Requests and visits that came to no treatment: what you wrote about them, and their files",
+    "Your picture",
     "Signed-in devices",
 )
 ERASED_WITHOUT_TREATMENT = ("Name, date of birth, gender and medical history",)

@@ -10,6 +10,7 @@ from marshmallow import fields
 from arthomed.appointments.schemas import AppointmentOut
 from arthomed.auth.schemas import SessionOut, one_time_code
 from arthomed.core import clock
+from arthomed.files.schemas import FileOut
 from arthomed.http.schema import Id, Instant, PageQuery, Schema
 from arthomed.users.schemas import UserOut
 
@@ -115,6 +116,7 @@ class ExportOut(Schema):
     user = fields.Nested(OwnRecordOut, required=True)
     sessions = fields.List(fields.Nested(DeviceOut), required=True)
     appointments = fields.List(fields.Nested(AppointmentOut), required=True)
+    files = fields.List(fields.Nested(FileOut), required=True)
     messages = fields.List(fields.Nested(MessageOut), required=True)
     access_log = fields.List(fields.Nested(AccessOut), required=True)
 

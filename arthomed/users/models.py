@@ -37,6 +37,7 @@ class EmergencyContact(EmbeddedDocument):
 
 
 class Profile(EmbeddedDocument):
+    avatar = StringField()  # the name of a stored file
     date_of_birth = DateTimeField(db_field="dateOfBirth")
     gender = StringField()
     address = EmbeddedDocumentField(Address)
@@ -86,7 +87,14 @@ class Consent(EmbeddedDocument):
 
 
 ERASED_NAME = "Erased patient"
-_CONTACT = ("email", "statusReason", "profile.address", "profile.emergencyContact", "patientInfo.emergencyContact")
+_CONTACT = (
+    "email",
+    "statusReason",
+    "profile.avatar",
+    "profile.address",
+    "profile.emergencyContact",
+    "patientInfo.emergencyContact",
+)
 _ALL = ("email", "statusReason", "profile", "patientInfo", "keptUntil")
 
 

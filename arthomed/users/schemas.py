@@ -172,6 +172,10 @@ class EmergencyContactOut(Schema):
 
 
 class ProfileOut(Schema):
+    avatar = fields.Function(
+        lambda profile: profile.avatar and f"/api/files/{profile.avatar}",
+        metadata={"type": ["string", "null"], "example": "/api/files/user_672b1234_1764234567890_avatar_9f.jpg"},
+    )
     date_of_birth = Day(allow_none=True, metadata={"example": "1990-04-21"})
     gender = fields.String(allow_none=True, metadata={"example": "female"})
     address = fields.Nested(AddressOut, allow_none=True)

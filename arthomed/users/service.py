@@ -168,6 +168,15 @@ def set_active(user_id: ObjectId, *, is_active: bool, reason: str | None, by: Ac
     return user
 
 
+def set_avatar(by: Actor, user_id: ObjectId, filename: str, session: ClientSession) -> None:
+    """Note a person's picture, within the transaction that attaches it."""
+    user = _still_there(user_id, session)
+    before = user.to_mongo()
+    user.profile.avatar, user.updated_at = filename, clock.now()
+    user.replace(session)
+    _note_change(by, user, before, session)
+
+
 def forget(user_id: ObjectId, *, keep_until: datetime | None, session: ClientSession) -> None:
     """Anonymise a person; `keep_until` spares what makes a medical record one until then."""
     User.forget(user_id, now=clock.now(), keep_until=keep_until, session=session)

@@ -18,8 +18,7 @@ from arthomed.infra.sms import TwilioSms
 from arthomed.notifications import service as notifications
 from arthomed.notifications.gateways import DeliveryFailed
 from arthomed.notifications.models import Notification
-from tests import factories
-from tests.architecture.test_permissions import TABLE, _path, _world
+from tests.architecture.test_permissions import TABLE, _world, ask
 from tests.stack import ROOT, wait_for
 
 
@@ -39,12 +38,10 @@ class TestApi7ServerSideRequestForgery:
             if row.body is None:
                 continue
             world = _world(app, min(row.roles), row.status)
-            body = row.body(world)
-            for name in body:
+            own, _ = world.records_of(row)
+            for name in row.body(world):
                 for value in (f"http://{place}/", f"//{place}/x.png", f"somebody@[{place}]"):
-                    headers = {**world.caller.headers, **everywhere}
-                    own = world.ids[row.record][0] if row.record else factories.NOBODY
-                    client.open(_path(route, own), method=route[0], json={**body, name: value}, headers=headers)
+                    ask(client, route, world, own, headers=everywhere, **{name: value})
                     asked += 1
         for waiting in Notification.objects:
             notifications.send(waiting.id)

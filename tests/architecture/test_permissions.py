@@ -1,5 +1,6 @@
 """Role x route x own or other's record: every route has its row, and refuses what it should."""
 
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ import pytest
 from bson import ObjectId
 from flask import Flask
 from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
 from arthomed.appointments.rules import Status
 from arthomed.appointments.service import transitions
@@ -27,12 +29,14 @@ Body = Callable[["World"], dict[str, Any]]
 
 @dataclass(frozen=True)
 class Row:
-    """`roles` may call; of them `own_only` get 404 for a record that is not theirs."""
+    """`roles` may call; of them `own_only` get 404 for a record that is not theirs, and `own_too` 403."""
 
     roles: frozenset[Role]
     record: str | None = None
     own_only: frozenset[Role] = frozenset()
+    own_too: frozenset[Role] = frozenset()
     body: Body | None = None
+    form: Callable[[object], dict[str, Any]] | None = None
     query: Body = field(default=lambda _: {})
     status: Status = Status.PENDING
 
@@ -43,7 +47,15 @@ class World:
 
     caller: factories.SignedIn
     doctor: User
-    ids: dict[str, tuple[ObjectId, ObjectId]]
+    ids: dict[str, tuple[object, object]]
+
+    def records_of(self, row: Row) -> tuple[object, object]:
+        """One that is the caller's, and another."""
+        return self.ids[row.record] if row.record else (factories.NOBODY, factories.NOBODY)
+
+    def one_that_may_be_reached(self, row: Row) -> object:
+        own, others = self.records_of(row)
+        return own if self.role in row.own_only | row.own_too else others
 
     @property
     def role(self) -> Role:
@@ -91,6 +103,15 @@ TABLE: dict[tuple[str, str], Row] = {
     ("GET", "/api/users/profile/export"): Row(ALL),
     ("POST", "/api/users/profile/erasure"): Row(PATIENT, body=_code_of_ones_own),
     ("GET", "/api/admin/audit"): Row(ADMIN),
+    ("POST", "/api/files/upload/appointments"): Row(
+        ALL,
+        "visit",
+        own_only=OWN_VISITS,
+        form=lambda visit: {"appointmentId": str(visit), "category": "reports", "files": factories.picture()},
+    ),
+    ("POST", "/api/files/upload/profiles"): Row(ALL, form=lambda _: {"files": factories.picture()}),
+    ("GET", "/api/files/<string:filename>"): Row(ALL, "file", own_only=OWN_VISITS),
+    ("DELETE", "/api/files/<string:filename>"): Row(ALL, "file", own_only=OWN_VISITS, own_too=STAFF - ADMIN),
     ("GET", "/api/users"): Row(ADMIN),
     ("POST", "/api/users"): Row(
         ADMIN, body=lambda _: {"mobileNumber": factories.new_mobile(), "name": "Some One", "role": "patient"}
@@ -144,7 +165,7 @@ def test_every_route_has_a_row(app: Flask) -> None:
 def test_every_route_names_its_permission_and_documents_its_roles(client: FlaskClient) -> None:
     documented = client.get("/api/openapi.json").get_json()["paths"]
     for (method, rule), row in TABLE.items():
-        operation = documented[rule.replace("<object_id:", "{").replace(">", "}")][method.lower()]
+        operation = documented[re.sub(r"<\w+:(\w+)>", r"{\1}", rule)][method.lower()]
         assert operation["x-permission"], (method, rule)
         assert set(operation["x-roles"]) == row.roles, (method, rule)
 
@@ -163,30 +184,40 @@ def test_role_reaches_what_it_may_and_nothing_else(
     row = TABLE[route]
     world = _world(app, role, row.status)
 
-    def call(object_id: ObjectId) -> int:
-        body = row.body(world) if row.body else None
-        answer = client.open(
-            _path(route, object_id),
-            method=route[0],
-            json=body,
-            query_string=row.query(world),
-            headers=world.caller.headers,
-        )
-        return answer.status_code
+    def call(record: object) -> int:
+        return ask(client, route, world, record).status_code
 
-    own, others = world.ids[row.record] if row.record else (ObjectId(), ObjectId())
+    own, others = world.records_of(row)
     if role not in row.roles:
         assert (call(own), call(others)) == (403, 403)
-    elif role in row.own_only:
-        assert call(others) == 404
+    elif role in row.own_only | row.own_too:
+        assert call(others) == (404 if role in row.own_only else 403)
         assert call(own) < 300
     else:
         assert call(others) < 300
 
 
-def _path(route: tuple[str, str], object_id: ObjectId) -> str:
+def ask(
+    client: FlaskClient,
+    route: tuple[str, str],
+    world: World,
+    record: object,
+    *,
+    headers: dict[str, str] | None = None,
+    **more: Any,
+) -> TestResponse:
+    """Call a route for a record, with all that its row says; `more` goes into its JSON."""
+    row = TABLE[route]
+    sent: dict[str, Any] = {"json": {**row.body(world), **more}} if row.body else {}
+    if row.form:
+        sent = {"data": row.form(record)}
+    sent |= {"headers": {**world.caller.headers, **(headers or {})}, "query_string": row.query(world)}
+    return client.open(_path(route, record), method=route[0], buffered=True, **sent)
+
+
+def _path(route: tuple[str, str], record: object) -> str:
     start, bracket, rest = route[1].partition("<")
-    return start + (f"{object_id}{rest.partition('>')[2]}" if bracket else "")
+    return start + (f"{record}{rest.partition('>')[2]}" if bracket else "")
 
 
 def _world(app: Flask, role: Role, status: Status) -> World:
@@ -207,5 +238,6 @@ def _world(app: Flask, role: Role, status: Status) -> World:
         "user": (caller.user.id, stranger.user.id),
         "doctor": (caller.user.id, doctor.id),
         "session": (caller.session_id, stranger.session_id),
+        "file": (factories.make_file(own_visit, caller.user), factories.make_file(others_visit, stranger.user)),
     }
     return World(caller, another, ids)

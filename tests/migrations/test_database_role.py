@@ -26,6 +26,7 @@ from arthomed.core import clock
 from arthomed.core.documents import transaction
 from arthomed.core.jobs import Job
 from arthomed.core.permissions import Role
+from arthomed.files.models import File
 from arthomed.infra import migrations, mongo, roles
 from arthomed.notifications.models import Notification, State
 from arthomed.privacy.models import Export
@@ -33,7 +34,7 @@ from arthomed.scheduling.models import Slot
 from arthomed.users import service as users
 from dev.servers import Mongo
 from tests import factories
-from tests.architecture.test_permissions import TABLE, _path, _world
+from tests.architecture.test_permissions import TABLE, _world, ask
 from tests.factories import told
 
 OWNER, APPLICATION = "owner:of-the-tests@", "application:of-the-tests@"
@@ -216,15 +217,8 @@ def test_every_route_can_do_its_work_with_the_applications_rights(
     row = TABLE[route]
     role = min(row.roles)
     world = _world(app, role, row.status)
-    own, others = world.ids[row.record] if row.record else (factories.NOBODY, factories.NOBODY)
 
-    answer = client.open(
-        _path(route, own if role in row.own_only else others),
-        method=route[0],
-        json=row.body(world) if row.body else None,
-        query_string=row.query(world),
-        headers=world.caller.headers,
-    )
+    answer = ask(client, route, world, world.one_that_may_be_reached(row))
 
     audit.flush()
     assert answer.status_code < 300, answer.text
@@ -267,6 +261,7 @@ def test_every_job_can_do_its_work_with_the_applications_rights(run: Run, refusa
         Job.SEND_EMAIL: Notification.objects.get(channel="email").id,
         Job.SYNC_SLOTS: visit.doctor_id,
         Job.EXPORT: patient.id,
+        Job.SCAN_FILE: File.objects.get(filename=factories.make_file(visit, patient)).id,
     }
     later = clock.now() if job in ids else visit.ends_at + timedelta(hours=2)
 

@@ -28,6 +28,7 @@ NAMES = [
     "0006_audit",
     "0007_sessions",
     "0008_privacy",
+    "0009_files",
 ]
 Fresh = Database[dict[str, Any]]
 

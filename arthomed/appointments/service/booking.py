@@ -1,8 +1,10 @@
 """Booking: a seat, a visit, its messages and its key, all in one transaction or not at all."""
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
@@ -21,6 +23,11 @@ from arthomed.core.actor import Actor
 from arthomed.core.documents import transaction
 from arthomed.core.errors import DuplicateValue, IdempotencyKeyReused, NotFound
 from arthomed.core.permissions import Role
+from arthomed.files.models import File
+from arthomed.files.rules import Category, Place
+from arthomed.files.rules import Kind as FileKind
+from arthomed.files.service import receiving
+from arthomed.files.service.receiving import Upload
 from arthomed.notifications import service as notifications
 from arthomed.notifications.models import Notification
 from arthomed.scheduling.models import Slot
@@ -44,14 +51,22 @@ class Wish:
     reason: str
     symptoms: str | None = None
 
-    @property
-    def fingerprint(self) -> str:
-        """The same for the same wish, whatever the order its fields were sent in."""
-        return sha256(json.dumps(asdict(self), default=str, sort_keys=True).encode()).hexdigest()
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A wish with the id that its visit will have, and with what came with it."""
+
+    actor: Actor
+    wish: Wish
+    id: ObjectId = field(default_factory=ObjectId)
+    key: IdempotencyKey | None = None
+    files: Sequence[File] = ()
 
 
-def book(actor: Actor, wish: Wish, *, key: str | None = None) -> Appointment:
+def book(actor: Actor, wish: Wish, *, key: str | None = None, uploads: Sequence[Upload] = ()) -> Appointment:
     """Book a visit for the acting patient; with a key, a repetition gives the same visit again.
+
+    The uploads become its files, or nothing of them stays.
 
     Raises:
         NotFound: there is no such doctor.
@@ -59,11 +74,18 @@ def book(actor: Actor, wish: Wish, *, key: str | None = None) -> Appointment:
         DuplicateValue: the patient has a visit then, or with that doctor on that day.
         BookingLimitReached: the patient has too many open visits.
         IdempotencyKeyReused: the key stands for another wish.
+        TooManyFiles, FileTooLarge, InvalidFile: one of the uploads is refused.
     """
+    request = Request(actor, wish)
+    if key is not None:
+        of = {"user": actor.user_id, "key": key, "fingerprint": _fingerprint(wish, uploads)}
+        request = replace(request, key=IdempotencyKey(appointment=request.id, **of))
+    place = Place(FileKind.APPOINTMENTS, Category.REPORTS, request.id, actor.person)
     try:
-        appointment, told = transaction(lambda session: _book(actor, wish, key, session))
+        with receiving.taken_in(actor, uploads, place) as files:
+            appointment, told = transaction(partial(_book, replace(request, files=files)))
     except DuplicateKeyError as error:
-        return _explained(error, actor, wish, key)
+        return _explained(error, request)
     except rules.SlotUnavailable as error:
         raise rules.SlotUnavailable(_alternatives(wish)) from error
     notifications.hand_over_or_leave(told)
@@ -71,14 +93,11 @@ def book(actor: Actor, wish: Wish, *, key: str | None = None) -> Appointment:
     return Appointment.with_people([appointment])[0]
 
 
-def _book(actor: Actor, wish: Wish, key: str | None, session: ClientSession) -> tuple[Appointment, list[Notification]]:
+def _book(request: Request, session: ClientSession) -> tuple[Appointment, list[Notification]]:
     """The transaction's work; runs again from the start when another writer was in the way."""
-    now, appointment_id = clock.now(), ObjectId()
-    if key is not None:
-        # First, so that of two repetitions one waits for the other before it can take a seat.
-        IdempotencyKey(user=actor.user_id, key=key, fingerprint=wish.fingerprint, appointment=appointment_id).insert(
-            session
-        )
+    actor, wish, now = request.actor, request.wish, clock.now()
+    if request.key is not None:
+        request.key.insert(session)  # first, so that a repetition waits here, before it can take a seat
     patient = _admit(actor, session)
     _ensure_doctor(wish.doctor_id, session)
     days_ahead = (wish.appointment_date - clock.local_date(now, settings().policy.timezone)).days
@@ -86,10 +105,17 @@ def _book(actor: Actor, wish: Wish, key: str | None, session: ClientSession) -> 
     slot = Slot.claim(wish.doctor_id, wish.appointment_date, wish.appointment_time, now=now, session=session)
     if slot is None:
         raise rules.SlotUnavailable
-    appointment = _appointment(appointment_id, actor, wish, slot)
+    appointment = _appointment(request.id, actor, wish, slot)
     appointment.insert(session)
+    receiving.attach(actor, request.files, session)
     trail.note_booking(actor, appointment, session)
     return appointment, messages.tell(appointment, patient, session)
+
+
+def _fingerprint(wish: Wish, uploads: Sequence[Upload]) -> str:
+    """The same for the same wish with the same files, whatever the order its fields were sent in."""
+    told = json.dumps(asdict(wish), default=str, sort_keys=True)
+    return sha256("".join([told, *(upload.digest for upload in uploads)]).encode()).hexdigest()
 
 
 def _admit(actor: Actor, session: ClientSession) -> User:
@@ -132,21 +158,21 @@ def _appointment(appointment_id: ObjectId, actor: Actor, wish: Wish, slot: Slot)
     )
 
 
-def _explained(error: DuplicateKeyError, actor: Actor, wish: Wish, key: str | None) -> Appointment:
+def _explained(error: DuplicateKeyError, request: Request) -> Appointment:
     """Say in the clinic's words which unique index refused the booking."""
     fields: dict[str, Any] = (error.details or {}).get("keyPattern", {})
-    if "key" in fields:
-        return _repeated(actor, wish, key)
+    if request.key is not None and "key" in fields:
+        return _repeated(request.actor, request.key)
     if "seat" in fields:
-        raise rules.SlotUnavailable(_alternatives(wish)) from error
+        raise rules.SlotUnavailable(_alternatives(request.wish)) from error
     if "patient" not in fields:
         raise error
     raise DuplicateValue(_SAME_TIME if "startsAt" in fields else _SAME_DAY) from error
 
 
-def _repeated(actor: Actor, wish: Wish, key: str | None) -> Appointment:
-    used: IdempotencyKey = IdempotencyKey.objects.get(user=actor.user_id, key=key)
-    if used.fingerprint != wish.fingerprint:
+def _repeated(actor: Actor, key: IdempotencyKey) -> Appointment:
+    used: IdempotencyKey = IdempotencyKey.objects.get(user=key.user, key=key.key)
+    if used.fingerprint != key.fingerprint:
         raise IdempotencyKeyReused
     appointment: Appointment = Appointment.visible_to(actor).require(used.appointment)
     return Appointment.with_people([appointment])[0]

@@ -8,6 +8,8 @@ from pymongo.client_session import ClientSession
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.rules import TREATED
 from arthomed.core.documents import Raw
+from arthomed.files.rules import Kind
+from arthomed.files.service import removing
 
 
 def last_treatment(patient_id: ObjectId, session: ClientSession) -> datetime | None:
@@ -22,4 +24,6 @@ def forget(patient_id: ObjectId, *, treated_too: bool, session: ClientSession) -
     visits: Raw = {"patient": patient_id}
     if not treated_too:
         visits["status"] = {"$nin": sorted(TREATED)}
+    ids = [one["_id"] for one in Appointment.collection().find(visits, {"_id": 1}, session=session)]
+    removing.doom_all(Kind.APPOINTMENTS, ids, session)
     Appointment.forget(visits, session=session)

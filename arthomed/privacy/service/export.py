@@ -13,6 +13,7 @@ from arthomed.audit.models import Action, AuditEvent, Kind
 from arthomed.auth.models import Session
 from arthomed.core import clock, jobs
 from arthomed.core.actor import Actor
+from arthomed.files.models import File
 from arthomed.notifications.models import Notification
 from arthomed.privacy.models import Export
 from arthomed.privacy.service import trail
@@ -32,6 +33,7 @@ class Everything:
     user: User
     sessions: list[Session]
     appointments: list[Appointment]
+    files: list[File]
     messages: list[Notification]
     access_log: list[trail.Access]
 
@@ -92,6 +94,7 @@ def _render(user_id: ObjectId) -> bytes:
         user=users.get(user_id),
         sessions=list(Session.objects(user=user_id, expires_at__gt=clock.now())),
         appointments=Appointment.with_people(visits),
+        files=list(File.there().filter(owner=user_id).order_by("id")),
         messages=list(Notification.objects(user=user_id).order_by("created_at")),
         access_log=trail.with_names(list(AuditEvent.objects(subjects=user_id).order_by("at"))),
     )

@@ -1,0 +1,1 @@
+"""Files of visits and people: taken in safely, kept private, purged on time."""

@@ -1,0 +1,52 @@
+"""What the features above say of the records that files belong to."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from bson import ObjectId
+
+from arthomed.core.actor import Actor
+from arthomed.files.models import File
+from arthomed.files.rules import Kind
+from arthomed.files.scanner import Scanner
+from arthomed.files.storage import Storage
+
+
+class Records(Protocol):
+    """The records of one kind."""
+
+    def ensure_may_read(self, actor: Actor, file: File) -> None:
+        """Raises NotFound where the actor may not know of the record."""
+
+    def ensure_may_delete(self, actor: Actor, file: File) -> None:
+        """Raises NotFound or PermissionDenied."""
+
+    def given_up(self, records: Collection[ObjectId], before: datetime) -> set[ObjectId]:
+        """Those of the records that came to nothing before then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cabinet:
+    """Where the files of this process are, who looks at them first, and whose they are."""
+
+    storage: Storage
+    scanner: Scanner | None
+    records: Mapping[Kind, Records]
+    retention: timedelta
+
+
+_cabinet: Cabinet | None = None
+
+
+def use(cabinet: Cabinet) -> None:
+    global _cabinet  # noqa: PLW0603  one a process, set where the parts are put together
+    _cabinet = cabinet
+
+
+def cabinet() -> Cabinet:
+    if _cabinet is None:
+        message = "no cabinet is installed; arthomed.app.wire() does it"
+        raise RuntimeError(message)
+    return _cabinet

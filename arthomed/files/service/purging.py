@@ -1,0 +1,111 @@
+"""Each night: remove what is to be kept no longer, and find what the records and the storage don't agree on."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import TypeVar
+
+import structlog
+
+from arthomed.core import clock
+from arthomed.files import rules
+from arthomed.files.models import File
+from arthomed.files.records import cabinet
+from arthomed.files.rules import Kind, State
+from arthomed.files.service import removing, scanning
+from arthomed.files.storage import FileMissing, StoredFile, is_key
+
+log = structlog.get_logger()
+T = TypeVar("T")
+
+_STRAYS = "quarantine/strays"
+_QUARANTINE = "quarantine/"
+_BATCH = 500
+_YOUNG = timedelta(hours=1)
+"""What is younger may be on its way: stored and recorded a moment later, or the other way round."""
+
+
+def purge() -> dict[str, int]:
+    """Do all of it; killed at any point it can run again. Returns how many of each it found."""
+    done = Counter[str]()
+    done["doomed"] = _doom(clock.now())
+    scanning.finish_quarantines()
+    for file in File.objects(doomed_at__ne=None):
+        removing.remove(file)
+        done["removed"] += 1
+    for left in cabinet().storage.leftovers(older_than=clock.now() - rules.UNATTACHED_KEPT):
+        left.unlink(missing_ok=True)
+        done["leftovers"] += 1
+    for stray in _strays():
+        log.warning("file_without_record", key=stray.key if is_key(stray.key) else "not ours")
+        _put_aside(stray)
+        done["strays"] += 1
+    for file in _without_file():
+        log.error("record_without_file", file_id=str(file.id))
+        File.objects(id=file.id).update(set__state=State.MISSING, set__updated_at=clock.now())
+        done["missing"] += 1
+    log.info("uploads_purged", **done)
+    return dict(done)
+
+
+def check() -> Iterator[str]:
+    """What is wrong with the uploads now, a line each; after a purge there is nothing."""
+    yield from (f"stored without a record: {stray.key}" for stray in _strays())
+    yield from (f"recorded, but not stored: {file.filename}" for file in _without_file())
+    for left in cabinet().storage.leftovers(older_than=clock.now() - rules.UNATTACHED_KEPT):
+        yield f"left by a process that died: {left.name}"
+    for file in File.objects(doomed_at__lt=clock.now() - _YOUNG).only("filename"):
+        yield f"to be removed, but still there: {file.filename}"
+
+
+def _doom(now: datetime) -> int:
+    doomed = File.doom({"attachedAt": None, "createdAt": {"$lt": now - rules.UNATTACHED_KEPT}}, now=now)
+    doomed += File.doom({"createdAt": {"$lt": now - cabinet().retention}}, now=now)
+    before = now - rules.CALLED_OFF_KEPT
+    for kind in Kind:
+        records = File.objects(kind=kind, doomed_at=None, created_at__lt=before).distinct("record")
+        for some in _batches(records):
+            given_up = cabinet().records[kind].given_up(some, before)
+            doomed += File.doom({"kind": kind, "record": {"$in": list(given_up)}}, now=now)
+    return doomed
+
+
+def _strays() -> Iterator[StoredFile]:
+    """What is stored, and was not a moment ago, without anybody knowing of it."""
+    stored = cabinet().storage.keys(older_than=clock.now() - _YOUNG)
+    for some in _batches(one for one in stored if not one.key.startswith(_QUARANTINE)):
+        keys = [one.key for one in some]
+        known = {key for file in File.objects(__raw__=_of_keys(keys)) for key in file.keys}
+        yield from (one for one in some if one.key not in known)
+
+
+def _of_keys(keys: Sequence[str]) -> dict[str, object]:
+    return {"$or": [{"key": {"$in": keys}}, {"thumbnail": {"$in": keys}}]}
+
+
+def _put_aside(stray: StoredFile) -> None:
+    """Keep it for somebody to look at; what was not named by us stays where it is."""
+    if is_key(stray.key) and is_key(f"{_STRAYS}/{stray.key}"):
+        cabinet().storage.move(stray.key, f"{_STRAYS}/{stray.key}")
+
+
+def _without_file() -> Iterator[File]:
+    settled = File.objects(doomed_at=None, state__ne=State.MISSING, created_at__lt=clock.now() - _YOUNG)
+    for file in settled.order_by("id"):
+        if not all(map(_is_stored, file.keys)):
+            yield file
+
+
+def _is_stored(key: str) -> bool:
+    try:
+        cabinet().storage.find(key)
+    except FileMissing:
+        return False
+    return True
+
+
+def _batches(found: Iterable[T]) -> Iterator[list[T]]:
+    rest = iter(found)
+    while some := list(islice(rest, _BATCH)):
+        yield some

@@ -1,0 +1,73 @@
+"""Have files looked at before anybody may read them."""
+
+from contextlib import closing
+from datetime import timedelta
+
+import structlog
+from bson import ObjectId
+
+from arthomed.core import clock, jobs
+from arthomed.files.models import File
+from arthomed.files.records import cabinet
+from arthomed.files.rules import State
+from arthomed.files.scanner import ScannerUnavailable
+from arthomed.files.storage import FileMissing, StorageUnavailable
+
+log = structlog.get_logger()
+
+QUARANTINE = "quarantine/infected"
+_SWEEP_AFTER = timedelta(minutes=1)
+_SWEEP_LIMIT = 500
+
+
+def scan(file_id: ObjectId) -> State | None:
+    """Ask the scanner about a waiting file; None when nobody could tell, which is asked again later."""
+    file: File | None = File.objects(id=file_id, state=State.WAITING, doomed_at=None).first()
+    scanner, storage = cabinet().scanner, cabinet().storage
+    if file is None or scanner is None:
+        return None
+    try:
+        with closing(storage.open(file.key)) as stored:
+            verdict = scanner.scan(stored)
+    except (ScannerUnavailable, StorageUnavailable) as error:
+        log.warning("file_not_scanned", file_id=str(file_id), error=type(error).__name__)
+        return None
+    except FileMissing:
+        log.error("file_missing", file_id=str(file_id))  # noqa: TRY400  the purge settles it
+        return None
+    if verdict.signature is None:
+        File.settle(file_id, State.READY, now=clock.now())
+        return State.READY
+    _quarantine(file, verdict.signature)
+    return State.INFECTED
+
+
+def sweep() -> int:
+    """Ask again for what was not scanned; returns how many."""
+    waiting = {"state": State.WAITING, "doomed_at": None, "updated_at__lt": clock.now() - _SWEEP_AFTER}
+    found = list(File.there().filter(**waiting).order_by("updated_at").limit(_SWEEP_LIMIT).scalar("id"))
+    for file_id in found:
+        jobs.enqueue(jobs.Job.SCAN_FILE, str(file_id))
+    File.objects(id__in=found, state=State.WAITING).update(set__updated_at=clock.now())
+    return len(found)
+
+
+def finish_quarantines() -> None:
+    """Move what was found harmful by a process that died before it moved it."""
+    for file in File.objects(state=State.INFECTED, key__not__startswith=QUARANTINE):
+        _put_away(file)
+
+
+def _quarantine(file: File, signature: str) -> None:
+    """Keep a harmful file where nobody reads it; once its record says so nobody does, wherever it is."""
+    if File.settle(file.id, State.INFECTED, now=clock.now(), signature=signature):
+        log.error("file_infected", file_id=str(file.id), uploader=str(file.uploader), signature=signature)
+    _put_away(file)
+
+
+def _put_away(file: File) -> None:
+    for name, key in (("key", file.key), ("thumbnail", file.thumbnail)):
+        if key and not key.startswith(QUARANTINE):
+            kept = f"{QUARANTINE}/{key}"
+            cabinet().storage.move(key, kept)
+            File.objects(id=file.id).update(**{f"set__{name}": kept})

@@ -1,0 +1,129 @@
+"""Files over HTTP: taken in to a folder of ours while they arrive, given out whole or in part."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import IO, Any, Protocol, Self
+from urllib.parse import quote
+
+from flask import Flask, Request, Response, current_app, redirect, request
+from werkzeug.datastructures import FileStorage
+from werkzeug.wrappers import Response as BaseResponse
+
+from arthomed.core.errors import FieldError, ValidationFailed
+
+MOST_BYTES = 64 * 1024 * 1024  # of a body with files; how large each may be is the feature's rule
+_MOST_PARTS = 20
+_MOST_TEXT_BYTES = 200_000  # below 64 KiB Werkzeug (3.1) refuses some files, too
+_MULTIPART = "multipart/form-data"
+
+
+class OpenFile(Protocol):
+    def __iter__(self) -> Iterator[bytes]: ...
+    def close(self) -> None: ...
+
+
+class ClinicRequest(Request):
+    """Lets arriving files go to named files, from which they can be read by others and cleared away after a crash."""
+
+    def _get_file_stream(self, *_: Any, **__: Any) -> IO[bytes]:
+        folder: Callable[[], Path] = current_app.extensions["incoming"]
+        return NamedTemporaryFile("w+b", dir=folder(), prefix="upload-")
+
+
+def register(app: Flask, incoming: Callable[[], Path]) -> None:
+    app.request_class = ClinicRequest
+    app.extensions["incoming"] = incoming
+    app.before_request(_let_files_in)
+
+
+def _let_files_in() -> None:
+    """Only routes that take files take bodies of their size."""
+    view = current_app.view_functions.get(request.endpoint or "")
+    if request.mimetype == _MULTIPART and getattr(view, "files", None):
+        request.max_content_length = MOST_BYTES
+        request.max_form_parts = _MOST_PARTS
+        request.max_form_memory_size = _MOST_TEXT_BYTES
+
+
+def received(field: str, *, required: bool = False) -> list[tuple[Path, str]]:
+    """Where each file of a field is until the request ends, and what its sender calls it."""
+    found = [(_path(one), one.filename or "") for one in request.files.getlist(field) if one.filename]
+    if required and not found:
+        raise ValidationFailed([FieldError(field, "At least one file is needed.", shows_value=False)])
+    return found
+
+
+def _path(file: FileStorage) -> Path:
+    file.stream.flush()
+    return Path(str(file.stream.name))
+
+
+def send(
+    open_at: Callable[[int], OpenFile],
+    *,
+    size: int,
+    name: str,
+    mime_type: str,
+    etag: str,
+    accel_path: str | None,
+) -> Response:
+    """A file that is saved and not shown; in part where that is asked for (RFC 9110 section 14).
+
+    With an `accel_path` the web server in front sends it instead.
+    """
+    answer = Response(mimetype=mime_type)
+    answer.headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(name, safe='')}"
+    answer.headers["Cache-Control"] = "private, no-store"
+    answer.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    answer.set_etag(etag)
+    if accel_path is not None:
+        answer.headers["X-Accel-Redirect"] = accel_path
+        return answer
+    answer.response = _Seekable(open_at)
+    answer.content_length = size
+    answer.make_conditional(request.environ, accept_ranges=True, complete_length=size)
+    return answer
+
+
+def elsewhere(link: str) -> BaseResponse:
+    """The way to a file that another server gives out."""
+    answer = redirect(link)
+    answer.headers["Cache-Control"] = "private, no-store"
+    return answer
+
+
+class _Seekable:
+    """A file that is opened when its first byte is wanted, at that byte."""
+
+    def __init__(self, open_at: Callable[[int], OpenFile]) -> None:
+        self._open_at = open_at
+        self._position = 0
+        self._file: OpenFile | None = None
+        self._chunks: Iterator[bytes] = iter(())
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, position: int) -> None:
+        self._position = position
+
+    def tell(self) -> int:
+        return self._position
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> bytes:
+        if self._file is None:
+            self._file = self._open_at(self._position)
+            self._chunks = iter(self._file)
+        try:
+            return next(self._chunks)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()

@@ -1,0 +1,125 @@
+"""Nobody reads what the scanner has not seen, and away means not ready."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskClient
+from redis import Redis
+
+from arthomed.appointments.models import Appointment
+from arthomed.config import settings
+from arthomed.core import clock
+from arthomed.files import records
+from arthomed.files.models import File
+from arthomed.files.rules import State
+from arthomed.files.service import purging, scanning
+from arthomed.infra.clamav import ClamAV
+from dev import clamd as clamav
+from dev.clamd import Clamd
+from dev.servers import free_port
+from tests import factories
+from tests.api import files
+from tests.factories import SignedIn, refused
+from tests.infra.harmful import EICAR
+from tests.signing_in import Now
+
+
+@pytest.fixture(scope="module")
+def clamd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clamd]:
+    if clamav.installed() is None:
+        pytest.skip("there is no clamd here; install clamav-daemon")
+    folder: Path = tmp_path_factory.mktemp("clamd")
+    with Clamd(folder / "data", folder, signatures={"Eicar-Test": EICAR}) as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def with_scanner(client: FlaskClient, request: pytest.FixtureRequest) -> Iterator[None]:
+    """The cabinet with a scanner: the real one, or one that is away."""
+    del client
+    shutil.rmtree(settings().uploads.folder, ignore_errors=True)
+    before = records.cabinet()
+    is_away = request.node.get_closest_marker("parametrize") is None and "away" in request.node.name
+    url = f"tcp://127.0.0.1:{free_port()}" if is_away else request.getfixturevalue("clamd").url
+    records.use(replace(before, scanner=ClamAV(url, seconds=5)))
+    yield
+    records.use(before)
+    shutil.rmtree(settings().uploads.folder, ignore_errors=True)
+
+
+@pytest.fixture
+def visit(person: SignedIn) -> Appointment:
+    return factories.make_visit(person.user, factories.make_doctor(factories.every_day("09:00", "10:00")))
+
+
+def make_file(visit: Appointment, person: SignedIn, content: bytes | None = None) -> File:
+    """A file that waits to be looked at."""
+    file: File = File.objects.get(filename=factories.make_file(visit, person.user, state=State.WAITING))
+    if content is not None:
+        (settings().uploads.folder / file.key).write_bytes(content)
+    return file
+
+
+def jobs_waiting() -> int:
+    with Redis.from_url(settings().redis_url) as redis:
+        waiting: int = redis.llen("files")
+    return waiting
+
+
+def test_an_upload_waits_until_it_was_looked_at(client: FlaskClient, person: SignedIn, visit: Appointment) -> None:
+    (sent,) = files.uploaded(client, person, visit.id)
+    early, asked = files.fetch(client, person, sent["url"]), jobs_waiting()
+    scanning.scan(File.objects.get().id)
+
+    assert (sent["status"], refused(early), asked) == ("waiting", (409, "FILE_NOT_READY"), 1)
+    assert files.fetch(client, person, sent["url"]).status_code == 200
+
+
+def test_a_harmful_file_is_read_by_nobody_and_put_aside(
+    client: FlaskClient, person: SignedIn, visit: Appointment
+) -> None:
+    file = make_file(visit, person, EICAR)
+
+    assert scanning.scan(file.id) is State.INFECTED
+    assert refused(files.fetch(client, person, f"/api/files/{file.filename}")) == (404, "NOT_FOUND")
+    kept = File.objects.get()
+    assert (kept.key, kept.signature) == (f"quarantine/infected/{file.key}", "Eicar-Test.UNOFFICIAL")
+
+
+def test_a_file_whose_quarantine_was_cut_off_is_put_aside_by_the_purge(person: SignedIn, visit: Appointment) -> None:
+    file = make_file(visit, person)
+    File.settle(file.id, State.INFECTED, now=clock.now(), signature="Eicar-Test")
+    purging.purge()
+
+    assert File.objects.get().key == f"quarantine/infected/{file.key}"
+
+
+def test_while_the_scanner_is_away_nothing_is_clean(person: SignedIn, visit: Appointment, now: Now) -> None:
+    file = make_file(visit, person)
+    verdict = scanning.scan(file.id)
+    early, asked_early = scanning.sweep(), jobs_waiting()
+    now.shift(timedelta(minutes=2))
+
+    assert (verdict, File.objects.get().state) == (None, State.WAITING)
+    assert (early, asked_early) == (0, 0)
+    assert (scanning.sweep(), jobs_waiting()) == (1, 1)
+
+
+def test_a_sweep_does_not_ask_twice_in_a_minute_while_it_is_away(
+    person: SignedIn, visit: Appointment, now: Now
+) -> None:
+    make_file(visit, person)
+    now.shift(timedelta(minutes=2))
+
+    assert (scanning.sweep(), scanning.sweep()) == (1, 0)
+
+
+def test_a_job_that_runs_twice_or_for_nothing_does_nothing(person: SignedIn, visit: Appointment) -> None:
+    file = make_file(visit, person)
+
+    verdicts = [scanning.scan(file.id), scanning.scan(file.id), scanning.scan(factories.NOBODY)]
+    assert verdicts == [State.READY, None, None]

