@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from bson import ObjectId
 from mongoengine import BinaryField, DateTimeField, EnumField, ObjectIdField
+from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError
 
 from arthomed.core.documents import ClinicDocument
@@ -51,6 +52,10 @@ class Export(ClinicDocument):
         cls.objects(user=user_id, state=State.WAITING).update(
             set__state=State.READY, set__content=content, set__expires_at=expires_at
         )
+
+    @classmethod
+    def forget(cls, user_id: ObjectId, session: ClientSession) -> None:
+        cls.collection().delete_one({"_id": user_id}, session=session)
 
     @classmethod
     def is_wanted(cls, user_id: ObjectId) -> bool:

@@ -52,10 +52,10 @@ def erase(actor: Actor, user_id: ObjectId, code: str) -> Erasure:
         Otp.forget(users.get(user_id, session).mobile_number, session)
         auth.end_all_sessions(actor, user_id, session)
         _forget(actor, user_id, records, session)
+        Export.forget(user_id, session)
         return records
 
     records = transaction(work)
-    Export.objects(user=user_id).delete()
     log.info("account_erased", user_id=str(user_id))
     return Erasure(rules.erased(records), rules.kept(records, clock.now()))
 
