@@ -99,7 +99,9 @@ class TestVisits:
     ) -> None:
         assert fields_refused(files.send(client, person, visit.id)) == ["files"]
 
-    @pytest.mark.parametrize("more", [{"path": "/etc"}, {"category": "avatars"}, {"photo": picture()}], ids=["path", "category", "photo"])
+    @pytest.mark.parametrize(
+        "more", [{"path": "/etc"}, {"category": "avatars"}, {"photo": picture()}], ids=["path", "category", "photo"]
+    )
     def test_what_nobody_asked_for_is_refused(
         self, client: FlaskClient, person: SignedIn, visit: Appointment, more: dict[str, Any]
     ) -> None:
