@@ -37,7 +37,6 @@ class EmergencyContact(EmbeddedDocument):
 
 
 class Profile(EmbeddedDocument):
-    avatar = StringField()  # the name of a stored file
     date_of_birth = DateTimeField(db_field="dateOfBirth")
     gender = StringField()
     address = EmbeddedDocumentField(Address)
@@ -90,12 +89,12 @@ ERASED_NAME = "Erased patient"
 _CONTACT = (
     "email",
     "statusReason",
-    "profile.avatar",
+    "avatar",
     "profile.address",
     "profile.emergencyContact",
     "patientInfo.emergencyContact",
 )
-_ALL = ("email", "statusReason", "profile", "patientInfo", "keptUntil")
+_ALL = ("email", "statusReason", "avatar", "profile", "patientInfo", "keptUntil")
 
 
 class User(ClinicDocument):
@@ -110,6 +109,7 @@ class User(ClinicDocument):
     mobile_number = StringField(db_field="mobileNumber", required=True)
     name = StringField(required=True)
     email = StringField()
+    avatar = StringField()  # the name of a stored file
     role = EnumField(Role, required=True, default=Role.PATIENT)
     is_active = BooleanField(db_field="isActive", default=True)
     is_verified = BooleanField(db_field="isVerified", default=False)

@@ -172,10 +172,6 @@ class EmergencyContactOut(Schema):
 
 
 class ProfileOut(Schema):
-    avatar = fields.Function(
-        lambda profile: profile.avatar and f"/api/files/{profile.avatar}",
-        metadata={"type": ["string", "null"], "example": "/api/files/user_672b1234_1764234567890_avatar_9f.jpg"},
-    )
     date_of_birth = Day(allow_none=True, metadata={"example": "1990-04-21"})
     gender = fields.String(allow_none=True, metadata={"example": "female"})
     address = fields.Nested(AddressOut, allow_none=True)
@@ -223,6 +219,10 @@ class UserOut(Schema):
     mobile_number = fields.String(required=True, metadata={"example": "9876543210"})
     name = fields.String(required=True, metadata={"example": "Asha Verma"})
     email = fields.String(required=True, allow_none=True, metadata={"example": "asha@example.com"})
+    avatar = fields.Function(
+        lambda user: user.avatar and f"/api/files/{user.avatar}",
+        metadata={"type": ["string", "null"], "example": "/api/files/user_672b1234_1764234567890_avatar_9f.jpg"},
+    )
     role = fields.String(required=True, metadata={"example": "patient"})
     is_active = fields.Boolean(required=True, metadata={"example": True})
     is_verified = fields.Boolean(required=True, metadata={"example": True})

@@ -172,7 +172,7 @@ def set_avatar(by: Actor, user_id: ObjectId, filename: str, session: ClientSessi
     """Note a person's picture, within the transaction that attaches it."""
     user = _still_there(user_id, session)
     before = user.to_mongo()
-    user.profile.avatar, user.updated_at = filename, clock.now()
+    user.avatar, user.updated_at = filename, clock.now()
     user.replace(session)
     _note_change(by, user, before, session)
 

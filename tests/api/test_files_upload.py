@@ -253,7 +253,7 @@ class TestPortraits:
     def test_it_is_shown_in_the_profile(self, client: FlaskClient, person: SignedIn) -> None:
         (sent,) = told(self.send(client, person, picture()))["uploadedFiles"]
 
-        shown = told(client.get("/api/users/profile", headers=person.headers))["user"]["profile"]
+        shown = told(client.get("/api/users/profile", headers=person.headers))["user"]
         assert shown["avatar"] == sent["url"]
 
     def test_a_new_one_takes_the_place_of_the_old(self, client: FlaskClient, person: SignedIn) -> None:
@@ -266,7 +266,7 @@ class TestPortraits:
         at_once(2, lambda _: self.send(app.test_client(), person, picture()))
 
         (left,) = File.there()
-        assert User.objects.get(id=person.user.id).profile.avatar == left.filename
+        assert User.objects.get(id=person.user.id).avatar == left.filename
 
     @pytest.mark.parametrize(
         ("sent", "code"),
