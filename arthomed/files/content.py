@@ -46,7 +46,7 @@ class InvalidFile(ClinicError):
 
 
 class CleaningFailed(RuntimeError):
-    """The machine's fault or ours, not the file's: a full disk, a missing library."""
+    """Our fault, not the file's, nor the disk's: a missing library, a reader that is too old."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +64,8 @@ class Content:
 def take_in(source: Path, folder: Path) -> Content:
     """Write the cleaned file and its thumbnail into `folder` (0600, names that can't be guessed); `source` is left.
 
-    Raises InvalidFile with words for the sender, or ServiceUnavailable when the machine is too busy; then
-    nothing is left in `folder`. A killed process may leave what it was writing.
+    Raises InvalidFile with words for the sender, or ServiceUnavailable when the machine is too busy or its disk
+    full; then nothing is left in `folder`. A killed process may leave what it was writing.
     """
     kind = _kind_of(source)
     target = folder / secrets.token_hex(16)
@@ -130,6 +130,9 @@ def ensure_accepted(done: "subprocess.CompletedProcess[str]") -> None:
     if -done.returncode in _THE_FILES_FAULT:
         log.warning("file_broke_its_reader", signal=-done.returncode)
         raise InvalidFile("The file is too complicated to be read safely")
+    if done.returncode == os.EX_IOERR:
+        log.error("disk_failed", while_doing="cleaning a file")
+        raise ServiceUnavailable
     if -done.returncode in _TOO_BUSY:
         raise ServiceUnavailable
     raise CleaningFailed(done.stderr[-2000:])

@@ -56,3 +56,34 @@ def session(**parts: Any) -> dict[str, Any]:
 def message(**parts: Any) -> dict[str, Any]:
     sound = {"subject": ObjectId(), "kind": "code", "version": 1, "channel": "sms", "state": "waiting"}
     return {"_id": ObjectId(), **sound, "dueAt": STARTS_AT, **parts}
+
+
+def file(**parts: Any) -> dict[str, Any]:
+    found = ObjectId()
+    sound = {
+        "filename": f"appointment_{found}_1764547200000_report_s.jpg",
+        "key": f"appointments/reports/2026/12/appointment_{found}_1764547200000_report_s.jpg",
+        "kind": "appointments",
+        "category": "reports",
+        "record": ObjectId(),
+        "owner": ObjectId(),
+        "uploader": ObjectId(),
+        "originalName": "report.jpg",
+        "mimeType": "image/jpeg",
+        "size": 1,
+        "sha256": "a" * 64,
+        "state": "ready",
+        "attachedAt": STARTS_AT,
+        "createdAt": STARTS_AT,
+    }
+    return {"_id": found, **sound, **parts}
+
+
+def event(**parts: Any) -> dict[str, Any]:
+    sound = {"at": STARTS_AT, "action": "read", "kind": "file", "records": [ObjectId()], "subjects": []}
+    return {"_id": ObjectId(), **sound, **parts}
+
+
+def export(**parts: Any) -> dict[str, Any]:
+    sound = {"user": ObjectId(), "state": "waiting", "askedAt": STARTS_AT, "expiresAt": STARTS_AT}
+    return {"_id": ObjectId(), **sound, **parts}

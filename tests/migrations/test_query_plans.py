@@ -18,12 +18,14 @@ from arthomed.appointments.service import transitions
 from arthomed.auth import service as auth
 from arthomed.core import clock
 from arthomed.core.permissions import Role
+from arthomed.files.service import purging, scanning
 from arthomed.notifications import service as notifications
 from arthomed.notifications.models import Notification
 from arthomed.privacy.service import erasure
 from arthomed.scheduling import service as scheduling
 from arthomed.users.models import User
 from tests import factories
+from tests.api import files
 from tests.factories import SignedIn
 from tests.migrations import records
 
@@ -47,6 +49,12 @@ class Clinic:
 
     def get_file(self, path: str, who: SignedIn) -> None:
         assert self.app.test_client().get(f"/api{path}", headers=who.headers).mimetype == "application/json"
+
+    def fetch(self, filename: str) -> None:
+        assert files.fetch(self.app.test_client(), self.patient, f"/api/files/{filename}").status_code == 200
+
+    def delete(self, filename: str) -> None:
+        factories.told(self.app.test_client().delete(f"/api/files/{filename}", headers=self.patient.headers))
 
     def audited(self, query: str) -> None:
         self.get(f"/admin/audit?{query}", factories.sign_in(self.app, factories.make_user(Role.ADMIN)))
@@ -83,6 +91,7 @@ def clinic(app: Flask) -> Clinic:
     )
     waiting = [records.message(dueAt=clock.now() - timedelta(hours=number)) for number in range(MANY)]
     database.notifications.insert_many(waiting)
+    database.files.insert_many([records.file(owner=patient.user.id) for _ in range(MANY)])
     database.sessions.insert_many([records.session(user=other_patient.id) for _ in range(MANY)])
     return Clinic(app, doctor, visit, patient, factories.sign_in(app, factories.make_user(Role.RECEPTIONIST)))
 
@@ -115,6 +124,12 @@ def book_a_taken_slot(clinic: Clinic) -> None:
     factories.make_visit(doctor=clinic.doctor, time="10:00")
     with pytest.raises(SlotUnavailable):
         factories.make_visit(doctor=clinic.doctor, time="10:00")
+
+
+def upload_a_file(clinic: Clinic) -> None:
+    patient = factories.sign_in(clinic.app)
+    visit = factories.make_visit(patient.user, clinic.doctor, time="10:30")
+    files.uploaded(clinic.app.test_client(), patient, visit.id)
 
 
 def a_month() -> str:
@@ -153,6 +168,12 @@ HOT: dict[str, Callable[[Clinic], object]] = {
     "the audit trail of a person": lambda c: c.audited(f"subjectId={c.patient.user.id}"),
     "the audit trail of a record": lambda c: c.audited(f"recordId={c.visit.id}"),
     "the audit trail of an actor": lambda c: c.audited(f"actorId={c.desk.user.id}"),
+    "one visit with its files": lambda c: c.get(f"/appointments/{c.visit.id}"),
+    "a file": lambda c: c.fetch(factories.make_file(c.visit, c.patient.user)),
+    "deleting a file": lambda c: c.delete(factories.make_file(c.visit, c.patient.user)),
+    "uploading": upload_a_file,
+    "the scans that were left": lambda _: scanning.sweep(),
+    "the purge of files": lambda _: purging.purge(),
     "who is due to be forgotten": lambda _: erasure.finish(),
     "my devices": lambda c: c.get("/auth/sessions", c.patient),
     "signing out": lambda c: auth.end_session(

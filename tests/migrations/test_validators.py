@@ -19,6 +19,9 @@ SOUND: dict[str, Make] = {
     "otps": records.code,
     "sessions": records.session,
     "notifications": records.message,
+    "files": records.file,
+    "audit_events": records.event,
+    "exports": records.export,
 }
 BROKEN: dict[str, list[Record]] = {
     "slots": [
@@ -65,6 +68,20 @@ BROKEN: dict[str, list[Record]] = {
         {"lastUsedAt": "2026-12-01"},
     ],
     "notifications": [{"channel": "fax"}, {"state": "lost"}, {"dueAt": MISSING}],
+    "files": [
+        *({name: MISSING} for name in ("filename", "key", "record", "owner", "uploader", "sha256", "createdAt")),
+        {"kind": "invoices"},
+        {"record": "672b1234a1b2c3d4e5f60718"},
+        {"size": 0},
+        {"sha256": "A" * 64},
+        {"state": "clean"},
+    ],
+    "audit_events": [
+        *({name: MISSING} for name in ("at", "records", "subjects")),
+        {"action": "look"},
+        {"subjects": ["672b1234a1b2c3d4e5f60718"]},
+    ],
+    "exports": [{"state": "lost"}, {"askedAt": MISSING}, {"expiresAt": "2026-12-01"}],
 }
 CASES = [(collection, broken) for collection, rows in BROKEN.items() for broken in rows]
 

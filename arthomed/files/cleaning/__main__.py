@@ -1,7 +1,8 @@
 """`python -m arthomed.files.cleaning KIND SOURCE TARGET CPU_SECONDS WALL_SECONDS MEMORY_BYTES`.
 
 TARGET is a path without extension: beside it `.jpg`, `.png` or `.pdf` and for images `_thumbnail.jpg` are made.
-Says why the file is refused, or nothing. An exit code other than 0 means that the machine failed, not the file.
+Says why the file is refused, or nothing. An exit code other than 0 means that the machine failed, not the file:
+EX_IOERR that its disk did, which is full or can't be written to.
 """
 
 import os
@@ -49,4 +50,9 @@ def _confine(cpu_seconds: int, wall_seconds: int, memory_bytes: int) -> None:
 if __name__ == "__main__":
     _kind, _source, _target, *_limits = sys.argv[1:]
     _confine(*map(int, _limits))
-    sys.stdout.write(main(Kind(_kind), Path(_source), Path(_target)))
+    try:
+        sys.stdout.write(main(Kind(_kind), Path(_source), Path(_target)))
+    except OSError as error:
+        if error.errno is None:
+            raise
+        sys.exit(os.EX_IOERR)

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
-from itertools import islice
+from itertools import groupby, islice
 from typing import TypeVar
 
 import structlog
@@ -64,8 +64,8 @@ def _doom(now: datetime) -> int:
     doomed += File.doom({"createdAt": {"$lt": now - cabinet().retention}}, now=now)
     before = now - rules.CALLED_OFF_KEPT
     for kind in Kind:
-        records = File.objects(kind=kind, doomed_at=None, created_at__lt=before).distinct("record")
-        for some in _batches(records):
+        old = File.objects(kind=kind, doomed_at=None, created_at__lt=before).hint("of_record").order_by("record")
+        for some in _batches(record for record, _ in groupby(old.scalar("record"))):
             given_up = cabinet().records[kind].given_up(some, before)
             doomed += File.doom({"kind": kind, "record": {"$in": list(given_up)}}, now=now)
     return doomed
@@ -92,7 +92,7 @@ def _put_aside(stray: StoredFile) -> None:
 
 def _without_file() -> Iterator[File]:
     settled = File.objects(doomed_at=None, state__ne=State.MISSING, created_at__lt=clock.now() - _YOUNG)
-    for file in settled.order_by("id"):
+    for file in settled:
         if not all(map(_is_stored, file.keys)):
             yield file
 

@@ -265,7 +265,7 @@ def test_whoever_waits_too_long_for_the_others_is_told_so(
 def test_a_disk_that_fails_is_not_the_files_fault(file: Callable[[], bytes], tmp_path: Path) -> None:
     source = tmp_path / "upload"
     source.write_bytes(file())
-    with pytest.raises(CleaningFailed):
+    with pytest.raises(ServiceUnavailable):
         take_in(source, tmp_path / "missing")
 
 
