@@ -31,9 +31,11 @@ def pdf(name: str = "report.pdf") -> Sent:
 
 def send(client: FlaskClient, who: SignedIn, visit: ObjectId, *files: Sent, **form: Any) -> TestResponse:
     body = {"appointmentId": str(visit), "category": "reports", "files": list(files), **form}
-    return client.post(
+    answer = client.post(
         "/api/files/upload/appointments", data=body, headers=who.headers, content_type="multipart/form-data"
     )
+    answer.request.input_stream.close()  # a large form is in a file, which the test client leaves open
+    return answer
 
 
 def uploaded(client: FlaskClient, who: SignedIn, visit: ObjectId, *files: Sent, **form: Any) -> list[dict[str, Any]]:

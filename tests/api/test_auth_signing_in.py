@@ -104,6 +104,7 @@ class TestVerifying:
 
         assert set(user) == {
             "_id",
+            "avatar",
             "mobileNumber",
             "name",
             "email",

@@ -143,9 +143,10 @@ def by_twilio(gateway: TwilioSms) -> Iterator[None]:
     notifications.use(before)
 
 
-def message() -> Notification:
+def message(*, days_ahead: int = 1) -> Notification:
     doctor = factories.make_doctor(factories.every_day("09:00", "09:30"), name="Dr Meera Iyer")
-    visit = factories.make_visit(factories.make_user(mobile_number="9876500001"), doctor)
+    day = clock.today(settings().policy.timezone) + timedelta(days=days_ahead)
+    visit = factories.make_visit(factories.make_user(mobile_number="9876500001"), doctor, day=day)
     found: Notification = Notification.objects.get(subject=visit.id)
     return found
 
@@ -184,7 +185,7 @@ def test_an_sms_that_was_not_taken_waits_or_is_given_up(
 @pytest.mark.usefixtures("database", "by_twilio")
 def test_an_sms_that_is_never_taken_waits_longer_each_time_and_is_given_up_at_last(carrier: Carrier) -> None:
     carrier.answer = (500, {})
-    waiting, waits = message(), list[float]()
+    waiting, waits = message(days_ahead=3), list[float]()  # the waits add up to a day
     moment = clock.now()
     while waiting.state is State.WAITING:
         with time_machine.travel(moment, tick=False):
