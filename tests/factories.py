@@ -16,6 +16,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from PIL import Image
 from werkzeug.test import TestResponse
+from werkzeug.wrappers import Response
 
 from arthomed.app import create_app, wire
 from arthomed.appointments.models import Appointment
@@ -101,13 +102,13 @@ def picture(kind: str = "PNG", size: tuple[int, int] = (8, 6), name: str = "pict
     return stream, name
 
 
-def make_file(visit: Appointment, uploader: User, **parts: Any) -> str:
-    """A stored file of a visit; returns its name."""
+def make_file(visit: Appointment, uploader: User, *, content: bytes | None = None, **parts: Any) -> str:
+    """A stored file of a visit, a small picture where nothing else is asked for; returns its name."""
     secret, storage = str(ObjectId()), cabinet().storage
     place = Place(Kind.APPOINTMENTS, Category.REPORTS, visit.id, visit.patient_id)
     key = file_rules.key_of(place, "png", now=clock.now(), today=clock.now().date(), secret=secret)
     incoming = storage.incoming() / secret
-    incoming.write_bytes(picture()[0].read())
+    incoming.write_bytes(picture()[0].read() if content is None else content)
     made = File(
         filename=key.rpartition("/")[2],
         key=key,
@@ -201,7 +202,7 @@ def told(answer: TestResponse, status: int = 200) -> Any:
     return body["data"]
 
 
-def refused(answer: TestResponse) -> tuple[int, str]:
+def refused(answer: Response) -> tuple[int, str]:
     """The status and the code of a refusal."""
     body: Any = answer.json
     return answer.status_code, body.get("error", {}).get("code", "")

@@ -5,9 +5,11 @@ from datetime import timedelta
 from io import BytesIO
 from typing import Any
 
+import httpx
 from bson import ObjectId
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
+from werkzeug.wrappers import Response
 
 from arthomed.core import clock
 from arthomed.files.models import File
@@ -15,6 +17,7 @@ from arthomed.files.records import cabinet
 from arthomed.files.service import purging
 from tests.factories import SignedIn, picture, told
 
+FOUND = 302
 Sent = tuple[BytesIO, str]
 
 
@@ -43,8 +46,13 @@ def uploaded(client: FlaskClient, who: SignedIn, visit: ObjectId, *files: Sent, 
     return found
 
 
-def fetch(client: FlaskClient, who: SignedIn, url: str, **headers: str) -> TestResponse:
-    return client.get(url, headers={**who.headers, **headers}, buffered=True)
+def fetch(client: FlaskClient, who: SignedIn, url: str, **headers: str) -> Response:
+    """Fetch a file as a phone does, from the bucket where the answer leads there."""
+    answer = client.get(url, headers={**who.headers, **headers}, buffered=True)
+    if answer.status_code != FOUND:
+        return answer
+    stored = httpx.get(answer.location, headers=headers)
+    return Response(stored.content, stored.status_code, list(stored.headers.items()))
 
 
 def nothing_is_left() -> bool:

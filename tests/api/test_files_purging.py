@@ -1,7 +1,6 @@
 """What is kept no longer goes each night, and what the records and the storage don't agree on is found."""
 
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -10,7 +9,6 @@ from flask.testing import FlaskClient
 
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.rules import Status
-from arthomed.config import settings
 from arthomed.core import clock
 from arthomed.files.models import File
 from arthomed.files.records import cabinet
@@ -24,14 +22,7 @@ from tests.signing_in import Now
 HOUR = factories.every_day("09:00", "10:00")
 
 
-@pytest.fixture(autouse=True)
-def shelves(client: FlaskClient) -> Iterator[None]:
-    """No file of an earlier test."""
-    del client
-    shutil.rmtree(settings().uploads.folder, ignore_errors=True)
-    cabinet().storage.incoming()
-    yield
-    shutil.rmtree(settings().uploads.folder, ignore_errors=True)
+pytestmark = pytest.mark.usefixtures("shelves")
 
 
 @pytest.fixture

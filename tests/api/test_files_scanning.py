@@ -1,10 +1,8 @@
 """Nobody reads what the scanner has not seen, and away means not ready."""
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
@@ -18,8 +16,6 @@ from arthomed.files.models import File
 from arthomed.files.rules import State
 from arthomed.files.service import purging, scanning
 from arthomed.infra.clamav import ClamAV
-from dev import clamd as clamav
-from dev.clamd import Clamd
 from dev.servers import free_port
 from tests import factories
 from tests.api import files
@@ -28,27 +24,15 @@ from tests.infra.harmful import EICAR
 from tests.signing_in import Now
 
 
-@pytest.fixture(scope="module")
-def clamd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clamd]:
-    if clamav.installed() is None:
-        pytest.skip("there is no clamd here; install clamav-daemon")
-    folder: Path = tmp_path_factory.mktemp("clamd")
-    with Clamd(folder / "data", folder, signatures={"Eicar-Test": EICAR}) as server:
-        yield server
-
-
 @pytest.fixture(autouse=True)
-def with_scanner(client: FlaskClient, request: pytest.FixtureRequest) -> Iterator[None]:
+def with_scanner(shelves: None, request: pytest.FixtureRequest) -> Iterator[None]:
     """The cabinet with a scanner: the real one, or one that is away."""
-    del client
-    shutil.rmtree(settings().uploads.folder, ignore_errors=True)
     before = records.cabinet()
-    is_away = request.node.get_closest_marker("parametrize") is None and "away" in request.node.name
+    is_away = "away" in request.node.name
     url = f"tcp://127.0.0.1:{free_port()}" if is_away else request.getfixturevalue("clamd").url
     records.use(replace(before, scanner=ClamAV(url, seconds=5)))
     yield
     records.use(before)
-    shutil.rmtree(settings().uploads.folder, ignore_errors=True)
 
 
 @pytest.fixture
@@ -58,9 +42,8 @@ def visit(person: SignedIn) -> Appointment:
 
 def make_file(visit: Appointment, person: SignedIn, content: bytes | None = None) -> File:
     """A file that waits to be looked at."""
-    file: File = File.objects.get(filename=factories.make_file(visit, person.user, state=State.WAITING))
-    if content is not None:
-        (settings().uploads.folder / file.key).write_bytes(content)
+    name = factories.make_file(visit, person.user, content=content, state=State.WAITING)
+    file: File = File.objects.get(filename=name)
     return file
 
 

