@@ -3,6 +3,8 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from shutil import disk_usage
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -26,6 +28,7 @@ from tests.stack import Stack
 from tests.whole_suite import gathering
 
 KEPT = {"migrations", "migration_locks"}
+MEMORY, ENOUGH_BYTES = Path("/dev/shm"), 6 * 1024**3
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
@@ -34,10 +37,19 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 
 @pytest.fixture(scope="session")
-def mongo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mongo]:
-    """A mongod of this run's own, on memory where there is some, since tests need no lasting data."""
+def fast_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """In memory where there is plenty of it: a commit then waits for no disk, and tests need no lasting data."""
+    if not MEMORY.is_dir() or disk_usage(MEMORY).free < ENOUGH_BYTES:
+        yield tmp_path_factory.mktemp("data")
+        return
+    with TemporaryDirectory(dir=MEMORY, prefix="arthomed-tests-") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def mongo(tmp_path_factory: pytest.TempPathFactory, fast_folder: Path) -> Iterator[Mongo]:
     folder = tmp_path_factory.mktemp("mongo")
-    with Mongo(folder / "data", folder, extra_args=["--setParameter", "ttlMonitorSleepSecs=3600"]) as server:
+    with Mongo(fast_folder / "mongo", folder, extra_args=["--setParameter", "ttlMonitorSleepSecs=3600"]) as server:
         yield server
         gathering.keep_people(server.uri("local"))
 
@@ -97,13 +109,23 @@ def database(app: Flask, environment: dict[str, str]) -> Database[dict[str, Any]
     """The database, empty but for its migrations; Redis and the mailbox are empty, too."""
     found: Database[dict[str, Any]] = get_db()
     audit.flush()  # of an earlier test
-    for name in set(found.list_collection_names()) - KEPT:
+    for name in _in_use(found, set(found.list_collection_names()) - KEPT):
         found[name].delete_many({})
     with Redis.from_url(environment["REDIS_URL"]) as redis:
         redis.flushdb()
     settings().mailbox_file.unlink(missing_ok=True)
     app.extensions["fuse"]._until = 0.0  # an earlier test may have had the database away
     return found
+
+
+def _in_use(database: Database[dict[str, Any]], names: set[str]) -> list[str]:
+    """Those of the collections that hold anything, found in one round trip."""
+
+    def first_of(name: str) -> list[dict[str, Any]]:
+        return [{"$limit": 1}, {"$project": {"_id": 0, "name": {"$literal": name}}}]
+
+    others = [{"$unionWith": {"coll": name, "pipeline": first_of(name)}} for name in names]
+    return [found["name"] for found in database["nothing"].aggregate(others)]
 
 
 @pytest.fixture
