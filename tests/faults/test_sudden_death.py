@@ -79,8 +79,9 @@ def kill_at_random(stack: Stack, *, until: Callable[[], bool]) -> None:
                 os.kill(random.choice(victims), signal.SIGKILL)
 
 
-def children(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+def children(pid: int, thread: int | None = None) -> list[int]:
+    """What a thread of a process has started, the main one where no other is named."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{thread or pid}/children").read_text().split()]
 
 
 @pytest.mark.parametrize("victim", ["the worker", pytest.param("a process of its pool", marks=pytest.mark.slow)])
