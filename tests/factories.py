@@ -63,9 +63,9 @@ def every_day(start: str = "09:00", end: str = "17:00", **more: Any) -> list[dic
 
 
 def make_doctor(week: list[dict[str, Any]] | None = None, *, fee: int = FEE, **parts: Any) -> User:
-    """A doctor with hours (every day, nine to five) and so with slots."""
+    """A doctor with hours (every day, nine to eleven) and so with slots."""
     doctor = make_user(Role.DOCTOR, doctor_info={"specialization": "Cardiology", "consultation_fee": fee}, **parts)
-    scheduling.save_schedule(acting(doctor), doctor.id, every_day() if week is None else week)
+    scheduling.save_schedule(acting(doctor), doctor.id, every_day(end="11:00") if week is None else week)
     return users.get(doctor.id)
 
 

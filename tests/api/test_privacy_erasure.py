@@ -180,7 +180,7 @@ class TestTreated:
         assert [one for one in (*SECRETS, "Bronchitis") if one in left] == []
 
     def test_what_came_to_no_treatment_goes_at_once(self, client: FlaskClient, asha: SignedIn, now: Now) -> None:
-        rejected = visit_of(asha, Status.REJECTED, time="15:00")
+        rejected = visit_of(asha, Status.REJECTED, time="10:30")
         treat(asha, now)
         told(erase(client, again_signed_in(client, asha)))
 
@@ -216,7 +216,7 @@ class TestRefused:
     def test_a_visit_that_begins_soon_is_to_be_kept_or_missed_first(
         self, client: FlaskClient, asha: SignedIn, now: Now
     ) -> None:
-        later = visit_of(asha, time="15:00")
+        later = visit_of(asha, time="10:30")
         soon = visit_of(asha, Status.CONFIRMED)
         now.move_to(soon.starts_at - timedelta(minutes=30))
 
