@@ -13,8 +13,10 @@ from redis import Redis
 
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.rules import Status
+from arthomed.appointments.service import transitions
 from arthomed.config import settings
 from arthomed.core.jobs import Job
+from arthomed.core.permissions import Role
 from arthomed.infra.mailbox import Mailbox
 from arthomed.infra.queue import queue_of
 from arthomed.notifications.models import Channel, Notification
@@ -76,9 +78,10 @@ def test_no_task_outlives_the_time_after_which_its_message_is_given_to_another(c
 @pytest.mark.parametrize(("job", "channel"), [(Job.SEND_SMS, Channel.SMS), (Job.SEND_EMAIL, Channel.EMAIL)])
 def test_sending_takes_a_message_out_of_the_outbox(run: Run, job: Job, channel: Channel) -> None:
     patient = factories.make_user(email="asha@example.com")
-    factories.make_visit(patient)
+    visit = factories.make_visit(patient)
+    transitions.change_status(factories.acting(factories.make_user(Role.ADMIN)), visit.id, Status.CONFIRMED)
 
-    run(job, str(Notification.objects.get(channel=channel).id))
+    run(job, str(Notification.objects.get(channel=channel, kind="appointment-confirmed").id))
 
     assert [caught.channel for caught in Mailbox(settings().mailbox_file).newest_first()] == [channel]
 
