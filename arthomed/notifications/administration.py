@@ -16,8 +16,6 @@ from arthomed.notifications.rules import NotToBeResent
 
 log = structlog.get_logger()
 
-_RESENT = {"field": "state", "from": State.FAILED, "to": State.WAITING}
-
 
 def messages(by: Actor, asked: PageRequest, **wanted: str) -> Page[Notification]:
     """The messages of a `state`, by `channel` and `kind` where asked for, the newest first; their texts are nowhere."""
@@ -34,19 +32,21 @@ def resend(by: Actor, message_id: ObjectId) -> Notification:
         NotFound: there is no such message.
         NotToBeResent: it did not fail, its time has passed, or it is a code, which its owner asks for anew.
     """
-
-    def work(session: ClientSession) -> Notification | None:
-        revived = Notification.revive(message_id, now=clock.now(), session=session)
-        if revived is not None:
-            audit.note_change(
-                by, Action.CHANGE, Kind.MESSAGE, message_id, subject=revived.user, session=session, changes=[_RESENT]
-            )
-        return revived
-
-    revived = transaction(work)
-    if revived is None:
+    if not transaction(lambda session: _revive(by, message_id, session)):
         Notification.objects.require(message_id)
         raise NotToBeResent
+    revived: Notification = Notification.objects.require(message_id)
     service.hand_over_or_leave([revived])
     log.info("message_resent", notification_id=str(message_id))
     return revived
+
+
+def _revive(by: Actor, message_id: ObjectId, session: ClientSession) -> bool:
+    before = Notification.revive(message_id, now=clock.now(), session=session)
+    if before is None:
+        return False
+    change = {"field": "state", "from": before.state, "to": State.WAITING}
+    audit.note_change(
+        by, Action.CHANGE, Kind.MESSAGE, message_id, subject=before.user, session=session, changes=[change]
+    )
+    return True

@@ -17,7 +17,6 @@ from mongoengine import (
     ObjectIdField,
     StringField,
 )
-from pymongo import ReturnDocument
 from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError
 
@@ -156,7 +155,7 @@ class Notification(ClinicDocument):
 
     @classmethod
     def revive(cls, notification_id: ObjectId, *, now: datetime, session: ClientSession) -> "Notification | None":
-        """Let a message that failed wait again, as if it were new; None unless it failed and is still of use."""
+        """Let a failed message wait as if it were new; returns it as it was, None if it is no such, or of no use."""
         which = {
             "_id": notification_id,
             "user": {"$type": "objectId"},
@@ -165,9 +164,7 @@ class Notification(ClinicDocument):
         }
         anew = {"state": State.WAITING, "dueAt": now, "updatedAt": now, "attemptsBefore": "$attempts"}
         stale = ["receipt", "fallbackAt", "failure", "sentAt", "sweptAt"]
-        raw = cls.collection().find_one_and_update(
-            which, [{"$set": anew}, {"$unset": stale}], return_document=ReturnDocument.AFTER, session=session
-        )
+        raw = cls.collection().find_one_and_update(which, [{"$set": anew}, {"$unset": stale}], session=session)
         return None if raw is None else cls.from_raw(raw)
 
     def insert_once(self) -> bool:

@@ -4,7 +4,7 @@ import base64
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
 from typing import Any
@@ -13,6 +13,10 @@ from urllib.parse import parse_qs
 from flask.testing import FlaskClient
 from twilio.request_validator import RequestValidator
 from werkzeug.test import TestResponse
+
+from arthomed.config_messages import Twilio
+from arthomed.infra.sms import TwilioReceipts, TwilioSms
+from arthomed.notifications import service as notifications
 
 SID, TOKEN, NUMBER = "AC" + "0" * 32, "token-of-the-tests", "+15005550006"
 PUBLIC_URL = "https://api.clinic.example"
@@ -59,6 +63,17 @@ def running() -> Iterator[Carrier]:
         yield found
         found.goes_on.set()
         server.shutdown()
+
+
+@contextmanager
+def in_use(carrier: Carrier) -> Iterator[None]:
+    """The application's SMS go to the carrier, which sends receipts."""
+    account = Twilio(SID, TOKEN, NUMBER, None, carrier.url)
+    before = notifications.outlet()
+    receipts = TwilioReceipts(account, PUBLIC_URL)
+    notifications.use(replace(before, sms=TwilioSms(account, PUBLIC_URL), receipts=receipts))
+    yield
+    notifications.use(before)
 
 
 def _handler(carrier: Carrier) -> type[BaseHTTPRequestHandler]:

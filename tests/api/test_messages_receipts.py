@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from pymongo.database import Database
 
 from arthomed.config_messages import Twilio
-from arthomed.infra.sms import TwilioReceipts, TwilioSms
+from arthomed.infra.sms import TwilioReceipts
 from arthomed.notifications import service as notifications
 from arthomed.notifications.gateways import Arrival
 from arthomed.notifications.models import Notification, State
@@ -35,14 +35,9 @@ def carrier() -> Iterator[Carrier]:
 
 @pytest.fixture(autouse=True)
 def by_twilio(app: Flask, carrier: Carrier) -> Iterator[None]:
-    """SMS go to the carrier, which sends receipts."""
     del app
-    account = Twilio(twilio.SID, twilio.TOKEN, twilio.NUMBER, None, carrier.url)
-    before = notifications.outlet()
-    receipts = TwilioReceipts(account, twilio.PUBLIC_URL)
-    notifications.use(replace(before, sms=TwilioSms(account, twilio.PUBLIC_URL), receipts=receipts))
-    yield
-    notifications.use(before)
+    with twilio.in_use(carrier):
+        yield
 
 
 def stored(message: Notification) -> Notification:
