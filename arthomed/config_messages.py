@@ -1,5 +1,6 @@
 """The settings of how messages leave; read by config.settings() with the rest."""
 
+import json
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -8,6 +9,9 @@ from environs import Env
 from marshmallow import ValidationError
 from marshmallow.validate import Range, Regexp
 
+ACCOUNT = ("client_email", "private_key", "token_uri", "project_id")
+"""What is needed of a service account's file."""
+_NO_ACCOUNT = "Must be the JSON file of a service account."
 _ORIGIN = Regexp(r"$|https?://[^/?#\s]+/?\Z", error="Must be an origin, such as https://api.clinic.example.")
 _TIME = r"([01][0-9]|2[0-3]):[0-5][0-9]"
 _QUIET = Regexp(rf"(off|{_TIME}-{_TIME})?\Z", error="Must be HH:MM-HH:MM, or off.")
@@ -56,7 +60,7 @@ def twilio(env: Env) -> Twilio | None:
 
 
 def fcm(env: Env) -> Fcm | None:
-    file = env.str("FCM_CREDENTIALS_FILE", "", validate=_ensure_file)
+    file = env.str("FCM_CREDENTIALS_FILE", "", validate=_ensure_account)
     return Fcm(Path(file), env.str("FCM_API_URL", "https://fcm.googleapis.com")) if file else None
 
 
@@ -71,6 +75,12 @@ def delivery(env: Env, *, local: bool) -> Delivery:
     )
 
 
-def _ensure_file(path: str) -> None:
-    if path and not Path(path).is_file():
-        raise ValidationError("There is no such file.")
+def _ensure_account(path: str) -> None:
+    if not path:
+        return
+    try:
+        told = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValidationError(_NO_ACCOUNT) from error
+    if not isinstance(told, dict) or [name for name in ACCOUNT if not isinstance(told.get(name), str)]:
+        raise ValidationError(_NO_ACCOUNT)

@@ -15,7 +15,7 @@ from mongoengine import (
 from pymongo import ReturnDocument
 from pymongo.client_session import ClientSession
 
-from arthomed.auth.rules import USE_NOTED_AFTER, Platform
+from arthomed.auth.rules import MOST_PUSHED, USE_NOTED_AFTER, Platform
 from arthomed.core import clock
 from arthomed.core.documents import ClinicDocument, Raw
 from arthomed.core.permissions import Role
@@ -141,9 +141,9 @@ class Session(ClinicDocument):
 
     @classmethod
     def push_tokens(cls, user_id: ObjectId, now: datetime) -> list[str]:
-        """Of the devices that the person is signed in on, the one used last first."""
+        """Of the few devices that the person is signed in on and used last, that one first."""
         found = cls.objects(user=user_id, expires_at__gt=now, push_token__exists=True).order_by("-last_used_at")
-        return [session.push_token for session in found]
+        return [session.push_token for session in found.limit(MOST_PUSHED)]
 
     @classmethod
     def forget_push_token(cls, token: str) -> None:

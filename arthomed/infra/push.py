@@ -12,7 +12,7 @@ import requests
 from jwt.exceptions import PyJWTError
 from requests.exceptions import RequestException
 
-from arthomed.config_messages import Fcm
+from arthomed.config_messages import ACCOUNT, Fcm
 from arthomed.core import clock
 from arthomed.infra.http import TIMEOUT_SECONDS, bounded, wait_asked
 from arthomed.notifications.gateways import DeliveryFailed, DeviceGone, Push
@@ -36,7 +36,7 @@ class _Account:
     @classmethod
     def read(cls, file: Path) -> "_Account":
         told = json.loads(file.read_text(encoding="utf-8"))
-        return cls(**{name: str(told[name]) for name in cls.__slots__})
+        return cls(**{name: told[name] for name in ACCOUNT})
 
 
 class FcmPush:

@@ -1,6 +1,5 @@
 """The outbox."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -24,6 +23,7 @@ from arthomed.core.documents import ClinicDocument, Raw
 from arthomed.notifications.gateways import Arrival, Attempt, Receipt
 
 _REMOVED = "$$REMOVE"
+_COST = ("segments", "price", "currency")
 
 
 class Channel(StrEnum):
@@ -136,13 +136,15 @@ class Notification(ClinicDocument):
     ) -> "Notification | None":
         """Store a receipt in one update, whatever came before it; returns the message as it was.
 
-        It never takes a message back: one with a lower rank only adds what the others left out. That an earlier
-        attempt failed says nothing of the later ones, so then nothing is found. What has not arrived after `wait`
-        is for the other channel, if there is one.
+        It never takes a message back: one with a lower rank only adds what it cost. That an earlier attempt failed
+        says nothing of the later ones, and what happened before a message was sent again by hand is over, unless it
+        arrived: so then nothing is found. What has not arrived after `wait` is for the other channel.
         """
         which: Raw = {"_id": ObjectId(attempt.message)}
+        if receipt.arrival is not Arrival.DELIVERED:
+            which["attemptsBefore"] = {"$not": {"$gte": attempt.number}}
         if receipt.arrival.is_failure:
-            which |= {"attempts": attempt.number, "attemptsBefore": {"$not": {"$gte": attempt.number}}}
+            which["attempts"] = attempt.number
         no_later_than = now + wait if wait else None
         raw = cls.collection().find_one_and_update(which, [{"$set": _outcome(receipt, now, no_later_than)}])
         return None if raw is None else cls.from_raw(raw)
@@ -207,27 +209,20 @@ def _failures() -> list[Arrival]:
 
 def _outcome(receipt: Receipt, now: datetime, no_later_than: datetime | None) -> Raw:
     """What a receipt makes of a message, as stages of an update."""
-    new = {
-        "sid": receipt.sid,
-        "arrival": receipt.arrival,
-        "rank": receipt.arrival.rank,
-        "errorCode": receipt.error_code,
-        "segments": receipt.segments,
-        "price": receipt.price,
-        "currency": receipt.currency,
-        "at": now,
-    }
-    told = {"$literal": {name: value for name, value in new.items() if value is not None}}
-    changes: Raw = {"updatedAt": now, "receipt": {"$mergeObjects": ["$receipt", told]}}
+    news = {"sid": receipt.sid, "arrival": receipt.arrival, "rank": receipt.arrival.rank, "at": now}
+    told = _literal({**news, "errorCode": receipt.error_code})
+    cost = _literal({name: getattr(receipt, name) for name in _COST})
+    known_cost = {name: f"$receipt.{name}" for name in _COST}
+    changes: Raw = {"updatedAt": now, "receipt": {"$mergeObjects": [known_cost, cost, told]}}
     changes |= _failed(receipt, now) if receipt.arrival.is_failure else _taken(receipt, now, no_later_than)
     is_ahead = {"$gt": [receipt.arrival.rank, {"$ifNull": ["$receipt.rank", 0]}]}
     kept: dict[str, Any] = {name: f"${name}" for name in changes}
-    kept["receipt"] = {"$mergeObjects": [told, "$receipt"]}
+    kept["receipt"] = {"$mergeObjects": [cost, "$receipt"]}
     return {name: {"$cond": [is_ahead, value, kept[name]]} for name, value in changes.items()}
 
 
 def _failed(receipt: Receipt, now: datetime) -> Raw:
-    failure = {"$literal": " ".join(map(str, _present("carrier", receipt.arrival, receipt.error_code)))}
+    failure = f"carrier {receipt.arrival} {receipt.error_code or ''}".rstrip()
     return {"state": State.FAILED, "failure": failure, "fallbackAt": _if_there_is_another_way(now)}
 
 
@@ -245,5 +240,5 @@ def _if_there_is_another_way(then: Any) -> Raw:
     return {"$cond": [{"$gt": ["$fallback", None]}, then, _REMOVED]}
 
 
-def _present(*parts: object) -> Iterable[object]:
-    return [part for part in parts if part is not None]
+def _literal(values: Raw) -> Raw:
+    return {"$literal": {name: value for name, value in values.items() if value is not None}}

@@ -22,19 +22,25 @@ from arthomed.notifications.schemas import MessagesQuery, OutboxMessageOut, Rece
 
 blueprint = Blueprint("messages", __name__, url_prefix="/api", description="Messages and what became of them.")
 
+_FORM = "application/x-www-form-urlencoded"
+
 View = TypeVar("View", bound=Callable[..., Any])
 
 
 def _is_signed() -> bool:
     """Whether Twilio signed this request, as far as that can be told."""
     if "is_signed" not in g:
-        path = f"{request.path}?{request.query_string.decode('ascii', 'replace')}"
-        try:
-            g.is_signed = receipts.is_genuine(path, request.form, request.headers.get("X-Twilio-Signature", ""))
-        except HTTPException:  # a body that can't be read
-            g.is_signed = False
+        g.is_signed = request.mimetype == _FORM and _has_good_signature()
     is_signed: bool = g.is_signed
     return is_signed
+
+
+def _has_good_signature() -> bool:
+    path = f"{request.path}?{request.query_string.decode('ascii', 'replace')}"
+    try:
+        return receipts.is_genuine(path, request.form, request.headers.get("X-Twilio-Signature", ""))
+    except HTTPException:  # a body that can't be read
+        return False
 
 
 def _signed(view: View) -> View:

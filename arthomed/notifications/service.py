@@ -203,6 +203,8 @@ def _attempt(notification: Notification) -> State:
         return _settle(notification, State.DROPPED)
     try:
         receipt = _through_gateway(notification, message)
+    except DeviceGone as gone:
+        return _settle(notification, State.DROPPED, str(gone))
     except DeliveryFailed as failure:
         return _put_off(notification, failure)
     return _note_sent(notification, receipt)
@@ -242,7 +244,7 @@ def _push(notification: Notification, text: str) -> None:
     if tokens and len(failures) < len(tokens):
         return
     passing = [failure for failure in failures if not failure.permanent]
-    raise next(iter([*passing, *failures]), DeliveryFailed("there is no device", permanent=True))
+    raise next(iter([*passing, *failures]), DeviceGone())
 
 
 def _push_to(token: str, text: str, kind: str) -> DeliveryFailed | None:
@@ -294,5 +296,5 @@ def _give_up(notification: Notification, reason: str) -> State:
 def _settle(notification: Notification, state: State, reason: str | None = None) -> State:
     notification.settle(state, now=clock.now(), failure=reason)
     if state is State.EXPIRED:
-        log.error("messages_expired", count=1, reason=reason)
+        log.error("messages_expired", count=1, notification_id=str(notification.id), reason=reason)
     return state

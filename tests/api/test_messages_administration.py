@@ -189,7 +189,8 @@ class TestResending:
             path = carrier.asked[0].callback
             told(post(client, path, "undelivered"))
             told(resend(client, admin, message.id))
-            told(post(client, path, "undelivered"))
+            for again in ("undelivered", "sent", "queued"):
+                told(post(client, path, again))
             assert Notification.objects.get().state is State.WAITING
 
             with time_machine.travel(clock.now() + timedelta(seconds=1), tick=True):

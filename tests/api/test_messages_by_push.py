@@ -170,6 +170,20 @@ class TestMessages:
         assert notifications.send(push.id) is State.SENT
         assert len(google.taken) == 1
 
+    def test_only_the_devices_used_last_are_told(self, app: Flask, client: FlaskClient, person: SignedIn) -> None:
+        for number in range(5):
+            give(client, factories.sign_in(app, person.user), f"{number}-token-of-a-phone:APA91b")
+
+        assert [token[0] for token in auth.push_tokens(person.user.id)] == ["4", "3", "2", "1"]
+
+    def test_a_push_that_google_refuses_has_failed(self, client: FlaskClient, person: SignedIn, google: Google) -> None:
+        give(client, person, TOKENS[0])
+        [push] = book(person)
+        google.answers = [(400, refusal("INVALID_ARGUMENT"))]
+
+        assert notifications.send(push.id) is State.FAILED
+        assert auth.push_tokens(person.user.id) == [TOKENS[0]]
+
     def test_a_push_that_no_device_takes_is_tried_again(
         self, client: FlaskClient, person: SignedIn, google: Google
     ) -> None:
@@ -186,7 +200,7 @@ class TestMessages:
         [push] = book(person)
         google.answers = [(404, refusal("NOT_FOUND", "UNREGISTERED"))]
 
-        assert notifications.send(push.id) is State.FAILED
+        assert notifications.send(push.id) is State.DROPPED
         assert database.sessions.count_documents({"pushToken": {"$exists": True}}) == 0
 
     def test_a_device_that_was_signed_out_is_told_no_more(
@@ -196,7 +210,7 @@ class TestMessages:
         [push] = book(person)
         client.post("/api/auth/logout", headers=person.headers)
 
-        assert notifications.send(push.id) is State.FAILED
+        assert notifications.send(push.id) is State.DROPPED
         assert google.taken == []
 
 

@@ -71,6 +71,9 @@ def test_what_twilio_says_when_it_takes_a_message_is_stored(client: FlaskClient,
     receipt = stored(message).receipt
     assert (receipt.sid, receipt.arrival, receipt.segments) == ("SM1", Arrival.QUEUED, 2)
     assert (receipt.price, receipt.currency) == ("-0.05", "USD")
+    told(post(client, carrier.asked[0].callback, "delivered"))
+    receipt = stored(message).receipt
+    assert (receipt.arrival, receipt.segments, receipt.price) == (Arrival.DELIVERED, 2, "-0.05")
 
 
 @pytest.mark.parametrize(
@@ -101,10 +104,12 @@ def test_in_any_order_the_best_of_all_receipts_stays(
     for order in permutations(["queued", "sent", "undelivered", "delivered"]):
         database.notifications.replace_one({"_id": sent.id}, sent.to_mongo())
         for status in order:
-            told(post(client, carrier.asked[0].callback, status))
+            error = UNDELIVERED if status == "undelivered" else {}
+            told(post(client, carrier.asked[0].callback, status, **error))
 
         found = stored(sent)
-        assert (found.state, found.receipt.arrival, found.failure) == (State.SENT, Arrival.DELIVERED, None), order
+        assert (found.state, found.receipt.arrival) == (State.SENT, Arrival.DELIVERED), order
+        assert (found.failure, found.receipt.error_code) == (None, None), order
 
 
 def test_a_message_that_failed_is_not_sent_again_by_a_late_receipt(
@@ -136,6 +141,7 @@ def test_a_receipt_that_comes_before_twilios_own_answer_is_not_lost(
     app: Flask, client: FlaskClient, carrier: Carrier, status: str, state: State
 ) -> None:
     message = waiting()
+    carrier.answer = (201, {"sid": "SM1", "status": "queued", "num_segments": "2"})
     carrier.goes_on.clear()
 
     def work(number: int) -> Any:
@@ -148,6 +154,7 @@ def test_a_receipt_that_comes_before_twilios_own_answer_is_not_lost(
 
     assert factories.at_once(2, work)[1] == 200
     assert (stored(message).state, stored(message).receipt.arrival) == (state, status)
+    assert stored(message).receipt.segments == 2  # of Twilio's answer, which came last
 
 
 def test_a_receipt_of_an_attempt_without_an_answer_says_that_it_was_taken(
@@ -209,7 +216,7 @@ def test_the_signature_counts_however_the_proxy_calls_this_server(
     assert client.post(path, data=form, headers=headers).status_code == 200
 
 
-@pytest.mark.parametrize("kind", ["application/json", "text/plain"])
+@pytest.mark.parametrize("kind", ["application/json", "text/plain", "multipart/form-data; boundary=x"])
 def test_a_body_that_is_no_form_is_refused(
     client: FlaskClient, carrier: Carrier, sent: Notification, kind: str
 ) -> None:

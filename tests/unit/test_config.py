@@ -1,5 +1,6 @@
 """What the environment may say, and what is told when it can't be used."""
 
+import json
 import os
 from collections.abc import Callable
 from datetime import timedelta
@@ -305,9 +306,14 @@ def test_a_public_address_that_is_no_origin_is_named(read: Read, url: str) -> No
 def test_pushes_need_the_file_of_a_service_account(read: Read, tmp_path: Path) -> None:
     file = tmp_path / "account.json"
     assert read().fcm is None
-    assert "FCM_CREDENTIALS_FILE: There is no such file." in refusal_of(read, FCM_CREDENTIALS_FILE=str(file))
+    assert "FCM_CREDENTIALS_FILE: Must be the JSON file of a service account." in refusal_of(
+        read, FCM_CREDENTIALS_FILE=str(file)
+    )
+    for content in ("", "{}", "[]", '{"client_email": 5}'):
+        file.write_text(content)
+        assert "FCM_CREDENTIALS_FILE: " in refusal_of(read, FCM_CREDENTIALS_FILE=str(file))
 
-    file.write_text("{}")
+    file.write_text(json.dumps(dict.fromkeys(("client_email", "private_key", "token_uri", "project_id"), "x")))
     found = read(FCM_CREDENTIALS_FILE=str(file)).fcm
     assert found is not None
     assert (found.credentials_file, found.api_url) == (file, "https://fcm.googleapis.com")
