@@ -29,10 +29,11 @@ def refusal(status: str, code: str | None = None) -> dict[str, Any]:
 class Google:
     """Gives tokens for assertions that the account signed, and takes messages of those who have the last one.
 
-    `answers` are given to the next messages instead (None: it hangs up); of `devices` the message is kept.
+    `answers` are given to the next messages instead (None: it hangs up), `token_answer` to all who ask for a token.
     """
 
     answers: list[tuple[int, object] | None] = field(default_factory=list)
+    token_answer: tuple[int, object] | None = None
     headers: dict[str, str] = field(default_factory=dict)
     expires_in: int = 3600
     given: int = 0
@@ -61,6 +62,8 @@ class Google:
             form["assertion"][0], KEY.public_key(), algorithms=["RS256"], audience=f"{self.url}/token", options=options
         )
         assert (claims["iss"], claims["scope"]) == (EMAIL, "https://www.googleapis.com/auth/firebase.messaging")
+        if self.token_answer is not None:
+            return self.token_answer
         self.given += 1
         return 200, {"access_token": self.token, "expires_in": self.expires_in, "token_type": "Bearer"}
 

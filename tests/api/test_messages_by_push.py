@@ -106,6 +106,21 @@ class TestGateway:
 
         assert (str(failed.value), failed.value.retry_after) == ("fcm 429 RESOURCE_EXHAUSTED", timedelta(seconds=60))
 
+    @pytest.mark.parametrize(
+        "answer",
+        [(400, {"error": "invalid_grant"}), (200, b"<html>"), (200, {"access_token": "x"}), (200, [1])],
+        ids=str,
+    )
+    def test_without_an_access_token_it_is_tried_again(
+        self, google: Google, gateway: FcmPush, answer: tuple[int, object]
+    ) -> None:
+        google.token_answer = answer
+        with pytest.raises(DeliveryFailed, match=f"fcm token {answer[0]}") as failed:
+            gateway.send(TO_A_PHONE, kind="x")
+
+        assert not failed.value.permanent
+        assert google.taken == []
+
     def test_without_a_good_key_nothing_is_lost(self, google: Google, tmp_path: Path) -> None:
         file = google.credentials(tmp_path)
         file.write_text(file.read_text().replace("PRIVATE KEY", "NO KEY"))
