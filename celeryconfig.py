@@ -56,6 +56,7 @@ beat_schedule = {
         "schedule": 10.0,
         "options": {"expires": 10},
     },
+    "messages-not-arrived": {"task": Job.FALL_BACK.value, "schedule": 15.0, "options": {"expires": 15}},
     "unconfirmed-visits": {
         "task": Job.REJECT_UNCONFIRMED.value,
         "schedule": 60.0,

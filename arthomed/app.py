@@ -27,11 +27,14 @@ from arthomed.infra.clamav import ClamAV
 from arthomed.infra.email import SmtpEmail
 from arthomed.infra.heartbeat import require_worker
 from arthomed.infra.mailbox import ConsoleEmail, ConsoleSms, Mailbox
+from arthomed.infra.push import FcmPush
 from arthomed.infra.queue import CeleryJobs
-from arthomed.infra.sms import TwilioSms
+from arthomed.infra.sms import TwilioReceipts, TwilioSms
 from arthomed.infra.storage import LocalStorage
+from arthomed.notifications import routes as messages
 from arthomed.notifications import service as notifications
-from arthomed.notifications.gateways import EmailGateway, SmsGateway
+from arthomed.notifications.gateways import EmailGateway, ReceiptReader, SmsGateway
+from arthomed.notifications.rules import Quiet
 from arthomed.privacy import routes as privacy
 from arthomed.privacy.schemas import ExportOut
 from arthomed.privacy.service import export
@@ -76,6 +79,7 @@ def create_app(settings: Settings) -> Flask:
         appointments.accounts,
         files.blueprint,
         privacy.blueprint,
+        messages.blueprint,
     ):
         api.register_blueprint(blueprint)
     health.register(app, settings, _checks(settings))
@@ -108,12 +112,17 @@ def wire(settings: Settings, *, database_timeout_ms: int) -> None:
         codes.MESSAGE: codes.word,
         **dict.fromkeys(appointment_messages.KINDS, appointment_messages.word),
     }
+    delivery = settings.delivery
     notifications.use(
         notifications.Outlet(
             sms=_sms_gateway(settings),
             email=_email_gateway(settings),
             composers=composers,
-            lease=settings.message_lease,
+            lease=delivery.lease,
+            push=_push_outlet(settings),
+            receipts=_receipts(settings),
+            receipt_wait=delivery.receipt_wait,
+            quiet=Quiet(*delivery.quiet, settings.policy.timezone) if delivery.quiet else None,
         )
     )
 
@@ -138,8 +147,21 @@ def _storage(uploads: Uploads) -> Storage:
 
 def _sms_gateway(settings: Settings) -> SmsGateway:
     if settings.twilio is not None:
-        return TwilioSms(settings.twilio)
+        return TwilioSms(settings.twilio, settings.public_url)
     return ConsoleSms(Mailbox(settings.mailbox_file))
+
+
+def _receipts(settings: Settings) -> ReceiptReader | None:
+    """None where Twilio can't reach us."""
+    if settings.twilio is None or settings.public_url is None:
+        return None
+    return TwilioReceipts(settings.twilio, settings.public_url)
+
+
+def _push_outlet(settings: Settings) -> notifications.PushOutlet | None:
+    if settings.fcm is None:
+        return None
+    return notifications.PushOutlet(FcmPush(settings.fcm), auth_service.push_tokens, auth_service.forget_push_token)
 
 
 def _email_gateway(settings: Settings) -> EmailGateway | None:

@@ -1,4 +1,4 @@
-"""Settings: the one place that reads the environment."""
+"""Settings: the one place that reads the environment, with config_messages for the ways of messages."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -11,6 +11,9 @@ from zoneinfo import ZoneInfo
 from environs import Env, EnvValidationError
 from marshmallow import ValidationError
 from marshmallow.validate import Length, Range, Regexp
+
+from arthomed import config_messages
+from arthomed.config_messages import Delivery, Fcm, Twilio
 
 MIN_SECRET_LENGTH = 32  # bytes; RFC 7518 section 3.2 wants at least the hash size for HS256
 _MINUTES_A_DAY = 24 * 60
@@ -56,14 +59,6 @@ class CodePolicy:
 
 
 @dataclass(frozen=True, slots=True)
-class Twilio:
-    account_sid: str
-    auth_token: str
-    phone_number: str
-    api_url: str | None  # another origin than Twilio's own, for tests at the wire
-
-
-@dataclass(frozen=True, slots=True)
 class Uploads:
     """Where files are kept: in `bucket` where there is one, else in `folder`, through which they arrive anyhow."""
 
@@ -103,10 +98,12 @@ class Settings:
     rate_limit_auth: int
     rate_limit_booking: int
     rate_limit_upload: int
+    public_url: str | None
     twilio: Twilio | None
+    fcm: Fcm | None
     smtp_url: str | None
     email_from: str
-    message_lease: timedelta
+    delivery: Delivery
     privacy_notice: str
     var_dir: Path
     uploads: Uploads
@@ -175,10 +172,12 @@ def _read(env: Env, app_env: AppEnv) -> Settings:
         rate_limit_auth=env.int("RATE_LIMIT_AUTH_MAX_REQUESTS", 30, validate=Range(1)),
         rate_limit_booking=env.int("RATE_LIMIT_BOOKING_MAX_REQUESTS", 30, validate=Range(1)),
         rate_limit_upload=env.int("RATE_LIMIT_UPLOAD_MAX_REQUESTS", 30, validate=Range(1)),
-        twilio=_twilio(env),
+        public_url=config_messages.public_url(env),
+        twilio=config_messages.twilio(env),
+        fcm=config_messages.fcm(env),
         smtp_url=env.str("SMTP_URL", "") or None,
         email_from=env.str("EMAIL_FROM", "clinic@arthomed.example"),
-        message_lease=timedelta(seconds=env.int("MESSAGE_LEASE_SECONDS", 60, validate=Range(1, 3600)) or 0),
+        delivery=config_messages.delivery(env, local=local),
         privacy_notice=env.str("PRIVACY_NOTICE", "2026-11", validate=Length(1, 50)),
         var_dir=Path(env.str("VAR_DIR", "var")),
         uploads=_uploads(env),
@@ -223,14 +222,6 @@ def _uploads(env: Env) -> Uploads:
         clamd_url=env.str("CLAMD_URL", "", validate=_CLAMD) or None,
         retention=timedelta(days=366 * (env.int("UPLOADS_RETENTION_YEARS", 7, validate=Range(1, 100)) or 0)),
     )
-
-
-def _twilio(env: Env) -> Twilio | None:
-    sid, token = env.str("TWILIO_ACCOUNT_SID", ""), env.str("TWILIO_AUTH_TOKEN", "")
-    number = env.str("TWILIO_PHONE_NUMBER", "")
-    if not (sid and token and number):
-        return None
-    return Twilio(sid, token, number, env.str("TWILIO_API_URL", "") or None)
 
 
 def _span(env: Env, name: str, *, minutes: int, least: int = 0) -> timedelta:
@@ -281,7 +272,9 @@ def _weaknesses(found: Settings) -> list[str]:
     needed = {"MONGODB_URI": found.mongodb_uri, "REDIS_URL": found.redis_url}
     wrong += [f"{name}: missing" for name, value in needed.items() if not value]
     if found.twilio is None:
-        wrong.append("TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN, TWILIO_PHONE_NUMBER: missing, all three are needed")
+        wrong.append(
+            "TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN, and TWILIO_PHONE_NUMBER or TWILIO_MESSAGING_SERVICE_SID: missing"
+        )
     return wrong
 
 

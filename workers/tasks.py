@@ -5,6 +5,7 @@ from bson import ObjectId
 from arthomed.appointments.service import transitions
 from arthomed.core.jobs import Job
 from arthomed.files.service import purging, scanning
+from arthomed.notifications import fallback
 from arthomed.notifications import service as notifications
 from arthomed.privacy.service import erasure, export
 from arthomed.scheduling import service as scheduling
@@ -20,6 +21,12 @@ def send_sms(notification_id: str) -> None:
 @app.task(name=Job.SEND_EMAIL)
 def send_email(notification_id: str) -> None:
     """Send one e-mail from the outbox."""
+    notifications.send(ObjectId(notification_id))
+
+
+@app.task(name=Job.SEND_PUSH)
+def send_push(notification_id: str) -> None:
+    """Send one push from the outbox."""
     notifications.send(ObjectId(notification_id))
 
 
@@ -57,6 +64,12 @@ def finish_erasures() -> None:
 def sweep_messages() -> None:
     """Ask again for what was left in the outbox."""
     notifications.sweep()
+
+
+@app.task(name=Job.FALL_BACK)
+def fall_back() -> None:
+    """Tell by another channel what did not arrive."""
+    fallback.take_over()
 
 
 @app.task(name=Job.GENERATE_SLOTS)

@@ -1,5 +1,7 @@
 """What patients are told about their visits."""
 
+from datetime import datetime, timedelta
+
 from pymongo.client_session import ClientSession
 
 from arthomed.appointments.models import PAID, Appointment
@@ -8,7 +10,7 @@ from arthomed.config import settings
 from arthomed.core import clock
 from arthomed.notifications import service as notifications
 from arthomed.notifications.gateways import Email, Sms
-from arthomed.notifications.models import Channel, Notification
+from arthomed.notifications.models import Channel, Notification, Timing
 from arthomed.users.models import User
 
 _PREFIX = "appointment-"
@@ -22,21 +24,37 @@ _WORDS = {
     Status.CANCELLED: ("Your visit is cancelled", "Your visit with {doctor} on {when} is cancelled.{refund}"),
     Status.COMPLETED: ("Thank you for your visit", "Thank you for your visit to {doctor} on {when}. Get well soon."),
 }
+_IN_CALENDARS = frozenset({Status.CONFIRMED, Status.CANCELLED})
 _UNTIL_ITS_END = frozenset({Status.PENDING, Status.CONFIRMED})
 
 KINDS = tuple(_PREFIX + status for status in _WORDS)
 
 
 def tell(appointment: Appointment, patient: User, session: ClientSession) -> list[Notification]:
-    """Put the message about a visit's newest change into the outbox."""
+    """Put the message about a visit's newest change into the outbox.
+
+    What belongs into a calendar is told by e-mail, too; of the rest an e-mail tells when the SMS does not arrive.
+    """
+    by_email = Channel.EMAIL if patient.email else None
+    in_calendar = appointment.status in _IN_CALENDARS
     return notifications.put(
         user=patient.id,
         subject=appointment.id,
         kind=_PREFIX + appointment.status,
         version=len(appointment.history),
-        channels=[Channel.SMS, Channel.EMAIL] if patient.email else [Channel.SMS],
+        channels=[Channel.SMS, Channel.PUSH, *([by_email] if by_email and in_calendar else [])],
+        fallback=None if in_calendar else by_email,
+        timing=_timing(appointment),
         session=session,
     )
+
+
+def _timing(appointment: Appointment) -> Timing:
+    """What the patient should still do is of no use after the visit; what came of it is for another day."""
+    until: datetime = appointment.ends_at
+    if appointment.status not in _UNTIL_ITS_END:
+        until = max(until, clock.now() + timedelta(days=1))
+    return Timing(useful_until=until, about=appointment.starts_at)
 
 
 def word(notification: Notification) -> Sms | Email | None:

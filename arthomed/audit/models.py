@@ -26,6 +26,7 @@ class Kind(StrEnum):
     AUDIT_TRAIL = "audit-trail"
     EXPORT = "export"
     FILE = "file"
+    MESSAGE = "message"
 
 
 class AuditEvent(Document):

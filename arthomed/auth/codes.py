@@ -1,6 +1,7 @@
 """One-time codes: made, put into words, and spent."""
 
 import secrets
+from datetime import timedelta
 
 from bson import ObjectId
 
@@ -11,9 +12,10 @@ from arthomed.core import clock
 from arthomed.core.errors import ClinicError
 from arthomed.notifications import service as notifications
 from arthomed.notifications.gateways import Sms
-from arthomed.notifications.models import Channel, Notification
+from arthomed.notifications.models import Channel, Notification, Timing
 
 MESSAGE = "code"
+_WAITED_FOR = timedelta(minutes=2)  # then people ask for another one
 
 
 def issue(mobile: str, purpose: str) -> None:
@@ -32,7 +34,14 @@ def issue(mobile: str, purpose: str) -> None:
         expires_at=clock.now() + settings().codes.lifetime,
     )
     older = code.replace_older()
-    messages = notifications.put(user=None, subject=code.issue, kind=MESSAGE, version=0, channels=[Channel.SMS])
+    messages = notifications.put(
+        user=None,
+        subject=code.issue,
+        kind=MESSAGE,
+        version=0,
+        channels=[Channel.SMS],
+        timing=Timing(useful_until=clock.now() + _WAITED_FOR),
+    )
     try:
         notifications.hand_over(messages)
     except Exception:

@@ -15,7 +15,7 @@ from mongoengine import (
 from pymongo import ReturnDocument
 from pymongo.client_session import ClientSession
 
-from arthomed.auth.rules import USE_NOTED_AFTER, Platform
+from arthomed.auth.rules import MOST_PUSHED, USE_NOTED_AFTER, Platform
 from arthomed.core import clock
 from arthomed.core.documents import ClinicDocument, Raw
 from arthomed.core.permissions import Role
@@ -105,6 +105,7 @@ class Session(ClinicDocument):
     platform = EnumField(Platform, required=True, default=Platform.OTHER)
     address = StringField()
     last_used_at = DateTimeField(db_field="lastUsedAt", required=True, default=clock.now)
+    push_token = StringField(db_field="pushToken")
 
     @classmethod
     def rotate(
@@ -129,6 +130,24 @@ class Session(ClinicDocument):
             {"_id": session_id, "lastUsedAt": {"$lt": now - USE_NOTED_AFTER}},
             {"$set": {"lastUsedAt": now, "address": address, "updatedAt": now}},
         )
+
+    @classmethod
+    def give_push_token(cls, session_id: ObjectId, token: str, *, now: datetime, session: ClientSession) -> bool:
+        """Store the token of a device, which it then has alone: who signed in there before is not told of others."""
+        taken = {"$unset": {"pushToken": ""}, "$set": {"updatedAt": now}}
+        cls.collection().update_many({"pushToken": token, "_id": {"$ne": session_id}}, taken, session=session)
+        given = {"$set": {"pushToken": token, "updatedAt": now}}
+        return cls.collection().update_one({"_id": session_id}, given, session=session).matched_count == 1
+
+    @classmethod
+    def push_tokens(cls, user_id: ObjectId, now: datetime) -> list[str]:
+        """Of the few devices that the person is signed in on and used last, that one first."""
+        found = cls.objects(user=user_id, expires_at__gt=now, push_token__exists=True).order_by("-last_used_at")
+        return [session.push_token for session in found.limit(MOST_PUSHED)]
+
+    @classmethod
+    def forget_push_token(cls, token: str) -> None:
+        cls.collection().update_many({"pushToken": token}, {"$unset": {"pushToken": ""}})
 
     @classmethod
     def end(cls, session: ClientSession, **which: ObjectId) -> list[ObjectId]:

@@ -9,6 +9,7 @@ from arthomed.auth import service
 from arthomed.auth.rules import Platform
 from arthomed.auth.schemas import (
     CodeSentOut,
+    PushTokenOfDevice,
     Refresh,
     Register,
     SendCode,
@@ -126,6 +127,17 @@ def sessions() -> dict[str, Any]:
     for session in found:
         session.is_current = session.id == actor.session_id
     return {"items": found}
+
+
+@blueprint.put("/sessions/current/push-token")
+@requires(Permission.SESSIONS)
+@blueprint.arguments(PushTokenOfDevice)
+@blueprint.response(200, description="Push token stored")
+def store_push_token(body: dict[str, Any]) -> None:
+    """Let this device be told of visits by push, until it is signed out."""
+    session_id = current_actor().session_id
+    assert session_id is not None  # noqa: S101  every signed-in actor has one
+    service.give_push_token(session_id, body["push_token"])
 
 
 @blueprint.delete("/sessions/<object_id:session_id>")

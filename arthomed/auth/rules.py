@@ -59,6 +59,9 @@ REFRESH_GRACE = timedelta(seconds=30)
 USE_NOTED_AFTER = timedelta(minutes=5)
 """How exactly it is known when a device was last used; noting each request would be a write for each."""
 
+MOST_PUSHED = 4
+"""How many of a person's devices are told by push: a silent gateway takes ten of the sixty seconds for each."""
+
 _MAX_NAME = 200
 _MARKS = (
     (Platform.ANDROID, ("okhttp", "android")),

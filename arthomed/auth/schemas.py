@@ -66,6 +66,14 @@ class SignedInOut(Schema):
     is_new_user = fields.Boolean(required=True, metadata={"example": False})
 
 
+class PushTokenOfDevice(Schema):
+    push_token = fields.String(
+        required=True,
+        validate=Pattern(r"^[A-Za-z0-9_:.-]{20,4096}$", error="Must be a registration token of FCM."),
+        metadata={"example": "dQw4w9WgXcQ:APA91bEXAMPLE", "description": "As FCM gave it to the app."},
+    )
+
+
 class SessionOut(Schema):
     _id = Id(attribute="id", data_key="_id", required=True)
     name = fields.String(required=True, allow_none=True, metadata={"example": "Asha's Pixel 9"})

@@ -208,6 +208,26 @@ def sessions_of(actor: Actor) -> list[Session]:
     return list(Session.objects(user=actor.user_id, expires_at__gt=clock.now()).order_by("-last_used_at"))
 
 
+def give_push_token(session_id: ObjectId, token: str) -> None:
+    """Let the device of a session be told of visits.
+
+    Raises:
+        SessionRevoked: the session is over.
+    """
+    now = clock.now()
+    if not transaction(lambda session: Session.give_push_token(session_id, token, now=now, session=session)):
+        raise rules.SessionRevoked
+
+
+def push_tokens(user_id: ObjectId) -> list[str]:
+    return Session.push_tokens(user_id, clock.now())
+
+
+def forget_push_token(token: str) -> None:
+    """The device of that token is gone."""
+    Session.forget_push_token(token)
+
+
 def end_session(actor: Actor, session_id: ObjectId) -> None:
     """Sign one of the caller's devices out.
 

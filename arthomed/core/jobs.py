@@ -9,6 +9,7 @@ class Job(StrEnum):
 
     SEND_SMS = "sms.send"
     SEND_EMAIL = "email.send"
+    SEND_PUSH = "email.send_push"
     SYNC_SLOTS = "slots.sync_doctor"
     GENERATE_SLOTS = "slots.generate"
     SCAN_FILE = "files.scan"
@@ -17,6 +18,7 @@ class Job(StrEnum):
     EXPORT = "default.export"
     FINISH_ERASURES = "default.finish_erasures"
     SWEEP_MESSAGES = "default.sweep_messages"
+    FALL_BACK = "default.fall_back"
     REJECT_UNCONFIRMED = "default.reject_unconfirmed"
     MARK_NO_SHOWS = "default.mark_no_shows"
 

@@ -19,6 +19,7 @@ class Permission(StrEnum):
     ACCOUNT_ERASE = "account:erase"
     AUDIT_READ = "audit:read"
     SESSIONS = "sessions"
+    MESSAGES_MANAGE = "messages:manage"
     USERS_MANAGE = "users:manage"
     USERS_READ = "users:read"
     DOCTORS_READ = "doctors:read"
@@ -63,5 +64,6 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
         Permission.USERS_MANAGE,
         Permission.SCHEDULE_WRITE,
         Permission.AUDIT_READ,
+        Permission.MESSAGES_MANAGE,
     },
 }

@@ -12,7 +12,7 @@ from arthomed.http.envelope import NothingOut, envelope_of, success
 from arthomed.http.parsing import PARSER
 from arthomed.http.schema import example_of, named
 
-_JSON, _MULTIPART = "application/json", "multipart/form-data"
+_JSON, _MULTIPART, _FORM = "application/json", "multipart/form-data", "application/x-www-form-urlencoded"
 _BINARY = {"type": "string", "format": "binary"}
 _OF_A_FILE = {302: "FOUND", 304: "NOT_MODIFIED", 409: "CONFLICT", 412: "PRECONDITION_FAILED"}
 _EVERY_ROUTE = {"406": "NOT_ACCEPTABLE", "429": "TOO_MANY_REQUESTS", "503": "SERVICE_UNAVAILABLE"}
@@ -29,6 +29,7 @@ class Blueprint(flask_smorest.Blueprint):
     ARGUMENTS_PARSER = PARSER
     DEFAULT_LOCATION_CONTENT_TYPE_MAPPING = {
         "json": _JSON,
+        "form": _FORM,
         "json_or_multipart": _JSON,  # and the other one, see _document_files
         "multipart": _MULTIPART,
     }
@@ -41,7 +42,7 @@ class Blueprint(flask_smorest.Blueprint):
         self, schema: type[ma.Schema], *, location: str = "json", files: str | None = None, **kwargs: Any
     ) -> Any:
         """As flask-smorest's; with `files`, the field of a form in which files may come."""
-        if location == "json":
+        if location in ("json", "form"):
             kwargs.setdefault("example", example_of(schema()))
             location = "json_or_multipart" if files else location
         smorests = super().arguments(schema, location=location, **kwargs)

@@ -63,6 +63,16 @@ def charged_to(find_user: FindUser) -> Callable[[View], View]:
     return decorate
 
 
+def unlimited_if(proof: Callable[[], bool]) -> Callable[[View], View]:
+    """A route that whoever proves to be the one it is for may call at will; others are charged as anywhere."""
+
+    def decorate(view: View) -> View:
+        view.proof = proof  # type: ignore[attr-defined]
+        return view
+
+    return decorate
+
+
 class OneRoundTrip(FixedWindowRateLimiter):
     """A fixed window whose hit tells the window, too, so that the headers of the answer have nothing to ask.
 
@@ -187,4 +197,7 @@ def _view() -> Callable[..., Any] | None:
 
 
 def _is_unlimited() -> bool:
-    return request.method == "OPTIONS" or request.path.startswith(_UNLIMITED)
+    if request.method == "OPTIONS" or request.path.startswith(_UNLIMITED):
+        return True
+    proof: Callable[[], bool] | None = getattr(_view(), "proof", None)
+    return proof is not None and proof()

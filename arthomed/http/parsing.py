@@ -16,7 +16,7 @@ from werkzeug.routing import BaseConverter
 
 from arthomed.core.errors import FieldError, MalformedJson, ValidationFailed
 
-_SECRET_FIELDS = frozenset({"otp", "refreshToken"})
+_SECRET_FIELDS = frozenset({"otp", "refreshToken", "pushToken"})
 _WHOLE_BODY = "_schema"
 _MOST_ERRORS = 100  # of one answer, however much was wrong
 _SHOWN_LEVELS = 8
@@ -33,7 +33,7 @@ class ObjectIdConverter(BaseConverter):
 
 
 class StrictParser(FlaskParser):
-    """Refuses unknown fields everywhere but in headers, and bodies that are not JSON."""
+    """Refuses unknown fields everywhere but in headers and forms, and bodies that are not JSON."""
 
     DEFAULT_VALIDATION_STATUS = 400
     __location_map__ = {
@@ -47,6 +47,7 @@ class StrictParser(FlaskParser):
         "json_or_multipart": ma.RAISE,
         "query": ma.RAISE,
         "headers": ma.EXCLUDE,
+        "form": ma.EXCLUDE,  # of webhooks, whose senders add fields as they like
     }
 
     def load_json(self, req: Request, schema: ma.Schema) -> Any:

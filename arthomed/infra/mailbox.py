@@ -9,7 +9,7 @@ from pathlib import Path
 import structlog
 
 from arthomed.core import clock
-from arthomed.notifications.gateways import Email
+from arthomed.notifications.gateways import Attempt, Email
 
 log = structlog.get_logger()
 _KEPT = 500
@@ -58,7 +58,7 @@ class ConsoleSms:
     def __init__(self, mailbox: Mailbox) -> None:
         self._mailbox = mailbox
 
-    def send(self, to: str, text: str, *, kind: str) -> None:
+    def send(self, to: str, text: str, *, kind: str, attempt: Attempt | None = None) -> None:  # noqa: ARG002
         self._mailbox.put(to=to, channel="sms", kind=kind, text=text)
         log.info("sms_caught", kind=kind)
 

@@ -1,77 +1,123 @@
-"""SMS through Twilio's SDK."""
+"""SMS through Twilio's SDK, and the receipts that Twilio sends."""
 
-import time
+import re
+from collections.abc import Mapping
+from threading import local
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlencode, urlsplit, urlunsplit
 
-import requests
-from requests.adapters import HTTPAdapter
-from requests.exceptions import ConnectionError as RequestsConnectionError
 from requests.exceptions import RequestException
 from twilio.base.exceptions import TwilioRestException, TwilioServiceException
 from twilio.http.http_client import TwilioHttpClient
 from twilio.http.response import Response
+from twilio.request_validator import RequestValidator
 from twilio.rest import Client
-from urllib3.exceptions import HTTPError
 
-from arthomed.config import Twilio
-from arthomed.notifications.gateways import DeliveryFailed
+from arthomed.config_messages import Twilio
+from arthomed.infra.http import TIMEOUT_SECONDS, bounded, wait_asked
+from arthomed.notifications.gateways import Arrival, Attempt, DeliveryFailed, Receipt
 
-TIMEOUT_SECONDS = 10  # the SDK itself waits for ever
-_LONGEST_ANSWER = 64 * 1024
+_RECEIPTS = "/api/webhooks/twilio/status"
 _BAD_REQUEST = 400
-
-
-class _Bounded(HTTPAdapter):
-    """Reads no more of an answer than a sane one has, nor for longer: the rest of it is left."""
-
-    def send(self, *args: Any, **kwargs: Any) -> requests.Response:
-        response = super().send(*args, **{**kwargs, "stream": True})
-        deadline = time.monotonic() + TIMEOUT_SECONDS
-        read = b""
-        try:
-            while len(read) < _LONGEST_ANSWER and time.monotonic() < deadline:
-                piece = response.raw.read1(_LONGEST_ANSWER, decode_content=True)
-                if not piece:
-                    break
-                read += piece
-        except HTTPError as error:
-            raise RequestsConnectionError from error
-        finally:
-            response.close()
-        response._content, response._content_consumed = read, True  # noqa: SLF001
-        return response
+_QUEUE_FULL = 21611  # of the sender, for now; a 400 all the same
+_ARRIVALS = {
+    **dict.fromkeys(("accepted", "scheduled", "queued", "sending"), Arrival.QUEUED),
+    "sent": Arrival.SENT,
+    **dict.fromkeys(("delivered", "read"), Arrival.DELIVERED),
+    "undelivered": Arrival.UNDELIVERED,
+    **dict.fromkeys(("failed", "canceled"), Arrival.FAILED),
+}
+_SID = re.compile(r"[A-Za-z0-9]{1,64}")
+_PRICE = re.compile(r"-?[0-9]{1,6}(\.[0-9]{1,8})?")
+_CURRENCY = re.compile(r"[A-Za-z]{3}")
 
 
 class _HttpClient(TwilioHttpClient):
-    """The SDK's client with a time-out, and with another origin where tests ask for one."""
+    """The SDK's client with a time-out (it has none), and with another origin where tests ask for one."""
 
     def __init__(self, api_url: str | None) -> None:
         super().__init__(timeout=TIMEOUT_SECONDS)
-        for scheme in ("https://", "http://"):
-            self.session.mount(scheme, _Bounded())
+        bounded(self.session)
+        self.last = local()
         self._api_url = api_url
 
     def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> Response:
         if self._api_url:
             origin, asked = urlsplit(self._api_url), urlsplit(url)
             url = urlunsplit((origin.scheme, origin.netloc, asked.path, asked.query, ""))
-        return super().request(method, url, *args, **kwargs)
+        response = super().request(method, url, *args, **kwargs)
+        self.last.retry_after = response.headers.get("Retry-After")  # the SDK's exceptions leave it out
+        return response
 
 
 class TwilioSms:
-    def __init__(self, account: Twilio) -> None:
-        self._from = account.phone_number
-        self._client = Client(account.account_sid, account.auth_token, http_client=_HttpClient(account.api_url))
+    """Sends from the messaging service where there is one, else from the number."""
 
-    def send(self, to: str, text: str, *, kind: str) -> None:  # noqa: ARG002  the gateway's protocol
+    def __init__(self, account: Twilio, public_url: str | None = None) -> None:
+        self._public_url = public_url
+        self._sender = (
+            {"messaging_service_sid": account.messaging_service_sid}
+            if account.messaging_service_sid
+            else {"from_": account.phone_number}
+        )
+        self._http = _HttpClient(account.api_url)
+        self._client = Client(account.account_sid, account.auth_token, http_client=self._http)
+
+    def send(self, to: str, text: str, *, kind: str, attempt: Attempt | None = None) -> Receipt | None:  # noqa: ARG002
         try:
-            self._client.messages.create(to=f"+91{to}", from_=self._from, body=text)
+            taken = self._client.messages.create(to=f"+91{to}", body=text, **self._sender, **self._callback(attempt))
         except (TwilioRestException, TwilioServiceException) as error:
             # Anything but a refusal of this very message, such as a rotated token, may be mended in time.
-            permanent = error.status == _BAD_REQUEST
-            raise DeliveryFailed(f"twilio {error.status} {error.code}", permanent=permanent) from error
+            permanent = error.status == _BAD_REQUEST and error.code != _QUEUE_FULL
+            asked = wait_asked(self._http.last.retry_after)
+            reason = f"twilio {error.status} {error.code}"
+            raise DeliveryFailed(reason, permanent=permanent, retry_after=asked) from error
         except RequestException as error:
             raise DeliveryFailed(type(error).__name__, permanent=False) from error
-        except ValueError as error:  # taken, it seems, but the answer can't be read; telling it twice is worse
+        except (ValueError, AttributeError) as error:  # taken, it seems, but unreadable; telling it twice is worse
             raise DeliveryFailed("twilio's answer is no JSON", permanent=True) from error
+        receipt = _receipt(
+            taken.sid,
+            taken.status,
+            segments=_number(taken.num_segments),
+            price=_matching(_PRICE, taken.price),
+            currency=_matching(_CURRENCY, taken.price_unit),
+        )
+        if receipt and receipt.arrival.is_failure:
+            raise DeliveryFailed(f"twilio {receipt.arrival}", permanent=True)
+        return receipt
+
+    def _callback(self, attempt: Attempt | None) -> dict[str, str]:
+        """Where receipts go. It names the message, so that they may come before the answer here does."""
+        if self._public_url is None or attempt is None:
+            return {}
+        query = urlencode({"message": attempt.message, "attempt": attempt.number})
+        return {"status_callback": f"{self._public_url}{_RECEIPTS}?{query}"}
+
+
+class TwilioReceipts:
+    """Knows Twilio's signature: over the address that it was given, however proxies name this server, and the form."""
+
+    def __init__(self, account: Twilio, public_url: str) -> None:
+        self._public_url = public_url
+        self._validator = RequestValidator(account.auth_token)
+
+    def is_genuine(self, path: str, form: Mapping[str, str], signature: str) -> bool:
+        return bool(self._validator.validate(self._public_url + path, form, signature))
+
+    def read(self, sid: str, status: str, error_code: int | None) -> Receipt | None:
+        """What a form says; None for a status that says nothing to us."""
+        return _receipt(sid, status, error_code=error_code)
+
+
+def _receipt(sid: object, status: object, **more: Any) -> Receipt | None:
+    arrival, known = _ARRIVALS.get(str(status)), _matching(_SID, sid)
+    return Receipt(known, arrival, **more) if arrival and known else None
+
+
+def _number(text: object) -> int | None:
+    return int(text) if isinstance(text, str) and text.isdecimal() and len(text) < 4 else None  # noqa: PLR2004
+
+
+def _matching(pattern: re.Pattern[str], text: object) -> str | None:
+    return text if isinstance(text, str) and pattern.fullmatch(text) else None

@@ -1,5 +1,6 @@
 """Put messages into the outbox, send them, and sweep up what was left."""
 
+import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -10,28 +11,57 @@ from pymongo.client_session import ClientSession
 
 from arthomed.core import clock, jobs
 from arthomed.notifications import rules
-from arthomed.notifications.gateways import DeliveryFailed, Email, EmailGateway, Sms, SmsGateway
-from arthomed.notifications.models import Channel, Notification, State
+from arthomed.notifications.gateways import (
+    Attempt,
+    DeliveryFailed,
+    DeviceGone,
+    Email,
+    EmailGateway,
+    Push,
+    PushGateway,
+    Receipt,
+    ReceiptReader,
+    Sms,
+    SmsGateway,
+)
+from arthomed.notifications.models import Channel, Notification, State, Timing
 
 log = structlog.get_logger()
 
 Composer = Callable[[Notification], Sms | Email | None]
 """Looks again at what a message is about and words it; None when it need no longer be told."""
 
-_JOB_OF = {Channel.SMS: jobs.Job.SEND_SMS, Channel.EMAIL: jobs.Job.SEND_EMAIL}
+_JOB_OF = {Channel.SMS: jobs.Job.SEND_SMS, Channel.EMAIL: jobs.Job.SEND_EMAIL, Channel.PUSH: jobs.Job.SEND_PUSH}
+_TITLE = "Arthomed"
 _SWEEP_GRACE = timedelta(seconds=5)  # leave the fresh ones to the job that was just asked for
 _SWEEP_AGAIN = timedelta(minutes=1)
 _SWEEP_LIMIT = 500
 
 
 @dataclass(frozen=True, slots=True)
+class PushOutlet:
+    """The gateway of pushes, and whose devices have which tokens."""
+
+    gateway: PushGateway
+    tokens_of: Callable[[ObjectId], list[str]]
+    forget: Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
 class Outlet:
-    """The gateways of this process, who words which kind, and how long a worker holds a message."""
+    """The gateways of this process, who words which kind, and how long a worker holds a message.
+
+    Where receipts come, `receipts` knows the genuine ones, and `receipt_wait` is how long they may take.
+    """
 
     sms: SmsGateway
     email: EmailGateway | None
     composers: Mapping[str, Composer]
     lease: timedelta
+    push: PushOutlet | None = None
+    receipts: ReceiptReader | None = None
+    receipt_wait: timedelta = timedelta(minutes=10)
+    quiet: rules.Quiet | None = None
 
 
 _outlet: Outlet | None = None
@@ -56,14 +86,30 @@ def put(
     kind: str,
     version: int,
     channels: Iterable[Channel],
+    timing: Timing,
+    fallback: Channel | None = None,
     session: ClientSession | None = None,
 ) -> list[Notification]:
-    """Write messages to the outbox, in the transaction of the change they tell about."""
+    """Write messages to the outbox, in the transaction of the change they tell about.
+
+    `fallback` takes over from an SMS that does not arrive. Channels that there are not are left out.
+    """
     now = clock.now()
     written = [
-        Notification(id=ObjectId(), user=user, subject=subject, kind=kind, version=version, channel=channel, due_at=now)
+        Notification(
+            id=ObjectId(),
+            user=user,
+            subject=subject,
+            kind=kind,
+            version=version,
+            channel=channel,
+            due_at=now,
+            useful_until=timing.useful_until,
+            about=timing.about,
+            fallback=fallback if channel is Channel.SMS else None,
+        )
         for channel in channels
-        if channel is Channel.SMS or outlet().email is not None
+        if is_open(channel, kind, user)
     ]
     for notification in written:
         notification.insert(session)
@@ -94,24 +140,21 @@ def hand_over_or_leave(notifications: Sequence[Notification]) -> None:
 
 
 def send(notification_id: ObjectId) -> State | None:
-    """Send one message if it is still waiting and still true; tells what became of it."""
+    """Send one message if it is still waiting, still true and still of use; tells what became of it."""
     now = clock.now()
     notification = Notification.claim(notification_id, now=now, lease=outlet().lease)
     if notification is None:
         return None
-    if rules.is_worn_out(notification.attempts):
+    if rules.is_worn_out(notification.tries):
         return _give_up(notification, "no attempt came to an end")
-    message = outlet().composers[notification.kind](notification)
-    if message is None:
-        notification.settle(State.DROPPED, now=now)
-        return State.DROPPED
-    try:
-        _through_gateway(message, notification.kind)
-    except DeliveryFailed as failure:
-        return _put_off(notification, failure)
-    notification.settle(State.SENT, now=clock.now())
-    log.info("message_sent", notification_id=str(notification.id), kind=notification.kind)
-    return State.SENT
+    if not rules.is_of_use(notification.useful_until, now):
+        return _settle(notification, State.EXPIRED, "its time has passed")
+    about, useful_until = notification.about, notification.useful_until
+    morning = rules.put_aside_until(about, useful_until, quiet=outlet().quiet, now=now)
+    if morning is not None:
+        notification.put_aside(morning, now=now)
+        return State.WAITING
+    return _attempt(notification)
 
 
 def sweep() -> int:
@@ -120,32 +163,138 @@ def sweep() -> int:
     What an earlier sweep asked for is left to its job for a while, or a long queue would get longer.
     """
     now = clock.now()
+    if expired := Notification.expire(now):
+        log.error("messages_expired", count=expired)
     found = list(Notification.left_behind(now - _SWEEP_GRACE, swept_before=now - _SWEEP_AGAIN).limit(_SWEEP_LIMIT))
     hand_over(found)
     Notification.objects(id__in=[one.id for one in found]).update(set__swept_at=now)
     return len(found)
 
 
-def _through_gateway(message: Sms | Email, kind: str) -> None:
-    if isinstance(message, Sms):
-        outlet().sms.send(message.to, message.text, kind=kind)
-        return
+def receipt_wait() -> timedelta | None:
+    """How long a message may stay without a receipt; nothing where no receipts come."""
+    return outlet().receipt_wait if outlet().receipts else None
+
+
+def is_open(channel: Channel, kind: str, user: ObjectId | None) -> bool:
+    """Whether there is that way for such a message to this person."""
+    if not rules.may_go_by(channel, kind):
+        return False
+    match channel:
+        case Channel.EMAIL:
+            return outlet().email is not None
+        case Channel.PUSH:
+            return bool(_tokens_of(user))
+        case _:
+            return True
+
+
+def _tokens_of(user: ObjectId | None) -> list[str]:
+    push = outlet().push
+    return push.tokens_of(user) if push and user else []
+
+
+def _attempt(notification: Notification) -> State:
+    """Word it and give it to its gateway."""
+    if notification.stands_in and Notification.has_arrived(notification):
+        return _settle(notification, State.DROPPED)
+    message = outlet().composers[notification.kind](_as_worded(notification))
+    if message is None:
+        return _settle(notification, State.DROPPED)
+    try:
+        receipt = _through_gateway(notification, message)
+    except DeviceGone as gone:
+        return _settle(notification, State.DROPPED, str(gone))
+    except DeliveryFailed as failure:
+        return _put_off(notification, failure)
+    return _note_sent(notification, receipt)
+
+
+def _as_worded(notification: Notification) -> Notification:
+    """A push has the words of the SMS."""
+    if notification.channel is not Channel.PUSH:
+        return notification
+    worded: Notification = Notification.from_raw({**notification.to_mongo(), "channel": Channel.SMS})
+    return worded
+
+
+def _through_gateway(notification: Notification, message: Sms | Email) -> Receipt | None:
+    kind = notification.kind
+    if isinstance(message, Email):
+        _by_email(message, kind)
+        return None
+    if notification.channel is Channel.PUSH:
+        _push(notification, message.text)
+        return None
+    attempt = Attempt(str(notification.id), notification.attempts)
+    return outlet().sms.send(message.to, message.text, kind=kind, attempt=attempt)
+
+
+def _by_email(message: Email, kind: str) -> None:
     gateway = outlet().email
     if gateway is None:
         raise DeliveryFailed("there is no way out for e-mail", permanent=True)
     gateway.send(message, kind=kind)
 
 
+def _push(notification: Notification, text: str) -> None:
+    """To all of a person's devices; one that takes it is enough, or those that did would be told again."""
+    tokens = _tokens_of(notification.user)
+    failures = [failure for token in tokens if (failure := _push_to(token, text, notification.kind))]
+    if tokens and len(failures) < len(tokens):
+        return
+    passing = [failure for failure in failures if not failure.permanent]
+    raise next(iter([*passing, *failures]), DeviceGone())
+
+
+def _push_to(token: str, text: str, kind: str) -> DeliveryFailed | None:
+    """To one device, which is forgotten when it is gone."""
+    push = outlet().push
+    if push is None:
+        return DeliveryFailed("there is no way out for pushes", permanent=True)
+    try:
+        push.gateway.send(Push(token, _TITLE, text), kind=kind)
+    except DeviceGone as failure:
+        push.forget(token)
+        return failure
+    except DeliveryFailed as failure:
+        return failure
+    return None
+
+
+def _note_sent(notification: Notification, receipt: Receipt | None) -> State:
+    now, wait = clock.now(), receipt_wait()
+    if receipt is not None:
+        attempt = Attempt(str(notification.id), notification.attempts)
+        Notification.note_receipt(attempt, receipt, now=now, wait=wait)
+    else:
+        notification.settle(State.SENT, now=now, fallback_at=now + wait if wait else None)
+    log.info("message_sent", notification_id=str(notification.id), kind=notification.kind)
+    return State.SENT
+
+
 def _put_off(notification: Notification, failure: DeliveryFailed) -> State:
     now, reason = clock.now(), str(failure)
-    if rules.is_given_up(notification.attempts, permanent=failure.permanent):
+    if rules.is_given_up(notification.tries, permanent=failure.permanent):
         return _give_up(notification, reason)
-    notification.postpone(now + rules.wait_before(notification.attempts), now=now, failure=reason)
+    luck = secrets.randbelow(1000) / 999
+    again = now + rules.wait_before(notification.tries, luck=luck, asked=failure.retry_after)
+    if not rules.is_of_use(notification.useful_until, again):
+        return _settle(notification, State.EXPIRED, reason)
+    notification.postpone(again, now=now, failure=reason)
     log.warning("message_put_off", notification_id=str(notification.id), reason=reason)
     return State.WAITING
 
 
 def _give_up(notification: Notification, reason: str) -> State:
-    notification.settle(State.FAILED, now=clock.now(), failure=reason)
+    now = clock.now()
+    notification.settle(State.FAILED, now=now, failure=reason, fallback_at=now)
     log.error("message_given_up", notification_id=str(notification.id), reason=reason)
     return State.FAILED
+
+
+def _settle(notification: Notification, state: State, reason: str | None = None) -> State:
+    notification.settle(state, now=clock.now(), failure=reason)
+    if state is State.EXPIRED:
+        log.error("messages_expired", count=1, notification_id=str(notification.id), reason=reason)
+    return state

@@ -93,6 +93,8 @@ class ConsentOut(Schema):
 
 
 class DeviceOut(SessionOut):
+    push_token = fields.String(required=True, allow_none=True, metadata={"example": "dQw4w9WgXcQ:APA91bEXAMPLE"})
+
     class Meta(Schema.Meta):
         exclude = ("is_current",)
 
@@ -107,6 +109,13 @@ class MessageOut(Schema):
     state = fields.String(required=True, metadata={"example": "sent"})
     created_at = Instant(required=True)
     sent_at = Instant(required=True, allow_none=True)
+    arrival = fields.String(
+        attribute="receipt.arrival",
+        required=True,
+        allow_none=True,
+        dump_default=None,
+        metadata={"example": "delivered", "description": "As the carrier tells."},
+    )
 
 
 class ExportOut(Schema):

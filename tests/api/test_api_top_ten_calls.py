@@ -13,7 +13,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from arthomed.config import Twilio
+from arthomed.config_messages import Twilio
 from arthomed.infra.sms import TwilioSms
 from arthomed.notifications import service as notifications
 from arthomed.notifications.gateways import DeliveryFailed
@@ -81,7 +81,7 @@ class TestApi10UnsafeConsumptionOfApis:
     def _send(self, gateway: ThreadingHTTPServer) -> DeliveryFailed:
         there = f"http://127.0.0.1:{gateway.server_port}"
         with pytest.raises(DeliveryFailed) as failed:
-            TwilioSms(Twilio("AC0", "a-token", "+15005550006", there)).send("9876543210", "Namaste", kind="code")
+            TwilioSms(Twilio("AC0", "a-token", "+15005550006", None, there)).send("9876543210", "Namaste", kind="code")
         return failed.value
 
     @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

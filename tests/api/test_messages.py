@@ -67,15 +67,28 @@ def caught() -> list[str]:
     return [one.text for one in Mailbox(settings().mailbox_file).newest_first()][::-1]
 
 
+@pytest.mark.parametrize(("email", "fallback"), [(None, None), ("asha@example.com", Channel.EMAIL)])
+def test_a_booking_is_told_by_sms_and_by_email_when_that_does_not_arrive(
+    email: str | None, fallback: Channel | None
+) -> None:
+    visit = visit_of(email)
+
+    told = only()
+    assert (told.user, told.subject, told.kind) == (visit.patient_id, visit.id, "appointment-pending")
+    assert (told.version, told.state, told.channel, told.fallback) == (1, State.WAITING, Channel.SMS, fallback)
+
+
+@pytest.mark.parametrize("status", [Status.CONFIRMED, Status.CANCELLED])
 @pytest.mark.parametrize(
     ("email", "channels"), [(None, [Channel.SMS]), ("asha@example.com", [Channel.SMS, Channel.EMAIL])]
 )
-def test_a_booking_puts_its_messages_into_the_outbox(email: str | None, channels: list[Channel]) -> None:
-    visit = visit_of(email)
+def test_what_belongs_into_a_calendar_is_told_by_email_too(
+    status: Status, email: str | None, channels: list[Channel]
+) -> None:
+    become(visit_of(email), status)
 
-    assert [(one.user, one.subject, one.kind, one.version, one.state, one.channel) for one in outbox()] == [
-        (visit.patient_id, visit.id, "appointment-pending", 1, State.WAITING, channel) for channel in channels
-    ]
+    told = outbox(kind=f"appointment-{status}")
+    assert [(one.channel, one.fallback) for one in told] == [(channel, None) for channel in channels]
 
 
 def test_a_booking_that_fails_leaves_no_message() -> None:
@@ -104,12 +117,13 @@ def test_steps_that_nobody_is_told_of_write_no_message() -> None:
 
 
 def test_a_message_is_asked_for_by_its_id_and_nothing_else(environment: dict[str, str]) -> None:
-    visit = visit_of("asha@example.com")
+    visit = become(visit_of("asha@example.com"), Status.CONFIRMED)
     with Redis.from_url(environment["REDIS_URL"], decode_responses=True) as redis:
-        for channel in Channel:
-            [raw] = redis.lrange(str(channel), 0, -1)
+        for channel in (Channel.SMS, Channel.EMAIL):
+            raw = redis.lrange(str(channel), 0, 0)[0]  # the newest
             queued = json.loads(raw)
-            assert queued["headers"]["argsrepr"] == repr((str(only(channel=channel).id),))
+            confirmed = only(channel=channel, kind="appointment-confirmed").id
+            assert queued["headers"]["argsrepr"] == repr((str(confirmed),))
             assert "9100" not in raw
             assert str(visit.patient_id) not in raw
 
@@ -129,13 +143,13 @@ def test_without_the_broker_a_visit_is_booked_and_its_message_is_left_to_the_swe
 
 
 def test_the_sweep_asks_again_for_what_is_due(environment: dict[str, str]) -> None:
-    visit_of("asha@example.com")
+    become(visit_of("asha@example.com"), Status.CONFIRMED)
     with Redis.from_url(environment["REDIS_URL"]) as redis:
         redis.flushdb()
         assert notifications.sweep() == 0  # they were asked for just now
         with time_machine.travel(clock.now() + timedelta(seconds=6), tick=True):
-            assert notifications.sweep() == 2
-        assert (redis.llen("sms"), redis.llen("email")) == (1, 1)
+            assert notifications.sweep() == 3
+        assert (redis.llen("sms"), redis.llen("email")) == (2, 1)
 
 
 def test_the_sweep_leaves_what_is_done(database: Records) -> None:
@@ -203,7 +217,7 @@ def test_what_was_sent_stays_sent_whatever_a_slow_worker_thinks() -> None:
 
 
 def test_an_email_without_a_way_out_is_given_up_and_not_taken_for_sent() -> None:
-    visit_of("asha@example.com")
+    become(visit_of("asha@example.com"), Status.CONFIRMED)
     before = notifications.outlet()
     notifications.use(replace(before, email=None))
     try:
@@ -216,11 +230,11 @@ def test_without_a_way_out_no_email_is_written() -> None:
     before = notifications.outlet()
     notifications.use(replace(before, email=None))
     try:
-        visit_of("asha@example.com")
+        become(visit_of("asha@example.com"), Status.CONFIRMED)
     finally:
         notifications.use(before)
 
-    assert [one.channel for one in outbox()] == [Channel.SMS]
+    assert [one.channel for one in outbox()] == [Channel.SMS] * 2
 
 
 @pytest.mark.parametrize("moved_to", [Status.CONFIRMED, Status.CANCELLED, Status.REJECTED])
@@ -244,18 +258,19 @@ def test_a_confirmation_is_not_told_after_the_visit() -> None:
     become(visit_of(), Status.CONFIRMED)
     confirmed = only(kind="appointment-confirmed").id
     with time_machine.travel(factories.at_clinic(TUESDAY, "09:30"), tick=True):
-        assert notifications.send(confirmed) is State.DROPPED
+        assert notifications.send(confirmed) is State.EXPIRED
+    assert caught() == []
 
 
-def test_a_cancellation_is_told_even_after_the_visit() -> None:
+def test_a_cancellation_is_told_for_a_day_even_after_the_visit() -> None:
     become(visit_of(), Status.CANCELLED)
     cancelled = only(kind="appointment-cancelled").id
-    with time_machine.travel(factories.at_clinic(TUESDAY, "23:00"), tick=True):
+    with time_machine.travel(factories.at_clinic(TUESDAY, "19:00"), tick=True):
         assert notifications.send(cancelled) is State.SENT
 
 
 def test_an_email_is_dropped_when_the_patient_has_taken_the_address_back() -> None:
-    visit = visit_of("asha@example.com")
+    visit = become(visit_of("asha@example.com"), Status.CONFIRMED)
     User.objects(id=visit.patient_id).update(unset__email=True)
 
     assert notifications.send(only(channel=Channel.EMAIL).id) is State.DROPPED
@@ -293,9 +308,10 @@ def test_a_message_says_who_when_and_what(path: list[Status], text: str) -> None
         for message in outbox(kind=f"appointment-{path[-1] if path else 'pending'}"):
             notifications.send(message.id)
 
-    sms, email = caught()
+    sms, *emails = caught()
+    in_calendar = Status.CONFIRMED in path[-1:] or Status.CANCELLED in path[-1:]
     assert sms == f"Arthomed: {text}"
-    assert email.split("\n", 2)[2] == f"Dear Asha Verma,\n\n{text}\n\nArthomed"
+    assert [email.split("\n", 2)[2] for email in emails] == [f"Dear Asha Verma,\n\n{text}\n\nArthomed"] * in_calendar
 
 
 def test_a_cancellation_without_refund_promises_none() -> None:

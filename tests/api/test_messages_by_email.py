@@ -12,7 +12,10 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from arthomed.appointments.models import Appointment
+from arthomed.appointments.rules import Status
+from arthomed.appointments.service import transitions
 from arthomed.core import clock
+from arthomed.core.permissions import Role
 from arthomed.infra.email import SmtpEmail
 from arthomed.notifications import service as notifications
 from arthomed.notifications.gateways import DeliveryFailed, Email
@@ -165,6 +168,8 @@ def visit() -> tuple[Appointment, Notification]:
     patient = factories.make_user(name="Asha Verma", email="asha@example.com")
     doctor = factories.make_doctor(factories.every_day("09:00", "09:30"), name="Dr Meera Iyer")
     made = factories.make_visit(patient, doctor)
+    desk = factories.acting(factories.make_user(Role.RECEPTIONIST))
+    transitions.change_status(desk, made.id, Status.CONFIRMED)
     return made, Notification.objects.get(subject=made.id, channel=Channel.EMAIL)
 
 
@@ -175,8 +180,7 @@ def test_a_patient_is_told_by_email(office: PostOffice) -> None:
     assert notifications.send(message.id) is State.SENT
     day: date = factories.tomorrow()
     assert letter_in(office).get_content() == (
-        f"Dear Asha Verma,\n\nYour request for {day:%d %b %Y} at 09:00 with Dr Meera Iyer has reached us. "
-        "We will confirm it soon.\n\nArthomed\n"
+        f"Dear Asha Verma,\n\nYour visit with Dr Meera Iyer on {day:%d %b %Y} at 09:00 is confirmed.\n\nArthomed\n"
     )
 
 

@@ -72,7 +72,7 @@ class TestContent:
         assert found["user"]["consents"][0]["notice"]
         assert [one["_id"] for one in found["appointments"]] == [str(visit.id)]
         assert found["appointments"][0]["symptoms"] == "Fever"
-        assert [one["kind"] for one in found["messages"]] == ["appointment-pending"] * 2
+        assert [(one["kind"], one["arrival"]) for one in found["messages"]] == [("appointment-pending", None)]
         assert len(found["sessions"]) == 1
         assert {"user", "appointment"} <= {one["kind"] for one in found["accessLog"]}
 

@@ -12,11 +12,14 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from arthomed.appointments.models import Appointment
 from arthomed.appointments.rules import Status
 from arthomed.appointments.service import transitions
 from arthomed.auth import service as auth
+from arthomed.core import clock
 from arthomed.core.errors import RateLimitExceeded
 from arthomed.core.permissions import Role
+from arthomed.notifications.models import Notification, State
 from arthomed.users.models import User
 from tests import factories
 
@@ -78,6 +81,7 @@ PUBLIC = {
     ("POST", "/api/auth/verify-otp"),
     ("POST", "/api/auth/register"),
     ("POST", "/api/auth/refresh-token"),
+    ("POST", "/api/webhooks/twilio/status"),  # which Twilio signs
     ("GET", "/api/openapi.json"),
     ("GET", "/api/docs"),
     ("GET", "/api/docs/start.js"),
@@ -96,6 +100,7 @@ TABLE: dict[tuple[str, str], Row] = {
     ("POST", "/api/auth/logout-all"): Row(ALL),
     ("GET", "/api/auth/sessions"): Row(ALL),
     ("DELETE", "/api/auth/sessions/<object_id:session_id>"): Row(ALL, "session", own_only=ALL),
+    ("PUT", "/api/auth/sessions/current/push-token"): Row(ALL, body=lambda _: {"pushToken": f"{ObjectId()}:tests"}),
     ("GET", "/api/auth/me"): Row(ALL),
     ("GET", "/api/users/profile"): Row(ALL),
     ("PUT", "/api/users/profile"): Row(ALL, body=lambda _: {"name": "New Name"}),
@@ -103,6 +108,8 @@ TABLE: dict[tuple[str, str], Row] = {
     ("GET", "/api/users/profile/export"): Row(ALL),
     ("POST", "/api/users/profile/erasure"): Row(PATIENT, body=_code_of_ones_own),
     ("GET", "/api/admin/audit"): Row(ADMIN),
+    ("GET", "/api/admin/messages"): Row(ADMIN),
+    ("POST", "/api/admin/messages/<object_id:message_id>/resend"): Row(ADMIN, "message"),
     ("POST", "/api/files/upload/appointments"): Row(
         ALL,
         "visit",
@@ -220,6 +227,12 @@ def _path(route: tuple[str, str], record: object) -> str:
     return start + (f"{record}{rest.partition('>')[2]}" if bracket else "")
 
 
+def _failed_message_of(visit: Appointment) -> ObjectId:
+    [message, *_] = Notification.objects(subject=visit.id)
+    message.settle(State.FAILED, now=clock.now(), failure="twilio 400 21211")
+    return ObjectId(message.id)
+
+
 def _world(app: Flask, role: Role, status: Status) -> World:
     hour = factories.every_day("09:00", "10:00")
     doctor, another = factories.make_doctor(hour), factories.make_doctor(hour)
@@ -238,6 +251,7 @@ def _world(app: Flask, role: Role, status: Status) -> World:
         "user": (caller.user.id, stranger.user.id),
         "doctor": (caller.user.id, doctor.id),
         "session": (caller.session_id, stranger.session_id),
+        "message": (_failed_message_of(own_visit), _failed_message_of(others_visit)),
         "file": (factories.make_file(own_visit, caller.user), factories.make_file(others_visit, stranger.user)),
     }
     return World(caller, another, ids)

@@ -18,7 +18,9 @@ from pymongo.errors import OperationFailure
 from redis import Redis
 
 from arthomed.app import wire
+from arthomed.appointments.rules import Status
 from arthomed.appointments.service import audit as books
+from arthomed.appointments.service import transitions
 from arthomed.audit import service as audit
 from arthomed.audit.models import AuditEvent
 from arthomed.config import settings
@@ -252,13 +254,16 @@ def test_a_person_signs_in_books_and_is_told_and_the_trail_says_so(client: Flask
 def test_every_job_can_do_its_work_with_the_applications_rights(run: Run, refusals: Refusals, job: Job) -> None:
     patient = factories.make_user(email="asha@example.com")
     visit = factories.make_visit(patient)
+    Notification.objects.update(set__fallback_at=clock.now())
+    transitions.change_status(factories.acting(factories.make_user(Role.ADMIN)), visit.id, Status.CONFIRMED)
     Slot.objects(doctor=visit.doctor_id, is_available=True).delete()
     Export.is_to_be_asked_for(patient.id, now=clock.now(), again_after=timedelta(0), kept=timedelta(hours=1))
     erased = factories.make_user().id
     transaction(lambda session: users.forget(erased, keep_until=clock.now(), session=session))
     ids = {
-        Job.SEND_SMS: Notification.objects.get(channel="sms").id,
+        Job.SEND_SMS: Notification.objects.get(channel="sms", kind="appointment-confirmed").id,
         Job.SEND_EMAIL: Notification.objects.get(channel="email").id,
+        Job.SEND_PUSH: Notification.objects.get(channel="email").id,
         Job.SYNC_SLOTS: visit.doctor_id,
         Job.EXPORT: patient.id,
         Job.SCAN_FILE: File.objects.get(filename=factories.make_file(visit, patient)).id,

@@ -29,6 +29,7 @@ NAMES = [
     "0007_sessions",
     "0008_privacy",
     "0009_files",
+    "0010_delivery",
 ]
 Fresh = Database[dict[str, Any]]
 
@@ -201,6 +202,7 @@ _SAME = ObjectId()
         ("slots", lambda: {"doctor": _SAME, "date": datetime(2026, 12, 1, tzinfo=UTC), "startTime": "09:00"}),
         ("otps", lambda: {"mobileNumber": "9876543210"}),
         ("idempotency_keys", lambda: {"user": _SAME, "key": "a-key-of-mine"}),
+        ("sessions", lambda: {"pushToken": "a-token-of-the-tests"}),
         ("notifications", lambda: {"subject": _SAME, "kind": "code", "version": 1, "channel": "sms"}),
     ],
 )

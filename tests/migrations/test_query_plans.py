@@ -19,6 +19,7 @@ from arthomed.auth import service as auth
 from arthomed.core import clock
 from arthomed.core.permissions import Role
 from arthomed.files.service import purging, scanning
+from arthomed.notifications import fallback
 from arthomed.notifications import service as notifications
 from arthomed.notifications.models import Notification
 from arthomed.privacy.service import erasure
@@ -56,8 +57,11 @@ class Clinic:
     def delete(self, filename: str) -> None:
         factories.told(self.app.test_client().delete(f"/api/files/{filename}", headers=self.patient.headers))
 
+    def as_admin(self, path: str) -> None:
+        self.get(path, factories.sign_in(self.app, factories.make_user(Role.ADMIN)))
+
     def audited(self, query: str) -> None:
-        self.get(f"/admin/audit?{query}", factories.sign_in(self.app, factories.make_user(Role.ADMIN)))
+        self.as_admin(f"/admin/audit?{query}")
 
     def mine(self, query: str = "") -> None:
         self.get(f"/appointments/my-appointments?{query}", self.patient)
@@ -91,8 +95,13 @@ def clinic(app: Flask) -> Clinic:
     )
     waiting = [records.message(dueAt=clock.now() - timedelta(hours=number)) for number in range(MANY)]
     database.notifications.insert_many(waiting)
+    failed = [records.message(state="failed", fallback="email", fallbackAt=clock.now()) for _ in range(MANY)]
+    database.notifications.insert_many(failed)
+    database.notifications.insert_many([records.message(state="sent") for _ in range(MANY)])
     database.files.insert_many([records.file(owner=patient.user.id) for _ in range(MANY)])
-    database.sessions.insert_many([records.session(user=other_patient.id) for _ in range(MANY)])
+    database.sessions.insert_many(
+        [records.session(user=other_patient.id, pushToken=str(ObjectId())) for _ in range(MANY)]
+    )
     return Clinic(app, doctor, visit, patient, factories.sign_in(app, factories.make_user(Role.RECEPTIONIST)))
 
 
@@ -161,6 +170,12 @@ HOT: dict[str, Callable[[Clinic], object]] = {
     "booking what is taken": book_a_taken_slot,
     "cancelling": lambda c: transitions.cancel(factories.acting(c.desk.user), c.visit.id, reason=None),
     "the sweep of the outbox": lambda _: notifications.sweep(),
+    "another way for what did not arrive": lambda _: fallback.take_over(),
+    "messages that failed": lambda c: c.as_admin("/admin/messages"),
+    "messages that failed of a channel": lambda c: c.as_admin("/admin/messages?channel=sms&kind=code"),
+    "messages that were sent": lambda c: c.as_admin("/admin/messages?state=sent&page=2"),
+    "tokens of a person's devices": lambda c: auth.push_tokens(c.patient.user.id),
+    "giving a token": lambda c: auth.give_push_token(c.patient.session_id, "a-token-of-the-tests"),
     "sending a message": lambda c: notifications.send(Notification.objects(subject=c.visit.id).first().id),
     "my access log": lambda c: c.get("/users/profile/access-log", c.patient),
     "my export": lambda c: c.get_file("/users/profile/export", c.patient),

@@ -67,7 +67,16 @@ BROKEN: dict[str, list[Record]] = {
         {"platform": "windows"},
         {"lastUsedAt": "2026-12-01"},
     ],
-    "notifications": [{"channel": "fax"}, {"state": "lost"}, {"dueAt": MISSING}],
+    "notifications": [
+        {"channel": "fax"},
+        {"state": "lost"},
+        {"dueAt": MISSING},
+        {"usefulUntil": "2026-12-01"},
+        {"fallback": "sms"},
+        {"fallbackAt": "2026-12-01"},
+        {"receipt": {"sid": "SM1", "arrival": "seen", "rank": 1, "at": records.STARTS_AT}},
+        {"receipt": {"sid": "SM1", "arrival": "sent"}},
+    ],
     "files": [
         *({name: MISSING} for name in ("filename", "key", "record", "owner", "uploader", "sha256", "createdAt")),
         {"kind": "invoices"},

@@ -1,8 +1,10 @@
 """What the environment may say, and what is told when it can't be used."""
 
+import json
 import os
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -14,6 +16,7 @@ Read = Callable[..., Settings]
 
 SECRETS = ("JWT_SECRET", "JWT_REFRESH_SECRET", "OTP_SECRET")
 TWILIO = ("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "TWILIO_PHONE_NUMBER")
+SERVICE = "TWILIO_MESSAGING_SERVICE_SID"
 NEEDED = (*SECRETS, "MONGODB_URI", "REDIS_URL", *TWILIO)
 STRONG = "Zk3v9QwT7rLx2MnB8pYc5HdJ4sGf6AeU"
 PRODUCTION = {
@@ -38,6 +41,7 @@ NUMBERS = (
     "RATE_LIMIT_AUTH_MAX_REQUESTS",
     "RATE_LIMIT_BOOKING_MAX_REQUESTS",
     "MESSAGE_LEASE_SECONDS",
+    "RECEIPT_WAIT_MINUTES",
     "SLOT_MINUTES",
     "BOOKING_HORIZON_DAYS",
     "CANCEL_NOTICE_MINUTES",
@@ -256,6 +260,63 @@ def test_an_empty_address_of_a_server_is_none_outside_production(read: Read) -> 
 @pytest.mark.parametrize("absent", TWILIO)
 def test_sms_go_through_twilio_only_when_all_three_settings_are_present(read: Read, absent: str) -> None:
     assert read(**{name: "something" for name in TWILIO if name != absent}).twilio is None
+
+
+def test_a_messaging_service_does_for_the_number(read: Read) -> None:
+    env = {**PRODUCTION, SERVICE: "MG1"}
+    del env["TWILIO_PHONE_NUMBER"]
+
+    found = read(**env).twilio
+
+    assert found is not None
+    assert (found.phone_number, found.messaging_service_sid) == (None, "MG1")
+
+
+def test_production_is_quiet_at_night_and_the_rest_is_not(read: Read) -> None:
+    assert read(**PRODUCTION).delivery.quiet == ("21:00", "08:00")
+    assert read(APP_ENV="development").delivery.quiet is None
+
+
+@pytest.mark.parametrize(("hours", "quiet"), [("22:30-07:00", ("22:30", "07:00")), ("off", None), ("", None)])
+def test_quiet_hours_can_be_chosen(read: Read, hours: str, quiet: object) -> None:
+    assert read(**PRODUCTION, QUIET_HOURS=hours).delivery.quiet == quiet
+
+
+@pytest.mark.parametrize("hours", ["21-8", "21:00", "24:00-08:00", "21:00-08:00-09:00", "21:00-08:00\n", "on"])
+def test_quiet_hours_that_are_none_are_named(read: Read, hours: str) -> None:
+    assert "QUIET_HOURS: Must be HH:MM-HH:MM, or off." in refusal_of(read, QUIET_HOURS=hours)
+
+
+def test_without_receipts_in_ten_minutes_another_way_is_taken(read: Read) -> None:
+    assert read().delivery.receipt_wait == timedelta(minutes=10)
+
+
+@pytest.mark.parametrize("url", ["https://api.clinic.example", "https://api.clinic.example/"])
+def test_the_public_address_ends_without_a_slash(read: Read, url: str) -> None:
+    assert read(PUBLIC_URL=url).public_url == "https://api.clinic.example"
+
+
+@pytest.mark.parametrize(
+    "url", ["api.clinic.example", "https://clinic.example/api", "https://", "ftp://clinic.example"]
+)
+def test_a_public_address_that_is_no_origin_is_named(read: Read, url: str) -> None:
+    assert "PUBLIC_URL: Must be an origin" in refusal_of(read, PUBLIC_URL=url)
+
+
+def test_pushes_need_the_file_of_a_service_account(read: Read, tmp_path: Path) -> None:
+    file = tmp_path / "account.json"
+    assert read().fcm is None
+    assert "FCM_CREDENTIALS_FILE: Must be the JSON file of a service account." in refusal_of(
+        read, FCM_CREDENTIALS_FILE=str(file)
+    )
+    for content in ("", "{}", "[]", '{"client_email": 5}'):
+        file.write_text(content)
+        assert "FCM_CREDENTIALS_FILE: " in refusal_of(read, FCM_CREDENTIALS_FILE=str(file))
+
+    file.write_text(json.dumps(dict.fromkeys(("client_email", "private_key", "token_uri", "project_id"), "x")))
+    found = read(FCM_CREDENTIALS_FILE=str(file)).fcm
+    assert found is not None
+    assert (found.credentials_file, found.api_url) == (file, "https://fcm.googleapis.com")
 
 
 def test_origins_are_a_list_with_commas(read: Read) -> None:

@@ -11,8 +11,9 @@ from uuid import uuid4
 import pytest
 from pymongo import MongoClient
 
-PERSONAL = {"name", "mobileNumber", "email"}
-_COLLECTIONS = re.compile(r"\.(users|otps)$")
+_OF_PEOPLE = {"name", "mobileNumber", "email"}
+PERSONAL = {"users": _OF_PEOPLE, "otps": _OF_PEOPLE, "sessions": {"pushToken"}}
+_COLLECTIONS = re.compile(rf"\.({'|'.join(PERSONAL)})$")
 
 
 def folder() -> Path | None:
@@ -53,16 +54,16 @@ def _people(client: MongoClient[dict[str, Any]]) -> Iterator[str]:
     wanted = {"$or": [{"ns": ours}, {"o.applyOps.ns": ours}]}
     for entry in client["local"]["oplog.rs"].find(wanted, {"ns": True, "o": True}):
         for change in entry["o"].get("applyOps", [entry]):  # a transaction's changes are one entry
-            if _COLLECTIONS.search(change["ns"]):
-                yield from _personal(change["o"])
+            if found := _COLLECTIONS.search(change["ns"]):
+                yield from _personal(change["o"], PERSONAL[found[1]])
 
 
-def _personal(value: object, key: str = "") -> Iterator[str]:
+def _personal(value: object, wanted: set[str], key: str = "") -> Iterator[str]:
     if isinstance(value, dict):
         for name, part in value.items():
-            yield from _personal(part, name)
+            yield from _personal(part, wanted, name)
     elif isinstance(value, list):
         for part in value:
-            yield from _personal(part, key)
-    elif isinstance(value, str) and key in PERSONAL:
+            yield from _personal(part, wanted, key)
+    elif isinstance(value, str) and key in wanted:
         yield value

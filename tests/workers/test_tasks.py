@@ -13,11 +13,14 @@ from redis import Redis
 
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.rules import Status
+from arthomed.appointments.service import transitions
 from arthomed.config import settings
+from arthomed.core import clock
 from arthomed.core.jobs import Job
+from arthomed.core.permissions import Role
 from arthomed.infra.mailbox import Mailbox
 from arthomed.infra.queue import queue_of
-from arthomed.notifications.models import Channel, Notification
+from arthomed.notifications.models import Channel, Notification, State
 from arthomed.scheduling.models import Slot
 from tests import factories
 from tests.stack import QUEUES, ROOT
@@ -76,9 +79,10 @@ def test_no_task_outlives_the_time_after_which_its_message_is_given_to_another(c
 @pytest.mark.parametrize(("job", "channel"), [(Job.SEND_SMS, Channel.SMS), (Job.SEND_EMAIL, Channel.EMAIL)])
 def test_sending_takes_a_message_out_of_the_outbox(run: Run, job: Job, channel: Channel) -> None:
     patient = factories.make_user(email="asha@example.com")
-    factories.make_visit(patient)
+    visit = factories.make_visit(patient)
+    transitions.change_status(factories.acting(factories.make_user(Role.ADMIN)), visit.id, Status.CONFIRMED)
 
-    run(job, str(Notification.objects.get(channel=channel).id))
+    run(job, str(Notification.objects.get(channel=channel, kind="appointment-confirmed").id))
 
     assert [caught.channel for caught in Mailbox(settings().mailbox_file).newest_first()] == [channel]
 
@@ -104,6 +108,20 @@ def test_the_sweep_asks_again_for_what_is_left_in_the_outbox(run: Run, redis: An
     with time_machine.travel(timedelta(minutes=1), tick=True):
         run(Job.SWEEP_MESSAGES)
     assert redis.llen("sms") == 1
+
+
+def test_what_did_not_arrive_is_told_another_way(run: Run, redis: Any) -> None:
+    factories.make_visit(factories.make_user(email="asha@example.com"))
+    Notification.objects.update(set__state=State.SENT, set__fallback_at=clock.now())
+    run(Job.FALL_BACK)
+    assert redis.llen("email") == 1
+
+
+def test_a_push_without_a_device_is_dropped(run: Run) -> None:
+    factories.make_visit()
+    Notification.objects.update(set__channel=Channel.PUSH)
+    run(Job.SEND_PUSH, str(Notification.objects.get().id))
+    assert Notification.objects.get().state is State.DROPPED
 
 
 @pytest.mark.parametrize(

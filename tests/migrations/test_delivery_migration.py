@@ -1,0 +1,40 @@
+"""Messages of before the receipts, and the way back."""
+
+from importlib import import_module
+from typing import Any
+
+from pymongo.database import Database
+
+from arthomed.infra import migrations
+from tests.migrations.records import message, session
+
+Fresh = Database[dict[str, Any]]
+
+migration = import_module("migrations.0010_delivery")
+
+
+def test_what_only_the_new_version_knows_is_gone_or_failed_after_the_way_back(fresh_uri: str, fresh: Fresh) -> None:
+    migrations.upgrade(fresh_uri)
+    expired, pushed, sent = message(state="expired"), message(channel="push"), message(state="sent")
+    phone = session(pushToken="a-token-of-the-tests")
+    fresh.notifications.insert_many([expired, pushed, sent])
+    fresh.sessions.insert_one(phone)
+
+    for _ in range(2):  # it may be cut off and run again
+        migration.upgrade(fresh)
+    migration.downgrade(fresh)
+
+    left = {one["_id"]: one["state"] for one in fresh.notifications.find()}
+    assert left == {expired["_id"]: "failed", sent["_id"]: "sent"}
+    assert "pushToken" not in (fresh.sessions.find_one() or {})
+    assert set(fresh.notifications.index_information()) == {"_id_", "message_once", "due", "of_user"}
+
+
+def test_messages_of_before_stay_sound(fresh_uri: str, fresh: Fresh) -> None:
+    migrations.upgrade(fresh_uri)
+    migration.downgrade(fresh)
+    old = message(state="sent")
+    fresh.notifications.insert_one(old)
+    migration.upgrade(fresh)
+
+    assert fresh.notifications.update_one({"_id": old["_id"]}, {"$set": {"failure": None}}).modified_count == 1
