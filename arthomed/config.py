@@ -16,6 +16,7 @@ MIN_SECRET_LENGTH = 32  # bytes; RFC 7518 section 3.2 wants at least the hash si
 _MINUTES_A_DAY = 24 * 60
 _MOST_MINUTES = 3660 * _MINUTES_A_DAY  # ten years, longer than any span makes sense
 _CLAMD = Regexp(r"$|tcp://[^/]+$|unix:///.+$", error="Must be tcp://host:port or unix:///path.")
+_ENTITY_ID = Regexp(r"$|[0-9]{19}$", error="Must be 19 digits.")
 _LOG_LEVELS = ("debug", "info", "warn", "warning", "error", "critical")
 
 
@@ -104,6 +105,7 @@ class Settings:
     rate_limit_booking: int
     rate_limit_upload: int
     twilio: Twilio | None
+    dlt_entity_id: str  # India's carriers ask for it
     smtp_url: str | None
     email_from: str
     message_lease: timedelta
@@ -176,6 +178,7 @@ def _read(env: Env, app_env: AppEnv) -> Settings:
         rate_limit_booking=env.int("RATE_LIMIT_BOOKING_MAX_REQUESTS", 30, validate=Range(1)),
         rate_limit_upload=env.int("RATE_LIMIT_UPLOAD_MAX_REQUESTS", 30, validate=Range(1)),
         twilio=_twilio(env),
+        dlt_entity_id=env.str("DLT_ENTITY_ID", "", validate=_ENTITY_ID),
         smtp_url=env.str("SMTP_URL", "") or None,
         email_from=env.str("EMAIL_FROM", "clinic@arthomed.example"),
         message_lease=timedelta(seconds=env.int("MESSAGE_LEASE_SECONDS", 60, validate=Range(1, 3600)) or 0),
@@ -278,7 +281,7 @@ def _weaknesses(found: Settings) -> list[str]:
     strong = [value for value in secrets.values() if value]
     if len(set(strong)) < len(strong):
         wrong.append(f"{', '.join(secrets)}: must differ from each other")
-    needed = {"MONGODB_URI": found.mongodb_uri, "REDIS_URL": found.redis_url}
+    needed = {"MONGODB_URI": found.mongodb_uri, "REDIS_URL": found.redis_url, "DLT_ENTITY_ID": found.dlt_entity_id}
     wrong += [f"{name}: missing" for name, value in needed.items() if not value]
     if found.twilio is None:
         wrong.append("TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN, TWILIO_PHONE_NUMBER: missing, all three are needed")
