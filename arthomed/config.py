@@ -17,6 +17,7 @@ _MINUTES_A_DAY = 24 * 60
 _MOST_MINUTES = 3660 * _MINUTES_A_DAY  # ten years, longer than any span makes sense
 _CLAMD = Regexp(r"$|tcp://[^/]+$|unix:///.+$", error="Must be tcp://host:port or unix:///path.")
 _ENTITY_ID = Regexp(r"$|[0-9]{19}$", error="Must be 19 digits.")
+_SENDER = Regexp(r"$|([^<>]+<)?[^<>@\s]+@[^<>@\s]+>?$", error="Must be an address, or Name <address>.")
 _LOG_LEVELS = ("debug", "info", "warn", "warning", "error", "critical")
 
 
@@ -180,7 +181,7 @@ def _read(env: Env, app_env: AppEnv) -> Settings:
         twilio=_twilio(env),
         dlt_entity_id=env.str("DLT_ENTITY_ID", "", validate=_ENTITY_ID),
         smtp_url=env.str("SMTP_URL", "") or None,
-        email_from=env.str("EMAIL_FROM", "clinic@arthomed.example"),
+        email_from=env.str("EMAIL_FROM", "", validate=_SENDER) or "clinic@arthomed.example",
         message_lease=timedelta(seconds=env.int("MESSAGE_LEASE_SECONDS", 60, validate=Range(1, 3600)) or 0),
         privacy_notice=env.str("PRIVACY_NOTICE", "2026-11", validate=Length(1, 50)),
         var_dir=Path(env.str("VAR_DIR", "var")),

@@ -19,8 +19,9 @@ from arthomed.notifications import service as notifications
 from arthomed.notifications.gateways import DeliveryFailed, Email, Invitation
 from arthomed.notifications.models import Channel, Notification, State
 from dev.servers import free_port
-from tests import factories, post_office
-from tests.post_office import END_OF_LETTER, GREETING, HANGS_UP, SAYS_NOTHING, PostOffice
+from tests import factories
+from tests.api import post_office
+from tests.api.post_office import END_OF_LETTER, GREETING, HANGS_UP, SAYS_NOTHING, PostOffice
 
 SENDER = "Arthomed <clinic@arthomed.example>"
 LETTER = Email("asha@example.com", "Your visit is confirmed", "Dear Asha,\n\nsee you soon.", "672b1234a1b2c3d4e5f60718")

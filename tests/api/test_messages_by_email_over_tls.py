@@ -10,8 +10,8 @@ import trustme
 
 from arthomed.infra.email import SmtpEmail
 from arthomed.notifications.gateways import DeliveryFailed, Email
-from tests import post_office
-from tests.post_office import PASSWORD
+from tests.api import post_office
+from tests.api.post_office import PASSWORD
 
 HOST = "mail.clinic.example"
 CREDENTIALS = "clinic:p%40ss%20word"

@@ -156,6 +156,19 @@ def test_a_port_that_there_is_not_is_named(read: Read, port: str) -> None:
     assert "PORT: " in refusal_of(read, PORT=port)
 
 
+@pytest.mark.parametrize("sender", ["Arthomed", "@arthomed.example", "clinic@", "Arthomed <clinic>", "a@b\nBcc: c@d"])
+def test_a_sender_without_an_address_is_named(read: Read, sender: str) -> None:
+    assert "EMAIL_FROM: Must be an address, or Name <address>." in refusal_of(read, EMAIL_FROM=sender)
+
+
+@pytest.mark.parametrize(
+    ("said", "sender"),
+    [("", "clinic@arthomed.example"), ("a@b.example", "a@b.example"), ("Asha <a@b.example>", "Asha <a@b.example>")],
+)
+def test_the_sender_of_letters(read: Read, said: str, sender: str) -> None:
+    assert read(EMAIL_FROM=said).email_from == sender
+
+
 @pytest.mark.parametrize("entity", ["1", "1" * 20, "110100000000000000x"])
 def test_an_entity_id_that_carriers_never_gave_is_named(read: Read, entity: str) -> None:
     assert "DLT_ENTITY_ID: Must be 19 digits." in refusal_of(read, DLT_ENTITY_ID=entity)
