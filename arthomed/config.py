@@ -19,6 +19,8 @@ MIN_SECRET_LENGTH = 32  # bytes; RFC 7518 section 3.2 wants at least the hash si
 _MINUTES_A_DAY = 24 * 60
 _MOST_MINUTES = 3660 * _MINUTES_A_DAY  # ten years, longer than any span makes sense
 _CLAMD = Regexp(r"$|tcp://[^/]+$|unix:///.+$", error="Must be tcp://host:port or unix:///path.")
+_ENTITY_ID = Regexp(r"$|[0-9]{19}$", error="Must be 19 digits.")
+_SENDER = Regexp(r"$|([^<>]+<)?[^<>@\s]+@[^<>@\s]+>?$", error="Must be an address, or Name <address>.")
 _LOG_LEVELS = ("debug", "info", "warn", "warning", "error", "critical")
 
 
@@ -101,6 +103,7 @@ class Settings:
     public_url: str | None
     twilio: Twilio | None
     fcm: Fcm | None
+    dlt_entity_id: str  # India's carriers ask for it
     smtp_url: str | None
     email_from: str
     delivery: Delivery
@@ -175,8 +178,9 @@ def _read(env: Env, app_env: AppEnv) -> Settings:
         public_url=config_messages.public_url(env),
         twilio=config_messages.twilio(env),
         fcm=config_messages.fcm(env),
+        dlt_entity_id=env.str("DLT_ENTITY_ID", "", validate=_ENTITY_ID),
         smtp_url=env.str("SMTP_URL", "") or None,
-        email_from=env.str("EMAIL_FROM", "clinic@arthomed.example"),
+        email_from=env.str("EMAIL_FROM", "", validate=_SENDER) or "clinic@arthomed.example",
         delivery=config_messages.delivery(env, local=local),
         privacy_notice=env.str("PRIVACY_NOTICE", "2026-11", validate=Length(1, 50)),
         var_dir=Path(env.str("VAR_DIR", "var")),
@@ -269,7 +273,7 @@ def _weaknesses(found: Settings) -> list[str]:
     strong = [value for value in secrets.values() if value]
     if len(set(strong)) < len(strong):
         wrong.append(f"{', '.join(secrets)}: must differ from each other")
-    needed = {"MONGODB_URI": found.mongodb_uri, "REDIS_URL": found.redis_url}
+    needed = {"MONGODB_URI": found.mongodb_uri, "REDIS_URL": found.redis_url, "DLT_ENTITY_ID": found.dlt_entity_id}
     wrong += [f"{name}: missing" for name, value in needed.items() if not value]
     if found.twilio is None:
         wrong.append(

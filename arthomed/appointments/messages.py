@@ -4,30 +4,25 @@ from datetime import datetime, timedelta
 
 from pymongo.client_session import ClientSession
 
+from arthomed.appointments import calendar
 from arthomed.appointments.models import PAID, Appointment
 from arthomed.appointments.rules import Status
 from arthomed.config import settings
 from arthomed.core import clock
+from arthomed.notifications import catalogue
 from arthomed.notifications import service as notifications
 from arthomed.notifications.gateways import Email, Sms
 from arthomed.notifications.models import Channel, Notification, Timing
 from arthomed.users.models import User
 
 _PREFIX = "appointment-"
-_WORDS = {
-    Status.PENDING: (
-        "We have your request",
-        "Your request for {when} with {doctor} has reached us. We will confirm it soon.",
-    ),
-    Status.CONFIRMED: ("Your visit is confirmed", "Your visit with {doctor} on {when} is confirmed."),
-    Status.REJECTED: ("Your request can't be met", "We can't offer you {when} with {doctor}. Reason: {reason}"),
-    Status.CANCELLED: ("Your visit is cancelled", "Your visit with {doctor} on {when} is cancelled.{refund}"),
-    Status.COMPLETED: ("Thank you for your visit", "Thank you for your visit to {doctor} on {when}. Get well soon."),
-}
+_TOLD = (Status.PENDING, Status.CONFIRMED, Status.REJECTED, Status.CANCELLED, Status.COMPLETED)
 _IN_CALENDARS = frozenset({Status.CONFIRMED, Status.CANCELLED})
 _UNTIL_ITS_END = frozenset({Status.PENDING, Status.CONFIRMED})
 
-KINDS = tuple(_PREFIX + status for status in _WORDS)
+KINDS = tuple(_PREFIX + status for status in _TOLD)
+UNCONFIRMED, REFUNDED = _PREFIX + "unconfirmed", _PREFIX + "refunded"
+"""Words of their own for two kinds: the system's reason, and money, are part of a registered text."""
 
 
 def tell(appointment: Appointment, patient: User, session: ClientSession) -> list[Notification]:
@@ -65,25 +60,34 @@ def word(notification: Notification) -> Sms | Email | None:
     if appointment.status in _UNTIL_ITS_END and clock.now() >= appointment.ends_at:
         return None
     Appointment.with_people([appointment])
-    subject, text = _WORDS[appointment.status]
-    text = text.format(
-        when=f"{appointment.starts_at.astimezone(settings().policy.timezone):%d %b %Y at %H:%M}",
-        doctor=appointment.doctor.name,
-        reason=appointment.history[-1].reason,
-        refund=_refund(appointment),
-    )
-    if appointment.patient.erased_at is not None:
-        return None
-    if notification.channel is Channel.SMS:
-        return Sms(appointment.patient.mobile_number, f"Arthomed: {text}")
-    if not appointment.patient.email:
-        return None
-    return Email(appointment.patient.email, subject, f"Dear {appointment.patient.name},\n\n{text}\n\nArthomed")
+    return None if appointment.patient.erased_at is not None else _worded(notification, appointment)
 
 
-def _refund(appointment: Appointment) -> str:
-    """Only who has paid is told of money."""
+def _worded(notification: Notification, appointment: Appointment) -> Sms | Email | None:
+    patient, wording = appointment.patient, _wording(appointment)
+    words = catalogue.words(patient.profile.language)
+    values = {
+        "patient": patient.name,
+        "doctor": appointment.doctor.name,
+        "when": words.time(appointment.starts_at.astimezone(settings().policy.timezone)),
+        "reason": appointment.history[-1].reason,
+        "amount": _refund(appointment),
+    }
+    if notification.channel is not Channel.EMAIL:
+        return words.sms(wording, patient.mobile_number, entity_id=settings().dlt_entity_id, **values)
+    if not patient.email:
+        return None
+    invitation, reference = calendar.invitation(appointment), str(notification.id)
+    return words.email(wording, patient.email, reference=reference, invitation=invitation, **values)
+
+
+def _wording(appointment: Appointment) -> str:
+    if appointment.status is Status.REJECTED and appointment.history[-1].by is None:
+        return UNCONFIRMED
+    return REFUNDED if _refund(appointment) else _PREFIX + appointment.status
+
+
+def _refund(appointment: Appointment) -> int:
+    """Whole rupees that are given back; only who has paid is told of money."""
     cancellation = appointment.cancellation
-    if cancellation is None or not cancellation.refund_amount or appointment.payment.status != PAID:
-        return ""
-    return f" Rs {cancellation.refund_amount} will be refunded."
+    return 0 if cancellation is None or appointment.payment.status != PAID else int(cancellation.refund_amount)

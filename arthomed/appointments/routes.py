@@ -3,6 +3,7 @@
 from typing import Any
 
 from bson import ObjectId
+from flask import Response
 
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.schemas import (
@@ -33,6 +34,8 @@ from arthomed.http.blueprint import Blueprint
 from arthomed.http.limits import Budget, limited
 from arthomed.http.schema import PageQuery, example_of, page_of
 from arthomed.users.schemas import UpdateUser
+
+_CALENDAR, _ICS = "text/calendar", {"type": "string"}
 
 blueprint = Blueprint("appointments", __name__, url_prefix="/api/appointments", description="Visits.")
 attachments = Blueprint("attachments", __name__, url_prefix="/api/files", description="Medical files and pictures.")
@@ -94,6 +97,15 @@ def stats() -> dict[str, Any]:
 def get(appointment_id: ObjectId) -> Appointment:
     """Read a visit with its history."""
     return reading.get(current_actor(), appointment_id)
+
+
+@blueprint.get("/<object_id:appointment_id>/calendar.ics")
+@requires(Permission.APPOINTMENT_CALENDAR)
+@blueprint.alt_response(200, schema=_ICS, content_type=_CALENDAR, description="One event of iCalendar", success=True)
+def event(appointment_id: ObjectId) -> Response:
+    """Fetch a visit for one's calendar."""
+    found = reading.event(current_actor(), appointment_id)
+    return Response(found, headers={"Content-Disposition": 'attachment; filename="visit.ics"'}, mimetype=_CALENDAR)
 
 
 @blueprint.put("/<object_id:appointment_id>")

@@ -10,9 +10,11 @@ from arthomed.auth.models import Otp
 from arthomed.config import settings
 from arthomed.core import clock
 from arthomed.core.errors import ClinicError
+from arthomed.notifications import catalogue
 from arthomed.notifications import service as notifications
 from arthomed.notifications.gateways import Sms
 from arthomed.notifications.models import Channel, Notification, Timing
+from arthomed.users import service as users
 
 MESSAGE = "code"
 _WAITED_FOR = timedelta(minutes=2)  # then people ask for another one
@@ -51,14 +53,18 @@ def issue(mobile: str, purpose: str) -> None:
 
 
 def word(notification: Notification) -> Sms | None:
-    """The SMS of a code that is still of use."""
+    """The SMS of a code that is still of use, in the language of whoever has the number; to a stranger in English."""
     code = Otp.live(notification.subject, clock.now())
     if code is None:
         return None
-    digits = rules.code_for(code.nonce, settings().otp_secret)
-    minutes = int(settings().codes.lifetime.total_seconds() // 60)
-    text = f"{digits} is your Arthomed code. It is valid for {minutes} minutes. Do not share it with anyone."
-    return Sms(code.mobile_number, text)
+    person = users.find_by_mobile(code.mobile_number)
+    return catalogue.words(person and person.profile.language).sms(
+        MESSAGE,
+        code.mobile_number,
+        entity_id=settings().dlt_entity_id,
+        code=rules.code_for(code.nonce, settings().otp_secret),
+        minutes=int(settings().codes.lifetime.total_seconds() // 60),
+    )
 
 
 def consume(mobile: str, code: str) -> None:

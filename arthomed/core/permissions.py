@@ -30,6 +30,7 @@ class Permission(StrEnum):
     APPOINTMENT_LIST = "appointment:list"
     APPOINTMENT_LIST_PENDING = "appointment:list-pending"
     APPOINTMENT_READ = "appointment:read"
+    APPOINTMENT_CALENDAR = "appointment:calendar"
     APPOINTMENT_EDIT = "appointment:edit"
     APPOINTMENT_CHANGE_STATUS = "appointment:change-status"
     APPOINTMENT_CANCEL = "appointment:cancel"
@@ -52,8 +53,14 @@ _EVERYONE = frozenset(
 )
 
 ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
-    Role.PATIENT: _EVERYONE | {Permission.APPOINTMENT_BOOK, Permission.APPOINTMENT_LIST_MINE, Permission.ACCOUNT_ERASE},
-    Role.DOCTOR: _EVERYONE | {Permission.APPOINTMENT_LIST, Permission.SCHEDULE_WRITE},
+    Role.PATIENT: _EVERYONE
+    | {
+        Permission.APPOINTMENT_BOOK,
+        Permission.APPOINTMENT_LIST_MINE,
+        Permission.APPOINTMENT_CALENDAR,
+        Permission.ACCOUNT_ERASE,
+    },
+    Role.DOCTOR: _EVERYONE | {Permission.APPOINTMENT_LIST, Permission.APPOINTMENT_CALENDAR, Permission.SCHEDULE_WRITE},
     Role.RECEPTIONIST: _EVERYONE
     | {Permission.APPOINTMENT_LIST, Permission.APPOINTMENT_LIST_PENDING, Permission.USERS_READ},
     Role.ADMIN: _EVERYONE

@@ -16,6 +16,7 @@ log = structlog.get_logger()
 _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _API = "/api/"
 _PAGES = ("/api/docs",)
+_FILE = ".ics"  # calendars ask for nothing else
 
 # The specification's helmet set.
 _HEADERS = {
@@ -46,8 +47,8 @@ def _begin() -> None:
 
 
 def _refuse_what_is_not_acceptable() -> None:
-    gives_json = request.path.startswith(_API) and not request.path.startswith(_PAGES)
-    accepted = request.accept_mimetypes
+    path, accepted = request.path, request.accept_mimetypes
+    gives_json = path.startswith(_API) and not path.startswith(_PAGES) and not path.endswith(_FILE)
     if gives_json and accepted and not _accepts_json(accepted):
         raise NotAcceptable
 

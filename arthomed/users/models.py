@@ -37,6 +37,9 @@ class EmergencyContact(EmbeddedDocument):
 
 
 class Profile(EmbeddedDocument):
+    """`language` is that of messages: one of `notifications/templates`."""
+
+    language = StringField(default="en")
     date_of_birth = DateTimeField(db_field="dateOfBirth")
     gender = StringField()
     address = EmbeddedDocumentField(Address)

@@ -8,11 +8,13 @@ from marshmallow.validate import Email, OneOf
 
 from arthomed.core.permissions import Role
 from arthomed.http.schema import Changes, Day, Flag, Id, Instant, PageQuery, Pattern, Schema, Text, TimeOfDay, whole
+from arthomed.notifications import catalogue
 from arthomed.users import rules
 
 _MAX_FEE = 1_000_000  # rupees
 _GENDERS = ("male", "female", "other")
 _ROLES = tuple(map(str, Role))
+_LANGUAGES = tuple(catalogue.languages())
 
 
 class Mobile(Text):
@@ -79,6 +81,9 @@ class EmergencyContactPart(Schema):
 
 
 class ProfilePart(Schema):
+    language = fields.String(
+        validate=OneOf(_LANGUAGES), metadata={"example": "hi", "description": "Of messages, as in ISO 639-1."}
+    )
     date_of_birth = Day(allow_none=True, metadata={"example": "1990-04-21"})
     gender = fields.String(allow_none=True, validate=OneOf(_GENDERS), metadata={"example": "female"})
     address = fields.Nested(AddressPart, allow_none=True)
@@ -172,6 +177,7 @@ class EmergencyContactOut(Schema):
 
 
 class ProfileOut(Schema):
+    language = fields.String(required=True, metadata={"example": "hi", "description": "Of messages; `en` at first."})
     date_of_birth = Day(allow_none=True, metadata={"example": "1990-04-21"})
     gender = fields.String(allow_none=True, metadata={"example": "female"})
     address = fields.Nested(AddressOut, allow_none=True)

@@ -11,6 +11,9 @@ import pytest
 from flask.testing import FlaskClient
 from pymongo.database import Database
 
+from arthomed.auth import codes
+from arthomed.auth.models import Otp
+from arthomed.notifications.models import Notification
 from tests import factories
 from tests.factories import answer_with, ask_for_code, code_for, other_than, told
 from tests.signing_in import Now, lock
@@ -78,5 +81,19 @@ def test_a_locked_number_is_the_same_work(client: FlaskClient, database: Data, k
         lock(client, now, mobile)
 
     of_known, of_unknown = (statements(database, client, ask_for_code, one) for one in numbers)
+
+    assert of_known == of_unknown != []
+
+
+def test_wording_a_code_is_the_same_work(client: FlaskClient, database: Data, known: str) -> None:
+    def word(_: FlaskClient, mobile: str) -> None:
+        issue = Otp.objects.get(mobile_number=mobile).issue
+        assert codes.word(Notification.objects.get(subject=issue)) is not None
+
+    numbers = [known, factories.new_mobile()]
+    for mobile in numbers:
+        told(ask_for_code(client, mobile))
+
+    of_known, of_unknown = (statements(database, client, word, one) for one in numbers)
 
     assert of_known == of_unknown != []

@@ -139,7 +139,7 @@ def test_the_demo_clinic_stays_away_from_a_clinic_that_has_people(flask: Run) ->
 def test_the_demo_clinic_stays_away_from_production(flask: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     account = {f"TWILIO_{name}": "of-the-tests" for name in ("ACCOUNT_SID", "AUTH_TOKEN", "PHONE_NUMBER")}
     secrets = {name: token_hex(32) for name in ("JWT_SECRET", "JWT_REFRESH_SECRET", "OTP_SECRET")}
-    for name, value in {"APP_ENV": "production", **account, **secrets}.items():
+    for name, value in {"APP_ENV": "production", "DLT_ENTITY_ID": "1" * 19, **account, **secrets}.items():
         monkeypatch.setenv(name, value)
     settings.cache_clear()
     done = flask("demo", "load")

@@ -15,7 +15,13 @@ from tests.factories import SignedIn, fields_refused, refused, told
 Data = Database[dict[str, Any]]
 ADDRESS = {"street": "12 Hill Road", "city": "Pune", "state": "Maharashtra", "pincode": "411001", "country": "India"}
 CONTACT = {"name": "Meera Verma", "relationship": "mother", "mobileNumber": "9876501234"}
-PROFILE = {"dateOfBirth": "1990-04-21", "gender": "female", "address": ADDRESS, "emergencyContact": CONTACT}
+PROFILE = {
+    "language": "mr",
+    "dateOfBirth": "1990-04-21",
+    "gender": "female",
+    "address": ADDRESS,
+    "emergencyContact": CONTACT,
+}
 CONDITION = {"condition": "Asthma", "diagnosedDate": "2015-02-03", "treatment": "Inhaler", "doctor": "Dr Rao"}
 PATIENT_INFO = {
     "bloodGroup": "B+",
@@ -112,6 +118,14 @@ class TestMerging:
     def test_an_address_is_in_india_until_another_country_is_named(self, client: FlaskClient, person: SignedIn) -> None:
         assert save(client, person, profile={"address": {"city": "Pune"}})["profile"]["address"]["country"] == "India"
 
+    def test_messages_are_in_english_until_another_language_is_chosen(
+        self, client: FlaskClient, person: SignedIn, database: Data
+    ) -> None:
+        database.users.update_one({"_id": person.user.id}, {"$unset": {"profile": ""}})  # as it was before
+
+        assert told(client.get("/api/users/profile", headers=person.headers))["user"]["profile"]["language"] == "en"
+        assert save(client, person, profile={"language": "hi"})["profile"]["language"] == "hi"
+
     def test_nothing_to_change_is_refused(self, client: FlaskClient, person: SignedIn) -> None:
         assert refused(put(client, person)) == (400, "VALIDATION_ERROR")
 
@@ -184,6 +198,10 @@ class TestClearing:
         profile = save(client, person, profile={"address": {"city": None}, "emergencyContact": {"name": None}})
 
         assert profile["profile"]["gender"] is None
+
+    @pytest.mark.parametrize("language", [None, "", "xx", "EN", "../en"])
+    def test_a_language_is_one_that_there_is(self, client: FlaskClient, person: SignedIn, language: str | None) -> None:
+        assert fields_refused(put(client, person, profile={"language": language})) == ["profile.language"]
 
     @pytest.mark.parametrize("name", ["name", "profile", "patientInfo"])
     def test_what_every_person_has_can_not_be_cleared(self, client: FlaskClient, person: SignedIn, name: str) -> None:

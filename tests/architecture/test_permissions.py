@@ -146,6 +146,7 @@ TABLE: dict[tuple[str, str], Row] = {
     ("GET", "/api/appointments/pending"): Row(STAFF),
     ("GET", "/api/appointments/stats"): Row(ALL),
     ("GET", _VISIT): Row(ALL, "visit", own_only=OWN_VISITS),
+    ("GET", f"{_VISIT}/calendar.ics"): Row(OWN_VISITS, "visit", own_only=OWN_VISITS),
     ("PUT", _VISIT): Row(ALL, "visit", own_only=OWN_VISITS, body=_edit),
     ("PUT", f"{_VISIT}/status"): Row(
         ALL, "visit", own_only=OWN_VISITS, body=lambda _: {"status": "cancelled"}, status=Status.CONFIRMED

@@ -17,6 +17,7 @@ FILES = {
     ("GET /api/files/{filename}", "200"),
     ("GET /api/files/{filename}", "206"),
     ("GET /api/users/profile/export", "200"),
+    ("GET /api/appointments/{appointment_id}/calendar.ics", "200"),
 }
 METHODS = {"get", "post", "put", "delete", "patch"}
 

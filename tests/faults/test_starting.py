@@ -19,6 +19,7 @@ from tests.stack import Stack, wait_for
 PRODUCTION = {
     "APP_ENV": "production",
     "HOST": "127.0.0.1",
+    "DLT_ENTITY_ID": "1101000000000000001",
     "TWILIO_ACCOUNT_SID": "AC0",
     "TWILIO_AUTH_TOKEN": "a-token",
     "TWILIO_PHONE_NUMBER": "+15005550006",

@@ -17,7 +17,7 @@ Read = Callable[..., Settings]
 SECRETS = ("JWT_SECRET", "JWT_REFRESH_SECRET", "OTP_SECRET")
 TWILIO = ("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "TWILIO_PHONE_NUMBER")
 SERVICE = "TWILIO_MESSAGING_SERVICE_SID"
-NEEDED = (*SECRETS, "MONGODB_URI", "REDIS_URL", *TWILIO)
+NEEDED = (*SECRETS, "MONGODB_URI", "REDIS_URL", "DLT_ENTITY_ID", *TWILIO)
 STRONG = "Zk3v9QwT7rLx2MnB8pYc5HdJ4sGf6AeU"
 PRODUCTION = {
     "APP_ENV": "production",
@@ -26,6 +26,7 @@ PRODUCTION = {
     "OTP_SECRET": STRONG + "3",
     "MONGODB_URI": "mongodb+srv://clinic:hunter2@db.example/arthomed",
     "REDIS_URL": "rediss://redis.example:6380/0",
+    "DLT_ENTITY_ID": "1101000000000000001",
     **dict.fromkeys(TWILIO, "something"),
 }
 NUMBERS = (
@@ -157,6 +158,24 @@ def test_a_span_that_no_calendar_holds_is_named(read: Read, name: str) -> None:
 @pytest.mark.parametrize("port", ["0", "65536"])
 def test_a_port_that_there_is_not_is_named(read: Read, port: str) -> None:
     assert "PORT: " in refusal_of(read, PORT=port)
+
+
+@pytest.mark.parametrize("sender", ["Arthomed", "@arthomed.example", "clinic@", "Arthomed <clinic>", "a@b\nBcc: c@d"])
+def test_a_sender_without_an_address_is_named(read: Read, sender: str) -> None:
+    assert "EMAIL_FROM: Must be an address, or Name <address>." in refusal_of(read, EMAIL_FROM=sender)
+
+
+@pytest.mark.parametrize(
+    ("said", "sender"),
+    [("", "clinic@arthomed.example"), ("a@b.example", "a@b.example"), ("Asha <a@b.example>", "Asha <a@b.example>")],
+)
+def test_the_sender_of_letters(read: Read, said: str, sender: str) -> None:
+    assert read(EMAIL_FROM=said).email_from == sender
+
+
+@pytest.mark.parametrize("entity", ["1", "1" * 20, "110100000000000000x"])
+def test_an_entity_id_that_carriers_never_gave_is_named(read: Read, entity: str) -> None:
+    assert "DLT_ENTITY_ID: Must be 19 digits." in refusal_of(read, DLT_ENTITY_ID=entity)
 
 
 @pytest.mark.parametrize("zone", ["Mars/Base", "", "Asia", "../../etc/passwd", "/etc/localtime", "Asia/Kolkata\x1b"])

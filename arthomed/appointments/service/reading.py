@@ -7,7 +7,7 @@ from typing import Any
 from bson import ObjectId
 from pymongo.client_session import ClientSession
 
-from arthomed.appointments import rules
+from arthomed.appointments import calendar, rules
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.rules import ACTIVE, Status
 from arthomed.appointments.service import trail
@@ -16,12 +16,19 @@ from arthomed.core import clock
 from arthomed.core.actor import Actor
 from arthomed.core.documents import transaction
 from arthomed.core.paging import Page, PageRequest
+from arthomed.core.permissions import Role
 
 
 def get(actor: Actor, appointment_id: ObjectId) -> Appointment:
     appointment: Appointment = Appointment.visible_to(actor).require(appointment_id)
     trail.note_read(actor, [appointment])
     return Appointment.with_people([appointment])[0]
+
+
+def event(actor: Actor, appointment_id: ObjectId) -> bytes:
+    """A visit for the calendar of its patient or its doctor."""
+    visit = get(actor, appointment_id)
+    return calendar.published(visit, visit.doctor if actor.role is Role.DOCTOR else visit.patient)
 
 
 def list_visits(
