@@ -149,8 +149,7 @@ def send(notification_id: ObjectId) -> State | None:
         return _give_up(notification, "no attempt came to an end")
     if not rules.is_of_use(notification.useful_until, now):
         return _settle(notification, State.EXPIRED, "its time has passed")
-    about, useful_until = notification.about, notification.useful_until
-    morning = rules.put_aside_until(about, useful_until, quiet=outlet().quiet, now=now)
+    morning = rules.put_aside_until(notification.about, notification.useful_until, quiet=outlet().quiet, now=now)
     if morning is not None:
         notification.put_aside(morning, now=now)
         return State.WAITING
@@ -219,15 +218,16 @@ def _as_worded(notification: Notification) -> Notification:
 
 
 def _through_gateway(notification: Notification, message: Sms | Email) -> Receipt | None:
-    kind = notification.kind
     if isinstance(message, Email):
-        _by_email(message, kind)
+        _by_email(message, notification.kind)
         return None
     if notification.channel is Channel.PUSH:
         _push(notification, message.text)
         return None
     attempt = Attempt(str(notification.id), notification.attempts)
-    return outlet().sms.send(message.to, message.text, kind=kind, attempt=attempt)
+    receipt = outlet().sms.send(message.to, message.text, kind=notification.kind, attempt=attempt)
+    log.info("sms_taken", notification_id=attempt.message, template=message.template.id, segments=message.segments)
+    return receipt
 
 
 def _by_email(message: Email, kind: str) -> None:
@@ -241,7 +241,7 @@ def _push(notification: Notification, text: str) -> None:
     """To all of a person's devices; one that takes it is enough, or those that did would be told again."""
     tokens = _tokens_of(notification.user)
     failures = [failure for token in tokens if (failure := _push_to(token, text, notification.kind))]
-    if tokens and len(failures) < len(tokens):
+    if len(failures) < len(tokens):
         return
     passing = [failure for failure in failures if not failure.permanent]
     raise next(iter([*passing, *failures]), DeviceGone())
