@@ -229,7 +229,7 @@ class TestAPatient:
 
         stored = Notification.objects.get(id=message.id)
         assert (stored.state, stored.failure, stored.sent_at) == (state, f"smtp {answer[:3]}", None)
-        assert state is State.FAILED or stored.due_at - before >= timedelta(seconds=10)
+        assert state is State.FAILED or stored.due_at - before >= timedelta(seconds=8)
 
     def test_is_told_once_the_server_takes_it(self, office: PostOffice) -> None:
         message = become(visit())
