@@ -29,6 +29,7 @@ NAMES = [
     "0007_sessions",
     "0008_privacy",
     "0009_files",
+    "0011_failed_jobs",
 ]
 Fresh = Database[dict[str, Any]]
 

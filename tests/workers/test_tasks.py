@@ -70,7 +70,14 @@ def test_a_message_counts_as_done_only_after_its_task(celery: Celery) -> None:
 
 
 def test_no_task_outlives_the_time_after_which_its_message_is_given_to_another(celery: Celery) -> None:
-    assert celery.conf.task_time_limit < celery.conf.broker_transport_options["visibility_timeout"]
+    unlocked = [celery.tasks[job] for job in Job if not celery.tasks[job].single_run]
+    longest = max(task.time_limit or celery.conf.task_time_limit for task in unlocked)
+    assert longest < celery.conf.broker_transport_options["visibility_timeout"]
+
+
+def test_every_periodic_job_runs_alone(celery: Celery) -> None:
+    periodic = {row["task"] for row in celery.conf.beat_schedule.values()}
+    assert [name for name in periodic if not celery.tasks[name].single_run] == []
 
 
 @pytest.mark.parametrize(("job", "channel"), [(Job.SEND_SMS, Channel.SMS), (Job.SEND_EMAIL, Channel.EMAIL)])
