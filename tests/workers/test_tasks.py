@@ -1,5 +1,6 @@
 """Every job has its task and its queue, and a task does what its job promises."""
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -14,6 +15,7 @@ from redis import Redis
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.rules import Status
 from arthomed.config import settings
+from arthomed.core import origin
 from arthomed.core.jobs import Job
 from arthomed.infra.mailbox import Mailbox
 from arthomed.infra.queue import queue_of
@@ -103,6 +105,15 @@ def test_the_nights_work_is_asked_for_doctor_by_doctor(run: Run, redis: Any) -> 
     before = redis.llen("slots")
     run(Job.GENERATE_SLOTS)
     assert redis.llen("slots") - before == 3
+
+
+def test_what_a_job_asks_for_carries_the_request_behind_it_on(run: Run, redis: Any) -> None:
+    factories.make_doctor()
+    redis.delete("slots")
+    origin.begin(origin.Origin("the-request-of-the-test"))
+    run(Job.GENERATE_SLOTS)
+    origin.begin(origin.NOWHERE)
+    assert json.loads(redis.lindex("slots", 0))["headers"]["request_id"] == "the-request-of-the-test"
 
 
 def test_the_sweep_asks_again_for_what_is_left_in_the_outbox(run: Run, redis: Any) -> None:
