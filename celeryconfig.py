@@ -5,7 +5,7 @@ from kombu.entity import Exchange, Queue
 
 from arthomed.config import settings
 from arthomed.core.jobs import Job
-from arthomed.infra.queue import queue_of
+from arthomed.infra.queue import QUEUES, queue_of
 from workers import broker
 
 _settings = settings()
@@ -15,7 +15,7 @@ broker_url = _settings.redis_url
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None  # for as long as it takes
 broker_transport_options = {
-    "visibility_timeout": 300,  # above the longest task, or it would run twice
+    "visibility_timeout": 300,  # above the longest task that has no lock, or it would run twice
     "unacked_restore_interval": 5,
     "unacked_restore_throttle": 1,
     "socket_timeout": 5,
@@ -26,7 +26,7 @@ broker_transport_options = {
 
 task_queues = [
     Queue(name, Exchange(name), routing_key=name)  # type: ignore[no-untyped-call]
-    for name in ("sms", "email", "slots", "files", "default")
+    for name in QUEUES
 ]
 task_default_queue = "default"
 task_routes = (queue_of,)
@@ -39,6 +39,7 @@ task_time_limit = 240
 task_soft_time_limit = 200
 worker_prefetch_multiplier = 1
 worker_max_tasks_per_child = 10_000
+worker_max_memory_per_child = 300_000  # KiB at its peak; a process above it is replaced after its task
 worker_hijack_root_logger = False
 
 timezone = str(_settings.policy.timezone)

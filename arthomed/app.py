@@ -15,6 +15,7 @@ from arthomed.auth import routes as auth
 from arthomed.auth import service as auth_service
 from arthomed.config import AppEnv, Settings, Uploads
 from arthomed.core import jobs
+from arthomed.core import metrics as core_metrics
 from arthomed.files import records as file_records
 from arthomed.files import routes as files
 from arthomed.files.rules import Kind
@@ -22,6 +23,7 @@ from arthomed.files.storage import INCOMING, Storage, StorageUnavailable
 from arthomed.http import auth as http_auth
 from arthomed.http import context, docs, errors, health, limits, mailbox
 from arthomed.http import files as http_files
+from arthomed.http import metrics as http_metrics
 from arthomed.infra import logging, mongo
 from arthomed.infra.clamav import ClamAV
 from arthomed.infra.email import SmtpEmail
@@ -82,7 +84,10 @@ def create_app(settings: Settings) -> Flask:
         messages.blueprint,
     ):
         api.register_blueprint(blueprint)
-    health.register(app, settings, _checks(settings))
+    redis = Redis.from_url(settings.redis_url, socket_timeout=_REDIS_SECONDS, socket_connect_timeout=_REDIS_SECONDS)
+    health.register(app, settings, _checks(redis))
+    if settings.metrics_enabled:
+        _count(app, redis)
     if not settings.is_production:
         mailbox.register(app, Mailbox(settings.mailbox_file))
     cli.register(app)
@@ -99,6 +104,14 @@ def _allow_origins(app: Flask, settings: Settings) -> None:
         allow_headers=_CORS_HEADERS,
         expose_headers=_CORS_EXPOSED,
     )
+
+
+def _count(app: Flask, redis: Redis) -> None:
+    from arthomed.infra import metrics  # noqa: PLC0415  it makes a folder, see there
+
+    core_metrics.use(metrics.Prometheus())
+    backlog = metrics.Backlog(redis)
+    http_metrics.register(app, lambda: metrics.told(backlog))
 
 
 def wire(settings: Settings, *, database_timeout_ms: int) -> None:
@@ -171,9 +184,7 @@ def _email_gateway(settings: Settings) -> EmailGateway | None:
     return None if settings.is_production else ConsoleEmail(Mailbox(settings.mailbox_file))
 
 
-def _checks(settings: Settings) -> health.Checks:
-    redis = Redis.from_url(settings.redis_url, socket_timeout=_REDIS_SECONDS, socket_connect_timeout=_REDIS_SECONDS)
-
+def _checks(redis: Redis) -> health.Checks:
     def ping_redis() -> None:
         if not redis.ping():
             raise RedisError

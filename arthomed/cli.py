@@ -1,4 +1,4 @@
-"""The flask commands: create-admin, database-role, demo, slots, audit, migrate."""
+"""The flask commands: create-admin, database-role, demo, jobs, slots, audit, migrate, uploads."""
 
 import signal
 import sys
@@ -16,11 +16,14 @@ from pymongo.errors import ConnectionFailure, OperationFailure
 from arthomed import demo
 from arthomed.appointments.service import audit as books
 from arthomed.config import settings
+from arthomed.core import clock
 from arthomed.core.actor import SYSTEM
 from arthomed.core.errors import ClinicError
+from arthomed.core.jobs import JobsUnavailable
 from arthomed.core.permissions import Role
 from arthomed.files.service import purging
-from arthomed.infra import migrations, mongo, roles
+from arthomed.infra import failed_jobs, migrations, mongo, roles
+from arthomed.infra.failed_jobs import FailedJob
 from arthomed.scheduling import service as scheduling
 from arthomed.users import rules as user_rules
 from arthomed.users import service as users
@@ -29,6 +32,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 _REACHED_WITHIN_SECONDS = 5.0
 
+_jobs = AppGroup("jobs", help="Look after the jobs that failed for good.")
 _migrate = AppGroup("migrate", help="Bring the database up to date.")
 _slots = AppGroup("slots", help="Make bookable slots.")
 _uploads = AppGroup("uploads", help="Look after the stored files.")
@@ -36,7 +40,7 @@ _demo = AppGroup("demo", help="A clinic to try things with.")
 
 
 def register(app: Flask) -> None:
-    for command in (_migrate, _slots, _demo, _uploads, audit, create_admin, database_role):
+    for command in (_jobs, _migrate, _slots, _demo, _uploads, audit, create_admin, database_role):
         app.cli.add_command(command)
 
 
@@ -51,6 +55,8 @@ def _with_patience(command: Command) -> Command:
             return command(*args, **kwargs)
         except ConnectionFailure:
             sys.exit("MongoDB can't be reached; see MONGODB_URI.")
+        except JobsUnavailable:
+            sys.exit("The broker can't be reached; see REDIS_URL.")
         except ClinicError as error:
             sys.exit(str(error))
 
@@ -117,6 +123,32 @@ def create_admin(mobile_number: str, name: str) -> None:
         raise click.BadParameter("an Indian mobile number and a name are needed")
     users.register(role=Role.ADMIN, mobile_number=mobile, name=full_name, is_verified=True, by=SYSTEM)
     click.echo(f"{full_name} can sign in as an admin with {mobile}.")
+
+
+@_jobs.command("failed")
+@_with_patience
+def list_failed_jobs() -> None:
+    """List what failed for good and was not asked for again, the latest first."""
+    lines = [
+        f"{clock.iso(one.last_failed_at)}  {one.id}  {one.error}  attempts={one.attempts}"
+        f"  since={clock.iso(one.first_failed_at)}  request_id={one.request_id}"
+        for one in FailedJob.objects.order_by("-last_failed_at")
+    ]
+    click.echo("\n".join(lines) or "No job has failed.")
+
+
+@_jobs.command("retry")
+@click.argument("failed", nargs=-1)
+@click.option("--all", "every", is_flag=True, help="All that are listed.")
+@_with_patience
+def retry_failed_jobs(failed: tuple[str, ...], *, every: bool) -> None:
+    """Ask again for jobs, by their ids of `flask jobs failed`, and take them off the list."""
+    if bool(failed) == every:
+        raise click.UsageError("Name jobs, or --all.")
+    wanted = [str(one) for one in FailedJob.objects.scalar("id")] if every else failed
+    done = {one: failed_jobs.retry(one) for one in wanted}
+    click.echo("\n".join(f"{one}: {'asked for' if asked else 'not there'}" for one, asked in done.items()))
+    sys.exit(0 if every or all(done.values()) else 1)
 
 
 @_uploads.command("check")

@@ -22,6 +22,7 @@ _CLAMD = Regexp(r"$|tcp://[^/]+$|unix:///.+$", error="Must be tcp://host:port or
 _ENTITY_ID = Regexp(r"$|[0-9]{19}$", error="Must be 19 digits.")
 _SENDER = Regexp(r"$|([^<>]+<)?[^<>@\s]+@[^<>@\s]+>?$", error="Must be an address, or Name <address>.")
 _LOG_LEVELS = ("debug", "info", "warn", "warning", "error", "critical")
+_LOG_LEVEL = Regexp(rf"(?i:{'|'.join(_LOG_LEVELS)})$", error=f"Must be one of: {', '.join(_LOG_LEVELS)}.")
 
 
 class AppEnv(StrEnum):
@@ -107,6 +108,9 @@ class Settings:
     smtp_url: str | None
     email_from: str
     delivery: Delivery
+    worker_stop: timedelta
+    metrics_enabled: bool
+    worker_metrics_port: int | None
     privacy_notice: str
     var_dir: Path
     uploads: Uploads
@@ -157,7 +161,7 @@ def _read(env: Env, app_env: AppEnv) -> Settings:
         port=env.int("PORT", 5000, validate=Range(1, 65535)),
         web_workers=env.int("WEB_CONCURRENCY", 2, validate=Range(1)),
         web_threads=env.int("WEB_THREADS", 8, validate=Range(1)),
-        log_level=(env.str("LOG_LEVEL", "info", validate=_ensure_log_level) or "").lower(),
+        log_level=(env.str("LOG_LEVEL", "info", validate=_LOG_LEVEL) or "").lower(),
         mongodb_uri=_uri(env, "MONGODB_URI", "mongodb", local="mongodb://127.0.0.1:27017/arthomed" if local else ""),
         redis_url=_uri(env, "REDIS_URL", "redis", local="redis://127.0.0.1:6379/0" if local else ""),
         jwt_secret=_secret(env, "JWT_SECRET", "access", local=local),
@@ -182,6 +186,9 @@ def _read(env: Env, app_env: AppEnv) -> Settings:
         smtp_url=env.str("SMTP_URL", "") or None,
         email_from=env.str("EMAIL_FROM", "", validate=_SENDER) or "clinic@arthomed.example",
         delivery=config_messages.delivery(env, local=local),
+        worker_stop=timedelta(seconds=env.int("WORKER_STOP_SECONDS", 20, validate=Range(1, 3600)) or 0),
+        metrics_enabled=env.bool("ENABLE_METRICS", False),
+        worker_metrics_port=env.int("WORKER_METRICS_PORT", 0, validate=Range(0, 65535)) or None,
         privacy_notice=env.str("PRIVACY_NOTICE", "2026-11", validate=Length(1, 50)),
         var_dir=Path(env.str("VAR_DIR", "var")),
         uploads=_uploads(env),
@@ -241,11 +248,6 @@ def _ensure_zone(name: str) -> None:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError) as error:
         raise ValidationError(f"There is no time zone {name!r}.") from error
-
-
-def _ensure_log_level(level: str) -> None:
-    if level.lower() not in _LOG_LEVELS:
-        raise ValidationError(f"Must be one of: {', '.join(_LOG_LEVELS)}.")
 
 
 def _uri(env: Env, name: str, scheme: str, *, local: str) -> str:

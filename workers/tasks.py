@@ -11,6 +11,10 @@ from arthomed.privacy.service import erasure, export
 from arthomed.scheduling import service as scheduling
 from workers.app import app
 
+# They look through all that there is. Longer than the broker waits for an answer: it then delivers the message
+# again, to a run that finds the lock held.
+_LONG = {"single_run": True, "soft_time_limit": 3300, "time_limit": 3600}
+
 
 @app.task(name=Job.SEND_SMS)
 def send_sms(notification_id: str) -> None:
@@ -36,13 +40,13 @@ def scan_file(file_id: str) -> None:
     scanning.scan(ObjectId(file_id))
 
 
-@app.task(name=Job.SWEEP_SCANS)
+@app.task(name=Job.SWEEP_SCANS, single_run=True)
 def sweep_scans() -> None:
     """Ask again for what was not looked at."""
     scanning.sweep()
 
 
-@app.task(name=Job.PURGE_FILES)
+@app.task(name=Job.PURGE_FILES, **_LONG)
 def purge_files() -> None:
     """Remove the files that are to be kept no longer."""
     purging.purge()
@@ -54,25 +58,25 @@ def prepare_export(user_id: str) -> None:
     export.prepare(ObjectId(user_id))
 
 
-@app.task(name=Job.FINISH_ERASURES)
+@app.task(name=Job.FINISH_ERASURES, **_LONG)
 def finish_erasures() -> None:
     """Erase what had to be kept until now."""
     erasure.finish()
 
 
-@app.task(name=Job.SWEEP_MESSAGES)
+@app.task(name=Job.SWEEP_MESSAGES, single_run=True)
 def sweep_messages() -> None:
     """Ask again for what was left in the outbox."""
     notifications.sweep()
 
 
-@app.task(name=Job.FALL_BACK)
+@app.task(name=Job.FALL_BACK, single_run=True)
 def fall_back() -> None:
     """Tell by another channel what did not arrive."""
     fallback.take_over()
 
 
-@app.task(name=Job.GENERATE_SLOTS)
+@app.task(name=Job.GENERATE_SLOTS, single_run=True)
 def generate_slots() -> None:
     """Ask for the slots of every doctor."""
     scheduling.ask_for_generation()
@@ -84,13 +88,13 @@ def sync_doctor_slots(doctor_id: str) -> None:
     scheduling.sync_doctor(ObjectId(doctor_id))
 
 
-@app.task(name=Job.REJECT_UNCONFIRMED)
+@app.task(name=Job.REJECT_UNCONFIRMED, single_run=True)
 def reject_unconfirmed() -> None:
     """Reject what nobody confirmed in time."""
     transitions.reject_unconfirmed()
 
 
-@app.task(name=Job.MARK_NO_SHOWS)
+@app.task(name=Job.MARK_NO_SHOWS, single_run=True)
 def mark_no_shows() -> None:
     """Note the visits that nobody came to."""
     transitions.mark_no_shows()

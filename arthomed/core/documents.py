@@ -7,9 +7,17 @@ import pymongo
 from bson import ObjectId
 from mongoengine import DateTimeField, Document, QuerySet
 from mongoengine.connection import get_connection
+from mongoengine.errors import OperationError
 from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
-from pymongo.errors import WriteConcernError
+from pymongo.errors import (
+    ConnectionFailure,
+    ExecutionTimeout,
+    NetworkTimeout,
+    PyMongoError,
+    WaitQueueTimeoutError,
+    WriteConcernError,
+)
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
@@ -20,6 +28,8 @@ from arthomed.core.paging import Page, PageRequest
 T = TypeVar("T")
 Raw = dict[str, Any]
 Pipeline = list[Raw]
+
+_AWAY = (ConnectionFailure, ExecutionTimeout, NetworkTimeout, WaitQueueTimeoutError)
 
 
 class ClinicQuerySet(QuerySet):
@@ -90,3 +100,9 @@ def transaction(work: Callable[[ClientSession], T]) -> T:
         except WriteConcernError as error:  # as when it slept until the transaction was too old to be committed
             raise ServiceUnavailable from error
         return done
+
+
+def is_database_away(error: BaseException) -> bool:
+    """Whether the database did not answer in time, so that the same may work later."""
+    cause = error.__context__ if isinstance(error, OperationError) else error  # MongoEngine hides the driver's errors
+    return isinstance(cause, _AWAY) or (isinstance(cause, PyMongoError) and cause.timeout)

@@ -9,15 +9,10 @@ from typing import Any
 import structlog
 from flask import Flask, Response, current_app, g, request
 from mongoengine.errors import OperationError
-from pymongo.errors import (
-    ConnectionFailure,
-    ExecutionTimeout,
-    NetworkTimeout,
-    PyMongoError,
-    WaitQueueTimeoutError,
-)
+from pymongo.errors import ConnectionFailure, PyMongoError
 from werkzeug.exceptions import HTTPException, InternalServerError
 
+from arthomed.core.documents import is_database_away
 from arthomed.core.errors import ClinicError, Code, ServiceUnavailable
 from arthomed.core.jobs import JobsUnavailable
 from arthomed.http.envelope import failure, refusal
@@ -63,7 +58,6 @@ _HTTP = {
     415: ("UNSUPPORTED_MEDIA_TYPE", "The request body must be application/json"),
     429: (Code.RATE_LIMIT_EXCEEDED, "Too many requests, please try again later"),
 }
-_AWAY = (ConnectionFailure, ExecutionTimeout, NetworkTimeout, WaitQueueTimeoutError)
 _RETRY_WHEN_AWAY_SECONDS = "5"
 _FUSE_SECONDS = 1.0
 
@@ -121,7 +115,7 @@ def on_http_exception(error: HTTPException) -> Response:
 def _on_database_error(error: PyMongoError) -> Response:
     if isinstance(error, ConnectionFailure):
         current_app.extensions["fuse"].blow()
-    return _on_unavailable(error) if isinstance(error, _AWAY) or error.timeout else _on_unexpected(error)
+    return _on_unavailable(error) if is_database_away(error) else _on_unexpected(error)
 
 
 def _on_mongoengine_error(error: OperationError) -> Response:

@@ -13,8 +13,8 @@ from arthomed.core import clock
 from arthomed.http.auth import public
 
 log = structlog.get_logger()
-Checks = Mapping[str, Callable[[], None]]
-"""By dependency: a call that raises when it can't be used."""
+Checks = Mapping[str, Callable[[], Mapping[str, int] | None]]
+"""By dependency: a call that raises when it can't be used, and may tell more of it."""
 
 _STARTED = time.monotonic()
 
@@ -45,13 +45,14 @@ def register(app: Flask, settings: Settings, checks: Checks) -> None:
     app.register_blueprint(blueprint)
 
 
-def _checked(name: str, check: Callable[[], None]) -> dict[str, Any]:
+def _checked(name: str, check: Callable[[], Mapping[str, int] | None]) -> dict[str, Any]:
     started = time.perf_counter()
+    more: Mapping[str, int] = {}
     try:
-        check()
+        more = check() or {}
     except Exception as error:  # noqa: BLE001  whatever is wrong with it, it is not ready
         log.warning("not_ready", dependency=name, error=type(error).__name__)
         ok = False
     else:
         ok = True
-    return {"ok": ok, "latencyMs": round((time.perf_counter() - started) * 1000, 1)}
+    return {"ok": ok, "latencyMs": round((time.perf_counter() - started) * 1000, 1), **more}

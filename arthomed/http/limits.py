@@ -22,7 +22,7 @@ FindUser = Callable[[], str | None]
 
 # float seconds; the library's annotation knows ints only
 _STORAGE_OPTIONS: dict[str, Any] = {"socket_timeout": 0.2, "socket_connect_timeout": 0.2}
-_UNLIMITED = ("/health", "/api/openapi.json", "/api/docs", "/dev/")
+_UNLIMITED = ("/health", "/metrics", "/api/openapi.json", "/api/docs", "/dev/")
 _NETWORK_OF_ONE = 64
 _COUNT = b"""
 local count = redis.call("incrby", KEYS[1], ARGV[1])

@@ -1,5 +1,7 @@
 """The workers' signs of life, kept in Redis with their times."""
 
+from typing import Any
+
 from redis import Redis
 
 from arthomed.core import clock
@@ -24,7 +26,11 @@ def stop(redis: Redis, worker: str) -> None:
     redis.zrem(_WORKERS, worker)
 
 
-def require_worker(redis: Redis) -> None:
-    """Raises NoWorker when none is alive."""
-    if not redis.zcount(_WORKERS, clock.now().timestamp() - _FRESH_SECONDS, "+inf"):
+def require_worker(redis: Redis) -> dict[str, int]:
+    """How many live, and how old the newest sign of it is. Raises NoWorker when none is alive."""
+    now = clock.now().timestamp()
+    found: Any = redis.zrangebyscore(_WORKERS, now - _FRESH_SECONDS, "+inf", withscores=True)
+    if not found:
         raise NoWorker
+    _, newest = found[-1]
+    return {"alive": len(found), "ageMs": max(0, round((now - newest) * 1000))}

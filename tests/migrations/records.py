@@ -87,3 +87,8 @@ def event(**parts: Any) -> dict[str, Any]:
 def export(**parts: Any) -> dict[str, Any]:
     sound = {"user": ObjectId(), "state": "waiting", "askedAt": STARTS_AT, "expiresAt": STARTS_AT}
     return {"_id": ObjectId(), **sound, **parts}
+
+
+def failed_job(**parts: Any) -> dict[str, Any]:
+    sound = {"job": "sms.send", "ids": ["1"], "error": "InvalidId", "attempts": 1, "firstFailedAt": STARTS_AT}
+    return {"_id": f"sms.send:{ObjectId()}", **sound, "lastFailedAt": STARTS_AT, "requestId": None, **parts}

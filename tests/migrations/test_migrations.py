@@ -30,6 +30,7 @@ NAMES = [
     "0008_privacy",
     "0009_files",
     "0010_delivery",
+    "0011_failed_jobs",
 ]
 Fresh = Database[dict[str, Any]]
 

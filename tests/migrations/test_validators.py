@@ -22,6 +22,7 @@ SOUND: dict[str, Make] = {
     "files": records.file,
     "audit_events": records.event,
     "exports": records.export,
+    "failed_jobs": records.failed_job,
 }
 BROKEN: dict[str, list[Record]] = {
     "slots": [
@@ -91,6 +92,12 @@ BROKEN: dict[str, list[Record]] = {
         {"subjects": ["672b1234a1b2c3d4e5f60718"]},
     ],
     "exports": [{"state": "lost"}, {"askedAt": MISSING}, {"expiresAt": "2026-12-01"}],
+    "failed_jobs": [
+        *({name: MISSING} for name in ("job", "ids", "error", "attempts", "firstFailedAt", "lastFailedAt")),
+        {"ids": [1]},
+        {"error": "9876543210 is taken"},
+        {"attempts": 0},
+    ],
 }
 CASES = [(collection, broken) for collection, rows in BROKEN.items() for broken in rows]
 

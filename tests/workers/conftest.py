@@ -1,9 +1,19 @@
-"""The Celery application, in this process."""
+"""The Celery application, in this process or as a worker's."""
 
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from importlib import import_module
+from pathlib import Path
+from typing import Any
 
 import pytest
 from celery import Celery
+from pymongo.database import Database
+
+from arthomed.core import origin
+from dev.processes import Process
+from tests.stack import BIN, QUEUES, Stack, wait_for
 
 
 @pytest.fixture(scope="session")
@@ -13,3 +23,53 @@ def celery(environment: dict[str, str]) -> Celery:
     app: Celery = import_module("workers.app").app
     app.loader.import_default_modules()
     return app
+
+
+class Worker:
+    """A worker process that knows jobs that misbehave, too."""
+
+    def __init__(self, stack: Stack, *options: str) -> None:
+        command = ("celery", "-A", "tests.workers.misbehaving", "worker", "-Q", QUEUES, "-n", f"{stack.port}@%h")
+        self.process: Process = stack.start("worker", BIN / command[0], *command[1:], *options)
+        self._celery = Celery("the-tests", broker=stack.env["REDIS_URL"], set_as_current=False)
+
+    def ask(self, job: str, *args: object) -> str:
+        """Ask for any job, for nobody; the id of its task."""
+        origin.begin(origin.NOWHERE)
+        return str(self._celery.send_task(job, args=args, queue=job.partition(".")[0]).id)
+
+    def said(self, pattern: str) -> list[str]:
+        """What is in its log."""
+        return re.findall(pattern, self.process.log.read_text())
+
+    def wait_for(self, pattern: str, times: int = 1) -> list[str]:
+        return wait_for(lambda: found if len(found := self.said(pattern)) >= times else None, seconds=60, what=pattern)
+
+
+StartWorker = Callable[..., AbstractContextManager[Worker]]
+
+
+@pytest.fixture(scope="module")
+def start_worker(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> StartWorker:
+    """Start one on the servers and the database of the application in this process."""
+
+    @contextmanager
+    def start(*options: str, env: Mapping[str, str] | None = None) -> Iterator[Worker]:
+        folder: Path = tmp_path_factory.mktemp("worker")
+        stack = Stack(
+            folder,
+            mongodb_uri=environment["MONGODB_URI"],
+            redis_url=environment["REDIS_URL"],
+            env={"VAR_DIR": environment["VAR_DIR"], **(env or {})},
+        )
+        try:
+            yield Worker(stack, *options)
+        finally:
+            stack.stop()
+
+    return start
+
+
+@pytest.fixture
+def failed_jobs(database: Database[dict[str, Any]]) -> Callable[[], list[dict[str, Any]]]:
+    return lambda: list(database.failed_jobs.find())

@@ -1,5 +1,6 @@
 """Every job has its task and its queue, and a task does what its job promises."""
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -15,7 +16,7 @@ from arthomed.appointments.models import Appointment
 from arthomed.appointments.rules import Status
 from arthomed.appointments.service import transitions
 from arthomed.config import settings
-from arthomed.core import clock
+from arthomed.core import clock, origin
 from arthomed.core.jobs import Job
 from arthomed.core.permissions import Role
 from arthomed.infra.mailbox import Mailbox
@@ -73,7 +74,14 @@ def test_a_message_counts_as_done_only_after_its_task(celery: Celery) -> None:
 
 
 def test_no_task_outlives_the_time_after_which_its_message_is_given_to_another(celery: Celery) -> None:
-    assert celery.conf.task_time_limit < celery.conf.broker_transport_options["visibility_timeout"]
+    unlocked = [celery.tasks[job] for job in Job if not celery.tasks[job].single_run]
+    longest = max(task.time_limit or celery.conf.task_time_limit for task in unlocked)
+    assert longest < celery.conf.broker_transport_options["visibility_timeout"]
+
+
+def test_every_periodic_job_runs_alone(celery: Celery) -> None:
+    periodic = {row["task"] for row in celery.conf.beat_schedule.values()}
+    assert [name for name in periodic if not celery.tasks[name].single_run] == []
 
 
 @pytest.mark.parametrize(("job", "channel"), [(Job.SEND_SMS, Channel.SMS), (Job.SEND_EMAIL, Channel.EMAIL)])
@@ -100,6 +108,15 @@ def test_the_nights_work_is_asked_for_doctor_by_doctor(run: Run, redis: Any) -> 
     before = redis.llen("slots")
     run(Job.GENERATE_SLOTS)
     assert redis.llen("slots") - before == 3
+
+
+def test_what_a_job_asks_for_carries_the_request_behind_it_on(run: Run, redis: Any) -> None:
+    factories.make_doctor()
+    redis.delete("slots")
+    origin.begin(origin.Origin("the-request-of-the-test"))
+    run(Job.GENERATE_SLOTS)
+    origin.begin(origin.NOWHERE)
+    assert json.loads(redis.lindex("slots", 0))["headers"]["request_id"] == "the-request-of-the-test"
 
 
 def test_the_sweep_asks_again_for_what_is_left_in_the_outbox(run: Run, redis: Any) -> None:
