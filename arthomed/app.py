@@ -33,8 +33,8 @@ from arthomed.infra.push import FcmPush
 from arthomed.infra.queue import CeleryJobs
 from arthomed.infra.sms import TwilioReceipts, TwilioSms
 from arthomed.infra.storage import LocalStorage
+from arthomed.notifications import outlets
 from arthomed.notifications import routes as messages
-from arthomed.notifications import service as notifications
 from arthomed.notifications.gateways import EmailGateway, ReceiptReader, SmsGateway
 from arthomed.notifications.rules import Quiet
 from arthomed.privacy import routes as privacy
@@ -121,13 +121,13 @@ def wire(settings: Settings, *, database_timeout_ms: int) -> None:
     jobs.use(CeleryJobs(settings.redis_url))
     export.use(ExportOut().dumps)
     file_records.use(_cabinet(settings.uploads))
-    composers: dict[str, notifications.Composer] = {
+    composers: dict[str, outlets.Composer] = {
         codes.MESSAGE: codes.word,
         **dict.fromkeys(appointment_messages.KINDS, appointment_messages.word),
     }
     delivery = settings.delivery
-    notifications.use(
-        notifications.Outlet(
+    outlets.use(
+        outlets.Outlet(
             sms=_sms_gateway(settings),
             email=_email_gateway(settings),
             composers=composers,
@@ -171,10 +171,10 @@ def _receipts(settings: Settings) -> ReceiptReader | None:
     return TwilioReceipts(settings.twilio, settings.public_url)
 
 
-def _push_outlet(settings: Settings) -> notifications.PushOutlet | None:
+def _push_outlet(settings: Settings) -> outlets.PushOutlet | None:
     if settings.fcm is None:
         return None
-    return notifications.PushOutlet(FcmPush(settings.fcm), auth_service.push_tokens, auth_service.forget_push_token)
+    return outlets.PushOutlet(FcmPush(settings.fcm), auth_service.push_tokens, auth_service.forget_push_token)
 
 
 def _email_gateway(settings: Settings) -> EmailGateway | None:

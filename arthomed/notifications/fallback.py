@@ -4,7 +4,7 @@ import structlog
 from bson import ObjectId
 
 from arthomed.core import clock
-from arthomed.notifications import rules, service
+from arthomed.notifications import outlets, rules, service
 from arthomed.notifications.models import Notification
 
 log = structlog.get_logger()
@@ -26,7 +26,7 @@ def take_over() -> int:
 
 def _take_over(notification: Notification) -> None:
     channel, now = notification.fallback, clock.now()
-    is_open = channel is not None and service.is_open(channel, notification.kind, notification.user)
+    is_open = channel is not None and outlets.is_open(channel, notification.kind, notification.user)
     if is_open and rules.is_of_use(notification.useful_until, now):
         news = {name: getattr(notification, name) for name in _NEWS}
         stand_in = Notification(id=ObjectId(), channel=channel, stands_in=True, due_at=now, **news)

@@ -7,7 +7,7 @@ import structlog
 from arthomed.core import clock
 from arthomed.notifications.gateways import Attempt
 from arthomed.notifications.models import Notification
-from arthomed.notifications.service import outlet, receipt_wait
+from arthomed.notifications.outlets import outlet, receipt_wait
 
 log = structlog.get_logger()
 

@@ -1,82 +1,24 @@
 """Put messages into the outbox, send them, and sweep up what was left."""
 
 import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 import structlog
 from bson import ObjectId
 from pymongo.client_session import ClientSession
 
-from arthomed.core import clock, jobs
-from arthomed.notifications import rules
-from arthomed.notifications.gateways import (
-    Attempt,
-    DeliveryFailed,
-    DeviceGone,
-    Email,
-    EmailGateway,
-    Push,
-    PushGateway,
-    Receipt,
-    ReceiptReader,
-    Sms,
-    SmsGateway,
-)
+from arthomed.core import clock, jobs, metrics
+from arthomed.notifications import outlets, rules
+from arthomed.notifications.gateways import Attempt, DeliveryFailed, DeviceGone, Receipt
 from arthomed.notifications.models import Channel, Notification, State, Timing
 
 log = structlog.get_logger()
 
-Composer = Callable[[Notification], Sms | Email | None]
-"""Looks again at what a message is about and words it; None when it need no longer be told."""
-
 _JOB_OF = {Channel.SMS: jobs.Job.SEND_SMS, Channel.EMAIL: jobs.Job.SEND_EMAIL, Channel.PUSH: jobs.Job.SEND_PUSH}
-_TITLE = "Arthomed"
 _SWEEP_GRACE = timedelta(seconds=5)  # leave the fresh ones to the job that was just asked for
 _SWEEP_AGAIN = timedelta(minutes=1)
 _SWEEP_LIMIT = 500
-
-
-@dataclass(frozen=True, slots=True)
-class PushOutlet:
-    """The gateway of pushes, and whose devices have which tokens."""
-
-    gateway: PushGateway
-    tokens_of: Callable[[ObjectId], list[str]]
-    forget: Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Outlet:
-    """The gateways of this process, who words which kind, and how long a worker holds a message.
-
-    Where receipts come, `receipts` knows the genuine ones, and `receipt_wait` is how long they may take.
-    """
-
-    sms: SmsGateway
-    email: EmailGateway | None
-    composers: Mapping[str, Composer]
-    lease: timedelta
-    push: PushOutlet | None = None
-    receipts: ReceiptReader | None = None
-    receipt_wait: timedelta = timedelta(minutes=10)
-    quiet: rules.Quiet | None = None
-
-
-_outlet: Outlet | None = None
-
-
-def use(outlet: Outlet) -> None:
-    global _outlet  # noqa: PLW0603  one outlet a process, set where the parts are put together
-    _outlet = outlet
-
-
-def outlet() -> Outlet:
-    if _outlet is None:
-        message = "no outlet is installed; arthomed.app.wire() does it"
-        raise RuntimeError(message)
-    return _outlet
 
 
 def put(
@@ -109,7 +51,7 @@ def put(
             fallback=fallback if channel is Channel.SMS else None,
         )
         for channel in channels
-        if is_open(channel, kind, user)
+        if outlets.is_open(channel, kind, user)
     ]
     for notification in written:
         notification.insert(session)
@@ -141,15 +83,23 @@ def hand_over_or_leave(notifications: Sequence[Notification]) -> None:
 
 def send(notification_id: ObjectId) -> State | None:
     """Send one message if it is still waiting, still true and still of use; tells what became of it."""
-    now = clock.now()
-    notification = Notification.claim(notification_id, now=now, lease=outlet().lease)
+    notification = Notification.claim(notification_id, now=clock.now(), lease=outlets.outlet().lease)
     if notification is None:
         return None
+    state = _send(notification)
+    metrics.message_settled(notification.channel, state)
+    return state
+
+
+def _send(notification: Notification) -> State:
+    now = clock.now()
     if rules.is_worn_out(notification.tries):
         return _give_up(notification, "no attempt came to an end")
     if not rules.is_of_use(notification.useful_until, now):
         return _settle(notification, State.EXPIRED, "its time has passed")
-    morning = rules.put_aside_until(notification.about, notification.useful_until, quiet=outlet().quiet, now=now)
+    morning = rules.put_aside_until(
+        notification.about, notification.useful_until, quiet=outlets.outlet().quiet, now=now
+    )
     if morning is not None:
         notification.put_aside(morning, now=now)
         return State.WAITING
@@ -170,38 +120,15 @@ def sweep() -> int:
     return len(found)
 
 
-def receipt_wait() -> timedelta | None:
-    """How long a message may stay without a receipt; nothing where no receipts come."""
-    return outlet().receipt_wait if outlet().receipts else None
-
-
-def is_open(channel: Channel, kind: str, user: ObjectId | None) -> bool:
-    """Whether there is that way for such a message to this person."""
-    if not rules.may_go_by(channel, kind):
-        return False
-    match channel:
-        case Channel.EMAIL:
-            return outlet().email is not None
-        case Channel.PUSH:
-            return bool(_tokens_of(user))
-        case _:
-            return True
-
-
-def _tokens_of(user: ObjectId | None) -> list[str]:
-    push = outlet().push
-    return push.tokens_of(user) if push and user else []
-
-
 def _attempt(notification: Notification) -> State:
     """Word it and give it to its gateway."""
     if notification.stands_in and Notification.has_arrived(notification):
         return _settle(notification, State.DROPPED)
-    message = outlet().composers[notification.kind](_as_worded(notification))
+    message = outlets.outlet().composers[notification.kind](_as_worded(notification))
     if message is None:
         return _settle(notification, State.DROPPED)
     try:
-        receipt = _through_gateway(notification, message)
+        receipt = outlets.hand_to_gateway(notification, message)
     except DeviceGone as gone:
         return _settle(notification, State.DROPPED, str(gone))
     except DeliveryFailed as failure:
@@ -217,53 +144,8 @@ def _as_worded(notification: Notification) -> Notification:
     return worded
 
 
-def _through_gateway(notification: Notification, message: Sms | Email) -> Receipt | None:
-    if isinstance(message, Email):
-        _by_email(message, notification.kind)
-        return None
-    if notification.channel is Channel.PUSH:
-        _push(notification, message.text)
-        return None
-    attempt = Attempt(str(notification.id), notification.attempts)
-    receipt = outlet().sms.send(message.to, message.text, kind=notification.kind, attempt=attempt)
-    log.info("sms_taken", notification_id=attempt.message, template=message.template.id, segments=message.segments)
-    return receipt
-
-
-def _by_email(message: Email, kind: str) -> None:
-    gateway = outlet().email
-    if gateway is None:
-        raise DeliveryFailed("there is no way out for e-mail", permanent=True)
-    gateway.send(message, kind=kind)
-
-
-def _push(notification: Notification, text: str) -> None:
-    """To all of a person's devices; one that takes it is enough, or those that did would be told again."""
-    tokens = _tokens_of(notification.user)
-    failures = [failure for token in tokens if (failure := _push_to(token, text, notification.kind))]
-    if len(failures) < len(tokens):
-        return
-    passing = [failure for failure in failures if not failure.permanent]
-    raise next(iter([*passing, *failures]), DeviceGone())
-
-
-def _push_to(token: str, text: str, kind: str) -> DeliveryFailed | None:
-    """To one device, which is forgotten when it is gone."""
-    push = outlet().push
-    if push is None:
-        return DeliveryFailed("there is no way out for pushes", permanent=True)
-    try:
-        push.gateway.send(Push(token, _TITLE, text), kind=kind)
-    except DeviceGone as failure:
-        push.forget(token)
-        return failure
-    except DeliveryFailed as failure:
-        return failure
-    return None
-
-
 def _note_sent(notification: Notification, receipt: Receipt | None) -> State:
-    now, wait = clock.now(), receipt_wait()
+    now, wait = clock.now(), outlets.receipt_wait()
     if receipt is not None:
         attempt = Attempt(str(notification.id), notification.attempts)
         Notification.note_receipt(attempt, receipt, now=now, wait=wait)

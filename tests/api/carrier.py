@@ -16,7 +16,7 @@ from werkzeug.test import TestResponse
 
 from arthomed.config_messages import Twilio
 from arthomed.infra.sms import TwilioReceipts, TwilioSms
-from arthomed.notifications import service as notifications
+from arthomed.notifications import outlets
 
 SID, TOKEN, NUMBER = "AC" + "0" * 32, "token-of-the-tests", "+15005550006"
 PUBLIC_URL = "https://api.clinic.example"
@@ -69,11 +69,11 @@ def running() -> Iterator[Carrier]:
 def in_use(carrier: Carrier) -> Iterator[None]:
     """The application's SMS go to the carrier, which sends receipts."""
     account = Twilio(SID, TOKEN, NUMBER, None, carrier.url)
-    before = notifications.outlet()
+    before = outlets.outlet()
     receipts = TwilioReceipts(account, PUBLIC_URL)
-    notifications.use(replace(before, sms=TwilioSms(account, PUBLIC_URL), receipts=receipts))
+    outlets.use(replace(before, sms=TwilioSms(account, PUBLIC_URL), receipts=receipts))
     yield
-    notifications.use(before)
+    outlets.use(before)
 
 
 def _handler(carrier: Carrier) -> type[BaseHTTPRequestHandler]:

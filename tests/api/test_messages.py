@@ -21,7 +21,7 @@ from arthomed.core.errors import ClinicError
 from arthomed.core.permissions import Role
 from arthomed.infra.mailbox import Mailbox
 from arthomed.infra.queue import CeleryJobs
-from arthomed.notifications import rules
+from arthomed.notifications import outlets, rules
 from arthomed.notifications import service as notifications
 from arthomed.notifications.models import Channel, Notification, State
 from arthomed.users.models import User
@@ -184,7 +184,7 @@ def test_a_message_that_was_never_written_is_no_trouble() -> None:
 
 def test_a_message_of_a_worker_that_died_is_another_workers_after_the_lease() -> None:
     visit_of()
-    lease, message = notifications.outlet().lease, only().id
+    lease, message = outlets.outlet().lease, only().id
     Notification.claim(message, now=clock.now(), lease=lease)  # and then the power went
 
     assert notifications.send(message) is None
@@ -194,7 +194,7 @@ def test_a_message_of_a_worker_that_died_is_another_workers_after_the_lease() ->
 
 def test_a_message_that_kills_every_worker_is_given_up() -> None:
     visit_of()
-    lease, message = notifications.outlet().lease, only().id
+    lease, message = outlets.outlet().lease, only().id
     moment = clock.now()
     for _ in range(rules.MAX_ATTEMPTS):
         moment += lease
@@ -218,21 +218,21 @@ def test_what_was_sent_stays_sent_whatever_a_slow_worker_thinks() -> None:
 
 def test_an_email_without_a_way_out_is_given_up_and_not_taken_for_sent() -> None:
     become(visit_of("asha@example.com"), Status.CONFIRMED)
-    before = notifications.outlet()
-    notifications.use(replace(before, email=None))
+    before = outlets.outlet()
+    outlets.use(replace(before, email=None))
     try:
         assert notifications.send(only(channel=Channel.EMAIL).id) is State.FAILED
     finally:
-        notifications.use(before)
+        outlets.use(before)
 
 
 def test_without_a_way_out_no_email_is_written() -> None:
-    before = notifications.outlet()
-    notifications.use(replace(before, email=None))
+    before = outlets.outlet()
+    outlets.use(replace(before, email=None))
     try:
         become(visit_of("asha@example.com"), Status.CONFIRMED)
     finally:
-        notifications.use(before)
+        outlets.use(before)
 
     assert [one.channel for one in outbox()] == [Channel.SMS] * 2
 

@@ -15,6 +15,7 @@ from arthomed.core import clock
 from arthomed.core.permissions import Role
 from arthomed.infra import email as infra_email
 from arthomed.infra.email import SmtpEmail
+from arthomed.notifications import outlets
 from arthomed.notifications import service as notifications
 from arthomed.notifications.gateways import DeliveryFailed, Email, Invitation
 from arthomed.notifications.models import Channel, Notification, State
@@ -150,10 +151,10 @@ class TestSigningIn:
 @pytest.fixture
 def by_smtp(gateway: SmtpEmail) -> Iterator[None]:
     """The application's e-mail goes to the post office."""
-    before = notifications.outlet()
-    notifications.use(replace(before, email=gateway))
+    before = outlets.outlet()
+    outlets.use(replace(before, email=gateway))
     yield
-    notifications.use(before)
+    outlets.use(before)
 
 
 def visit(**profile: str) -> Appointment:

@@ -14,6 +14,7 @@ from pymongo.database import Database
 from arthomed.auth import service as auth
 from arthomed.config_messages import Fcm
 from arthomed.infra.push import FcmPush
+from arthomed.notifications import outlets
 from arthomed.notifications import service as notifications
 from arthomed.notifications.gateways import DeliveryFailed, DeviceGone, Push
 from arthomed.notifications.models import Channel, Notification, State
@@ -133,11 +134,11 @@ class TestGateway:
 @pytest.fixture
 def by_push(app: Flask, gateway: FcmPush) -> Iterator[None]:
     del app
-    before = notifications.outlet()
-    outlet = notifications.PushOutlet(gateway, auth.push_tokens, auth.forget_push_token)
-    notifications.use(replace(before, push=outlet))
+    before = outlets.outlet()
+    outlet = outlets.PushOutlet(gateway, auth.push_tokens, auth.forget_push_token)
+    outlets.use(replace(before, push=outlet))
     yield
-    notifications.use(before)
+    outlets.use(before)
 
 
 def give(client: FlaskClient, who: SignedIn, token: str) -> None:

@@ -13,7 +13,7 @@ from arthomed.config_messages import Twilio
 from arthomed.core import clock
 from arthomed.infra.http import TIMEOUT_SECONDS
 from arthomed.infra.sms import TwilioSms
-from arthomed.notifications import rules
+from arthomed.notifications import outlets, rules
 from arthomed.notifications import service as notifications
 from arthomed.notifications.gateways import Arrival, Attempt, DeliveryFailed, Receipt
 from arthomed.notifications.models import Notification, State
@@ -170,10 +170,10 @@ def test_one_message_is_one_request(carrier: Carrier, gateway: TwilioSms) -> Non
 @pytest.fixture
 def by_twilio(gateway: TwilioSms) -> Iterator[None]:
     """The application's SMS go to the carrier."""
-    before = notifications.outlet()
-    notifications.use(replace(before, sms=gateway))
+    before = outlets.outlet()
+    outlets.use(replace(before, sms=gateway))
     yield
-    notifications.use(before)
+    outlets.use(before)
 
 
 def message(*, days_ahead: int = 1) -> Notification:

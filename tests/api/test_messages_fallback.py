@@ -16,7 +16,7 @@ from arthomed.config import settings
 from arthomed.core import clock
 from arthomed.core.permissions import Role
 from arthomed.infra.mailbox import Mailbox
-from arthomed.notifications import fallback
+from arthomed.notifications import fallback, outlets
 from arthomed.notifications import service as notifications
 from arthomed.notifications.models import Channel, Notification, State
 from tests import factories
@@ -142,14 +142,14 @@ def test_after_its_useful_time_nothing_takes_over(carrier: Carrier, visit: Appoi
 
 
 def test_where_no_receipts_come_their_absence_says_nothing(carrier: Carrier, visit: Appointment) -> None:
-    before = notifications.outlet()
-    notifications.use(replace(before, receipts=None))
+    before = outlets.outlet()
+    outlets.use(replace(before, receipts=None))
     try:
         send()
         with time_machine.travel(clock.now() + WAIT, tick=True):
             assert (fallback.take_over(), by(Channel.EMAIL)) == (0, [])
     finally:
-        notifications.use(before)
+        outlets.use(before)
 
 
 @pytest.mark.parametrize("status", [Status.CONFIRMED, Status.CANCELLED])

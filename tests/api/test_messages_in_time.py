@@ -13,6 +13,7 @@ from redis import Redis
 from arthomed.config import settings
 from arthomed.core import clock
 from arthomed.infra.mailbox import Mailbox
+from arthomed.notifications import outlets
 from arthomed.notifications import service as notifications
 from arthomed.notifications.models import Notification, State
 from arthomed.notifications.rules import Quiet
@@ -27,11 +28,11 @@ MONDAY, TUESDAY, WEDNESDAY = (date(2026, 11, 30) + timedelta(days=ahead) for ahe
 def night(client: FlaskClient) -> Iterator[Any]:
     """Monday at eleven in the evening; the clinic is quiet from nine to eight."""
     del client  # it empties the database
-    before = notifications.outlet()
-    notifications.use(replace(before, quiet=Quiet("21:00", "08:00", settings().policy.timezone)))
+    before = outlets.outlet()
+    outlets.use(replace(before, quiet=Quiet("21:00", "08:00", settings().policy.timezone)))
     with time_machine.travel(at_clinic(MONDAY, "23:00"), tick=True) as now:
         yield now
-    notifications.use(before)
+    outlets.use(before)
 
 
 def told_of(day: date, time: str = "09:00") -> Notification:

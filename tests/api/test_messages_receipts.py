@@ -13,6 +13,7 @@ from pymongo.database import Database
 
 from arthomed.config_messages import Twilio
 from arthomed.infra.sms import TwilioReceipts
+from arthomed.notifications import outlets
 from arthomed.notifications import service as notifications
 from arthomed.notifications.gateways import Arrival
 from arthomed.notifications.models import Notification, State
@@ -229,12 +230,12 @@ def test_a_body_that_is_no_form_is_refused(
 def test_where_no_receipts_are_asked_for_none_is_taken(
     client: FlaskClient, carrier: Carrier, sent: Notification
 ) -> None:
-    before = notifications.outlet()
-    notifications.use(replace(before, receipts=None))
+    before = outlets.outlet()
+    outlets.use(replace(before, receipts=None))
     try:
         assert refused(post(client, carrier.asked[0].callback, "delivered")) == (403, "PERMISSION_DENIED")
     finally:
-        notifications.use(before)
+        outlets.use(before)
 
 
 def test_a_receipt_of_a_message_that_there_is_not_is_taken_and_passed_over(client: FlaskClient) -> None:
@@ -256,9 +257,9 @@ def test_a_status_that_says_nothing_to_us_changes_nothing(
 
 def test_twilios_receipts_are_charged_to_nobody_and_forgeries_to_their_sender() -> None:
     with factories.another_app(rate_limit_anonymous=3) as app:
-        outlet = notifications.outlet()
+        outlet = outlets.outlet()
         account = Twilio(twilio.SID, twilio.TOKEN, twilio.NUMBER, None, None)
-        notifications.use(replace(outlet, receipts=TwilioReceipts(account, twilio.PUBLIC_URL)))
+        outlets.use(replace(outlet, receipts=TwilioReceipts(account, twilio.PUBLIC_URL)))
         client, path = app.test_client(), f"{PATH}?message={'0' * 24}&attempt=1"
 
         genuine = [post(client, path, "delivered").status_code for _ in range(10)]

@@ -1,0 +1,141 @@
+"""The ways out of this process: who words a message, and which gateway takes it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+from bson import ObjectId
+
+from arthomed.notifications import rules
+from arthomed.notifications.gateways import (
+    Attempt,
+    DeliveryFailed,
+    DeviceGone,
+    Email,
+    EmailGateway,
+    Push,
+    PushGateway,
+    Receipt,
+    ReceiptReader,
+    Sms,
+    SmsGateway,
+)
+from arthomed.notifications.models import Channel, Notification
+
+log = structlog.get_logger()
+
+Composer = Callable[[Notification], Sms | Email | None]
+"""Looks again at what a message is about and words it; None when it need no longer be told."""
+
+_TITLE = "Arthomed"
+
+
+@dataclass(frozen=True, slots=True)
+class PushOutlet:
+    """The gateway of pushes, and whose devices have which tokens."""
+
+    gateway: PushGateway
+    tokens_of: Callable[[ObjectId], list[str]]
+    forget: Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Outlet:
+    """The gateways of this process, who words which kind, and how long a worker holds a message.
+
+    Where receipts come, `receipts` knows the genuine ones, and `receipt_wait` is how long they may take.
+    """
+
+    sms: SmsGateway
+    email: EmailGateway | None
+    composers: Mapping[str, Composer]
+    lease: timedelta
+    push: PushOutlet | None = None
+    receipts: ReceiptReader | None = None
+    receipt_wait: timedelta = timedelta(minutes=10)
+    quiet: rules.Quiet | None = None
+
+
+_outlet: Outlet | None = None
+
+
+def use(outlet: Outlet) -> None:
+    global _outlet  # noqa: PLW0603  one outlet a process, set where the parts are put together
+    _outlet = outlet
+
+
+def outlet() -> Outlet:
+    if _outlet is None:
+        message = "no outlet is installed; arthomed.app.wire() does it"
+        raise RuntimeError(message)
+    return _outlet
+
+
+def receipt_wait() -> timedelta | None:
+    """How long a message may stay without a receipt; nothing where no receipts come."""
+    return outlet().receipt_wait if outlet().receipts else None
+
+
+def is_open(channel: Channel, kind: str, user: ObjectId | None) -> bool:
+    """Whether there is that way for such a message to this person."""
+    if not rules.may_go_by(channel, kind):
+        return False
+    match channel:
+        case Channel.EMAIL:
+            return outlet().email is not None
+        case Channel.PUSH:
+            return bool(_tokens_of(user))
+        case _:
+            return True
+
+
+def _tokens_of(user: ObjectId | None) -> list[str]:
+    push = outlet().push
+    return push.tokens_of(user) if push and user else []
+
+
+def hand_to_gateway(notification: Notification, message: Sms | Email) -> Receipt | None:
+    """Raises DeliveryFailed; what comes back tells how far it is, where the gateway knows."""
+    if isinstance(message, Email):
+        _by_email(message, notification.kind)
+        return None
+    if notification.channel is Channel.PUSH:
+        _push(notification, message.text)
+        return None
+    attempt = Attempt(str(notification.id), notification.attempts)
+    receipt = outlet().sms.send(message.to, message.text, kind=notification.kind, attempt=attempt)
+    log.info("sms_taken", notification_id=attempt.message, template=message.template.id, segments=message.segments)
+    return receipt
+
+
+def _by_email(message: Email, kind: str) -> None:
+    gateway = outlet().email
+    if gateway is None:
+        raise DeliveryFailed("there is no way out for e-mail", permanent=True)
+    gateway.send(message, kind=kind)
+
+
+def _push(notification: Notification, text: str) -> None:
+    """To all of a person's devices; one that takes it is enough, or those that did would be told again."""
+    tokens = _tokens_of(notification.user)
+    failures = [failure for token in tokens if (failure := _push_to(token, text, notification.kind))]
+    if len(failures) < len(tokens):
+        return
+    passing = [failure for failure in failures if not failure.permanent]
+    raise next(iter([*passing, *failures]), DeviceGone())
+
+
+def _push_to(token: str, text: str, kind: str) -> DeliveryFailed | None:
+    """To one device, which is forgotten when it is gone."""
+    push = outlet().push
+    if push is None:
+        return DeliveryFailed("there is no way out for pushes", permanent=True)
+    try:
+        push.gateway.send(Push(token, _TITLE, text), kind=kind)
+    except DeviceGone as failure:
+        push.forget(token)
+        return failure
+    except DeliveryFailed as failure:
+        return failure
+    return None
