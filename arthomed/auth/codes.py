@@ -46,7 +46,7 @@ def word(notification: Notification) -> Sms | None:
     code = Otp.live(notification.subject, clock.now())
     if code is None:
         return None
-    digits = rules.code_for(code.nonce, settings().otp_secret)
+    digits = rules.code_of(code.mobile_number, code.nonce, code.otp, settings().otp_keys)
     minutes = int(settings().codes.lifetime.total_seconds() // 60)
     text = f"{digits} is your Arthomed code. It is valid for {minutes} minutes. Do not share it with anyone."
     return Sms(code.mobile_number, text)
@@ -68,8 +68,8 @@ def consume(mobile: str, code: str) -> None:
 def _compare(mobile: str, code: str) -> None:
     policy, now = settings().codes, clock.now()
     budgets.ensure_not_locked(mobile, policy)
-    digest = rules.digest_of(mobile, code, settings().otp_secret)
-    match Otp.compare_and_consume(mobile, digest, now=now, most=policy.max_attempts):
+    digests = [rules.digest_of(mobile, code, key) for key in settings().otp_keys]
+    match Otp.compare_and_consume(mobile, digests, now=now, most=policy.max_attempts):
         case True:
             budgets.forget_failures(mobile)
         case False:
