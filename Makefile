@@ -4,7 +4,7 @@ UV := $(or $(shell command -v uv),$(BIN)/uv)
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint types migrate reset requirements
+.PHONY: help setup run test lint types migrate reset requirements openapi client
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,13 @@ migrate: setup ## Apply the migrations to the data of `make run`, or to MONGODB_
 
 reset: setup ## Remove VAR_DIR with all the data of `make run`
 	@$(BIN)/python -m dev.place
+
+openapi: setup ## Write the API's document and its Postman collection into clients
+	@APP_ENV=test $(BIN)/flask openapi write --format json clients/openapi.json
+	@$(BIN)/python -m dev.postman
+
+client: openapi ## Make the TypeScript client from the API's document (needs Node 20 and npm)
+	@cd clients/typescript && npm ci --silent --no-audit --no-fund && npm run --silent generate && npm run --silent build
 
 requirements: setup ## Compile the requirement files from pyproject.toml
 	$(COMPILE) --output-file requirements.txt

@@ -1,9 +1,10 @@
-"""The flask commands: create-admin, database-role, demo, jobs, slots, audit, migrate, uploads."""
+"""The flask commands: create-admin, database-role, demo, jobs, slots, audit, migrate, uploads, backup."""
 
 import signal
 import sys
 from collections.abc import Callable
 from functools import wraps
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -22,7 +23,7 @@ from arthomed.core.errors import ClinicError
 from arthomed.core.jobs import JobsUnavailable
 from arthomed.core.permissions import Role
 from arthomed.files.service import purging
-from arthomed.infra import failed_jobs, migrations, mongo, roles
+from arthomed.infra import backup, failed_jobs, migrations, mongo, roles
 from arthomed.infra.failed_jobs import FailedJob
 from arthomed.scheduling import service as scheduling
 from arthomed.users import rules as user_rules
@@ -36,11 +37,12 @@ _jobs = AppGroup("jobs", help="Look after the jobs that failed for good.")
 _migrate = AppGroup("migrate", help="Bring the database up to date.")
 _slots = AppGroup("slots", help="Make bookable slots.")
 _uploads = AppGroup("uploads", help="Look after the stored files.")
+_backup = AppGroup("backup", help="The whole database in one file, for its owner.")
 _demo = AppGroup("demo", help="A clinic to try things with.")
 
 
 def register(app: Flask) -> None:
-    for command in (_jobs, _migrate, _slots, _demo, _uploads, audit, create_admin, database_role):
+    for command in (_jobs, _migrate, _slots, _demo, _uploads, _backup, audit, create_admin, database_role):
         app.cli.add_command(command)
 
 
@@ -166,6 +168,27 @@ def uploads_purge() -> None:
     """Do now what is done each night."""
     done = purging.purge()
     click.echo(", ".join(f"{count} {what}" for what, count in done.items() if count) or "Nothing to do.")
+
+
+@_backup.command("dump")
+@click.argument("file", type=click.Path(path_type=Path))
+@_with_patience
+def backup_dump(file: Path) -> None:
+    """Write every document, as of this moment, into a file."""
+    count = backup.dump(get_connection(), get_db().name, file, now=clock.now())
+    click.echo(f"{count} documents are in {file}.")
+
+
+@_backup.command("restore")
+@click.argument("file", type=click.Path(path_type=Path))
+@_with_patience
+def backup_restore(file: Path) -> None:
+    """Put a backup into a database that is migrated and empty."""
+    try:
+        count = backup.restore(get_connection(), get_db().name, file)
+    except backup.BackupError as error:
+        sys.exit(f"Nothing was restored. {error}")
+    click.echo(f"{count} documents are back.")
 
 
 @click.command("database-role")

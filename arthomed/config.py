@@ -14,8 +14,8 @@ from marshmallow.validate import Length, Range, Regexp
 
 from arthomed import config_messages
 from arthomed.config_messages import Delivery, Fcm, Twilio
+from arthomed.core import keys
 
-MIN_SECRET_LENGTH = 32  # bytes; RFC 7518 section 3.2 wants at least the hash size for HS256
 _MINUTES_A_DAY = 24 * 60
 _MOST_MINUTES = 3660 * _MINUTES_A_DAY  # ten years, longer than any span makes sense
 _CLAMD = Regexp(r"$|tcp://[^/]+$|unix:///.+$", error="Must be tcp://host:port or unix:///path.")
@@ -23,6 +23,10 @@ _ENTITY_ID = Regexp(r"$|[0-9]{19}$", error="Must be 19 digits.")
 _SENDER = Regexp(r"$|([^<>]+<)?[^<>@\s]+@[^<>@\s]+>?$", error="Must be an address, or Name <address>.")
 _LOG_LEVELS = ("debug", "info", "warn", "warning", "error", "critical")
 _LOG_LEVEL = Regexp(rf"(?i:{'|'.join(_LOG_LEVELS)})$", error=f"Must be one of: {', '.join(_LOG_LEVELS)}.")
+
+
+Keys = tuple[str, ...]
+"""The secret that signs, and perhaps one more that is accepted while it is changed."""
 
 
 class AppEnv(StrEnum):
@@ -88,9 +92,9 @@ class Settings:
     log_level: str
     mongodb_uri: str
     redis_url: str
-    jwt_secret: str
-    jwt_refresh_secret: str
-    otp_secret: str
+    jwt_keys: Keys
+    jwt_refresh_keys: Keys
+    otp_keys: Keys
     access_token_lifetime: timedelta
     refresh_token_lifetime: timedelta
     cors_origins: tuple[str, ...]
@@ -116,6 +120,18 @@ class Settings:
     uploads: Uploads
     policy: Policy
     codes: CodePolicy
+
+    @property
+    def jwt_secret(self) -> str:
+        return self.jwt_keys[0]
+
+    @property
+    def jwt_refresh_secret(self) -> str:
+        return self.jwt_refresh_keys[0]
+
+    @property
+    def otp_secret(self) -> str:
+        return self.otp_keys[0]
 
     @property
     def is_production(self) -> bool:
@@ -164,9 +180,9 @@ def _read(env: Env, app_env: AppEnv) -> Settings:
         log_level=(env.str("LOG_LEVEL", "info", validate=_LOG_LEVEL) or "").lower(),
         mongodb_uri=_uri(env, "MONGODB_URI", "mongodb", local="mongodb://127.0.0.1:27017/arthomed" if local else ""),
         redis_url=_uri(env, "REDIS_URL", "redis", local="redis://127.0.0.1:6379/0" if local else ""),
-        jwt_secret=_secret(env, "JWT_SECRET", "access", local=local),
-        jwt_refresh_secret=_secret(env, "JWT_REFRESH_SECRET", "refresh", local=local),
-        otp_secret=_secret(env, "OTP_SECRET", "codes", local=local),
+        jwt_keys=_keys(env, "JWT_SECRET", "access", local=local),
+        jwt_refresh_keys=_keys(env, "JWT_REFRESH_SECRET", "refresh", local=local),
+        otp_keys=_keys(env, "OTP_SECRET", "codes", local=local),
         access_token_lifetime=_span(env, "ACCESS_TOKEN_MINUTES", minutes=60, least=1),
         refresh_token_lifetime=_span(env, "REFRESH_TOKEN_MINUTES", minutes=30 * _MINUTES_A_DAY, least=1),
         cors_origins=_origins(env, local=local),
@@ -260,21 +276,16 @@ def _origins(env: Env, *, local: bool) -> tuple[str, ...]:
     return tuple(origin.strip() for origin in asked if origin.strip())
 
 
-def _secret(env: Env, name: str, purpose: str, *, local: bool) -> str:
+def _keys(env: Env, name: str, purpose: str, *, local: bool) -> Keys:
     """Outside production a fixed one, so that a developer's sessions outlive a restart."""
-    return env.str(name, "") or (f"only-for-development-and-test-{purpose}" if local else "")
+    first = env.str(name, "") or (f"only-for-development-and-test-{purpose}" if local else "")
+    return (first, previous) if (previous := env.str(f"{name}_PREVIOUS", "")) else (first,)
 
 
 def _weaknesses(found: Settings) -> list[str]:
-    secrets = {
-        "JWT_SECRET": found.jwt_secret,
-        "JWT_REFRESH_SECRET": found.jwt_refresh_secret,
-        "OTP_SECRET": found.otp_secret,
-    }
-    wrong = [f"{name}: {why}" for name, value in secrets.items() if (why := _weakness(value))]
-    strong = [value for value in secrets.values() if value]
-    if len(set(strong)) < len(strong):
-        wrong.append(f"{', '.join(secrets)}: must differ from each other")
+    signing = {"JWT_SECRET": found.jwt_keys, "JWT_REFRESH_SECRET": found.jwt_refresh_keys, "OTP_SECRET": found.otp_keys}
+    previous = {f"{name}_PREVIOUS": "".join(both[1:]) for name, both in signing.items()}
+    wrong = [*keys.weaknesses({name: both[0] for name, both in signing.items()}, previous)]
     needed = {"MONGODB_URI": found.mongodb_uri, "REDIS_URL": found.redis_url, "DLT_ENTITY_ID": found.dlt_entity_id}
     wrong += [f"{name}: missing" for name, value in needed.items() if not value]
     if found.twilio is None:
@@ -282,13 +293,3 @@ def _weaknesses(found: Settings) -> list[str]:
             "TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN, and TWILIO_PHONE_NUMBER or TWILIO_MESSAGING_SERVICE_SID: missing"
         )
     return wrong
-
-
-def _weakness(secret: str) -> str | None:
-    if not secret:
-        return "missing"
-    if len(secret.encode()) < MIN_SECRET_LENGTH:
-        return f"weak, at least {MIN_SECRET_LENGTH} bytes are needed"
-    if len(set(secret)) < MIN_SECRET_LENGTH // 4 or secret.startswith("only-for-development"):
-        return "weak, use a random value"
-    return None

@@ -62,7 +62,7 @@ def word(notification: Notification) -> Sms | None:
         MESSAGE,
         code.mobile_number,
         entity_id=settings().dlt_entity_id,
-        code=rules.code_for(code.nonce, settings().otp_secret),
+        code=rules.code_of(code.mobile_number, code.nonce, code.otp, settings().otp_keys),
         minutes=int(settings().codes.lifetime.total_seconds() // 60),
     )
 
@@ -83,8 +83,8 @@ def consume(mobile: str, code: str) -> None:
 def _compare(mobile: str, code: str) -> None:
     policy, now = settings().codes, clock.now()
     budgets.ensure_not_locked(mobile, policy)
-    digest = rules.digest_of(mobile, code, settings().otp_secret)
-    match Otp.compare_and_consume(mobile, digest, now=now, most=policy.max_attempts):
+    digests = [rules.digest_of(mobile, code, key) for key in settings().otp_keys]
+    match Otp.compare_and_consume(mobile, digests, now=now, most=policy.max_attempts):
         case True:
             budgets.forget_failures(mobile)
         case False:

@@ -62,8 +62,8 @@ class Otp(ClinicDocument):
         cls.collection().delete_many({"mobileNumber": mobile}, session=session)
 
     @classmethod
-    def compare_and_consume(cls, mobile: str, digest: str, *, now: datetime, most: int) -> bool | None:
-        """Compare one guess with the live code; None when there is none, or no attempt is left.
+    def compare_and_consume(cls, mobile: str, digests: list[str], *, now: datetime, most: int) -> bool | None:
+        """Compare one guess, digested with each key, with the live code; None when there is none or no attempt left.
 
         Counting the attempt, comparing and consuming are one update, so parallel guesses share the
         attempts and parallel right answers let only one in.
@@ -74,7 +74,7 @@ class Otp(ClinicDocument):
                 {
                     "$set": {
                         "attempts": {"$add": ["$attempts", 1]},
-                        "isUsed": {"$eq": ["$otp", {"$literal": digest}]},
+                        "isUsed": {"$in": ["$otp", {"$literal": digests}]},
                         "updatedAt": now,
                     }
                 }

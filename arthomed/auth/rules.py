@@ -1,6 +1,7 @@
 """How a one-time code comes about, what is refused around it, and what a device is called."""
 
 import hmac
+from collections.abc import Sequence
 from datetime import timedelta
 from enum import StrEnum
 from hashlib import sha256
@@ -93,3 +94,16 @@ def code_for(nonce: bytes, secret: str) -> str:
 def digest_of(mobile: str, code: str, secret: str) -> str:
     """What is stored in place of a code; of no use without the secret."""
     return hmac.digest(secret.encode(), f"digest:{mobile}:{code}".encode(), sha256).hex()
+
+
+def code_of(mobile: str, nonce: bytes, digest: str, keys: Sequence[str]) -> str:
+    """The code that was stored as this digest, under whichever key: another process may have changed to the next one.
+
+    Raises:
+        LookupError: this process does not know the key yet.
+    """
+    for key in keys:
+        code = code_for(nonce, key)
+        if digest_of(mobile, code, key) == digest:
+            return code
+    raise LookupError("the code was made with another OTP_SECRET")

@@ -11,6 +11,7 @@ from flask_jwt_extended.exceptions import JWTExtendedException
 from jwt.exceptions import ExpiredSignatureError, MissingRequiredClaimError, PyJWTError
 
 from arthomed.config import Settings
+from arthomed.core import keys
 from arthomed.core.actor import Actor
 from arthomed.core.errors import ClinicError, Code, PermissionDenied
 from arthomed.core.permissions import ROLE_PERMISSIONS, Permission
@@ -55,12 +56,12 @@ def register(app: Flask, settings: Settings, find_actor: FindActor) -> None:
     app.extensions["find_actor"] = find_actor
 
     @manager.decode_key_loader
-    def secret(_header: Mapping[str, Any], claims: Mapping[str, Any]) -> str:
+    def secret(header: Mapping[str, Any], claims: Mapping[str, Any]) -> str:
         # The extension takes a token without a type for an access token: nothing is to be made up.
         for name in _CLAIMS:
             if name not in claims:
                 raise MissingRequiredClaimError(name)
-        return settings.jwt_secret
+        return keys.chosen(header.get("kid"), settings.jwt_keys)
 
 
 def current_actor() -> Actor:

@@ -1,5 +1,6 @@
 """The envelope around every answer, at run time and in the OpenAPI document."""
 
+from enum import StrEnum
 from functools import cache
 from typing import Any
 
@@ -9,8 +10,20 @@ from marshmallow import fields
 from marshmallow.validate import Equal
 
 from arthomed.core import clock
-from arthomed.core.errors import ClinicError, FieldError
+from arthomed.core.errors import ClinicError, Code, FieldError
 from arthomed.http.schema import Instant, Schema
+
+
+class HttpCode(StrEnum):
+    """The stable codes of what HTTP itself refuses, beside the features' `Code`."""
+
+    METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
+    NOT_ACCEPTABLE = "NOT_ACCEPTABLE"
+    PRECONDITION_FAILED = "PRECONDITION_FAILED"
+    PAYLOAD_TOO_LARGE = "PAYLOAD_TOO_LARGE"
+    UNSUPPORTED_MEDIA_TYPE = "UNSUPPORTED_MEDIA_TYPE"
+    REQUESTED_RANGE_NOT_SATISFIABLE = "REQUESTED_RANGE_NOT_SATISFIABLE"
+    INTERNAL_ERROR = "INTERNAL_ERROR"
 
 
 def success(message: str, content: object) -> dict[str, Any]:
@@ -65,8 +78,11 @@ class AlternativeOut(Schema):
     appointment_time = fields.String(required=True)
 
 
+_CODES = sorted([*Code, *HttpCode])
+
+
 class ErrorBodyOut(Schema):
-    code = fields.String(required=True, metadata={"example": "VALIDATION_ERROR"})
+    code = fields.String(required=True, metadata={"enum": _CODES, "example": "VALIDATION_ERROR"})
     status_code = fields.Integer(required=True, metadata={"example": 400})
     details = fields.String(required=True, metadata={"example": "Validation failed"})
     alternatives = fields.List(

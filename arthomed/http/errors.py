@@ -15,7 +15,7 @@ from werkzeug.exceptions import HTTPException, InternalServerError
 from arthomed.core.documents import is_database_away
 from arthomed.core.errors import ClinicError, Code, ServiceUnavailable
 from arthomed.core.jobs import JobsUnavailable
-from arthomed.http.envelope import failure, refusal
+from arthomed.http.envelope import HttpCode, failure, refusal
 
 log = structlog.get_logger()
 
@@ -52,10 +52,10 @@ STATUS_OF = {
 _HTTP = {
     400: (Code.VALIDATION_ERROR, "The request could not be understood"),
     404: (Code.NOT_FOUND, "Resource not found"),
-    405: ("METHOD_NOT_ALLOWED", "This method is not allowed here"),
-    406: ("NOT_ACCEPTABLE", "Only application/json can be given"),
-    413: ("PAYLOAD_TOO_LARGE", "The request body is too large"),
-    415: ("UNSUPPORTED_MEDIA_TYPE", "The request body must be application/json"),
+    405: (HttpCode.METHOD_NOT_ALLOWED, "This method is not allowed here"),
+    406: (HttpCode.NOT_ACCEPTABLE, "Only application/json can be given"),
+    413: (HttpCode.PAYLOAD_TOO_LARGE, "The request body is too large"),
+    415: (HttpCode.UNSUPPORTED_MEDIA_TYPE, "The request body must be application/json"),
     429: (Code.RATE_LIMIT_EXCEEDED, "Too many requests, please try again later"),
 }
 _RETRY_WHEN_AWAY_SECONDS = "5"
@@ -137,5 +137,5 @@ def _on_unexpected(error: Exception) -> Response:
     more: dict[str, Any] = {"requestId": g.get("request_id", "")}
     if current_app.config["SHOW_STACK"]:
         more["stack"] = "".join(traceback.format_exception(error))
-    g.error_code = "INTERNAL_ERROR"
+    g.error_code = HttpCode.INTERNAL_ERROR
     return failure(500, g.error_code, "Internal server error", **more)

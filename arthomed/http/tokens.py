@@ -12,7 +12,7 @@ from flask_jwt_extended import create_access_token
 from jwt.exceptions import ExpiredSignatureError, PyJWTError
 
 from arthomed.config import settings
-from arthomed.core import clock
+from arthomed.core import clock, keys
 from arthomed.http.auth import ALGORITHM, AUDIENCE, ISSUER, InvalidToken, TokenExpired, claimed_id
 
 _LONGEST_BODY = 4096  # a refresh token has a tenth of that
@@ -29,9 +29,9 @@ class RefreshClaim:
 
 def pair(user_id: ObjectId, session_id: ObjectId, generation: int) -> dict[str, Any]:
     """A new access token and the refresh token of that generation; `expiresIn` in seconds."""
-    claims = {"sid": str(session_id)}
+    claims, signed_by = {"sid": str(session_id)}, _signed_by(settings().jwt_secret)
     return {
-        "access_token": create_access_token(str(user_id), additional_claims=claims),
+        "access_token": create_access_token(str(user_id), additional_claims=claims, additional_headers=signed_by),
         "refresh_token": _refresh_token(user_id, session_id, generation),
         "token_type": "Bearer",
         "expires_in": int(settings().access_token_lifetime.total_seconds()),
@@ -48,7 +48,7 @@ def read_refresh(token: str) -> RefreshClaim:
     try:
         claims = jwt.decode(
             token,
-            settings().jwt_refresh_secret,
+            keys.chosen(jwt.get_unverified_header(token).get("kid"), settings().jwt_refresh_keys),
             algorithms=[ALGORITHM],
             issuer=ISSUER,
             audience=AUDIENCE,
@@ -87,4 +87,9 @@ def _refresh_token(user_id: ObjectId, session_id: ObjectId, generation: int) -> 
         "iat": now,
         "exp": now + settings().refresh_token_lifetime,
     }
-    return jwt.encode(claims, settings().jwt_refresh_secret, algorithm=ALGORITHM)
+    secret = settings().jwt_refresh_secret
+    return jwt.encode(claims, secret, algorithm=ALGORITHM, headers=_signed_by(secret))
+
+
+def _signed_by(secret: str) -> dict[str, str]:
+    return {"kid": keys.key_id(secret)}

@@ -358,3 +358,21 @@ def test_the_mailbox_is_among_the_data(read: Read) -> None:
 
 def test_settings_are_read_once() -> None:
     assert settings() is settings()
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_the_secret_of_before_may_be_kept_while_it_is_changed(read: Read, name: str) -> None:
+    found = read(**PRODUCTION, **{f"{name}_PREVIOUS": STRONG + "0"})
+
+    kept = {"JWT_SECRET": found.jwt_keys, "JWT_REFRESH_SECRET": found.jwt_refresh_keys, "OTP_SECRET": found.otp_keys}
+    assert kept[name] == (PRODUCTION[name], STRONG + "0")
+
+
+@pytest.mark.parametrize(
+    ("secret", "why"), [("short", "weak"), (PRODUCTION["OTP_SECRET"], "must differ"), ("a" * 40, "weak")]
+)
+def test_a_secret_of_before_is_no_weaker_than_others(read: Read, secret: str, why: str) -> None:
+    refusal = refusal_of(read, **PRODUCTION, JWT_SECRET_PREVIOUS=secret)
+
+    assert "JWT_SECRET_PREVIOUS" in refusal
+    assert why in refusal

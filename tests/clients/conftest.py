@@ -1,0 +1,43 @@
+"""The TypeScript client, built where Node can be had."""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+CLIENT = Path(__file__).resolve().parents[2] / "clients" / "typescript"
+_LEAST_NODE = 20
+Npm = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def npm() -> Npm:
+    """Run npm in the client's folder, whose locked packages are there."""
+    if not (shutil.which("npm") and _node_version() >= _LEAST_NODE):
+        pytest.skip(f"the TypeScript client needs npm and Node {_LEAST_NODE}, which this machine lacks")
+    if not _is_installed():
+        _run("ci", "--no-audit", "--no-fund")
+    return _run
+
+
+def _run(*arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        ["npm", *arguments], check=False, cwd=CLIENT, env=env, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def _node_version() -> int:
+    found = shutil.which("node") and subprocess.check_output(["node", "--version"], text=True)
+    match = re.match(r"v(\d+)", found or "")
+    return int(match[1]) if match else 0
+
+
+def _is_installed() -> bool:
+    """npm leaves this file when it has done all that the lock file says."""
+    installed = CLIENT / "node_modules" / ".package-lock.json"
+    return installed.exists() and installed.stat().st_mtime >= (CLIENT / "package-lock.json").stat().st_mtime

@@ -1,0 +1,155 @@
+"""The proxy's configuration as it is, in front of the application."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import closing
+from http.client import HTTPConnection
+from pathlib import Path
+
+import httpx
+import pytest
+
+from arthomed.core.permissions import Role
+from dev.processes import Process
+from dev.servers import Mongo, Valkey, free_port
+from tests.factories import picture
+from tests.faults.clinic import Clinic, Person
+from tests.stack import ROOT, Stack, wait_for
+
+NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+
+pytestmark = pytest.mark.skipif(NGINX is None, reason="nginx is not installed here")
+
+
+@pytest.fixture(scope="module")
+def clinic(mongo: Mongo, valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
+    stack = Stack(
+        tmp_path_factory.mktemp("behind-nginx"),
+        mongodb_uri=mongo.uri("arthomed_nginx"),
+        redis_url=valkey.url.removesuffix("/0") + "/3",
+        parts=("web",),
+        demo=False,
+        env={"TRUSTED_PROXIES": "1", "UPLOADS_ACCEL_PREFIX": "/_uploads"},
+    )
+    with stack, Clinic(stack) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def front(clinic: Clinic, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """A stranger's client of nginx."""
+    folder, port = tmp_path_factory.mktemp("nginx"), free_port()
+    configuration = (ROOT / "deploy/nginx.conf").read_text()
+    for there, here in {
+        "/tmp/": f"{folder}/",  # first, or it would be found in what follows
+        "web:5000": f"127.0.0.1:{clinic.stack.port}",
+        "listen 8080;": f"listen 127.0.0.1:{port};",
+        "/srv/uploads/": f"{clinic.stack.env['UPLOADS_DIR']}/",
+        "/dev/stdout": f"{folder}/access.log",
+    }.items():
+        assert there in configuration
+        configuration = configuration.replace(there, here)
+    (folder / "nginx.conf").write_text(f"user root;\n{configuration}" if os.geteuid() == 0 else configuration)
+    command = [str(NGINX), "-c", str(folder / "nginx.conf"), "-g", "daemon off;"]
+    process = Process("nginx", command, folder / "nginx.log", env=dict(os.environ))
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
+            wait_for(lambda: _answers(client), what="nginx")
+            client.headers["X-Test-Folder"] = str(folder)
+            yield client
+    finally:
+        process.stop(within=5)
+
+
+def test_the_api_is_there(front: httpx.Client, clinic: Clinic) -> None:
+    person = clinic.person(Role.PATIENT)
+
+    assert front.get("/api/auth/me", headers=person.headers).json()["data"]["user"]["_id"] == str(person.id)
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/metrics/x", "/dev/mailbox", "/dev/mailbox.json", "/_uploads/x"])
+def test_the_inside_is_not_there_for_strangers(front: httpx.Client, path: str) -> None:
+    answer = front.get(path)
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "NOT_FOUND")
+
+
+def test_nobody_chooses_the_address_that_is_held_against_them(front: httpx.Client, clinic: Clinic) -> None:
+    request_id = "asked-through-nginx"
+    front.get("/api/auth/me", headers={"X-Forwarded-For": "203.0.113.9", "X-Request-ID": request_id})
+
+    assert clinic.stack.web is not None
+    [line] = [one for one in clinic.stack.web.log.read_text().splitlines() if request_id in one]
+    assert "address=127.0.0.1" in line
+
+
+def test_nginx_sends_files_to_those_who_may_read_them(front: httpx.Client, clinic: Clinic) -> None:
+    patient, stranger = clinic.patients(2)
+    url = _portrait_of(clinic, patient)
+
+    answer, part = (front.get(url, headers={**patient.headers, **more}) for more in ({}, {"Range": "bytes=0-7"}))
+
+    assert answer.content.startswith(b"\x89PNG")
+    assert answer.headers["Content-Disposition"].startswith("attachment")
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Content-Security-Policy"] == "default-src 'none'; sandbox"
+    assert answer.headers["Cache-Control"] == "private, no-store"
+    assert (part.status_code, part.content) == (206, answer.content[:8])
+    assert front.get(url, headers=stranger.headers).status_code in {403, 404}
+    assert front.get(url).status_code == 401
+
+
+def test_a_body_that_is_too_large_is_refused_in_the_envelope(front: httpx.Client) -> None:
+    connection = HTTPConnection(front.base_url.host, front.base_url.port)
+    with closing(connection):
+        connection.request("POST", "/api/files/upload/profiles", headers={"Content-Length": str(65 * 1024 * 1024)})
+        answer = connection.getresponse()
+
+        assert (answer.status, json.load(answer)["error"]["code"]) == (413, "PAYLOAD_TOO_LARGE")
+
+
+def test_a_flood_from_one_address_is_refused_in_the_envelope(front: httpx.Client) -> None:
+    answers = (front.get("/health") for _ in range(2_000))
+
+    refused = next(one for one in answers if one.status_code != 200)
+
+    assert (refused.status_code, refused.json()["error"]["code"]) == (429, "RATE_LIMIT_EXCEEDED")
+    assert refused.headers["Retry-After"] == "5"
+
+
+def test_no_log_of_nginx_has_what_was_searched_for(front: httpx.Client) -> None:
+    log = Path(front.headers["X-Test-Folder"]) / "access.log"
+    wait_for(lambda: front.get("/api/users", params={"search": "9876500001"}).status_code == 401, what="room again")
+
+    assert '"path":"/api/users"' in wait_for(log.read_text, what="a line")
+    assert "9876500001" not in log.read_text()
+
+
+def test_an_application_that_is_away_is_told_of_in_the_envelope(front: httpx.Client, clinic: Clinic) -> None:
+    assert clinic.stack.web is not None
+    clinic.stack.web.stop(within=10)
+    try:
+        answer = wait_for(lambda: _not_limited(front.get("/api/auth/me")), what="room again")
+    finally:
+        clinic.stack.start_web()
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "SERVICE_UNAVAILABLE")
+
+
+def _answers(client: httpx.Client) -> bool:
+    try:
+        return client.get("/health").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def _not_limited(answer: httpx.Response) -> httpx.Response | None:
+    return None if answer.status_code == 429 else answer
+
+
+def _portrait_of(clinic: Clinic, patient: Person) -> str:
+    stream, name = picture()
+    answer = clinic.api.post("/files/upload/profiles", files={"files": (name, stream)}, headers=patient.headers)
+    return str(answer.json()["data"]["uploadedFiles"][0]["url"])
