@@ -8,7 +8,7 @@ from typing import Any
 
 CLIENTS = Path(__file__).resolve().parents[1] / "clients"
 _SCHEMA = "https://schema.getpostman.com/json/collection/v2.1.0/collection.json"
-_JSON, _FORM = "application/json", "multipart/form-data"
+_JSON, _FORM, _PLAIN_FORM = "application/json", "multipart/form-data", "application/x-www-form-urlencoded"
 _METHODS = ("get", "post", "put", "delete")
 _VARIABLES = {"baseUrl": "http://127.0.0.1:5000", "accessToken": "", "refreshToken": ""}
 _SENDS_TOKEN = {"refreshToken": "{{refreshToken}}"}
@@ -95,6 +95,8 @@ def _field(parameter: Object) -> Object:
 
 
 def _body(content: Object) -> Object:
+    if _PLAIN_FORM in content:
+        return {"mode": "urlencoded", "urlencoded": [*_form(content[_PLAIN_FORM]["example"])]}
     if _JSON not in content:
         return {"mode": "formdata", "formdata": [*_form(content[_FORM]["example"])]}
     example = content[_JSON]["example"]

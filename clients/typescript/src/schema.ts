@@ -126,6 +126,7 @@ export interface paths {
                          *           "isActive": true,
                          *           "isVerified": true,
                          *           "profile": {
+                         *             "language": "hi",
                          *             "dateOfBirth": "1990-04-21",
                          *             "gender": "female",
                          *             "address": {
@@ -268,6 +269,7 @@ export interface paths {
                          *           "isActive": true,
                          *           "isVerified": true,
                          *           "profile": {
+                         *             "language": "hi",
                          *             "dateOfBirth": "1990-04-21",
                          *             "gender": "female",
                          *             "address": {
@@ -580,6 +582,68 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/auth/sessions/current/push-token": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Let this device be told of visits by push, until it is signed out. */
+        put: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    /**
+                     * @example {
+                     *       "pushToken": "dQw4w9WgXcQ:APA91bEXAMPLE"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PushTokenOfDevice"];
+                };
+            };
+            responses: {
+                /** @description Push token stored */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /**
+                         * @example {
+                         *       "success": true,
+                         *       "data": {},
+                         *       "timestamp": "2026-11-22T04:30:00.000Z",
+                         *       "message": "Push token stored"
+                         *     }
+                         */
+                        "application/json": components["schemas"]["NothingEnvelope"];
+                    };
+                };
+                400: components["responses"]["BAD_REQUEST"];
+                401: components["responses"]["UNAUTHORIZED"];
+                403: components["responses"]["FORBIDDEN"];
+                406: components["responses"]["NOT_ACCEPTABLE"];
+                413: components["responses"]["REQUEST_ENTITY_TOO_LARGE"];
+                415: components["responses"]["UNSUPPORTED_MEDIA_TYPE"];
+                429: components["responses"]["TOO_MANY_REQUESTS"];
+                503: components["responses"]["SERVICE_UNAVAILABLE"];
+                default: components["responses"]["DEFAULT_ERROR"];
+            };
+        };
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/auth/sessions/{session_id}": {
         parameters: {
             query?: never;
@@ -672,6 +736,7 @@ export interface paths {
                          *           "isActive": true,
                          *           "isVerified": true,
                          *           "profile": {
+                         *             "language": "hi",
                          *             "dateOfBirth": "1990-04-21",
                          *             "gender": "female",
                          *             "address": {
@@ -786,6 +851,7 @@ export interface paths {
                          *           "isActive": true,
                          *           "isVerified": true,
                          *           "profile": {
+                         *             "language": "hi",
                          *             "dateOfBirth": "1990-04-21",
                          *             "gender": "female",
                          *             "address": {
@@ -870,6 +936,7 @@ export interface paths {
                      *       "name": "Asha Verma",
                      *       "email": "asha@example.com",
                      *       "profile": {
+                     *         "language": "hi",
                      *         "dateOfBirth": "1990-04-21",
                      *         "gender": "female",
                      *         "address": {
@@ -930,6 +997,7 @@ export interface paths {
                          *           "isActive": true,
                          *           "isVerified": true,
                          *           "profile": {
+                         *             "language": "hi",
                          *             "dateOfBirth": "1990-04-21",
                          *             "gender": "female",
                          *             "address": {
@@ -1055,6 +1123,7 @@ export interface paths {
                          *             "isActive": true,
                          *             "isVerified": true,
                          *             "profile": {
+                         *               "language": "hi",
                          *               "dateOfBirth": "1990-04-21",
                          *               "gender": "female",
                          *               "address": {
@@ -1153,6 +1222,7 @@ export interface paths {
                      *       "role": "doctor",
                      *       "isVerified": true,
                      *       "profile": {
+                     *         "language": "hi",
                      *         "dateOfBirth": "1990-04-21",
                      *         "gender": "female",
                      *         "address": {
@@ -1201,6 +1271,7 @@ export interface paths {
                          *           "isActive": true,
                          *           "isVerified": true,
                          *           "profile": {
+                         *             "language": "hi",
                          *             "dateOfBirth": "1990-04-21",
                          *             "gender": "female",
                          *             "address": {
@@ -1377,6 +1448,7 @@ export interface paths {
                          *           "isActive": true,
                          *           "isVerified": true,
                          *           "profile": {
+                         *             "language": "hi",
                          *             "dateOfBirth": "1990-04-21",
                          *             "gender": "female",
                          *             "address": {
@@ -1467,6 +1539,7 @@ export interface paths {
                      *       "role": "doctor",
                      *       "isVerified": true,
                      *       "profile": {
+                     *         "language": "hi",
                      *         "dateOfBirth": "1990-04-21",
                      *         "gender": "female",
                      *         "address": {
@@ -1515,6 +1588,7 @@ export interface paths {
                          *           "isActive": true,
                          *           "isVerified": true,
                          *           "profile": {
+                         *             "language": "hi",
                          *             "dateOfBirth": "1990-04-21",
                          *             "gender": "female",
                          *             "address": {
@@ -1682,6 +1756,7 @@ export interface paths {
                          *           "isActive": true,
                          *           "isVerified": true,
                          *           "profile": {
+                         *             "language": "hi",
                          *             "dateOfBirth": "1990-04-21",
                          *             "gender": "female",
                          *             "address": {
@@ -3066,6 +3141,53 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/appointments/{appointment_id}/calendar.ics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                appointment_id: string;
+            };
+            cookie?: never;
+        };
+        /** Fetch a visit for one's calendar. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    appointment_id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description One event of iCalendar */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "text/calendar": string;
+                    };
+                };
+                401: components["responses"]["UNAUTHORIZED"];
+                403: components["responses"]["FORBIDDEN"];
+                404: components["responses"]["NOT_FOUND"];
+                406: components["responses"]["NOT_ACCEPTABLE"];
+                429: components["responses"]["TOO_MANY_REQUESTS"];
+                503: components["responses"]["SERVICE_UNAVAILABLE"];
+                default: components["responses"]["DEFAULT_ERROR"];
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/appointments/{appointment_id}/status": {
         parameters: {
             query?: never;
@@ -3457,6 +3579,7 @@ export interface paths {
                          *           "isActive": true,
                          *           "isVerified": true,
                          *           "profile": {
+                         *             "language": "hi",
                          *             "dateOfBirth": "1990-04-21",
                          *             "gender": "female",
                          *             "address": {
@@ -3650,6 +3773,7 @@ export interface paths {
                          *           "isActive": true,
                          *           "isVerified": true,
                          *           "profile": {
+                         *             "language": "hi",
                          *             "dateOfBirth": "1990-04-21",
                          *             "gender": "female",
                          *             "address": {
@@ -4283,6 +4407,243 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/webhooks/twilio/status": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Take a delivery receipt that Twilio signed (`X-Twilio-Signature`). */
+        post: {
+            parameters: {
+                query: {
+                    message: string;
+                    attempt: number;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    /**
+                     * @example {
+                     *       "MessageSid": "SM0123456789abcdef0123456789abcdef",
+                     *       "MessageStatus": "delivered",
+                     *       "ErrorCode": 30005
+                     *     }
+                     */
+                    "application/x-www-form-urlencoded": components["schemas"]["TwilioReceipt"];
+                };
+            };
+            responses: {
+                /** @description Receipt noted */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /**
+                         * @example {
+                         *       "success": true,
+                         *       "data": {},
+                         *       "timestamp": "2026-11-22T04:30:00.000Z",
+                         *       "message": "Receipt noted"
+                         *     }
+                         */
+                        "application/json": components["schemas"]["NothingEnvelope"];
+                    };
+                };
+                400: components["responses"]["BAD_REQUEST"];
+                403: components["responses"]["FORBIDDEN"];
+                406: components["responses"]["NOT_ACCEPTABLE"];
+                413: components["responses"]["REQUEST_ENTITY_TOO_LARGE"];
+                415: components["responses"]["UNSUPPORTED_MEDIA_TYPE"];
+                429: components["responses"]["TOO_MANY_REQUESTS"];
+                503: components["responses"]["SERVICE_UNAVAILABLE"];
+                default: components["responses"]["DEFAULT_ERROR"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/messages": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List messages of a state (`failed` unless another is asked for), the newest first. */
+        get: {
+            parameters: {
+                query?: {
+                    page?: number;
+                    limit?: number;
+                    state?: "waiting" | "sent" | "dropped" | "expired" | "failed";
+                    channel?: "sms" | "email" | "push";
+                    kind?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Messages retrieved successfully */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /**
+                         * @example {
+                         *       "success": true,
+                         *       "data": {
+                         *         "items": [
+                         *           {
+                         *             "_id": "672b1234a1b2c3d4e5f60718",
+                         *             "user": "672b1234a1b2c3d4e5f60718",
+                         *             "subject": "672b1234a1b2c3d4e5f60718",
+                         *             "kind": "appointment-confirmed",
+                         *             "channel": "sms",
+                         *             "state": "failed",
+                         *             "failure": "carrier undelivered 30005",
+                         *             "sendAttempts": 1,
+                         *             "receipt": {
+                         *               "sid": "SM0123456789abcdef0123456789abcdef",
+                         *               "arrival": "undelivered",
+                         *               "errorCode": 30005,
+                         *               "segments": 1,
+                         *               "price": "-0.0470",
+                         *               "currency": "USD",
+                         *               "at": "2026-11-22T04:30:00.000Z"
+                         *             },
+                         *             "createdAt": "2026-11-22T04:30:00.000Z",
+                         *             "dueAt": "2026-11-22T04:30:00.000Z",
+                         *             "sentAt": "2026-11-22T04:30:00.000Z",
+                         *             "usefulUntil": "2026-11-22T04:30:00.000Z"
+                         *           }
+                         *         ],
+                         *         "pagination": {
+                         *           "current": 1,
+                         *           "pages": 5,
+                         *           "total": 50,
+                         *           "limit": 10,
+                         *           "hasNext": true,
+                         *           "hasPrev": false
+                         *         }
+                         *       },
+                         *       "timestamp": "2026-11-22T04:30:00.000Z",
+                         *       "message": "Messages retrieved successfully"
+                         *     }
+                         */
+                        "application/json": components["schemas"]["OutboxMessagePageEnvelope"];
+                    };
+                };
+                400: components["responses"]["BAD_REQUEST"];
+                401: components["responses"]["UNAUTHORIZED"];
+                403: components["responses"]["FORBIDDEN"];
+                406: components["responses"]["NOT_ACCEPTABLE"];
+                429: components["responses"]["TOO_MANY_REQUESTS"];
+                503: components["responses"]["SERVICE_UNAVAILABLE"];
+                default: components["responses"]["DEFAULT_ERROR"];
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/messages/{message_id}/resend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                message_id: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Send a message again that failed and is still of use. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    message_id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The message is being sent again */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /**
+                         * @example {
+                         *       "success": true,
+                         *       "data": {
+                         *         "message": {
+                         *           "_id": "672b1234a1b2c3d4e5f60718",
+                         *           "user": "672b1234a1b2c3d4e5f60718",
+                         *           "subject": "672b1234a1b2c3d4e5f60718",
+                         *           "kind": "appointment-confirmed",
+                         *           "channel": "sms",
+                         *           "state": "failed",
+                         *           "failure": "carrier undelivered 30005",
+                         *           "sendAttempts": 1,
+                         *           "receipt": {
+                         *             "sid": "SM0123456789abcdef0123456789abcdef",
+                         *             "arrival": "undelivered",
+                         *             "errorCode": 30005,
+                         *             "segments": 1,
+                         *             "price": "-0.0470",
+                         *             "currency": "USD",
+                         *             "at": "2026-11-22T04:30:00.000Z"
+                         *           },
+                         *           "createdAt": "2026-11-22T04:30:00.000Z",
+                         *           "dueAt": "2026-11-22T04:30:00.000Z",
+                         *           "sentAt": "2026-11-22T04:30:00.000Z",
+                         *           "usefulUntil": "2026-11-22T04:30:00.000Z"
+                         *         }
+                         *       },
+                         *       "timestamp": "2026-11-22T04:30:00.000Z",
+                         *       "message": "The message is being sent again"
+                         *     }
+                         */
+                        "application/json": components["schemas"]["OutboxMessageDataEnvelope"];
+                    };
+                };
+                400: components["responses"]["BAD_REQUEST"];
+                401: components["responses"]["UNAUTHORIZED"];
+                403: components["responses"]["FORBIDDEN"];
+                404: components["responses"]["NOT_FOUND"];
+                406: components["responses"]["NOT_ACCEPTABLE"];
+                429: components["responses"]["TOO_MANY_REQUESTS"];
+                503: components["responses"]["SERVICE_UNAVAILABLE"];
+                default: components["responses"]["DEFAULT_ERROR"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -4440,6 +4801,11 @@ export interface components {
             mobileNumber?: string | null;
         };
         ProfileOut: {
+            /**
+             * @description Of messages; `en` at first.
+             * @example hi
+             */
+            language: string;
             /**
              * Format: date
              * @example 1990-04-21
@@ -4661,6 +5027,13 @@ export interface components {
              */
             timestamp: string;
         };
+        PushTokenOfDevice: {
+            /**
+             * @description As FCM gave it to the app.
+             * @example dQw4w9WgXcQ:APA91bEXAMPLE
+             */
+            pushToken: string;
+        };
         UserData: {
             user: components["schemas"]["UserOut"];
         };
@@ -4699,6 +5072,12 @@ export interface components {
             mobileNumber?: string | null;
         };
         ProfilePart: {
+            /**
+             * @description Of messages, as in ISO 639-1.
+             * @example hi
+             * @enum {string}
+             */
+            language?: "en" | "hi" | "mr";
             /**
              * Format: date
              * @example 1990-04-21
@@ -5529,6 +5908,8 @@ export interface components {
              * @example 2026-11-22T04:30:00.000Z
              */
             lastUsedAt: string;
+            /** @example dQw4w9WgXcQ:APA91bEXAMPLE */
+            pushToken: string | null;
         };
         MessageOut: {
             /** @example appointment-confirmed */
@@ -5547,6 +5928,11 @@ export interface components {
              * @example 2026-11-22T04:30:00.000Z
              */
             sentAt: string | null;
+            /**
+             * @description As the carrier tells.
+             * @example delivered
+             */
+            arrival: string | null;
         };
         ExportOut: {
             /**
@@ -5664,6 +6050,113 @@ export interface components {
             success: true;
             message: string;
             data: components["schemas"]["AuditEventPageOut"];
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            timestamp: string;
+        };
+        TwilioReceipt: {
+            /** @example SM0123456789abcdef0123456789abcdef */
+            MessageSid: string;
+            /** @example delivered */
+            MessageStatus: string;
+            /**
+             * @default null
+             * @example 30005
+             */
+            ErrorCode?: number | null;
+        };
+        ReceiptOut: {
+            /** @example SM0123456789abcdef0123456789abcdef */
+            sid: string;
+            /** @example undelivered */
+            arrival: string;
+            /** @example 30005 */
+            errorCode: number | null;
+            /** @example 1 */
+            segments: number | null;
+            /** @example -0.0470 */
+            price: string | null;
+            /** @example USD */
+            currency: string | null;
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            at: string;
+        };
+        OutboxMessageOut: {
+            /** @example 672b1234a1b2c3d4e5f60718 */
+            _id: string;
+            /** @example 672b1234a1b2c3d4e5f60718 */
+            user: string | null;
+            /**
+             * @description The visit that it is about.
+             * @example 672b1234a1b2c3d4e5f60718
+             */
+            subject: string;
+            /** @example appointment-confirmed */
+            kind: string;
+            /** @example sms */
+            channel: string;
+            /** @example failed */
+            state: string;
+            /** @example carrier undelivered 30005 */
+            failure: string | null;
+            /** @example 1 */
+            sendAttempts: number;
+            receipt: components["schemas"]["ReceiptOut"] | null;
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            createdAt: string;
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            dueAt: string;
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            sentAt: string | null;
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            usefulUntil: string | null;
+        };
+        OutboxMessagePageOut: {
+            items: components["schemas"]["OutboxMessageOut"][];
+            pagination: components["schemas"]["PaginationOut"];
+        };
+        OutboxMessagePageEnvelope: {
+            /**
+             * @example true
+             * @enum {boolean}
+             */
+            success: true;
+            message: string;
+            data: components["schemas"]["OutboxMessagePageOut"];
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            timestamp: string;
+        };
+        OutboxMessageData: {
+            message: components["schemas"]["OutboxMessageOut"];
+        };
+        OutboxMessageDataEnvelope: {
+            /**
+             * @example true
+             * @enum {boolean}
+             */
+            success: true;
+            message: string;
+            data: components["schemas"]["OutboxMessageData"];
             /**
              * Format: date-time
              * @example 2026-11-22T04:30:00.000Z
