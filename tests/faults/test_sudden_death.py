@@ -137,7 +137,7 @@ def next_worker(stack: Stack) -> Path:
     assert killed
     kill_group(killed)
     stack.start_worker()
-    wait_for(lambda: stack.worker and " ready." in stack.worker.log.read_text(), what="the next worker")
+    wait_for(lambda: stack.worker and len(children(stack.worker.pid)) == POOL, what="the next worker")
     return killed.log
 
 
