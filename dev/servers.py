@@ -18,9 +18,9 @@ from redis.retry import Retry
 
 from dev import binaries
 from dev.binaries import ServerError
-from dev.processes import Process
+from dev.processes import Process, stop_together
 
-__all__ = ["Mongo", "ServerError", "Valkey"]
+__all__ = ["Mongo", "ReplicaSet", "ServerError", "Valkey"]
 
 _START_SECONDS = 30.0
 _STOP_SECONDS = 5.0
@@ -54,6 +54,11 @@ class Server(ABC):
         """End it in good order; kill it when that takes too long."""
         self.process.stop(within=within)
 
+    def restart(self) -> None:
+        """Start it again after its end, on its port and with its data. Raises ServerError."""
+        self.process = self._run(self.port)
+        self._wait(self.port, self.process)
+
     def __enter__(self) -> Self:
         return self
 
@@ -69,9 +74,7 @@ class Server(ABC):
 
     def _start(self, tries: int) -> tuple[int, Process]:
         port = free_port()
-        process = Process(
-            self.name, [*self._command(port), *self._extra_args], self._log, env={**os.environ, **self._env}
-        )
+        process = self._run(port)
         try:
             self._wait(port, process)
         except ServerError:
@@ -83,6 +86,10 @@ class Server(ABC):
             process.stop(within=1)
             raise
         return port, process
+
+    def _run(self, port: int) -> Process:
+        command = [*self._command(port), *self._extra_args]
+        return Process(self.name, command, self._log, env={**os.environ, **self._env})
 
     def _wait(self, port: int, process: Process) -> None:
         deadline = time.monotonic() + _START_SECONDS
@@ -102,7 +109,7 @@ class Mongo(Server):
     """mongod as a replica set of one, so that transactions work."""
 
     name = "mongod"
-    _REPLICA_SET = "arthomed"
+    REPLICA_SET = "arthomed"
     _PARAMETERS: ClassVar = {
         "diagnosticDataCollectionEnabled": "false",
         "transactionLifetimeLimitSeconds": "10",  # what a killed process had begun is undone sooner than after 60
@@ -128,7 +135,7 @@ class Mongo(Server):
         named = {argument.partition("=")[0] for argument in self._extra_args}
         ours = [f"{name}={value}" for name, value in self._PARAMETERS.items() if name not in named]
         parameters = [word for one in ours for word in ("--setParameter", one)]
-        return [binaries.mongod(), *where, "--replSet", self._REPLICA_SET, *size, *parameters]
+        return [binaries.mongod(), *where, "--replSet", self.REPLICA_SET, *size, *parameters]
 
     def _serves(self, port: int, pid: int) -> bool:
         client: MongoClient[dict[str, Any]] = MongoClient(
@@ -136,12 +143,14 @@ class Mongo(Server):
         )
         with client:
             try:
-                if client.admin.command("serverStatus")["pid"] != pid:
-                    return False
-                self._name_member(client.admin, f"127.0.0.1:{port}")
-                return bool(client.admin.command("hello")["isWritablePrimary"])
+                is_ours = client.admin.command("serverStatus")["pid"] == pid
+                return is_ours and self._is_ready(client.admin, f"127.0.0.1:{port}")
             except PyMongoError:
                 return False
+
+    def _is_ready(self, admin: Database[dict[str, Any]], host: str) -> bool:
+        self._name_member(admin, host)
+        return bool(admin.command("hello")["isWritablePrimary"])
 
     def _name_member(self, admin: Database[dict[str, Any]], host: str) -> None:
         """Make the set consist of this server at this port; data of an earlier run names an earlier port."""
@@ -151,7 +160,7 @@ class Mongo(Server):
         except OperationFailure as error:
             if error.code != _NOT_INITIATED:
                 raise
-            admin.command("replSetInitiate", {"_id": self._REPLICA_SET, "members": [member]})
+            admin.command("replSetInitiate", {"_id": self.REPLICA_SET, "members": [member]})
         else:
             if config["members"][0]["host"] != host:
                 config |= {"version": config["version"] + 1, "members": [member]}
@@ -162,6 +171,58 @@ class Mongo(Server):
             self._env = binaries.bundled_libraries(self.data_dir.with_name(f"{self.data_dir.name}-lib"))
             return bool(self._env)
         return super()._can_try_again(output)
+
+
+class Member(Mongo):
+    """One mongod of several, ready when it answers: which of them is the primary, they settle among themselves."""
+
+    @property
+    def host(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def _is_ready(self, admin: Database[dict[str, Any]], host: str) -> bool:  # noqa: ARG002  the whole set names it
+        return True
+
+
+class ReplicaSet:
+    """Three mongods: any one may be away, and the two others elect a primary after `election_ms` without one."""
+
+    def __init__(self, data_dir: Path, log_dir: Path, *, election_ms: int = 10_000) -> None:
+        """Start them and wait for the first primary. Raises ServerError."""
+        self.members: list[Member] = []
+        try:
+            for name in "abc":
+                self.members.append(Member(data_dir / name, log_dir / name))
+            self._initiate(election_ms)
+        except BaseException:
+            self.stop()
+            raise
+
+    def uri(self, database: str) -> str:
+        """Tell where a database of it is, whoever is the primary."""
+        return f"mongodb://{','.join(one.host for one in self.members)}/{database}?replicaSet={Mongo.REPLICA_SET}"
+
+    def primary(self) -> Member:
+        """Find the one that takes writes, or wait until there is one."""
+        with MongoClient[dict[str, Any]](self.uri("admin")) as client:
+            host = client.admin.command("hello")["primary"]
+        return next(one for one in self.members if one.host == host)
+
+    def stop(self) -> None:
+        stop_together([one.process for one in self.members], within=_STOP_SECONDS)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.stop()
+
+    def _initiate(self, election_ms: int) -> None:
+        members = [{"_id": number, "host": one.host} for number, one in enumerate(self.members)]
+        config = {"_id": Mongo.REPLICA_SET, "members": members, "settings": {"electionTimeoutMillis": election_ms}}
+        with MongoClient[dict[str, Any]](self.members[0].uri("admin")) as client:
+            client.admin.command("replSetInitiate", config)
+        self.primary()
 
 
 class Valkey(Server):

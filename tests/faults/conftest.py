@@ -1,16 +1,21 @@
 """Sizes: the normal run takes the short ones; FAULTS=full takes the full ones, and the slow tests with them."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
+from redis import Redis
 
+from arthomed.core.jobs import Job
+from arthomed.infra.queue import CeleryJobs
 from dev.servers import Mongo, Valkey
 from tests.faults.clinic import Clinic
 from tests.faults.gateway import Gateway
-from tests.stack import Stack, wait_for
+from tests.stack import QUEUES, Stack, wait_for
+from tests.whole_suite import gathering
 
 FULL = os.environ.get("FAULTS") == "full"
 
@@ -25,11 +30,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="FAULTS=full runs it"))
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What was measured, for those who run it."""
+    for report in terminalreporter.getreports("passed"):
+        for _, told in report.user_properties:
+            terminalreporter.write_line(f"{report.nodeid.rpartition('::')[2]}: {told}")
+
+
+Tell = Callable[[str], None]
+
+
 @pytest.fixture
-def clinic(stack: Stack) -> Iterator[Clinic]:
-    """The shared stack; what is done to it must leave it whole."""
-    with Clinic(stack) as found:
-        yield found
+def tell(record_property: Callable[[str, object], None]) -> Tell:
+    """Have a figure told at the end of the run."""
+    return partial(record_property, "figure")
 
 
 @dataclass(frozen=True)
@@ -40,6 +54,17 @@ class Fragile:
     mongo: Mongo
     valkey: Valkey
     gateway: Gateway
+
+    def sweep(self) -> bool:
+        """Have the outbox swept as beat does, but at once; what takes long is left to beat."""
+        if not FULL and self.is_idle("default"):
+            CeleryJobs(self.valkey.url).enqueue(Job.SWEEP_MESSAGES)
+        return True
+
+    def is_idle(self, *queues: str) -> bool:
+        """Whether nothing waits in these queues, or in any."""
+        with Redis.from_url(self.valkey.url) as redis:
+            return not any(redis.llen(queue) for queue in queues or QUEUES.split(","))
 
 
 @pytest.fixture(scope="session")
@@ -59,6 +84,7 @@ def _fragile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fragile]:
         ) as stack,
     ):
         yield Fragile(stack, mongo, valkey, gateway)
+        gathering.keep_people(mongo.uri("local"))
 
 
 @pytest.fixture
@@ -75,7 +101,7 @@ def fragile(_fragile: Fragile) -> Fragile:
 
 
 @pytest.fixture
-def fragile_clinic(fragile: Fragile) -> Iterator[Clinic]:
+def clinic(fragile: Fragile) -> Iterator[Clinic]:
     with Clinic(fragile.stack) as found:
         wait_for(found.is_open, what="an open clinic")
         yield found

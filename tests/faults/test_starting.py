@@ -9,11 +9,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-from flask import Flask
 
 from dev.processes import Process
-from dev.servers import Mongo, Valkey
 from tests.faults.clinic import Clinic
+from tests.faults.conftest import Fragile
 from tests.stack import Stack, wait_for
 
 PRODUCTION = {
@@ -30,10 +29,9 @@ PRODUCTION = {
 
 
 @pytest.fixture
-def migrated(app: Flask, environment: dict[str, str], tmp_path: Path) -> Iterator[Stack]:
-    """A stack of which nothing has started, over the database of the application in this process."""
-    assert app.name
-    stack = Stack(tmp_path, mongodb_uri=environment["MONGODB_URI"], redis_url=environment["REDIS_URL"])
+def migrated(fragile: Fragile, tmp_path: Path) -> Iterator[Stack]:
+    """A stack of which nothing has started, over the database of the shared one."""
+    stack = Stack(tmp_path, mongodb_uri=fragile.stack.env["MONGODB_URI"], redis_url=fragile.valkey.url)
     yield stack
     stack.stop()
 
@@ -53,13 +51,14 @@ REFUSALS = {
 
 
 @pytest.fixture(scope="module")
-def refused(mongo: Mongo, valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Process]:
+def refused(_fragile: Fragile, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Process]:
     """Web processes that should not have started, started all at once."""
     started = {}
     for reason, (env, _) in REFUSALS.items():
-        changed = {name: value.format(mongo=f"127.0.0.1:{mongo.port}") for name, value in env.items()}
+        changed = {name: value.format(mongo=f"127.0.0.1:{_fragile.mongo.port}") for name, value in env.items()}
         folder = tmp_path_factory.mktemp("refused")
-        stack = Stack(folder, mongodb_uri=mongo.uri("arthomed_bare"), redis_url=valkey.url, env=changed)
+        bare = _fragile.mongo.uri("arthomed_bare")
+        stack = Stack(folder, mongodb_uri=bare, redis_url=_fragile.valkey.url, env=changed)
         stack.start_web()
         started[reason] = stack.web
     return {reason: ended(process) for reason, process in started.items()}

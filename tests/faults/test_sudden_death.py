@@ -17,36 +17,34 @@ import httpx
 import pytest
 from bson import ObjectId
 
-from arthomed.core.jobs import Job
-from arthomed.infra.queue import CeleryJobs
 from tests.faults.clinic import BOOKS_IN_ORDER, Clinic, Person
-from tests.faults.conftest import FULL, Fragile
+from tests.faults.conftest import FULL, Fragile, Tell
 from tests.stack import ROOT, Stack, kill_group, wait_for
 
 BOOKINGS = 300 if FULL else 60
 KILLS = 40 if FULL else 12
-MESSAGES = 60 if FULL else 16
+MESSAGES = 300 if FULL else 24
+WORKERS_KILLED = 100 if FULL else 2
+KILLED_AFTER_SECONDS = 2.0 if FULL else 0.7
 POOL = 2  # processes of the worker
 
 
-def test_bookings_are_whole_or_not_there_when_web_processes_are_killed(
-    fragile: Fragile, fragile_clinic: Clinic
-) -> None:
-    patients, doctor = fragile_clinic.patients(BOOKINGS), fragile_clinic.doctor(slots=20, capacity=BOOKINGS // 20)
-    times = fragile_clinic.times(doctor)
+def test_bookings_are_whole_or_not_there_when_web_processes_are_killed(fragile: Fragile, clinic: Clinic) -> None:
+    patients, doctor = clinic.patients(BOOKINGS), clinic.doctor(slots=20, capacity=BOOKINGS // 20)
+    times = clinic.times(doctor)
 
     with ThreadPoolExecutor(8) as pool:
         asked = [
-            pool.submit(book_in_the_end, fragile_clinic, patient, doctor, times[nth % len(times)])
+            pool.submit(book_in_the_end, clinic, patient, doctor, times[nth % len(times)])
             for nth, patient in enumerate(patients)
         ]
         kill_at_random(fragile.stack, until=lambda: all(one.done() for one in asked))
         answered = {one.result() for one in asked}
 
-    kept = set(fragile_clinic.database.appointments.distinct("_id", {"doctor": doctor}))
+    kept = set(clinic.database.appointments.distinct("_id", {"doctor": doctor}))
     assert answered == kept
     assert len(kept) == BOOKINGS
-    assert fragile_clinic.audit() == BOOKS_IN_ORDER
+    assert clinic.audit() == BOOKS_IN_ORDER
 
 
 def book_in_the_end(clinic: Clinic, patient: Person, doctor: ObjectId, when: str) -> ObjectId:
@@ -84,37 +82,80 @@ def children(pid: int, thread: int | None = None) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{thread or pid}/children").read_text().split()]
 
 
-@pytest.mark.parametrize("victim", ["the worker", pytest.param("a process of its pool", marks=pytest.mark.slow)])
-def test_what_is_killed_in_the_middle_of_sending_loses_no_message(
-    fragile: Fragile, fragile_clinic: Clinic, victim: str
-) -> None:
-    gateway, worker, outbox = fragile.gateway, fragile.stack.worker, fragile_clinic.database.notifications
-    gateway.seconds = 0.2
-    patients, doctor = fragile_clinic.patients(MESSAGES), fragile_clinic.doctor(slots=1, capacity=MESSAGES)
-    visits = [fragile_clinic.book(patient, doctor).json()["data"]["appointment"] for patient in patients]
-    these = {"subject": {"$in": [ObjectId(visit["_id"]) for visit in visits]}}
+class Outbox:
+    """The messages of many bookings."""
 
-    wait_for(lambda: len(gateway.taken) >= MESSAGES // 3, what="a third of the messages")
+    def __init__(self, clinic: Clinic) -> None:
+        self._clinic = clinic
+        self._visits: list[ObjectId] = []
+        self.mobiles: set[str] = set()
+
+    def fill(self) -> None:
+        """One for each booking."""
+        patients, doctor = self._clinic.patients(MESSAGES), self._clinic.doctor(slots=1, capacity=MESSAGES)
+        with ThreadPoolExecutor(8) as pool:
+            for answer in pool.map(lambda patient: self._clinic.book(patient, doctor), patients):
+                visit = answer.json()["data"]["appointment"]
+                self.mobiles.add(visit["patient"]["mobileNumber"])
+                self._visits.append(ObjectId(visit["_id"]))
+
+    def is_sent(self) -> bool:
+        these = {"subject": {"$in": self._visits}, "state": "sent"}
+        return self._clinic.database.notifications.count_documents(these) == MESSAGES
+
+
+def test_a_worker_that_is_killed_over_and_over_loses_no_message(fragile: Fragile, clinic: Clinic, tell: Tell) -> None:
+    fragile.gateway.seconds = 0.2
+    outbox, stack, logs = Outbox(clinic), fragile.stack, list[Path]()
+    with ThreadPoolExecutor(1) as pool:
+        filled = pool.submit(outbox.fill)
+        wait_for(lambda: fragile.gateway.taken, what="the first SMS")
+        while len(logs) < WORKERS_KILLED and not passes(outbox.is_sent, seconds=KILLED_AFTER_SECONDS):
+            logs.append(next_worker(stack))
+        filled.result()
+    wait_for(lambda: fragile.sweep() and outbox.is_sent(), seconds=180, what="the sending of every message")
+
+    taken = Counter(number for number in fragile.gateway.taken if number in outbox.mobiles)
+    twice = taken.total() - MESSAGES
+    tell(f"{MESSAGES} messages, {len(logs)} workers killed; {twice} were taken by the gateway again")
+    assert set(taken) == outbox.mobiles
+    assert len(outbox.mobiles) == MESSAGES
+    assert twice <= POOL * len(logs)  # those that were under way are told twice rather than never
+    assert stack.worker
+    assert most_often_sent({*logs, stack.worker.log}) == 1
+
+
+def passes(found: Callable[[], bool], *, seconds: float) -> bool:
+    """Whether it comes true within a time."""
+    with suppress(AssertionError):
+        return wait_for(found, seconds=seconds)
+    return False
+
+
+def next_worker(stack: Stack) -> Path:
+    """Kill the worker and all its processes, and wait for another one; the log of the first."""
+    killed = stack.worker
+    assert killed
+    kill_group(killed)
+    stack.start_worker()
+    wait_for(lambda: stack.worker and len(children(stack.worker.pid)) == POOL, what="the next worker")
+    return killed.log
+
+
+@pytest.mark.slow
+def test_a_process_of_the_pool_that_is_killed_while_it_sends_loses_no_message(fragile: Fragile, clinic: Clinic) -> None:
+    fragile.gateway.seconds = 0.2
+    outbox, worker = Outbox(clinic), fragile.stack.worker
     assert worker
-    if victim == "the worker":
-        kill_group(worker)
-        fragile.stack.start_worker()
-    else:
+    with ThreadPoolExecutor(1) as pool:
+        filled = pool.submit(outbox.fill)
+        wait_for(lambda: len(fragile.gateway.taken) > POOL, what="the first messages")
         os.kill(children(worker.pid)[0], signal.SIGKILL)
-    assert outbox.count_documents({**these, "state": "waiting"}) > MESSAGES // 3
-    successor = fragile.stack.worker
-    jobs = CeleryJobs(fragile.stack.env["REDIS_URL"])
+        filled.result()
 
-    def all_are_sent() -> bool:
-        jobs.enqueue(Job.SWEEP_MESSAGES)  # as beat does, but at once
-        return outbox.count_documents({**these, "state": "sent"}) == MESSAGES
-
-    wait_for(all_are_sent, seconds=60, what="the sending of every message")
-    taken = Counter(gateway.taken)
-    assert {visit["patient"]["mobileNumber"] for visit in visits} <= set(taken)
-    assert taken.total() - len(taken) <= POOL  # those that were under way are told twice rather than never
-    assert successor
-    assert most_often_sent({worker.log, successor.log}) == 1
+    wait_for(outbox.is_sent, seconds=180, what="the sending of every message")
+    assert outbox.mobiles <= set(fragile.gateway.taken)
+    assert most_often_sent({worker.log}) == 1
 
 
 def most_often_sent(logs: set[Path]) -> int:
@@ -135,9 +176,9 @@ os.wait()
 """
 
 
-def test_a_web_process_makes_ids_of_its_own_from_the_first_request_on(stack: Stack) -> None:
+def test_a_web_process_makes_ids_of_its_own_from_the_first_request_on(fragile: Fragile) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", FORKED], cwd=ROOT, env=stack.env, capture_output=True, text=True, check=True
+        [sys.executable, "-c", FORKED], cwd=ROOT, env=fragile.stack.env, capture_output=True, text=True, check=True
     )
 
     assert done.stdout == "True\n"

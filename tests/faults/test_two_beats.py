@@ -11,7 +11,7 @@ from celery.schedules import schedule
 from redbeat import RedBeatSchedulerEntry
 from redis import Redis
 
-from dev.servers import Mongo, Valkey
+from tests.faults.conftest import Fragile
 from tests.stack import Stack, kill_group, wait_for
 
 TAKEOVER_SECONDS = 60
@@ -36,8 +36,9 @@ class Clockwork:
 
 
 @pytest.fixture
-def clockwork(mongo: Mongo, valkey: Valkey, tmp_path: Path) -> Iterator[Clockwork]:
-    stack = Stack(tmp_path, mongodb_uri=mongo.uri("arthomed_beats"), redis_url=valkey.url.removesuffix("/0") + "/3")
+def clockwork(fragile: Fragile, tmp_path: Path) -> Iterator[Clockwork]:
+    redis_url = fragile.valkey.url.removesuffix("/0") + "/3"
+    stack = Stack(tmp_path, mongodb_uri=fragile.stack.env["MONGODB_URI"], redis_url=redis_url)
     found = Clockwork(stack)
     yield found
     stack.stop()
