@@ -1,6 +1,8 @@
 """Files over HTTP: taken in to a folder of ours while they arrive, given out whole or in part."""
 
+import errno
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import IO, Any, Protocol, Self
@@ -10,12 +12,13 @@ from flask import Flask, Request, Response, current_app, redirect, request
 from werkzeug.datastructures import FileStorage
 from werkzeug.wrappers import Response as BaseResponse
 
-from arthomed.core.errors import FieldError, ValidationFailed
+from arthomed.core.errors import FieldError, ServiceUnavailable, ValidationFailed
 
 MOST_BYTES = 64 * 1024 * 1024  # of a body with files; how large each may be is the feature's rule
 _MOST_PARTS = 20
 _MOST_TEXT_BYTES = 200_000  # below 64 KiB Werkzeug (3.1) refuses some files, too
 _MULTIPART = "multipart/form-data"
+_DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
 
 
 class OpenFile(Protocol):
@@ -29,6 +32,25 @@ class ClinicRequest(Request):
     def _get_file_stream(self, *_: Any, **__: Any) -> IO[bytes]:
         folder: Callable[[], Path] = current_app.extensions["incoming"]
         return NamedTemporaryFile("w+b", dir=folder(), prefix="upload-")
+
+    def _load_form_data(self) -> None:
+        with _writing():
+            super()._load_form_data()
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    """A disk that is full or broken is no fault of the sender's; other errors are the connection's.
+
+    Raises:
+        ServiceUnavailable: what has arrived can't be kept.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _DISK_ERRORS:
+            raise ServiceUnavailable from error
+        raise
 
 
 def register(app: Flask, incoming: Callable[[], Path]) -> None:
@@ -55,7 +77,8 @@ def received(field: str, *, required: bool = False) -> list[tuple[Path, str]]:
 
 
 def _path(file: FileStorage) -> Path:
-    file.stream.flush()
+    with _writing():
+        file.stream.flush()
     return Path(str(file.stream.name))
 
 

@@ -23,7 +23,7 @@ from arthomed.files.rules import Category, Kind, State
 from arthomed.files.storage import INCOMING
 from tests.factories import picture
 from tests.faults.clinic import DAY, Clinic, Person
-from tests.faults.conftest import FULL, Fragile
+from tests.faults.conftest import FULL, Fragile, Tell
 from tests.faults.test_sudden_death import children, kill_at_random
 from tests.stack import ROOT, Stack, kill_group, wait_for
 
@@ -36,14 +36,14 @@ MOST_MEMORY = 80 * 1024 * 1024
 CLEAN = "Every stored file has its record, and every record its file.\n"
 
 
-def test_uploads_cut_off_by_kills_leave_nothing_unaccounted_for(fragile: Fragile, fragile_clinic: Clinic) -> None:
-    clinic, stack = fragile_clinic, fragile.stack
+def test_uploads_cut_off_by_kills_leave_nothing_unaccounted_for(fragile: Fragile, clinic: Clinic) -> None:
+    stack = fragile.stack
     patients, doctor = clinic.patients(UPLOADS), clinic.doctor(slots=20, capacity=UPLOADS // 10)
     times = clinic.times(doctor)
 
     with ThreadPoolExecutor(8) as pool:
         asked = [
-            pool.submit(booked_with_files, clinic, patient, str(doctor), times[nth % len(times)])
+            pool.submit(booked_with_files, clinic, patient, doctor, times[nth % len(times)])
             for nth, patient in enumerate(patients)
         ]
         kill_at_random(stack, until=lambda: all(one.done() for one in asked))
@@ -62,15 +62,12 @@ def test_uploads_cut_off_by_kills_leave_nothing_unaccounted_for(fragile: Fragile
     assert len(records) == 2 * UPLOADS
 
 
-def booked_with_files(clinic: Clinic, patient: Person, doctor: str, when: str) -> list[dict[str, Any]]:
-    """As a phone does it: the same booking with the same two pictures again, until there is an answer."""
+def booked_with_files(clinic: Clinic, patient: Person, doctor: ObjectId, when: str) -> list[dict[str, Any]]:
+    """As a phone does it: the same booking again, until there is an answer."""
 
     def attempt() -> list[dict[str, Any]] | None:
-        form = {"doctorId": doctor, "appointmentDate": DAY.isoformat(), "appointmentTime": when, "reason": "Rash"}
-        files = [("images", (name, picture(size=(640, 480))[0], "image/png")) for name in ("one.png", "two.png")]
-        headers = {**patient.headers, "Idempotency-Key": f"booking-{patient.id}"}
         with suppress(httpx.TransportError):
-            answer = clinic.api.post("/appointments/book", data=form, files=files, headers=headers)
+            answer = book_with_files(clinic, patient, doctor, when)
             assert answer.status_code in (201, 503), answer.text
             if answer.status_code == 201:
                 images: list[dict[str, Any]] = answer.json()["data"]["appointment"]["images"]
@@ -78,6 +75,14 @@ def booked_with_files(clinic: Clinic, patient: Person, doctor: str, when: str) -
         return None
 
     return wait_for(attempt, seconds=90, what="a booking")
+
+
+def book_with_files(clinic: Clinic, patient: Person, doctor: ObjectId, when: str = "00:00") -> httpx.Response:
+    """Two pictures, and the same key each time."""
+    form = {"doctorId": str(doctor), "appointmentDate": DAY.isoformat(), "appointmentTime": when, "reason": "Rash"}
+    files = [("images", (name, picture(size=(640, 480))[0], "image/png")) for name in ("one.png", "two.png")]
+    headers = {**patient.headers, "Idempotency-Key": f"booking-{patient.id}"}
+    return clinic.api.post("/appointments/book", data=form, files=files, headers=headers)
 
 
 def fetched(clinic: Clinic, patient: Person, url: str) -> bytes:
@@ -99,8 +104,8 @@ def stored(stack: Stack) -> set[str]:
     return found
 
 
-def test_a_purge_that_is_killed_again_and_again_comes_to_its_end(fragile: Fragile, fragile_clinic: Clinic) -> None:
-    clinic, stack = fragile_clinic, fragile.stack
+def test_a_purge_that_is_killed_again_and_again_comes_to_its_end(fragile: Fragile, clinic: Clinic) -> None:
+    stack = fragile.stack
     kept, unwanted = stored(stack), [unattached(stack, nth) for nth in range(PURGED)]
     clinic.database.files.insert_many([file.to_mongo() for file in unwanted])
 
@@ -147,7 +152,7 @@ def unattached(stack: Stack, nth: int) -> File:
 
 
 @pytest.mark.slow
-def test_five_full_uploads_at_once_take_less_than_80_mb(fragile: Fragile, tmp_path: Path) -> None:
+def test_five_full_uploads_at_once_take_less_than_80_mb(fragile: Fragile, tmp_path: Path, tell: Tell) -> None:
     photograph = as_large_as_allowed()
     with (
         Stack(
@@ -178,7 +183,7 @@ def test_five_full_uploads_at_once_take_less_than_80_mb(fragile: Fragile, tmp_pa
             answers = list(pool.map(send, range(1, AT_ONCE + 1)))
 
     assert answers == [201] * AT_ONCE
-    print(f"{(max(usage) - usage[0]) / 1e6:.1f} MB more, of {len(usage)} samples")  # noqa: T201
+    tell(f"{(max(usage) - usage[0]) / 1e6:.1f} MB more, of {len(usage)} samples")
     assert max(usage) - usage[0] < MOST_MEMORY
 
 
