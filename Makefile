@@ -4,10 +4,10 @@ UV := $(or $(shell command -v uv),$(BIN)/uv)
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint types migrate reset requirements openapi client
+.PHONY: help setup run test test-faults lint types migrate reset requirements openapi client
 
 help: ## Say what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(INSTALLED) ## Make .venv with the pinned requirements (PYTHON says with which Python)
 
@@ -28,6 +28,9 @@ ifdef COVERAGE
 endif
 	@$(BIN)/python -m pytest tests/faults
 	@$(BIN)/python -m pytest --confcutdir tests/whole_suite tests/whole_suite
+
+test-faults: setup ## Break everything at full size: about a quarter of an hour
+	@FAULTS=full $(BIN)/python -m pytest tests/faults tests/contract
 
 lint: types ## Check style, types, import directions, and for known holes and secrets
 	@$(BIN)/ruff check
