@@ -4,7 +4,7 @@ UV := $(or $(shell command -v uv),$(BIN)/uv)
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint types migrate reset requirements
+.PHONY: help setup run test lint types migrate reset requirements bench profile
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,12 @@ migrate: setup ## Apply the migrations to the data of `make run`, or to MONGODB_
 
 reset: setup ## Remove VAR_DIR with all the data of `make run`
 	@$(BIN)/python -m dev.place
+
+bench: setup ## Measure our endpoints; PEER=folder of a Node server tells the ratios to it (bench/README.md)
+	@$(BIN)/python -m bench $(if $(PEER),--peer $(PEER))
+
+profile: setup ## Draw a flame graph of ENDPOINT (slots)
+	@$(BIN)/python -m bench.profile $(or $(ENDPOINT),slots)
 
 requirements: setup ## Compile the requirement files from pyproject.toml
 	$(COMPILE) --output-file requirements.txt
