@@ -17,7 +17,7 @@ from pymongo.client_session import ClientSession
 
 from arthomed.auth.rules import USE_NOTED_AFTER, Platform
 from arthomed.core import clock
-from arthomed.core.documents import ClinicDocument, Raw
+from arthomed.core.documents import ClinicDocument, Pipeline, Raw
 from arthomed.core.permissions import Role
 
 
@@ -91,6 +91,9 @@ class Otp(ClinicDocument):
         return dead.first() is not None
 
 
+_OF_ACTOR = {"role": 1, "lastUsedAt": 1}
+
+
 class Session(ClinicDocument):
     """A signed-in device. No token is stored: a refresh token is known by its signed generation."""
 
@@ -121,6 +124,13 @@ class Session(ClinicDocument):
             set__updated_at=now,
         )
         return rotated
+
+    @classmethod
+    def read(cls, where: Raw, stages: Pipeline) -> Raw | None:
+        """The role and last use of a session, with what the stages add; without the session nothing is looked up."""
+        if not stages:
+            return cls.collection().find_one(where, _OF_ACTOR)
+        return next(iter(cls.collection().aggregate([{"$match": where}, {"$project": _OF_ACTOR}, *stages])), None)
 
     @classmethod
     def note_use(cls, session_id: ObjectId, *, now: datetime, address: str | None) -> None:

@@ -12,12 +12,14 @@ from jwt.exceptions import ExpiredSignatureError, MissingRequiredClaimError, PyJ
 
 from arthomed.config import Settings
 from arthomed.core.actor import Actor
+from arthomed.core.documents import Pipeline
 from arthomed.core.errors import ClinicError, Code, PermissionDenied
 from arthomed.core.permissions import ROLE_PERMISSIONS, Permission
+from arthomed.core.reading import Found, Reading
 
 View = TypeVar("View", bound=Callable[..., Any])
-FindActor = Callable[[ObjectId, ObjectId], Actor]
-"""From user id and session id to the actor; raises when the session is over."""
+FindActor = Callable[[ObjectId, ObjectId, Pipeline], tuple[Actor, Found]]
+"""From user id and session id to the actor, and what the stages looked up; raises when the session is over."""
 
 ALGORITHM = "HS256"
 ISSUER = AUDIENCE = "arthomed"
@@ -80,15 +82,47 @@ def requires(permission: Permission) -> Callable[[View], View]:
     def decorate(view: View) -> View:
         @wraps(view)
         def guarded(*args: Any, **kwargs: Any) -> Any:
-            g.actor = _authenticated()
-            if not g.actor.may(permission):
-                raise PermissionDenied
+            _admit(permission, [])
             return view(*args, **kwargs)
 
         _document(guarded, permission)
         return guarded  # type: ignore[return-value]
 
     return decorate
+
+
+def reads(permission: Permission) -> Callable[[View], View]:
+    """As `requires`, for a view that does nothing but return a Reading, which goes with the question who asks.
+
+    Whatever the view refuses is told to those only who may ask.
+    """
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            g.admitting = permission
+            _claimed()
+            try:
+                return view(*args, **kwargs)
+            except ClinicError:
+                if "actor" not in g:
+                    _admit(permission, [])
+                raise
+
+        _document(guarded, permission)
+        return guarded  # type: ignore[return-value]
+
+    return decorate
+
+
+def read(reading: Reading[Any]) -> Any:
+    """Admit the caller and carry out what a view behind `reads` wants to know, in one round trip."""
+    return reading.answer(_admit(g.admitting, reading.stages))
+
+
+def claimed_user() -> ObjectId:
+    """Whose request this says it is, in a view behind `reads`; the reading finds nothing when it is not."""
+    return _claimed()[0]
 
 
 def public(view: View) -> View:
@@ -108,10 +142,18 @@ def verified_claims() -> Mapping[str, Any] | None:
     return claims
 
 
-def _authenticated() -> Actor:
-    claims = verified_claims() or _claims()
+def _admit(permission: Permission, stages: Pipeline) -> Found:
+    """Let in who has a live session and the permission; what the stages looked up."""
     find_actor: FindActor = current_app.extensions["find_actor"]
-    return find_actor(claimed_id(claims["sub"]), claimed_id(claims["sid"]))
+    g.actor, found = find_actor(*_claimed(), stages)
+    if not g.actor.may(permission):
+        raise PermissionDenied
+    return found
+
+
+def _claimed() -> tuple[ObjectId, ObjectId]:
+    claims = verified_claims() or _claims()
+    return claimed_id(claims["sub"]), claimed_id(claims["sid"])
 
 
 def _claims() -> Mapping[str, Any]:

@@ -11,6 +11,7 @@ from pymongo.client_session import ClientSession
 
 from arthomed.core import clock
 from arthomed.core.documents import ClinicDocument, Pipeline, Raw
+from arthomed.core.reading import Find, only
 from arthomed.scheduling.rules import Change, ExistingSlot, PlannedSlot, capacity, length
 
 # How the derived fields follow from `takenSeats`; every change of a slot ends with these two stages.
@@ -37,6 +38,7 @@ _CLAIM: Pipeline = [
 ]
 
 
+_TOLD = only("startTime", "endTime", "startsAt", "isAvailable", "consultationFee", "maxPatients", "bookedPatients")
 _LONGEST = timedelta(days=1)  # no slot goes on beyond its day
 
 
@@ -105,8 +107,8 @@ class Slot(ClinicDocument):
         )
 
     @classmethod
-    def of_day(cls, doctor: ObjectId, day: dt.date) -> "list[Slot]":
-        return list(cls.objects(doctor=doctor, date=clock.midnight_utc(day)).order_by("start_time"))
+    def find_of_day(cls, doctor: ObjectId, day: dt.date) -> Find:
+        return Find("slots", {"doctor": doctor, "date": clock.midnight_utc(day)}, [{"$sort": {"startTime": 1}}, _TOLD])
 
     @classmethod
     def nearest_free(cls, doctor: ObjectId, instant: datetime, *, now: datetime, most: int) -> "list[Slot]":
@@ -117,9 +119,10 @@ class Slot(ClinicDocument):
         return sorted([*later, *earlier], key=lambda slot: abs(slot.starts_at - instant))[:most]
 
     @classmethod
-    def doctors_free_on(cls, day: dt.date, *, now: datetime) -> list[ObjectId]:
-        free = cls.objects(date=clock.midnight_utc(day), is_available=True, starts_at__gt=now)
-        return list(free.distinct("doctor"))
+    def find_doctors_free_on(cls, day: dt.date, *, now: datetime) -> Find:
+        """Within a reading: the ids of doctors with a free slot."""
+        free = {"date": clock.midnight_utc(day), "isAvailable": True, "startsAt": {"$gt": now}}
+        return Find("slots", free, [{"$group": {"_id": "$doctor"}}])
 
     @classmethod
     def counts_by_day(cls, doctor: ObjectId, first: dt.date, last: dt.date, *, now: datetime) -> list[Raw]:

@@ -20,6 +20,7 @@ from pymongo.client_session import ClientSession
 
 from arthomed.core.documents import ClinicDocument, Raw
 from arthomed.core.permissions import Role
+from arthomed.core.reading import Find, only
 
 
 class Address(EmbeddedDocument):
@@ -85,6 +86,9 @@ class Consent(EmbeddedDocument):
     at = DateTimeField(required=True)
 
 
+PUBLIC = only("name", "isActive", "doctorInfo")
+_OF_A_VISIT = only("name", "mobileNumber", "doctorInfo.specialization", "doctorInfo.consultationFee")
+BOOKABLE = {"role": str(Role.DOCTOR), "isActive": True, "isVerified": True}
 ERASED_NAME = "Erased patient"
 _CONTACT = (
     "email",
@@ -157,4 +161,14 @@ class User(ClinicDocument):
 
     @classmethod
     def bookable_doctors(cls) -> Any:
-        return cls.objects(role=Role.DOCTOR, is_active=True, is_verified=True)
+        return cls.objects(__raw__=BOOKABLE)
+
+    @classmethod
+    def find_bookable_doctor(cls, doctor_id: ObjectId) -> Find:
+        """Within a reading: this one, if visits may be booked, as far as everybody may know."""
+        return Find("users", {"_id": doctor_id, **BOOKABLE}, [PUBLIC])
+
+    @classmethod
+    def find_by(cls, field: str) -> Find:
+        """Within a reading: the people whose ids an earlier find has under this path, as a visit tells of them."""
+        return Find("users", then=[_OF_A_VISIT], joined=(field, "_id"))

@@ -14,8 +14,9 @@ from arthomed.appointments.service import trail
 from arthomed.config import settings
 from arthomed.core import clock
 from arthomed.core.actor import Actor
-from arthomed.core.documents import transaction
+from arthomed.core.documents import Raw, transaction
 from arthomed.core.paging import Page, PageRequest
+from arthomed.core.reading import Reading, count_in, cut_out
 
 
 def get(actor: Actor, appointment_id: ObjectId) -> Appointment:
@@ -24,9 +25,26 @@ def get(actor: Actor, appointment_id: ObjectId) -> Appointment:
     return Appointment.with_people([appointment])[0]
 
 
-def list_visits(
-    actor: Actor,
-    asked: PageRequest,
+def mine(patient: ObjectId, asked: PageRequest, **limits: Any) -> Reading[Page[Raw]]:
+    """A patient's own visits: coming ones soonest first, others latest first."""
+    where, order = {"patient": patient, **_wanted(**limits)}, _order(limits.get("when"))
+    finds = Appointment.finds_of_page(where, cut_out(asked, **order))
+    return Reading(finds, lambda found: Page.of(Appointment.put_together(found), asked, count_in(found["total"])))
+
+
+def list_visits(actor: Actor, asked: PageRequest, **limits: Any) -> Page[Appointment]:
+    """The visits that this person may know of, in the same order."""
+    visits = Appointment.visible_to(actor).filter(__raw__=_wanted(**limits))
+    order = [name if way > 0 else f"-{name}" for name, way in _order(limits.get("when")).items()]
+    return _page(actor, visits.order_by(*order), asked)
+
+
+def _order(when: str | None) -> dict[str, int]:
+    way = 1 if when == "upcoming" else -1
+    return {"startsAt": way, "_id": way}
+
+
+def _wanted(
     *,
     status: Status | None = None,
     start_date: date | None = None,
@@ -34,20 +52,11 @@ def list_visits(
     when: str | None = None,
     doctor_id: ObjectId | None = None,
     patient_id: ObjectId | None = None,
-) -> Page[Appointment]:
-    """The visits that this person may know of: coming ones soonest first, others latest first."""
+) -> Raw:
     since, until = _span(start_date, end_date, when)
-    limits: dict[str, Any] = {
-        "status": status,
-        "doctor_id": doctor_id,
-        "patient_id": patient_id,
-        "starts_at__gte": since,
-        "starts_at__lt": until,
-    }
-    wanted = {name: limit for name, limit in limits.items() if limit is not None}
-    visits = Appointment.visible_to(actor).filter(**wanted)
-    order = ("starts_at", "id") if when == "upcoming" else ("-starts_at", "-id")
-    return _page(actor, visits.order_by(*order), asked)
+    starts_at = {name: limit for name, limit in (("$gte", since), ("$lt", until)) if limit is not None}
+    limits = {"status": status, "doctor": doctor_id, "patient": patient_id, "startsAt": starts_at or None}
+    return {name: limit for name, limit in limits.items() if limit is not None}
 
 
 def _span(start_date: date | None, end_date: date | None, when: str | None) -> tuple[datetime | None, datetime | None]:
