@@ -22,6 +22,7 @@ from arthomed.files.storage import INCOMING, Storage, StorageUnavailable
 from arthomed.http import auth as http_auth
 from arthomed.http import context, docs, errors, health, limits, mailbox
 from arthomed.http import files as http_files
+from arthomed.http.json import Json
 from arthomed.infra import logging, mongo
 from arthomed.infra.clamav import ClamAV
 from arthomed.infra.email import SmtpEmail
@@ -54,7 +55,7 @@ def create_app(settings: Settings) -> Flask:
         SHOW_STACK=settings.app_env is AppEnv.DEVELOPMENT,
         PROPAGATE_EXCEPTIONS=False,
     )
-    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.json = Json(app)
     app.url_map.strict_slashes = app.url_map.merge_slashes = False  # a redirect would be a page
     if settings.trusted_proxies:
         hops = settings.trusted_proxies

@@ -47,7 +47,7 @@ class Blueprint(flask_smorest.Blueprint):
         if location == "json":
             kwargs.setdefault("example", example_of(schema()))
             location = "json_or_multipart" if files else location
-        smorests = super().arguments(schema, location=location, **kwargs)
+        smorests = super().arguments(schema(), location=location, **kwargs)
 
         def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
             wrapped: Any = smorests(view)

@@ -1,37 +1,48 @@
 """How many requests one caller may make: a budget for each address, another for each user, stricter ones by route."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from ipaddress import IPv6Address, IPv6Network, ip_address
 from math import ceil
 from typing import Any, TypeVar
 
+import structlog
 from flask import Flask, Response, current_app, g, request
-from flask_limiter import ApplicationLimit, Limiter
-from limits import RateLimitItem, WindowStats
-from limits.storage import RedisStorage, StorageTypes
-from limits.strategies import STRATEGIES, FixedWindowRateLimiter
+from limits.storage import MemoryStorage
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+from werkzeug.exceptions import TooManyRequests
 
 from arthomed.config import Settings
-from arthomed.core import clock
 from arthomed.http.auth import verified_claims
+
+log = structlog.get_logger()
 
 View = TypeVar("View", bound=Callable[..., Any])
 FindUser = Callable[[], str | None]
 """The id of the user whom a request without an access token is from, as far as it proves that."""
 
-# float seconds; the library's annotation knows ints only
-_STORAGE_OPTIONS: dict[str, Any] = {"socket_timeout": 0.2, "socket_connect_timeout": 0.2}
+_REDIS_SECONDS = 0.2
+_AWAY_SECONDS = 1.0
 _UNLIMITED = ("/health", "/api/openapi.json", "/api/docs", "/dev/")
 _NETWORK_OF_ONE = 64
 _COUNT = b"""
-local count = redis.call("incrby", KEYS[1], ARGV[1])
-local left = redis.call("pttl", KEYS[1])
-if left < 0 then
-    left = tonumber(ARGV[2])
-    redis.call("pexpire", KEYS[1], left)
+local told = {}
+for number, key in ipairs(KEYS) do
+    local count, left = redis.call("incr", key), redis.call("pttl", key)
+    if left < 0 then
+        left = tonumber(ARGV[1])
+        redis.call("pexpire", key, left)
+    end
+    table.insert(told, {count, left})
+    if count > tonumber(ARGV[number + 1]) then break end
 end
-return {count, left}
+return told
 """
 
 
@@ -63,89 +74,100 @@ def charged_to(find_user: FindUser) -> Callable[[View], View]:
     return decorate
 
 
-class OneRoundTrip(FixedWindowRateLimiter):
-    """A fixed window whose hit tells the window, too, so that the headers of the answer have nothing to ask.
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What is known of one budget after this request was counted; `left` is the time until it is whole again."""
 
-    Fixed, because no other one knows when the caller is free again.
+    allowed: int
+    count: int
+    left: float
+
+    @property
+    def is_overdrawn(self) -> bool:
+        return self.count > self.allowed
+
+    @property
+    def remaining(self) -> int:
+        return max(0, self.allowed - self.count)
+
+
+class Counter:
+    """Counts in fixed windows, since no others know when the caller is free again.
+
+    All the budgets of a request cost one round trip; what the first refuses is not charged to the next. While Redis
+    is away each process counts in its own memory.
     """
 
-    name = "fixed-window-one-round-trip"
+    def __init__(self, redis_url: str, window: timedelta) -> None:
+        seconds = {"socket_timeout": _REDIS_SECONDS, "socket_connect_timeout": _REDIS_SECONDS}
+        self._redis = Redis.from_url(redis_url, retry=Retry(NoBackoff(), 1), **seconds)
+        self._script = self._redis.register_script(_COUNT)
+        self._seconds = int(window.total_seconds())
+        self._memory = MemoryStorage()
+        self._away_until = 0.0
 
-    def __init__(self, storage: StorageTypes) -> None:
-        super().__init__(storage)
-        self._redis = storage if isinstance(storage, RedisStorage) else None
-        self._count = self._redis and self._redis.get_connection().register_script(_COUNT)
+    def count(self, budgets: Mapping[str, int]) -> list[Window]:
+        """Count one request in each budget: what it is called, and how many are allowed."""
+        if time.monotonic() >= self._away_until:
+            try:
+                told = self._script(list(budgets), [self._seconds * 1000, *budgets.values()])
+            except RedisError as error:
+                self._away_until = time.monotonic() + _AWAY_SECONDS
+                log.warning("limits_in_memory", error=type(error).__name__)
+            else:
+                counted = zip(budgets.values(), told, strict=False)
+                return [Window(allowed, count, left / 1000) for allowed, (count, left) in counted]
+        return self._count_in_memory(budgets)
 
-    def hit(self, item: RateLimitItem, *identifiers: str, cost: int = 1) -> bool:
-        key = item.key_for(*identifiers)
-        if self._redis and self._count:
-            count, left_ms = self._count([self._redis.prefixed_key(key)], [cost, item.get_expiry() * 1000])
-            window = WindowStats(clock.now().timestamp() + left_ms / 1000, max(0, item.amount - count))
-            is_within: bool = count <= item.amount
-        else:
-            is_within = super().hit(item, *identifiers, cost=cost)
-            window = super().get_window_stats(item, *identifiers)
-        g.setdefault("windows", {})[key] = window
-        return is_within
-
-    def get_window_stats(self, item: RateLimitItem, *identifiers: str) -> WindowStats:
-        """As this request's hit found it, whether the storage is still there or not."""
-        window: WindowStats = g.windows[item.key_for(*identifiers)]
-        return window
-
-
-STRATEGIES[OneRoundTrip.name] = OneRoundTrip
+    def _count_in_memory(self, budgets: Mapping[str, int]) -> list[Window]:
+        windows: list[Window] = []
+        for name, allowed in budgets.items():
+            count = self._memory.incr(name, self._seconds)
+            windows.append(Window(allowed, count, self._memory.get_expiry(name) - time.time()))
+            if windows[-1].is_overdrawn:
+                break
+        return windows
 
 
 def register(app: Flask, settings: Settings) -> None:
-    window = f"{int(settings.rate_limit_window.total_seconds())} seconds"
+    counter = Counter(settings.redis_url, settings.rate_limit_window)
+    strict = {
+        Budget.AUTH: (settings.rate_limit_auth, _address),
+        Budget.BOOKING: (settings.rate_limit_booking, _caller),
+        Budget.UPLOAD: (settings.rate_limit_upload, _caller),
+    }
 
-    def strict(budget: Budget, allowed: int, key: Callable[[], str]) -> ApplicationLimit:
-        def provider() -> str:
-            return f"{allowed} per {window}" if getattr(_view(), "budget", None) is budget else ""
+    def count() -> None:
+        if _is_unlimited():
+            return
+        budgets: dict[str, int] = {}
+        if (budget := getattr(_view(), "budget", None)) is not None:
+            allowed, whose = strict[budget]
+            budgets[f"limit:{budget}:{whose()}"] = allowed
+        budgets[f"limit:{_caller()}"] = settings.rate_limit_user if _user() else settings.rate_limit_anonymous
+        g.windows = counter.count(budgets)
+        if g.windows[-1].is_overdrawn:
+            raise TooManyRequests
 
-        return ApplicationLimit(limit_provider=provider, key_function=key, scope=budget)
-
-    def general() -> str:
-        allowed = settings.rate_limit_user if _user() else settings.rate_limit_anonymous
-        return f"{allowed} per {window}"
-
-    limiter = Limiter(
-        key_func=_caller,
-        application_limits=[  # what the first refuses is not charged to the next
-            strict(Budget.AUTH, settings.rate_limit_auth, _address),
-            strict(Budget.BOOKING, settings.rate_limit_booking, _caller),
-            strict(Budget.UPLOAD, settings.rate_limit_upload, _caller),
-            general,
-        ],
-        storage_uri=settings.redis_url,
-        storage_options=_STORAGE_OPTIONS,
-        strategy=OneRoundTrip.name,
-        request_identifier=lambda: request.endpoint or "nowhere",  # the extension passes over what has no name
-        in_memory_fallback_enabled=True,
-        swallow_errors=True,  # requests that were waiting for the storage when another one found it dead
-    )
-    limiter.init_app(app)
-    limiter.request_filter(_is_unlimited)
-    app.after_request(lambda response: _told(response, limiter))
+    app.before_request(count)
+    app.after_request(_tell)
 
 
-def _told(response: Response, limiter: Limiter) -> Response:
+def _tell(response: Response) -> Response:
     """Tell what is left (draft-ietf-httpapi-ratelimit-headers-07: the reset is in seconds from now).
 
-    Of several budgets the one that is used up first. The extension's own headers give a point in time, and a
-    Retry-After on every answer.
+    Of several budgets the one that is used up first.
     """
-    if not limiter.current_limits:
+    windows: list[Window] | None = g.get("windows")
+    if windows is None:
         return response
-    limit = min(limiter.current_limits, key=lambda one: (not one.breached, one.remaining))
-    left = ceil(limit.window.reset_time - clock.now().timestamp())
-    reset = min(max(left, 1), limit.limit.get_expiry())
-    response.headers["RateLimit-Limit"] = str(limit.limit.amount)
-    response.headers["RateLimit-Remaining"] = str(limit.remaining)
-    response.headers["RateLimit-Reset"] = str(reset)
-    if limit.breached:
-        response.headers["Retry-After"] = str(reset)
+    window = min(windows, key=lambda one: (not one.is_overdrawn, one.remaining))
+    reset = str(max(ceil(window.left), 1))
+    response.headers["RateLimit-Limit"] = str(window.allowed)
+    response.headers["RateLimit-Remaining"] = str(window.remaining)
+    response.headers["RateLimit-Reset"] = reset
+    if window.is_overdrawn:
+        response.headers["Retry-After"] = reset
     return response
 
 
