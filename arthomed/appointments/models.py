@@ -146,9 +146,9 @@ class Appointment(ClinicDocument):
         ]
 
     @classmethod
-    def open_visits(cls, patient: ObjectId, session: ClientSession) -> int:
-        active = {"patient": patient, "status": {"$in": sorted(ACTIVE)}}
-        return cls.collection().count_documents(active, session=session)
+    def find_open(cls, patient: ObjectId) -> Find:
+        """How many open visits somebody has."""
+        return Find("appointments", {"patient": patient, "status": {"$in": sorted(ACTIVE)}}, COUNT)
 
     @classmethod
     def touch(cls, appointment_id: ObjectId, session: ClientSession) -> "Appointment":

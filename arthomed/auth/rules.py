@@ -1,6 +1,7 @@
 """How a one-time code comes about, what is refused around it, and what a device is called."""
 
 import hmac
+from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from hashlib import sha256
@@ -51,6 +52,15 @@ class UserInactive(ClinicError):
 class SessionRevoked(ClinicError):
     code: ClassVar[Code] = Code.SESSION_REVOKED
     message = "This session has ended. Please log in again."
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """At most `most` uses of `key` in a window."""
+
+    key: str
+    most: int
+    window: timedelta
 
 
 REFRESH_GRACE = timedelta(seconds=30)

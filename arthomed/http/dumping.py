@@ -26,9 +26,13 @@ _CONVERSIONS: Mapping[type[fields.Field[Any]], Dump] = {
 def dumper(schema: ma.Schema) -> Dump:
     """Make what dumps things of this shape: rows as MongoDB keeps them, or objects with the shape's attributes."""
     columns = [_column(name, one) for name, one in schema.fields.items()]
+    as_it_is = {key for key, _, stored_as, convert, _ in columns if key == stored_as and convert is None}
+    is_plain = len(as_it_is) == len(columns)
 
     def dump(thing: Any) -> dict[str, Any]:
         stored = isinstance(thing, dict)
+        if is_plain and stored and thing.keys() == as_it_is:
+            return dict(thing)
         dumped: dict[str, Any] = {}
         for key, attribute, stored_as, convert, may_lack in columns:
             value = thing.get(stored_as) if stored else getattr(thing, attribute)

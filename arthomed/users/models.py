@@ -18,7 +18,7 @@ from mongoengine import (
 )
 from pymongo.client_session import ClientSession
 
-from arthomed.core.documents import ClinicDocument, Raw
+from arthomed.core.documents import ClinicDocument, Pipeline, Raw
 from arthomed.core.permissions import Role
 from arthomed.core.reading import Find, only
 
@@ -164,8 +164,14 @@ class User(ClinicDocument):
         return cls.objects(__raw__=BOOKABLE)
 
     @classmethod
+    def bookable_doctor(cls, doctor_id: ObjectId, *stages: Raw, session: ClientSession) -> Raw | None:
+        """A doctor with whom visits may be booked, as far as everybody may know, with what the stages add."""
+        wanted: Pipeline = [{"$match": {"_id": doctor_id, **BOOKABLE}}, PUBLIC, *stages]
+        return next(iter(cls.collection().aggregate(wanted, session=session)), None)
+
+    @classmethod
     def find_bookable_doctor(cls, doctor_id: ObjectId) -> Find:
-        """Within a reading: this one, if visits may be booked, as far as everybody may know."""
+        """Within a reading: the same."""
         return Find("users", {"_id": doctor_id, **BOOKABLE}, [PUBLIC])
 
     @classmethod
