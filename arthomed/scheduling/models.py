@@ -6,7 +6,7 @@ from typing import Any
 
 from bson import ObjectId
 from mongoengine import BooleanField, DateTimeField, IntField, ListField, ObjectIdField, StringField
-from pymongo import InsertOne, ReturnDocument, UpdateMany
+from pymongo import ReturnDocument, UpdateMany
 from pymongo.client_session import ClientSession
 
 from arthomed.core import clock
@@ -38,6 +38,16 @@ _CLAIM: Pipeline = [
 ]
 
 
+_OF_EXISTING = (
+    "date",
+    "startTime",
+    "endTime",
+    "startsAt",
+    "maxPatients",
+    "consultationFee",
+    "isBlocked",
+    "bookedPatients",
+)
 _TOLD = only("startTime", "endTime", "startsAt", "isAvailable", "consultationFee", "maxPatients", "bookedPatients")
 _LONGEST = timedelta(days=1)  # no slot goes on beyond its day
 
@@ -148,9 +158,9 @@ class Slot(ClinicDocument):
                 is_blocked=raw["isBlocked"],
                 bookings=raw["bookedPatients"],
             )
-            for raw in cls.collection().find(unfinished, session=session)
+            for raw in cls.collection().find(unfinished, _OF_EXISTING, session=session)
         ]
-        return [slot for slot in stored if slot.ends_at > after]
+        return [slot for slot in stored if slot.starts_at > after or slot.ends_at > after]
 
     @classmethod
     def close_coming(cls, doctor: ObjectId, *, session: ClientSession) -> None:
@@ -180,8 +190,7 @@ class Slot(ClinicDocument):
         if change.altered:
             slots.bulk_write(_alterations(change, fee), session=session)
         if change.made:
-            made = [InsertOne(_raw(slot, doctor, fee, now)) for slot in change.made]
-            slots.bulk_write(made, ordered=False, session=session)
+            slots.insert_many([_raw(slot, doctor, fee, now) for slot in change.made], ordered=False, session=session)
         if len(in_the_way) < len(change.removed):
             slots.delete_many({"_id": {"$in": [slot.id for slot in change.removed]}}, session=session)
 
