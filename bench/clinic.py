@@ -31,13 +31,17 @@ _FEE = 500
 
 @dataclass(frozen=True)
 class Size:
-    """How much there is; each reader has `visits` past ones, each doctor sixteen slots a day."""
+    """How much there is; each reader has `visits` past ones, each doctor sixteen slots a day.
+
+    Without `can_be_booked` nobody is there who would book.
+    """
 
     doctors: int = 100
     days: int = 60
     readers: int = 200
     visits: int = 50
     numbers: int = 30_000
+    can_be_booked: bool = True
 
 
 @dataclass
@@ -104,7 +108,7 @@ def seed(database: Database[Row], size: Size, secret: str) -> Clinic:
     days = [_TODAY + timedelta(days=1 + ahead) for ahead in range(size.days)]
     free = [
         (doctor["_id"], str(day), start)
-        for block in range(_READ_DAYS, size.days, _BOOKINGS_OF_ONE)
+        for block in range(_READ_DAYS, size.days if size.can_be_booked else 0, _BOOKINGS_OF_ONE)
         for doctor in doctors
         for start, _ in _TIMES
         for day in days[block : block + _BOOKINGS_OF_ONE]
@@ -192,12 +196,13 @@ def _slots(doctors: list[Row], days: list[Any]) -> Iterator[Row]:
 
 
 def _visits(readers: list[Row], doctors: list[Row], each: int) -> Iterator[Row]:
-    """Past visits, no two with one doctor at one moment, a few of which still wait for the desk."""
-    for number in range(len(readers) * each):
+    """Past visits, no two with one doctor at one moment; 200 of them still wait for the desk."""
+    all_of_them = len(readers) * each
+    for number in range(all_of_them):
         nth = number // len(doctors)
         who, doctor = readers[(number + nth) % len(readers)], doctors[number % len(doctors)]
         day, (start, end) = _TODAY - timedelta(days=1 + nth // len(_TIMES)), _TIMES[nth % len(_TIMES)]
-        status = "pending" if number % 100 == 0 else "completed"
+        status = "pending" if number % max(1, all_of_them // 200) == 0 else "completed"
         yield {
             "patient": who["_id"],
             "doctor": doctor["_id"],
