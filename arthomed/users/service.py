@@ -214,7 +214,9 @@ def _ensure_may_deactivate(by: Actor, user_id: ObjectId, session: ClientSession)
 
 def stats() -> dict[str, Any]:
     """How many people there are, by role and by status."""
-    rows = User.objects.aggregate([{"$group": {"_id": {"role": "$role", "active": "$isActive"}, "count": {"$sum": 1}}}])
+    counted = {"_id": {"role": "$role", "active": "$isActive"}, "count": {"$sum": 1}}
+    through_an_index = {"$sort": {"role": 1, "isActive": 1}}
+    rows = User.objects.aggregate([through_an_index, {"$group": counted}])
     by_role = dict.fromkeys(map(str, Role), 0)
     active = 0
     for row in rows:

@@ -14,7 +14,7 @@ from arthomed.appointments.service import trail
 from arthomed.config import settings
 from arthomed.core import clock
 from arthomed.core.actor import Actor
-from arthomed.core.documents import Raw, transaction
+from arthomed.core.documents import Pipeline, Raw, transaction
 from arthomed.core.paging import Page, PageRequest
 from arthomed.core.reading import Reading, count_in, cut_out
 
@@ -23,6 +23,12 @@ def get(actor: Actor, appointment_id: ObjectId) -> Appointment:
     appointment: Appointment = Appointment.visible_to(actor).require(appointment_id)
     trail.note_read(actor, [appointment])
     return Appointment.with_people([appointment])[0]
+
+
+_BY_STATUS: Pipeline = [
+    {"$sort": {"status": 1}},  # leads through an index, which is all that is read
+    {"$group": {"_id": "$status", "count": {"$sum": 1}}},
+]
 
 
 def mine(patient: ObjectId, asked: PageRequest, **limits: Any) -> Reading[Page[Raw]]:
@@ -101,7 +107,7 @@ def _save(
 
 def stats(actor: Actor) -> dict[str, Any]:
     """How many visits there are by status, as far as this person may know of them."""
-    rows = Appointment.visible_to(actor).aggregate([{"$group": {"_id": "$status", "count": {"$sum": 1}}}])
+    rows = Appointment.visible_to(actor).aggregate(_BY_STATUS)
     by_status = dict.fromkeys(map(str, Status), 0) | {row["_id"]: row["count"] for row in rows}
     upcoming = Appointment.visible_to(actor).filter(status__in=sorted(ACTIVE), starts_at__gt=clock.now()).count()
     return {"total": sum(by_status.values()), "upcoming": upcoming, "by_status": by_status}
