@@ -5,8 +5,10 @@ import sys
 from bson import ObjectId
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
+from gunicorn.workers.gthread import ThreadWorker
 
 from arthomed.config import ConfigurationError, settings
+from arthomed.http.overload import Threads
 from arthomed.infra import logging, mongo
 
 try:
@@ -25,9 +27,16 @@ class _Logger(Logger):
         self.error_log.propagate = True
 
 
+class _Worker(ThreadWorker):
+    """Lets each request know how long it has waited for a thread."""
+
+    def get_thread_pool(self) -> Threads:
+        return Threads(max_workers=self.cfg.threads)
+
+
 bind = f"{_settings.host}:{_settings.port}"
 workers = _settings.web_workers
-worker_class = "gthread"
+worker_class = _Worker
 threads = _settings.web_threads
 preload_app = True  # nothing is sent to the database before the fork
 keepalive = 30

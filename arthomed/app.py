@@ -20,7 +20,7 @@ from arthomed.files import routes as files
 from arthomed.files.rules import Kind
 from arthomed.files.storage import INCOMING, Storage, StorageUnavailable
 from arthomed.http import auth as http_auth
-from arthomed.http import context, docs, errors, health, limits, mailbox
+from arthomed.http import context, docs, errors, health, limits, mailbox, overload
 from arthomed.http import files as http_files
 from arthomed.http.json import Json
 from arthomed.infra import logging, mongo
@@ -62,6 +62,7 @@ def create_app(settings: Settings) -> Flask:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     _allow_origins(app, settings)
     context.register(app)
+    overload.register(app)
     errors.register(app, StorageUnavailable)
     http_auth.register(app, settings, auth_service.find_actor)
     limits.register(app, settings)
