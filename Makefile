@@ -4,7 +4,7 @@ UV := $(or $(shell command -v uv),$(BIN)/uv)
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-faults lint types migrate reset requirements openapi client
+.PHONY: help setup run test test-faults lint types migrate reset requirements openapi client bench profile
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +55,12 @@ openapi: setup ## Write the API's document and its Postman collection into clien
 
 client: openapi ## Make the TypeScript client from the API's document (needs Node 20 and npm)
 	@cd clients/typescript && npm ci --silent --no-audit --no-fund && npm run --silent generate && npm run --silent build
+
+bench: setup ## Measure our endpoints; PEER=folder of a Node server tells the ratios to it (bench/README.md)
+	@$(BIN)/python -m bench $(if $(PEER),--peer $(PEER))
+
+profile: setup ## Draw a flame graph of ENDPOINT (slots)
+	@$(BIN)/python -m bench.profile $(or $(ENDPOINT),slots)
 
 requirements: setup ## Compile the requirement files from pyproject.toml
 	$(COMPILE) --output-file requirements.txt

@@ -6,8 +6,10 @@ from bson import ObjectId
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
 from gunicorn.workers.base import Worker
+from gunicorn.workers.gthread import ThreadWorker
 
 from arthomed.config import ConfigurationError, settings
+from arthomed.http.overload import Threads
 from arthomed.infra import logging, mongo
 
 try:
@@ -26,9 +28,16 @@ class _Logger(Logger):
         self.error_log.propagate = True
 
 
+class _Worker(ThreadWorker):
+    """Lets each request know how long it has waited for a thread."""
+
+    def get_thread_pool(self) -> Threads:
+        return Threads(max_workers=self.cfg.threads)
+
+
 bind = f"{_settings.host}:{_settings.port}"
 workers = _settings.web_workers
-worker_class = "gthread"
+worker_class = _Worker
 threads = _settings.web_threads
 preload_app = True  # nothing is sent to the database before the fork
 keepalive = 30
@@ -37,6 +46,7 @@ graceful_timeout = 4  # above the longest request, and below the 5 s for which a
 max_requests = 100_000
 max_requests_jitter = 10_000
 limit_request_line = 8190
+http_parser = "fast"
 logger_class = _Logger
 accesslog = None  # the application writes its own line for each request
 control_socket_disable = True

@@ -21,9 +21,10 @@ from arthomed.files import routes as files
 from arthomed.files.rules import Kind
 from arthomed.files.storage import INCOMING, Storage, StorageUnavailable
 from arthomed.http import auth as http_auth
-from arthomed.http import context, docs, errors, health, limits, mailbox
+from arthomed.http import context, docs, errors, health, limits, mailbox, overload
 from arthomed.http import files as http_files
 from arthomed.http import metrics as http_metrics
+from arthomed.http.json import Json
 from arthomed.infra import logging, mongo
 from arthomed.infra.clamav import ClamAV
 from arthomed.infra.email import SmtpEmail
@@ -59,13 +60,14 @@ def create_app(settings: Settings) -> Flask:
         SHOW_STACK=settings.app_env is AppEnv.DEVELOPMENT,
         PROPAGATE_EXCEPTIONS=False,
     )
-    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.json = Json(app)
     app.url_map.strict_slashes = app.url_map.merge_slashes = False  # a redirect would be a page
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     _allow_origins(app, settings)
     context.register(app)
+    overload.register(app)
     errors.register(app, StorageUnavailable)
     http_auth.register(app, settings, auth_service.find_actor)
     limits.register(app, settings)

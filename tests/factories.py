@@ -35,6 +35,7 @@ from arthomed.files.rules import Category, Kind, Place, State
 from arthomed.http import tokens
 from arthomed.infra import mongo
 from arthomed.scheduling import service as scheduling
+from arthomed.scheduling.models import Slot
 from arthomed.scheduling.rules import WEEK, ExistingSlot, PlannedSlot
 from arthomed.users import service as users
 from arthomed.users.models import User
@@ -67,6 +68,11 @@ def make_doctor(week: list[dict[str, Any]] | None = None, *, fee: int = FEE, **p
     doctor = make_user(Role.DOCTOR, doctor_info={"specialization": "Cardiology", "consultation_fee": fee}, **parts)
     scheduling.save_schedule(acting(doctor), doctor.id, every_day(end="11:00") if week is None else week)
     return users.get(doctor.id)
+
+
+def slots_of(doctor: User, day: date) -> list[Slot]:
+    """A doctor's slots of a day, in order."""
+    return list(Slot.objects(doctor=doctor.id, date=clock.midnight_utc(day)).order_by("start_time"))
 
 
 def stored_slot(planned: PlannedSlot, **parts: Any) -> ExistingSlot:

@@ -19,9 +19,10 @@ from pymongo.client_session import ClientSession
 
 from arthomed.appointments.rules import ACTIVE, Status
 from arthomed.core.actor import Actor
-from arthomed.core.documents import ClinicDocument, Raw
+from arthomed.core.documents import ClinicDocument, Pipeline, Raw
 from arthomed.core.errors import NotFound
 from arthomed.core.permissions import Role
+from arthomed.core.reading import COUNT, Find, Found
 from arthomed.files.models import File
 from arthomed.files.rules import Kind
 from arthomed.users.models import User
@@ -117,9 +118,37 @@ class Appointment(ClinicDocument):
         return appointments
 
     @classmethod
-    def open_visits(cls, patient: ObjectId, session: ClientSession) -> int:
-        active = {"patient": patient, "status": {"$in": sorted(ACTIVE)}}
-        return cls.collection().count_documents(active, session=session)
+    def finds_of_page(cls, where: Raw, stages: Pipeline) -> dict[str, Find]:
+        """Within a reading: a page of visits with their people and files, and how many there are on all pages."""
+        return {
+            "visits": Find("appointments", where, stages),
+            "total": Find("appointments", where, COUNT),
+            "patients": User.find_by("visits.patient"),
+            "doctors": User.find_by("visits.doctor"),
+            "files": File.find_of(Kind.APPOINTMENTS, "visits._id"),
+        }
+
+    @classmethod
+    def put_together(cls, found: Found) -> list[Raw]:
+        """The visits of `finds_of_page`, each with its people and files."""
+        people = {person["_id"]: person for person in (*found["patients"], *found["doctors"])}
+        files: dict[ObjectId, list[File]] = {}
+        for file in found["files"]:
+            files.setdefault(file["record"], []).append(File.from_raw(file))
+        return [
+            {
+                **visit,
+                "patient": people[visit["patient"]],
+                "doctor": people[visit["doctor"]],
+                "images": files.get(visit["_id"], []),
+            }
+            for visit in found["visits"]
+        ]
+
+    @classmethod
+    def find_open(cls, patient: ObjectId) -> Find:
+        """How many open visits somebody has."""
+        return Find("appointments", {"patient": patient, "status": {"$in": sorted(ACTIVE)}}, COUNT)
 
     @classmethod
     def touch(cls, appointment_id: ObjectId, session: ClientSession) -> "Appointment":

@@ -23,13 +23,15 @@ from arthomed.appointments.schemas import (
 )
 from arthomed.appointments.service import attachments as attaching
 from arthomed.appointments.service import booking, reading, staff, transitions
+from arthomed.core.documents import Raw
 from arthomed.core.paging import Page
 from arthomed.core.permissions import Permission
+from arthomed.core.reading import Reading
 from arthomed.files.rules import Category
 from arthomed.files.schemas import UploadedOut
 from arthomed.files.service.receiving import Upload
 from arthomed.http import files
-from arthomed.http.auth import current_actor, requires
+from arthomed.http.auth import claimed_user, current_actor, reads, requires
 from arthomed.http.blueprint import Blueprint
 from arthomed.http.limits import Budget, limited
 from arthomed.http.schema import PageQuery, example_of, page_of
@@ -57,12 +59,12 @@ def book(headers: dict[str, Any], body: dict[str, Any]) -> Appointment:
 
 
 @blueprint.get("/my-appointments")
-@requires(Permission.APPOINTMENT_LIST_MINE)
+@reads(Permission.APPOINTMENT_LIST_MINE)
 @blueprint.arguments(MineQuery, location="query")
 @blueprint.response(200, page_of(AppointmentOut), description="Appointments retrieved successfully")
-def mine(query: dict[str, Any]) -> Page[Appointment]:
+def mine(query: dict[str, Any]) -> Reading[Page[Raw]]:
     """List one's own visits."""
-    return reading.list_visits(current_actor(), query.pop("paging"), **query)
+    return reading.mine(claimed_user(), query.pop("paging"), **query)
 
 
 @blueprint.get("")

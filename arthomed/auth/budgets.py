@@ -2,13 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
 
 from arthomed.auth.models import Budget
-from arthomed.auth.rules import AccountLocked
+from arthomed.auth.rules import AccountLocked, Limit
 from arthomed.config import CodePolicy
 from arthomed.core import clock
 from arthomed.core.errors import RateLimitExceeded
@@ -17,15 +16,6 @@ log = structlog.get_logger()
 
 _HOUR = timedelta(hours=1)
 _DAY = timedelta(days=1)
-
-
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """At most `most` uses of `key` in a window."""
-
-    key: str
-    most: int
-    window: timedelta
 
 
 def limits_on_codes(mobile: str, address: str, policy: CodePolicy) -> list[Limit]:
@@ -45,22 +35,24 @@ def spending(limits: list[Limit]) -> Iterator[None]:
     Raises:
         RateLimitExceeded: with the time after which the exhausted one is free again.
     """
-    charged: list[Limit] = []
+    charged = 0
     try:
-        for limit in limits:
-            charged.append(limit)
-            _charge(limit)
+        while charged < len(limits):
+            charged += Budget.charge(limits[charged:], now=clock.now())
+            if charged < len(limits):
+                _ensure_not_exhausted(limits[charged])
         yield
     except Exception:
-        for limit in charged:
+        for limit in limits[:charged]:
             Budget.give_back(limit.key)
         raise
 
 
-def _charge(limit: Limit) -> None:
+def _ensure_not_exhausted(limit: Limit) -> None:
+    """Two first uses at the same moment refuse one another, too: such a one is to be tried again."""
     now = clock.now()
-    budget = Budget.use(limit.key, now=now, window=limit.window)
-    if budget["used"] > limit.most:
+    budget = Budget.current(limit.key, now=now)
+    if budget is not None and budget["used"] >= limit.most:
         raise RateLimitExceeded(retry_after=budget["endsAt"] - now)
 
 

@@ -1,5 +1,6 @@
 """One-time codes, sessions and budgets, each with the atomic updates that their rules rest on."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from bson import ObjectId
@@ -12,12 +13,13 @@ from mongoengine import (
     ObjectIdField,
     StringField,
 )
-from pymongo import ReturnDocument
+from pymongo import ReturnDocument, UpdateOne
 from pymongo.client_session import ClientSession
+from pymongo.errors import BulkWriteError
 
-from arthomed.auth.rules import MOST_PUSHED, USE_NOTED_AFTER, Platform
+from arthomed.auth.rules import MOST_PUSHED, USE_NOTED_AFTER, Limit, Platform
 from arthomed.core import clock
-from arthomed.core.documents import ClinicDocument, Raw
+from arthomed.core.documents import ClinicDocument, Pipeline, Raw
 from arthomed.core.permissions import Role
 
 
@@ -91,6 +93,10 @@ class Otp(ClinicDocument):
         return dead.first() is not None
 
 
+_DUPLICATE_KEY = 11000
+_OF_ACTOR = {"role": 1, "lastUsedAt": 1}
+
+
 class Session(ClinicDocument):
     """A signed-in device. No token is stored: a refresh token is known by its signed generation."""
 
@@ -122,6 +128,13 @@ class Session(ClinicDocument):
             set__updated_at=now,
         )
         return rotated
+
+    @classmethod
+    def read(cls, where: Raw, stages: Pipeline) -> Raw | None:
+        """The role and last use of a session, with what the stages add; without the session nothing is looked up."""
+        if not stages:
+            return cls.collection().find_one(where, _OF_ACTOR)
+        return next(iter(cls.collection().aggregate([{"$match": where}, {"$project": _OF_ACTOR}, *stages])), None)
 
     @classmethod
     def note_use(cls, session_id: ObjectId, *, now: datetime, address: str | None) -> None:
@@ -167,21 +180,36 @@ class Budget(ClinicDocument):
     ends_at = DateTimeField(db_field="endsAt", required=True)
 
     @classmethod
+    def charge(cls, limits: Sequence[Limit], *, now: datetime) -> int:
+        """Count one use of each in one round trip, in order, up to the first that is used up; returns how many."""
+        uses = [
+            UpdateOne(
+                {"_id": limit.key, "$or": [{"used": {"$lt": limit.most}}, {"endsAt": {"$lte": now}}]},
+                cls._one_more(now, limit.window),
+                upsert=True,
+            )
+            for limit in limits
+        ]
+        try:
+            cls.collection().bulk_write(uses)
+        except BulkWriteError as error:
+            refused = error.details["writeErrors"][0]
+            if refused["code"] != _DUPLICATE_KEY:  # there is one, which the condition leaves out
+                raise
+            return int(refused["index"])
+        return len(uses)
+
+    @staticmethod
+    def _one_more(now: datetime, window: timedelta) -> Pipeline:
+        ended = {"$lte": [{"$ifNull": ["$endsAt", now]}, now]}
+        used = {"$cond": [ended, 1, {"$add": ["$used", 1]}]}
+        return [{"$set": {"used": used, "endsAt": {"$cond": [ended, now + window, "$endsAt"]}}}]
+
+    @classmethod
     def use(cls, key: str, *, now: datetime, window: timedelta) -> Raw:
         """Count one use, in a new window when the last has ended; returns the budget as it is now."""
-        ended = {"$lte": [{"$ifNull": ["$endsAt", now]}, now]}
         found = cls.collection().find_one_and_update(
-            {"_id": key},
-            [
-                {
-                    "$set": {
-                        "used": {"$cond": [ended, 1, {"$add": ["$used", 1]}]},
-                        "endsAt": {"$cond": [ended, now + window, "$endsAt"]},
-                    }
-                }
-            ],
-            upsert=True,
-            return_document=ReturnDocument.AFTER,
+            {"_id": key}, cls._one_more(now, window), upsert=True, return_document=ReturnDocument.AFTER
         )
         assert found is not None  # noqa: S101  an upsert always finds
         return found

@@ -2,6 +2,7 @@
 
 import hmac
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from hashlib import sha256
@@ -52,6 +53,15 @@ class UserInactive(ClinicError):
 class SessionRevoked(ClinicError):
     code: ClassVar[Code] = Code.SESSION_REVOKED
     message = "This session has ended. Please log in again."
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """At most `most` uses of `key` in a window."""
+
+    key: str
+    most: int
+    window: timedelta
 
 
 REFRESH_GRACE = timedelta(seconds=30)

@@ -14,9 +14,10 @@ from arthomed.auth.models import Session
 from arthomed.config import settings
 from arthomed.core import clock, origin
 from arthomed.core.actor import Actor
-from arthomed.core.documents import transaction
+from arthomed.core.documents import Pipeline, transaction
 from arthomed.core.errors import NotFound
 from arthomed.core.permissions import Role
+from arthomed.core.reading import Found
 from arthomed.users import service as users
 from arthomed.users.models import Consent, User
 
@@ -182,22 +183,21 @@ def _end_reused(reused: Session) -> None:
     trail.tell_reuse(reused)
 
 
-def find_actor(user_id: ObjectId, session_id: ObjectId) -> Actor:
+def find_actor(user_id: ObjectId, session_id: ObjectId, stages: Pipeline) -> tuple[Actor, Found]:
     """Who stands behind an access token; one read, so that an ended session is refused at once.
 
-    Now and then it is noted when and from where the device was used.
+    The same read brings what the stages look up. Now and then it is noted when and from where the device was used.
 
     Raises:
         SessionRevoked, UserInactive, UserNotFound: why it is of no use any more.
     """
     now = clock.now()
-    raw = Session.collection().find_one(
-        {"_id": session_id, "user": user_id, "expiresAt": {"$gt": now}}, {"role": 1, "lastUsedAt": 1}
-    )
+    live = {"_id": session_id, "user": user_id, "expiresAt": {"$gt": now}}
+    raw = Session.read(live, stages)
     if raw is not None:
         if raw.get("lastUsedAt", now) < now - rules.USE_NOTED_AFTER:
             Session.note_use(session_id, now=now, address=origin.current().address)
-        return Actor(user_id, Role(raw["role"]), session_id)
+        return Actor(user_id, Role(raw["role"]), session_id), raw
     user: User | None = User.objects(id=user_id).first()
     if user is None:
         raise rules.UserNotFound

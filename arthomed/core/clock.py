@@ -1,6 +1,7 @@
 """The only source of time, and the way between instants and the clinic's wall clock."""
 
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 
@@ -23,6 +24,14 @@ def wall_clock(day: date, hhmm: str, zone: ZoneInfo) -> datetime:
     """The UTC instant of a time of day ("09:30") at the clinic; the earlier one where it comes twice."""
     hours, minutes = hhmm.split(":")
     return datetime.combine(day, time(int(hours), int(minutes)), zone).astimezone(UTC)
+
+
+@lru_cache(maxsize=1000)
+def offset_all_day(day: date, zone: ZoneInfo) -> timedelta | None:
+    """How far the clinic's clock is ahead of UTC; None on a day on which, or at whose end, it changes."""
+    start = datetime.combine(day, time(), zone)
+    found = {(start + timedelta(hours=hour)).replace(fold=fold).utcoffset() for hour in range(25) for fold in (0, 1)}
+    return found.pop() if len(found) == 1 else None
 
 
 def midnight_utc(day: date) -> datetime:

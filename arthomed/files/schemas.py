@@ -20,7 +20,7 @@ class FileOut(Schema):
     original_name = fields.String(required=True, metadata={"example": "blood-test.pdf"})
     size = fields.Integer(required=True, metadata={"example": 52_311, "description": "Bytes."})
     mime_type = fields.String(required=True, metadata={"example": "application/pdf"})
-    url = fields.Function(lambda file: f"/api/files/{file.filename}", required=True, metadata=_URL)
+    url = fields.String(required=True, metadata=_URL)
     status = fields.String(
         attribute="state",
         required=True,

@@ -6,8 +6,11 @@ from typing import Any
 
 import flask_smorest
 import marshmallow as ma
-from flask import Response
+from flask import Response, current_app
 
+from arthomed.core.reading import Reading
+from arthomed.http.auth import read
+from arthomed.http.dumping import dumper
 from arthomed.http.envelope import NothingOut, envelope_of, success
 from arthomed.http.parsing import PARSER
 from arthomed.http.schema import example_of, named
@@ -45,7 +48,7 @@ class Blueprint(flask_smorest.Blueprint):
         if location in ("json", "form"):
             kwargs.setdefault("example", example_of(schema()))
             location = "json_or_multipart" if files else location
-        smorests = super().arguments(schema, location=location, **kwargs)
+        smorests = super().arguments(schema(), location=location, **kwargs)
 
         def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
             wrapped: Any = smorests(view)
@@ -62,11 +65,14 @@ class Blueprint(flask_smorest.Blueprint):
         envelope = envelope_of(schema if name is None else named(name, schema))
         example = {**example_of(envelope()), "message": description}
         smorests = super().response(status_code, envelope, description=description, example=example)
+        dump = dumper(envelope())
 
         def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
             @wraps(view)
-            def enveloped(*args: Any, **kwargs: Any) -> dict[str, Any] | Response:
+            def enveloped(*args: Any, **kwargs: Any) -> Any:
                 content = view(*args, **kwargs)
+                if isinstance(content, Reading):
+                    return current_app.json.response(dump(success(description, read(content))))
                 if isinstance(content, Response):  # a file
                     return content
                 return success(description, content if name is None else {name: content})

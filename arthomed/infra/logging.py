@@ -1,11 +1,13 @@
 """Logs: one JSON object a line in production, readable lines elsewhere; what libraries log comes out the same way."""
 
 import copy
+import json
 import logging
 import sys
 import traceback
 from collections.abc import Mapping
 
+import orjson
 import structlog
 
 _OF_A_TASK = {"id", "name", "description"}  # what Celery tells of a failed one beside the words of its exception
@@ -56,6 +58,13 @@ def _trace(exc_info: structlog.typing.ExcInfo) -> str:
     return "\nwhich led to\n".join(reversed(parts))
 
 
+def _json(event: object, **_: object) -> str:
+    try:
+        return orjson.dumps(event, repr).decode()
+    except orjson.JSONEncodeError:  # half a character
+        return json.dumps(event, default=repr)
+
+
 _add_trace = structlog.processors.ExceptionRenderer(_trace)
 
 
@@ -63,7 +72,7 @@ def set_up(level: str, *, as_json: bool) -> None:
     """Configure the logs of this process; never log names, numbers, codes or tokens."""
     threshold = logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
     renderer: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer()
+        structlog.processors.JSONRenderer(_json)
         if as_json
         else structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
     )

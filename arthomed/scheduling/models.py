@@ -6,11 +6,12 @@ from typing import Any
 
 from bson import ObjectId
 from mongoengine import BooleanField, DateTimeField, IntField, ListField, ObjectIdField, StringField
-from pymongo import InsertOne, ReturnDocument, UpdateMany
+from pymongo import ReturnDocument, UpdateMany
 from pymongo.client_session import ClientSession
 
 from arthomed.core import clock
 from arthomed.core.documents import ClinicDocument, Pipeline, Raw
+from arthomed.core.reading import Find, only
 from arthomed.scheduling.rules import Change, ExistingSlot, PlannedSlot, capacity, length
 
 # How the derived fields follow from `takenSeats`; every change of a slot ends with these two stages.
@@ -37,6 +38,17 @@ _CLAIM: Pipeline = [
 ]
 
 
+_OF_EXISTING = (
+    "date",
+    "startTime",
+    "endTime",
+    "startsAt",
+    "maxPatients",
+    "consultationFee",
+    "isBlocked",
+    "bookedPatients",
+)
+_TOLD = only("startTime", "endTime", "startsAt", "isAvailable", "consultationFee", "maxPatients", "bookedPatients")
 _LONGEST = timedelta(days=1)  # no slot goes on beyond its day
 
 
@@ -105,8 +117,8 @@ class Slot(ClinicDocument):
         )
 
     @classmethod
-    def of_day(cls, doctor: ObjectId, day: dt.date) -> "list[Slot]":
-        return list(cls.objects(doctor=doctor, date=clock.midnight_utc(day)).order_by("start_time"))
+    def find_of_day(cls, doctor: ObjectId, day: dt.date) -> Find:
+        return Find("slots", {"doctor": doctor, "date": clock.midnight_utc(day)}, [{"$sort": {"startTime": 1}}, _TOLD])
 
     @classmethod
     def nearest_free(cls, doctor: ObjectId, instant: datetime, *, now: datetime, most: int) -> "list[Slot]":
@@ -117,9 +129,10 @@ class Slot(ClinicDocument):
         return sorted([*later, *earlier], key=lambda slot: abs(slot.starts_at - instant))[:most]
 
     @classmethod
-    def doctors_free_on(cls, day: dt.date, *, now: datetime) -> list[ObjectId]:
-        free = cls.objects(date=clock.midnight_utc(day), is_available=True, starts_at__gt=now)
-        return list(free.distinct("doctor"))
+    def find_doctors_free_on(cls, day: dt.date, *, now: datetime) -> Find:
+        """Within a reading: the ids of doctors with a free slot."""
+        free = {"date": clock.midnight_utc(day), "isAvailable": True, "startsAt": {"$gt": now}}
+        return Find("slots", free, [{"$group": {"_id": "$doctor"}}])
 
     @classmethod
     def counts_by_day(cls, doctor: ObjectId, first: dt.date, last: dt.date, *, now: datetime) -> list[Raw]:
@@ -145,9 +158,9 @@ class Slot(ClinicDocument):
                 is_blocked=raw["isBlocked"],
                 bookings=raw["bookedPatients"],
             )
-            for raw in cls.collection().find(unfinished, session=session)
+            for raw in cls.collection().find(unfinished, _OF_EXISTING, session=session)
         ]
-        return [slot for slot in stored if slot.ends_at > after]
+        return [slot for slot in stored if slot.starts_at > after or slot.ends_at > after]
 
     @classmethod
     def close_coming(cls, doctor: ObjectId, *, session: ClientSession) -> None:
@@ -177,8 +190,7 @@ class Slot(ClinicDocument):
         if change.altered:
             slots.bulk_write(_alterations(change, fee), session=session)
         if change.made:
-            made = [InsertOne(_raw(slot, doctor, fee, now)) for slot in change.made]
-            slots.bulk_write(made, ordered=False, session=session)
+            slots.insert_many([_raw(slot, doctor, fee, now) for slot in change.made], ordered=False, session=session)
         if len(in_the_way) < len(change.removed):
             slots.delete_many({"_id": {"$in": [slot.id for slot in change.removed]}}, session=session)
 

@@ -4,9 +4,11 @@ from typing import Any
 
 from bson import ObjectId
 
+from arthomed.core.documents import Raw
 from arthomed.core.paging import Page
 from arthomed.core.permissions import Permission
-from arthomed.http.auth import current_actor, requires
+from arthomed.core.reading import Reading
+from arthomed.http.auth import current_actor, reads, requires
 from arthomed.http.blueprint import Blueprint
 from arthomed.http.schema import page_of
 from arthomed.scheduling import service
@@ -28,10 +30,10 @@ slots = Blueprint("slots", __name__, url_prefix="/api/appointments/slots", descr
 
 
 @doctors.get("")
-@requires(Permission.DOCTORS_READ)
+@reads(Permission.DOCTORS_READ)
 @doctors.arguments(DoctorsQuery, location="query")
 @doctors.response(200, page_of(DoctorOut), description="Doctors retrieved successfully")
-def list_doctors(query: dict[str, Any]) -> Page[User]:
+def list_doctors(query: dict[str, Any]) -> Reading[Page[Raw]]:
     """List doctors who can be booked."""
     return service.list_doctors(query.pop("paging"), on=query.pop("date", None), **query)
 
@@ -63,9 +65,9 @@ def save_schedule(body: dict[str, Any], doctor_id: ObjectId) -> service.SavedSch
 
 
 @slots.get("")
-@requires(Permission.SLOTS_READ)
+@reads(Permission.SLOTS_READ)
 @slots.arguments(SlotQuery, location="query")
 @slots.response(200, DaySlotsOut, description="Available slots retrieved successfully")
-def slots_of_day(query: dict[str, Any]) -> service.DaySlots:
+def slots_of_day(query: dict[str, Any]) -> Reading[service.DaySlots]:
     """Read a doctor's slots of one day."""
     return service.slots_of_day(query["doctor_id"], query["date"])

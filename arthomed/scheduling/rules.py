@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
 from arthomed.core import clock
@@ -35,8 +35,7 @@ class HoursLike(Protocol):
     max_patients: int
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedSlot:
+class PlannedSlot(NamedTuple):
     """A slot that the hours ask for: half-open, from `start_time` up to but not including `end_time`."""
 
     date: date
@@ -46,8 +45,7 @@ class PlannedSlot:
     max_patients: int
 
 
-@dataclass(frozen=True, slots=True)
-class ExistingSlot:
+class ExistingSlot(NamedTuple):
     """As much of a stored slot as a change of the week depends on; `bookings` counts its active visits."""
 
     id: object
@@ -95,6 +93,9 @@ def hhmm(since_midnight: int) -> str:
     return f"{since_midnight // 60:02}:{since_midnight % 60:02}"
 
 
+_SINCE_MIDNIGHT = {hhmm(minute): timedelta(minutes=minute) for minute in range(24 * 60)}
+
+
 def faults(week: Sequence[HoursLike], slot_minutes: int) -> dict[int, str]:
     """What is wrong with a week, by the index of the range."""
     wrong: dict[int, str] = {}
@@ -130,11 +131,13 @@ def plan(
     of_day = {
         weekday: slots_of_day([hours for hours in week if hours.day == weekday], slot_minutes) for weekday in WEEK
     }
-    planned = []
+    planned: list[PlannedSlot] = []
     for day in days:
-        for start, end, patients in of_day[WEEK[day.weekday()]]:
-            starts_at = clock.wall_clock(day, start, zone)
-            if starts_at > after and _is_on_the_clock(starts_at, start, slot_minutes, zone):
+        ranges, offset = of_day[WEEK[day.weekday()]], clock.offset_all_day(day, zone)
+        midnight = None if offset is None else clock.midnight_utc(day) - offset
+        for start, end, patients in ranges:
+            starts_at = clock.wall_clock(day, start, zone) if midnight is None else midnight + _SINCE_MIDNIGHT[start]
+            if starts_at > after and (midnight or _is_on_the_clock(starts_at, start, slot_minutes, zone)):
                 planned.append(PlannedSlot(day, start, end, starts_at, patients))
     return planned
 

@@ -14,10 +14,11 @@ from arthomed.audit.models import Action, Kind
 from arthomed.config import settings
 from arthomed.core import clock, jobs
 from arthomed.core.actor import Actor
-from arthomed.core.documents import transaction
+from arthomed.core.documents import Raw, transaction
 from arthomed.core.errors import FieldError, NotFound, ValidationFailed
 from arthomed.core.paging import Page, PageRequest
 from arthomed.core.permissions import Role
+from arthomed.core.reading import Found, Reading
 from arthomed.scheduling import rules
 from arthomed.scheduling.models import Slot
 from arthomed.scheduling.rules import Change, ExistingSlot
@@ -31,10 +32,12 @@ MAX_AVAILABILITY_DAYS = 42  # one page of a calendar
 
 @dataclass(frozen=True, slots=True)
 class DaySlots:
-    doctor: User
+    """The doctor and the slots as they are stored."""
+
+    doctor: Raw
     date: date
-    available_slots: list[Slot]
-    booked_slots: list[Slot]
+    available_slots: list[Raw]
+    booked_slots: list[Raw]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,22 +48,30 @@ class SavedSchedule:
     conflicts: list[ExistingSlot]
 
 
-def list_doctors(asked: PageRequest, *, on: date | None = None, **filters: Any) -> Page[User]:
+def list_doctors(asked: PageRequest, *, on: date | None = None, **filters: Any) -> Reading[Page[Raw]]:
     """Doctors who can be booked; `on` keeps those with a free slot on that day."""
-    among = None if on is None else Slot.doctors_free_on(on, now=clock.now())
+    among = None if on is None else Slot.find_doctors_free_on(on, now=clock.now())
     return users.list_doctors(asked, among=among, **filters)
 
 
-def slots_of_day(doctor_id: ObjectId, day: date) -> DaySlots:
+def slots_of_day(doctor_id: ObjectId, day: date) -> Reading[DaySlots]:
     """What can be booked with a doctor on a day, and what is taken; of a past day nothing."""
-    now, doctor = clock.now(), users.doctor(doctor_id)
-    slots = [] if day < clock.today(settings().policy.timezone) else Slot.of_day(doctor_id, day)
-    return DaySlots(
-        doctor=doctor,
-        date=day,
-        available_slots=[slot for slot in slots if slot.is_available and slot.starts_at > now],
-        booked_slots=[slot for slot in slots if slot.booked_patients and not slot.is_available],
-    )
+    finds = {"doctor": User.find_bookable_doctor(doctor_id)}
+    if day >= clock.today(settings().policy.timezone):
+        finds["slots"] = Slot.find_of_day(doctor_id, day)
+
+    def answer(found: Found) -> DaySlots:
+        if not found["doctor"]:
+            raise NotFound
+        now, slots = clock.now(), found.get("slots", [])
+        return DaySlots(
+            doctor=found["doctor"][0],
+            date=day,
+            available_slots=[slot for slot in slots if slot["isAvailable"] and slot["startsAt"] > now],
+            booked_slots=[slot for slot in slots if slot["bookedPatients"] and not slot["isAvailable"]],
+        )
+
+    return Reading(finds, answer)
 
 
 def availability(doctor_id: ObjectId, first: date, last: date) -> list[dict[str, Any]]:

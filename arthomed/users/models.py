@@ -18,8 +18,9 @@ from mongoengine import (
 )
 from pymongo.client_session import ClientSession
 
-from arthomed.core.documents import ClinicDocument, Raw
+from arthomed.core.documents import ClinicDocument, Pipeline, Raw
 from arthomed.core.permissions import Role
+from arthomed.core.reading import Find, only
 
 
 class Address(EmbeddedDocument):
@@ -88,6 +89,9 @@ class Consent(EmbeddedDocument):
     at = DateTimeField(required=True)
 
 
+PUBLIC = only("name", "isActive", "doctorInfo")
+_OF_A_VISIT = only("name", "mobileNumber", "doctorInfo.specialization", "doctorInfo.consultationFee")
+BOOKABLE = {"role": str(Role.DOCTOR), "isActive": True, "isVerified": True}
 ERASED_NAME = "Erased patient"
 _CONTACT = (
     "email",
@@ -160,4 +164,20 @@ class User(ClinicDocument):
 
     @classmethod
     def bookable_doctors(cls) -> Any:
-        return cls.objects(role=Role.DOCTOR, is_active=True, is_verified=True)
+        return cls.objects(__raw__=BOOKABLE)
+
+    @classmethod
+    def bookable_doctor(cls, doctor_id: ObjectId, *stages: Raw, session: ClientSession) -> Raw | None:
+        """A doctor with whom visits may be booked, as far as everybody may know, with what the stages add."""
+        wanted: Pipeline = [{"$match": {"_id": doctor_id, **BOOKABLE}}, PUBLIC, *stages]
+        return next(iter(cls.collection().aggregate(wanted, session=session)), None)
+
+    @classmethod
+    def find_bookable_doctor(cls, doctor_id: ObjectId) -> Find:
+        """Within a reading: the same."""
+        return Find("users", {"_id": doctor_id, **BOOKABLE}, [PUBLIC])
+
+    @classmethod
+    def find_by(cls, field: str) -> Find:
+        """Within a reading: the people whose ids an earlier find has under this path, as a visit tells of them."""
+        return Find("users", then=[_OF_A_VISIT], joined=(field, "_id"))

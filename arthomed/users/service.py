@@ -21,8 +21,9 @@ from arthomed.core.documents import Raw, transaction
 from arthomed.core.errors import DuplicateValue, FieldError, NotFound, PermissionDenied, ValidationFailed
 from arthomed.core.paging import Page, PageRequest
 from arthomed.core.permissions import Role
+from arthomed.core.reading import COUNT, Find, Reading, count_in, cut_out
 from arthomed.users import rules
-from arthomed.users.models import Condition, DoctorInfo, PatientInfo, User
+from arthomed.users.models import BOOKABLE, PUBLIC, Condition, DoctorInfo, PatientInfo, User
 
 Changes = dict[str, Any]
 """Field names in snake_case to new values, nested as the document is; None clears a field."""
@@ -81,18 +82,21 @@ def list_doctors(
     *,
     specialization: str | None = None,
     search: str | None = None,
-    among: list[ObjectId] | None = None,
-) -> Page[User]:
-    """Doctors who can be booked, by name; `among` keeps only those of these ids."""
-    doctors = User.bookable_doctors()
+    among: Find | None = None,
+) -> Reading[Page[Raw]]:
+    """Doctors who can be booked, by name, as far as everybody may know; `among` keeps those whose ids it finds."""
+    where: Raw = {**BOOKABLE}
     if specialization is not None:
-        doctors = doctors.filter(doctor_info__specialization=specialization)
+        where["doctorInfo.specialization"] = specialization
     if search is not None:
-        doctors = doctors.filter(__raw__={"name": _contains(search)})
-    if among is not None:
-        doctors = doctors.filter(id__in=among)
-    page: Page[User] = doctors.order_by("name", "id").page(asked)
-    return page
+        where["name"] = _contains(search)
+    joined = None if among is None else ("among._id", "_id")
+    finds = {
+        **({} if among is None else {"among": among}),
+        "items": Find("users", where, [*cut_out(asked, name=1, _id=1), PUBLIC], joined),
+        "total": Find("users", where, COUNT, joined),
+    }
+    return Reading(finds, lambda found: Page.of(found["items"], asked, count_in(found["total"])))
 
 
 def doctor(doctor_id: ObjectId) -> User:
@@ -210,7 +214,9 @@ def _ensure_may_deactivate(by: Actor, user_id: ObjectId, session: ClientSession)
 
 def stats() -> dict[str, Any]:
     """How many people there are, by role and by status."""
-    rows = User.objects.aggregate([{"$group": {"_id": {"role": "$role", "active": "$isActive"}, "count": {"$sum": 1}}}])
+    counted = {"_id": {"role": "$role", "active": "$isActive"}, "count": {"$sum": 1}}
+    through_an_index = {"$sort": {"role": 1, "isActive": 1}}
+    rows = User.objects.aggregate([through_an_index, {"$group": counted}])
     by_role = dict.fromkeys(map(str, Role), 0)
     active = 0
     for row in rows:

@@ -1,6 +1,6 @@
 """Who asks for codes or guesses them can't tell by the work done whether a number is known.
 
-The same statements to the database take the same time; `dev/benchmarks/codes.py` measures it.
+The same statements to the database take the same time; `bench/codes.py` measures it.
 """
 
 from collections.abc import Callable, Iterator

@@ -46,11 +46,11 @@ def save(app: Flask, client: FlaskClient, doctor: User, week: list[dict[str, Any
 
 
 def slots_on(doctor: User, day: date = TUESDAY) -> list[str]:
-    return [slot.start_time for slot in Slot.of_day(doctor.id, day)]
+    return [slot.start_time for slot in factories.slots_of(doctor, day)]
 
 
 def slot_at(doctor: User, time: str, day: date = TUESDAY) -> Slot:
-    return next(slot for slot in Slot.of_day(doctor.id, day) if slot.start_time == time)
+    return next(slot for slot in factories.slots_of(doctor, day) if slot.start_time == time)
 
 
 def cancelled_by_the_desk(visit: Appointment) -> Appointment:

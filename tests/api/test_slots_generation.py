@@ -177,7 +177,7 @@ def test_slots_of_another_length_replace_the_free_ones(slots_of_twenty_minutes: 
     slots_of_twenty_minutes()
     scheduling.generate()
 
-    first, second = (Slot.of_day(doctor.id, TUESDAY + timedelta(days=ahead)) for ahead in range(2))
+    first, second = (factories.slots_of(doctor, TUESDAY + timedelta(days=ahead)) for ahead in range(2))
     assert [(slot.start_time, slot.id == visit.slot) for slot in first] == [("09:00", False), ("09:30", True)]
     assert [slot.start_time for slot in second] == ["09:00", "09:20", "09:40"]
     assert list(audit.faults()) == []

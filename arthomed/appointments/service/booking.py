@@ -22,7 +22,7 @@ from arthomed.core import clock
 from arthomed.core.actor import Actor
 from arthomed.core.documents import transaction
 from arthomed.core.errors import DuplicateValue, IdempotencyKeyReused, NotFound
-from arthomed.core.permissions import Role
+from arthomed.core.reading import count_in
 from arthomed.files.models import File
 from arthomed.files.rules import Category, Place
 from arthomed.files.rules import Kind as FileKind
@@ -90,7 +90,7 @@ def book(actor: Actor, wish: Wish, *, key: str | None = None, uploads: Sequence[
         raise rules.SlotUnavailable(_alternatives(wish)) from error
     notifications.hand_over_or_leave(told)
     log.info("appointment_booked", appointment_id=str(appointment.id))
-    return Appointment.with_people([appointment])[0]
+    return appointment
 
 
 def _book(request: Request, session: ClientSession) -> tuple[Appointment, list[Notification]]:
@@ -99,7 +99,7 @@ def _book(request: Request, session: ClientSession) -> tuple[Appointment, list[N
     if request.key is not None:
         request.key.insert(session)  # first, so that a repetition waits here, before it can take a seat
     patient = _admit(actor, session)
-    _ensure_doctor(wish.doctor_id, session)
+    doctor = _doctor(wish.doctor_id, patient, session)
     days_ahead = (wish.appointment_date - clock.local_date(now, settings().policy.timezone)).days
     rules.ensure_bookable_day(days_ahead, settings().policy)
     slot = Slot.claim(wish.doctor_id, wish.appointment_date, wish.appointment_time, now=now, session=session)
@@ -107,6 +107,7 @@ def _book(request: Request, session: ClientSession) -> tuple[Appointment, list[N
         raise rules.SlotUnavailable
     appointment = _appointment(request.id, actor, wish, slot)
     appointment.insert(session)
+    appointment.patient, appointment.doctor, appointment.images = patient, doctor, list(request.files)
     receiving.attach(actor, request.files, session)
     trail.note_booking(actor, appointment, session)
     return appointment, messages.tell(appointment, patient, session)
@@ -125,16 +126,19 @@ def _admit(actor: Actor, session: ClientSession) -> User:
     )
     if raw is None:
         raise NotFound
-    if Appointment.open_visits(raw["_id"], session) >= settings().policy.max_open_visits:
-        raise rules.BookingLimitReached
     patient: User = User.from_raw(raw)
     return patient
 
 
-def _ensure_doctor(doctor_id: ObjectId, session: ClientSession) -> None:
-    bookable = {"_id": doctor_id, "role": Role.DOCTOR, "isActive": True, "isVerified": True}
-    if User.collection().find_one(bookable, {"_id": 1}, session=session) is None:
+def _doctor(doctor_id: ObjectId, patient: User, session: ClientSession) -> User:
+    """The doctor, and in the same round trip whether the patient may have one more open visit."""
+    raw = User.bookable_doctor(doctor_id, Appointment.find_open(patient.id).lookup("open"), session=session)
+    if raw is None:
         raise NotFound("Doctor not found")
+    if count_in(raw.pop("open")) >= settings().policy.max_open_visits:
+        raise rules.BookingLimitReached
+    doctor: User = User.from_raw(raw)
+    return doctor
 
 
 def _appointment(appointment_id: ObjectId, actor: Actor, wish: Wish, slot: Slot) -> Appointment:

@@ -14,9 +14,10 @@ from arthomed.appointments.service import trail
 from arthomed.config import settings
 from arthomed.core import clock
 from arthomed.core.actor import Actor
-from arthomed.core.documents import transaction
+from arthomed.core.documents import Pipeline, Raw, transaction
 from arthomed.core.paging import Page, PageRequest
 from arthomed.core.permissions import Role
+from arthomed.core.reading import Reading, count_in, cut_out
 
 
 def get(actor: Actor, appointment_id: ObjectId) -> Appointment:
@@ -31,9 +32,32 @@ def event(actor: Actor, appointment_id: ObjectId) -> bytes:
     return calendar.published(visit, visit.doctor if actor.role is Role.DOCTOR else visit.patient)
 
 
-def list_visits(
-    actor: Actor,
-    asked: PageRequest,
+_BY_STATUS: Pipeline = [
+    {"$sort": {"status": 1}},  # leads through an index, which is all that is read
+    {"$group": {"_id": "$status", "count": {"$sum": 1}}},
+]
+
+
+def mine(patient: ObjectId, asked: PageRequest, **limits: Any) -> Reading[Page[Raw]]:
+    """A patient's own visits: coming ones soonest first, others latest first."""
+    where, order = {"patient": patient, **_wanted(**limits)}, _order(limits.get("when"))
+    finds = Appointment.finds_of_page(where, cut_out(asked, **order))
+    return Reading(finds, lambda found: Page.of(Appointment.put_together(found), asked, count_in(found["total"])))
+
+
+def list_visits(actor: Actor, asked: PageRequest, **limits: Any) -> Page[Appointment]:
+    """The visits that this person may know of, in the same order."""
+    visits = Appointment.visible_to(actor).filter(__raw__=_wanted(**limits))
+    order = [name if way > 0 else f"-{name}" for name, way in _order(limits.get("when")).items()]
+    return _page(actor, visits.order_by(*order), asked)
+
+
+def _order(when: str | None) -> dict[str, int]:
+    way = 1 if when == "upcoming" else -1
+    return {"startsAt": way, "_id": way}
+
+
+def _wanted(
     *,
     status: Status | None = None,
     start_date: date | None = None,
@@ -41,20 +65,11 @@ def list_visits(
     when: str | None = None,
     doctor_id: ObjectId | None = None,
     patient_id: ObjectId | None = None,
-) -> Page[Appointment]:
-    """The visits that this person may know of: coming ones soonest first, others latest first."""
+) -> Raw:
     since, until = _span(start_date, end_date, when)
-    limits: dict[str, Any] = {
-        "status": status,
-        "doctor_id": doctor_id,
-        "patient_id": patient_id,
-        "starts_at__gte": since,
-        "starts_at__lt": until,
-    }
-    wanted = {name: limit for name, limit in limits.items() if limit is not None}
-    visits = Appointment.visible_to(actor).filter(**wanted)
-    order = ("starts_at", "id") if when == "upcoming" else ("-starts_at", "-id")
-    return _page(actor, visits.order_by(*order), asked)
+    starts_at = {name: limit for name, limit in (("$gte", since), ("$lt", until)) if limit is not None}
+    limits = {"status": status, "doctor": doctor_id, "patient": patient_id, "startsAt": starts_at or None}
+    return {name: limit for name, limit in limits.items() if limit is not None}
 
 
 def _span(start_date: date | None, end_date: date | None, when: str | None) -> tuple[datetime | None, datetime | None]:
@@ -99,7 +114,7 @@ def _save(
 
 def stats(actor: Actor) -> dict[str, Any]:
     """How many visits there are by status, as far as this person may know of them."""
-    rows = Appointment.visible_to(actor).aggregate([{"$group": {"_id": "$status", "count": {"$sum": 1}}}])
+    rows = Appointment.visible_to(actor).aggregate(_BY_STATUS)
     by_status = dict.fromkeys(map(str, Status), 0) | {row["_id"]: row["count"] for row in rows}
     upcoming = Appointment.visible_to(actor).filter(status__in=sorted(ACTIVE), starts_at__gt=clock.now()).count()
     return {"total": sum(by_status.values()), "upcoming": upcoming, "by_status": by_status}

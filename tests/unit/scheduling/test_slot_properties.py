@@ -144,7 +144,7 @@ def test_however_often_the_week_changes_the_stored_slots_stay_sound(
 def _booked(store: list[ExistingSlot], random: Random) -> list[ExistingSlot]:
     """Some visits come, some go; as in the database, a closed slot takes none."""
     return [
-        slot if slot.is_blocked else replace(slot, bookings=random.choice([0, 0, slot.bookings, slot.max_patients]))
+        slot if slot.is_blocked else slot._replace(bookings=random.choice([0, 0, slot.bookings, slot.max_patients]))
         for slot in store
     ]
 
@@ -155,9 +155,9 @@ def _carried_out(change: Change, store: list[ExistingSlot]) -> list[ExistingSlot
     closed = {slot.id for slot in change.conflicts}
     altered = {slot.id: asked for slot, asked in change.altered}
     kept = [
-        replace(slot, is_blocked=True)
+        slot._replace(is_blocked=True)
         if slot.id in closed
-        else replace(slot, is_blocked=False, consultation_fee=FEE, max_patients=rules.capacity(slot, altered[slot.id]))
+        else slot._replace(is_blocked=False, consultation_fee=FEE, max_patients=rules.capacity(slot, altered[slot.id]))
         if slot.id in altered
         else slot
         for slot in store

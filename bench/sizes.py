@@ -1,4 +1,4 @@
-"""How large documents and indexes are, and what that makes of a clinic: `python -m dev.benchmarks.sizes [COPIES]`.
+"""How large documents and indexes are, and what that makes of a clinic: `python -m bench.sizes [COPIES]`.
 
 A web process makes one document of each kind over HTTP, or the demo clinic has it; copies with other people, days and
 keys fill the collections as their users would, in no order.

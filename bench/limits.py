@@ -1,4 +1,4 @@
-"""What counting costs a request: `python -m dev.benchmarks.limits [ROUNDS]`."""
+"""What counting costs a request: `python -m bench.limits [ROUNDS]`."""
 
 import os
 import sys

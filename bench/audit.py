@@ -1,4 +1,4 @@
-"""Whether a slow write to the audit trail slows reading: `python -m dev.benchmarks.audit [READS]`."""
+"""Whether a slow write to the audit trail slows reading: `python -m bench.audit [READS]`."""
 
 import sys
 import tempfile

@@ -1,4 +1,4 @@
-"""Whether the time of an answer tells a known number from an unknown one: `python -m dev.benchmarks.codes [PAIRS]`."""
+"""Whether the time of an answer tells a known number from an unknown one: `python -m bench.codes [PAIRS]`."""
 
 import random
 import sys

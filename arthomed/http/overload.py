@@ -1,0 +1,40 @@
+"""Refuse at once what has waited too long for a thread, so that under any load those who are let in are served in time.
+
+By the time waited rather than by the length of the queue: what is in the queue may be refused just as well.
+"""
+
+import threading
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from flask import Flask, request
+
+from arthomed.core.errors import ServiceUnavailable
+
+MOST_SECONDS = 2.0
+_RETRY_AFTER = timedelta(seconds=2)
+_thread = threading.local()
+
+
+class Threads(ThreadPoolExecutor):
+    """The threads of a web process; each work knows how long it has waited for its thread."""
+
+    def submit(self, work: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        return super().submit(_begin, time.monotonic(), partial(work, *args, **kwargs))
+
+
+def _begin(asked_at: float, work: partial[Any]) -> Any:
+    _thread.waited = time.monotonic() - asked_at
+    return work()
+
+
+def register(app: Flask) -> None:
+    app.before_request(_check)
+
+
+def _check() -> None:
+    if getattr(_thread, "waited", 0.0) > MOST_SECONDS and request.path.startswith("/api/"):
+        raise ServiceUnavailable(retry_after=_RETRY_AFTER)

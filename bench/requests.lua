@@ -1,0 +1,44 @@
+-- Plays a file of requests with wrk: one a line, METHOD <tab> path <tab> token or - <tab> body or -.
+--   wrk ... -s requests.lua URL -- FILE THREADS again|once
+-- Of T threads each takes every T-th line; `once` ends a thread with its lines, `again` starts over.
+local threads, requests, at = {}, {}, 0
+
+function setup(thread)
+  thread:set("number", #threads)
+  table.insert(threads, thread)
+end
+
+function init(arguments)
+  local of, line_number = tonumber(arguments[2]), 0
+  once, sent = arguments[3] == "once", 0
+  for line in io.lines(arguments[1]) do
+    if line_number % of == number then
+      local method, path, token, body = line:match("^([^\t]*)\t([^\t]*)\t([^\t]*)\t(.*)$")
+      local headers = {}
+      if token ~= "-" then headers["Authorization"] = "Bearer " .. token end
+      if body ~= "-" then headers["Content-Type"] = "application/json" else body = nil end
+      requests[#requests + 1] = wrk.format(method, path, headers, body)
+    end
+    line_number = line_number + 1
+  end
+end
+
+function request()
+  at = at + 1
+  if at > #requests then
+    if once then wrk.thread:stop() end
+    at = 1
+  end
+  sent = sent + 1
+  return requests[at]
+end
+
+function done(summary, latency)
+  local sent_by_all = 0
+  for _, thread in ipairs(threads) do sent_by_all = sent_by_all + thread:get("sent") end
+  local failed = summary.errors
+  io.write(string.format(
+    '\n{"requests": %d, "seconds": %f, "p50": %f, "p99": %f, "refused": %d, "broken": %d, "sent": %d}\n',
+    summary.requests, summary.duration / 1e6, latency:percentile(50) / 1e3, latency:percentile(99) / 1e3,
+    failed.status, failed.connect + failed.read + failed.write + failed.timeout, sent_by_all))
+end

@@ -1,1 +1,0 @@
-"""Measurements on real servers; run one with `python -m dev.benchmarks.NAME`."""
