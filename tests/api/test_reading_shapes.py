@@ -40,7 +40,7 @@ def test_doctors(client: FlaskClient, asha: SignedIn, doctor: User) -> None:
 
 
 def test_slots_of_a_day(client: FlaskClient, asha: SignedIn, doctor: User) -> None:
-    factories.make_visit(doctor=doctor, time="11:00")
+    factories.make_visit(doctor=doctor, time="10:00")
     day = factories.tomorrow()
     slots: list[Slot] = factories.slots_of(doctor, day)
 
