@@ -67,7 +67,7 @@ def create_app(settings: Settings) -> Flask:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     _allow_origins(app, settings)
     context.register(app)
-    overload.register(app)
+    overload.register(app, settings)
     errors.register(app, StorageUnavailable)
     http_auth.register(app, settings, auth_service.find_actor)
     limits.register(app, settings)

@@ -89,6 +89,7 @@ class Settings:
     port: int
     web_workers: int
     web_threads: int
+    most_waiting: timedelta
     log_level: str
     mongodb_uri: str
     redis_url: str
@@ -177,6 +178,7 @@ def _read(env: Env, app_env: AppEnv) -> Settings:
         port=env.int("PORT", 5000, validate=Range(1, 65535)),
         web_workers=env.int("WEB_CONCURRENCY", 2, validate=Range(1)),
         web_threads=env.int("WEB_THREADS", 8, validate=Range(1)),
+        most_waiting=timedelta(milliseconds=env.int("MOST_WAITING_MS", 5_000, validate=Range(100, 60_000)) or 0),
         log_level=(env.str("LOG_LEVEL", "info", validate=_LOG_LEVEL) or "").lower(),
         mongodb_uri=_uri(env, "MONGODB_URI", "mongodb", local="mongodb://127.0.0.1:27017/arthomed" if local else ""),
         redis_url=_uri(env, "REDIS_URL", "redis", local="redis://127.0.0.1:6379/0" if local else ""),

@@ -37,6 +37,7 @@ _OURS = {
     "APP_ENV": "production",
     "HOST": "127.0.0.1",
     "WEB_CONCURRENCY": "2",
+    "MOST_WAITING_MS": "1000",
     "TWILIO_ACCOUNT_SID": "AC0",
     "TWILIO_AUTH_TOKEN": "none",
     "TWILIO_PHONE_NUMBER": "+15005550006",

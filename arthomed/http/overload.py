@@ -12,9 +12,9 @@ from typing import Any
 
 from flask import Flask, request
 
+from arthomed.config import Settings
 from arthomed.core.errors import ServiceUnavailable
 
-MOST_SECONDS = 2.0
 _RETRY_AFTER = timedelta(seconds=2)
 _thread = threading.local()
 
@@ -31,10 +31,11 @@ def _begin(asked_at: float, work: partial[Any]) -> Any:
     return work()
 
 
-def register(app: Flask) -> None:
-    app.before_request(_check)
+def register(app: Flask, settings: Settings) -> None:
+    most = settings.most_waiting.total_seconds()
 
+    def check() -> None:
+        if getattr(_thread, "waited", 0.0) > most and request.path.startswith("/api/"):
+            raise ServiceUnavailable(retry_after=_RETRY_AFTER)
 
-def _check() -> None:
-    if getattr(_thread, "waited", 0.0) > MOST_SECONDS and request.path.startswith("/api/"):
-        raise ServiceUnavailable(retry_after=_RETRY_AFTER)
+    app.before_request(check)

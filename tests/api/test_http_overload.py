@@ -1,6 +1,7 @@
 """A process with too much to do refuses at once what has waited too long."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import timedelta
 from threading import Event
 from typing import TypeVar
 
@@ -12,6 +13,7 @@ from arthomed.http import overload
 from tests import factories
 
 T = TypeVar("T")
+MOST = timedelta(milliseconds=50)
 
 
 def after_waiting(work: Callable[[], T]) -> T:
@@ -20,31 +22,32 @@ def after_waiting(work: Callable[[], T]) -> T:
     with overload.Threads(1) as threads:
         threads.submit(done.wait)
         waiting = threads.submit(work)
-        assert not done.wait(overload.MOST_SECONDS * 1.1)
+        assert not done.wait(1.1 * MOST.total_seconds())
         done.set()
         return waiting.result()  # type: ignore[no-any-return]
 
 
 @pytest.fixture
-def shorter(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(overload, "MOST_SECONDS", 0.05)
+def impatient(app: Flask) -> Iterator[Flask]:
+    with factories.another_app(most_waiting=MOST) as application:
+        yield application
 
 
-def test_what_waited_too_long_is_refused_with_a_time_to_come_back(app: Flask, shorter: None) -> None:
-    answer: TestResponse = after_waiting(lambda: app.test_client().get("/api/auth/me"))
+def test_what_waited_too_long_is_refused_with_a_time_to_come_back(impatient: Flask) -> None:
+    answer: TestResponse = after_waiting(lambda: impatient.test_client().get("/api/auth/me"))
 
     assert factories.refused(answer) == (503, "SERVICE_UNAVAILABLE")
     assert answer.headers["Retry-After"] == "2"
 
 
-def test_what_found_a_thread_is_answered(app: Flask) -> None:
+def test_what_found_a_thread_is_answered(impatient: Flask) -> None:
     with overload.Threads(1) as threads:
-        answer = threads.submit(lambda: app.test_client().get("/api/auth/me")).result()
+        answer = threads.submit(lambda: impatient.test_client().get("/api/auth/me")).result()
 
     assert factories.refused(answer) == (401, "NO_TOKEN")
 
 
-def test_health_is_told_under_any_load(app: Flask, shorter: None) -> None:
-    answer: TestResponse = after_waiting(lambda: app.test_client().get("/health"))
+def test_health_is_told_under_any_load(impatient: Flask) -> None:
+    answer: TestResponse = after_waiting(lambda: impatient.test_client().get("/health"))
 
     assert answer.status_code == 200
