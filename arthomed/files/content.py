@@ -4,7 +4,8 @@ The file itself is never kept. It is read by a process of its own (`files.cleani
 anew from what was understood. That process is what bounds the work: the libraries that read images and PDFs are
 written in C, hold the interpreter while they work and can't be interrupted or kept from allocating, so the
 kernel does it (RLIMIT_CPU, RLIMIT_DATA, an alarm); a crash takes nothing along, and there is no secret to read.
-One such process runs at a time for each process that asks.
+One such process runs at a time for each process that asks; a few wait for it, and whoever comes then is told to
+come again, so that files never take all the threads.
 """
 
 import hashlib
@@ -14,7 +15,10 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import structlog
@@ -30,12 +34,15 @@ MEMORY_BYTES = {  # of its own, without the libraries' code
     Kind.PDF: 64 * 1024 * 1024,
 }
 WAIT_SECONDS = 60
+MOST_WAITING = 5  # of a web process's eight threads; the others are for those who send no files
 ENVIRONMENT = {"LC_ALL": "C.UTF-8"}  # no secret of ours goes along
 _ROOT = str(Path(__file__).parents[2])
+_COME_AGAIN = timedelta(seconds=5)
 _HEAD_BYTES = 1024  # readers of PDF look no further for its header
 _THE_FILES_FAULT = {signal.SIGXCPU, signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL}
 _TOO_BUSY = {signal.SIGALRM, signal.SIGKILL, signal.SIGTERM, signal.SIGINT}
 one_at_a_time = threading.Lock()
+waiting = threading.BoundedSemaphore(MOST_WAITING)
 
 log = structlog.get_logger()
 
@@ -94,14 +101,26 @@ def _kind_of(source: Path) -> Kind:
 
 
 def _clean(kind: Kind, source: Path, target: Path) -> None:
-    if not one_at_a_time.acquire(timeout=WAIT_SECONDS):
-        raise ServiceUnavailable
+    with _turn():
+        try:
+            ensure_accepted(_process(kind, source, target))
+        except subprocess.TimeoutExpired as error:
+            raise ServiceUnavailable from error
+
+
+@contextmanager
+def _turn() -> Iterator[None]:
+    if not waiting.acquire(blocking=False):
+        raise ServiceUnavailable(retry_after=_COME_AGAIN)
     try:
-        ensure_accepted(_process(kind, source, target))
-    except subprocess.TimeoutExpired as error:
-        raise ServiceUnavailable from error
+        if not one_at_a_time.acquire(timeout=WAIT_SECONDS):
+            raise ServiceUnavailable
+        try:
+            yield
+        finally:
+            one_at_a_time.release()
     finally:
-        one_at_a_time.release()
+        waiting.release()
 
 
 def _process(kind: Kind, source: Path, target: Path) -> "subprocess.CompletedProcess[str]":

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
+from threading import BoundedSemaphore
 
 import pytest
 from pikepdf import Pdf, StreamDecodeLevel
@@ -259,6 +260,17 @@ def test_whoever_waits_too_long_for_the_others_is_told_so(
     monkeypatch.setattr(content, "WAIT_SECONDS", 0)
     with content.one_at_a_time, pytest.raises(ServiceUnavailable):
         taken(images.png())
+
+
+def test_files_never_take_all_the_threads(
+    taken: Callable[[bytes], Content], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(content, "waiting", BoundedSemaphore(1))
+    with content.waiting, pytest.raises(ServiceUnavailable) as refusal:
+        taken(images.png())
+    assert refusal.value.retry_after is not None
+    assert list(folder.iterdir()) == []
+    assert taken(images.png()).size > 0
 
 
 @pytest.mark.parametrize("file", [images.jpeg, images.png, pdfs.pdf])
