@@ -13,7 +13,7 @@ from redis import Redis
 
 from dev.processes import Process
 from tests.faults.away import HOW, away
-from tests.faults.clinic import Clinic, Person, outcomes
+from tests.faults.clinic import Clinic, outcomes
 from tests.faults.conftest import FULL, Fragile, Tell
 from tests.stack import wait_for
 
@@ -26,16 +26,16 @@ AWAY_SECONDS = 60.0 if FULL else 3.0
 def test_everybody_who_booked_while_redis_was_away_is_told_exactly_once(
     fragile: Fragile, clinic: Clinic, how: str, tell: Tell
 ) -> None:
-    patients, doctor = clinic.patients(BOOKINGS), clinic.doctor(slots=1, capacity=BOOKINGS)
-    pause = threading.Event()
+    patients, doctor = clinic.patients(BOOKINGS), clinic.doctor(slots=20, capacity=BOOKINGS // 20 + 1)
+    times, pause = clinic.times(doctor), threading.Event()
 
-    def book(patient: Person) -> httpx.Response:
-        answer = clinic.book(patient, doctor)
+    def book(nth: int) -> httpx.Response:
+        answer = clinic.book(patients[nth], doctor, times[nth % len(times)])
         pause.wait(AWAY_SECONDS * CLIENTS / BOOKINGS)
         return answer
 
     with away(fragile.valkey, how), ThreadPoolExecutor(CLIENTS) as pool:
-        answers = list(pool.map(book, patients))
+        answers = list(pool.map(book, range(BOOKINGS)))
     back = time.monotonic()
     assert outcomes(answers) == {(201, "OK"): BOOKINGS}
     mobiles = {mobile_of(answer) for answer in answers}

@@ -92,12 +92,15 @@ class Outbox:
 
     def fill(self) -> None:
         """One for each booking."""
-        patients, doctor = self._clinic.patients(MESSAGES), self._clinic.doctor(slots=1, capacity=MESSAGES)
+        patients, doctor = self._clinic.patients(MESSAGES), self._clinic.doctor(slots=20, capacity=MESSAGES // 20 + 1)
+        times, ids = self._clinic.times(doctor), [patient.id for patient in patients]
         with ThreadPoolExecutor(8) as pool:
-            for answer in pool.map(lambda patient: self._clinic.book(patient, doctor), patients):
-                visit = answer.json()["data"]["appointment"]
-                self.mobiles.add(visit["patient"]["mobileNumber"])
-                self._visits.append(ObjectId(visit["_id"]))
+            asked = [
+                pool.submit(book_in_the_end, self._clinic, patient, doctor, times[nth % len(times)])
+                for nth, patient in enumerate(patients)
+            ]
+            self._visits = [one.result() for one in asked]
+        self.mobiles = set(self._clinic.database.users.distinct("mobileNumber", {"_id": {"$in": ids}}))
 
     def is_sent(self) -> bool:
         these = {"subject": {"$in": self._visits}, "state": "sent"}
