@@ -5500,7 +5500,7 @@ export interface components {
             /** @example application/pdf */
             mimeType: string;
             /** @example /api/files/appointment_672b1234_1764234567890_report_9f.pdf */
-            readonly url: string;
+            url: string;
             /**
              * @description waiting, until it is checked; ready; infected; missing
              * @example ready
