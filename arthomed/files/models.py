@@ -74,10 +74,11 @@ class File(ClinicDocument):
         return cls.collection().count_documents(there, session=session)
 
     @classmethod
-    def attach(cls, files: "Sequence[File]", *, now: datetime, session: ClientSession) -> None:
-        """Let their record name them, in the transaction that makes it do so."""
+    def attach(cls, files: "Sequence[File]", *, now: datetime, session: ClientSession) -> int:
+        """Let their record name them, in the transaction that makes it do so; returns how many were not doomed."""
         wanted: Raw = {"_id": {"$in": [file.id for file in files]}, "doomedAt": None}
-        cls.collection().update_many(wanted, {"$set": {"attachedAt": now, "updatedAt": now}}, session=session)
+        changes = {"$set": {"attachedAt": now, "updatedAt": now}}
+        return int(cls.collection().update_many(wanted, changes, session=session).matched_count)
 
     @classmethod
     def doom(cls, which: Raw, *, now: datetime, session: ClientSession | None = None) -> int:

@@ -19,7 +19,7 @@ UNATTACHED_KEPT = timedelta(hours=24)
 CALLED_OFF_KEPT = timedelta(days=30)
 """How long the files of a visit that came to nothing are kept."""
 
-_LONGEST_NAME = 100
+_LONGEST_NAME, _LONGEST_TOLD = 100, 300
 _FORBIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})  # Unicode: control, format, surrogate, private, unassigned
 
 
@@ -113,7 +113,8 @@ def thumbnail_of(key: str) -> str:
 
 def shown_name(told: str, extension: str) -> str:
     """The name that a file is given back with: the sender's last path part, without tricks, with its true extension."""
-    name = unicodedata.normalize("NFC", re.split(r"[/\\]", told)[-1])
+    last = re.split(r"[/\\]", told)[-1]
+    name = unicodedata.normalize("NFC", last[:_LONGEST_TOLD])  # takes the square of its length
     clean = "".join(char for char in name if unicodedata.category(char) not in _FORBIDDEN and char not in '"<>:|?*')
     stem = clean.rpartition(".")[0] or clean
     return f"{stem.replace('.', '_').strip(' _')[:_LONGEST_NAME] or 'file'}.{extension}"

@@ -17,6 +17,9 @@ _JOINERS = frozenset("\u200c\u200d")  # zero-width, how some Indian conjuncts ar
 _VIRAMA = 9  # canonical combining class
 
 
+_LONGEST_TOLD = 4 * NAME_MAX
+
+
 def normalised_mobile(text: str) -> str | None:
     """Ten digits of an Indian mobile number, with +91, 91, 0, spaces and dashes taken off; else None."""
     digits = re.sub(r"[ -]", "", text)
@@ -29,6 +32,8 @@ def normalised_mobile(text: str) -> str | None:
 
 def normalised_name(text: str) -> str | None:
     """A person's name in any script (NFC, single spaces), or None when it can't be one."""
+    if len(text) > _LONGEST_TOLD:  # normalizing takes the square of its length
+        return None
     name = unicodedata.normalize("NFC", text).replace(_TYPED_APOSTROPHE, "'")
     name = re.sub(" +", " ", name).strip(" ")
     has_letter = any(unicodedata.category(char)[0] == "L" for char in name)

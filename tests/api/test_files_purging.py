@@ -98,6 +98,35 @@ def test_a_record_without_its_file_is_told_and_given_to_nobody(file: File, now: 
     assert list(purging.check()) == []
 
 
+def test_a_file_that_comes_back_is_given_again(
+    client: FlaskClient, person: SignedIn, visit: Appointment, file: File, now: Now
+) -> None:
+    aside = "quarantine/aside.png"
+    cabinet().storage.move(file.key, aside)
+    now.shift(timedelta(hours=2))
+    purging.purge()
+    lost = File.objects.get().state
+    cabinet().storage.move(aside, file.key)
+
+    assert (lost, purging.purge()["found"]) == (State.MISSING, 1)
+    assert File.objects.get().state is State.READY
+
+
+def test_a_harmful_file_that_comes_back_is_not(file: File) -> None:
+    File.objects(id=file.id).update(set__state=State.MISSING, set__signature="Eicar-Test")
+
+    assert purging.purge().get("found", 0) == 0
+    assert File.objects.get().state is State.MISSING
+
+
+def test_what_can_not_be_put_into_quarantine_stops_no_purge(file: File, now: Now) -> None:
+    File.objects(id=file.id).update(set__state=State.INFECTED)
+    cabinet().storage.delete(file.key)
+    now.shift(timedelta(hours=2))
+
+    assert purging.purge()["missing"] == 1
+
+
 def test_what_a_process_left_on_its_way_in_goes_after_a_day(now: Now) -> None:
     left = cabinet().storage.incoming() / "upload-of-one-that-died"
     left.write_bytes(b"half")

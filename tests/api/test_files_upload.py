@@ -8,11 +8,14 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from pymongo.errors import WTimeoutError
 
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.rules import Status
-from arthomed.appointments.service import transitions
+from arthomed.appointments.service import booking, transitions
 from arthomed.config import settings
+from arthomed.core import clock
+from arthomed.core.documents import transaction
 from arthomed.core.permissions import Role
 from arthomed.files.models import File
 from arthomed.users.models import User
@@ -248,6 +251,34 @@ class TestBooking:
 
         assert [answer.status_code for answer in answers] == [201, 422]
         assert File.objects.count() == 1
+
+
+class TestOutcomes:
+    def test_files_of_a_commit_that_was_made_unheard_stay(
+        self, client: FlaskClient, person: SignedIn, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def made_unheard(work: Callable[[Any], Any]) -> Any:
+            transaction(work)
+            raise WTimeoutError("the commit was made, but its answer got lost")
+
+        monkeypatch.setattr(booking, "transaction", made_unheard)
+        body = factories.booking_body(factories.make_doctor(HOUR), images=[picture()])
+
+        assert client.post("/api/appointments/book", data=body, headers=person.headers).status_code == 503
+        assert (Appointment.objects.count(), File.there().count()) == (1, 1)
+
+    def test_what_the_purge_took_meanwhile_books_nothing(
+        self, client: FlaskClient, person: SignedIn, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def after_a_purge(work: Callable[[Any], Any]) -> Any:
+            File.doom({}, now=clock.now())
+            return transaction(work)
+
+        monkeypatch.setattr(booking, "transaction", after_a_purge)
+        body = factories.booking_body(factories.make_doctor(HOUR), images=[picture()])
+
+        assert refused(client.post("/api/appointments/book", data=body, headers=person.headers))[0] == 503
+        assert Appointment.objects.count() == 0
 
 
 class TestPortraits:

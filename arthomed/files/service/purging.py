@@ -41,10 +41,11 @@ def purge() -> dict[str, int]:
         log.warning("file_without_record", key=stray.key if is_key(stray.key) else "not ours")
         _put_aside(stray)
         done["strays"] += 1
+    done["found"] = _find_again()
     for file in _without_file():
         log.error("record_without_file", file_id=str(file.id))
-        File.objects(id=file.id).update(set__state=State.MISSING, set__updated_at=clock.now())
-        done["missing"] += 1
+        unchanged = {"id": file.id, "state": file.state, "key": file.key}
+        done["missing"] += File.objects(**unchanged).update(set__state=State.MISSING, set__updated_at=clock.now())
     log.info("uploads_purged", **done)
     return dict(done)
 
@@ -95,6 +96,15 @@ def _without_file() -> Iterator[File]:
     for file in settled:
         if not all(map(_is_stored, file.keys)):
             yield file
+
+
+def _find_again() -> int:
+    """Files whose disk was away, or that were restored: they are looked at anew before anybody may read them."""
+    state, found = State.WAITING if cabinet().scanner else State.READY, 0
+    for file in File.objects(state=State.MISSING, signature=None, doomed_at=None):  # what was harmful stays so
+        if all(map(_is_stored, file.keys)):
+            found += File.objects(id=file.id, state=State.MISSING).update(set__state=state, set__updated_at=clock.now())
+    return found
 
 
 def _is_stored(key: str) -> bool:

@@ -18,6 +18,7 @@ from arthomed.audit.models import Kind as Audited
 from arthomed.config import settings
 from arthomed.core import clock, jobs
 from arthomed.core.actor import Actor
+from arthomed.core.errors import ServiceUnavailable
 from arthomed.files import content, rules
 from arthomed.files.models import File
 from arthomed.files.records import cabinet
@@ -74,7 +75,8 @@ def attach(actor: Actor, files: Sequence[File], session: ClientSession) -> None:
     if not files:
         return
     rules.ensure_has_room(File.count_of(files[0].kind, files[0].record, session), len(files))
-    File.attach(files, now=clock.now(), session=session)
+    if File.attach(files, now=clock.now(), session=session) < len(files):
+        raise ServiceUnavailable  # the purge was quicker
     for file in files:
         audit.note_change(actor, Action.CREATE, Audited.FILE, file.id, subject=file.owner, session=session)
 
@@ -114,10 +116,14 @@ def _file(actor: Actor, upload: Upload, place: Place) -> File:
 
 
 def _let_go(files: Sequence[File]) -> None:
-    """Remove what came to nothing; the purge does it where it can't be done now."""
+    """Remove what came to nothing; the purge does it where it can't be done now.
+
+    What is attached stays: a commit may have been made without our being told.
+    """
+    ids = [file.id for file in files]
     with suppress(PyMongoError, StorageUnavailable):
-        File.doom({"_id": {"$in": [file.id for file in files]}}, now=clock.now())
-        for file in files:
+        File.doom({"_id": {"$in": ids}, "attachedAt": None}, now=clock.now())
+        for file in File.objects(id__in=ids, doomed_at__ne=None):
             removing.remove(file)
 
 

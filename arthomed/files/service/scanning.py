@@ -54,8 +54,11 @@ def sweep() -> int:
 
 def finish_quarantines() -> None:
     """Move what was found harmful by a process that died before it moved it."""
-    for file in File.objects(state=State.INFECTED, key__not__startswith=QUARANTINE):
-        _put_away(file)
+    for file in File.objects(state=State.INFECTED, key__not__startswith=QUARANTINE, doomed_at=None):
+        try:
+            _put_away(file)
+        except FileMissing:  # perhaps another scanner of the machine took it
+            log.error("file_missing", file_id=str(file.id))  # noqa: TRY400  the purge settles it
 
 
 def _quarantine(file: File, signature: str) -> None:
