@@ -1,6 +1,7 @@
 """gunicorn in production and under `make run`."""
 
 import sys
+from contextlib import suppress
 
 from bson import ObjectId
 from gunicorn.config import Config
@@ -9,6 +10,8 @@ from gunicorn.workers.base import Worker
 from gunicorn.workers.gthread import ThreadWorker
 
 from arthomed.config import ConfigurationError, settings
+from arthomed.files.service import purging
+from arthomed.files.storage import StorageUnavailable
 from arthomed.http.overload import Threads
 from arthomed.infra import logging, mongo
 
@@ -29,7 +32,16 @@ class _Logger(Logger):
 
 
 class _Worker(ThreadWorker):
-    """Lets each request know how long it has waited for a thread."""
+    """Lets each request know how long it has waited for a thread, and leaves the port to others once it ends.
+
+    A worker whose master was killed would else hold the port against the next master until its last request is done.
+    """
+
+    def set_accept_enabled(self, enabled: bool) -> None:  # noqa: FBT001  gunicorn's own
+        super().set_accept_enabled(enabled)
+        if not enabled and not (self.alive and self.is_parent_alive()):
+            for listener in self.sockets:
+                listener.close()
 
     def get_thread_pool(self) -> Threads:
         return Threads(max_workers=self.cfg.threads)
@@ -42,7 +54,7 @@ threads = _settings.web_threads
 preload_app = True  # nothing is sent to the database before the fork
 keepalive = 30
 timeout = 30
-graceful_timeout = 4  # above the longest request, and below the 5 s for which a new master waits for the port
+graceful_timeout = 30  # above the longest request, which brings files
 max_requests = 100_000
 max_requests_jitter = 10_000
 limit_request_line = 8190
@@ -58,6 +70,8 @@ def on_starting(_server: object) -> None:
         mongo.require_guards(_settings.mongodb_uri)
     except mongo.DatabaseNotReady as error:
         sys.exit(str(error))
+    with suppress(StorageUnavailable):  # whoever sends files will be told
+        purging.clear_incoming()  # with a bucket the nightly purge, on another machine, can't
 
 
 def child_exit(_server: object, worker: Worker) -> None:

@@ -19,6 +19,7 @@ from arthomed.core import metrics as core_metrics
 from arthomed.files import records as file_records
 from arthomed.files import routes as files
 from arthomed.files.rules import Kind
+from arthomed.files.service import receiving
 from arthomed.files.storage import INCOMING, Storage, StorageUnavailable
 from arthomed.http import auth as http_auth
 from arthomed.http import context, docs, errors, health, limits, mailbox, overload
@@ -71,7 +72,7 @@ def create_app(settings: Settings) -> Flask:
     errors.register(app, StorageUnavailable)
     http_auth.register(app, settings, auth_service.find_actor)
     limits.register(app, settings)
-    http_files.register(app, file_records.cabinet().storage.incoming)
+    http_files.register(app, receiving.incoming)
     api = docs.register(app)
     for blueprint in (
         auth.blueprint,

@@ -22,6 +22,7 @@ from arthomed.core.actor import SYSTEM
 from arthomed.core.errors import ClinicError
 from arthomed.core.jobs import JobsUnavailable
 from arthomed.core.permissions import Role
+from arthomed.files import records as file_records
 from arthomed.files.service import purging
 from arthomed.infra import backup, failed_jobs, migrations, mongo, roles
 from arthomed.infra.failed_jobs import FailedJob
@@ -151,6 +152,13 @@ def retry_failed_jobs(failed: tuple[str, ...], *, every: bool) -> None:
     done = {one: failed_jobs.retry(one) for one in wanted}
     click.echo("\n".join(f"{one}: {'asked for' if asked else 'not there'}" for one, asked in done.items()))
     sys.exit(0 if every or all(done.values()) else 1)
+
+
+@_uploads.command("init")
+def uploads_init() -> None:
+    """Take the place for files into use though files are recorded: a new disk, before they are restored to it."""
+    file_records.cabinet().storage.prepare()
+    click.echo("Files can be stored.")
 
 
 @_uploads.command("check")

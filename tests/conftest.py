@@ -28,6 +28,7 @@ from tests.stack import Stack
 from tests.whole_suite import gathering
 
 KEPT = {"migrations", "migration_locks"}
+HORIZON_DAYS = 30  # of 90: three times as many slots would test nothing more
 MEMORY, ENOUGH_BYTES = Path("/dev/shm"), 6 * 1024**3
 
 
@@ -89,6 +90,7 @@ def environment(mongo: Mongo, valkey: Valkey, tmp_path_factory: pytest.TempPathF
         "VAR_DIR": str(tmp_path_factory.mktemp("var")),
         "UPLOADS_DIR": str(tmp_path_factory.mktemp("uploads")),
         "LOG_LEVEL": "info",
+        "BOOKING_HORIZON_DAYS": str(HORIZON_DAYS),
     }
     os.environ.update(found)
     settings.cache_clear()

@@ -32,6 +32,7 @@ from arthomed.files import rules as file_rules
 from arthomed.files.models import File
 from arthomed.files.records import cabinet
 from arthomed.files.rules import Category, Kind, Place, State
+from arthomed.files.service import receiving
 from arthomed.http import tokens
 from arthomed.infra import mongo
 from arthomed.scheduling import service as scheduling
@@ -113,7 +114,7 @@ def make_file(visit: Appointment, uploader: User, *, content: bytes | None = Non
     secret, storage = str(ObjectId()), cabinet().storage
     place = Place(Kind.APPOINTMENTS, Category.REPORTS, visit.id, visit.patient_id)
     key = file_rules.key_of(place, "png", now=clock.now(), today=clock.now().date(), secret=secret)
-    incoming = storage.incoming() / secret
+    incoming = receiving.incoming() / secret
     incoming.write_bytes(picture()[0].read() if content is None else content)
     made = File(
         filename=key.rpartition("/")[2],

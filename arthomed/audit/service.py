@@ -17,13 +17,13 @@ _NO_CHANGE = "updatedAt"  # follows from the others
 
 
 def note_read(actor: Actor, kind: Kind, records: Iterable[ObjectId], subjects: Iterable[ObjectId]) -> None:
-    """Note, soon, that somebody read records about other people; one's own are one's own business.
+    """Note, soon, that somebody read records about other people; one's own are one's own business, but for files.
 
     The caller does not wait for it: see `writer`.
     """
-    others = sorted(set(subjects) - {actor.user_id})
-    if others:
-        _writer.put(_event(actor, Action.READ, kind, list(records), others))
+    noted = sorted(set(subjects) - (set() if kind is Kind.FILE else {actor.user_id}))
+    if noted:
+        _writer.put(_event(actor, Action.READ, kind, list(records), noted))
 
 
 def note_change(

@@ -3,9 +3,10 @@
 The file itself is never kept. It is read by a process of its own (`files.cleaning`), and what is kept is written
 anew from what was understood. That process is what bounds the work: the libraries that read images and PDFs are
 written in C, hold the interpreter while they work and can't be interrupted or kept from allocating, so the
-kernel does it (RLIMIT_CPU, RLIMIT_DATA, an alarm); a crash takes nothing along, and there is no secret to read.
-One such process runs at a time for each process that asks; a few wait for it, and whoever comes then is told to
-come again, so that files never take all the threads.
+kernel does it (RLIMIT_CPU, RLIMIT_DATA, an alarm); a crash takes nothing along, and no secret goes along in its
+environment. It is no sandbox: it runs as the user that we run as.
+One such process runs at a time for each process that asks; a few senders wait for it, none with more than two
+requests, and whoever comes then is told to come again, so that files never take all the threads.
 """
 
 import hashlib
@@ -15,10 +16,13 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections import Counter
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from math import ceil
 from pathlib import Path
 
 import structlog
@@ -27,14 +31,15 @@ from arthomed.core.errors import ClinicError, Code, ServiceUnavailable
 from arthomed.files.cleaning.verdict import Kind
 
 CPU_SECONDS = 8  # the slowest that is let in takes two and a half
-WALL_SECONDS = 30
 MEMORY_BYTES = {  # of its own, without the libraries' code
     Kind.JPEG: 76 * 1024 * 1024,  # the picture has 52 MB of it, the interpreter 12
     Kind.PNG: 76 * 1024 * 1024,
     Kind.PDF: 64 * 1024 * 1024,
 }
-WAIT_SECONDS = 60
+SECONDS = 25  # for all files of a request; the web server in front gives up after 35
 MOST_WAITING = 5  # of a web process's eight threads; the others are for those who send no files
+MOST_OF_ONE = 2
+MOST_BYTES = 20 * 1024 * 1024  # of a cleaned file, which may be larger than it came; clamd is told to take 25 MB
 ENVIRONMENT = {"LC_ALL": "C.UTF-8"}  # no secret of ours goes along
 _ROOT = str(Path(__file__).parents[2])
 _COME_AGAIN = timedelta(seconds=5)
@@ -42,7 +47,8 @@ _HEAD_BYTES = 1024  # readers of PDF look no further for its header
 _THE_FILES_FAULT = {signal.SIGXCPU, signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL}
 _TOO_BUSY = {signal.SIGALRM, signal.SIGKILL, signal.SIGTERM, signal.SIGINT}
 one_at_a_time = threading.Lock()
-waiting = threading.BoundedSemaphore(MOST_WAITING)
+_counting = threading.Lock()
+_waiting = Counter[Hashable]()
 
 log = structlog.get_logger()
 
@@ -68,16 +74,36 @@ class Content:
     thumbnail: Path | None
 
 
-def take_in(source: Path, folder: Path) -> Content:
+@contextmanager
+def place_for(sender: Hashable) -> Iterator[float]:
+    """A place among those who wait for their files; says until when (time.monotonic()) these may take.
+
+    Raises ServiceUnavailable when all are taken, or two by this sender.
+    """
+    with _counting:
+        if _waiting.total() >= MOST_WAITING or _waiting[sender] >= MOST_OF_ONE:
+            raise ServiceUnavailable(retry_after=_COME_AGAIN)
+        _waiting[sender] += 1
+    try:
+        yield time.monotonic() + SECONDS
+    finally:
+        with _counting:
+            _waiting.subtract([sender])
+            if not _waiting[sender]:
+                del _waiting[sender]
+
+
+def take_in(source: Path, folder: Path, *, until: float) -> Content:
     """Write the cleaned file and its thumbnail into `folder` (0600, names that can't be guessed); `source` is left.
 
-    Raises InvalidFile with words for the sender, or ServiceUnavailable when the machine is too busy or its disk
-    full; then nothing is left in `folder`. A killed process may leave what it was writing.
+    Raises InvalidFile with words for the sender, or ServiceUnavailable when it is not done `until` then
+    (time.monotonic()) or the disk is full; then nothing is left in `folder`. A killed process may leave what it
+    was writing.
     """
     kind = _kind_of(source)
     target = folder / secrets.token_hex(16)
     try:
-        _clean(kind, source, target)
+        _clean(kind, source, target, until)
         return _content(kind, target)
     except BaseException:
         for left in folder.glob(f"{target.name}*"):
@@ -100,38 +126,26 @@ def _kind_of(source: Path) -> Kind:
     raise InvalidFile
 
 
-def _clean(kind: Kind, source: Path, target: Path) -> None:
-    with _turn():
-        try:
-            ensure_accepted(_process(kind, source, target))
-        except subprocess.TimeoutExpired as error:
-            raise ServiceUnavailable from error
-
-
-@contextmanager
-def _turn() -> Iterator[None]:
-    if not waiting.acquire(blocking=False):
+def _clean(kind: Kind, source: Path, target: Path, until: float) -> None:
+    if not one_at_a_time.acquire(timeout=max(0, until - time.monotonic())):
         raise ServiceUnavailable(retry_after=_COME_AGAIN)
     try:
-        if not one_at_a_time.acquire(timeout=WAIT_SECONDS):
-            raise ServiceUnavailable
-        try:
-            yield
-        finally:
-            one_at_a_time.release()
+        ensure_accepted(_process(kind, source, target, seconds=max(1, ceil(until - time.monotonic()))))
+    except subprocess.TimeoutExpired as error:
+        raise ServiceUnavailable from error
     finally:
-        waiting.release()
+        one_at_a_time.release()
 
 
-def _process(kind: Kind, source: Path, target: Path) -> "subprocess.CompletedProcess[str]":
-    limits = (CPU_SECONDS, WALL_SECONDS, MEMORY_BYTES[kind])
+def _process(kind: Kind, source: Path, target: Path, *, seconds: int) -> "subprocess.CompletedProcess[str]":
+    limits = (CPU_SECONDS, seconds, MEMORY_BYTES[kind])
     return subprocess.run(  # noqa: S603 - our own program, and paths of ours
         [sys.executable, "-P", "-s", "-m", "arthomed.files.cleaning", kind, source, target, *map(str, limits)],
         env=environment(),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=WALL_SECONDS + 5,
+        timeout=seconds + 5,
         check=False,
     )
 
@@ -159,6 +173,8 @@ def ensure_accepted(done: "subprocess.CompletedProcess[str]") -> None:
 
 def _content(kind: Kind, target: Path) -> Content:
     path, thumbnail = Path(f"{target}.{kind.extension}"), Path(f"{target}_thumbnail.jpg")
+    if path.stat().st_size > MOST_BYTES:
+        raise InvalidFile("The file is too large once it is written anew; please send it in parts or as a JPEG")
     with path.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     return Content(

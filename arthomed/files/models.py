@@ -44,6 +44,21 @@ class File(ClinicDocument):
         return [self.key, self.thumbnail] if self.thumbnail else [self.key]
 
     @property
+    def from_patient(self) -> bool:
+        """Whether the person it is about has sent it."""
+        return bool(self.uploader == self.owner)
+
+    @property
+    def sending(self) -> tuple[Category, ObjectId, str]:
+        """The same for what one person sends to a record twice."""
+        return self.category, self.uploader, self.sha256
+
+    @property
+    def folder(self) -> str:
+        """Where it and its thumbnail are, with a slash at the end."""
+        return f"{self.key.rpartition('/')[0]}/"
+
+    @property
     def url(self) -> str:
         """Where people fetch it."""
         return f"/api/files/{self.filename}"
@@ -68,10 +83,10 @@ class File(ClinicDocument):
         return found
 
     @classmethod
-    def count_of(cls, kind: Kind, record: ObjectId, session: ClientSession) -> int:
-        """How many files a record has."""
+    def of_record(cls, kind: Kind, record: ObjectId, session: ClientSession) -> "list[File]":
+        """The files of a record as a transaction sees them."""
         there = {"kind": kind, "record": record, "attachedAt": {"$ne": None}, "doomedAt": None}
-        return cls.collection().count_documents(there, session=session)
+        return [cls.from_raw(raw) for raw in cls.collection().find(there, session=session)]
 
     @classmethod
     def attach(cls, files: "Sequence[File]", *, now: datetime, session: ClientSession) -> int:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from bson import ObjectId
+from pymongo.client_session import ClientSession
 
 from arthomed.core.actor import Actor
 from arthomed.files.models import File
@@ -20,8 +21,11 @@ class Records(Protocol):
     def ensure_may_read(self, actor: Actor, file: File) -> None:
         """Raises NotFound where the actor may not know of the record."""
 
-    def ensure_may_delete(self, actor: Actor, file: File) -> None:
-        """Raises NotFound or PermissionDenied."""
+    def ensure_may_delete(self, actor: Actor, file: File, session: ClientSession) -> None:
+        """Within the transaction that deletes it; raises NotFound or PermissionDenied."""
+
+    def forget(self, file: File) -> None:
+        """Name it no more; nothing happens when that is done already."""
 
     def given_up(self, records: Collection[ObjectId], before: datetime) -> set[ObjectId]:
         """Those of the records that came to nothing before then."""

@@ -4,10 +4,12 @@ from typing import Any
 
 from werkzeug.wrappers import Response
 
+from arthomed.core.errors import NotFound
 from arthomed.core.permissions import Permission
 from arthomed.files.records import cabinet
 from arthomed.files.schemas import FileQuery, NoForm, UploadedOut
 from arthomed.files.service import giving, portraits, receiving, removing
+from arthomed.files.storage import FileMissing
 from arthomed.http import files
 from arthomed.http.auth import current_actor, own_id, requires
 from arthomed.http.blueprint import Blueprint
@@ -37,9 +39,13 @@ def fetch(query: dict[str, Any], filename: str) -> Response:
     storage = cabinet().storage
     if link := storage.link(sheet.key, sheet.name, sheet.mime_type):
         return files.elsewhere(link)
+    try:
+        size = storage.find(sheet.key).size
+    except FileMissing as error:  # removed a moment ago, or lost, which the purge finds out
+        raise NotFound from error
     return files.send(
         lambda start: storage.open(sheet.key, start),
-        size=storage.find(sheet.key).size,
+        size=size,
         name=sheet.name,
         mime_type=sheet.mime_type,
         etag=sheet.etag,

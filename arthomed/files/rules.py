@@ -16,8 +16,11 @@ MOST_FILES = 5
 MOST_BYTES = 10 * 1024 * 1024
 MOST_OF_A_RECORD = 50
 UNATTACHED_KEPT = timedelta(hours=24)
+QUARANTINE = "quarantine/infected"
 CALLED_OFF_KEPT = timedelta(days=30)
 """How long the files of a visit that came to nothing are kept."""
+SET_ASIDE_KEPT = timedelta(days=30)
+"""How long there is for somebody to look at what is in quarantine without a record."""
 
 _LONGEST_NAME, _LONGEST_TOLD = 100, 300
 _FORBIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})  # Unicode: control, format, surrogate, private, unassigned
@@ -109,6 +112,11 @@ def key_of(place: Place, extension: str, *, now: datetime, today: date, secret: 
 
 def thumbnail_of(key: str) -> str:
     return key.rpartition(".")[0] + "_thumbnail.jpg"
+
+
+def quarantined(key: str) -> str:
+    """Where a harmful file is kept, which nobody reads."""
+    return key if key.startswith(f"{QUARANTINE}/") else f"{QUARANTINE}/{key}"
 
 
 def shown_name(told: str, extension: str) -> str:

@@ -20,6 +20,10 @@ class FileOut(Schema):
     original_name = fields.String(required=True, metadata={"example": "blood-test.pdf"})
     size = fields.Integer(required=True, metadata={"example": 52_311, "description": "Bytes."})
     mime_type = fields.String(required=True, metadata={"example": "application/pdf"})
+    category = fields.String(required=True, metadata={"example": "reports"})
+    from_patient = fields.Boolean(
+        required=True, metadata={"example": True, "description": "Whether the person it is about has sent it."}
+    )
     url = fields.String(required=True, metadata=_URL)
     status = fields.String(
         attribute="state",

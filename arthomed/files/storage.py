@@ -60,6 +60,9 @@ class Storage(Protocol):
     off may be done again.
     """
 
+    def prepare(self) -> None:
+        """Take the place into use, once in its life: one that is not in use is taken for a disk that is away."""
+
     def incoming(self) -> Path:
         """The folder of this machine for files that are still being made."""
 

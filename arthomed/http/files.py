@@ -5,14 +5,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import IO, Any, Protocol, Self
+from typing import IO, TYPE_CHECKING, Any, Protocol, Self
 from urllib.parse import quote
 
 from flask import Flask, Request, Response, current_app, redirect, request
 from werkzeug.datastructures import FileStorage
+from werkzeug.http import parse_range_header
 from werkzeug.wrappers import Response as BaseResponse
 
 from arthomed.core.errors import FieldError, ServiceUnavailable, ValidationFailed
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 MOST_BYTES = 64 * 1024 * 1024  # of a body with files; how large each may be is the feature's rule
 _MOST_PARTS = 20
@@ -61,11 +65,16 @@ def register(app: Flask, incoming: Callable[[], Path]) -> None:
 
 def _let_files_in() -> None:
     """Only routes that take files take bodies of their size."""
-    view = current_app.view_functions.get(request.endpoint or "")
-    if request.mimetype == _MULTIPART and getattr(view, "files", None):
+    if are_sent():
         request.max_content_length = MOST_BYTES
         request.max_form_parts = _MOST_PARTS
         request.max_form_memory_size = _MOST_TEXT_BYTES
+
+
+def are_sent() -> bool:
+    """Whether the request's body is a form with files, and goes to a route that takes them."""
+    view = current_app.view_functions.get(request.endpoint or "")
+    return request.mimetype == _MULTIPART and bool(getattr(view, "files", None))
 
 
 def received(field: str, *, required: bool = False) -> list[tuple[Path, str]]:
@@ -105,8 +114,16 @@ def send(
         return answer
     answer.response = _Seekable(open_at)
     answer.content_length = size
-    answer.make_conditional(request.environ, accept_ranges=True, complete_length=size)
+    answer.make_conditional(_without_odd_ranges(request.environ), accept_ranges=True, complete_length=size)
     return answer
+
+
+def _without_odd_ranges(environ: "WSGIEnvironment") -> "WSGIEnvironment":
+    """Of several ranges, other units and nonsense nobody needs to take notice; Werkzeug (3.1) refuses them."""
+    told = parse_range_header(environ.get("HTTP_RANGE"))
+    if told is not None and told.units == "bytes" and len(told.ranges) == 1:
+        return environ
+    return {name: value for name, value in environ.items() if name != "HTTP_RANGE"}
 
 
 def elsewhere(link: str) -> BaseResponse:

@@ -14,6 +14,7 @@ from limits.strategies import STRATEGIES, FixedWindowRateLimiter
 
 from arthomed.config import Settings
 from arthomed.core import clock
+from arthomed.http import files
 from arthomed.http.auth import verified_claims
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -112,7 +113,7 @@ def register(app: Flask, settings: Settings) -> None:
 
     def strict(budget: Budget, allowed: int, key: Callable[[], str]) -> ApplicationLimit:
         def provider() -> str:
-            return f"{allowed} per {window}" if getattr(_view(), "budget", None) is budget else ""
+            return f"{allowed} per {window}" if budget in _budgets() else ""
 
         return ApplicationLimit(limit_provider=provider, key_function=key, scope=budget)
 
@@ -124,8 +125,8 @@ def register(app: Flask, settings: Settings) -> None:
         key_func=_caller,
         application_limits=[  # what the first refuses is not charged to the next
             strict(Budget.AUTH, settings.rate_limit_auth, _address),
-            strict(Budget.BOOKING, settings.rate_limit_booking, _caller),
             strict(Budget.UPLOAD, settings.rate_limit_upload, _caller),
+            strict(Budget.BOOKING, settings.rate_limit_booking, _caller),
             general,
         ],
         storage_uri=settings.redis_url,
@@ -194,6 +195,12 @@ def network() -> str:
 
 def _view() -> Callable[..., Any] | None:
     return current_app.view_functions.get(request.endpoint or "")
+
+
+def _budgets() -> set[Budget]:
+    """The stricter ones that this request is charged to: whatever comes with files costs what an upload does."""
+    budget: Budget | None = getattr(_view(), "budget", None)
+    return ({budget} if budget else set()) | ({Budget.UPLOAD} if files.are_sent() else set())
 
 
 def _is_unlimited() -> bool:

@@ -66,9 +66,12 @@ class Incoming:
     def __init__(self, folder: Path) -> None:
         self._incoming = folder
 
-    def incoming(self) -> Path:
+    def prepare(self) -> None:
         with reaching_disk():
             _make_folder(self._incoming)
+
+    def incoming(self) -> Path:
+        self.prepare()
         return self._incoming
 
     def leftovers(self, *, older_than: datetime) -> Iterator[Path]:
@@ -83,13 +86,18 @@ class LocalStorage(Incoming):
     """Files of mode 0600 in folders of mode 0700; `accel_prefix` is the internal location of a web server in front.
 
     The folder must be on one file system that knows hard links: a finished file gets its name by one, which unlike
-    a rename never overwrites.
+    a rename never overwrites. A folder without `incoming` is one whose disk is not mounted: it takes no files, and
+    knows nothing of what is missing.
     """
 
     def __init__(self, root: Path, *, accel_prefix: str | None = None) -> None:
         self._root = root.absolute()
         self._accel_prefix = accel_prefix
         super().__init__(self._root / INCOMING)
+
+    def incoming(self) -> Path:
+        self._ensure_in_use()
+        return self._incoming
 
     def put(self, key: str, path: Path) -> None:
         ensure_key(key)
@@ -126,6 +134,7 @@ class LocalStorage(Incoming):
     def delete(self, key: str) -> None:
         ensure_key(key)
         with reaching_disk():
+            self._ensure_in_use()
             (self._root / key).unlink(missing_ok=True)
 
     def move(self, key: str, new_key: str) -> None:
@@ -170,7 +179,6 @@ class LocalStorage(Incoming):
         return FileMissing(key)
 
     def _ensure_in_use(self) -> None:
-        """A folder that was never uploaded to is one whose disk is not mounted: it knows nothing of what is missing."""
         if not self._incoming.is_dir():
             raise StorageUnavailable(f"no {INCOMING}/ in the folder of files")
 

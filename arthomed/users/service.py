@@ -181,6 +181,11 @@ def set_avatar(by: Actor, user_id: ObjectId, filename: str, session: ClientSessi
     _note_change(by, user, before, session)
 
 
+def forget_avatar(user_id: ObjectId, filename: str) -> None:
+    """Let a person have no picture where theirs is this one."""
+    User.objects(id=user_id, avatar=filename).update(unset__avatar=True, set__updated_at=clock.now())
+
+
 def forget(user_id: ObjectId, *, keep_until: datetime | None, session: ClientSession) -> None:
     """Anonymise a person; `keep_until` spares what makes a medical record one until then."""
     User.forget(user_id, now=clock.now(), keep_until=keep_until, session=session)

@@ -50,7 +50,7 @@ def shelves(client: FlaskClient, request: pytest.FixtureRequest) -> Iterator[Non
     shutil.rmtree(folder, ignore_errors=True)
     if request.param == "bucket":
         request.getfixturevalue("_bucket")
-    records.cabinet().storage.incoming()
+    records.cabinet().storage.prepare()
     yield
     records.use(before)
     shutil.rmtree(folder, ignore_errors=True)

@@ -14,7 +14,7 @@ from werkzeug.wrappers import Response
 from arthomed.core import clock
 from arthomed.files.models import File
 from arthomed.files.records import cabinet
-from arthomed.files.service import purging
+from arthomed.files.service import purging, receiving
 from tests.factories import SignedIn, picture, told
 
 FOUND = 302
@@ -58,7 +58,7 @@ def fetch(client: FlaskClient, who: SignedIn, url: str, **headers: str) -> Respo
 def nothing_is_left() -> bool:
     """No record, nothing stored, nothing on its way."""
     storage = cabinet().storage
-    storage.incoming()
+    receiving.incoming()
     later = clock.now() + timedelta(days=2)
     there: list[Iterator[object]] = [storage.keys(older_than=later), storage.leftovers(older_than=later)]
     return File.objects.count() == 0 and not any(list(one) for one in there)

@@ -111,7 +111,7 @@ def test_slots_reach_to_the_end_of_the_horizon_and_not_beyond(app: Flask, client
 
     dates = sorted(slot.date.date() for slot in Slot.objects(doctor=doctor.id))
 
-    assert (dates[0], dates[-1], len(dates)) == (TUESDAY, date(2027, 2, 27), 89)  # today's hour has passed
+    assert (dates[0], dates[-1], len(dates)) == (TUESDAY, date(2026, 12, 29), 29)  # today's hour has passed
 
 
 def test_an_empty_week_takes_all_free_slots_away(app: Flask, client: FlaskClient) -> None:
@@ -275,7 +275,7 @@ def test_two_saves_at_once_leave_the_slots_of_exactly_one_of_the_weeks(app: Flas
 
     kept = {one.start_time for one in User.objects.get(id=doctor.id).doctor_info.schedule}
     expected = {"08:00": ["08:00", "08:30"], "14:00": ["14:00", "14:30"]}[kept.pop()]
-    assert [slots_on(doctor, TUESDAY + timedelta(weeks=ahead)) for ahead in range(12)] == [expected] * 12
+    assert [slots_on(doctor, TUESDAY + timedelta(weeks=ahead)) for ahead in range(4)] == [expected] * 4
 
 
 def test_a_save_among_bookings_loses_no_visit(app: Flask) -> None:

@@ -1,11 +1,13 @@
 """Giving files out, and deleting them: to and by whom they belong to."""
 
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 from urllib.parse import unquote
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from mongoengine.connection import get_connection
 
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.rules import Status
@@ -91,6 +93,20 @@ class TestFetching:
     def test_a_part_that_is_not_there_is_refused(self, client: FlaskClient, person: SignedIn, url: str) -> None:
         assert files.fetch(client, person, url, Range=f"bytes={size_of(url)}-").status_code == 416
 
+    @in_a_folder
+    @pytest.mark.parametrize("asked", ["lines=0-3", "bytes", "bytes=3-1", "bytes=0-1,3-4", "bytes=a-b"])
+    def test_of_a_part_that_makes_no_sense_all_is_given(
+        self, client: FlaskClient, person: SignedIn, url: str, asked: str
+    ) -> None:
+        answer = files.fetch(client, person, url, Range=asked)
+
+        assert (answer.status_code, len(answer.data)) == (200, size_of(url))
+
+    def test_what_was_lost_is_not_found(self, client: FlaskClient, person: SignedIn, url: str) -> None:
+        cabinet().storage.delete(File.objects.get().key)
+
+        assert files.fetch(client, person, url).status_code == 404
+
     def test_who_has_it_need_not_fetch_it(self, client: FlaskClient, person: SignedIn, url: str) -> None:
         etag = files.fetch(client, person, url).headers["ETag"]
 
@@ -138,13 +154,16 @@ class TestFetching:
     def test_there_is_nothing_but_what_was_recorded(self, client: FlaskClient, person: SignedIn, name: str) -> None:
         assert files.fetch(client, person, f"/api/files/{name}").status_code == 404
 
-    def test_reading_anothers_is_noted(self, app: Flask, client: FlaskClient, person: SignedIn, url: str) -> None:
+    def test_each_reading_is_noted(self, app: Flask, client: FlaskClient, person: SignedIn, url: str) -> None:
         desk = factories.sign_in(app, factories.make_user(Role.RECEPTIONIST))
-        files.fetch(client, desk, url)
+        for reader in (desk, person):
+            files.fetch(client, reader, url)
         audit.flush()
 
-        event = AuditEvent.objects.get(kind="file", action="read")
-        assert (event.actor, event.subjects) == (desk.user.id, [person.user.id])
+        events = AuditEvent.objects(kind="file", action="read").order_by("id")
+        assert [(event.actor, event.subjects) for event in events] == [
+            (reader.user.id, [person.user.id]) for reader in (desk, person)
+        ]
 
 
 class TestPortraits:
@@ -174,6 +193,11 @@ class TestPortraits:
 
         assert files.fetch(client, factories.sign_in(app, doctor), portrait).status_code == 200
 
+    def test_one_that_is_deleted_is_named_no_more(self, client: FlaskClient, person: SignedIn, portrait: str) -> None:
+        told(client.delete(portrait, headers=person.headers))
+
+        assert told(client.get("/api/users/profile", headers=person.headers))["user"]["avatar"] is None
+
 
 class TestDeleting:
     def test_who_sent_it_deletes_it(self, client: FlaskClient, person: SignedIn, url: str) -> None:
@@ -189,6 +213,17 @@ class TestDeleting:
         Appointment.objects(id=visit.id).update(set__status=Status.COMPLETED)
 
         assert refused(client.delete(url, headers=person.headers)) == (403, "PERMISSION_DENIED")
+
+    def test_it_waits_for_who_is_just_completing_the_visit(
+        self, app: Flask, person: SignedIn, visit: Appointment, url: str
+    ) -> None:
+        completed = {"$set": {"status": Status.COMPLETED}}
+        with get_connection().start_session() as session, ThreadPoolExecutor(1) as threads:
+            with session.start_transaction():
+                Appointment.collection().update_one({"_id": visit.id}, completed, session=session)
+                answer = threads.submit(app.test_client().delete, url, headers=person.headers)
+                assert wait([answer], timeout=0.2).not_done
+            assert refused(answer.result()) == (403, "PERMISSION_DENIED")
 
     def test_what_the_doctor_sent_is_not_the_patients_to_delete(
         self, client: FlaskClient, person: SignedIn, visit: Appointment

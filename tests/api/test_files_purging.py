@@ -1,5 +1,6 @@
 """What is kept no longer goes each night, and what the records and the storage don't agree on is found."""
 
+import shutil
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -9,11 +10,14 @@ from flask.testing import FlaskClient
 
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.rules import Status
+from arthomed.config import settings
 from arthomed.core import clock
+from arthomed.files import rules
 from arthomed.files.models import File
 from arthomed.files.records import cabinet
 from arthomed.files.rules import State
-from arthomed.files.service import purging
+from arthomed.files.service import purging, receiving
+from arthomed.files.storage import StorageUnavailable
 from arthomed.users import service as users
 from tests import factories
 from tests.factories import SignedIn
@@ -23,6 +27,7 @@ HOUR = factories.every_day("09:00", "10:00")
 
 
 pytestmark = pytest.mark.usefixtures("shelves")
+in_a_folder = pytest.mark.parametrize("shelves", ["folder"], indirect=True)
 
 
 @pytest.fixture
@@ -95,7 +100,54 @@ def test_a_record_without_its_file_is_told_and_given_to_nobody(file: File, now: 
 
     assert told == [f"recorded, but not stored: {file.filename}"]
     assert File.objects.get().state is State.MISSING
+    assert list(purging.check()) == [f"missing: {file.filename}"]
+
+
+@in_a_folder
+def test_nothing_is_called_missing_while_the_disk_is_away(app: Flask, file: File, now: Now) -> None:
+    folder, elsewhere = settings().uploads.folder, settings().uploads.folder.with_name("elsewhere")
+    folder.rename(elsewhere)
+    now.shift(timedelta(hours=2))
+    for call in (purging.purge, lambda: list(purging.check())):
+        with pytest.raises(StorageUnavailable):
+            call()
+    states = list(File.objects.scalar("state"))
+    renewed = app.test_cli_runner().invoke(args=["uploads", "init"])
+    told = list(purging.check())
+    shutil.rmtree(folder)
+    elsewhere.rename(folder)
+
+    assert (states, renewed.exit_code) == ([State.READY], 0)
+    assert told == [f"recorded, but not stored: {file.filename}"]
     assert list(purging.check()) == []
+
+
+def test_what_nobody_looked_at_in_quarantine_goes_after_a_month(file: File, now: Now) -> None:
+    File.objects.delete()
+    now.shift(timedelta(hours=2))
+    purging.purge()
+    factories.make_file(Appointment.objects.get(), users.get(file.owner), state=State.INFECTED)
+    purging.purge()
+    assert len(stored()) == 2
+
+    now.shift(timedelta(days=31))
+    assert purging.purge()["forgotten"] == 1
+    assert [key.startswith("quarantine/infected/") for key in stored()] == [True]
+
+
+def test_what_is_removed_while_a_scanner_moves_it_leaves_nothing(file: File) -> None:
+    File.objects(id=file.id).update(set__state=State.INFECTED)
+    cabinet().storage.move(file.key, rules.quarantined(file.key))  # and here the scanner was interrupted
+    File.doom({"_id": file.id}, now=clock.now())
+    purging.purge()
+
+    assert (stored(), File.objects.count()) == ([], 0)
+
+
+def test_what_waits_for_a_scanner_that_is_gone_is_told(file: File) -> None:
+    File.objects(id=file.id).update(set__state=State.WAITING)
+
+    assert list(purging.check()) == [f"waiting for a scanner, and there is none: {file.filename}"]
 
 
 def test_a_file_that_comes_back_is_given_again(
@@ -128,7 +180,7 @@ def test_what_can_not_be_put_into_quarantine_stops_no_purge(file: File, now: Now
 
 
 def test_what_a_process_left_on_its_way_in_goes_after_a_day(now: Now) -> None:
-    left = cabinet().storage.incoming() / "upload-of-one-that-died"
+    left = receiving.incoming() / "upload-of-one-that-died"
     left.write_bytes(b"half")
     young = purging.purge().get("leftovers", 0)
     now.shift(timedelta(hours=25))

@@ -9,6 +9,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from pymongo.errors import WTimeoutError
+from werkzeug.test import TestResponse
 
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.rules import Status
@@ -136,10 +137,60 @@ class TestVisits:
         for _ in range(48):
             factories.make_file(visit, person.user)
 
-        answers = at_once(2, lambda _: files.send(app.test_client(), person, visit.id, picture(), picture()))
+        def send(number: int) -> TestResponse:
+            pictures = (picture(size=(8, height)) for height in (number + 1, number + 3))
+            return files.send(app.test_client(), person, visit.id, *pictures)
+
+        answers = at_once(2, send)
 
         assert sorted(answer.status_code for answer in answers) == [200, 400]
         assert File.there().count() == 50
+
+    def test_what_is_sent_again_is_the_file_that_is_there(
+        self, app: Flask, client: FlaskClient, person: SignedIn, visit: Appointment
+    ) -> None:
+        desk = factories.sign_in(app, factories.make_user(Role.RECEPTIONIST))
+        (first,) = files.uploaded(client, person, visit.id, picture())
+        again = files.uploaded(client, person, visit.id, picture(), picture(), picture(size=(9, 9)))
+        (of_another,) = files.uploaded(client, desk, visit.id, picture())
+        (of_another_kind,) = files.uploaded(client, person, visit.id, picture(), category="prescriptions")
+
+        assert [one["filename"] == first["filename"] for one in (*again, of_another, of_another_kind)] == [
+            *(True, True, False),
+            *(False, False),
+        ]
+        assert File.objects.count() == 4
+        assert files.faults_after_a_purge() == []
+
+    def test_it_is_told_whether_the_patient_has_sent_it(
+        self, app: Flask, client: FlaskClient, person: SignedIn, visit: Appointment
+    ) -> None:
+        desk = factories.sign_in(app, factories.make_user(Role.RECEPTIONIST))
+        (own,) = files.uploaded(client, person, visit.id, category="prescriptions")
+        (clinics,) = files.uploaded(client, desk, visit.id, category="prescriptions")
+
+        assert [(one["category"], one["fromPatient"]) for one in (own, clinics)] == [
+            ("prescriptions", True),
+            ("prescriptions", False),
+        ]
+
+    @in_a_folder
+    def test_files_of_a_folder_whose_disk_is_away_are_told_to_come_later(
+        self, client: FlaskClient, person: SignedIn, visit: Appointment
+    ) -> None:
+        files.uploaded(client, person, visit.id)
+        shutil.rmtree(settings().uploads.folder)
+
+        assert refused(files.send(client, person, visit.id, picture())) == (503, "SERVICE_UNAVAILABLE")
+        assert not settings().uploads.folder.exists()
+
+    @in_a_folder
+    def test_the_first_file_takes_a_new_folder_into_use(
+        self, client: FlaskClient, person: SignedIn, visit: Appointment
+    ) -> None:
+        shutil.rmtree(settings().uploads.folder)
+
+        assert len(files.uploaded(client, person, visit.id)) == 1
 
     @in_a_folder
     def test_a_storage_that_can_not_be_written_is_told_and_leaves_nothing(

@@ -20,7 +20,7 @@ from dev.servers import Valkey, free_port
 from tests import factories
 from tests.factories import SignedIn, refused
 
-AUTH, BOOKING, ANONYMOUS, USER = 3, 2, 5, 6
+AUTH, BOOKING, UPLOAD, ANONYMOUS, USER = 3, 2, 1, 5, 6
 SIGNING_IN = ["/api/auth/send-otp", "/api/auth/verify-otp", "/api/auth/register"]
 BOOK, REFRESH = "/api/appointments/book", "/api/auth/refresh-token"
 REFUSAL = (429, "RATE_LIMIT_EXCEEDED")
@@ -31,7 +31,11 @@ def strict_app(app: Flask) -> Iterator[Flask]:
     """The application with budgets that are soon used up."""
     del app
     with factories.another_app(
-        rate_limit_auth=AUTH, rate_limit_booking=BOOKING, rate_limit_anonymous=ANONYMOUS, rate_limit_user=USER
+        rate_limit_auth=AUTH,
+        rate_limit_booking=BOOKING,
+        rate_limit_upload=UPLOAD,
+        rate_limit_anonymous=ANONYMOUS,
+        rate_limit_user=USER,
     ) as application:
         yield application
 
@@ -140,6 +144,14 @@ class TestBooking:
 
     def test_one_more_is_refused(self, strict: FlaskClient, person: SignedIn) -> None:
         assert statuses(strict, BOOK, BOOKING + 1, **person.headers) == [400] * BOOKING + [429]
+
+    def test_one_with_files_costs_an_upload_too(self, strict: FlaskClient, person: SignedIn) -> None:
+        answers = [
+            strict.post(BOOK, data={"images": [factories.picture()]}, headers=person.headers) for _ in range(UPLOAD + 1)
+        ]
+
+        assert [answer.status_code for answer in answers] == [400] * UPLOAD + [429]
+        assert statuses(strict, BOOK, 1, **person.headers) == [400]
 
     def test_a_user_has_one_budget_on_all_devices_and_addresses(
         self, strict_app: Flask, strict: FlaskClient, person: SignedIn

@@ -92,8 +92,8 @@ def test_a_day_is_past_from_the_clinics_midnight_on(app: Flask, now: datetime, t
 @pytest.mark.parametrize(
     ("now", "first", "last"),
     [
-        (BEFORE_MIDNIGHT, TUESDAY, date(2027, 2, 27)),
-        (AFTER_MIDNIGHT, TUESDAY, date(2027, 2, 28)),
+        (BEFORE_MIDNIGHT, TUESDAY, date(2026, 12, 29)),
+        (AFTER_MIDNIGHT, TUESDAY, date(2026, 12, 30)),
     ],
     ids=["before midnight", "after midnight"],
 )

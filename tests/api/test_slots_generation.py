@@ -46,13 +46,13 @@ def stored(database: Records) -> list[dict[str, Any]]:
     return list(database.slots.find().sort("_id", 1))
 
 
-def test_slots_are_made_for_today_and_the_89_days_after(database: Records) -> None:
+def test_slots_are_made_for_today_and_the_days_after(database: Records) -> None:
     doctor = doctor_without_slots(database)
 
-    assert scheduling.generate() == 180
+    assert scheduling.generate() == 60
 
     made = dates(doctor)
-    assert (made[0], made[-1], len(made)) == (TUESDAY, TUESDAY + timedelta(days=89), 90)
+    assert (made[0], made[-1], len(made)) == (TUESDAY, TUESDAY + timedelta(days=29), 30)
 
 
 def test_a_slot_is_stored_with_its_instant_and_the_doctors_fee(database: Records) -> None:
@@ -94,7 +94,7 @@ def test_making_them_several_times_at_once_changes_nothing_either(database: Reco
 
     made = factories.at_once(4, lambda _: scheduling.generate())
 
-    assert sum(made) == database.slots.count_documents({}) == 360
+    assert sum(made) == database.slots.count_documents({}) == 120
 
 
 def test_the_next_night_adds_the_next_day(database: Records) -> None:
@@ -103,7 +103,7 @@ def test_the_next_night_adds_the_next_day(database: Records) -> None:
     with time_machine.travel(datetime(2026, 12, 1, 18, 35, tzinfo=UTC), tick=True):
         assert scheduling.generate() == 2
 
-    assert (dates(doctor)[0], dates(doctor)[-1]) == (TUESDAY, TUESDAY + timedelta(days=90))
+    assert (dates(doctor)[0], dates(doctor)[-1]) == (TUESDAY, TUESDAY + timedelta(days=30))
 
 
 def test_visits_stay_untouched_by_the_night(database: Records) -> None:
@@ -133,7 +133,7 @@ def test_one_doctors_slots_are_made_without_the_others(database: Records) -> Non
     change = scheduling.sync_doctor(doctor.id)
 
     assert change is not None
-    assert (len(change.made), dates(other)) == (180, [])
+    assert (len(change.made), dates(other)) == (60, [])
 
 
 def test_another_fee_reaches_the_free_slots_and_not_the_visits(database: Records) -> None:

@@ -36,7 +36,9 @@ def bucket(seaweed: SeaweedFS, _s3_client: Any) -> Bucket:
 @pytest.fixture
 def folder(tmp_path: Path) -> Shelf:
     root = tmp_path / "uploads"
-    return Shelf(LocalStorage(root), (str(root),))
+    storage = LocalStorage(root)
+    storage.prepare()
+    return Shelf(storage, (str(root),))
 
 
 @pytest.fixture

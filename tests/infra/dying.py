@@ -49,6 +49,7 @@ def attempt(storage: Storage, verb: str, number: int) -> bool:
 
 def main(folder: str, verb: str) -> None:
     storage = LocalStorage(Path(folder))
+    storage.prepare()
     print(next(number for number in itertools.count(1) if not attempt(storage, verb, number)))  # noqa: T201
 
 

@@ -44,6 +44,7 @@ def read(storage: LocalStorage) -> str:
 
 
 def attempts(storage: LocalStorage, folder: str) -> Iterator[tuple[str, str]]:
+    storage.prepare()
     path = storage.incoming() / "file"
     path.write_text("a scan")
     with suppress(OSError):

@@ -88,13 +88,19 @@ def test_what_belongs_to_the_folder_itself_is_not_listed(folder: Shelf, root: Pa
     assert folder.list() == []
 
 
-@pytest.mark.parametrize("call", ["find", "open", "move from"])
+@pytest.mark.parametrize("call", ["find", "open", "move from", "delete"])
 def test_no_file_is_called_missing_while_its_disk_is_not_mounted(folder: Shelf, root: Path, call: str) -> None:
     folder.put(b"a scan")
     root.rename(root.with_name("elsewhere"))
     root.mkdir()
     with pytest.raises(StorageUnavailable):
         CALLS[call](folder.storage, KEY)
+
+
+def test_nothing_is_taken_in_while_the_disk_is_not_mounted(folder: Shelf, root: Path) -> None:
+    root.rename(root.with_name("elsewhere"))
+    with pytest.raises(StorageUnavailable):
+        folder.storage.incoming()
 
 
 def test_nothing_is_listed_while_the_disk_is_not_mounted(folder: Shelf, root: Path) -> None:

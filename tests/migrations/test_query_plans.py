@@ -17,6 +17,7 @@ from arthomed.appointments.service import transitions
 from arthomed.auth import service as auth
 from arthomed.core import clock
 from arthomed.core.permissions import Role
+from arthomed.files.records import cabinet
 from arthomed.files.service import purging, scanning
 from arthomed.notifications import fallback
 from arthomed.notifications import service as notifications
@@ -98,6 +99,7 @@ def clinic(app: Flask) -> Clinic:
     failed = [records.message(state="failed", fallback="email", fallbackAt=clock.now()) for _ in range(MANY)]
     database.notifications.insert_many(failed)
     database.notifications.insert_many([records.message(state="sent") for _ in range(MANY)])
+    cabinet().storage.prepare()
     database.files.insert_many([records.file(owner=patient.user.id) for _ in range(MANY)])
     database.sessions.insert_many(
         [records.session(user=other_patient.id, pushToken=str(ObjectId())) for _ in range(MANY)]

@@ -21,7 +21,7 @@ from arthomed.users import service as users
 
 
 def upload(actor: Actor, appointment_id: ObjectId, category: Category, uploads: Sequence[Upload]) -> list[File]:
-    """Add files to a visit that the actor may know of.
+    """Add files to a visit that the actor may know of; what they have sent to it before is not stored twice.
 
     Raises:
         NotFound: there is no such visit.
@@ -33,13 +33,12 @@ def upload(actor: Actor, appointment_id: ObjectId, category: Category, uploads: 
     place = Place(Kind.APPOINTMENTS, category, visit.id, visit.patient_id)
     with receiving.taken_in(actor, uploads, place) as files:
 
-        def work(session: ClientSession) -> None:
+        def work(session: ClientSession) -> list[File]:
             # Writing to the visit makes this and its being called off, or another upload, wait for each other.
             rules.ensure_takes_files(Appointment.touch(appointment_id, session))
-            receiving.attach(actor, files, session)
+            return receiving.attach(actor, files, session)
 
-        transaction(work)
-    return files
+        return transaction(work)
 
 
 class VisitFiles:
@@ -48,11 +47,15 @@ class VisitFiles:
     def ensure_may_read(self, actor: Actor, file: File) -> None:
         Appointment.visible_to(actor).require(file.record)
 
-    def ensure_may_delete(self, actor: Actor, file: File) -> None:
-        visit: Appointment = Appointment.visible_to(actor).require(file.record)
+    def ensure_may_delete(self, actor: Actor, file: File, session: ClientSession) -> None:
+        self.ensure_may_read(actor, file)
+        visit = Appointment.touch(file.record, session)  # its being completed comes before or after
         is_open_to = actor.user_id == file.uploader and visit.status is not Status.COMPLETED
         if actor.role is not Role.ADMIN and not is_open_to:
             raise PermissionDenied("Only who sent it may delete it, before the visit is completed")
+
+    def forget(self, file: File) -> None:
+        """A visit's files name it, not the other way round."""
 
     def given_up(self, records: Collection[ObjectId], before: datetime) -> set[ObjectId]:
         over = {"status__in": [Status.CANCELLED, Status.REJECTED], "updated_at__lt": before}
@@ -71,10 +74,13 @@ class Portraits:
         if actor.role is not Role.DOCTOR or visits.first() is None:
             raise NotFound
 
-    def ensure_may_delete(self, actor: Actor, file: File) -> None:
+    def ensure_may_delete(self, actor: Actor, file: File, session: ClientSession) -> None:  # noqa: ARG002
         self.ensure_may_read(actor, file)
         if actor.user_id != file.record and actor.role is not Role.ADMIN:
             raise PermissionDenied
+
+    def forget(self, file: File) -> None:
+        users.forget_avatar(file.record, file.filename)
 
     def given_up(self, records: Collection[ObjectId], before: datetime) -> set[ObjectId]:  # noqa: ARG002
         return set()

@@ -5,7 +5,8 @@ after the picture. The orientation is applied first. Grey, palette, transparent 
 they are; 16-bit colour becomes 8-bit, CMYK becomes RGB.
 
 One picture is in memory at a time, within PIXEL_BYTES: 13 megapixels in colour, which is what phones take. A
-bigger JPEG is decoded at a half, a quarter or an eighth of its size by libjpeg; a bigger PNG is refused.
+bigger JPEG is decoded at a half, a quarter or an eighth of its size by libjpeg, and refused where that leaves too
+little to read a page (a progressive one costs more, for libjpeg holds all of it besides); a bigger PNG is refused.
 """
 
 from collections.abc import Iterator
@@ -22,9 +23,10 @@ PIXEL_BYTES = 52_000_000
 MAX_SIDE = 32_000
 MAX_PIXELS = 200_000_000  # more than any phone's camera, even when read at an eighth of the size
 MAX_SCANS = 100  # of a progressive JPEG; cameras and phones write about ten, and each costs a pass over the picture
+MIN_SHRUNK_PIXELS = 3_000_000  # A4 at 175 dpi
 THUMBNAIL_SIDE = 320
 _QUALITY = 90
-_PNG_EFFORT = 4  # of 9: a third of the time of the usual 6 for 4 % more bytes
+_PNG_EFFORT = 1  # of 9: a quarter of the time of the usual 6 for up to a fifth more bytes
 _BAND_ROWS = 64
 _ORIENTATION = 0x0112
 _BYTES_PER_PIXEL = {"1": 1, "L": 1, "P": 1, "I;16": 2}  # in Pillow's memory, where every colour takes four
@@ -40,26 +42,27 @@ _TURNS = {
 _SIDEWAYS = {Transpose.TRANSPOSE, Transpose.ROTATE_270, Transpose.TRANSVERSE, Transpose.ROTATE_90}
 _FROM_THE_END = {Transpose.ROTATE_180, Transpose.FLIP_TOP_BOTTOM, Transpose.ROTATE_270, Transpose.TRANSVERSE}
 _TOO_BIG = "The image has too many pixels"
+_TOO_DETAILED = "The image is too large for a progressive JPEG; please save it as a plain (baseline) one"
 PngImagePlugin.MAX_TEXT_MEMORY = 1 << 20  # of 64 MB: comments are thrown away
 
 
 def clean(source: Path, kind: Kind, target: Path) -> None:
-    with source.open("rb") as stream:
-        image, orientation = _read(stream, kind)
-    image.info = {key: image.info[key] for key in ("transparency",) if kind is Kind.PNG and key in image.info}
-    image = _upright(image, _TURNS.get(orientation), target.parent)
-    _thumbnail(image).save(f"{target}_thumbnail.jpg", "JPEG", quality=_QUALITY)
-    if kind is Kind.JPEG:
-        image.save(f"{target}.jpg", "JPEG", quality=_QUALITY)
-    else:
-        image.save(f"{target}.png", "PNG", compress_level=_PNG_EFFORT)
+    with reading("image"):  # all of it: a palette that is not there is missed only when it is to be written
+        with source.open("rb") as stream:
+            image, orientation = _read(stream, kind)
+        image.info = {key: image.info[key] for key in ("transparency",) if kind is Kind.PNG and key in image.info}
+        image = _upright(image, _TURNS.get(orientation), target.parent)
+        _thumbnail(image).save(f"{target}_thumbnail.jpg", "JPEG", quality=_QUALITY)
+        if kind is Kind.JPEG:
+            image.save(f"{target}.jpg", "JPEG", quality=_QUALITY)
+        else:
+            image.save(f"{target}.png", "PNG", compress_level=_PNG_EFFORT)
 
 
 def _read(stream: BinaryIO, kind: Kind) -> tuple[Image.Image, int]:
     """The whole first picture and how it is to be turned."""
-    with reading("image"):
-        image = _jpeg(stream) if kind is Kind.JPEG else _png(stream)
-        image.load()
+    image = _jpeg(stream) if kind is Kind.JPEG else _png(stream)
+    image.load()
     return image, _orientation(image)
 
 
@@ -100,11 +103,13 @@ def _scans(stream: BinaryIO) -> int:
 
 
 def _scale(image: JpegImagePlugin.JpegImageFile, *, buffered: int) -> int:
-    """The smallest reduction that stays within the budget."""
+    """The smallest reduction that stays within the budget, if it leaves enough."""
     for scale in (1, 2, 4, 8):
         if buffered + _decoded_bytes(image) // scale**2 <= PIXEL_BYTES:
+            if scale > 1 and image.width * image.height // scale**2 < MIN_SHRUNK_PIXELS:
+                break
             return scale
-    raise Refused(_TOO_BIG)
+    raise Refused(_TOO_DETAILED if buffered else _TOO_BIG)
 
 
 def _coefficient_bytes(image: JpegImagePlugin.JpegImageFile) -> int:

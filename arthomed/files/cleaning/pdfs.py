@@ -16,9 +16,12 @@ count here can bound (nesting, loops, object streams) ends at the limits of the 
 """
 
 import re
+import zipfile
 import zlib
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
+from typing import TypeGuard
 
 import pikepdf
 from pikepdf import AccessMode, Array, Dictionary, Object, ObjectStreamMode, Pdf, Stream, StreamDecodeLevel, String
@@ -29,6 +32,7 @@ MAX_PAGES = 1_000
 MAX_OBJECTS = 50_000
 MAX_INFLATED_BYTES = 300_000_000  # of all streams: ten pages of A4 in colour at 300 dpi
 MAX_IMAGE_PIXELS = 200_000_000
+MAX_PIXELS = 2_000_000_000  # of all images: two hundred pages of A4 at 300 dpi
 _MAX_FILTERS = 2  # text armour and a compression, or a compression and an image format
 _CHUNK = 1 << 16
 
@@ -44,6 +48,7 @@ _KEYS = {
     "/RichMediaSettings": _ATTACHMENTS,
     "/3DD": _ATTACHMENTS,
     "/OPI": _ATTACHMENTS,
+    "/FS": _ATTACHMENTS,
 }
 _NAMED = {  # as the /S of an action, the /Subtype of an annotation or stream, or the /Type of a dictionary
     "/JavaScript": _SCRIPTS,
@@ -64,8 +69,12 @@ _NAMED = {  # as the /S of an action, the /Subtype of an annotation or stream, o
     "/3D": _ATTACHMENTS,
     "/FileAttachment": _ATTACHMENTS,
     "/EmbeddedFile": _ATTACHMENTS,
+    "/Filespec": _ATTACHMENTS,
+    "/F": _ATTACHMENTS,  # what /Filespec was called once
 }
 _NAMING = ("/S", "/Subtype", "/Type")
+_CONTAINS = "The PDF contains {}; please print it to a new PDF and send that"
+_TOO_MANY_PIXELS = "The PDF contains images with too many pixels"
 _LINK_SCHEMES = ("http", "https", "mailto", "tel")
 _PACKED = {"/FlateDecode", "/Fl", "/LZWDecode", "/LZW", "/RunLengthDecode", "/RL"}
 _ARMOURED = {"/ASCII85Decode", "/A85", "/ASCIIHexDecode", "/AHx"}
@@ -75,7 +84,9 @@ _CATALOG = {
     "/OutputIntents",
 }  # fmt: skip
 _TRAILER = {"/Root", "/Size", "/ID"}
-_REMOVED = {"/AA", "/Metadata", "/PieceInfo", "/Thumb", "/AF", "/SigFlags"}
+_REMOVED = {"/AA", "/Metadata", "/PieceInfo", "/Thumb", "/AF", "/SigFlags", "/Ref"}
+_MARKER, _SCAN, _TOLD = 0xFF, 0xDA, {*range(0xE0, 0xF0), 0xFE}
+_KEPT_SEGMENTS = {0xE0, 0xEE}  # of the JPEG's application segments: its density, and what Adobe says of its colours
 
 
 def clean(source: Path, target: Path) -> None:
@@ -89,6 +100,8 @@ def clean(source: Path, target: Path) -> None:
             stream_decode_level=StreamDecodeLevel.none,
             deterministic_id=True,
         )
+    if zipfile.is_zipfile(f"{target}.pdf"):  # within a stream, as it was
+        raise Refused(_CONTAINS.format(_ATTACHMENTS))
 
 
 def _opened(source: Path) -> Pdf:
@@ -109,12 +122,15 @@ def _ensure_harmless(pdf: Pdf) -> None:
     things = pdf.objects
     if len(things) > MAX_OBJECTS:
         raise Refused("The PDF is made up of too many objects")
-    inflated = 0
+    inflated = pixels = 0
     for thing in things:
         for dictionary in _dictionaries(thing):
             _inspect(dictionary)
+            pixels += _pixels(dictionary)
         if isinstance(thing, Stream):
             inflated += _inflated_bytes(thing, MAX_INFLATED_BYTES - inflated)
+    if pixels > MAX_PIXELS:
+        raise Refused(_TOO_MANY_PIXELS)
     if any(thing is None for thing in things) and pdf.get_warnings():
         raise Refused(DAMAGED.format("PDF"))  # qpdf gave an object up; a null that was written as one is no harm
 
@@ -142,9 +158,12 @@ def _inspect(dictionary: Object) -> None:
     if isinstance(dictionary, Stream) and "/F" in dictionary:
         found.add(_ATTACHMENTS)
     if found:
-        raise Refused(f"The PDF contains {min(found)}; please print it to a new PDF and send that")
-    if _pixels(dictionary.get("/Width"), dictionary.get("/Height")) > MAX_IMAGE_PIXELS:
-        raise Refused("The PDF contains an image with too many pixels")
+        raise Refused(_CONTAINS.format(min(found)))
+    if _pixels(dictionary) > MAX_IMAGE_PIXELS:
+        raise Refused(_TOO_MANY_PIXELS)
+    matrix = dictionary.get("/FontMatrix")  # some readers put it into a program (CVE-2024-4367)
+    if matrix is not None and not (isinstance(matrix, Array) and all(map(_is_number, matrix))):
+        raise Refused(DAMAGED.format("PDF"))
 
 
 def _is_plain_link(uri: object) -> bool:
@@ -152,17 +171,22 @@ def _is_plain_link(uri: object) -> bool:
     if not isinstance(uri, String):
         return True
     scheme, colon, _ = re.sub(r"[\x00-\x20\x7f-\xa0]", "", str(uri)).partition(":")
-    return not scheme.startswith("\\") and (not colon or "/" in scheme or scheme.lower() in _LINK_SCHEMES)
+    return not scheme.startswith(("\\", "//")) and (not colon or "/" in scheme or scheme.lower() in _LINK_SCHEMES)
 
 
-def _pixels(width: object, height: object) -> int:
-    return width * height if isinstance(width, int) and isinstance(height, int) else 0
+def _pixels(dictionary: Object) -> int:
+    """Of what may be an image; readers take real numbers, too."""
+    width, height = dictionary.get("/Width"), dictionary.get("/Height")
+    return int(width) * int(height) if _is_number(width) and _is_number(height) else 0
+
+
+def _is_number(value: object) -> TypeGuard[int | Decimal]:
+    return isinstance(value, int | Decimal)
 
 
 def _inflated_bytes(stream: Object, limit: int) -> int:
     """What a reader would have to unpack; images in formats of their own are left to their pixel count."""
-    filters = stream.get("/Filter", Array())
-    names = [str(name) for name in (filters if isinstance(filters, Array) else [filters])]
+    names = _filters(stream)
     if len(names) > _MAX_FILTERS or sum(name in _PACKED for name in names) > 1:
         raise Refused("The PDF is compressed more than once over")
     if names and names[0] in ("/FlateDecode", "/Fl"):
@@ -174,6 +198,11 @@ def _inflated_bytes(stream: Object, limit: int) -> int:
     if size > limit:
         raise Refused("The PDF unpacks to more than a report or a prescription does")
     return size
+
+
+def _filters(stream: Object) -> list[str]:
+    filters = stream.get("/Filter", Array())
+    return [str(name) for name in (filters if isinstance(filters, Array) else [filters])]
 
 
 def _flate_bytes(packed: bytes, limit: int) -> int:
@@ -199,6 +228,21 @@ def _strip(pdf: Pdf) -> None:
                 del dictionary[key]
             if _is_signature(dictionary.get("/V")):
                 del dictionary["/V"]
+        if isinstance(thing, Stream) and _filters(thing) in (["/DCTDecode"], ["/DCT"]):
+            told = {"filter": thing.get("/Filter"), "decode_parms": thing.get("/DecodeParms")}
+            thing.write(_bare(thing.read_raw_bytes()), **told)  # type: ignore[arg-type]  # what was read
+
+
+def _bare(jpeg: bytes) -> bytes:
+    """A JPEG without comments, EXIF (place and device) and what lies behind its end; ITU-T T.81 annex B."""
+    kept, at = [jpeg[:2]], 2
+    while at + 4 <= len(jpeg) and jpeg[at] == _MARKER and jpeg[at + 1] != _SCAN:
+        length = 2 + int.from_bytes(jpeg[at + 2 : at + 4], "big")
+        if jpeg[at + 1] not in _TOLD or jpeg[at + 1] in _KEPT_SEGMENTS:
+            kept.append(jpeg[at : at + length])
+        at += length
+    end = jpeg.rfind(b"\xff\xd9")
+    return b"".join([*kept, jpeg[at : end + 2 if end >= at else None]])
 
 
 def _keep_only(dictionary: Object, keys: set[str]) -> None:

@@ -13,7 +13,7 @@ from arthomed.files import rules
 from arthomed.files.models import File
 from arthomed.files.records import cabinet
 from arthomed.files.rules import Kind, State
-from arthomed.files.service import removing, scanning
+from arthomed.files.service import receiving, removing, scanning
 from arthomed.files.storage import FileMissing, StoredFile, is_key
 
 log = structlog.get_logger()
@@ -29,18 +29,21 @@ _YOUNG = timedelta(hours=1)
 def purge() -> dict[str, int]:
     """Do all of it; killed at any point it can run again. Returns how many of each it found."""
     done = Counter[str]()
+    receiving.incoming()  # or it would tell of the loss of everything when the disk is away
     done["doomed"] = _doom(clock.now())
     scanning.finish_quarantines()
-    for file in File.objects(doomed_at__ne=None):
+    for file in File.objects(doomed_at__ne=None).no_cache():
         removing.remove(file)
         done["removed"] += 1
-    for left in cabinet().storage.leftovers(older_than=clock.now() - rules.UNATTACHED_KEPT):
-        left.unlink(missing_ok=True)
-        done["leftovers"] += 1
+    done["leftovers"] = clear_incoming()
     for stray in _strays():
         log.warning("file_without_record", key=stray.key if is_key(stray.key) else "not ours")
         _put_aside(stray)
         done["strays"] += 1
+    for forgotten in _long_set_aside():
+        log.warning("quarantined_file_removed", key=forgotten.key)
+        cabinet().storage.delete(forgotten.key)
+        done["forgotten"] += 1
     done["found"] = _find_again()
     for file in _without_file():
         log.error("record_without_file", file_id=str(file.id))
@@ -50,13 +53,28 @@ def purge() -> dict[str, int]:
     return dict(done)
 
 
+def clear_incoming() -> int:
+    """Remove what processes of this machine left when they died; returns how many files."""
+    count = 0
+    for left in cabinet().storage.leftovers(older_than=clock.now() - rules.UNATTACHED_KEPT):
+        left.unlink(missing_ok=True)
+        count += 1
+    return count
+
+
 def check() -> Iterator[str]:
-    """What is wrong with the uploads now, a line each; after a purge there is nothing."""
+    """What is wrong with the uploads now, a line each; after a purge there is only what a person has to see to."""
+    receiving.incoming()
     yield from (f"stored without a record: {stray.key}" for stray in _strays())
     yield from (f"recorded, but not stored: {file.filename}" for file in _without_file())
+    for file in File.objects(state=State.MISSING, doomed_at=None).only("filename").no_cache():
+        yield f"missing: {file.filename}"
+    if cabinet().scanner is None:
+        for file in File.objects(state=State.WAITING, doomed_at=None).only("filename").no_cache():
+            yield f"waiting for a scanner, and there is none: {file.filename}"
     for left in cabinet().storage.leftovers(older_than=clock.now() - rules.UNATTACHED_KEPT):
         yield f"left by a process that died: {left.name}"
-    for file in File.objects(doomed_at__lt=clock.now() - _YOUNG).only("filename"):
+    for file in File.objects(doomed_at__lt=clock.now() - _YOUNG).only("filename").no_cache():
         yield f"to be removed, but still there: {file.filename}"
 
 
@@ -66,7 +84,7 @@ def _doom(now: datetime) -> int:
     before = now - rules.CALLED_OFF_KEPT
     for kind in Kind:
         old = File.objects(kind=kind, doomed_at=None, created_at__lt=before).hint("of_record").order_by("record")
-        for some in _batches(record for record, _ in groupby(old.scalar("record"))):
+        for some in _batches(record for record, _ in groupby(old.no_cache().scalar("record"))):
             given_up = cabinet().records[kind].given_up(some, before)
             doomed += File.doom({"kind": kind, "record": {"$in": list(given_up)}}, now=now)
     return doomed
@@ -75,7 +93,17 @@ def _doom(now: datetime) -> int:
 def _strays() -> Iterator[StoredFile]:
     """What is stored, and was not a moment ago, without anybody knowing of it."""
     stored = cabinet().storage.keys(older_than=clock.now() - _YOUNG)
-    for some in _batches(one for one in stored if not one.key.startswith(_QUARANTINE)):
+    return _unknown(one for one in stored if not one.key.startswith(_QUARANTINE))
+
+
+def _long_set_aside() -> Iterator[StoredFile]:
+    """Strays that nobody has looked for, and harmful files whose records are gone."""
+    return _unknown(cabinet().storage.keys(_QUARANTINE, older_than=clock.now() - rules.SET_ASIDE_KEPT))
+
+
+def _unknown(stored: Iterable[StoredFile]) -> Iterator[StoredFile]:
+    """Those of which there is no record."""
+    for some in _batches(stored):
         keys = [one.key for one in some]
         known = {key for file in File.objects(__raw__=_of_keys(keys)) for key in file.keys}
         yield from (one for one in some if one.key not in known)
@@ -92,24 +120,27 @@ def _put_aside(stray: StoredFile) -> None:
 
 
 def _without_file() -> Iterator[File]:
+    """By folder: one list of what is stored in it is quicker than a question for each file."""
     settled = File.objects(doomed_at=None, state__ne=State.MISSING, created_at__lt=clock.now() - _YOUNG)
-    for file in settled:
-        if not all(map(_is_stored, file.keys)):
-            yield file
+    for folder, files in groupby(settled.hint("key_once").order_by("key").no_cache(), lambda file: file.folder):
+        stored = {one.key for one in cabinet().storage.keys(folder, older_than=clock.now())}
+        yield from (file for file in files if not stored.issuperset(file.keys) and not _is_stored(file))
 
 
 def _find_again() -> int:
     """Files whose disk was away, or that were restored: they are looked at anew before anybody may read them."""
     state, found = State.WAITING if cabinet().scanner else State.READY, 0
-    for file in File.objects(state=State.MISSING, signature=None, doomed_at=None):  # what was harmful stays so
-        if all(map(_is_stored, file.keys)):
+    missing = File.objects(state=State.MISSING, signature=None, doomed_at=None)  # what was harmful stays so
+    for file in missing.no_cache():
+        if _is_stored(file):
             found += File.objects(id=file.id, state=State.MISSING).update(set__state=state, set__updated_at=clock.now())
     return found
 
 
-def _is_stored(key: str) -> bool:
+def _is_stored(file: File) -> bool:
     try:
-        cabinet().storage.find(key)
+        for key in file.keys:
+            cabinet().storage.find(key)
     except FileMissing:
         return False
     return True

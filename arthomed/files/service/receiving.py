@@ -48,6 +48,22 @@ class Upload:
             return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def incoming() -> Path:
+    """The folder for what arrives; the place is taken into use as long as there is nothing that it could lack.
+
+    Raises:
+        StorageUnavailable: it is full, or its disk is not mounted.
+    """
+    storage = cabinet().storage
+    try:
+        return storage.incoming()
+    except StorageUnavailable:
+        if File.objects.first() is not None:
+            raise
+    storage.prepare()
+    return storage.incoming()
+
+
 @contextmanager
 def taken_in(actor: Actor, uploads: Sequence[Upload], place: Place) -> Iterator[list[File]]:
     """The uploads as files that are to be attached within; when that fails, nothing of them is left.
@@ -61,29 +77,41 @@ def taken_in(actor: Actor, uploads: Sequence[Upload], place: Place) -> Iterator[
     rules.ensure_may_be_taken([upload.size for upload in uploads])
     files: list[File] = []
     try:
-        for upload in uploads:
-            files += [_file(actor, upload, place)]  # one by one, so that those before a refused one are known
+        with content.place_for(actor.user_id) as until:
+            for upload in uploads:  # one by one, so that those before a refused one are known
+                files += [_file(actor, upload, place, until)]
         yield files
     except BaseException:
         _let_go(files)
         raise
+    _let_go([file for file in files if file.attached_at is None])
     _ask_for_scans(files)
 
 
-def attach(actor: Actor, files: Sequence[File], session: ClientSession) -> None:
-    """Attach files to their record, within the transaction that needs them there."""
+def attach(actor: Actor, files: Sequence[File], session: ClientSession) -> list[File]:
+    """Attach files to their record, within the transaction that needs them there.
+
+    Returns them; for one that its sender has sent to the record before, such as by a request whose answer was lost,
+    the one that is there.
+    """
     if not files:
-        return
-    rules.ensure_has_room(File.count_of(files[0].kind, files[0].record, session), len(files))
-    if File.attach(files, now=clock.now(), session=session) < len(files):
-        raise ServiceUnavailable  # the purge was quicker
+        return []
+    there = File.of_record(files[0].kind, files[0].record, session)
+    known = {file.sending: file for file in there}
+    now, new = clock.now(), [file for file in files if file.sending not in known]
     for file in files:
+        file.attached_at = now if file in new else None
+    rules.ensure_has_room(len(there), len(new))
+    if File.attach(new, now=now, session=session) < len(new):
+        raise ServiceUnavailable  # the purge was quicker
+    for file in new:
         audit.note_change(actor, Action.CREATE, Audited.FILE, file.id, subject=file.owner, session=session)
+    return [known.get(file.sending, file) for file in files]
 
 
-def _file(actor: Actor, upload: Upload, place: Place) -> File:
+def _file(actor: Actor, upload: Upload, place: Place, until: float) -> File:
     storage, now = cabinet().storage, clock.now()
-    cleaned = content.take_in(upload.path, storage.incoming())
+    cleaned = content.take_in(upload.path, incoming(), until=until)
     today = clock.local_date(now, settings().policy.timezone)
     key = rules.key_of(place, cleaned.extension, now=now, today=today, secret=secrets.token_hex(_SECRET_BYTES))
     file = File(
@@ -102,8 +130,8 @@ def _file(actor: Actor, upload: Upload, place: Place) -> File:
         sha256=cleaned.sha256,
         state=State.WAITING if cabinet().scanner else State.READY,
     )
-    file.insert()
     try:
+        file.insert()
         storage.put(key, cleaned.path)
         if cleaned.thumbnail:
             storage.put(file.thumbnail, cleaned.thumbnail)

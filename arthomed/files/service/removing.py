@@ -12,8 +12,10 @@ from arthomed.core import clock
 from arthomed.core.actor import Actor
 from arthomed.core.documents import transaction
 from arthomed.core.errors import NotFound
+from arthomed.files import rules
 from arthomed.files.models import File
 from arthomed.files.records import cabinet
+from arthomed.files.rules import State
 
 
 def delete(actor: Actor, filename: str) -> None:
@@ -27,9 +29,11 @@ def delete(actor: Actor, filename: str) -> None:
     file: File | None = File.there().filter(filename=filename).first()
     if file is None:
         raise NotFound
-    cabinet().records[file.kind].ensure_may_delete(actor, file)
+    records = cabinet().records[file.kind]
+    records.ensure_may_read(actor, file)
 
     def work(session: ClientSession) -> None:
+        records.ensure_may_delete(actor, file, session)
         if not File.doom({"_id": file.id}, now=clock.now(), session=session):
             raise NotFound
         audit.note_change(actor, Action.DELETE, Audited.FILE, file.id, subject=file.owner, session=session)
@@ -40,8 +44,11 @@ def delete(actor: Actor, filename: str) -> None:
 
 def remove(file: File) -> None:
     """Remove a doomed file from the storage, and then its record; may be cut off and done again."""
+    cabinet().records[file.kind].forget(file)
     for key in file.keys:
         cabinet().storage.delete(key)
+        if file.state is not State.READY:  # a scanner may just have moved it
+            cabinet().storage.delete(rules.quarantined(key))
     File.collection().delete_one({"_id": file.id, "doomedAt": {"$ne": None}})
 
 

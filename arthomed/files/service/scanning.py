@@ -9,13 +9,12 @@ from bson import ObjectId
 from arthomed.core import clock, jobs
 from arthomed.files.models import File
 from arthomed.files.records import cabinet
-from arthomed.files.rules import State
+from arthomed.files.rules import QUARANTINE, State, quarantined
 from arthomed.files.scanner import ScannerUnavailable
 from arthomed.files.storage import FileMissing, StorageUnavailable
 
 log = structlog.get_logger()
 
-QUARANTINE = "quarantine/infected"
 _SWEEP_AFTER = timedelta(minutes=1)
 _SWEEP_LIMIT = 500
 
@@ -54,7 +53,8 @@ def sweep() -> int:
 
 def finish_quarantines() -> None:
     """Move what was found harmful by a process that died before it moved it."""
-    for file in File.objects(state=State.INFECTED, key__not__startswith=QUARANTINE, doomed_at=None):
+    harmful = File.objects(state=State.INFECTED, key__not__startswith=QUARANTINE, doomed_at=None)
+    for file in harmful.no_cache():
         try:
             _put_away(file)
         except FileMissing:  # perhaps another scanner of the machine took it
@@ -70,7 +70,6 @@ def _quarantine(file: File, signature: str) -> None:
 
 def _put_away(file: File) -> None:
     for name, key in (("key", file.key), ("thumbnail", file.thumbnail)):
-        if key and not key.startswith(QUARANTINE):
-            kept = f"{QUARANTINE}/{key}"
+        if key and (kept := quarantined(key)) != key:
             cabinet().storage.move(key, kept)
             File.objects(id=file.id).update(**{f"set__{name}": kept})

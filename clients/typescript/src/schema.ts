@@ -1673,6 +1673,8 @@ export interface paths {
                          *                 "originalName": "blood-test.pdf",
                          *                 "size": 52311,
                          *                 "mimeType": "application/pdf",
+                         *                 "category": "reports",
+                         *                 "fromPatient": true,
                          *                 "url": "/api/files/appointment_672b1234_1764234567890_report_9f.pdf",
                          *                 "status": "ready"
                          *               }
@@ -1841,6 +1843,8 @@ export interface paths {
                          *                 "originalName": "blood-test.pdf",
                          *                 "size": 52311,
                          *                 "mimeType": "application/pdf",
+                         *                 "category": "reports",
+                         *                 "fromPatient": true,
                          *                 "url": "/api/files/appointment_672b1234_1764234567890_report_9f.pdf",
                          *                 "status": "ready"
                          *               }
@@ -2419,6 +2423,8 @@ export interface paths {
                          *               "originalName": "blood-test.pdf",
                          *               "size": 52311,
                          *               "mimeType": "application/pdf",
+                         *               "category": "reports",
+                         *               "fromPatient": true,
                          *               "url": "/api/files/appointment_672b1234_1764234567890_report_9f.pdf",
                          *               "status": "ready"
                          *             }
@@ -2540,6 +2546,8 @@ export interface paths {
                          *                 "originalName": "blood-test.pdf",
                          *                 "size": 52311,
                          *                 "mimeType": "application/pdf",
+                         *                 "category": "reports",
+                         *                 "fromPatient": true,
                          *                 "url": "/api/files/appointment_672b1234_1764234567890_report_9f.pdf",
                          *                 "status": "ready"
                          *               }
@@ -2670,6 +2678,8 @@ export interface paths {
                          *                 "originalName": "blood-test.pdf",
                          *                 "size": 52311,
                          *                 "mimeType": "application/pdf",
+                         *                 "category": "reports",
+                         *                 "fromPatient": true,
                          *                 "url": "/api/files/appointment_672b1234_1764234567890_report_9f.pdf",
                          *                 "status": "ready"
                          *               }
@@ -2794,6 +2804,8 @@ export interface paths {
                          *                 "originalName": "blood-test.pdf",
                          *                 "size": 52311,
                          *                 "mimeType": "application/pdf",
+                         *                 "category": "reports",
+                         *                 "fromPatient": true,
                          *                 "url": "/api/files/appointment_672b1234_1764234567890_report_9f.pdf",
                          *                 "status": "ready"
                          *               }
@@ -2974,6 +2986,8 @@ export interface paths {
                          *               "originalName": "blood-test.pdf",
                          *               "size": 52311,
                          *               "mimeType": "application/pdf",
+                         *               "category": "reports",
+                         *               "fromPatient": true,
                          *               "url": "/api/files/appointment_672b1234_1764234567890_report_9f.pdf",
                          *               "status": "ready"
                          *             }
@@ -3085,6 +3099,8 @@ export interface paths {
                          *               "originalName": "blood-test.pdf",
                          *               "size": 52311,
                          *               "mimeType": "application/pdf",
+                         *               "category": "reports",
+                         *               "fromPatient": true,
                          *               "url": "/api/files/appointment_672b1234_1764234567890_report_9f.pdf",
                          *               "status": "ready"
                          *             }
@@ -3262,6 +3278,8 @@ export interface paths {
                          *               "originalName": "blood-test.pdf",
                          *               "size": 52311,
                          *               "mimeType": "application/pdf",
+                         *               "category": "reports",
+                         *               "fromPatient": true,
                          *               "url": "/api/files/appointment_672b1234_1764234567890_report_9f.pdf",
                          *               "status": "ready"
                          *             }
@@ -3389,6 +3407,8 @@ export interface paths {
                          *               "originalName": "blood-test.pdf",
                          *               "size": 52311,
                          *               "mimeType": "application/pdf",
+                         *               "category": "reports",
+                         *               "fromPatient": true,
                          *               "url": "/api/files/appointment_672b1234_1764234567890_report_9f.pdf",
                          *               "status": "ready"
                          *             }
@@ -3498,6 +3518,8 @@ export interface paths {
                          *             "originalName": "blood-test.pdf",
                          *             "size": 52311,
                          *             "mimeType": "application/pdf",
+                         *             "category": "reports",
+                         *             "fromPatient": true,
                          *             "url": "/api/files/appointment_672b1234_1764234567890_report_9f.pdf",
                          *             "status": "ready"
                          *           }
@@ -3664,6 +3686,8 @@ export interface paths {
                          *                 "originalName": "blood-test.pdf",
                          *                 "size": 52311,
                          *                 "mimeType": "application/pdf",
+                         *                 "category": "reports",
+                         *                 "fromPatient": true,
                          *                 "url": "/api/files/appointment_672b1234_1764234567890_report_9f.pdf",
                          *                 "status": "ready"
                          *               }
@@ -3858,6 +3882,8 @@ export interface paths {
                          *                 "originalName": "blood-test.pdf",
                          *                 "size": 52311,
                          *                 "mimeType": "application/pdf",
+                         *                 "category": "reports",
+                         *                 "fromPatient": true,
                          *                 "url": "/api/files/appointment_672b1234_1764234567890_report_9f.pdf",
                          *                 "status": "ready"
                          *               }
@@ -3961,6 +3987,8 @@ export interface paths {
                          *             "originalName": "blood-test.pdf",
                          *             "size": 52311,
                          *             "mimeType": "application/pdf",
+                         *             "category": "reports",
+                         *             "fromPatient": true,
                          *             "url": "/api/files/appointment_672b1234_1764234567890_report_9f.pdf",
                          *             "status": "ready"
                          *           }
@@ -5499,6 +5527,13 @@ export interface components {
             size: number;
             /** @example application/pdf */
             mimeType: string;
+            /** @example reports */
+            category: string;
+            /**
+             * @description Whether the person it is about has sent it.
+             * @example true
+             */
+            fromPatient: boolean;
             /** @example /api/files/appointment_672b1234_1764234567890_report_9f.pdf */
             url: string;
             /**

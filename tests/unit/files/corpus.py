@@ -128,6 +128,13 @@ _PDFS: dict[str, Callable[[], bytes]] = {
     "named_places": lambda: pdfs.pdf(
         catalog=b"/Names<</Dests<</Names[(a)[3 0 R/Fit]]>>/IDS<</Names[(%s) 0]>>>>" % MARKER
     ),
+    "page_of_another_file": lambda: pdfs.with_stream(b"", b"/Subtype/Form/Ref<</F(%s)/Page 0>>" % MARKER),
+    "photograph_with_place": lambda: pdfs.with_stream(
+        images.jpeg(exif=images.gps(), comment=MARKER) + MARKER, b"/Width 64/Height 48/Filter/DCTDecode"
+    ),
+    "photograph_with_a_zip_behind": lambda: pdfs.with_stream(
+        images.jpeg() + archive(), b"/Width 64/Height 48/Filter[/DCTDecode]/DecodeParms[null]"
+    ),
     "objects_in_a_ring": lambda: pdfs.pdf(b"[7 0 R]", b"[6 0 R]", page=b"/XX 6 0 R"),
 }
 _REFUSED: dict[str, tuple[str, Callable[[], bytes]]] = {
@@ -173,13 +180,18 @@ _REFUSED: dict[str, tuple[str, Callable[[], bytes]]] = {
     "jpeg_cut_before_its_end": (DAMAGED_IMAGE, lambda: images.jpeg()[:-2]),
     "jpeg_in_a_thousand_passes": ("too many passes", lambda: images.in_many_passes(1000)),
     "jpeg_passes_behind_a_false_end": (OVER_THE_LIMIT, images.passes_behind_a_false_end),
-    "jpeg_progressive_bomb": (TOO_MANY_PIXELS, lambda: images.flat_jpeg(6000, 6000, progressive=True)),
+    "jpeg_progressive_too_large": (
+        "baseline",
+        lambda: images.flat_jpeg(3264, 2448, "RGB", progressive=True, subsampling="4:4:4"),
+    ),
+    "jpeg_progressive_bomb": ("baseline", lambda: images.flat_jpeg(6000, 6000, progressive=True)),
     "png_magic_only": (DAMAGED_IMAGE, lambda: images.png()[:8]),
     "png_magic_and_zip": (DAMAGED_IMAGE, lambda: images.png()[:8] + archive()),
     "png_cut_in_half": (DAMAGED_IMAGE, lambda: images.png()[: len(images.png()) // 2]),
     "png_with_wrong_checksum": (DAMAGED_IMAGE, lambda: images.png()[:29] + b"\0\0\0\0" + images.png()[33:]),
     "png_of_garbage_pixels": (DAMAGED_IMAGE, lambda: images.raw_png(64, 48, b"\x78\xda" + MARKER * 50)),
     "png_of_no_width": (DAMAGED_IMAGE, lambda: images.raw_png(0, 48, zlib.compress(b""))),
+    "png_without_its_palette": (DAMAGED_IMAGE, lambda: images.raw_png(2, 1, zlib.compress(bytes(3)), colour=3)),
     "png_bomb": (TOO_MANY_PIXELS, lambda: images.raw_png(20_000, 20_000, images.zeros(50), colour=0)),
     "png_over_the_budget": (TOO_MANY_PIXELS, lambda: images.raw_png(4000, 4000, images.zeros(49))),
     "png_claims_two_billion": (TOO_MANY_PIXELS, lambda: images.raw_png(2**31 - 1, 2**31 - 1, zlib.compress(b""))),
@@ -216,6 +228,7 @@ _REFUSED: dict[str, tuple[str, Callable[[], bytes]]] = {
     "pdf_goes_to_a_file": (ACTIONS, lambda: pdfs.with_action(rb"<</S/GoToR/F(\\\\evil.example\\a.pdf)/D[0/Fit]>>")),
     "pdf_goes_to_an_attachment": (ACTIONS, lambda: pdfs.with_action(b"<</S/GoToE/D[0/Fit]/T<</R/C>>>>")),
     "pdf_link_of_script": (ACTIONS, lambda: pdfs.with_action(b"<</S/URI/URI(java\tscript:alert\\(1\\))>>")),
+    "pdf_link_to_another_host": (ACTIONS, lambda: pdfs.with_action(b"<</S/URI/URI(//evil.example/a)>>")),
     "pdf_link_to_a_share": (ACTIONS, lambda: pdfs.with_action(rb"<</S/URI/URI(\\\\evil.example\\a)>>")),
     "pdf_attachment": (ATTACHMENTS, pdfs.with_attachment),
     "pdf_attachment_on_page": (ATTACHMENTS, lambda: pdfs.with_annotation(b"FileAttachment", b"/FS<</F(a)>>")),
@@ -225,12 +238,27 @@ _REFUSED: dict[str, tuple[str, Callable[[], bytes]]] = {
     "pdf_rendition": (ATTACHMENTS, lambda: pdfs.with_action(b"<</S/Rendition/OP 0>>")),
     "pdf_model_3d": (ATTACHMENTS, lambda: pdfs.with_annotation(b"3D")),
     "pdf_stream_from_a_file": (ATTACHMENTS, lambda: pdfs.with_stream(b"", b"/F(/etc/passwd)")),
+    "pdf_names_a_file": (ATTACHMENTS, lambda: pdfs.pdf(page=b"/XX<</Type/Filespec/F(/etc/passwd)>>")),
+    "pdf_names_a_file_of_the_web": (ATTACHMENTS, lambda: pdfs.pdf(page=b"/XX<</FS/URL/F(https://evil.example)>>")),
+    "pdf_zip_in_a_stored_stream": (
+        ATTACHMENTS,
+        lambda: pdfs.with_stream(zlib.compress(archive(), 0), b"/Filter/FlateDecode"),
+    ),
+    "pdf_script_in_a_font": (DAMAGED_PDF, lambda: pdfs.pdf(page=b"/XX<</FontMatrix[1 2 3 4 5 (alert\\(1\\))]>>")),
     "pdf_stream_bomb": (UNPACKS, lambda: pdfs.with_stream(images.zeros(310), b"/Filter/FlateDecode")),
     "pdf_stream_packed_twice": ("more than once", lambda: pdfs.with_stream(b"", b"/Filter[/FlateDecode/FlateDecode]")),
     "pdf_stream_bomb_in_armour": (OVER_THE_LIMIT, lambda: pdfs.in_armour(100)),
     "pdf_stream_of_garbage": (DAMAGED_PDF, lambda: pdfs.with_stream(MARKER, b"/Filter/FlateDecode")),
     "pdf_object_stream_bomb": (OVER_THE_LIMIT, lambda: pdfs.object_stream_bomb(300)),
     "pdf_image_bomb": (TOO_MANY_PIXELS, lambda: pdfs.with_stream(b"", b"/Width 60000/Height 60000/Filter/JBIG2Decode")),
+    "pdf_image_bomb_in_real_numbers": (
+        TOO_MANY_PIXELS,
+        lambda: pdfs.with_stream(b"", b"/Width 60000.0/Height 60000.0/Filter/JBIG2Decode"),
+    ),
+    "pdf_image_bombs": (
+        TOO_MANY_PIXELS,
+        lambda: pdfs.pdf(*[pdfs.stream(b"", b"/Width 14000/Height 14000/Filter/JBIG2Decode")] * 11),
+    ),
     "pdf_pages_in_a_ring": (DAMAGED_PDF, lambda: pdfs.pdf(pages=b"<</Type/Pages/Kids[2 0 R]/Count 1>>")),
     "pdf_pages_too_deep": (DAMAGED_PDF, lambda: pdfs.deep_page_tree(200)),
     "pdf_nested_too_deep": (DAMAGED_PDF, lambda: pdfs.pdf(b"[" * 100_000 + b"]" * 100_000)),

@@ -178,5 +178,5 @@ def text_bombs() -> bytes:
     return png_with(*[chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(1_000_000)))] * 80)
 
 
-def flat_jpeg(width: int, height: int, **options: Any) -> bytes:
-    return saved(Image.new("L", (width, height), 200), "JPEG", quality=30, **options)
+def flat_jpeg(width: int, height: int, mode: str = "L", **options: Any) -> bytes:
+    return saved(Image.new(mode, (width, height)), "JPEG", quality=30, **options)

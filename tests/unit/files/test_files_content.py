@@ -3,12 +3,14 @@ import re
 import signal
 import stat
 import subprocess
+import time
 import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from functools import partial
 from io import BytesIO
 from pathlib import Path
-from threading import BoundedSemaphore
 
 import pytest
 from pikepdf import Pdf, StreamDecodeLevel
@@ -37,7 +39,7 @@ def taken(tmp_path: Path, folder: Path) -> Callable[[bytes], Content]:
     def take(file: bytes) -> Content:
         source = tmp_path / "upload"
         source.write_bytes(file)
-        return take_in(source, folder)
+        return take_in(source, folder, until=time.monotonic() + content.SECONDS)
 
     return take
 
@@ -158,7 +160,7 @@ def test_only_the_kept_files_are_in_the_folder_and_only_we_may_read_them(
 def test_the_upload_itself_is_left_as_it_was(tmp_path: Path, folder: Path) -> None:
     source = tmp_path / "upload"
     source.write_bytes(images.jpeg(comment=images.MARKER))
-    take_in(source, folder)
+    take_in(source, folder, until=time.monotonic() + content.SECONDS)
     assert source.read_bytes() == images.jpeg(comment=images.MARKER)
 
 
@@ -209,6 +211,12 @@ def test_a_photograph_over_the_budget_is_kept_smaller(
         assert image.size == kept_size
 
 
+def test_a_progressive_photograph_is_kept_smaller_while_it_can_be_read(taken: Callable[[bytes], Content]) -> None:
+    file = images.flat_jpeg(4160, 3120, "RGB", progressive=True, subsampling="4:2:0")
+    with Image.open(taken(file).path) as image:
+        assert image.size == (2080, 1560)
+
+
 @pytest.mark.parametrize("mode", ["1", "P", "RGBA", "I;16"])
 def test_a_png_stays_of_its_kind(mode: str, taken: Callable[[bytes], Content]) -> None:
     with Image.open(taken(images.png(mode=mode)).path) as image:
@@ -231,8 +239,9 @@ def test_many_at_once_wait_for_each_other_and_are_all_kept(tmp_path: Path, folde
     sources = [tmp_path / f"upload{number}" for number in range(5)]
     for source in sources:
         source.write_bytes(images.png())
+    until = time.monotonic() + content.SECONDS
     with ThreadPoolExecutor(5) as threads:
-        kept = list(threads.map(take_in, sources, [folder] * 5))
+        kept = list(threads.map(partial(take_in, folder=folder, until=until), sources))
     assert len({each.path for each in kept if each.path.exists()}) == 5
 
 
@@ -248,7 +257,7 @@ def test_a_file_that_takes_too_long_is_refused(
 def test_a_machine_that_is_too_slow_is_not_the_files_fault(
     taken: Callable[[bytes], Content], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(content, "WALL_SECONDS", 1)
+    monkeypatch.setattr(content, "SECONDS", 1)
     with pytest.raises(ServiceUnavailable):
         taken(images.laborious())
     assert list(folder.iterdir()) == []
@@ -257,20 +266,30 @@ def test_a_machine_that_is_too_slow_is_not_the_files_fault(
 def test_whoever_waits_too_long_for_the_others_is_told_so(
     taken: Callable[[bytes], Content], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(content, "WAIT_SECONDS", 0)
+    monkeypatch.setattr(content, "SECONDS", 0)
     with content.one_at_a_time, pytest.raises(ServiceUnavailable):
         taken(images.png())
 
 
-def test_files_never_take_all_the_threads(
+@pytest.mark.parametrize(("senders", "next_one"), [("abcde", "f"), ("aa", "a")])
+def test_files_take_neither_all_the_threads_nor_those_of_one_sender_too_many(senders: str, next_one: str) -> None:
+    with ExitStack() as places:
+        for sender in senders:
+            places.enter_context(content.place_for(sender))
+        with pytest.raises(ServiceUnavailable) as refusal, content.place_for(next_one):
+            pass
+    assert refusal.value.retry_after is not None
+    with content.place_for(next_one):
+        pass
+
+
+def test_a_file_that_grows_too_large_is_refused(
     taken: Callable[[bytes], Content], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(content, "waiting", BoundedSemaphore(1))
-    with content.waiting, pytest.raises(ServiceUnavailable) as refusal:
+    monkeypatch.setattr(content, "MOST_BYTES", 100)
+    with pytest.raises(InvalidFile, match="too large once"):
         taken(images.png())
-    assert refusal.value.retry_after is not None
     assert list(folder.iterdir()) == []
-    assert taken(images.png()).size > 0
 
 
 @pytest.mark.parametrize("file", [images.jpeg, images.png, pdfs.pdf])
@@ -278,7 +297,7 @@ def test_a_disk_that_fails_is_not_the_files_fault(file: Callable[[], bytes], tmp
     source = tmp_path / "upload"
     source.write_bytes(file())
     with pytest.raises(ServiceUnavailable):
-        take_in(source, tmp_path / "missing")
+        take_in(source, tmp_path / "missing", until=time.monotonic() + content.SECONDS)
 
 
 @pytest.mark.parametrize(
