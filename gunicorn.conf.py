@@ -5,7 +5,6 @@ import sys
 from bson import ObjectId
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
-from gunicorn.workers.base import Worker
 from gunicorn.workers.gthread import ThreadWorker
 
 from arthomed.config import ConfigurationError, settings
@@ -58,14 +57,6 @@ def on_starting(_server: object) -> None:
         mongo.require_guards(_settings.mongodb_uri)
     except mongo.DatabaseNotReady as error:
         sys.exit(str(error))
-
-
-def child_exit(_server: object, worker: Worker) -> None:
-    """Forget what the process was alone; what it counted stays counted."""
-    if _settings.metrics_enabled:
-        from arthomed.infra import metrics  # noqa: PLC0415  it makes a folder, see there
-
-        metrics.forget(worker.pid)
 
 
 def post_fork(_server: object, _worker: object) -> None:

@@ -111,7 +111,7 @@ def _allow_origins(app: Flask, settings: Settings) -> None:
 def _count(app: Flask, redis: Redis) -> None:
     from arthomed.infra import metrics  # noqa: PLC0415  it makes a folder, see there
 
-    core_metrics.use(metrics.Prometheus())
+    core_metrics.use(metrics.note)
     backlog = metrics.Backlog(redis)
     http_metrics.register(app, lambda: metrics.told(backlog))
 

@@ -45,7 +45,7 @@ class ClinicTask(Task):
             outcome = Outcome.RETRIED
             raise
         finally:
-            metrics.job_ended(self.name, outcome, time.perf_counter() - begun)
+            metrics.JOBS.observe(time.perf_counter() - begun, self.name, outcome)
 
     def on_failure(self, exc: Exception, task_id: str, *_: object) -> None:
         """Note what only the worker's main process sees; it has no connection to the database."""

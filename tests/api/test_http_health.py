@@ -1,6 +1,5 @@
 """Whether the process lives, and what only development shows."""
 
-import re
 from collections.abc import Iterator
 
 import pytest
@@ -10,8 +9,6 @@ from redis import Redis
 
 from arthomed import __version__
 from arthomed.config import AppEnv, settings
-from arthomed.core import jobs
-from arthomed.core.jobs import Job
 from arthomed.infra import heartbeat
 from dev.servers import free_port
 from tests import factories
@@ -59,20 +56,6 @@ def test_readiness_tells_how_many_workers_live_and_how_old_their_newest_sign_is(
 
     assert (found["ok"], found["alive"]) == (True, 1)
     assert 0 <= found["ageMs"] < 5000
-
-
-def test_metrics_are_not_there_unless_asked_for(client: FlaskClient) -> None:
-    assert refused(client.get("/metrics")) == (404, "NOT_FOUND")
-
-
-def test_metrics_tell_what_waits_in_each_queue_and_for_how_long(app: Flask, client: FlaskClient) -> None:
-    jobs.enqueue(Job.SEND_SMS, "1")
-    with factories.another_app(metrics_enabled=True) as counting:
-        told = counting.test_client().get("/metrics").text
-
-    assert 'arthomed_queue_jobs{queue="sms"} 1.0' in told
-    assert 'arthomed_queue_jobs{queue="email"} 0.0' in told
-    assert re.search(r'arthomed_queue_oldest_seconds\{queue="sms"\} \d', told)
 
 
 def test_readiness_fails_while_there_is_no_worker(client: FlaskClient) -> None:
