@@ -87,7 +87,7 @@ def create_app(settings: Settings) -> Flask:
     ):
         api.register_blueprint(blueprint)
     redis = Redis.from_url(settings.redis_url, socket_timeout=_REDIS_SECONDS, socket_connect_timeout=_REDIS_SECONDS)
-    health.register(app, settings, _checks(redis))
+    health.register(app, settings, _checks(redis), essential={"mongo"})
     if settings.metrics_enabled:
         _count(app, redis)
     if not settings.is_production:
