@@ -16,7 +16,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, eq=False)
 class Metric:
-    """Labels have few values each: never a path, an id or a person."""
+    """Labels have few values each, never a path, an id or a person; Prometheus itself gives `job` and `instance`."""
 
     name: str
     text: str
@@ -61,8 +61,8 @@ MESSAGES = Counter("arthomed_messages", "Messages, by what became of them", ("ch
 SLOTS = Counter("arthomed_slots_generated", "Slots made from doctors' hours")
 JOBS = Histogram(
     "arthomed_job_seconds",
-    "Runs of jobs, by how they ended",
-    ("job", "outcome"),
+    "Runs of jobs, by name and how they ended",
+    ("task", "outcome"),
     (0.01, 0.05, 0.1, 0.5, 1, 5, 30, 120, 600, 3600),
 )
 MONGO_CONNECTIONS = Gauge("arthomed_mongo_connections", "Connections to MongoDB that are open")

@@ -76,7 +76,7 @@ class Backlog(Collector):
             ages = {name: one.oldest_seconds for name, one in waiting.items()}
             yield _gauge("arthomed_queue_jobs", "Jobs that nobody has taken yet", "queue", counts)
             yield _gauge("arthomed_queue_oldest_seconds", "How long the oldest of them has waited", "queue", ages)
-            yield _gauge("arthomed_failed_jobs", "Dead letters", "job", failed_jobs.how_many())
+            yield _gauge("arthomed_failed_jobs", "Dead letters", "task", failed_jobs.how_many())
         except (RedisError, PyMongoError) as error:
             log.warning("backlog_unknown", error=type(error).__name__)
 

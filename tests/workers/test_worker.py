@@ -12,6 +12,7 @@ from arthomed.core.jobs import Job
 from arthomed.notifications.models import Notification
 from dev.servers import free_port
 from tests import factories, sentry
+from tests.scraping import Series, series_in
 from tests.sentry import Sentry
 from tests.stack import wait_for
 from tests.workers.conftest import StartWorker, Worker
@@ -103,5 +104,9 @@ def test_runs_of_all_its_processes_are_counted_by_job_and_outcome(worker: Worker
         jobs.enqueue(Job.SEND_EMAIL, f"of-nobody-{number}")
     wait_for(lambda: len(failed_jobs()) == 3, what="dead letters")
 
-    counted = 'arthomed_job_seconds_count{job="email.send",outcome="failed"} 3.0'
-    wait_for(lambda: counted in httpx.get(f"http://127.0.0.1:{METRICS_PORT}/metrics").text, what="the counting")
+    counted = "arthomed_job_seconds_count", frozenset({("task", "email.send"), ("outcome", "failed")})
+
+    def told() -> dict[Series, float]:
+        return series_in(httpx.get(f"http://127.0.0.1:{METRICS_PORT}/metrics").text)
+
+    wait_for(lambda: told().get(counted) == 3, what="the counting")
