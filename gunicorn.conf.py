@@ -6,7 +6,6 @@ from contextlib import suppress
 from bson import ObjectId
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
-from gunicorn.workers.base import Worker
 from gunicorn.workers.gthread import ThreadWorker
 
 from arthomed.config import ConfigurationError, settings
@@ -72,14 +71,6 @@ def on_starting(_server: object) -> None:
         sys.exit(str(error))
     with suppress(StorageUnavailable):  # whoever sends files will be told
         purging.clear_incoming()  # with a bucket the nightly purge, on another machine, can't
-
-
-def child_exit(_server: object, worker: Worker) -> None:
-    """Forget what the process was alone; what it counted stays counted."""
-    if _settings.metrics_enabled:
-        from arthomed.infra import metrics  # noqa: PLC0415  it makes a folder, see there
-
-        metrics.forget(worker.pid)
 
 
 def post_fork(_server: object, _worker: object) -> None:

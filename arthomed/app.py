@@ -14,7 +14,7 @@ from arthomed.auth import codes
 from arthomed.auth import routes as auth
 from arthomed.auth import service as auth_service
 from arthomed.config import AppEnv, Settings, Uploads
-from arthomed.core import jobs
+from arthomed.core import faults, jobs
 from arthomed.core import metrics as core_metrics
 from arthomed.files import records as file_records
 from arthomed.files import routes as files
@@ -88,7 +88,7 @@ def create_app(settings: Settings) -> Flask:
     ):
         api.register_blueprint(blueprint)
     redis = Redis.from_url(settings.redis_url, socket_timeout=_REDIS_SECONDS, socket_connect_timeout=_REDIS_SECONDS)
-    health.register(app, settings, _checks(redis))
+    health.register(app, settings, _checks(redis), essential={"mongo"})
     if settings.metrics_enabled:
         _count(app, redis)
     if not settings.is_production:
@@ -112,7 +112,7 @@ def _allow_origins(app: Flask, settings: Settings) -> None:
 def _count(app: Flask, redis: Redis) -> None:
     from arthomed.infra import metrics  # noqa: PLC0415  it makes a folder, see there
 
-    core_metrics.use(metrics.Prometheus())
+    core_metrics.use(metrics.note)
     backlog = metrics.Backlog(redis)
     http_metrics.register(app, lambda: metrics.told(backlog))
 
@@ -120,6 +120,8 @@ def _count(app: Flask, redis: Redis) -> None:
 def wire(settings: Settings, *, database_timeout_ms: int) -> None:
     """Connect a process, of whatever kind, to the outside."""
     logging.set_up(settings.log_level, as_json=settings.is_production)
+    if settings.sentry_dsn:
+        _report_faults(settings.sentry_dsn, settings.app_env)
     mongo.open_database(settings.mongodb_uri, timeout_ms=database_timeout_ms)
     jobs.use(CeleryJobs(settings.redis_url))
     export.use(ExportOut().dumps)
@@ -141,6 +143,13 @@ def wire(settings: Settings, *, database_timeout_ms: int) -> None:
             quiet=Quiet(*delivery.quiet, settings.policy.timezone) if delivery.quiet else None,
         )
     )
+
+
+def _report_faults(dsn: str, environment: str) -> None:
+    from arthomed.infra import sentry  # noqa: PLC0415  not loaded where nobody asked
+
+    sentry.start(dsn, environment)
+    faults.use(sentry.report)
 
 
 def _cabinet(uploads: Uploads) -> file_records.Cabinet:

@@ -21,6 +21,7 @@ _MOST_MINUTES = 3660 * _MINUTES_A_DAY  # ten years, longer than any span makes s
 _CLAMD = Regexp(r"$|tcp://[^/]+$|unix:///.+$", error="Must be tcp://host:port or unix:///path.")
 _ENTITY_ID = Regexp(r"$|[0-9]{19}$", error="Must be 19 digits.")
 _SENDER = Regexp(r"$|([^<>]+<)?[^<>@\s]+@[^<>@\s]+>?$", error="Must be an address, or Name <address>.")
+_SENTRY_DSN = Regexp(r"$|https?://\w+@[^@\s]+/\d+$", error="Must be https://key@host/project.")
 _LOG_LEVELS = ("debug", "info", "warn", "warning", "error", "critical")
 _LOG_LEVEL = Regexp(rf"(?i:{'|'.join(_LOG_LEVELS)})$", error=f"Must be one of: {', '.join(_LOG_LEVELS)}.")
 
@@ -116,6 +117,7 @@ class Settings:
     worker_stop: timedelta
     metrics_enabled: bool
     worker_metrics_port: int | None
+    sentry_dsn: str | None
     privacy_notice: str
     var_dir: Path
     uploads: Uploads
@@ -207,6 +209,7 @@ def _read(env: Env, app_env: AppEnv) -> Settings:
         worker_stop=timedelta(seconds=env.int("WORKER_STOP_SECONDS", 20, validate=Range(1, 3600)) or 0),
         metrics_enabled=env.bool("ENABLE_METRICS", False),
         worker_metrics_port=env.int("WORKER_METRICS_PORT", 0, validate=Range(0, 65535)) or None,
+        sentry_dsn=env.str("SENTRY_DSN", "", validate=_SENTRY_DSN) or None,
         privacy_notice=env.str("PRIVACY_NOTICE", "2026-11", validate=Length(1, 50)),
         var_dir=Path(env.str("VAR_DIR", "var")),
         uploads=_uploads(env),

@@ -1,5 +1,6 @@
 """The processes of one clinic on this machine: servers, preparing steps, and the parts of the application."""
 
+import json
 import os
 import select
 import signal
@@ -180,8 +181,8 @@ def _is_ready(port: int) -> bool:
     connection = HTTPConnection("127.0.0.1", port, timeout=5)
     try:
         connection.request("GET", "/health/ready")
-        return connection.getresponse().status == 200  # noqa: PLR2004
-    except (OSError, HTTPException):
+        return bool(json.load(connection.getresponse())["status"] == "ready")
+    except (OSError, HTTPException, ValueError):
         return False
     finally:
         connection.close()

@@ -132,10 +132,15 @@ class Stack:
         return process
 
     def wait_until_ready(self, seconds: float = 30) -> None:
-        wait_for(lambda: self._answers("/health/ready"), seconds=seconds, what="a ready stack")
+        wait_for(lambda: self.readiness() == "ready", seconds=seconds, what="a ready stack")
 
     def wait_until_live(self, seconds: float = 30) -> None:
-        wait_for(lambda: self._answers("/health"), seconds=seconds, what="a live web process")
+        wait_for(lambda: self._ask("/health"), seconds=seconds, what="a live web process")
+
+    def readiness(self) -> str | None:
+        """What the web process says of itself and its dependencies; None while it says nothing."""
+        answer = self._ask("/health/ready")
+        return str(answer.json()["status"]) if answer else None
 
     def mailbox(self, to: str) -> list[dict[str, Any]]:
         """What the console gateways caught for a number or an address, newest first."""
@@ -148,11 +153,11 @@ class Stack:
         caught = wait_for(lambda: [one for one in self.mailbox(mobile) if one["kind"] == "code"], what="the code's SMS")
         return str(caught[0]["text"])[:6]
 
-    def _answers(self, path: str) -> bool:
+    def _ask(self, path: str) -> httpx.Response | None:
         try:
-            return httpx.get(self.url + path, timeout=5).status_code == 200
+            return httpx.get(self.url + path, timeout=5)
         except httpx.TransportError:
-            return False
+            return None
 
 
 @contextmanager

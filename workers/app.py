@@ -54,7 +54,7 @@ def _count(**_: object) -> None:
     if port := settings().worker_metrics_port:
         from arthomed.infra import metrics  # noqa: PLC0415  see there
 
-        core_metrics.use(metrics.Prometheus())
+        core_metrics.use(metrics.note)
         metrics.listen(port, settings().host)
 
 

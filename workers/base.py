@@ -10,7 +10,7 @@ from celery.exceptions import Reject, Retry, TimeLimitExceeded
 from celery.utils.time import get_exponential_backoff_interval
 from pymongo.errors import PyMongoError
 
-from arthomed.core import metrics
+from arthomed.core import faults, metrics
 from arthomed.core.documents import is_database_away
 from arthomed.core.errors import ServiceUnavailable
 from arthomed.core.jobs import JobsUnavailable
@@ -45,7 +45,7 @@ class ClinicTask(Task):
             outcome = Outcome.RETRIED
             raise
         finally:
-            metrics.job_ended(self.name, outcome, time.perf_counter() - begun)
+            metrics.JOBS.observe(time.perf_counter() - begun, self.name, outcome)
 
     def on_failure(self, exc: Exception, task_id: str, *_: object) -> None:
         """Note what only the worker's main process sees; it has no connection to the database."""
@@ -90,6 +90,7 @@ class ClinicTask(Task):
             wait = get_exponential_backoff_interval(_FIRST_WAIT, retries, _LONGEST_WAIT, full_jitter=True)
             self._try_again(error, in_seconds=wait)
         self._bury(ids, type(error).__name__, retries + 1)
+        faults.report(error, self.name)
 
     def _bury(self, ids: tuple[str, ...], error: str, attempts: int) -> None:
         """Keep it as a dead letter; while that can't be done, the message stays alive."""

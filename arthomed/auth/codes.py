@@ -8,7 +8,7 @@ from bson import ObjectId
 from arthomed.auth import budgets, rules, trail
 from arthomed.auth.models import Otp
 from arthomed.config import settings
-from arthomed.core import clock
+from arthomed.core import clock, metrics
 from arthomed.core.errors import ClinicError
 from arthomed.notifications import catalogue
 from arthomed.notifications import service as notifications
@@ -50,6 +50,7 @@ def issue(mobile: str, purpose: str) -> None:
         notifications.take_back(messages)
         code.give_way_to(older)
         raise
+    metrics.CODES_SENT.add()
 
 
 def word(notification: Notification) -> Sms | None:
@@ -87,6 +88,7 @@ def _compare(mobile: str, code: str) -> None:
     match Otp.compare_and_consume(mobile, digests, now=now, most=policy.max_attempts):
         case True:
             budgets.forget_failures(mobile)
+            metrics.CODES_VERIFIED.add()
         case False:
             budgets.count_failure(mobile, policy)
             raise rules.CodeInvalid

@@ -9,7 +9,7 @@ from flask import Flask, Response, g, request
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.exceptions import NotAcceptable
 
-from arthomed.core import origin
+from arthomed.core import metrics, origin
 
 log = structlog.get_logger()
 
@@ -68,17 +68,26 @@ def _finish(response: Response) -> Response:
         response.headers.setdefault(name, value)
     if request.path.startswith(_API) and not request.path.startswith(_PAGES):
         response.headers.setdefault("Cache-Control", "no-store")
+    route, seconds = request.url_rule.rule if request.url_rule else None, time.perf_counter() - g.started
+    _count(route, response.status_code, seconds)
     log.info(
         "request",
         method=request.method,
-        route=request.url_rule.rule if request.url_rule else None,
+        route=route,
         status=response.status_code,
-        duration_ms=round((time.perf_counter() - g.started) * 1000, 1),
+        duration_ms=round(seconds * 1000, 1),
         address=request.remote_addr,
         **_caller(),
         **({"code": str(g.error_code)} if "error_code" in g else {}),
     )
     return response
+
+
+def _count(route: str | None, status: int, seconds: float) -> None:
+    """Without a route the method may be any word, too."""
+    metrics.REQUESTS.observe(seconds, *((route, request.method) if route else ("none", "any")), str(status))
+    if "error_code" in g:
+        metrics.REFUSALS.add(g.error_code)
 
 
 def _caller() -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from enum import StrEnum
 from typing import Any
 
 import structlog
@@ -19,7 +20,14 @@ Checks = Mapping[str, Callable[[], Mapping[str, int] | None]]
 _STARTED = time.monotonic()
 
 
-def register(app: Flask, settings: Settings, checks: Checks) -> None:
+class Readiness(StrEnum):
+    READY = "ready"
+    DEGRADED = "degraded"  # messages wait and sign-in may be closed; the rest is served
+    UNAVAILABLE = "unavailable"
+
+
+def register(app: Flask, settings: Settings, checks: Checks, *, essential: set[str]) -> None:
+    """`essential` are the dependencies without which nothing can be served."""
     blueprint = Blueprint("health", __name__)
 
     @blueprint.get("/health")
@@ -37,9 +45,12 @@ def register(app: Flask, settings: Settings, checks: Checks) -> None:
     @public
     def ready() -> Response:
         found = {name: _checked(name, check) for name, check in checks.items()}
-        all_there = all(one["ok"] for one in found.values())
-        response = jsonify(ready=all_there, dependencies=found, timestamp=clock.iso(clock.now()))
-        response.status_code = 200 if all_there else 503
+        away = {name for name, one in found.items() if not one["ok"]}
+        status = Readiness.DEGRADED if away else Readiness.READY
+        if away & essential:
+            status = Readiness.UNAVAILABLE
+        response = jsonify(status=status, dependencies=found, timestamp=clock.iso(clock.now()))
+        response.status_code = 503 if status is Readiness.UNAVAILABLE else 200
         return response
 
     app.register_blueprint(blueprint)

@@ -8,7 +8,9 @@ import atexit
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from pathlib import Path
 
 _OWNER, _FOLDER = os.getpid(), tempfile.mkdtemp(prefix="arthomed-metrics-")
 os.environ["PROMETHEUS_MULTIPROC_DIR"] = _FOLDER
@@ -18,6 +20,7 @@ from prometheus_client import (
     CONTENT_TYPE_LATEST,
     CollectorRegistry,
     Counter,
+    Gauge,
     Histogram,
     generate_latest,
     multiprocess,
@@ -29,28 +32,35 @@ from pymongo.errors import PyMongoError
 from redis import Redis
 from redis.exceptions import RedisError
 
-from arthomed.core.metrics import Outcome
+from arthomed.core import metrics
 from arthomed.infra import failed_jobs, queue
 
 log = structlog.get_logger()
 
-_JOBS = Histogram(
-    "arthomed_job_seconds",
-    "Runs of jobs, by how they ended",
-    ["job", "outcome"],
-    buckets=(0.01, 0.05, 0.1, 0.5, 1, 5, 30, 120, 600, 3600),
-)
-_MESSAGES = Counter("arthomed_messages", "Messages, by what became of them", ["channel", "outcome"])
+
+def note(metric: metrics.Metric, labels: tuple[str, ...], amount: float) -> None:
+    """core.metrics.Note."""
+    _noting(metric, labels)(amount)
 
 
-class Prometheus:
-    """core.metrics.Metrics."""
+@cache
+def _noting(metric: metrics.Metric, labels: tuple[str, ...]) -> Callable[[float], None]:
+    made = _MADE[metric]
+    one = made.labels(*labels) if labels else made
+    return one.observe if isinstance(one, Histogram) else one.inc
 
-    def job_ended(self, job: str, outcome: Outcome, seconds: float) -> None:
-        _JOBS.labels(job, outcome).observe(seconds)
 
-    def message_settled(self, channel: str, outcome: str) -> None:
-        _MESSAGES.labels(channel, outcome).inc()
+def _make(metric: metrics.Metric) -> Counter | Gauge | Histogram:
+    match metric:
+        case metrics.Histogram():
+            return Histogram(metric.name, metric.text, metric.labels, buckets=metric.buckets)
+        case metrics.Gauge():
+            return Gauge(metric.name, metric.text, metric.labels, multiprocess_mode="livesum")
+        case _:
+            return Counter(metric.name, metric.text, metric.labels)
+
+
+_MADE = {metric: _make(metric) for metric in metrics.ALL}
 
 
 class Backlog(Collector):
@@ -66,9 +76,22 @@ class Backlog(Collector):
             ages = {name: one.oldest_seconds for name, one in waiting.items()}
             yield _gauge("arthomed_queue_jobs", "Jobs that nobody has taken yet", "queue", counts)
             yield _gauge("arthomed_queue_oldest_seconds", "How long the oldest of them has waited", "queue", ages)
-            yield _gauge("arthomed_failed_jobs", "Dead letters", "job", failed_jobs.how_many())
+            yield _gauge("arthomed_failed_jobs", "Dead letters", "task", failed_jobs.how_many())
         except (RedisError, PyMongoError) as error:
             log.warning("backlog_unknown", error=type(error).__name__)
+
+
+class _Processes(Collector):
+    """All that there were: what one had ends with it, however it ended; what it counted stays."""
+
+    def collect(self) -> Iterator[Metric]:
+        for file in Path(_FOLDER).glob("gauge_live*.db"):
+            pid = int(file.stem.rpartition("_")[2])
+            try:
+                os.kill(pid, 0)  # which only asks whether it is there
+            except ProcessLookupError:
+                file.unlink(missing_ok=True)
+        yield from multiprocess.MultiProcessCollector(None).collect()  # type: ignore[no-untyped-call]
 
 
 def _gauge(name: str, text: str, label: str, values: Mapping[str, float]) -> Metric:
@@ -88,15 +111,9 @@ def listen(port: int, host: str) -> None:
     start_http_server(port, host, registry=_registry())
 
 
-def forget(pid: int) -> None:
-    """A process has ended: what it alone was is no more; what it counted stays."""
-    multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]
-
-
 def _registry(*more: Collector) -> CollectorRegistry:
     registry = CollectorRegistry()
-    multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    for collector in more:
+    for collector in (_Processes(), *more):
         registry.register(collector)
     return registry
 

@@ -1,12 +1,17 @@
 """The connection to MongoDB, and what the database must have before it may be used."""
 
+from typing import Any
+
 import pymongo
 from mongoengine import connect, disconnect
 from mongoengine.connection import get_connection
 from pymongo import MongoClient
 from pymongo.collection import Collection
 from pymongo.errors import ConnectionFailure, OperationFailure
+from pymongo.monitoring import ConnectionPoolListener
 from pymongo.uri_parser import parse_uri
+
+from arthomed.core import metrics
 
 # A request learns within three seconds that the database is away; the driver may add half a one to this.
 WEB_TIMEOUT_MS = 2_000
@@ -23,6 +28,28 @@ GUARDS = {
     "users": {"mobile_once"},
     "otps": {"code_once"},
 }
+
+
+class _PoolCounts(ConnectionPoolListener):
+    """Counts this process's connections."""
+
+    def connection_created(self, _event: object) -> None:
+        metrics.MONGO_CONNECTIONS.add(1)
+
+    def connection_closed(self, _event: object) -> None:
+        metrics.MONGO_CONNECTIONS.add(-1)
+
+    def connection_checked_out(self, _event: object) -> None:
+        metrics.MONGO_IN_USE.add(1)
+
+    def connection_checked_in(self, _event: object) -> None:
+        metrics.MONGO_IN_USE.add(-1)
+
+    def _pass_over(self, event: Any) -> None:
+        """What does not change how many there are."""
+
+    pool_created = pool_ready = pool_cleared = pool_closed = _pass_over
+    connection_ready = connection_check_out_started = connection_check_out_failed = _pass_over
 
 
 class DatabaseNotReady(Exception):
@@ -43,6 +70,7 @@ def open_database(uri: str, *, timeout_ms: int) -> None:
         maxPoolSize=32,
         retryWrites=True,
         w="majority",
+        event_listeners=[_PoolCounts()],
     )
 
 

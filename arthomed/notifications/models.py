@@ -119,10 +119,10 @@ class Notification(ClinicDocument):
         return cls.objects(state=State.WAITING, due_at__lte=due_before, __raw__=not_lately).order_by("due_at")
 
     @classmethod
-    def expire(cls, now: datetime) -> int:
+    def expire(cls, channel: Channel, now: datetime) -> int:
         """Give up what waits although its time has passed; returns how many."""
         expired = {"state": State.EXPIRED, "failure": "its time has passed", "updatedAt": now}
-        late = {"state": State.WAITING, "usefulUntil": {"$lte": now}}
+        late = {"state": State.WAITING, "channel": channel, "usefulUntil": {"$lte": now}}
         return cls.collection().update_many(late, {"$set": expired}).modified_count
 
     @classmethod

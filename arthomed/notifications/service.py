@@ -87,7 +87,7 @@ def send(notification_id: ObjectId) -> State | None:
     if notification is None:
         return None
     state = _send(notification)
-    metrics.message_settled(notification.channel, state)
+    metrics.MESSAGES.add(notification.channel, state)
     return state
 
 
@@ -112,8 +112,10 @@ def sweep() -> int:
     What an earlier sweep asked for is left to its job for a while, or a long queue would get longer.
     """
     now = clock.now()
-    if expired := Notification.expire(now):
-        log.error("messages_expired", count=expired)
+    for channel in Channel:
+        if expired := Notification.expire(channel, now):
+            log.error("messages_expired", count=expired, channel=str(channel))
+            metrics.MESSAGES.add(channel, State.EXPIRED, by=expired)
     found = list(Notification.left_behind(now - _SWEEP_GRACE, swept_before=now - _SWEEP_AGAIN).limit(_SWEEP_LIMIT))
     hand_over(found)
     Notification.objects(id__in=[one.id for one in found]).update(set__swept_at=now)

@@ -12,7 +12,7 @@ from pymongo.client_session import ClientSession
 from arthomed.audit import service as audit
 from arthomed.audit.models import Action, Kind
 from arthomed.config import settings
-from arthomed.core import clock, jobs
+from arthomed.core import clock, jobs, metrics
 from arthomed.core.actor import Actor
 from arthomed.core.documents import Raw, transaction
 from arthomed.core.errors import FieldError, NotFound, ValidationFailed
@@ -98,7 +98,7 @@ def save_schedule(actor: Actor, doctor_id: ObjectId, week: list[dict[str, Any]])
     hours = [Hours(**one) for one in week]
     _ensure_sound(hours)
 
-    def work(session: ClientSession) -> SavedSchedule:
+    def work(session: ClientSession) -> tuple[User, Change | None]:
         before = users.get(doctor_id, session)
         doctor = _lock(doctor_id, session, schedule=[one.to_mongo() for one in hours])
         audit.note_change(
@@ -110,10 +110,11 @@ def save_schedule(actor: Actor, doctor_id: ObjectId, week: list[dict[str, Any]])
             session=session,
             changes=audit.differences(before.doctor_info.to_mongo(), doctor.doctor_info.to_mongo(), "doctorInfo."),
         )
-        change = _sync(doctor, session)
-        return SavedSchedule(doctor, change.conflicts if change else [])
+        return doctor, _sync(doctor, session)
 
-    return transaction(work)
+    doctor, change = transaction(work)
+    _count(change)
+    return SavedSchedule(doctor, change.conflicts if change else [])
 
 
 def sync_doctor(doctor_id: ObjectId) -> Change | None:
@@ -125,7 +126,9 @@ def sync_doctor(doctor_id: ObjectId) -> Change | None:
     doctor: User | None = User.bookable_doctors().filter(id=doctor_id).first()
     if doctor is None or not _change(doctor, clock.now()).is_needed:
         return None
-    return transaction(lambda session: _sync(_lock(doctor_id, session), session))
+    change = transaction(lambda session: _sync(_lock(doctor_id, session), session))
+    _count(change)
+    return change
 
 
 def bookable_doctor_ids() -> list[ObjectId]:
@@ -169,6 +172,11 @@ def _sync(doctor: User, session: ClientSession) -> Change | None:
     change = _change(doctor, clock.now(), session)
     Slot.apply(change, doctor.id, fee=doctor.doctor_info.consultation_fee, session=session)
     return change
+
+
+def _count(change: Change | None) -> None:
+    """After the commit."""
+    metrics.SLOTS.add(by=len(change.made) if change else 0)
 
 
 def _change(doctor: User, now: datetime, session: ClientSession | None = None) -> Change:

@@ -1,6 +1,5 @@
 """Whether the process lives, and what only development shows."""
 
-import re
 from collections.abc import Iterator
 
 import pytest
@@ -10,8 +9,6 @@ from redis import Redis
 
 from arthomed import __version__
 from arthomed.config import AppEnv, settings
-from arthomed.core import jobs
-from arthomed.core.jobs import Job
 from arthomed.infra import heartbeat
 from dev.servers import free_port
 from tests import factories
@@ -61,28 +58,31 @@ def test_readiness_tells_how_many_workers_live_and_how_old_their_newest_sign_is(
     assert 0 <= found["ageMs"] < 5000
 
 
-def test_metrics_are_not_there_unless_asked_for(client: FlaskClient) -> None:
-    assert refused(client.get("/metrics")) == (404, "NOT_FOUND")
-
-
-def test_metrics_tell_what_waits_in_each_queue_and_for_how_long(app: Flask, client: FlaskClient) -> None:
-    jobs.enqueue(Job.SEND_SMS, "1")
-    with factories.another_app(metrics_enabled=True) as counting:
-        told = counting.test_client().get("/metrics").text
-
-    assert 'arthomed_queue_jobs{queue="sms"} 1.0' in told
-    assert 'arthomed_queue_jobs{queue="email"} 0.0' in told
-    assert re.search(r'arthomed_queue_oldest_seconds\{queue="sms"\} \d', told)
-
-
-def test_readiness_fails_while_there_is_no_worker(client: FlaskClient) -> None:
+def readiness(client: FlaskClient) -> tuple[int, str, set[str]]:
+    """The status of the answer, what it says of the whole, and which dependencies it names as away."""
     answer = client.get("/health/ready")
+    told = envelope_of(answer)
+    return answer.status_code, told["status"], {name for name, one in told["dependencies"].items() if not one["ok"]}
 
-    found = envelope_of(answer)["dependencies"]
-    assert (answer.status_code, {name: one["ok"] for name, one in found.items()}) == (
-        503,
-        {"mongo": True, "redis": True, "workers": False},
-    )
+
+def test_readiness_is_full_with_all_dependencies_there(client: FlaskClient) -> None:
+    with Redis.from_url(settings().redis_url) as redis:
+        heartbeat.beat(redis, "worker@one")
+
+    assert readiness(client) == (200, "ready", set())
+
+
+def test_readiness_is_degraded_while_there_is_no_worker(client: FlaskClient) -> None:
+    assert readiness(client) == (200, "degraded", {"workers"})
+
+
+def test_readiness_is_degraded_while_there_is_no_broker(client: FlaskClient) -> None:
+    with factories.another_app(redis_url=f"redis://127.0.0.1:{free_port()}/0") as brokerless:
+        assert readiness(brokerless.test_client()) == (200, "degraded", {"redis", "workers"})
+
+
+def test_nothing_is_ready_without_the_database(alone: FlaskClient) -> None:
+    assert readiness(alone) == (503, "unavailable", {"mongo", "redis", "workers"})
 
 
 @pytest.mark.parametrize("path", ["/dev/mailbox", "/dev/mailbox.json"])

@@ -134,7 +134,7 @@ def test_a_message_that_was_on_its_way_when_it_expired_was_sent(night: Any) -> N
     message = told_of(TUESDAY)
     claimed = Notification.claim(message.id, now=clock.now(), lease=timedelta(minutes=1))
     assert claimed is not None
-    Notification.expire(datetime(2026, 12, 5, tzinfo=UTC))
+    Notification.expire(message.channel, datetime(2026, 12, 5, tzinfo=UTC))
     claimed.settle(State.SENT, now=clock.now())
 
     assert stored(message).state is State.SENT

@@ -160,6 +160,11 @@ def test_a_port_that_there_is_not_is_named(read: Read, port: str) -> None:
     assert "PORT: " in refusal_of(read, PORT=port)
 
 
+@pytest.mark.parametrize("dsn", ["sentry", "https://sentry.example/1", "https://key@sentry.example", "https://key@/1"])
+def test_a_dsn_without_key_host_and_project_is_named(read: Read, dsn: str) -> None:
+    assert "SENTRY_DSN: Must be https://key@host/project." in refusal_of(read, SENTRY_DSN=dsn)
+
+
 @pytest.mark.parametrize("sender", ["Arthomed", "@arthomed.example", "clinic@", "Arthomed <clinic>", "a@b\nBcc: c@d"])
 def test_a_sender_without_an_address_is_named(read: Read, sender: str) -> None:
     assert "EMAIL_FROM: Must be an address, or Name <address>." in refusal_of(read, EMAIL_FROM=sender)

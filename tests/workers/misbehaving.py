@@ -40,3 +40,10 @@ def hang() -> None:
     with suppress(SoftTimeLimitExceeded):
         time.sleep(60)
     time.sleep(60)
+
+
+@app.task(name="default.quote")
+def quote(words: str) -> None:
+    """Fail over somebody, and say over whom."""
+    person = {"words": words}
+    raise ValueError(person)

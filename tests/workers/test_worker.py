@@ -11,7 +11,9 @@ from arthomed.core import jobs
 from arthomed.core.jobs import Job
 from arthomed.notifications.models import Notification
 from dev.servers import free_port
-from tests import factories
+from tests import factories, sentry
+from tests.scraping import Series, series_in
+from tests.sentry import Sentry
 from tests.stack import wait_for
 from tests.workers.conftest import StartWorker, Worker
 
@@ -22,8 +24,14 @@ pytestmark = pytest.mark.usefixtures("database")
 
 
 @pytest.fixture(scope="module")
-def worker(start_worker: StartWorker) -> Iterator[Worker]:
-    with start_worker("-c", "2", env={"WORKER_METRICS_PORT": str(METRICS_PORT)}) as running:
+def told() -> Iterator[Sentry]:
+    with sentry.running() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def worker(start_worker: StartWorker, told: Sentry) -> Iterator[Worker]:
+    with start_worker("-c", "2", env={"WORKER_METRICS_PORT": str(METRICS_PORT), "SENTRY_DSN": told.dsn}) as running:
         yield running
 
 
@@ -81,10 +89,24 @@ def test_a_job_that_hangs_is_killed_and_kept_and_never_begun_again(worker: Worke
     assert len(worker.said("hanging")) == 1
 
 
+def test_what_can_not_be_done_is_told_to_sentry_without_anything_personal(worker: Worker, told: Sentry) -> None:
+    told.envelopes.clear()
+    task_id = worker.ask("default.quote", "Lakshmi has 9812345670")
+
+    event = told.event()
+    assert [error["type"] for error in event["exception"]["values"]] == ["ValueError"]
+    assert (event["transaction"], event["tags"]) == ("default.quote", {"request_id": task_id.replace("-", "")})
+    assert [one for one in ("Lakshmi", "9812345670", "vars", "user") if one in told.envelopes[0]] == []
+
+
 def test_runs_of_all_its_processes_are_counted_by_job_and_outcome(worker: Worker, failed_jobs: FailedJobs) -> None:
     for number in range(3):
         jobs.enqueue(Job.SEND_EMAIL, f"of-nobody-{number}")
     wait_for(lambda: len(failed_jobs()) == 3, what="dead letters")
 
-    counted = 'arthomed_job_seconds_count{job="email.send",outcome="failed"} 3.0'
-    wait_for(lambda: counted in httpx.get(f"http://127.0.0.1:{METRICS_PORT}/metrics").text, what="the counting")
+    counted = "arthomed_job_seconds_count", frozenset({("task", "email.send"), ("outcome", "failed")})
+
+    def told() -> dict[Series, float]:
+        return series_in(httpx.get(f"http://127.0.0.1:{METRICS_PORT}/metrics").text)
+
+    wait_for(lambda: told().get(counted) == 3, what="the counting")

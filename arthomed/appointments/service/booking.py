@@ -18,7 +18,7 @@ from arthomed.appointments.models import Appointment, Change, IdempotencyKey, Pa
 from arthomed.appointments.rules import Status
 from arthomed.appointments.service import trail
 from arthomed.config import settings
-from arthomed.core import clock
+from arthomed.core import clock, metrics
 from arthomed.core.actor import Actor
 from arthomed.core.documents import transaction
 from arthomed.core.errors import DuplicateValue, IdempotencyKeyReused, NotFound
@@ -90,6 +90,7 @@ def book(actor: Actor, wish: Wish, *, key: str | None = None, uploads: Sequence[
         raise rules.SlotUnavailable(_alternatives(wish)) from error
     notifications.hand_over_or_leave(told)
     log.info("appointment_booked", appointment_id=str(appointment.id))
+    metrics.BOOKINGS.add()
     return appointment
 
 

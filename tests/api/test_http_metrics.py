@@ -1,0 +1,132 @@
+"""What Prometheus is told."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+import time_machine
+from flask import Flask
+from flask.testing import FlaskClient
+
+from arthomed.core import jobs, metrics
+from arthomed.core.jobs import Job
+from arthomed.notifications import service as notifications
+from arthomed.notifications.models import Notification
+from arthomed.scheduling import service as scheduling
+from arthomed.scheduling.models import Slot
+from tests import factories
+from tests.factories import SignedIn, refused
+from tests.scraping import Series, series_in
+from tests.signing_in import MOBILE, code_sent
+
+
+class Counting:
+    """An application that counts; `rise` is what a series has gained since the test began."""
+
+    def __init__(self, app: Flask) -> None:
+        self.app, self.client = app, app.test_client()
+        self._before = self._told()
+
+    def now(self, name: str, **labels: str) -> float | None:
+        return self._told().get((name, frozenset(labels.items())))
+
+    def rise(self, name: str, **labels: str) -> float:
+        series = name, frozenset(labels.items())
+        return self._told().get(series, 0) - self._before.get(series, 0)
+
+    def _told(self) -> dict[Series, float]:
+        return series_in(self.client.get("/metrics").text)
+
+
+@pytest.fixture
+def counting(app: Flask, client: FlaskClient) -> Iterator[Counting]:
+    del app, client  # they wire this process and empty the database
+    with factories.another_app(metrics_enabled=True) as application:
+        yield Counting(application)
+    metrics.use(metrics.nobody)
+
+
+@pytest.fixture
+def patient(counting: Counting) -> SignedIn:
+    return factories.sign_in(counting.app)
+
+
+def test_metrics_are_not_there_unless_asked_for(client: FlaskClient) -> None:
+    assert refused(client.get("/metrics")) == (404, "NOT_FOUND")
+
+
+def test_a_request_counts_under_the_pattern_of_its_url(counting: Counting, patient: SignedIn) -> None:
+    for _ in range(2):
+        counting.client.get(f"/api/appointments/{factories.NOBODY}", headers=patient.headers)
+
+    labels = {"route": "/api/appointments/<object_id:appointment_id>", "method": "GET", "status": "404"}
+    assert counting.rise("arthomed_request_seconds_count", **labels) == 2
+
+
+def test_made_up_paths_and_methods_make_no_series_of_their_own(counting: Counting) -> None:
+    for number in range(3):
+        counting.client.open(f"/api/made-up-{number}", method=f"BREW{number}")
+
+    assert counting.rise("arthomed_request_seconds_count", route="none", method="any", status="404") == 3
+
+
+def test_a_refusal_counts_under_its_code(counting: Counting) -> None:
+    counting.client.get("/api/auth/me")
+
+    assert counting.rise("arthomed_refusals_total", code="NO_TOKEN") == 1
+
+
+def test_a_booking_that_is_sent_twice_counts_once(counting: Counting, patient: SignedIn) -> None:
+    body = factories.booking_body(factories.make_doctor())
+    for _ in range(2):
+        answer = counting.client.post(
+            "/api/appointments/book", json=body, headers={**patient.headers, "Idempotency-Key": "of-the-test"}
+        )
+        assert answer.status_code == 201
+
+    assert counting.rise("arthomed_bookings_total") == 1
+
+
+def test_codes_count_when_they_are_sent_and_when_they_are_answered_with(counting: Counting) -> None:
+    code = code_sent(counting.client)
+    factories.answer_with(counting.client, MOBILE, factories.other_than(code))
+    factories.answer_with(counting.client, MOBILE, code)
+
+    assert (counting.rise("arthomed_codes_sent_total"), counting.rise("arthomed_codes_verified_total")) == (1, 1)
+
+
+def test_a_message_counts_under_its_way_and_what_became_of_it(counting: Counting) -> None:
+    code_sent(counting.client)
+    notifications.send(Notification.objects.get().id)
+
+    assert counting.rise("arthomed_messages_total", channel="sms", outcome="sent") == 1
+
+
+def test_a_message_that_nobody_sent_in_time_counts_as_expired(counting: Counting, now: time_machine.Traveller) -> None:
+    code_sent(counting.client)
+    now.shift(timedelta(minutes=3))
+    notifications.sweep()
+
+    assert counting.rise("arthomed_messages_total", channel="sms", outcome="expired") == 1
+
+
+def test_slots_count_when_they_are_made_and_not_again(counting: Counting) -> None:
+    factories.make_doctor()
+    scheduling.generate()
+
+    assert counting.rise("arthomed_slots_generated_total") == Slot.objects.count() > 0
+
+
+def test_connections_to_the_database_are_told_as_open_and_as_in_use(counting: Counting, patient: SignedIn) -> None:
+    counting.client.get("/api/auth/me", headers=patient.headers)
+
+    assert (counting.now("arthomed_mongo_connections") or 0) >= 1
+    assert counting.now("arthomed_mongo_connections_in_use") == 0
+
+
+def test_what_waits_in_each_queue_is_told_and_for_how_long(counting: Counting) -> None:
+    jobs.enqueue(Job.SEND_SMS, "1")
+
+    assert counting.now("arthomed_queue_jobs", queue="sms") == 1
+    assert counting.now("arthomed_queue_jobs", queue="email") == 0
+    assert counting.now("arthomed_queue_oldest_seconds", queue="sms") is not None
