@@ -35,6 +35,7 @@ _OURS = {
     **_SECRETS,
     **_LIMITS,
     "APP_ENV": "production",
+    "DLT_ENTITY_ID": "1101234567890123456",
     "HOST": "127.0.0.1",
     "WEB_CONCURRENCY": "2",
     "MOST_WAITING_MS": "1000",

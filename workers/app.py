@@ -4,6 +4,7 @@ import os
 import signal
 from contextlib import suppress
 from threading import Timer
+from typing import Any
 
 import structlog
 from celery import Celery, Task, signals
@@ -13,13 +14,19 @@ from arthomed.app import wire
 from arthomed.config import settings
 from arthomed.core import metrics as core_metrics
 from arthomed.core import origin
-from arthomed.infra import heartbeat, logging, mongo
+from arthomed.infra import heartbeat, logging, mongo, queue
 from workers.connection import redis
 
 app = Celery("arthomed", task_cls="workers.base:ClinicTask", include=["workers.tasks"])
 app.config_from_object("celeryconfig")
 
 log = structlog.get_logger()
+
+
+@signals.before_task_publish.connect
+def _label(headers: dict[str, Any], **_: object) -> None:
+    """Label what Celery publishes itself: for beat, and to try a job again."""
+    headers.update(queue.label())
 
 
 @signals.setup_logging.connect

@@ -21,7 +21,7 @@ _DAY = timedelta(days=1)
 def limits_on_codes(mobile: str, address: str, policy: CodePolicy) -> list[Limit]:
     """From the narrowest to the widest, so that one number's excess is not charged to the clinic."""
     return [
-        Limit(f"resend:{mobile}", 1, policy.resend_after),
+        Limit(_resend(mobile), 1, policy.resend_after),
         Limit(f"number:{mobile}", policy.per_number_an_hour, _HOUR),
         Limit(f"address:{address}", policy.per_address_an_hour, _HOUR),
         Limit("clinic", policy.per_clinic_a_day, _DAY),
@@ -56,8 +56,10 @@ def _ensure_not_exhausted(limit: Limit) -> None:
         raise RateLimitExceeded(retry_after=budget["endsAt"] - now)
 
 
-def ensure_not_locked(mobile: str, policy: CodePolicy) -> None:
+def ensure_not_locked(mobile: str, policy: CodePolicy) -> bool:
     """Refuse a number that failed too often; devices that are signed in are not touched.
+
+    Returns whether it has failed at all.
 
     Raises:
         AccountLocked: with the time after which it is free again.
@@ -66,19 +68,27 @@ def ensure_not_locked(mobile: str, policy: CodePolicy) -> None:
     failures = Budget.current(_failures(mobile), now=now)
     if failures is not None and failures["used"] >= policy.failures_to_lock:
         raise AccountLocked(retry_after=failures["endsAt"] - now)
+    return failures is not None
 
 
 def count_failure(mobile: str, policy: CodePolicy) -> None:
-    """Note a wrong guess; the last one that is borne locks the number from now on."""
+    """Note a wrong guess; the last one that is borne locks the number from now on.
+
+    Neither does it get another code until then, so that who asks for one need not look for locks.
+    """
     now = clock.now()
     failures = Budget.use(_failures(mobile), now=now, window=policy.lock)
     if failures["used"] == policy.failures_to_lock:
-        Budget.prolong(_failures(mobile), now + policy.lock)
+        Budget.exhaust([_failures(mobile), _resend(mobile)], now + policy.lock)
         log.warning("number_locked", minutes=int(policy.lock.total_seconds() // 60))
 
 
 def forget_failures(mobile: str) -> None:
     Budget.forget(_failures(mobile))
+
+
+def _resend(mobile: str) -> str:
+    return f"resend:{mobile}"
 
 
 def _failures(mobile: str) -> str:

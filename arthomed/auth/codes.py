@@ -83,11 +83,12 @@ def consume(mobile: str, code: str) -> None:
 
 def _compare(mobile: str, code: str) -> None:
     policy, now = settings().codes, clock.now()
-    budgets.ensure_not_locked(mobile, policy)
+    failed_before = budgets.ensure_not_locked(mobile, policy)
     digests = [rules.digest_of(mobile, code, key) for key in settings().otp_keys]
     match Otp.compare_and_consume(mobile, digests, now=now, most=policy.max_attempts):
         case True:
-            budgets.forget_failures(mobile)
+            if failed_before:
+                budgets.forget_failures(mobile)
             metrics.CODES_VERIFIED.add()
         case False:
             budgets.count_failure(mobile, policy)

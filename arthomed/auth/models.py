@@ -16,6 +16,7 @@ from mongoengine import (
 from pymongo import ReturnDocument, UpdateOne
 from pymongo.client_session import ClientSession
 from pymongo.errors import BulkWriteError
+from pymongo.write_concern import WriteConcern
 
 from arthomed.auth.rules import MOST_PUSHED, USE_NOTED_AFTER, Limit, Platform
 from arthomed.core import clock
@@ -94,6 +95,7 @@ class Otp(ClinicDocument):
 
 
 _DUPLICATE_KEY = 11000
+_EXHAUSTED = 1_000_000_000
 _OF_ACTOR = {"role": 1, "lastUsedAt": 1}
 
 
@@ -181,7 +183,10 @@ class Budget(ClinicDocument):
 
     @classmethod
     def charge(cls, limits: Sequence[Limit], *, now: datetime) -> int:
-        """Count one use of each in one round trip, in order, up to the first that is used up; returns how many."""
+        """Count one use of each in one round trip, in order, up to the first that is used up; returns how many.
+
+        It waits for no copy: when the database fails over this very moment, a use may go uncounted.
+        """
         uses = [
             UpdateOne(
                 {"_id": limit.key, "$or": [{"used": {"$lt": limit.most}}, {"endsAt": {"$lte": now}}]},
@@ -191,7 +196,7 @@ class Budget(ClinicDocument):
             for limit in limits
         ]
         try:
-            cls.collection().bulk_write(uses)
+            cls.collection().with_options(write_concern=WriteConcern(1)).bulk_write(uses)
         except BulkWriteError as error:
             refused = error.details["writeErrors"][0]
             if refused["code"] != _DUPLICATE_KEY:  # there is one, which the condition leaves out
@@ -221,8 +226,10 @@ class Budget(ClinicDocument):
         cls.collection().delete_one({"_id": key, "used": 0})
 
     @classmethod
-    def prolong(cls, key: str, ends_at: datetime) -> None:
-        cls.collection().update_one({"_id": key}, {"$set": {"endsAt": ends_at}})
+    def exhaust(cls, keys: Sequence[str], ends_at: datetime) -> None:
+        """Leave nothing of them until then, whatever is given back."""
+        gone = {"$set": {"used": _EXHAUSTED, "endsAt": ends_at}}
+        cls.collection().bulk_write([UpdateOne({"_id": key}, gone, upsert=True) for key in keys])
 
     @classmethod
     def current(cls, key: str, *, now: datetime) -> Raw | None:

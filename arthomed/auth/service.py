@@ -15,7 +15,7 @@ from arthomed.config import settings
 from arthomed.core import clock, origin
 from arthomed.core.actor import Actor
 from arthomed.core.documents import Pipeline, transaction
-from arthomed.core.errors import NotFound
+from arthomed.core.errors import NotFound, RateLimitExceeded
 from arthomed.core.permissions import Role
 from arthomed.core.reading import Found
 from arthomed.users import service as users
@@ -53,9 +53,12 @@ def send_code(mobile: str, *, purpose: str, address: str) -> None:
     """
     policy = settings().codes
     with pymongo.timeout(get_connection().options.timeout):  # for all of it, undoing included
-        budgets.ensure_not_locked(mobile, policy)
-        with budgets.spending(budgets.limits_on_codes(mobile, address, policy)):
-            codes.issue(mobile, purpose)
+        try:
+            with budgets.spending(budgets.limits_on_codes(mobile, address, policy)):
+                codes.issue(mobile, purpose)
+        except RateLimitExceeded:
+            budgets.ensure_not_locked(mobile, policy)  # which explains more
+            raise
 
 
 def verify_code(

@@ -49,8 +49,8 @@ def read(actor: Actor, user_id: ObjectId) -> User:
 
 
 def find_by_mobile(mobile: str) -> User | None:
-    found: User | None = User.objects(mobile_number=mobile).first()
-    return found
+    raw = User.collection().find_one({"mobileNumber": mobile})
+    return None if raw is None else User.from_raw(raw)
 
 
 def list_users(

@@ -1,13 +1,19 @@
-"""Asking for a job when the broker can't take it."""
+"""Asking for a job as Celery would, and when the broker can't take it."""
 
+import json
 import socket
 import time
+from base64 import b64decode
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from celery import Celery
+from redis import Redis
 
 from arthomed.core.jobs import Job, JobsUnavailable
 from arthomed.infra.queue import CeleryJobs
+from dev.servers import Valkey
 
 SECONDS = 1.0  # within which the web process has to know
 
@@ -29,3 +35,23 @@ def test_the_publisher_gives_up_within_a_second(broker: str) -> None:
     with pytest.raises(JobsUnavailable):
         jobs.enqueue(Job.SWEEP_MESSAGES)
     assert time.monotonic() - begun < SECONDS
+
+
+def test_a_message_is_as_celery_itself_writes_it(valkey: Valkey) -> None:
+    with Redis.from_url(valkey.url) as redis:
+        redis.flushdb()
+        CeleryJobs(valkey.url).enqueue(Job.SEND_SMS, "672b1234a1b2c3d4e5f60718")
+        celery = Celery("the-tests", broker=valkey.url, set_as_current=False)
+        celery.send_task(Job.SEND_SMS, args=["672b1234a1b2c3d4e5f60718"], queue="sms", ignore_result=True)
+
+        theirs, ours = (json.loads(raw) for raw in redis.lrange("sms", 0, -1))
+
+    assert shape(ours) == {name: value for name, value in shape(theirs).items() if name in shape(ours)}
+    assert json.loads(b64decode(ours["body"])) == json.loads(b64decode(theirs["body"]))
+
+
+def shape(message: dict[str, Any]) -> dict[str, Any]:
+    """A message, flat, without what names this one alone."""
+    of_its_own = {"body", "id", "root_id", "correlation_id", "delivery_tag", "argsrepr", "asked_at", "request_id"}
+    flat = {**message, **message["headers"], **message["properties"]}
+    return {name: value for name, value in flat.items() if name not in {*of_its_own, "headers", "properties"}}

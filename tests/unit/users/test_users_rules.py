@@ -179,6 +179,7 @@ def test_a_name_is_kept_in_one_form(text: str, name: str) -> None:
         "- -",
         "\u093f\u093f",
         "A" * 101,
+        "A" * 200_000,
         "Asha1",
         "Asha २",
         "Asha_Verma",
