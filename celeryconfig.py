@@ -9,6 +9,7 @@ from arthomed.infra.queue import QUEUES, queue_of
 from workers import broker
 
 _settings = settings()
+_OUTDATED = 120  # seconds: what is left of a longer queue does no harm, and clocks of machines are seconds apart
 
 broker.install()
 broker_url = _settings.redis_url
@@ -55,15 +56,15 @@ beat_schedule = {
     "messages-left-behind": {
         "task": Job.SWEEP_MESSAGES.value,
         "schedule": 10.0,
-        "options": {"expires": 10},
+        "options": {"expires": _OUTDATED},
     },
-    "messages-not-arrived": {"task": Job.FALL_BACK.value, "schedule": 15.0, "options": {"expires": 15}},
+    "messages-not-arrived": {"task": Job.FALL_BACK.value, "schedule": 15.0, "options": {"expires": _OUTDATED}},
     "unconfirmed-visits": {
         "task": Job.REJECT_UNCONFIRMED.value,
         "schedule": 60.0,
-        "options": {"expires": 60},
+        "options": {"expires": _OUTDATED},
     },
-    "files-not-looked-at": {"task": Job.SWEEP_SCANS.value, "schedule": 60.0, "options": {"expires": 60}},
+    "files-not-looked-at": {"task": Job.SWEEP_SCANS.value, "schedule": 60.0, "options": {"expires": _OUTDATED}},
     "files-kept-long-enough": {"task": Job.PURGE_FILES.value, "schedule": crontab(hour="1", minute="5")},
     "erasures-put-off": {"task": Job.FINISH_ERASURES.value, "schedule": crontab(hour="0", minute="35")},
     "missed-visits": {"task": Job.MARK_NO_SHOWS.value, "schedule": 300.0, "options": {"expires": 300}},

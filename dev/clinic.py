@@ -31,7 +31,7 @@ _PARTS = {
         "--without-gossip",
         "--without-mingle",
         "-Q",
-        "sms,email,slots,files,default",
+        "codes,sms,email,slots,files,default",
         "--concurrency",
         "2",
     ),

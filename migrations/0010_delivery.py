@@ -1,4 +1,4 @@
-"""Messages expire, are receipted and told another way; devices take pushes; admins look for what failed."""
+"""Messages are kept for a year, expire, are receipted and told another way; devices take pushes; admins look for what failed."""
 
 from arthomed.infra.migrations import ensure_collection
 
@@ -24,7 +24,8 @@ _AFTER = {
         "properties": {"arrival": {"enum": ["queued", "sent", "undelivered", "failed", "delivered"]}},
     },
 }
-_NEW_INDEXES = ("late", "falling_back", "of_state")
+_NEW_INDEXES = ("late", "falling_back", "of_state", "kept_for_a_year")
+_YEAR = 366 * 24 * 3600
 
 
 def upgrade(db):
@@ -33,6 +34,7 @@ def upgrade(db):
     outbox.create_index("usefulUntil", name="late", partialFilterExpression={"state": "waiting"})
     outbox.create_index("fallbackAt", name="falling_back", sparse=True)
     outbox.create_index([("state", 1), ("_id", -1)], name="of_state")
+    outbox.create_index("createdAt", name="kept_for_a_year", expireAfterSeconds=_YEAR)
     db.sessions.create_index("pushToken", name="push_token_once", unique=True, sparse=True)
 
 

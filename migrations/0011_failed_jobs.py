@@ -12,7 +12,7 @@ _FAILED_JOB = {
             "_id": {"bsonType": "string"},
             "job": {"bsonType": "string"},
             "ids": {"bsonType": "array", "items": {"bsonType": "string"}},
-            "error": {"bsonType": "string", "pattern": "^[A-Za-z_]+$"},
+            "error": {"bsonType": "string", "pattern": "^[A-Za-z0-9_]+$"},
             "attempts": {"bsonType": ["int", "long"], "minimum": 1},
             "firstFailedAt": {"bsonType": "date"},
             "lastFailedAt": {"bsonType": "date"},

@@ -98,6 +98,8 @@ class ClinicTask(Task):
         try:
             failed_jobs.keep(self.name, ids, error=error, attempts=attempts)
         except PyMongoError as away:
+            if not is_database_away(away):
+                raise
             self._try_again(away, in_seconds=_LONGEST_WAIT)
 
     def _try_again(self, error: Exception | None, *, in_seconds: float) -> NoReturn:

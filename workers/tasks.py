@@ -16,6 +16,12 @@ from workers.app import app
 _LONG = {"single_run": True, "soft_time_limit": 3300, "time_limit": 3600}
 
 
+@app.task(name=Job.SEND_CODE)
+def send_code(notification_id: str) -> None:
+    """Send one code from the outbox."""
+    notifications.send(ObjectId(notification_id))
+
+
 @app.task(name=Job.SEND_SMS)
 def send_sms(notification_id: str) -> None:
     """Send one SMS from the outbox."""

@@ -4,6 +4,7 @@ import fcntl
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import structlog
@@ -58,7 +59,15 @@ class ConsoleSms:
     def __init__(self, mailbox: Mailbox) -> None:
         self._mailbox = mailbox
 
-    def send(self, to: str, text: str, *, kind: str, attempt: Attempt | None = None) -> None:  # noqa: ARG002
+    def send(
+        self,
+        to: str,
+        text: str,
+        *,
+        kind: str,
+        attempt: Attempt | None = None,  # noqa: ARG002  the gateway's protocol
+        useful_for: timedelta | None = None,  # noqa: ARG002
+    ) -> None:
         self._mailbox.put(to=to, channel="sms", kind=kind, text=text)
         log.info("sms_caught", kind=kind)
 

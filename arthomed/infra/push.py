@@ -21,7 +21,7 @@ _SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
 _GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _ASKED_SECONDS = 3600  # the longest that Google grants
 _SPARE_SECONDS = 60
-_OK, _BAD_REQUEST, _UNAUTHORIZED, _NOT_FOUND = 200, 400, 401, 404
+_OK, _BAD_REQUEST, _UNAUTHORIZED = 200, 400, 401
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,7 @@ class FcmPush:
             "token": push.to,
             "notification": {"title": push.title, "body": push.text},
             "data": {"kind": kind},
+            **_lasting(push),
         }
         try:
             answer = self._post(message)
@@ -101,17 +102,28 @@ class FcmPush:
         return self._http.post(url, timeout=TIMEOUT_SECONDS, allow_redirects=False, **asked)
 
 
+def _lasting(push: Push) -> dict[str, Any]:
+    """Shown once, however often it is sent, and not when it is of no more use."""
+    android: dict[str, Any] = {"notification": {"tag": push.reference}}
+    apns = {"apns-collapse-id": push.reference}
+    if push.useful_for is not None:
+        seconds = max(0, int(push.useful_for.total_seconds()))
+        android["ttl"] = f"{seconds}s"
+        apns["apns-expiration"] = str(int(clock.now().timestamp()) + seconds)
+    return {"android": android, "apns": {"headers": apns}}
+
+
 def _failure(answer: requests.Response) -> DeliveryFailed:
     """What an error of FCM means; only a refusal of this very message is final.
 
-    The token of another project's app is of as little use as that of a phone that is gone.
+    A 404 alone may be our own project's or a proxy's; what belongs to another project's app may be its credentials'.
     """
     code = _error_code(answer)
-    if answer.status_code == _NOT_FOUND or code in ("UNREGISTERED", "SENDER_ID_MISMATCH"):
+    if code == "UNREGISTERED":
         return DeviceGone()
     return DeliveryFailed(
         f"fcm {answer.status_code} {code}",
-        permanent=answer.status_code == _BAD_REQUEST,
+        permanent=answer.status_code == _BAD_REQUEST or code == "SENDER_ID_MISMATCH",
         retry_after=wait_asked(answer.headers.get("Retry-After")),
     )
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from datetime import timedelta
 from threading import local
 from typing import Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
@@ -19,7 +20,9 @@ from arthomed.notifications.gateways import Arrival, Attempt, DeliveryFailed, Re
 
 _RECEIPTS = "/api/webhooks/twilio/status"
 _BAD_REQUEST = 400
-_QUEUE_FULL = 21611  # of the sender, for now; a 400 all the same
+_REFUSALS = {21211, 21214, 21217, 21407, 21421, 21610, 21612, 21614, 21617, 21635}
+"""Of this number or text (https://www.twilio.com/docs/api/errors); other 400s are about our sender or account."""
+_LONGEST_VALID = 36_000  # seconds, Twilio's own default
 _ARRIVALS = {
     **dict.fromkeys(("accepted", "scheduled", "queued", "sending"), Arrival.QUEUED),
     "sent": Arrival.SENT,
@@ -63,12 +66,21 @@ class TwilioSms:
         self._http = _HttpClient(account.api_url)
         self._client = Client(account.account_sid, account.auth_token, http_client=self._http)
 
-    def send(self, to: str, text: str, *, kind: str, attempt: Attempt | None = None) -> Receipt | None:  # noqa: ARG002
+    def send(
+        self,
+        to: str,
+        text: str,
+        *,
+        kind: str,  # noqa: ARG002  the gateway's protocol
+        attempt: Attempt | None = None,
+        useful_for: timedelta | None = None,
+    ) -> Receipt | None:
+        options = {**self._sender, **self._callback(attempt), **_validity(useful_for)}
         try:
-            taken = self._client.messages.create(to=f"+91{to}", body=text, **self._sender, **self._callback(attempt))
+            taken = self._client.messages.create(to=f"+91{to}", body=text, **options)
         except (TwilioRestException, TwilioServiceException) as error:
             # Anything but a refusal of this very message, such as a rotated token, may be mended in time.
-            permanent = error.status == _BAD_REQUEST and error.code != _QUEUE_FULL
+            permanent = error.status == _BAD_REQUEST and error.code in _REFUSALS
             asked = wait_asked(self._http.last.retry_after)
             reason = f"twilio {error.status} {error.code}"
             raise DeliveryFailed(reason, permanent=permanent, retry_after=asked) from error
@@ -108,6 +120,13 @@ class TwilioReceipts:
     def read(self, sid: str, status: str, error_code: int | None) -> Receipt | None:
         """What a form says; None for a status that says nothing to us."""
         return _receipt(sid, status, error_code=error_code)
+
+
+def _validity(useful_for: timedelta | None) -> dict[str, int]:
+    """Until when it may wait at the carrier's."""
+    if useful_for is None:
+        return {}
+    return {"validity_period": max(1, min(_LONGEST_VALID, int(useful_for.total_seconds())))}
 
 
 def _receipt(sid: object, status: object, **more: Any) -> Receipt | None:

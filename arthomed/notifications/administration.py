@@ -10,7 +10,7 @@ from arthomed.core import clock
 from arthomed.core.actor import Actor
 from arthomed.core.documents import transaction
 from arthomed.core.paging import Page, PageRequest
-from arthomed.notifications import service
+from arthomed.notifications import rules, service
 from arthomed.notifications.models import Notification, State
 from arthomed.notifications.rules import NotToBeResent
 
@@ -42,7 +42,8 @@ def resend(by: Actor, message_id: ObjectId) -> Notification:
 
 
 def _revive(by: Actor, message_id: ObjectId, session: ClientSession) -> bool:
-    before = Notification.revive(message_id, now=clock.now(), session=session)
+    now = clock.now()
+    before = Notification.revive(message_id, now=now, due_at=now - rules.CLOCKS_APART, session=session)
     if before is None:
         return False
     change = {"field": "state", "from": before.state, "to": State.WAITING}

@@ -29,7 +29,8 @@ def _take_over(notification: Notification) -> None:
     is_open = channel is not None and outlets.is_open(channel, notification.kind, notification.user)
     if is_open and rules.is_of_use(notification.useful_until, now):
         news = {name: getattr(notification, name) for name in _NEWS}
-        stand_in = Notification(id=ObjectId(), channel=channel, stands_in=True, due_at=now, **news)
+        due_at = now - rules.CLOCKS_APART
+        stand_in = Notification(id=ObjectId(), channel=channel, stands_in=True, due_at=due_at, **news)
         if stand_in.insert_once():
             service.hand_over_or_leave([stand_in])
             log.warning("message_fell_back", notification_id=str(notification.id), stand_in=str(stand_in.id))

@@ -58,11 +58,13 @@ class Email:
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """`to` is the token of one device."""
+    """`to` is the token of one device; of those with the same `reference` it shows one."""
 
     to: str
     title: str
     text: str
+    reference: str
+    useful_for: timedelta | None = None
 
 
 class Arrival(StrEnum):
@@ -77,6 +79,11 @@ class Arrival(StrEnum):
     @property
     def rank(self) -> int:
         return list(Arrival).index(self) + 1
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the carrier is done with the message, as far as it knows."""
+        return self is Arrival.DELIVERED or self.is_failure
 
     @property
     def is_failure(self) -> bool:
@@ -123,7 +130,9 @@ class DeviceGone(DeliveryFailed):
 
 
 class SmsGateway(Protocol):
-    def send(self, to: str, text: str, *, kind: str, attempt: Attempt | None = None) -> Receipt | None:
+    def send(
+        self, to: str, text: str, *, kind: str, attempt: Attempt | None = None, useful_for: timedelta | None = None
+    ) -> Receipt | None:
         """Hand one SMS over; raises DeliveryFailed. Receipts are asked for about a known attempt only."""
 
 

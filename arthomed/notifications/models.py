@@ -113,10 +113,17 @@ class Notification(ClinicDocument):
         return claimed
 
     @classmethod
-    def left_behind(cls, due_before: datetime, *, swept_before: datetime) -> Any:
+    def left_behind(cls, now: datetime, *, due_before: datetime, swept_before: datetime) -> Any:
         """What is due and nobody was asked to send lately, the oldest first."""
-        not_lately = {"$or": [{"sweptAt": None}, {"sweptAt": {"$lt": swept_before}}]}
+        lately = {"$gte": swept_before, "$lte": now}  # later than now was written by a clock that was ahead
+        not_lately = {"sweptAt": {"$not": lately}}
         return cls.objects(state=State.WAITING, due_at__lte=due_before, __raw__=not_lately).order_by("due_at")
+
+    @classmethod
+    def put_right(cls, now: datetime, *, written_after: datetime, due_after: datetime) -> int:
+        """Let what was put off for too long, by a clock that was ahead, be due; returns how many."""
+        put_off = {"state": State.WAITING, "dueAt": {"$gt": due_after}, "updatedAt": {"$gt": written_after}}
+        return cls.collection().update_many(put_off, {"$set": {"dueAt": now, "updatedAt": now}}).modified_count
 
     @classmethod
     def expire(cls, channel: Channel, now: datetime) -> int:
@@ -156,7 +163,9 @@ class Notification(ClinicDocument):
         return cls.objects(**key, receipt__arrival=Arrival.DELIVERED).first() is not None
 
     @classmethod
-    def revive(cls, notification_id: ObjectId, *, now: datetime, session: ClientSession) -> "Notification | None":
+    def revive(
+        cls, notification_id: ObjectId, *, now: datetime, due_at: datetime, session: ClientSession
+    ) -> "Notification | None":
         """Let a failed message wait as if it were new; returns it as it was, None if it is no such, or of no use."""
         which = {
             "_id": notification_id,
@@ -164,7 +173,7 @@ class Notification(ClinicDocument):
             "state": {"$in": [State.FAILED, State.EXPIRED]},
             "$or": [{"usefulUntil": None}, {"usefulUntil": {"$gt": now}}],
         }
-        anew = {"state": State.WAITING, "dueAt": now, "updatedAt": now, "attemptsBefore": "$attempts"}
+        anew = {"state": State.WAITING, "dueAt": due_at, "updatedAt": now, "attemptsBefore": "$attempts"}
         stale = ["receipt", "fallbackAt", "failure", "sentAt", "sweptAt"]
         raw = cls.collection().find_one_and_update(which, [{"$set": anew}, {"$unset": stale}], session=session)
         return None if raw is None else cls.from_raw(raw)
@@ -183,21 +192,32 @@ class Notification(ClinicDocument):
         """Leave the outbox for good; what was sent stays so, whatever a worker that was too slow thinks."""
         changes = {"state": state, "updatedAt": now, "failure": failure}
         which: Raw = {"_id": self.id, "state": {"$ne": State.SENT}}
-        if state is State.SENT:
+        if state is not State.SENT:
+            which["attempts"] = self.attempts  # else a later attempt decides
+        else:
             changes["sentAt"] = now
             which["receipt.arrival"] = {"$nin": _failures()}  # the carrier knows better
         if fallback_at is not None and self.fallback is not None:
             changes["fallbackAt"] = fallback_at
-        self.collection().update_one(which, {"$set": changes})
+        unset: Raw = {"$unset": {"fallbackAt": ""}} if fallback_at is None else {}
+        self.collection().update_one(which, {"$set": changes, **unset})
 
-    def postpone(self, until: datetime, *, now: datetime, failure: str) -> None:
+    def postpone(self, until: datetime, *, now: datetime, failure: str, no_later_than: datetime) -> None:
+        """Try again then; by `no_later_than` another channel takes over."""
         changes = {"dueAt": until, "updatedAt": now, "failure": failure}
-        self.collection().update_one({"_id": self.id, "state": State.WAITING}, {"$set": changes})
+        if self.fallback is not None:
+            changes["fallbackAt"] = self.fallback_at or no_later_than
+        self.collection().update_one(self._mine, {"$set": changes})
 
     def put_aside(self, until: datetime, *, now: datetime) -> None:
         """Let it wait for the morning, which is no attempt."""
         update: Raw = {"$set": {"dueAt": until, "updatedAt": now}, "$inc": {"attempts": -1}}
-        self.collection().update_one({"_id": self.id, "state": State.WAITING}, update)
+        self.collection().update_one(self._mine, update)
+
+    @property
+    def _mine(self) -> Raw:
+        """It, as long as no later attempt has it."""
+        return {"_id": self.id, "state": State.WAITING, "attempts": self.attempts}
 
     def forget_fallback(self) -> None:
         self.collection().update_one({"_id": self.id, "fallbackAt": self.fallback_at}, {"$unset": {"fallbackAt": ""}})
@@ -227,7 +247,7 @@ def _failed(receipt: Receipt, now: datetime) -> Raw:
 
 
 def _taken(receipt: Receipt, now: datetime, no_later_than: datetime | None) -> Raw:
-    waits = _if_there_is_another_way({"$ifNull": ["$fallbackAt", no_later_than or _REMOVED]})
+    waits = _if_there_is_another_way({"$ifNull": ["$fallbackAt", no_later_than]}) if no_later_than else _REMOVED
     return {
         "state": State.SENT,
         "sentAt": {"$ifNull": ["$sentAt", now]},

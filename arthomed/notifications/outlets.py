@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 from bson import ObjectId
 
+from arthomed.core import clock
 from arthomed.notifications import rules
 from arthomed.notifications.gateways import (
     Attempt,
@@ -103,10 +104,17 @@ def hand_to_gateway(notification: Notification, message: Sms | Email) -> Receipt
     if notification.channel is Channel.PUSH:
         _push(notification, message.text)
         return None
-    attempt = Attempt(str(notification.id), notification.attempts)
-    receipt = outlet().sms.send(message.to, message.text, kind=notification.kind, attempt=attempt)
+    attempt, useful_for = Attempt(str(notification.id), notification.attempts), _useful_for(notification)
+    receipt = outlet().sms.send(
+        message.to, message.text, kind=notification.kind, attempt=attempt, useful_for=useful_for
+    )
     log.info("sms_taken", notification_id=attempt.message, template=message.template.id, segments=message.segments)
     return receipt
+
+
+def _useful_for(notification: Notification) -> timedelta | None:
+    until: datetime | None = notification.useful_until
+    return until - clock.now() if until else None
 
 
 def _by_email(message: Email, kind: str) -> None:
@@ -119,22 +127,23 @@ def _by_email(message: Email, kind: str) -> None:
 def _push(notification: Notification, text: str) -> None:
     """To all of a person's devices; one that takes it is enough, or those that did would be told again."""
     tokens = _tokens_of(notification.user)
-    failures = [failure for token in tokens if (failure := _push_to(token, text, notification.kind))]
+    pushes = [Push(token, _TITLE, text, str(notification.id), _useful_for(notification)) for token in tokens]
+    failures = [failure for push in pushes if (failure := _push_to(push, notification.kind))]
     if len(failures) < len(tokens):
         return
     passing = [failure for failure in failures if not failure.permanent]
     raise next(iter([*passing, *failures]), DeviceGone())
 
 
-def _push_to(token: str, text: str, kind: str) -> DeliveryFailed | None:
+def _push_to(message: Push, kind: str) -> DeliveryFailed | None:
     """To one device, which is forgotten when it is gone."""
     push = outlet().push
     if push is None:
         return DeliveryFailed("there is no way out for pushes", permanent=True)
     try:
-        push.gateway.send(Push(token, _TITLE, text), kind=kind)
+        push.gateway.send(message, kind=kind)
     except DeviceGone as failure:
-        push.forget(token)
+        push.forget(message.to)
         return failure
     except DeliveryFailed as failure:
         return failure

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import structlog
 
-from arthomed.core import clock
+from arthomed.core import clock, metrics
 from arthomed.notifications.gateways import Attempt
 from arthomed.notifications.models import Notification
 from arthomed.notifications.outlets import outlet, receipt_wait
@@ -29,6 +29,9 @@ def note(attempt: Attempt, *, sid: str, status: str, error_code: int | None) -> 
     if receipt is None:
         return
     found = Notification.note_receipt(attempt, receipt, now=clock.now(), wait=receipt_wait())
+    known = found.receipt.rank if found and found.receipt else 0
+    if found and receipt.arrival.is_final and receipt.arrival.rank > known:
+        metrics.MESSAGES.add(found.channel, receipt.arrival)
     log.info(
         "receipt_noted" if found else "receipt_passed_over",
         notification_id=attempt.message,

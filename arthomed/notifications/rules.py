@@ -10,10 +10,16 @@ from arthomed.core.errors import ClinicError, Code
 
 MAX_ATTEMPTS = 56  # with the waits below: about a day
 _FIRST_WAIT = timedelta(seconds=10)
-_LONGEST_WAIT = timedelta(minutes=30)
+_LONGEST_DOUBLED = timedelta(minutes=30)
 _MOST_DOUBLINGS = 10  # far above the longest wait, far below what a timedelta can't hold
 _JITTER = 0.2
+LONGEST_WAIT = _LONGEST_DOUBLED * (1 + _JITTER)
 _NEAR = timedelta(hours=12)
+_MORNING = timedelta(minutes=15)  # over which what waited for it is spread
+CLOCKS_APART = timedelta(seconds=2)
+"""How far the clocks of our machines may be from each other; what is new is due that much earlier."""
+WRONG_CLOCK = timedelta(minutes=1)
+"""What is written further ahead than this was written by a clock that was put back since, or has to be."""
 _SECRET_KINDS = frozenset({"code"})
 
 
@@ -41,15 +47,17 @@ class Quiet:
 
 
 def put_aside_until(
-    about: datetime | None, useful_until: datetime | None, *, quiet: Quiet | None, now: datetime
+    about: datetime | None, useful_until: datetime | None, *, quiet: Quiet | None, now: datetime, luck: float
 ) -> datetime | None:
-    """The morning, when a message need not wake anybody; `about` is when what it tells about begins.
+    """A time in the morning, when a message need not wake anybody; `about` is when what it tells about begins.
 
-    What is awaited, what begins within twelve hours, and what is of no more use by then leaves at once.
+    What is awaited, what begins within twelve hours, and what is of no more use by then leaves at once. `luck`, from
+    0 to 1, spreads what waits.
     """
-    morning = quiet.ends_at(now) if quiet else None
-    if morning is None or about is None or now <= about <= now + _NEAR:
+    end = quiet.ends_at(now) if quiet else None
+    if end is None or about is None or now <= about <= now + _NEAR:
         return None
+    morning = end + luck * _MORNING
     return morning if is_of_use(useful_until, morning) else None
 
 
@@ -62,7 +70,12 @@ def may_go_by(channel: str, kind: str, *, address_is_verified: bool = False) -> 
 
     The clinic verifies no address so far: codes never go by e-mail, nor by push, which shows on locked screens.
     """
-    return channel == "sms" or kind not in _SECRET_KINDS or (channel == "email" and address_is_verified)
+    return channel == "sms" or not is_secret(kind) or (channel == "email" and address_is_verified)
+
+
+def is_secret(kind: str) -> bool:
+    """Whether a message is a code."""
+    return kind in _SECRET_KINDS
 
 
 def wait_before(attempt: int, *, luck: float, asked: timedelta | None = None) -> timedelta:
@@ -72,8 +85,8 @@ def wait_before(attempt: int, *, luck: float, asked: timedelta | None = None) ->
     A wait that the other side asked for is kept, up to the same half an hour.
     """
     factor: int = 2 ** min(attempt - 1, _MOST_DOUBLINGS)
-    wait = min(_FIRST_WAIT * factor, _LONGEST_WAIT) * (1 + _JITTER * (2 * luck - 1))
-    return max(wait, min(asked or wait, _LONGEST_WAIT))
+    wait = min(_FIRST_WAIT * factor, _LONGEST_DOUBLED) * (1 + _JITTER * (2 * luck - 1))
+    return max(wait, min(asked or wait, _LONGEST_DOUBLED))
 
 
 def is_given_up(attempts: int, *, permanent: bool) -> bool:

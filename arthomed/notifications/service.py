@@ -45,7 +45,7 @@ def put(
             kind=kind,
             version=version,
             channel=channel,
-            due_at=now,
+            due_at=now - rules.CLOCKS_APART,
             useful_until=timing.useful_until,
             about=timing.about,
             fallback=fallback if channel is Channel.SMS else None,
@@ -70,7 +70,9 @@ def hand_over(notifications: Sequence[Notification]) -> None:
         jobs.JobsUnavailable: the messages stay in the outbox for the sweep.
     """
     for notification in notifications:
-        jobs.enqueue(_JOB_OF[notification.channel], str(notification.id))
+        # Somebody waits for a code with the phone in hand: it doesn't queue up behind the rest.
+        job = jobs.Job.SEND_CODE if rules.is_secret(notification.kind) else _JOB_OF[notification.channel]
+        jobs.enqueue(job, str(notification.id))
 
 
 def hand_over_or_leave(notifications: Sequence[Notification]) -> None:
@@ -97,8 +99,9 @@ def _send(notification: Notification) -> State:
         return _give_up(notification, "no attempt came to an end")
     if not rules.is_of_use(notification.useful_until, now):
         return _settle(notification, State.EXPIRED, "its time has passed")
+    luck = secrets.randbelow(1000) / 999
     morning = rules.put_aside_until(
-        notification.about, notification.useful_until, quiet=outlets.outlet().quiet, now=now
+        notification.about, notification.useful_until, quiet=outlets.outlet().quiet, now=now, luck=luck
     )
     if morning is not None:
         notification.put_aside(morning, now=now)
@@ -112,11 +115,15 @@ def sweep() -> int:
     What an earlier sweep asked for is left to its job for a while, or a long queue would get longer.
     """
     now = clock.now()
+    ahead = {"written_after": now + rules.WRONG_CLOCK, "due_after": now + rules.LONGEST_WAIT}
+    if put_right := Notification.put_right(now, **ahead):
+        log.warning("messages_of_a_clock_ahead", count=put_right)
     for channel in Channel:
         if expired := Notification.expire(channel, now):
             log.error("messages_expired", count=expired, channel=str(channel))
             metrics.MESSAGES.add(channel, State.EXPIRED, by=expired)
-    found = list(Notification.left_behind(now - _SWEEP_GRACE, swept_before=now - _SWEEP_AGAIN).limit(_SWEEP_LIMIT))
+    left = Notification.left_behind(now, due_before=now - _SWEEP_GRACE, swept_before=now - _SWEEP_AGAIN)
+    found = list(left.limit(_SWEEP_LIMIT))
     hand_over(found)
     Notification.objects(id__in=[one.id for one in found]).update(set__swept_at=now)
     return len(found)
@@ -165,7 +172,7 @@ def _put_off(notification: Notification, failure: DeliveryFailed) -> State:
     again = now + rules.wait_before(notification.tries, luck=luck, asked=failure.retry_after)
     if not rules.is_of_use(notification.useful_until, again):
         return _settle(notification, State.EXPIRED, reason)
-    notification.postpone(again, now=now, failure=reason)
+    notification.postpone(again, now=now, failure=reason, no_later_than=now + outlets.outlet().receipt_wait)
     log.warning("message_put_off", notification_id=str(notification.id), reason=reason)
     return State.WAITING
 
@@ -178,7 +185,8 @@ def _give_up(notification: Notification, reason: str) -> State:
 
 
 def _settle(notification: Notification, state: State, reason: str | None = None) -> State:
-    notification.settle(state, now=clock.now(), failure=reason)
+    now = clock.now()
+    notification.settle(state, now=now, failure=reason, fallback_at=now if state is State.EXPIRED else None)
     if state is State.EXPIRED:
         log.error("messages_expired", count=1, notification_id=str(notification.id), reason=reason)
     return state

@@ -1,5 +1,6 @@
 """SMTP servers for tests: a whole one, with and without TLS, and one that answers as it is told or not at all."""
 
+import asyncio
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ class PostOffice:
     port: int
     rcpt: str = "250 OK"
     data: str = "250 OK"
+    seconds: float = 0
     taken: list[Envelope] = field(default_factory=list)
     over_tls: list[bool] = field(default_factory=list)
     passwords: list[bytes] = field(default_factory=list)
@@ -37,6 +39,7 @@ class PostOffice:
         return self.rcpt
 
     async def handle_DATA(self, _server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
+        await asyncio.sleep(self.seconds)
         if self.data.startswith("250"):
             self.taken.append(envelope)
             self.over_tls.append(session.ssl is not None)

@@ -211,9 +211,42 @@ def test_what_was_sent_stays_sent_whatever_a_slow_worker_thinks() -> None:
     notifications.send(message.id)
 
     message.settle(State.FAILED, now=clock.now(), failure="too slow")
-    message.postpone(clock.now(), now=clock.now(), failure="too slow")
+    message.postpone(clock.now(), now=clock.now(), failure="too slow", no_later_than=clock.now())
 
     assert only().state is State.SENT
+
+
+def test_a_worker_that_was_too_slow_decides_nothing_about_a_later_attempt() -> None:
+    visit_of()
+    lease = timedelta(minutes=1)
+    slow = Notification.claim(only().id, now=clock.now(), lease=lease)
+    assert slow
+    Notification.claim(slow.id, now=clock.now() + lease, lease=lease)
+    later = only()
+
+    slow.settle(State.FAILED, now=clock.now(), failure="too slow")
+    slow.postpone(clock.now(), now=clock.now(), failure="too slow", no_later_than=clock.now())
+
+    assert only().to_mongo() == later.to_mongo()
+
+
+def test_a_worker_whose_clock_is_a_little_behind_sends_at_once() -> None:
+    visit_of()
+
+    with time_machine.travel(clock.now() - timedelta(seconds=1), tick=True):
+        assert notifications.send(only().id) is State.SENT
+
+
+def test_what_a_clock_that_was_ahead_has_put_off_or_swept_is_sent_once_it_is_put_right() -> None:
+    visit_of()
+    with time_machine.travel(clock.now() + timedelta(hours=2), tick=True):
+        notifications.sweep()
+        Notification.claim(only().id, now=clock.now(), lease=timedelta(minutes=1))
+    notifications.sweep()
+
+    with time_machine.travel(clock.now() + timedelta(seconds=10), tick=True):
+        assert notifications.sweep() == 1
+        assert notifications.send(only().id) is State.SENT
 
 
 def test_an_email_without_a_way_out_is_given_up_and_not_taken_for_sent() -> None:

@@ -113,20 +113,44 @@ class TestAServerThatFails:
 
         assert (str(failure), failure.permanent) == (f"smtp {answer[:3]}", permanent)
 
-    @pytest.mark.parametrize("step", [GREETING, "EHLO", "MAIL", "RCPT", "DATA", END_OF_LETTER])
+    @pytest.mark.parametrize("step", [GREETING, "EHLO", "MAIL", "RCPT", "DATA"])
     @pytest.mark.parametrize("how", [HANGS_UP, SAYS_NOTHING], ids=["hangs up", "silent"])
     def test_one_that_breaks_off_is_tried_again(
         self, monkeypatch: pytest.MonkeyPatch, step: str, how: str | None
     ) -> None:
-        monkeypatch.setattr(infra_email, "TIMEOUT_SECONDS", 0.2)
+        monkeypatch.setattr(infra_email, "REPLY_SECONDS", 0.2)
         with post_office.scripted({step: how}) as (port, _):
+            assert not failure_of(SmtpEmail(f"smtp://127.0.0.1:{port}", SENDER)).permanent
+
+    @pytest.mark.parametrize("how", [HANGS_UP, SAYS_NOTHING], ids=["hangs up", "silent"])
+    def test_a_letter_that_may_have_been_taken_is_not_sent_twice(
+        self, monkeypatch: pytest.MonkeyPatch, how: str | None
+    ) -> None:
+        monkeypatch.setattr(infra_email, "LETTER_SECONDS", 0.2)
+        with post_office.scripted({END_OF_LETTER: how}) as (port, _):
+            failure = failure_of(SmtpEmail(f"smtp://127.0.0.1:{port}", SENDER))
+
+        assert (str(failure), failure.permanent) == ("no answer to the letter", True)
+
+    def test_a_letter_that_is_looked_at_for_longer_than_another_reply_takes_is_taken(
+        self, monkeypatch: pytest.MonkeyPatch, office: PostOffice, gateway: SmtpEmail
+    ) -> None:
+        monkeypatch.setattr(infra_email, "REPLY_SECONDS", 0.2)
+        office.seconds = 0.5
+        gateway.send(LETTER, kind="appointment-confirmed")
+
+        assert len(office.taken) == 1
+
+    def test_one_that_dawdles_all_the_way_is_left_in_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(infra_email, "DIALOGUE_SECONDS", 0)
+        with post_office.scripted({}) as (port, _):
             assert not failure_of(SmtpEmail(f"smtp://127.0.0.1:{port}", SENDER)).permanent
 
     @pytest.mark.parametrize("farewell", ["421 Too late", "500 What?", HANGS_UP, SAYS_NOTHING])
     def test_a_letter_that_is_taken_stays_so_whatever_the_farewell(
         self, monkeypatch: pytest.MonkeyPatch, farewell: str | None
     ) -> None:
-        monkeypatch.setattr(infra_email, "TIMEOUT_SECONDS", 0.2)
+        monkeypatch.setattr(infra_email, "REPLY_SECONDS", 0.2)
         with post_office.scripted({"QUIT": farewell}) as (port, heard):
             SmtpEmail(f"smtp://127.0.0.1:{port}", SENDER).send(LETTER, kind="appointment-confirmed")
 

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+import time_machine
 from flask import Flask
 from flask.testing import FlaskClient
 from pymongo.database import Database
@@ -26,7 +27,7 @@ from tests.factories import SignedIn, fields_refused, refused, told
 Records = Database[dict[str, Any]]
 PATH = "/api/auth/sessions/current/push-token"
 TOKENS = [f"{number}-token-of-a-phone:APA91b" for number in range(3)]
-TO_A_PHONE = Push(TOKENS[0], "Arthomed", "Namaste")
+TO_A_PHONE = Push(TOKENS[0], "Arthomed", "Namaste", "message-1")
 
 
 @pytest.fixture
@@ -45,7 +46,18 @@ class TestGateway:
         gateway.send(TO_A_PHONE, kind="appointment-confirmed")
 
         words = {"title": "Arthomed", "body": "Namaste"}
-        assert google.taken == [{"token": TOKENS[0], "notification": words, "data": {"kind": "appointment-confirmed"}}]
+        [taken] = google.taken
+        told = {"token": TOKENS[0], "notification": words, "data": {"kind": "appointment-confirmed"}}
+        assert {name: taken[name] for name in told} == told
+
+    def test_a_phone_shows_it_once_and_not_when_its_time_has_passed(self, google: Google, gateway: FcmPush) -> None:
+        with time_machine.travel(datetime(2026, 12, 1, tzinfo=UTC), tick=False):
+            gateway.send(replace(TO_A_PHONE, useful_for=timedelta(minutes=90)), kind="x")
+
+        until = str(int(datetime(2026, 12, 1, 1, 30, tzinfo=UTC).timestamp()))
+        [taken] = google.taken
+        assert taken["android"] == {"notification": {"tag": "message-1"}, "ttl": "5400s"}
+        assert taken["apns"] == {"headers": {"apns-collapse-id": "message-1", "apns-expiration": until}}
 
     def test_one_access_token_is_good_for_many(self, google: Google, gateway: FcmPush) -> None:
         for _ in range(3):
@@ -90,15 +102,28 @@ class TestGateway:
         assert failed.value.permanent is permanent
         assert "never kept" not in str(failed.value)
 
-    @pytest.mark.parametrize(
-        "answer",
-        [(404, refusal("NOT_FOUND", "UNREGISTERED")), (403, refusal("PERMISSION_DENIED", "SENDER_ID_MISMATCH"))],
-        ids=str,
-    )
-    def test_a_device_that_is_no_more_is_told_apart(self, google: Google, gateway: FcmPush, answer: Any) -> None:
-        google.answers = [answer]
+    def test_a_device_that_is_no_more_is_told_apart(self, google: Google, gateway: FcmPush) -> None:
+        google.answers = [(404, refusal("NOT_FOUND", "UNREGISTERED"))]
         with pytest.raises(DeviceGone):
             gateway.send(TO_A_PHONE, kind="x")
+
+    @pytest.mark.parametrize(
+        ("answer", "permanent"),
+        [
+            ((404, b"<html>"), False),
+            ((404, refusal("NOT_FOUND")), False),
+            ((403, refusal("PERMISSION_DENIED", "SENDER_ID_MISMATCH")), True),
+        ],
+        ids=str,
+    )
+    def test_a_fault_that_may_be_ours_says_nothing_about_the_device(
+        self, google: Google, gateway: FcmPush, answer: Any, *, permanent: bool
+    ) -> None:
+        google.answers = [answer]
+        with pytest.raises(DeliveryFailed) as failed:
+            gateway.send(TO_A_PHONE, kind="x")
+
+        assert (type(failed.value), failed.value.permanent) == (DeliveryFailed, permanent)
 
     def test_a_wait_that_google_asks_for_is_told(self, google: Google, gateway: FcmPush) -> None:
         google.answers, google.headers = [(429, refusal("RESOURCE_EXHAUSTED"))], {"Retry-After": "60"}

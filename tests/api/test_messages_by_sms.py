@@ -20,7 +20,7 @@ from arthomed.notifications.models import Notification, State
 from tests import factories
 from tests.api.carrier import BASIC, NUMBER, PUBLIC_URL, SID, TAKEN, TOKEN, Carrier, running
 
-PROBLEM = {"type": "about:blank", "title": "Problem", "code": 20001}  # RFC 9457, which the SDK tells in its own way
+PROBLEM = {"type": "about:blank", "title": "Problem", "code": 21211}  # RFC 9457, which the SDK tells in its own way
 
 
 @pytest.fixture
@@ -73,6 +73,24 @@ def test_receipts_are_asked_for_at_an_address_that_names_the_message(carrier: Ca
 
 
 @pytest.mark.parametrize(
+    ("useful_for", "validity"),
+    [
+        (timedelta(minutes=2), ["120"]),
+        (timedelta(days=9), ["36000"]),
+        (timedelta(seconds=-1), ["1"]),
+        (None, None),
+    ],
+)
+def test_the_carrier_is_told_until_when_a_message_is_of_use(
+    carrier: Carrier, gateway: TwilioSms, useful_for: timedelta | None, validity: list[str] | None
+) -> None:
+    gateway.send("9876543210", "Namaste", kind="code", useful_for=useful_for)
+
+    [asked] = carrier.asked
+    assert asked.form.get("ValidityPeriod") == validity
+
+
+@pytest.mark.parametrize(
     ("answer", "receipt"),
     [
         ({"sid": "SM1", "status": "accepted"}, Receipt("SM1", Arrival.QUEUED)),
@@ -109,6 +127,7 @@ def test_what_twilio_says_of_a_message_that_it_took_is_its_first_receipt(
         ((400, {"code": 21614, "message": "'To' number is not a valid mobile number", "status": 400}), True),
         ((400, {"code": 21610, "message": "Attempt to send to unsubscribed recipient", "status": 400}), True),
         ((400, {"code": 21611, "message": "This 'From' number has exceeded the maximum", "status": 400}), False),
+        ((400, {"code": 21606, "message": "The 'From' number is not a valid", "status": 400}), False),
         ((400, PROBLEM | {"status": 400}), True),
         ((201, b"<html>a proxy's page</html>"), True),
         ((201, ["no", "object"]), True),
@@ -116,7 +135,7 @@ def test_what_twilio_says_of_a_message_that_it_took_is_its_first_receipt(
     ],
     ids=[
         *("too many", "broken", "unavailable", "wrong token", "hangs up", "unavailable as a problem"),
-        *("bad number", "no mobile", "unsubscribed", "queue full"),
+        *("bad number", "no mobile", "unsubscribed", "queue full", "wrong sender"),
         *("bad number as a problem", "a page in place of an answer", "a list", "failed at once"),
     ],
 )

@@ -75,6 +75,39 @@ def test_an_sms_that_is_only_late_is_not_told_by_email(carrier: Carrier, visit: 
     assert (fallback.take_over(), by(Channel.EMAIL)) == (0, [])
 
 
+def test_an_sms_that_the_carrier_does_not_take_for_long_is_told_by_email(carrier: Carrier, visit: Appointment) -> None:
+    carrier.answer = (401, {"code": 20003, "message": "Authenticate", "status": 401})
+    send()
+    with time_machine.travel(clock.now() + timedelta(minutes=5), tick=True):
+        send()
+    with time_machine.travel(clock.now() + WAIT, tick=True):
+        assert fallback.take_over() == 1
+
+    assert len(by(Channel.EMAIL)) == 1
+
+
+def test_an_sms_whose_next_attempt_would_be_too_late_is_told_by_email(carrier: Carrier, visit: Appointment) -> None:
+    carrier.answer = (503, {})
+    Notification.objects.update(set__useful_until=clock.now() + timedelta(seconds=5))
+    assert send() is State.EXPIRED
+
+    assert fallback.take_over() == 1
+    assert send(Channel.EMAIL) is State.SENT
+
+
+def test_an_sms_that_is_taken_at_last_where_no_receipts_come_is_not_told_by_email(
+    carrier: Carrier, visit: Appointment
+) -> None:
+    outlets.use(replace(outlets.outlet(), receipts=None))
+    carrier.answer = (503, {})
+    send()
+    carrier.answer = twilio.TAKEN
+    with time_machine.travel(clock.now() + timedelta(minutes=1), tick=True):
+        assert send() is State.SENT
+    with time_machine.travel(clock.now() + 2 * WAIT, tick=True):
+        assert fallback.take_over() == 0
+
+
 @pytest.mark.parametrize("status", ["undelivered", "failed"])
 def test_an_sms_that_the_carrier_could_not_deliver_is_told_by_email(
     client: FlaskClient, carrier: Carrier, visit: Appointment, status: str

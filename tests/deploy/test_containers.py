@@ -10,7 +10,7 @@ import yaml  # type: ignore[import-untyped]
 from tests.stack import ROOT
 
 PROCFILE = dict(re.findall(r"^(\w+): (.+)$", (ROOT / "Procfile").read_text(), re.MULTILINE))
-OURS = {"migrate", "web", "worker", "beat"}
+OURS = {"migrate", "web", "worker", "codes", "beat"}
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +19,7 @@ def services() -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("process", ["web", "worker", "beat"])
+@pytest.mark.parametrize("process", ["web", "worker", "codes", "beat"])
 def test_a_process_is_that_of_the_procfile(services: dict[str, Any], process: str) -> None:
     assert services[process]["command"] == shlex.split(PROCFILE[process])
 

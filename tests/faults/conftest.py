@@ -30,6 +30,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="FAULTS=full runs it"))
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """At full size nothing may be left out, or nobody would notice."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if FULL and reporter and reporter.getreports("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """What was measured, for those who run it."""
     for report in terminalreporter.getreports("passed"):

@@ -33,7 +33,7 @@ def test_every_row_names_a_job(celery: Celery) -> None:
     assert {row["task"] for row in celery.conf.beat_schedule.values()} <= set(Job)
 
 
-def test_what_comes_again_soon_does_not_pile_up(celery: Celery) -> None:
+def test_what_comes_again_soon_does_not_pile_up_though_clocks_are_apart(celery: Celery) -> None:
     often = [row for row in celery.conf.beat_schedule.values() if isinstance(row["schedule"], float)]
     assert often
-    assert [row["task"] for row in often if row["options"]["expires"] > row["schedule"]] == []
+    assert {row["options"]["expires"] for row in often} <= {120, 300}

@@ -110,11 +110,18 @@ def test_quiet_hours_are_the_clinics_and_may_go_over_midnight(
 def test_at_eleven_at_night_only_what_is_awaited_or_near_leaves(
     about: datetime | None, useful_until: datetime | None, until: datetime | None
 ) -> None:
-    assert rules.put_aside_until(about, useful_until, quiet=NIGHT, now=at(1, "23:00")) == until
+    assert rules.put_aside_until(about, useful_until, quiet=NIGHT, now=at(1, "23:00"), luck=0) == until
+
+
+@pytest.mark.parametrize(("luck", "until"), [(0, "08:00"), (0.5, "08:07:30"), (1, "08:15")])
+def test_what_waited_for_the_morning_does_not_leave_all_at_once(luck: float, until: str) -> None:
+    morning = rules.put_aside_until(at(5, "09:00"), None, quiet=NIGHT, now=at(1, "23:00"), luck=luck)
+    assert morning is not None
+    assert f"{morning.astimezone(KOLKATA):%H:%M:%S}".startswith(until)
 
 
 def test_without_quiet_hours_everything_leaves() -> None:
-    assert rules.put_aside_until(at(5, "09:00"), None, quiet=None, now=at(1, "23:00")) is None
+    assert rules.put_aside_until(at(5, "09:00"), None, quiet=None, now=at(1, "23:00"), luck=0) is None
 
 
 @pytest.mark.parametrize(("seconds", "of_use"), [(-1, True), (0, False), (1, False)])
