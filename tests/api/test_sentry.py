@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import sentry_sdk
@@ -10,12 +11,14 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from arthomed.core import faults
-from arthomed.core.permissions import Permission
+from arthomed.core.permissions import Permission, Role
 from arthomed.http.auth import requires
+from dev.servers import Mongo, Valkey
 from tests import factories, sentry
 from tests.factories import SignedIn
+from tests.faults.clinic import Clinic
 from tests.sentry import Sentry
-from tests.stack import ROOT
+from tests.stack import ROOT, Stack
 
 MOBILE, NAME, CODE, ADDRESS = "9812345670", "Lakshmi", "482913", "203.0.113.7"
 
@@ -92,6 +95,30 @@ def test_a_refusal_is_no_error(told: Sentry, patient: tuple[SignedIn, FlaskClien
 
     assert told.event()["transaction"] == "/api/broken/<mobile>"
     assert len(told.envelopes) == 1
+
+
+def test_a_process_that_was_forked_tells_too(mongo: Mongo, valkey: Valkey, told: Sentry, tmp_path: Path) -> None:
+    stack = Stack(
+        tmp_path,
+        mongodb_uri=mongo.uri("arthomed_broken"),
+        redis_url=valkey.url.removesuffix("/0") + "/5",
+        parts=("web",),
+        demo=False,
+        env={"SENTRY_DSN": told.dsn},
+    )
+    with stack, Clinic(stack) as clinic:
+        person = clinic.person(Role.PATIENT)
+        of_no_role = {"$set": {"role": "nobody"}}
+        clinic.database.command(
+            {
+                "update": "sessions",
+                "updates": [{"q": {"user": person.id}, "u": of_no_role}],
+                "bypassDocumentValidation": True,
+            }
+        )
+        assert clinic.api.get("/auth/me", headers=person.headers).status_code == 500
+
+        assert told.event()["transaction"] == "/api/auth/me"
 
 
 def test_where_nobody_asked_neither_sentry_nor_prometheus_is_loaded(environment: dict[str, str]) -> None:
