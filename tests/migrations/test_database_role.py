@@ -261,6 +261,7 @@ def test_every_job_can_do_its_work_with_the_applications_rights(run: Run, refusa
     erased = factories.make_user().id
     transaction(lambda session: users.forget(erased, keep_until=clock.now(), session=session))
     ids = {
+        Job.SEND_CODE: Notification.objects.get(channel="sms", kind="appointment-confirmed").id,
         Job.SEND_SMS: Notification.objects.get(channel="sms", kind="appointment-confirmed").id,
         Job.SEND_EMAIL: Notification.objects.get(channel="email").id,
         Job.SEND_PUSH: Notification.objects.get(channel="email").id,
