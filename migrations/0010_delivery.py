@@ -1,4 +1,4 @@
-"""Messages are kept for a year, expire, are receipted and told another way; devices take pushes; admins look for what failed."""
+"""Messages are kept for a year, expire, are receipted and told another way; devices take pushes; admins see failures."""
 
 from arthomed.infra.migrations import ensure_collection
 
