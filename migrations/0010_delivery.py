@@ -1,4 +1,4 @@
-"""Messages are kept for a year, expire, are receipted and told another way; devices take pushes; admins see failures."""
+"""Messages are kept for a year, expire, are receipted, go by push or another way; failures are listed."""
 
 from arthomed.infra.migrations import ensure_collection
 

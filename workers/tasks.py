@@ -89,9 +89,9 @@ def generate_slots() -> None:
 
 
 @app.task(name=Job.SYNC_SLOTS)
-def sync_doctor_slots(doctor_id: str) -> None:
-    """Bring one doctor's slots in line with the hours."""
-    scheduling.sync_doctor(ObjectId(doctor_id))
+def sync_doctors_slots(*doctor_ids: str) -> None:
+    """Bring some doctors' slots in line with their hours."""
+    scheduling.sync_doctors([*map(ObjectId, doctor_ids)])
 
 
 @app.task(name=Job.REJECT_UNCONFIRMED, single_run=True)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
@@ -61,6 +62,10 @@ class ExistingSlot(NamedTuple):
     @property
     def ends_at(self) -> datetime:
         return self.starts_at + length(self.start_time, self.end_time)
+
+
+Shapes = dict[tuple[str, str, int, int, bool], set[datetime]]
+"""Slots by start, end, patients, fee and whether they are blocked, each with its days as they are stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,18 +133,32 @@ def plan(
     A time of day that comes twice when the clocks change makes the earlier slot; one that is skipped makes
     none, and neither does one between whose start and end they change: it would run into another.
     """
-    of_day = {
-        weekday: slots_of_day([hours for hours in week if hours.day == weekday], slot_minutes) for weekday in WEEK
-    }
-    planned: list[PlannedSlot] = []
-    for day in days:
-        ranges, offset = of_day[WEEK[day.weekday()]], clock.offset_all_day(day, zone)
-        midnight = None if offset is None else clock.midnight_utc(day) - offset
-        for start, end, patients in ranges:
-            starts_at = clock.wall_clock(day, start, zone) if midnight is None else midnight + _SINCE_MIDNIGHT[start]
-            if starts_at > after and (midnight or _is_on_the_clock(starts_at, start, slot_minutes, zone)):
-                planned.append(PlannedSlot(day, start, end, starts_at, patients))
+    of_day = [tuple(slots_of_day([hours for hours in week if hours.day == weekday], slot_minutes)) for weekday in WEEK]
+    planned = (_plan_of_day(of_day[day.weekday()], day, slot_minutes, zone) for day in days)
+    return [slot for slots in planned for slot in slots if slot.starts_at > after]
+
+
+@lru_cache(maxsize=4096)
+def _plan_of_day(
+    times: tuple[tuple[str, str, int], ...], day: date, slot_minutes: int, zone: ZoneInfo
+) -> list[PlannedSlot]:
+    """As `plan` for one day; remembered, because many doctors have the same hours."""
+    offset = clock.offset_all_day(day, zone)
+    midnight = None if offset is None else clock.midnight_utc(day) - offset
+    planned = []
+    for start, end, patients in times:
+        starts_at = clock.wall_clock(day, start, zone) if midnight is None else midnight + _SINCE_MIDNIGHT[start]
+        if midnight or _is_on_the_clock(starts_at, start, slot_minutes, zone):
+            planned.append(PlannedSlot(day, start, end, starts_at, patients))
     return planned
+
+
+def shapes(planned: Iterable[PlannedSlot], *, fee: int) -> Shapes:
+    """What `Slot.shapes` tells of free slots that are just as planned."""
+    found: Shapes = {}
+    for day, start, end, _, patients in planned:
+        found.setdefault((start, end, patients, fee, False), set()).add(clock.midnight_utc(day))
+    return found
 
 
 def change(planned: Sequence[PlannedSlot], existing: Sequence[ExistingSlot], *, fee: int, after: datetime) -> Change:
@@ -156,7 +175,7 @@ def change(planned: Sequence[PlannedSlot], existing: Sequence[ExistingSlot], *, 
     conflicts = [slot for slot in outside if slot.bookings]
     kept = [*under_way, *conflicts]
     return Change(
-        made=[slot for key, slot in wanted.items() if key not in coming and not _meets_any(slot, kept)],
+        made=[slot for key, slot in wanted.items() if key not in coming and not (kept and _meets_any(slot, kept))],
         removed=[slot for slot in outside if not slot.bookings],
         altered=[
             (slot, asked)

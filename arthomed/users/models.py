@@ -168,13 +168,13 @@ class User(ClinicDocument):
 
     @classmethod
     def bookable_doctor(cls, doctor_id: ObjectId, *stages: Raw, session: ClientSession) -> Raw | None:
-        """A doctor with whom visits may be booked, as far as everybody may know, with what the stages add."""
-        wanted: Pipeline = [{"$match": {"_id": doctor_id, **BOOKABLE}}, PUBLIC, *stages]
+        """A doctor with whom visits may be booked, as a visit tells of them, with what the stages add."""
+        wanted: Pipeline = [{"$match": {"_id": doctor_id, **BOOKABLE}}, _OF_A_VISIT, *stages]
         return next(iter(cls.collection().aggregate(wanted, session=session)), None)
 
     @classmethod
     def find_bookable_doctor(cls, doctor_id: ObjectId) -> Find:
-        """Within a reading: the same."""
+        """Within a reading: a doctor with whom visits may be booked, as far as everybody may know."""
         return Find("users", {"_id": doctor_id, **BOOKABLE}, [PUBLIC])
 
     @classmethod

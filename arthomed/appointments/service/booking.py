@@ -36,6 +36,7 @@ from arthomed.users.models import User
 log = structlog.get_logger()
 
 ALTERNATIVES = 3
+_OF_PATIENT = ["name", "mobileNumber", "email"]  # what the answer and the message need; the rest is long to read
 _SAME_TIME = "You already have a visit at that time"
 _SAME_DAY = "You already have a visit with this doctor on that day"
 
@@ -123,7 +124,10 @@ def _fingerprint(wish: Wish, uploads: Sequence[Upload]) -> str:
 def _admit(actor: Actor, session: ClientSession) -> User:
     """Write to the patient, so that their bookings come one after the other and can be counted."""
     raw = User.collection().find_one_and_update(
-        {"_id": actor.user_id, "isActive": True}, {"$inc": {"visitsBooked": 1}}, session=session
+        {"_id": actor.user_id, "isActive": True},
+        {"$inc": {"visitsBooked": 1}},
+        projection=_OF_PATIENT,
+        session=session,
     )
     if raw is None:
         raise NotFound
