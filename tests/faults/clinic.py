@@ -87,13 +87,7 @@ class Clinic:
         return [slot["startTime"] for slot in self.database.slots.find({"doctor": doctor}).sort("startTime")]
 
     def book(self, patient: Person, doctor: ObjectId, time: str = "00:00", **headers: str) -> httpx.Response:
-        wish = {
-            "doctorId": str(doctor),
-            "appointmentDate": DAY.isoformat(),
-            "appointmentTime": time,
-            "reason": "Headache",
-        }
-        return self.api.post("/appointments/book", json=wish, headers={**patient.headers, **headers})
+        return self.api.post("/appointments/book", json=wish(doctor, time), headers={**patient.headers, **headers})
 
     def move(self, actor: Person, appointment_id: str, status: str, **more: str) -> httpx.Response:
         return self.api.put(
@@ -123,6 +117,16 @@ class Clinic:
 
 
 BOOKS_IN_ORDER = "The books are in order.\n"
+
+
+def wish(doctor: ObjectId, time: str) -> dict[str, str]:
+    """The body of a booking."""
+    return {
+        "doctorId": str(doctor),
+        "appointmentDate": DAY.isoformat(),
+        "appointmentTime": time,
+        "reason": "Headache",
+    }
 
 
 def all_at_once(work: Callable[[T], R], things: Iterable[T]) -> list[R]:
