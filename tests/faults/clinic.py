@@ -40,12 +40,12 @@ class Person:
 
 
 class Clinic:
-    """A stack's API, with a back door into its database."""
+    """A stack's API, where it is or behind a proxy, with a back door into its database."""
 
-    def __init__(self, stack: Stack, *, timeout: float = 30) -> None:
+    def __init__(self, stack: Stack, *, url: str | None = None, timeout: float = 30) -> None:
         self.stack = stack
         many = httpx.Limits(max_connections=300, max_keepalive_connections=300)
-        self.api = httpx.Client(base_url=f"{stack.url}/api", timeout=timeout, limits=many)
+        self.api = httpx.Client(base_url=f"{url or stack.url}/api", timeout=timeout, limits=many)
         self._mongo: MongoClient[dict[str, Any]] = MongoClient(stack.env["MONGODB_URI"], tz_aware=True)
         self.database = self._mongo.get_default_database()
 

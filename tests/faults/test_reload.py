@@ -7,8 +7,9 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from functools import partial
+from http.client import HTTPConnection
 from itertools import cycle
 from pathlib import Path
 
@@ -18,7 +19,7 @@ import pytest
 from tests.faults.clinic import Clinic, Person, wish
 from tests.faults.conftest import FULL, Fragile, Tell
 from tests.faults.test_sudden_death import children
-from tests.stack import BIN, Stack, wait_for
+from tests.stack import BIN, Stack, asleep, wait_for
 
 RELOADS = 20 if FULL else 3
 PHONES = 24 if FULL else 9
@@ -108,23 +109,45 @@ def master_among(processes: list[int]) -> int | None:
     return next((one for one in processes if children(one)), None)
 
 
-def test_processes_that_have_served_their_share_drop_no_request(fragile: Fragile, tmp_path: Path) -> None:
+@pytest.fixture
+def short_lived(fragile: Fragile, tmp_path: Path) -> Iterator[Stack]:
+    """Web processes of their own, each of which ends after less than a hundred requests."""
     stack = Stack(tmp_path, mongodb_uri=fragile.stack.env["MONGODB_URI"], redis_url=fragile.valkey.url)
     share = ["--max-requests", "60", "--max-requests-jitter", "30"]
-    web = stack.start("web", BIN / "gunicorn", "-c", "gunicorn.conf.py", *share, "wsgi:app")
-    try:
-        stack.wait_until_live()
-        log = web.log
-        with Clinic(stack) as clinic, (phones := Phones(clinic)).asking():
-            wait_for(lambda: begun_in(log) > 2 * PROCESSES, seconds=60, what="the fifth process")
-    finally:
-        stack.stop()
+    stack.web = stack.start("web", BIN / "gunicorn", "-c", "gunicorn.conf.py", *share, "wsgi:app")
+    stack.wait_until_live()
+    yield stack
+    stack.stop()
+
+
+def test_processes_that_have_served_their_share_drop_no_request(short_lived: Stack) -> None:
+    assert short_lived.web
+    log = short_lived.web.log
+    with Clinic(short_lived) as clinic, (phones := Phones(clinic)).asking():
+        wait_for(lambda: log.read_text().count("Booting worker") > 2 * PROCESSES, seconds=60, what="the fifth process")
+
     assert set(phones.told) == GOOD
 
 
-def begun_in(log: Path) -> int:
-    """How many processes there have been."""
-    return log.read_text().count("Booting worker")
+def test_a_connection_that_no_process_has_taken_yet_is_served_before_all_end(short_lived: Stack) -> None:
+    master = short_lived.web
+    assert master
+    with ExitStack() as opened:
+        with ExitStack() as sleeping:
+            for process in children(master.pid):
+                sleeping.enter_context(asleep(process))
+            waiting = [opened.enter_context(closing(asked(short_lived, "/health"))) for _ in range(8)]
+            os.kill(master.pid, signal.SIGTERM)
+            wait_for(lambda: "Handling signal: term" in master.log.read_text(), what="the signal's arrival")
+
+        assert {one.getresponse().status for one in waiting} == {200}
+
+
+def asked(stack: Stack, path: str) -> HTTPConnection:
+    """A connection with a request that nobody has read."""
+    connection = HTTPConnection("127.0.0.1", stack.port, timeout=10)
+    connection.request("GET", path)
+    return connection
 
 
 TOO_LONG: dict[str, tuple[str, dict[str, str], int]] = {
