@@ -1,9 +1,11 @@
 # One image for web, worker, beat and the flask commands; compose.yaml says which is which.
-FROM python:3.11-slim-bookworm AS build
+# gunicorn-h1c comes as source only: the larger image has the compiler.
+FROM python:3.11-bookworm AS build
 
 COPY requirements.txt /
 RUN python -m venv /venv \
-    && /venv/bin/pip install --no-cache-dir --require-hashes --only-binary :all: --requirement /requirements.txt \
+    && /venv/bin/pip install --no-cache-dir --require-hashes --only-binary :all: --no-binary gunicorn-h1c \
+        --requirement /requirements.txt \
     && /venv/bin/pip uninstall --yes pip setuptools
 WORKDIR /app
 COPY wsgi.py celeryconfig.py gunicorn.conf.py ./
