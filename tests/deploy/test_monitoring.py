@@ -21,6 +21,8 @@ from tests.factories import new_mobile
 from tests.scraping import Series, series_in
 from tests.stack import ROOT, Stack, wait_for
 
+pytestmark = pytest.mark.long
+
 PROMTOOL = shutil.which("promtool")
 ALERTS = ROOT / "deploy/prometheus/alerts.yml"
 RULES: list[dict[str, Any]] = yaml.safe_load(ALERTS.read_text())["groups"][0]["rules"]
