@@ -45,10 +45,11 @@ class Blueprint(flask_smorest.Blueprint):
         self, schema: type[ma.Schema], *, location: str = "json", files: str | None = None, **kwargs: Any
     ) -> Any:
         """As flask-smorest's; with `files`, the field of a form in which files may come."""
+        shape = schema()
         if location in ("json", "form"):
-            kwargs.setdefault("example", example_of(schema()))
+            kwargs.setdefault("example", example_of(shape))
             location = "json_or_multipart" if files else location
-        smorests = super().arguments(schema(), location=location, **kwargs)
+        smorests = super().arguments(shape, location=location, **kwargs)
 
         def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
             wrapped: Any = smorests(view)
@@ -62,10 +63,10 @@ class Blueprint(flask_smorest.Blueprint):
     def response(
         self, status_code: int, schema: type[ma.Schema] = NothingOut, *, description: str, name: str | None = None
     ) -> Any:
-        envelope = envelope_of(schema if name is None else named(name, schema))
-        example = {**example_of(envelope()), "message": description}
+        envelope = envelope_of(schema if name is None else named(name, schema))()
+        example = {**example_of(envelope), "message": description}
         smorests = super().response(status_code, envelope, description=description, example=example)
-        dump = dumper(envelope())
+        dump = dumper(envelope)
 
         def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
             @wraps(view)
