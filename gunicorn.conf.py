@@ -33,14 +33,23 @@ class _Logger(Logger):
 class _Worker(ThreadWorker):
     """Lets each request know how long it has waited for a thread, and leaves the port to others once it ends.
 
-    A worker whose master was killed would else hold the port against the next master until its last request is done.
+    It then takes what has connected already, which is lost else when it is the last one with this port; and a worker
+    whose master was killed would else hold the port against the next master until its last request is done.
     """
 
     def set_accept_enabled(self, enabled: bool) -> None:  # noqa: FBT001  gunicorn's own
         super().set_accept_enabled(enabled)
         if not enabled and not (self.alive and self.is_parent_alive()):
             for listener in self.sockets:
+                self._take_all(listener)
                 listener.close()
+            self.sockets.clear()
+
+    def _take_all(self, listener: object) -> None:
+        taken = -1
+        while taken < self.nr_conns:
+            taken = self.nr_conns
+            self.accept(listener)
 
     def get_thread_pool(self) -> Threads:
         return Threads(max_workers=self.cfg.threads)

@@ -118,7 +118,7 @@ class Stack:
             "-Q",
             QUEUES,
             "-n",
-            "tests@%h",
+            f"tests-{self.port}@%h",
         ]
         self.worker = self.start("worker", *command)
 

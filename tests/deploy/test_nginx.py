@@ -1,8 +1,6 @@
-"""The proxy's configuration as it is, in front of the application."""
+"""The proxy in front of the application."""
 
 import json
-import os
-import shutil
 from collections.abc import Iterator
 from contextlib import closing
 from http.client import HTTPConnection
@@ -12,15 +10,13 @@ import httpx
 import pytest
 
 from arthomed.core.permissions import Role
-from dev.processes import Process
-from dev.servers import Mongo, Valkey, free_port
+from dev.servers import Mongo, Valkey
+from tests.deploy.nginx import in_front_of, needs_nginx
 from tests.factories import picture
 from tests.faults.clinic import Clinic, Person
-from tests.stack import ROOT, Stack, wait_for
+from tests.stack import Stack, wait_for
 
-NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-
-pytestmark = pytest.mark.skipif(NGINX is None, reason="nginx is not installed here")
+pytestmark = needs_nginx
 
 
 @pytest.fixture(scope="module")
@@ -40,27 +36,10 @@ def clinic(mongo: Mongo, valkey: Valkey, tmp_path_factory: pytest.TempPathFactor
 @pytest.fixture(scope="module")
 def front(clinic: Clinic, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     """A stranger's client of nginx."""
-    folder, port = tmp_path_factory.mktemp("nginx"), free_port()
-    configuration = (ROOT / "deploy/nginx.conf").read_text()
-    for there, here in {
-        "/tmp/": f"{folder}/",  # first, or it would be found in what follows
-        "web:5000": f"127.0.0.1:{clinic.stack.port}",
-        "listen 8080;": f"listen 127.0.0.1:{port};",
-        "/srv/uploads/": f"{clinic.stack.env['UPLOADS_DIR']}/",
-        "/dev/stdout": f"{folder}/access.log",
-    }.items():
-        assert there in configuration
-        configuration = configuration.replace(there, here)
-    (folder / "nginx.conf").write_text(f"user root;\n{configuration}" if os.geteuid() == 0 else configuration)
-    command = [str(NGINX), "-c", str(folder / "nginx.conf"), "-g", "daemon off;"]
-    process = Process("nginx", command, folder / "nginx.log", env=dict(os.environ))
-    try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
-            wait_for(lambda: _answers(client), what="nginx")
-            client.headers["X-Test-Folder"] = str(folder)
-            yield client
-    finally:
-        process.stop(within=5)
+    folder = tmp_path_factory.mktemp("nginx")
+    with in_front_of([clinic.stack], folder) as url, httpx.Client(base_url=url, timeout=10) as client:
+        client.headers["X-Test-Folder"] = str(folder)
+        yield client
 
 
 def test_the_api_is_there(front: httpx.Client, clinic: Clinic) -> None:
@@ -136,13 +115,6 @@ def test_an_application_that_is_away_is_told_of_in_the_envelope(front: httpx.Cli
         clinic.stack.start_web()
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "SERVICE_UNAVAILABLE")
-
-
-def _answers(client: httpx.Client) -> bool:
-    try:
-        return client.get("/health").status_code == 200
-    except httpx.TransportError:
-        return False
 
 
 def _not_limited(answer: httpx.Response) -> httpx.Response | None:

@@ -40,12 +40,12 @@ class Person:
 
 
 class Clinic:
-    """A stack's API, with a back door into its database."""
+    """A stack's API, where it is or behind a proxy, with a back door into its database."""
 
-    def __init__(self, stack: Stack, *, timeout: float = 30) -> None:
+    def __init__(self, stack: Stack, *, url: str | None = None, timeout: float = 30) -> None:
         self.stack = stack
         many = httpx.Limits(max_connections=300, max_keepalive_connections=300)
-        self.api = httpx.Client(base_url=f"{stack.url}/api", timeout=timeout, limits=many)
+        self.api = httpx.Client(base_url=f"{url or stack.url}/api", timeout=timeout, limits=many)
         self._mongo: MongoClient[dict[str, Any]] = MongoClient(stack.env["MONGODB_URI"], tz_aware=True)
         self.database = self._mongo.get_default_database()
 
@@ -87,13 +87,7 @@ class Clinic:
         return [slot["startTime"] for slot in self.database.slots.find({"doctor": doctor}).sort("startTime")]
 
     def book(self, patient: Person, doctor: ObjectId, time: str = "00:00", **headers: str) -> httpx.Response:
-        wish = {
-            "doctorId": str(doctor),
-            "appointmentDate": DAY.isoformat(),
-            "appointmentTime": time,
-            "reason": "Headache",
-        }
-        return self.api.post("/appointments/book", json=wish, headers={**patient.headers, **headers})
+        return self.api.post("/appointments/book", json=wish(doctor, time), headers={**patient.headers, **headers})
 
     def move(self, actor: Person, appointment_id: str, status: str, **more: str) -> httpx.Response:
         return self.api.put(
@@ -123,6 +117,16 @@ class Clinic:
 
 
 BOOKS_IN_ORDER = "The books are in order.\n"
+
+
+def wish(doctor: ObjectId, time: str) -> dict[str, str]:
+    """The body of a booking."""
+    return {
+        "doctorId": str(doctor),
+        "appointmentDate": DAY.isoformat(),
+        "appointmentTime": time,
+        "reason": "Headache",
+    }
 
 
 def all_at_once(work: Callable[[T], R], things: Iterable[T]) -> list[R]:

@@ -1,0 +1,53 @@
+"""The proxy's configuration as it is, but for what a test must change, in front of web processes."""
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from dev.processes import Process
+from dev.servers import free_port
+from tests.stack import ROOT, Stack, wait_for
+
+NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+SERVER = "server web:5000"
+
+needs_nginx = pytest.mark.skipif(NGINX is None, reason="nginx is not installed here")
+
+
+@contextmanager
+def in_front_of(stacks: Sequence[Stack], folder: Path, changes: Mapping[str, str] | None = None) -> Iterator[str]:
+    """Its address; the log of requests is `access.log` in the folder."""
+    port = free_port()
+    configuration = (ROOT / "deploy/nginx.conf").read_text()
+    [line] = [one for one in configuration.splitlines() if SERVER in one]
+    for there, here in {
+        "/tmp/": f"{folder}/",  # first, or it would be found in what follows
+        line: "\n".join(line.replace("web", "127.0.0.1").replace("5000", str(stack.port)) for stack in stacks),
+        "listen 8080;": f"listen 127.0.0.1:{port};",
+        "/srv/uploads/": f"{stacks[0].env['UPLOADS_DIR']}/",
+        "/dev/stdout": f"{folder}/access.log",
+        **(changes or {}),
+    }.items():
+        assert there in configuration
+        configuration = configuration.replace(there, here)
+    (folder / "nginx.conf").write_text(f"user root;\n{configuration}" if os.geteuid() == 0 else configuration)
+    command = [str(NGINX), "-c", str(folder / "nginx.conf"), "-g", "daemon off;"]
+    process = Process("nginx", command, folder / "nginx.log", env=dict(os.environ))
+    url = f"http://127.0.0.1:{port}"
+    try:
+        wait_for(lambda: _answers(url), what="nginx")
+        yield url
+    finally:
+        process.stop(within=5)
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/health").status_code == 200
+    except httpx.TransportError:
+        return False
