@@ -19,14 +19,14 @@ run: setup ## Run the whole clinic on 127.0.0.1:PORT (5000), with its data in VA
 	@$(BIN)/python -m dev.run
 
 test: export SUITE_LOGS := $(CURDIR)/.pytest_cache/suite-logs
-test: setup ## Run the tests on servers of their own; with COVERAGE=1 ask how much of the code they reach
+test: setup ## Run the tests on servers of their own; with LONG=1 all of them, and ask how much of the code they reach
 	@rm -rf "$$SUITE_LOGS"
-	@$(BIN)/python -m pytest --ignore tests/faults --ignore tests/whole_suite --numprocesses 2 --dist loadfile $(if $(COVERAGE),--cov --cov-report=)
-ifdef COVERAGE
+	@$(BIN)/python -m pytest --ignore tests/faults --ignore tests/whole_suite --numprocesses 2 --dist loadfile $(if $(LONG),--cov --cov-report=,-m "not long")
+ifdef LONG
 	@$(BIN)/coverage report
 	@$(BIN)/coverage report --include '*/rules.py' --fail-under 100
 endif
-	@$(BIN)/python -m pytest tests/faults
+	@$(BIN)/python -m pytest tests/faults $(if $(LONG),,-m "not long")
 	@$(BIN)/python -m pytest --confcutdir tests/whole_suite tests/whole_suite
 
 test-faults: setup ## Break everything at full size: about a quarter of an hour

@@ -31,9 +31,7 @@ from arthomed.infra.clamav import ClamAV
 from arthomed.infra.email import SmtpEmail
 from arthomed.infra.heartbeat import require_worker
 from arthomed.infra.mailbox import ConsoleEmail, ConsoleSms, Mailbox
-from arthomed.infra.push import FcmPush
 from arthomed.infra.queue import CeleryJobs
-from arthomed.infra.sms import TwilioReceipts, TwilioSms
 from arthomed.infra.storage import LocalStorage
 from arthomed.notifications import outlets
 from arthomed.notifications import routes as messages
@@ -172,6 +170,8 @@ def _storage(uploads: Uploads) -> Storage:
 
 def _sms_gateway(settings: Settings) -> SmsGateway:
     if settings.twilio is not None:
+        from arthomed.infra.sms import TwilioSms  # noqa: PLC0415  requests costs 50 ms of every command's start
+
         return TwilioSms(settings.twilio, settings.public_url)
     return ConsoleSms(Mailbox(settings.mailbox_file))
 
@@ -180,12 +180,16 @@ def _receipts(settings: Settings) -> ReceiptReader | None:
     """None where Twilio can't reach us."""
     if settings.twilio is None or settings.public_url is None:
         return None
+    from arthomed.infra.sms import TwilioReceipts  # noqa: PLC0415  as above
+
     return TwilioReceipts(settings.twilio, settings.public_url)
 
 
 def _push_outlet(settings: Settings) -> outlets.PushOutlet | None:
     if settings.fcm is None:
         return None
+    from arthomed.infra.push import FcmPush  # noqa: PLC0415  as above
+
     return outlets.PushOutlet(FcmPush(settings.fcm), auth_service.push_tokens, auth_service.forget_push_token)
 
 

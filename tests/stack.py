@@ -61,6 +61,7 @@ class Stack:
             "UPLOADS_DIR": str(folder / "uploads"),
             "PORT": str(self.port),
             "LOG_LEVEL": "info",
+            "BOOKING_HORIZON_DAYS": "30",
             "MOST_WAITING_MS": "60000",
             "RATE_LIMIT_MAX_REQUESTS": "1000000",
             "RATE_LIMIT_USER_MAX_REQUESTS": "1000000",

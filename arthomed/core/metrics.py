@@ -58,6 +58,9 @@ BOOKINGS = Counter("arthomed_bookings", "Visits booked")
 CODES_SENT = Counter("arthomed_codes_sent", "One-time codes made and handed over to be sent")
 CODES_VERIFIED = Counter("arthomed_codes_verified", "One-time codes that were answered with in time")
 MESSAGES = Counter("arthomed_messages", "Messages, by what became of them", ("channel", "outcome"))
+FILES_SET_ASIDE = Counter(
+    "arthomed_files_set_aside", "Files that somebody has to look at: infected, stray or missing", ("reason",)
+)
 SLOTS = Counter("arthomed_slots_generated", "Slots made from doctors' hours")
 JOBS = Histogram(
     "arthomed_job_seconds",
@@ -75,6 +78,7 @@ ALL: tuple[Metric, ...] = (
     CODES_SENT,
     CODES_VERIFIED,
     MESSAGES,
+    FILES_SET_ASIDE,
     SLOTS,
     JOBS,
     MONGO_CONNECTIONS,

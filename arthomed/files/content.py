@@ -5,8 +5,9 @@ anew from what was understood. That process is what bounds the work: the librari
 written in C, hold the interpreter while they work and can't be interrupted or kept from allocating, so the
 kernel does it (RLIMIT_CPU, RLIMIT_DATA, an alarm); a crash takes nothing along, and no secret goes along in its
 environment. It is no sandbox: it runs as the user that we run as.
-One such process runs at a time for each process that asks; a few senders wait for it, none with more than two
-requests, and whoever comes then is told to come again, so that files never take all the threads.
+One such process runs at a time for each process that asks, for one request after the other; a few senders wait for
+their turn, none with more than two requests, and whoever comes then, or waits too long, is told to come again: files
+never take all the threads, and of many at least some get through.
 """
 
 import hashlib
@@ -36,7 +37,7 @@ MEMORY_BYTES = {  # of its own, without the libraries' code
     Kind.PNG: 76 * 1024 * 1024,
     Kind.PDF: 64 * 1024 * 1024,
 }
-SECONDS = 25  # for all files of a request; the web server in front gives up after 35
+WAIT_SECONDS, SECONDS = 12, 15  # for one's turn, and for all files of a request; the web server gives up after 35
 MOST_WAITING = 5  # of a web process's eight threads; the others are for those who send no files
 MOST_OF_ONE = 2
 MOST_BYTES = 20 * 1024 * 1024  # of a cleaned file, which may be larger than it came; clamd is told to take 25 MB
@@ -48,7 +49,7 @@ _THE_FILES_FAULT = {signal.SIGXCPU, signal.SIGSEGV, signal.SIGABRT, signal.SIGBU
 _TOO_BUSY = {signal.SIGALRM, signal.SIGKILL, signal.SIGTERM, signal.SIGINT}
 one_at_a_time = threading.Lock()
 _counting = threading.Lock()
-_waiting = Counter[Hashable]()
+waiting = Counter[Hashable]()
 
 log = structlog.get_logger()
 
@@ -75,22 +76,27 @@ class Content:
 
 
 @contextmanager
-def place_for(sender: Hashable) -> Iterator[float]:
-    """A place among those who wait for their files; says until when (time.monotonic()) these may take.
+def turn_of(sender: Hashable) -> Iterator[float]:
+    """The turn of a request's files; says until when (time.monotonic()) these may take.
 
-    Raises ServiceUnavailable when all are taken, or two by this sender.
+    Raises ServiceUnavailable when too many wait, or two of this sender's, or it would take too long.
     """
     with _counting:
-        if _waiting.total() >= MOST_WAITING or _waiting[sender] >= MOST_OF_ONE:
+        if waiting.total() >= MOST_WAITING or waiting[sender] >= MOST_OF_ONE:
             raise ServiceUnavailable(retry_after=_COME_AGAIN)
-        _waiting[sender] += 1
+        waiting[sender] += 1
     try:
-        yield time.monotonic() + SECONDS
+        if not one_at_a_time.acquire(timeout=WAIT_SECONDS):
+            raise ServiceUnavailable(retry_after=_COME_AGAIN)
+        try:
+            yield time.monotonic() + SECONDS
+        finally:
+            one_at_a_time.release()
     finally:
         with _counting:
-            _waiting.subtract([sender])
-            if not _waiting[sender]:
-                del _waiting[sender]
+            waiting.subtract([sender])
+            if not waiting[sender]:
+                del waiting[sender]
 
 
 def take_in(source: Path, folder: Path, *, until: float) -> Content:
@@ -127,14 +133,13 @@ def _kind_of(source: Path) -> Kind:
 
 
 def _clean(kind: Kind, source: Path, target: Path, until: float) -> None:
-    if not one_at_a_time.acquire(timeout=max(0, until - time.monotonic())):
+    left = ceil(until - time.monotonic())
+    if left <= 0:
         raise ServiceUnavailable(retry_after=_COME_AGAIN)
     try:
-        ensure_accepted(_process(kind, source, target, seconds=max(1, ceil(until - time.monotonic()))))
+        ensure_accepted(_process(kind, source, target, seconds=left))
     except subprocess.TimeoutExpired as error:
         raise ServiceUnavailable from error
-    finally:
-        one_at_a_time.release()
 
 
 def _process(kind: Kind, source: Path, target: Path, *, seconds: int) -> "subprocess.CompletedProcess[str]":

@@ -12,7 +12,7 @@ from arthomed.core.actor import Actor
 from arthomed.files.models import File
 from arthomed.files.rules import Kind
 from arthomed.files.scanner import Scanner
-from arthomed.files.storage import Storage
+from arthomed.files.storage import FileMissing, Storage
 
 
 class Records(Protocol):
@@ -39,6 +39,13 @@ class Cabinet:
     scanner: Scanner | None
     records: Mapping[Kind, Records]
     retention: timedelta
+
+    def holds(self, file: File) -> bool:
+        """Whether what is recorded of a file is stored, in its size."""
+        try:
+            return all(self.storage.find(key).size == file.size or key != file.key for key in file.keys)
+        except FileMissing:
+            return False
 
 
 _cabinet: Cabinet | None = None

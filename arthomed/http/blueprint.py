@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from functools import wraps
+from hashlib import sha256
 from typing import Any
 
 import flask_smorest
 import marshmallow as ma
-from flask import Response, current_app
+import orjson
+from flask import Response, current_app, request
 
 from arthomed.core.reading import Reading
 from arthomed.http.auth import read
@@ -45,10 +47,11 @@ class Blueprint(flask_smorest.Blueprint):
         self, schema: type[ma.Schema], *, location: str = "json", files: str | None = None, **kwargs: Any
     ) -> Any:
         """As flask-smorest's; with `files`, the field of a form in which files may come."""
+        shape = schema()
         if location in ("json", "form"):
-            kwargs.setdefault("example", example_of(schema()))
+            kwargs.setdefault("example", example_of(shape))
             location = "json_or_multipart" if files else location
-        smorests = super().arguments(schema(), location=location, **kwargs)
+        smorests = super().arguments(shape, location=location, **kwargs)
 
         def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
             wrapped: Any = smorests(view)
@@ -60,24 +63,34 @@ class Blueprint(flask_smorest.Blueprint):
         return decorate
 
     def response(
-        self, status_code: int, schema: type[ma.Schema] = NothingOut, *, description: str, name: str | None = None
+        self,
+        status_code: int,
+        schema: type[ma.Schema] = NothingOut,
+        *,
+        description: str,
+        name: str | None = None,
+        is_polled: bool = False,
     ) -> Any:
-        envelope = envelope_of(schema if name is None else named(name, schema))
-        example = {**example_of(envelope()), "message": description}
+        """As flask-smorest's, in our envelope; a reading that `is_polled` is sent again only when it has changed."""
+        envelope = envelope_of(schema if name is None else named(name, schema))()
+        example = {**example_of(envelope), "message": description}
         smorests = super().response(status_code, envelope, description=description, example=example)
-        dump = dumper(envelope())
+        dump = dumper(envelope)
 
         def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
             @wraps(view)
             def enveloped(*args: Any, **kwargs: Any) -> Any:
                 content = view(*args, **kwargs)
                 if isinstance(content, Reading):
-                    return current_app.json.response(dump(success(description, read(content))))
+                    dumped = dump(success(description, read(content)))
+                    answer: Any = current_app.json.response(dumped)
+                    return _unless_known(answer, dumped["data"]) if is_polled else answer
                 if isinstance(content, Response):  # a file
                     return content
                 return success(description, content if name is None else {name: content})
 
-            return smorests(enveloped)  # type: ignore[no-any-return]
+            documented: Any = smorests(enveloped)
+            return self.alt_response(304, "NOT_MODIFIED")(documented) if is_polled else documented  # type: ignore[no-any-return]
 
         return decorate
 
@@ -100,6 +113,13 @@ class Blueprint(flask_smorest.Blueprint):
         if "<" in rule:
             _apidoc(view_func)["refusals"] = {"404": "NOT_FOUND"}
         super().add_url_rule(rule, endpoint, view_func, **options)
+
+
+def _unless_known(answer: Response, told: Any) -> Any:
+    """304 for who has just that (RFC 9110 section 13.1.2); weak, because the envelope's timestamp is another."""
+    etag = f'W/"{sha256(orjson.dumps(told)).hexdigest()}"'
+    answer.headers.extend({"Cache-Control": "private, no-cache", "Vary": "Authorization", "ETag": etag})
+    return answer.make_conditional(request) if "If-None-Match" in request.headers else answer
 
 
 def _apidoc(view: Any) -> dict[str, Any]:

@@ -14,6 +14,9 @@ from arthomed.core import metrics, origin
 log = structlog.get_logger()
 
 _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+_NAME = re.compile(r"[A-Za-z]{1,30}")
+_ODD = re.compile(r"[^A-Za-z0-9 .,:;/()+_-]")
+_LONGEST_AGENT = 200
 _API = "/api/"
 _PAGES = ("/api/docs",)
 _FILE = ".ics"  # calendars ask for nothing else
@@ -74,9 +77,11 @@ def _finish(response: Response) -> Response:
         "request",
         method=request.method,
         route=route,
-        status=response.status_code,
-        duration_ms=round(seconds * 1000, 1),
-        address=request.remote_addr,
+        url=_url(route),
+        statusCode=response.status_code,
+        duration=round(seconds * 1000, 1),  # milliseconds
+        ip=request.remote_addr,
+        userAgent=_ODD.sub("?", request.user_agent.string)[:_LONGEST_AGENT],
         **_caller(),
         **({"code": str(g.error_code)} if "error_code" in g else {}),
     )
@@ -90,6 +95,16 @@ def _count(route: str | None, status: int, seconds: float) -> None:
         metrics.REFUSALS.add(g.error_code)
 
 
+def _url(route: str | None) -> str | None:
+    """With the ids of records and the names of the query, and nothing else that a caller wrote."""
+    if route is None:
+        return None
+    for name, value in (request.view_args or {}).items():
+        route = route.replace(f"<object_id:{name}>", str(value))
+    names = "&".join(name for name in request.args if _NAME.fullmatch(name))
+    return f"{route}?{names}" if names else route
+
+
 def _caller() -> dict[str, str]:
     actor = g.get("actor")
-    return {"user_id": str(actor.user_id), "session_id": str(actor.session_id)} if actor else {}
+    return {"userId": str(actor.user_id), "sessionId": str(actor.session_id)} if actor else {}

@@ -114,14 +114,17 @@ def send(
         return answer
     answer.response = _Seekable(open_at)
     answer.content_length = size
-    answer.make_conditional(_without_odd_ranges(request.environ), accept_ranges=True, complete_length=size)
+    answer.make_conditional(_without_odd_ranges(request.environ, size), accept_ranges=True, complete_length=size)
     return answer
 
 
-def _without_odd_ranges(environ: "WSGIEnvironment") -> "WSGIEnvironment":
-    """Of several ranges, other units and nonsense nobody needs to take notice; Werkzeug (3.1) refuses them."""
+def _without_odd_ranges(environ: "WSGIEnvironment", size: int) -> "WSGIEnvironment":
+    """Of several ranges, other units and nonsense nobody needs to take notice; Werkzeug (3.1) refuses them.
+
+    It does so with the last bytes, too, where they are more than all.
+    """
     told = parse_range_header(environ.get("HTTP_RANGE"))
-    if told is not None and told.units == "bytes" and len(told.ranges) == 1:
+    if told is not None and told.units == "bytes" and len(told.ranges) == 1 and told.ranges[0][0] >= -size:
         return environ
     return {name: value for name, value in environ.items() if name != "HTTP_RANGE"}
 

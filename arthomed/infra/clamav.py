@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from arthomed.files.scanner import ScannerUnavailable, Verdict
 
 _DEFAULT_PORT = 3310
+_CONNECT_SECONDS = 2
 _LONGEST_ANSWER = 1024
 _ANSWER = re.compile(rb"stream: (?:OK|(?P<signature>[!-~]{1,200}) FOUND)\0")
 
@@ -49,7 +50,7 @@ class ClamAV:
 
     def _connection(self) -> socket.socket:
         if self._path is None:
-            return socket.create_connection(self._address, timeout=self._seconds)
+            return socket.create_connection(self._address, timeout=min(_CONNECT_SECONDS, self._seconds))
         connection = socket.socket(socket.AF_UNIX)
         try:
             connection.settimeout(self._seconds)

@@ -9,6 +9,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from errno import EADDRINUSE
 from functools import cache
 from pathlib import Path
 
@@ -107,8 +108,15 @@ def told(*more: Collector) -> tuple[bytes, str]:
 
 
 def listen(port: int, host: str) -> None:
-    """Tell it on a port of its own, from a thread of this process."""
-    start_http_server(port, host, registry=_registry())
+    """Tell it on a port of its own, from a thread of this process: the first free one of eight."""
+    for tried in range(port, port + 8):
+        try:
+            start_http_server(tried, host, registry=_registry())
+        except OSError as error:  # another worker of this machine
+            if error.errno != EADDRINUSE:
+                raise
+        else:
+            return
 
 
 def _registry(*more: Collector) -> CollectorRegistry:

@@ -67,7 +67,7 @@ def save_schedule(body: dict[str, Any], doctor_id: ObjectId) -> service.SavedSch
 @slots.get("")
 @reads(Permission.SLOTS_READ)
 @slots.arguments(SlotQuery, location="query")
-@slots.response(200, DaySlotsOut, description="Available slots retrieved successfully")
+@slots.response(200, DaySlotsOut, description="Available slots retrieved successfully", is_polled=True)
 def slots_of_day(query: dict[str, Any]) -> Reading[service.DaySlots]:
     """Read a doctor's slots of one day."""
     return service.slots_of_day(query["doctor_id"], query["date"])

@@ -140,7 +140,7 @@ class TestSecurityEvents:
         now.shift(timedelta(minutes=31))
         tokens = signed_in(client, mobile)["tokens"]
 
-        told_of = json.dumps([{**one, "duration_ms": 0} for one in logged])
+        told_of = json.dumps([{**one, "duration": 0} for one in logged])
 
         secrets = [person.user.name, mobile, f'"{code}"', f'"{code_for(mobile)}"', *pair.values(), *tokens.values()]
         assert [one for one in secrets if isinstance(one, str) and one != "Bearer" and one in told_of] == []
@@ -154,13 +154,24 @@ class TestRequests:
         told(me(client, person.access_token))
 
         line = request_line(logged)
-        assert (line["user_id"], line["session_id"]) == (str(person.user.id), str(person.session_id))
-        assert (line["address"], "code" in line) == ("203.0.113.9", False)
+        assert (line["userId"], line["sessionId"]) == (str(person.user.id), str(person.session_id))
+        assert (line["ip"], line["statusCode"], "code" in line) == ("203.0.113.9", 200, False)
+
+    def test_a_request_tells_what_was_asked_for_and_nothing_that_was_looked_for(
+        self, client: FlaskClient, person: SignedIn, logged: list[Line]
+    ) -> None:
+        query = {"search": person.user.name, "9876543210": "1"}
+        headers = {**person.headers, "User-Agent": "clinic-app/2.1 (Android 15)\u00e9" + "x" * 500}
+        client.get(f"/api/users/{person.user.id}", query_string=query, headers=headers)
+
+        line = request_line(logged)
+        assert line["url"] == f"/api/users/{person.user.id}?search"
+        assert (line["userAgent"][:27], len(line["userAgent"])) == ("clinic-app/2.1 (Android 15)", 200)
 
     def test_a_request_without_a_session_names_nobody(self, client: FlaskClient, logged: list[Line]) -> None:
         told(ask_for_code(client, MOBILE))
 
-        assert {"user_id", "session_id"}.isdisjoint(request_line(logged))
+        assert {"userId", "sessionId"}.isdisjoint(request_line(logged))
 
     def test_a_person_who_may_not_is_named_with_the_code(
         self, client: FlaskClient, person: SignedIn, logged: list[Line]
@@ -168,7 +179,7 @@ class TestRequests:
         client.get("/api/users", headers=person.headers)
 
         line = request_line(logged)
-        assert (line["code"], line["status"], line["user_id"]) == ("PERMISSION_DENIED", 403, str(person.user.id))
+        assert (line["code"], line["statusCode"], line["userId"]) == ("PERMISSION_DENIED", 403, str(person.user.id))
 
     @pytest.mark.parametrize(
         ("path", "code"),

@@ -12,6 +12,8 @@ import pytest
 from tests.factories import at_once, other_than
 from tests.stack import Stack, asleep
 
+pytestmark = pytest.mark.long
+
 _numbers = count(9_000_000_051)
 Headers = dict[str, str]
 End = Callable[[Stack, Headers, str], None]

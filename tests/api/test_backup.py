@@ -18,6 +18,8 @@ from arthomed.infra.backup import BackupError
 from dev.servers import Mongo, Valkey
 from tests.stack import ROOT, Stack
 
+pytestmark = pytest.mark.long
+
 MONGODUMP = shutil.which("mongodump")
 Documents = dict[str, list[dict[str, Any]]]
 

@@ -94,7 +94,9 @@ class TestFetching:
         assert files.fetch(client, person, url, Range=f"bytes={size_of(url)}-").status_code == 416
 
     @in_a_folder
-    @pytest.mark.parametrize("asked", ["lines=0-3", "bytes", "bytes=3-1", "bytes=0-1,3-4", "bytes=a-b"])
+    @pytest.mark.parametrize(
+        "asked", ["lines=0-3", "bytes", "bytes=-9999999", "bytes=3-1", "bytes=0-1,3-4", "bytes=a-b"]
+    )
     def test_of_a_part_that_makes_no_sense_all_is_given(
         self, client: FlaskClient, person: SignedIn, url: str, asked: str
     ) -> None:

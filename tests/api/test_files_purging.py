@@ -3,10 +3,12 @@
 import shutil
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from pymongo.database import Database
 
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.rules import Status
@@ -101,6 +103,48 @@ def test_a_record_without_its_file_is_told_and_given_to_nobody(file: File, now: 
     assert told == [f"recorded, but not stored: {file.filename}"]
     assert File.objects.get().state is State.MISSING
     assert list(purging.check()) == [f"missing: {file.filename}"]
+
+
+def test_what_was_put_aside_while_its_record_was_away_comes_back_with_it(
+    file: File, database: Database[dict[str, Any]], now: Now
+) -> None:
+    records = list(database.files.find())
+    database.files.delete_many({})
+    now.shift(timedelta(hours=2))
+    purging.purge()
+    database.files.insert_many(records)
+    now.shift(timedelta(days=40))
+    purging.purge()
+    lost = File.objects.get().state
+    purging.purge()
+
+    assert (lost, File.objects.get().state) == (State.MISSING, State.READY)
+    assert stored() == [file.key]
+
+
+def test_a_file_of_another_size_is_not_the_recorded_one(file: File, now: Now) -> None:
+    File.objects(id=file.id).update(inc__size=1)
+    now.shift(timedelta(hours=2))
+
+    assert list(purging.check()) == [f"recorded, but not stored: {file.filename}"]
+
+
+@in_a_folder
+@pytest.mark.parametrize("kind", ["a link", "a folder's link", "a note in quarantine"])
+def test_what_is_no_file_of_ours_stops_no_purge(file: File, now: Now, kind: str) -> None:
+    folder = settings().uploads.folder
+    if kind == "a link":
+        (folder / "profiles").mkdir()
+        (folder / "profiles" / "link.jpg").symlink_to("/etc/passwd")
+    elif kind == "a folder's link":
+        (folder / "profiles").symlink_to("/tmp")
+    else:
+        (folder / "quarantine/strays").mkdir(parents=True)
+        (folder / "quarantine/strays" / "Read me.txt").write_text("seen")
+    cabinet().storage.delete(file.key)
+    now.shift(timedelta(days=40))
+
+    assert purging.purge()["missing"] == 1
 
 
 @in_a_folder
@@ -202,9 +246,11 @@ def test_a_purge_that_was_killed_goes_on_where_it_was(file: File, now: Now) -> N
     File.doom({"_id": file.id}, now=clock.now())
     cabinet().storage.delete(file.key)  # and here it was killed
     now.shift(timedelta(hours=2))
+    early = list(purging.check())
+    now.shift(timedelta(days=1))
     told = list(purging.check())
 
-    assert told == [f"to be removed, but still there: {file.filename}"]
+    assert (early, told) == ([], [f"to be removed, but still there: {file.filename}"])
     assert purging.purge()["removed"] == 1
     assert (list(purging.check()), File.objects.count()) == ([], 0)
 

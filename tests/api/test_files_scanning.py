@@ -84,21 +84,33 @@ def test_a_file_whose_quarantine_was_cut_off_is_put_aside_by_the_purge(person: S
 def test_while_the_scanner_is_away_nothing_is_clean(person: SignedIn, visit: Appointment, now: Now) -> None:
     file = make_file(visit, person)
     verdict = scanning.scan(file.id)
-    early, asked_early = scanning.sweep(), jobs_waiting()
     now.shift(timedelta(minutes=2))
 
-    assert (verdict, File.objects.get().state) == (None, State.WAITING)
-    assert (early, asked_early) == (0, 0)
-    assert (scanning.sweep(), jobs_waiting()) == (1, 1)
+    assert (verdict, scanning.sweep(), File.objects.get().state) == (None, 0, State.WAITING)
 
 
-def test_a_sweep_does_not_ask_twice_in_a_minute_while_it_is_away(
+def test_what_was_not_looked_at_is_by_a_sweep_a_minute_later(person: SignedIn, visit: Appointment, now: Now) -> None:
+    for _ in range(5):
+        make_file(visit, person)
+    early = scanning.sweep()
+    now.shift(timedelta(minutes=2))
+
+    assert (early, scanning.sweep(), scanning.sweep()) == (0, 5, 0)
+    assert set(File.objects.scalar("state")) == {State.READY}
+
+
+def test_a_scanner_that_is_away_is_asked_a_few_times_and_not_about_the_same_files_each_time(
     person: SignedIn, visit: Appointment, now: Now
 ) -> None:
-    make_file(visit, person)
+    for _ in range(6):
+        make_file(visit, person)
     now.shift(timedelta(minutes=2))
+    before = clock.now()
+    scanning.sweep()
+    asked_first = File.objects(updated_at__gte=before).count()
+    scanning.sweep()
 
-    assert (scanning.sweep(), scanning.sweep()) == (1, 0)
+    assert (asked_first, File.objects(updated_at__gte=before).count()) == (3, 6)
 
 
 def test_a_job_that_runs_twice_or_for_nothing_does_nothing(person: SignedIn, visit: Appointment) -> None:

@@ -18,7 +18,10 @@ from arthomed.config import settings
 from arthomed.core import clock
 from arthomed.core.documents import transaction
 from arthomed.core.permissions import Role
+from arthomed.files import content
 from arthomed.files.models import File
+from arthomed.files.records import cabinet
+from arthomed.files.rules import State
 from arthomed.users.models import User
 from tests import factories
 from tests.api import files
@@ -161,6 +164,28 @@ class TestVisits:
         ]
         assert File.objects.count() == 4
         assert files.faults_after_a_purge() == []
+
+    @pytest.mark.parametrize("lost", ["record says so", "nobody knows yet", "harmful"])
+    def test_what_was_lost_or_harmful_can_be_sent_again(
+        self, client: FlaskClient, person: SignedIn, visit: Appointment, lost: str
+    ) -> None:
+        files.uploaded(client, person, visit.id, picture())
+        file = File.objects.get()
+        if lost == "harmful":
+            File.objects(id=file.id).update(set__state=State.INFECTED)
+        else:
+            cabinet().storage.delete(file.key)
+        if lost == "record says so":
+            File.objects(id=file.id).update(set__state=State.MISSING)
+        (again,) = files.uploaded(client, person, visit.id, picture())
+
+        assert again["filename"] != file.filename
+        assert files.fetch(client, person, again["url"]).status_code == 200
+
+    def test_a_booking_without_files_waits_for_nobodys(self, client: FlaskClient, person: SignedIn) -> None:
+        body = factories.booking_body(factories.make_doctor(HOUR))
+        with content.one_at_a_time:
+            told(client.post("/api/appointments/book", json=body, headers=person.headers), 201)
 
     def test_it_is_told_whether_the_patient_has_sent_it(
         self, app: Flask, client: FlaskClient, person: SignedIn, visit: Appointment

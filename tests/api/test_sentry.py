@@ -97,6 +97,7 @@ def test_a_refusal_is_no_error(told: Sentry, patient: tuple[SignedIn, FlaskClien
     assert len(told.envelopes) == 1
 
 
+@pytest.mark.long
 def test_a_process_that_was_forked_tells_too(mongo: Mongo, valkey: Valkey, told: Sentry, tmp_path: Path) -> None:
     stack = Stack(
         tmp_path,
@@ -121,6 +122,7 @@ def test_a_process_that_was_forked_tells_too(mongo: Mongo, valkey: Valkey, told:
         assert told.event()["transaction"] == "/api/auth/me"
 
 
+@pytest.mark.long
 def test_where_nobody_asked_neither_sentry_nor_prometheus_is_loaded(environment: dict[str, str]) -> None:
     names = "print({'sentry_sdk', 'prometheus_client'} & set(sys.modules))"
     found = subprocess.run(

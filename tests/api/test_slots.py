@@ -1,6 +1,6 @@
 """What can be booked with a doctor: one day's slots, and counts for a page of a calendar."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -10,6 +10,7 @@ from bson import ObjectId
 from flask import Flask
 from flask.testing import FlaskClient
 from pymongo.database import Database
+from werkzeug.test import TestResponse
 
 from arthomed.users.models import User
 from tests import factories
@@ -180,3 +181,40 @@ def test_availability_of_42_days_is_one_query(
 def uses_of_indexes(database: Database[dict[str, Any]]) -> int:
     """How often the slots were looked up so far, by MongoDB's own count."""
     return sum(int(index["accesses"]["ops"]) for index in database.slots.aggregate([{"$indexStats": {}}]))
+
+
+class TestPolling:
+    """Apps ask for a day's slots again and again."""
+
+    @pytest.fixture
+    def ask(self, app: Flask, client: FlaskClient) -> Callable[..., TestResponse]:
+        doctor, patient = factories.make_doctor(MORNING), factories.sign_in(app)
+        path = f"/api/appointments/slots?doctorId={doctor.id}&date={TUESDAY + timedelta(days=1)}"
+
+        def ask(**headers: str) -> TestResponse:
+            return client.get(path, headers={**patient.headers, **headers})
+
+        return ask
+
+    def test_who_has_the_answer_is_not_sent_it_again(self, ask: Callable[..., TestResponse]) -> None:
+        first = ask()
+
+        again = ask(**{"If-None-Match": first.headers["ETag"]})
+
+        assert (again.status_code, again.data) == (304, b"")
+        assert again.headers["ETag"] == first.headers["ETag"]
+        assert first.headers["Cache-Control"] == again.headers["Cache-Control"] == "private, no-cache"
+
+    def test_what_has_changed_is_sent(self, ask: Callable[..., TestResponse]) -> None:
+        known = ask().headers["ETag"]
+        factories.make_visit(doctor=User.objects.get(role="doctor"), day=TUESDAY + timedelta(days=1), time="10:00")
+
+        assert ask(**{"If-None-Match": known}).status_code == 200
+
+    def test_who_was_signed_out_is_told_so_all_the_same(
+        self, ask: Callable[..., TestResponse], database: Database[dict[str, Any]]
+    ) -> None:
+        known = ask().headers["ETag"]
+        database.sessions.delete_many({})
+
+        assert factories.refused(ask(**{"If-None-Match": known})) == (401, "SESSION_REVOKED")

@@ -3,8 +3,12 @@
 import os
 import re
 
+import pytest
+
 from tests.clients.conftest import Npm
 from tests.stack import Stack
+
+pytestmark = pytest.mark.long
 
 
 def test_its_types_are_those_of_the_document(npm: Npm) -> None:

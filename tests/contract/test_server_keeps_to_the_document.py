@@ -10,6 +10,8 @@ from schemathesis.engine import events, from_schema
 from arthomed.core.permissions import Role
 from tests.faults.clinic import Clinic
 
+pytestmark = pytest.mark.long
+
 FULL = os.environ.get("FAULTS") == "full"
 PHASES = {"examples", "fuzzing", *({"coverage", "stateful"} if FULL else ())}
 EXAMPLES = 50 if FULL else 1

@@ -21,6 +21,8 @@ from tests.factories import new_mobile
 from tests.scraping import Series, series_in
 from tests.stack import ROOT, Stack, wait_for
 
+pytestmark = pytest.mark.long
+
 PROMTOOL = shutil.which("promtool")
 ALERTS = ROOT / "deploy/prometheus/alerts.yml"
 RULES: list[dict[str, Any]] = yaml.safe_load(ALERTS.read_text())["groups"][0]["rules"]
@@ -50,7 +52,7 @@ def selected(expression: str) -> list[promql_parser.VectorSelector]:
 
 @pytest.fixture(scope="module")
 def stack(mongo: Mongo, valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Two web processes and a worker that count, after a code that was sent, a refusal and a job that failed."""
+    """Two web processes and a worker that count: a code that was sent, a refusal, a failed job and a stray file."""
     watched = Stack(
         tmp_path_factory.mktemp("watched"),
         mongodb_uri=mongo.uri("arthomed_watched"),
@@ -64,6 +66,11 @@ def stack(mongo: Mongo, valkey: Valkey, tmp_path_factory: pytest.TempPathFactory
         httpx.get(f"{watched.url}/api/auth/me")
         broker = Celery("the-tests", broker=watched.env["REDIS_URL"], set_as_current=False)
         broker.send_task("email.send", args=["of-nobody"], queue="email")
+        stray = Path(watched.env["UPLOADS_DIR"], "profiles", "nobodys.jpg")
+        stray.parent.mkdir(parents=True)
+        stray.touch()
+        os.utime(stray, (0, 0))
+        broker.send_task("files.purge", queue="files")
         yield watched
 
 
@@ -141,6 +148,7 @@ HEALTHY = {
     'arthomed_messages_total{channel="sms", outcome="sent"}': "0+3x6000",
     "arthomed_slots_generated_total": "0+1x6000",
     'arthomed_job_seconds_count{task="default.sweep_messages", outcome="done"}': "0+6x6000",
+    'arthomed_files_set_aside_total{reason="stray"}': "0+0x6000",
     'arthomed_queue_jobs{queue="sms"}': "0+0x6000",
     'arthomed_queue_oldest_seconds{queue="sms"}': "0+0x6000",
 }
@@ -158,6 +166,7 @@ BROKEN = {
     "ArthomedMessagesFail": {'arthomed_messages_total{channel="sms", outcome="expired"}': "0+1x6000"},
     "ArthomedCodesUnanswered": {"arthomed_codes_verified_total": "600+0x6000"},
     "ArthomedNothingBookable": {'arthomed_refusals_total{code="SLOT_UNAVAILABLE"}': "0+3x6000"},
+    "ArthomedFilesSetAside": {'arthomed_files_set_aside_total{reason="stray"}': "0+1x6000"},
     "ArthomedNoSlots": {"arthomed_slots_generated_total": "600+0x6000"},
 }
 """For each alarm what must differ for it to ring, and no other."""

@@ -27,6 +27,7 @@ def test_of_200_parallel_bookings_as_many_win_as_there_are_seats(clinic: Clinic,
     assert clinic.audit() == BOOKS_IN_ORDER
 
 
+@pytest.mark.long
 def test_the_books_stay_in_order_while_people_book_confirm_and_cancel(clinic: Clinic) -> None:
     crowd = Crowd(clinic)
     until = time.monotonic() + MIXED_SECONDS

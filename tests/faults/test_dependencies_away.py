@@ -126,6 +126,7 @@ def test_without_redis_all_but_the_sending_of_codes_goes_on(fragile: Fragile, cl
     wait_for(lambda: some.mobile in fragile.gateway.taken, what="the code's SMS")
 
 
+@pytest.mark.long
 def test_bookings_under_way_when_the_database_falls_silent_are_whole_or_not_there(
     fragile: Fragile, clinic: Clinic
 ) -> None:

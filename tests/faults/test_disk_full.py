@@ -54,6 +54,7 @@ def full(folder: Path) -> Iterator[None]:
         filling.unlink()
 
 
+@pytest.mark.long
 def test_on_a_full_disk_files_are_refused_and_everything_else_goes_on(small_disk: Stack) -> None:
     folder = Path(small_disk.env["UPLOADS_DIR"])
     with Clinic(small_disk) as clinic:

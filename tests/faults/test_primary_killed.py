@@ -82,6 +82,7 @@ class Crowd:
         return None
 
 
+@pytest.mark.long
 def test_nothing_acknowledged_is_lost_and_no_seat_is_given_twice_when_the_primary_is_killed(
     trio: ReplicaSet, replicated: Clinic, tell: Tell
 ) -> None:

@@ -22,6 +22,7 @@ CLIENTS = 8
 AWAY_SECONDS = 60.0 if FULL else 3.0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("how", HOW)
 def test_everybody_who_booked_while_redis_was_away_is_told_exactly_once(
     fragile: Fragile, clinic: Clinic, how: str, tell: Tell

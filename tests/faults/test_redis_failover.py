@@ -99,6 +99,7 @@ def clinic(_fragile: Fragile, pair: Pair, tmp_path: Path) -> Iterator[Clinic]:
         yield found
 
 
+@pytest.mark.long
 def test_a_standby_takes_over_and_every_booking_and_message_is_there(pair: Pair, clinic: Clinic) -> None:
     desk, patients = Desk(clinic), clinic.patients(BOOKINGS)
     with ThreadPoolExecutor(CLIENTS) as pool:

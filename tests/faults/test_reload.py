@@ -88,6 +88,7 @@ def test_a_reload_drops_no_request(fragile: Fragile, clinic: Clinic, tell: Tell)
     assert set(phones.told) == GOOD
 
 
+@pytest.mark.long
 def test_a_new_version_takes_the_port_over_without_dropping_a_request(fragile: Fragile, clinic: Clinic) -> None:
     old, phones = fragile.stack.web, Phones(clinic)
     assert old
@@ -120,6 +121,7 @@ def short_lived(fragile: Fragile, tmp_path: Path) -> Iterator[Stack]:
     stack.stop()
 
 
+@pytest.mark.long
 def test_processes_that_have_served_their_share_drop_no_request(short_lived: Stack) -> None:
     assert short_lived.web
     log = short_lived.web.log

@@ -105,6 +105,7 @@ class Desk:
         return wait_for(answer, seconds=ANSWERED_SECONDS, what="an answer")
 
 
+@pytest.mark.long
 def test_a_host_that_dies_costs_nobody_a_booking_or_a_message(hosts: Hosts) -> None:
     desk, patients = Desk(hosts.clinic), hosts.clinic.patients(BOOKINGS)
     assert hosts.one.web
@@ -136,6 +137,7 @@ def sent_to(clinic: Clinic, patients: list[Person]) -> Counter[str]:
     return Counter(mobiles[one["user"]] for one in clinic.database.notifications.find(sent))
 
 
+@pytest.mark.long
 def test_hosts_that_are_replaced_in_turn_drop_no_request(hosts: Hosts) -> None:
     phones = Phones(hosts.clinic)
     with phones.asking():

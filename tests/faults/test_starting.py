@@ -73,6 +73,7 @@ def test_it_refuses_to_start_and_says_why_in_one_line(refused: dict[str, Process
     assert "Traceback" not in output
 
 
+@pytest.mark.long
 def test_a_request_under_way_is_answered_before_it_ends(migrated: Stack) -> None:
     migrated.start_web()
     migrated.wait_until_live()
@@ -92,6 +93,7 @@ def test_a_request_under_way_is_answered_before_it_ends(migrated: Stack) -> None
     assert ended(migrated.web).exit_code == 0
 
 
+@pytest.mark.long
 def test_production_speaks_json_and_has_no_mailbox(migrated: Stack) -> None:
     migrated.env |= PRODUCTION
     migrated.start_web()

@@ -107,6 +107,7 @@ class Outbox:
         return self._clinic.database.notifications.count_documents(these) == MESSAGES
 
 
+@pytest.mark.long
 def test_a_worker_that_is_killed_over_and_over_loses_no_message(fragile: Fragile, clinic: Clinic, tell: Tell) -> None:
     fragile.gateway.seconds = 0.2
     outbox, stack, logs = Outbox(clinic), fragile.stack, list[Path]()

@@ -46,6 +46,7 @@ def clockwork(fragile: Fragile, tmp_path: Path) -> Iterator[Clockwork]:
     found.redis.close()
 
 
+@pytest.mark.long
 def test_two_beats_send_a_job_once_per_tick(clockwork: Clockwork) -> None:
     clockwork.stack.start_beat()
     clockwork.stack.start_beat()

@@ -36,6 +36,7 @@ MOST_MEMORY = 80 * 1024 * 1024
 CLEAN = "Every stored file has its record, and every record its file.\n"
 
 
+@pytest.mark.long
 def test_uploads_cut_off_by_kills_leave_nothing_unaccounted_for(fragile: Fragile, clinic: Clinic) -> None:
     stack = fragile.stack
     patients, doctor = clinic.patients(UPLOADS), clinic.doctor(slots=20, capacity=UPLOADS // 10)
@@ -108,6 +109,7 @@ def stored(stack: Stack) -> set[str]:
     return found
 
 
+@pytest.mark.long
 def test_a_purge_that_is_killed_again_and_again_comes_to_its_end(fragile: Fragile, clinic: Clinic) -> None:
     stack = fragile.stack
     kept, unwanted = stored(stack), [unattached(stack, nth) for nth in range(PURGED)]

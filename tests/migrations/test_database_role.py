@@ -39,6 +39,8 @@ from tests import factories
 from tests.architecture.test_permissions import TABLE, _world, ask
 from tests.factories import told
 
+pytestmark = pytest.mark.long
+
 OWNER, APPLICATION = "owner:of-the-tests@", "application:of-the-tests@"
 OWNERS_ONLY = {"migrations", "migration_locks"}
 NAME = "arthomed_guarded"

@@ -1,7 +1,7 @@
 """The queries that are asked all day use an index and sort nothing in memory, by MongoDB's own record of them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,7 +18,9 @@ from arthomed.auth import service as auth
 from arthomed.core import clock
 from arthomed.core.permissions import Role
 from arthomed.files.records import cabinet
+from arthomed.files.records import use as use_cabinet
 from arthomed.files.service import purging, scanning
+from arthomed.infra.clamav import ClamAV
 from arthomed.notifications import fallback
 from arthomed.notifications import service as notifications
 from arthomed.notifications.models import Notification
@@ -124,6 +126,13 @@ def book_a_taken_slot(clinic: Clinic) -> None:
         factories.make_visit(doctor=clinic.doctor, time="10:00")
 
 
+def sweep_scans() -> None:
+    before = cabinet()
+    use_cabinet(replace(before, scanner=ClamAV("tcp://127.0.0.1:1")))
+    scanning.sweep()
+    use_cabinet(before)
+
+
 def upload_a_file(clinic: Clinic) -> None:
     patient = factories.sign_in(clinic.app)
     visit = factories.make_visit(patient.user, clinic.doctor, time="10:30")
@@ -176,7 +185,7 @@ HOT: dict[str, Callable[[Clinic], object]] = {
     "a file": lambda c: c.fetch(factories.make_file(c.visit, c.patient.user)),
     "deleting a file": lambda c: c.delete(factories.make_file(c.visit, c.patient.user)),
     "uploading": upload_a_file,
-    "the scans that were left": lambda _: scanning.sweep(),
+    "the scans that were left": lambda _: sweep_scans(),
     "the purge of files": lambda _: purging.purge(),
     "who is due to be forgotten": lambda _: erasure.finish(),
     "my devices": lambda c: c.get("/auth/sessions", c.patient),

@@ -14,6 +14,8 @@ from redis import Redis
 from dev import binaries, servers
 from dev.servers import Mongo, ServerError, Valkey
 
+pytestmark = pytest.mark.long
+
 _LOADER = "mongod: error while loading shared libraries: {}: cannot open shared object file: No such file or directory"
 
 

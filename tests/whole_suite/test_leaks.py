@@ -33,13 +33,13 @@ def test_it_is_found(kind: str, held: str, line: str) -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        "2026-11-22T23:54:31.235864Z [info     ] request  duration_ms=12.345678 status=200",
+        "2026-11-22T23:54:31.235864Z [info     ] request  duration=12.345678 statusCode=200",
         "[error    ] [4123456] Worker (pid:412345) was sent SIGKILL! [gunicorn.error]",
         "[info     ] Booting worker with pid: 412345 [gunicorn.error]",
         "Task sms.send[ea5cab25-ba08-4f99-8ba6-389876543210] raised unexpected: InvalidId",
         "appointment_id=6b0380b74fe3ba310770f686 request_id=9a5428e986804da9913af10ed801da12",
         "request_id=12345678901234567890123456789012 user_id=987654321098765432109876",
-        "duration_ms=123456.7 address=127.0.0.1 code=OTP_INVALID WWW-Authenticate: Bearer",
+        "duration=123456.7 ip=127.0.0.1 code=OTP_INVALID WWW-Authenticate: Bearer",
         "Ravindra and information, 12345 of 100000000",
     ],
 )

@@ -12,6 +12,8 @@ from dev.servers import free_port
 from tests.stack import wait_for
 from workers import lock
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(autouse=True)
 def redis(

@@ -20,7 +20,7 @@ from tests.workers.conftest import StartWorker, Worker
 FailedJobs = Callable[[], list[dict[str, Any]]]
 METRICS_PORT = free_port()
 
-pytestmark = pytest.mark.usefixtures("database")
+pytestmark = [pytest.mark.usefixtures("database"), pytest.mark.long]
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from redis import Redis
 from tests.stack import wait_for
 from tests.workers.conftest import StartWorker
 
-pytestmark = pytest.mark.usefixtures("database")
+pytestmark = [pytest.mark.usefixtures("database"), pytest.mark.long]
 
 
 def test_a_worker_that_is_stopped_ends_what_it_does_and_a_process_over_its_memory_is_replaced(

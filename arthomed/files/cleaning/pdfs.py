@@ -73,6 +73,17 @@ _NAMED = {  # as the /S of an action, the /Subtype of an annotation or stream, o
     "/F": _ATTACHMENTS,  # what /Filespec was called once
 }
 _NAMING = ("/S", "/Subtype", "/Type")
+_MAPS = {
+    "/Font",
+    "/XObject",
+    "/ExtGState",
+    "/ColorSpace",
+    "/Pattern",
+    "/Shading",
+    "/Properties",
+    "/CharProcs",
+    "/Dests",
+}
 _CONTAINS = "The PDF contains {}; please print it to a new PDF and send that"
 _TOO_MANY_PIXELS = "The PDF contains images with too many pixels"
 _LINK_SCHEMES = ("http", "https", "mailto", "tel")
@@ -85,7 +96,9 @@ _CATALOG = {
 }  # fmt: skip
 _TRAILER = {"/Root", "/Size", "/ID"}
 _REMOVED = {"/AA", "/Metadata", "/PieceInfo", "/Thumb", "/AF", "/SigFlags", "/Ref"}
-_MARKER, _SCAN, _TOLD = 0xFF, 0xDA, {*range(0xE0, 0xF0), 0xFE}
+_SCAN, _END, _TOLD = 0xDA, 0xD9, {*range(0xE0, 0xF0), 0xFE}
+_SEGMENT = re.compile(rb"\xff+([^\x00\xff])", re.DOTALL)
+_NO_DATA = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]", re.DOTALL)  # a marker, but none that a scan is divided by
 _KEPT_SEGMENTS = {0xE0, 0xEE}  # of the JPEG's application segments: its density, and what Adobe says of its colours
 
 
@@ -136,18 +149,22 @@ def _ensure_harmless(pdf: Pdf) -> None:
 
 
 def _dictionaries(thing: Object) -> Iterator[Object]:
-    """Those inside one object, itself included; others it refers to have their own turn, so loops are none."""
-    pending = [thing]
+    """Those inside one object, itself included; others it refers to have their own turn, so loops are none.
+
+    Left out are those whose keys are names that the producer made up.
+    """
+    pending = [("", thing)]
     while pending:
-        part = pending.pop()
+        name, part = pending.pop()
         if isinstance(part, Array):
-            inner = list(part)
+            inner = [("", each) for each in part]
         elif isinstance(part, Dictionary | Stream):
-            yield part
-            inner = [value for _, value in part.items()]
+            if name not in _MAPS:
+                yield part
+            inner = list(part.items()) if name not in _MAPS else [("", each) for _, each in part.items()]
         else:
             continue
-        pending.extend(each for each in inner if isinstance(each, Dictionary | Array) and not each.is_indirect)
+        pending += [one for one in inner if isinstance(one[1], Dictionary | Array) and not one[1].is_indirect]
 
 
 def _inspect(dictionary: Object) -> None:
@@ -218,13 +235,14 @@ def _flate_bytes(packed: bytes, limit: int) -> int:
 
 def _strip(pdf: Pdf) -> None:
     """Leave nothing but the document; what then is out of reach, qpdf doesn't write."""
+    maps = _maps(pdf)
     _keep_only(pdf.trailer, _TRAILER)
     _keep_only(pdf.Root, _CATALOG)
     if isinstance(names := pdf.Root.get("/Names"), Dictionary):
         _keep_only(names, {"/Dests"})
     for thing in pdf.objects:
         for dictionary in _dictionaries(thing):
-            for key in dictionary.keys() & _REMOVED:
+            for key in dictionary.keys() & _REMOVED if dictionary.objgen not in maps else ():
                 del dictionary[key]
             if _is_signature(dictionary.get("/V")):
                 del dictionary["/V"]
@@ -233,16 +251,29 @@ def _strip(pdf: Pdf) -> None:
             thing.write(_bare(thing.read_raw_bytes()), **told)  # type: ignore[arg-type]  # what was read
 
 
+def _maps(pdf: Pdf) -> set[tuple[int, int]]:
+    """The objects whose keys are names that the producer made up, but for those that lie within others."""
+    values = (part[key] for thing in pdf.objects for part in _dictionaries(thing) for key in part.keys() & _MAPS)
+    return {value.objgen for value in values if isinstance(value, Dictionary) and value.is_indirect}
+
+
 def _bare(jpeg: bytes) -> bytes:
     """A JPEG without comments, EXIF (place and device) and what lies behind its end; ITU-T T.81 annex B."""
     kept, at = [jpeg[:2]], 2
-    while at + 4 <= len(jpeg) and jpeg[at] == _MARKER and jpeg[at + 1] != _SCAN:
-        length = 2 + int.from_bytes(jpeg[at + 2 : at + 4], "big")
-        if jpeg[at + 1] not in _TOLD or jpeg[at + 1] in _KEPT_SEGMENTS:
-            kept.append(jpeg[at : at + length])
-        at += length
-    end = jpeg.rfind(b"\xff\xd9")
-    return b"".join([*kept, jpeg[at : end + 2 if end >= at else None]])
+    while found := _SEGMENT.match(jpeg, at):
+        marker, start = found[1][0], found.start(1) - 1
+        end = (
+            found.end() if marker == _END else found.end() + int.from_bytes(jpeg[found.end() : found.end() + 2], "big")
+        )
+        if marker == _SCAN:
+            following = _NO_DATA.search(jpeg, end)
+            end = following.start() if following else len(jpeg)
+        if marker not in _TOLD or marker in _KEPT_SEGMENTS:
+            kept.append(jpeg[start:end])
+        if marker == _END:
+            break
+        at = end
+    return b"".join(kept)
 
 
 def _keep_only(dictionary: Object, keys: set[str]) -> None:

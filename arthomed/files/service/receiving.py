@@ -3,7 +3,7 @@
 import hashlib
 import secrets
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,7 +77,7 @@ def taken_in(actor: Actor, uploads: Sequence[Upload], place: Place) -> Iterator[
     rules.ensure_may_be_taken([upload.size for upload in uploads])
     files: list[File] = []
     try:
-        with content.place_for(actor.user_id) as until:
+        with content.turn_of(actor.user_id) if uploads else nullcontext(0) as until:
             for upload in uploads:  # one by one, so that those before a refused one are known
                 files += [_file(actor, upload, place, until)]
         yield files
@@ -92,12 +92,14 @@ def attach(actor: Actor, files: Sequence[File], session: ClientSession) -> list[
     """Attach files to their record, within the transaction that needs them there.
 
     Returns them; for one that its sender has sent to the record before, such as by a request whose answer was lost,
-    the one that is there.
+    the one that is there, if it is.
     """
     if not files:
         return []
     there = File.of_record(files[0].kind, files[0].record, session)
-    known = {file.sending: file for file in there}
+    sent, good = {file.sending for file in files}, (State.WAITING, State.READY)
+    again = (file for file in there if file.sending in sent and file.state in good)
+    known = {file.sending: file for file in again if cabinet().holds(file)}
     now, new = clock.now(), [file for file in files if file.sending not in known]
     for file in files:
         file.attached_at = now if file in new else None

@@ -1,12 +1,12 @@
 """Have files looked at before anybody may read them."""
 
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import timedelta
 
 import structlog
 from bson import ObjectId
 
-from arthomed.core import clock, jobs
+from arthomed.core import clock, metrics
 from arthomed.files.models import File
 from arthomed.files.records import cabinet
 from arthomed.files.rules import QUARANTINE, State, quarantined
@@ -16,7 +16,8 @@ from arthomed.files.storage import FileMissing, StorageUnavailable
 log = structlog.get_logger()
 
 _SWEEP_AFTER = timedelta(minutes=1)
-_SWEEP_LIMIT = 500
+_SWEEP_LIMIT = 100
+_MOST_FAILURES = 3
 
 
 def scan(file_id: ObjectId) -> State | None:
@@ -42,13 +43,19 @@ def scan(file_id: ObjectId) -> State | None:
 
 
 def sweep() -> int:
-    """Ask again for what was not scanned; returns how many."""
+    """Have looked at what was not scanned; returns how many were."""
     waiting = {"state": State.WAITING, "doomed_at": None, "updated_at__lt": clock.now() - _SWEEP_AFTER}
-    found = list(File.there().filter(**waiting).order_by("updated_at").limit(_SWEEP_LIMIT).scalar("id"))
-    for file_id in found:
-        jobs.enqueue(jobs.Job.SCAN_FILE, str(file_id))
-    File.objects(id__in=found, state=State.WAITING).update(set__updated_at=clock.now())
-    return len(found)
+    found = File.there().filter(**waiting).order_by("updated_at").limit(_SWEEP_LIMIT).scalar("id")
+    done = failed = 0
+    for file_id in found if cabinet().scanner else ():
+        if scan(file_id) is not None:
+            done += 1
+            continue
+        File.objects(id=file_id, state=State.WAITING).update(set__updated_at=clock.now())  # others come first then
+        failed += 1
+        if failed == _MOST_FAILURES:  # the scanner is away
+            break
+    return done
 
 
 def finish_quarantines() -> None:
@@ -65,7 +72,9 @@ def _quarantine(file: File, signature: str) -> None:
     """Keep a harmful file where nobody reads it; once its record says so nobody does, wherever it is."""
     if File.settle(file.id, State.INFECTED, now=clock.now(), signature=signature):
         log.error("file_infected", file_id=str(file.id), uploader=str(file.uploader), signature=signature)
-    _put_away(file)
+        metrics.FILES_SET_ASIDE.add("infected")
+    with suppress(FileMissing):  # it was deleted meanwhile
+        _put_away(file)
 
 
 def _put_away(file: File) -> None:

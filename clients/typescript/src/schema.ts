@@ -2316,6 +2316,7 @@ export interface paths {
                         "application/json": components["schemas"]["DaySlotsEnvelope"];
                     };
                 };
+                304: components["responses"]["NOT_MODIFIED"];
                 400: components["responses"]["BAD_REQUEST"];
                 401: components["responses"]["UNAUTHORIZED"];
                 403: components["responses"]["FORBIDDEN"];
@@ -6299,6 +6300,13 @@ export interface components {
                 "application/json": components["schemas"]["ErrorOut"];
             };
         };
+        /** @description Not Modified */
+        NOT_MODIFIED: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content?: never;
+        };
         /** @description Unprocessable Entity */
         UNPROCESSABLE_ENTITY: {
             headers: {
@@ -6316,13 +6324,6 @@ export interface components {
             content: {
                 "application/json": components["schemas"]["ErrorOut"];
             };
-        };
-        /** @description Not Modified */
-        NOT_MODIFIED: {
-            headers: {
-                [name: string]: unknown;
-            };
-            content?: never;
         };
         /** @description Conflict */
         CONFLICT: {

@@ -13,6 +13,8 @@ import pytest
 from dev import lint_advisories
 from dev.servers import free_port
 
+pytestmark = pytest.mark.long
+
 ADVISORY = {
     "id": "PYSEC-2026-1",
     "summary": "Lets anybody in",

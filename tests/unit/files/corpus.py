@@ -132,6 +132,16 @@ _PDFS: dict[str, Callable[[], bytes]] = {
     "photograph_with_place": lambda: pdfs.with_stream(
         images.jpeg(exif=images.gps(), comment=MARKER) + MARKER, b"/Width 64/Height 48/Filter/DCTDecode"
     ),
+    "photograph_with_odd_segments": lambda: pdfs.with_stream(
+        images.jpeg()[:2]
+        + b"\xff\xff"
+        + images.segment(0xE1, b"Exif\0\0" + MARKER)
+        + images.jpeg(progressive=True)[2:-2]
+        + images.segment(0xFE, MARKER)
+        + b"\xff\xd9"
+        + images.jpeg(comment=MARKER),
+        b"/Width 64/Height 48/Filter/DCTDecode",
+    ),
     "photograph_with_a_zip_behind": lambda: pdfs.with_stream(
         images.jpeg() + archive(), b"/Width 64/Height 48/Filter[/DCTDecode]/DecodeParms[null]"
     ),

@@ -7,19 +7,19 @@ import time
 import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from functools import partial
 from io import BytesIO
 from pathlib import Path
 
 import pytest
-from pikepdf import Pdf, StreamDecodeLevel
+from pikepdf import Pdf, Stream, StreamDecodeLevel
 from PIL import Image, ImageStat
 
 from arthomed.core.errors import Code, ServiceUnavailable
 from arthomed.files import content
 from arthomed.files.cleaning.verdict import Kind
 from arthomed.files.content import CleaningFailed, Content, InvalidFile, take_in
+from tests.stack import wait_for
 from tests.unit.files import corpus_images as images
 from tests.unit.files import corpus_pdfs as pdfs
 from tests.unit.files.corpus import CORPUS, Specimen
@@ -263,24 +263,35 @@ def test_a_machine_that_is_too_slow_is_not_the_files_fault(
     assert list(folder.iterdir()) == []
 
 
-def test_whoever_waits_too_long_for_the_others_is_told_so(
+def test_a_request_whose_time_is_over_is_told_so(
     taken: Callable[[bytes], Content], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(content, "SECONDS", 0)
-    with content.one_at_a_time, pytest.raises(ServiceUnavailable):
+    with pytest.raises(ServiceUnavailable):
         taken(images.png())
+
+
+def test_whoever_waits_too_long_for_the_others_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(content, "WAIT_SECONDS", 0)
+    with content.one_at_a_time, pytest.raises(ServiceUnavailable), content.turn_of("a"):
+        pass
 
 
 @pytest.mark.parametrize(("senders", "next_one"), [("abcde", "f"), ("aa", "a")])
 def test_files_take_neither_all_the_threads_nor_those_of_one_sender_too_many(senders: str, next_one: str) -> None:
-    with ExitStack() as places:
-        for sender in senders:
-            places.enter_context(content.place_for(sender))
-        with pytest.raises(ServiceUnavailable) as refusal, content.place_for(next_one):
-            pass
+    def take_turn(sender: str) -> bool:
+        with content.turn_of(sender):
+            return True
+
+    with ThreadPoolExecutor(len(senders)) as threads:
+        with content.one_at_a_time:
+            turns = [threads.submit(take_turn, sender) for sender in senders]
+            wait_for(lambda: content.waiting.total() == len(senders), what="a full row")
+            with pytest.raises(ServiceUnavailable) as refusal, content.turn_of(next_one):
+                pass
+        assert all(turn.result() for turn in turns)
     assert refusal.value.retry_after is not None
-    with content.place_for(next_one):
-        pass
+    assert take_turn(next_one)
 
 
 def test_a_file_that_grows_too_large_is_refused(
@@ -290,6 +301,30 @@ def test_a_file_that_grows_too_large_is_refused(
     with pytest.raises(InvalidFile, match="too large once"):
         taken(images.png())
     assert list(folder.iterdir()) == []
+
+
+def test_a_photograph_in_a_pdf_keeps_its_pixels(taken: Callable[[bytes], Content]) -> None:
+    for options in ({}, {"progressive": True}, {"restart_marker_blocks": 1}, {"exif": images.gps()}):
+        photograph = images.jpeg(**options)
+        file = pdfs.with_stream(photograph, b"/Subtype/Image/Width 64/Height 48/Filter/DCTDecode")
+        with Pdf.open(taken(file).path) as kept, Image.open(BytesIO(photograph)) as before:
+            [stored] = [one for one in kept.objects if isinstance(one, Stream) and one.get("/Width") == 64]
+            with Image.open(BytesIO(stored.read_raw_bytes())) as after:
+                assert after.tobytes() == before.tobytes()
+                assert not after.getexif()
+
+
+@pytest.mark.parametrize("name", ["/AA", "/Thumb", "/Ref", "/JS", "/Metadata"])
+def test_a_picture_of_a_pdf_may_have_any_name(name: str, taken: Callable[[bytes], Content]) -> None:
+    picture = pdfs.stream(images.jpeg(), b"/Subtype/Image/Width 64/Height 48/Filter/DCTDecode")
+    with Pdf.open(taken(pdfs.pdf(picture, page=b"/XX<</XObject<<%s 6 0 R>>>>" % name.encode())).path) as kept:
+        assert kept.pages[0].obj["/XX"].XObject[name].read_raw_bytes()[:2] == b"\xff\xd8"
+
+
+def test_so_it_may_where_the_names_are_an_object_of_their_own(taken: Callable[[bytes], Content]) -> None:
+    picture = pdfs.stream(images.jpeg(), b"/Subtype/Image/Width 64/Height 48/Filter/DCTDecode")
+    with Pdf.open(taken(pdfs.pdf(picture, b"<</AA 6 0 R>>", page=b"/XX<</XObject 7 0 R>>")).path) as kept:
+        assert "/AA" in kept.pages[0].obj["/XX"].XObject
 
 
 @pytest.mark.parametrize("file", [images.jpeg, images.png, pdfs.pdf])
