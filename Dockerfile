@@ -1,11 +1,12 @@
 # One image for web, worker, beat and the flask commands; compose.yaml says which is which.
-# gunicorn-h1c comes as source only: the larger image has the compiler.
+# What is in requirements-fast.txt comes as source only: the larger image has the compiler.
 FROM python:3.11-bookworm AS build
 
-COPY requirements.txt /
+COPY requirements.txt requirements-fast.txt /
 RUN python -m venv /venv \
-    && /venv/bin/pip install --no-cache-dir --require-hashes --only-binary :all: --no-binary gunicorn-h1c \
-        --requirement /requirements.txt \
+    && /venv/bin/pip install --no-cache-dir --require-hashes --only-binary :all: --requirement /requirements.txt \
+    && /venv/bin/pip install --no-cache-dir --require-hashes --no-binary gunicorn-h1c \
+        --requirement /requirements-fast.txt \
     && /venv/bin/pip uninstall --yes pip setuptools
 WORKDIR /app
 COPY wsgi.py celeryconfig.py gunicorn.conf.py ./

@@ -66,7 +66,6 @@ graceful_timeout = 30  # above the longest request, which brings files
 max_requests = 100_000
 max_requests_jitter = 10_000
 limit_request_line = 8190
-http_parser = "fast"
 logger_class = _Logger
 accesslog = None  # the application writes its own line for each request
 control_socket_disable = True

@@ -33,3 +33,7 @@ else
 fi
 echo "Installing the requirements"
 "$uv" pip install --python .venv/bin/python --compile-bytecode --require-hashes --requirement requirements-dev.txt
+if command -v cc >/dev/null; then
+    "$uv" pip install --python .venv/bin/python --quiet --require-hashes --requirement requirements-fast.txt ||
+        echo "gunicorn-h1c could not be built; gunicorn does without it"
+fi
