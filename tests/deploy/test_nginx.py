@@ -61,7 +61,7 @@ def test_nobody_chooses_the_address_that_is_held_against_them(front: httpx.Clien
 
     assert clinic.stack.web is not None
     [line] = [one for one in clinic.stack.web.log.read_text().splitlines() if request_id in one]
-    assert "address=127.0.0.1" in line
+    assert "ip=127.0.0.1" in line
 
 
 def test_nginx_sends_files_to_those_who_may_read_them(front: httpx.Client, clinic: Clinic) -> None:

@@ -38,7 +38,7 @@ def test_it_is_found(kind: str, held: str, line: str) -> None:
         "[info     ] Booting worker with pid: 412345 [gunicorn.error]",
         "Task sms.send[ea5cab25-ba08-4f99-8ba6-389876543210] raised unexpected: InvalidId",
         "appointment_id=6b0380b74fe3ba310770f686 request_id=9a5428e986804da9913af10ed801da12",
-        "request_id=12345678901234567890123456789012 user_id=987654321098765432109876",
+        "request_id=12345678901234567890123456789012 userId=987654321098765432109876",
         "duration=123456.7 ip=127.0.0.1 code=OTP_INVALID WWW-Authenticate: Bearer",
         "Ravindra and information, 12345 of 100000000",
     ],
