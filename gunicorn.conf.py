@@ -1,5 +1,6 @@
 """gunicorn in production and under `make run`."""
 
+import ctypes
 import sys
 from contextlib import suppress
 
@@ -54,6 +55,9 @@ class _Worker(ThreadWorker):
     def get_thread_pool(self) -> Threads:
         return Threads(max_workers=self.cfg.threads)
 
+
+_M_ARENA_MAX = -8
+ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)  # mallopt(3): an arena for each thread would hold on to what nobody uses
 
 bind = f"{_settings.host}:{_settings.port}"
 workers = _settings.web_workers

@@ -37,7 +37,7 @@ MEMORY_BYTES = {  # of its own, without the libraries' code
     Kind.PNG: 76 * 1024 * 1024,
     Kind.PDF: 64 * 1024 * 1024,
 }
-WAIT_SECONDS, SECONDS = 12, 15  # for one's turn, and for all files of a request; the web server gives up after 35
+WAIT_SECONDS, SECONDS = 18, 14  # for one's turn, and for all files of a request; the web server gives up after 35
 MOST_WAITING = 5  # of a web process's eight threads; the others are for those who send no files
 MOST_OF_ONE = 2
 MOST_BYTES = 20 * 1024 * 1024  # of a cleaned file, which may be larger than it came; clamd is told to take 25 MB
