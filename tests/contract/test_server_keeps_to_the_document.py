@@ -34,6 +34,7 @@ OTHER_CHECKS = {
     "ensure_resource_availability",
     "object_level_authorization",
 }
+REFUSALS = [400, 401, 403, 404, 405, 406, 409, 413, 415, 422, 428, 429, "5xx"]  # Schemathesis' own, and too many parts
 ENDS_THE_SESSION = r"/logout|/sessions/"
 
 
@@ -56,7 +57,10 @@ def _run(server: Clinic, headers: dict[str, str]) -> tuple[Counter[int], list[st
         {
             "headers": headers,
             "continue-on-failure": True,
-            "checks": {name: {"enabled": name in CHECKS} for name in CHECKS | OTHER_CHECKS},
+            "checks": {
+                **{name: {"enabled": name in CHECKS} for name in CHECKS | OTHER_CHECKS},
+                "negative_data_rejection": {"enabled": True, "expected-statuses": REFUSALS},
+            },
             "generation": {"max-examples": EXAMPLES, "database": "none", "no-shrink": not FULL},
             "phases": {name: {"enabled": name in PHASES} for name in ("examples", "coverage", "fuzzing", "stateful")},
         }
