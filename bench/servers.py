@@ -32,6 +32,7 @@ _LIMITS = {
     )
 }
 _OURS = {
+    "BOOKING_HORIZON_DAYS": "90",
     **_SECRETS,
     **_LIMITS,
     "APP_ENV": "production",
