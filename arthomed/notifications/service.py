@@ -99,9 +99,8 @@ def _send(notification: Notification) -> State:
         return _give_up(notification, "no attempt came to an end")
     if not rules.is_of_use(notification.useful_until, now):
         return _settle(notification, State.EXPIRED, "its time has passed")
-    luck = secrets.randbelow(1000) / 999
     morning = rules.put_aside_until(
-        notification.about, notification.useful_until, quiet=outlets.outlet().quiet, now=now, luck=luck
+        notification.about, notification.useful_until, quiet=outlets.outlet().quiet, now=now, luck=_luck()
     )
     if morning is not None:
         notification.put_aside(morning, now=now)
@@ -168,8 +167,7 @@ def _put_off(notification: Notification, failure: DeliveryFailed) -> State:
     now, reason = clock.now(), str(failure)
     if rules.is_given_up(notification.tries, permanent=failure.permanent):
         return _give_up(notification, reason)
-    luck = secrets.randbelow(1000) / 999
-    again = now + rules.wait_before(notification.tries, luck=luck, asked=failure.retry_after)
+    again = now + rules.wait_before(notification.tries, luck=_luck(), asked=failure.retry_after)
     if not rules.is_of_use(notification.useful_until, again):
         return _settle(notification, State.EXPIRED, reason)
     notification.postpone(again, now=now, failure=reason, no_later_than=now + outlets.outlet().receipt_wait)
@@ -190,3 +188,7 @@ def _settle(notification: Notification, state: State, reason: str | None = None)
     if state is State.EXPIRED:
         log.error("messages_expired", count=1, notification_id=str(notification.id), reason=reason)
     return state
+
+
+def _luck() -> float:
+    return secrets.randbelow(1000) / 999

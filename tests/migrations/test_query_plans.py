@@ -206,3 +206,13 @@ def test_a_hot_query_uses_an_index_and_sorts_nothing_in_memory(clinic: Clinic, n
 
     assert asked
     assert poor(asked, get_db()) == []
+
+
+def test_a_booking_without_files_asks_nothing_about_files(clinic: Clinic) -> None:
+    del clinic  # which fills the database
+    patient, doctor = factories.make_user(), factories.make_doctor()
+    with recorded(get_db()) as asked:
+        factories.make_visit(patient, doctor)
+
+    assert asked
+    assert [one for one in asked if one["ns"].endswith(".files")] == []

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from itertools import groupby, islice
+from pathlib import Path
 from typing import TypeVar
 
 import structlog
@@ -25,8 +26,6 @@ _QUARANTINE = "quarantine/"
 _BATCH = 500
 _YOUNG = timedelta(hours=1)
 """What is younger may be on its way: stored and recorded a moment later, or the other way round."""
-
-
 _OVERDUE = timedelta(hours=25)
 """What is doomed longer, the last purge should have removed."""
 
@@ -63,7 +62,7 @@ def purge() -> dict[str, int]:
 def clear_incoming() -> int:
     """Remove what processes of this machine left when they died; returns how many files."""
     count = 0
-    for left in cabinet().storage.leftovers(older_than=clock.now() - rules.UNATTACHED_KEPT):
+    for left in _leftovers():
         with reaching_disk():
             left.unlink(missing_ok=True)
         count += 1
@@ -80,7 +79,7 @@ def check() -> Iterator[str]:
     if cabinet().scanner is None:
         for file in File.objects(state=State.WAITING, doomed_at=None).only("filename").no_cache():
             yield f"waiting for a scanner, and there is none: {file.filename}"
-    for left in cabinet().storage.leftovers(older_than=clock.now() - rules.UNATTACHED_KEPT):
+    for left in _leftovers():
         yield f"left by a process that died: {left.name}"
     for file in File.objects(doomed_at__lt=clock.now() - _OVERDUE).only("filename").no_cache():
         yield f"to be removed, but still there: {file.filename}"
@@ -99,6 +98,10 @@ def _doom(now: datetime) -> int:
     return doomed
 
 
+def _leftovers() -> Iterator[Path]:
+    return cabinet().storage.leftovers(older_than=clock.now() - rules.UNATTACHED_KEPT)
+
+
 def _strays() -> Iterator[StoredFile]:
     """What is stored, and was not a moment ago, without anybody knowing of it."""
     stored = cabinet().storage.keys(older_than=clock.now() - _YOUNG)
@@ -114,9 +117,13 @@ def _long_set_aside() -> Iterator[StoredFile]:
 def _unknown(stored: Iterable[StoredFile]) -> Iterator[StoredFile]:
     """Those of which there is no record, neither under their key nor under the one from which they were put aside."""
     for some in _batches(stored):
-        keys = [name for one in some for name in {one.key, one.key.removeprefix(f"{_STRAYS}/")}]
+        keys = [name for one in some for name in _names(one)]
         known = {key for file in File.objects(__raw__=_of_keys(keys)) for key in file.keys}
-        yield from (one for one in some if known.isdisjoint({one.key, one.key.removeprefix(f"{_STRAYS}/")}))
+        yield from (one for one in some if known.isdisjoint(_names(one)))
+
+
+def _names(one: StoredFile) -> set[str]:
+    return {one.key, one.key.removeprefix(f"{_STRAYS}/")}
 
 
 def _of_keys(keys: Sequence[str]) -> dict[str, object]:

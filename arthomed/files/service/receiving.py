@@ -150,6 +150,8 @@ def _let_go(files: Sequence[File]) -> None:
 
     What is attached stays: a commit may have been made without our being told.
     """
+    if not files:  # as with most bookings
+        return
     ids = [file.id for file in files]
     with suppress(PyMongoError, StorageUnavailable):
         File.doom({"_id": {"$in": ids}, "attachedAt": None}, now=clock.now())
