@@ -1,5 +1,8 @@
 """The one place where the parts are put together."""
 
+from collections.abc import Callable
+from typing import Any
+
 from flask import Flask
 from flask_cors import CORS
 from redis import Redis
@@ -14,15 +17,15 @@ from arthomed.auth import codes
 from arthomed.auth import routes as auth
 from arthomed.auth import service as auth_service
 from arthomed.config import AppEnv, Settings, Uploads
-from arthomed.core import faults, jobs
+from arthomed.core import copies, faults, jobs
 from arthomed.core import metrics as core_metrics
 from arthomed.files import records as file_records
 from arthomed.files import routes as files
 from arthomed.files.rules import Kind
 from arthomed.files.service import receiving
 from arthomed.files.storage import INCOMING, Storage, StorageUnavailable
+from arthomed.http import answers, context, docs, errors, health, limits, mailbox, overload
 from arthomed.http import auth as http_auth
-from arthomed.http import context, docs, errors, health, limits, mailbox, overload
 from arthomed.http import files as http_files
 from arthomed.http import metrics as http_metrics
 from arthomed.http.json import Json
@@ -33,6 +36,7 @@ from arthomed.infra.heartbeat import require_worker
 from arthomed.infra.mailbox import ConsoleEmail, ConsoleSms, Mailbox
 from arthomed.infra.queue import CeleryJobs
 from arthomed.infra.storage import LocalStorage
+from arthomed.infra.versions import RedisVersions
 from arthomed.notifications import outlets
 from arthomed.notifications import routes as messages
 from arthomed.notifications.gateways import EmailGateway, ReceiptReader, SmsGateway
@@ -50,10 +54,16 @@ _CORS_HEADERS = ["Content-Type", "Authorization", "Idempotency-Key", "X-Request-
 _CORS_EXPOSED = ["X-Request-ID", "Retry-After", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"]
 
 
+class _Clinic(Flask):
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """As it is: none of ours is a coroutine, and to find out takes a dozen looks at each request."""
+        return func
+
+
 def create_app(settings: Settings) -> Flask:
     """The web application of one process."""
-    wire(settings, database_timeout_ms=mongo.WEB_TIMEOUT_MS)
-    app = Flask("arthomed", static_folder=None)
+    versions = wire(settings, database_timeout_ms=mongo.WEB_TIMEOUT_MS)
+    app = _Clinic("arthomed", static_folder=None)
     app.config.update(
         MAX_CONTENT_LENGTH=_MAX_BODY_BYTES,
         SHOW_STACK=settings.app_env is AppEnv.DEVELOPMENT,
@@ -69,7 +79,8 @@ def create_app(settings: Settings) -> Flask:
     overload.register(app, settings)
     errors.register(app, StorageUnavailable)
     http_auth.register(app, settings, auth_service.find_actor)
-    limits.register(app, settings)
+    limits.register(app, settings, versions)
+    answers.register(app)
     http_files.register(app, receiving.incoming)
     api = docs.register(app)
     for blueprint in (
@@ -115,12 +126,14 @@ def _count(app: Flask, redis: Redis) -> None:
     http_metrics.register(app, lambda: metrics.told(backlog))
 
 
-def wire(settings: Settings, *, database_timeout_ms: int) -> None:
-    """Connect a process, of whatever kind, to the outside."""
+def wire(settings: Settings, *, database_timeout_ms: int) -> RedisVersions:
+    """Connect a process, of whatever kind, to the outside; returns what the web processes count their limits with."""
     logging.set_up(settings.log_level, as_json=settings.is_production)
     if settings.sentry_dsn:
         _report_faults(settings.sentry_dsn, settings.app_env)
     mongo.open_database(settings.mongodb_uri, timeout_ms=database_timeout_ms)
+    versions = RedisVersions(settings.redis_url)
+    copies.use(versions)
     jobs.use(CeleryJobs(settings.redis_url))
     export.use(ExportOut().dumps)
     file_records.use(_cabinet(settings.uploads))
@@ -141,6 +154,7 @@ def wire(settings: Settings, *, database_timeout_ms: int) -> None:
             quiet=Quiet(*delivery.quiet, settings.policy.timezone) if delivery.quiet else None,
         )
     )
+    return versions
 
 
 def _report_faults(dsn: str, environment: str) -> None:

@@ -20,6 +20,8 @@ from pymongo.write_concern import WriteConcern
 
 from arthomed.auth.rules import MOST_PUSHED, USE_NOTED_AFTER, Limit, Platform
 from arthomed.core import clock
+from arthomed.core.actor import session_name
+from arthomed.core.copies import changed
 from arthomed.core.documents import ClinicDocument, Pipeline, Raw
 from arthomed.core.permissions import Role
 
@@ -96,7 +98,7 @@ class Otp(ClinicDocument):
 
 _DUPLICATE_KEY = 11000
 _EXHAUSTED = 1_000_000_000
-_OF_ACTOR = {"role": 1, "lastUsedAt": 1}
+_OF_ACTOR = {"role": 1, "lastUsedAt": 1, "expiresAt": 1}
 
 
 class Session(ClinicDocument):
@@ -169,6 +171,7 @@ class Session(ClinicDocument):
         """Remove a `user`'s sessions, or the one of an `_id`, within a transaction; returns their ids."""
         ended = [one["_id"] for one in cls.collection().find(which, {"_id": 1}, session=session)]
         cls.collection().delete_many({"_id": {"$in": ended}}, session=session)
+        changed(*map(session_name, ended), surely=True)
         return ended
 
 

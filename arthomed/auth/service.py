@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Self
 
 import pymongo
@@ -186,10 +187,10 @@ def _end_reused(reused: Session) -> None:
     trail.tell_reuse(reused)
 
 
-def find_actor(user_id: ObjectId, session_id: ObjectId, stages: Pipeline) -> tuple[Actor, Found]:
-    """Who stands behind an access token; one read, so that an ended session is refused at once.
+def find_actor(user_id: ObjectId, session_id: ObjectId, stages: Pipeline) -> tuple[Actor, datetime, Found]:
+    """Who stands behind an access token, and until when that is known; one read, also of what the stages look up.
 
-    The same read brings what the stages look up. Now and then it is noted when and from where the device was used.
+    Now and then it is noted when and from where the device was used.
 
     Raises:
         SessionRevoked, UserInactive, UserNotFound: why it is of no use any more.
@@ -198,9 +199,12 @@ def find_actor(user_id: ObjectId, session_id: ObjectId, stages: Pipeline) -> tup
     live = {"_id": session_id, "user": user_id, "expiresAt": {"$gt": now}}
     raw = Session.read(live, stages)
     if raw is not None:
-        if raw.get("lastUsedAt", now) < now - rules.USE_NOTED_AFTER:
+        used_at = raw.get("lastUsedAt", now)
+        if used_at < now - rules.USE_NOTED_AFTER:
             Session.note_use(session_id, now=now, address=origin.current().address)
-        return Actor(user_id, Role(raw["role"]), session_id), raw
+            used_at = now
+        until = min(raw["expiresAt"], used_at + rules.USE_NOTED_AFTER)
+        return Actor(user_id, Role(raw["role"]), session_id), until, raw
     user: User | None = User.objects(id=user_id).first()
     if user is None:
         raise rules.UserNotFound

@@ -26,3 +26,8 @@ class Actor:
 
 
 SYSTEM = Actor(user_id=None, role=None)
+
+
+def session_name(session_id: ObjectId | str) -> str:
+    """Of a session among what is copied: see core/copies.py."""
+    return f"session:{session_id}"

@@ -21,7 +21,7 @@ from pymongo.errors import (
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
-from arthomed.core import clock
+from arthomed.core import clock, copies
 from arthomed.core.errors import NotFound, ServiceUnavailable
 from arthomed.core.paging import Page, PageRequest
 
@@ -90,7 +90,7 @@ def transaction(work: Callable[[ClientSession], T]) -> T:
         ServiceUnavailable: the database could not say that it keeps what was done.
     """
     client = get_connection()
-    with pymongo.timeout(client.options.timeout), client.start_session() as session:
+    with copies.telling(), pymongo.timeout(client.options.timeout), client.start_session() as session:
         try:
             done: T = session.with_transaction(
                 work,

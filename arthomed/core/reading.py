@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from arthomed.core.documents import Pipeline, Raw
@@ -36,10 +37,16 @@ class Find:
 
 @dataclass(frozen=True, slots=True)
 class Reading(Generic[T]):
-    """Queries, and what to make of their rows; a view returns it, and `http.auth.read` carries it out."""
+    """Queries, and what to make of their rows; a view returns it, and `http.auth.read` carries it out.
+
+    `of` names the things that it reads, where each change of them is told to core/copies.py, and anybody who may ask
+    is answered the same: then a copy of the answer may be given, until the instant that `until` tells of it.
+    """
 
     finds: Mapping[str, Find]
     answer: Callable[[Found], T]
+    of: tuple[str, ...] = ()
+    until: Callable[[T], datetime | None] = lambda _: None
 
     @property
     def stages(self) -> Pipeline:

@@ -2,15 +2,15 @@
 
 from collections.abc import Callable
 from functools import wraps
-from hashlib import sha256
 from typing import Any
 
 import flask_smorest
 import marshmallow as ma
-import orjson
-from flask import Response, current_app, request
+from flask import Response
 
 from arthomed.core.reading import Reading
+from arthomed.http import answers, json
+from arthomed.http.answers import Answer
 from arthomed.http.auth import read
 from arthomed.http.dumping import dumper
 from arthomed.http.envelope import NothingOut, envelope_of, success
@@ -82,9 +82,12 @@ class Blueprint(flask_smorest.Blueprint):
             def enveloped(*args: Any, **kwargs: Any) -> Any:
                 content = view(*args, **kwargs)
                 if isinstance(content, Reading):
-                    dumped = dump(success(description, read(content)))
-                    answer: Any = current_app.json.response(dumped)
-                    return _unless_known(answer, dumped["data"]) if is_polled else answer
+                    seen, found = answers.look(content.of), read(content)
+                    data = json.encode(dump(success(description, found))["data"])
+                    answer = Answer(description, data, is_polled)
+                    if seen is not None:
+                        answers.keep(answer, content.of, seen, content.until(found))
+                    return answer.response()
                 if isinstance(content, Response):  # a file
                     return content
                 return success(description, content if name is None else {name: content})
@@ -113,13 +116,6 @@ class Blueprint(flask_smorest.Blueprint):
         if "<" in rule:
             _apidoc(view_func)["refusals"] = {"404": "NOT_FOUND"}
         super().add_url_rule(rule, endpoint, view_func, **options)
-
-
-def _unless_known(answer: Response, told: Any) -> Any:
-    """304 for who has just that (RFC 9110 section 13.1.2); weak, because the envelope's timestamp is another."""
-    etag = f'W/"{sha256(orjson.dumps(told)).hexdigest()}"'
-    answer.headers.extend({"Cache-Control": "private, no-cache", "Vary": "Authorization", "ETag": etag})
-    return answer.make_conditional(request) if "If-None-Match" in request.headers else answer
 
 
 def _apidoc(view: Any) -> dict[str, Any]:

@@ -22,11 +22,11 @@ _PAGES = ("/api/docs",)
 _FILE = ".ics"  # calendars ask for nothing else
 
 # The specification's helmet set.
+_POLICY = (
+    "default-src 'self'; style-src 'self' 'unsafe-inline'; script-src 'self'; "
+    "img-src 'self' data: https:; frame-ancestors 'none'; base-uri 'self'; form-action 'self'"
+)
 _HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'self'; style-src 'self' 'unsafe-inline'; script-src 'self'; "
-        "img-src 'self' data: https:; frame-ancestors 'none'; base-uri 'self'; form-action 'self'"
-    ),
     "Strict-Transport-Security": "max-age=31536000; includeSubDomains; preload",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -66,11 +66,11 @@ def _accepts_json(accepted: MIMEAccept) -> bool:
 
 
 def _finish(response: Response) -> Response:
-    response.headers["X-Request-ID"] = g.request_id
-    for name, value in _HEADERS.items():
-        response.headers.setdefault(name, value)
-    if request.path.startswith(_API) and not request.path.startswith(_PAGES):
-        response.headers.setdefault("Cache-Control", "no-store")
+    headers, path = response.headers, request.path
+    headers.extend({**_HEADERS, "X-Request-ID": g.request_id})
+    headers.setdefault("Content-Security-Policy", _POLICY)  # files have another
+    if path.startswith(_API) and not path.startswith(_PAGES):
+        headers.setdefault("Cache-Control", "no-store")
     route, seconds = request.url_rule.rule if request.url_rule else None, time.perf_counter() - g.started
     _count(route, response.status_code, seconds)
     log.info(
@@ -81,7 +81,7 @@ def _finish(response: Response) -> Response:
         statusCode=response.status_code,
         duration=round(seconds * 1000, 1),  # milliseconds
         ip=request.remote_addr,
-        userAgent=_ODD.sub("?", request.user_agent.string)[:_LONGEST_AGENT],
+        userAgent=_ODD.sub("?", request.headers.get("User-Agent", ""))[:_LONGEST_AGENT],
         **_caller(),
         **({"code": str(g.error_code)} if "error_code" in g else {}),
     )

@@ -74,7 +74,7 @@ def _let_files_in() -> None:
 def are_sent() -> bool:
     """Whether the request's body is a form with files, and goes to a route that takes them."""
     view = current_app.view_functions.get(request.endpoint or "")
-    return request.mimetype == _MULTIPART and bool(getattr(view, "files", None))
+    return bool(getattr(view, "files", None)) and request.mimetype == _MULTIPART
 
 
 def received(field: str, *, required: bool = False) -> list[tuple[Path, str]]:

@@ -1,5 +1,6 @@
 """JSON of answers by orjson; what only Python writes, such as half characters that a client sent, goes the slow way."""
 
+import json
 from typing import Any
 
 import orjson
@@ -12,8 +13,12 @@ class Json(DefaultJSONProvider):
 
     def response(self, *args: Any, **kwargs: Any) -> Response:
         content = self._prepare_response_obj(args, kwargs)
-        try:
-            body: bytes | str = orjson.dumps(content, self.default, orjson.OPT_PASSTHROUGH_DATETIME)
-        except orjson.JSONEncodeError:
-            body = self.dumps(content)
-        return current_app.response_class(body, mimetype=self.mimetype)
+        return current_app.response_class(encode(content), mimetype=self.mimetype)
+
+
+def encode(content: object) -> bytes:
+    default = DefaultJSONProvider.default
+    try:
+        return orjson.dumps(content, default, orjson.OPT_PASSTHROUGH_DATETIME)
+    except orjson.JSONEncodeError:
+        return json.dumps(content, default=default).encode()

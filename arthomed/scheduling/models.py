@@ -11,6 +11,7 @@ from pymongo.client_session import ClientSession
 from pymongo.errors import BulkWriteError
 
 from arthomed.core import clock
+from arthomed.core.copies import changed
 from arthomed.core.documents import ClinicDocument, Pipeline, Raw
 from arthomed.core.reading import Find, only
 from arthomed.scheduling.rules import Change, ExistingSlot, PlannedSlot, Shapes, capacity, length
@@ -53,6 +54,11 @@ _OF_SHAPE = ("startTime", "endTime", "maxPatients", "consultationFee", "isBlocke
 _AT_ONCE = 10_000
 _TOLD = only("startTime", "endTime", "startsAt", "isAvailable", "consultationFee", "maxPatients", "bookedPatients")
 _LONGEST = timedelta(days=1)  # no slot goes on beyond its day
+
+
+def slots_of(doctor: ObjectId) -> str:
+    """The name of a doctor's slots among what is copied: see core/copies.py."""
+    return f"slots:{doctor}"
 
 
 class Slot(ClinicDocument):
@@ -109,15 +115,20 @@ class Slot(ClinicDocument):
         raw = cls.collection().find_one_and_update(
             wanted, _CLAIM, return_document=ReturnDocument.AFTER, session=session
         )
-        return None if raw is None else cls.from_raw(raw)
+        if raw is None:
+            return None
+        changed(slots_of(raw["doctor"]))
+        return cls.from_raw(raw)  # type: ignore[no-any-return]
 
     @classmethod
     def free(cls, slot_id: ObjectId, seat: int, *, session: ClientSession) -> None:
         """Give a seat back."""
         left = {"$filter": {"input": "$takenSeats", "cond": {"$ne": ["$$this", seat]}}}
-        cls.collection().update_one(
+        freed = cls.collection().find_one_and_update(
             {"_id": slot_id, "takenSeats": seat}, [{"$set": {"takenSeats": left}}, *_DERIVED], session=session
         )
+        if freed is not None:
+            changed(slots_of(freed["doctor"]))
 
     @classmethod
     def find_of_day(cls, doctor: ObjectId, day: dt.date) -> Find:
@@ -186,6 +197,7 @@ class Slot(ClinicDocument):
         """Take no more bookings, and write to each slot, so that a booking under way comes before or not at all."""
         now = clock.now()
         cls._close({"doctor": doctor, "startsAt": {"$gt": now}}, now, session)
+        changed(slots_of(doctor))
 
     @classmethod
     def _close(cls, which: Raw, now: datetime, session: ClientSession) -> None:
@@ -211,6 +223,7 @@ class Slot(ClinicDocument):
         cls._insert([_raw(slot, doctor, fee, now) for slot in change.made], session)
         if len(in_the_way) < len(change.removed):
             slots.delete_many({"_id": {"$in": [slot.id for slot in change.removed]}}, session=session)
+        changed(slots_of(doctor))
 
     @classmethod
     def _insert(cls, rows: list[Raw], session: ClientSession) -> None:

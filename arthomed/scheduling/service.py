@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import structlog
@@ -15,16 +15,17 @@ from arthomed.audit.models import Action, Kind
 from arthomed.config import settings
 from arthomed.core import clock, jobs, metrics
 from arthomed.core.actor import Actor
+from arthomed.core.copies import changed
 from arthomed.core.documents import Raw, transaction
 from arthomed.core.errors import FieldError, NotFound, ValidationFailed
 from arthomed.core.paging import Page, PageRequest
 from arthomed.core.permissions import Role
 from arthomed.core.reading import Found, Reading
 from arthomed.scheduling import rules
-from arthomed.scheduling.models import Slot
+from arthomed.scheduling.models import Slot, slots_of
 from arthomed.scheduling.rules import Change, ExistingSlot, PlannedSlot
 from arthomed.users import service as users
-from arthomed.users.models import Hours, User
+from arthomed.users.models import DOCTORS, Hours, User
 
 log = structlog.get_logger()
 
@@ -58,8 +59,8 @@ def list_doctors(asked: PageRequest, *, on: date | None = None, **filters: Any) 
 
 def slots_of_day(doctor_id: ObjectId, day: date) -> Reading[DaySlots]:
     """What can be booked with a doctor on a day, and what is taken; of a past day nothing."""
-    finds = {"doctor": User.find_bookable_doctor(doctor_id)}
-    if day >= clock.today(settings().policy.timezone):
+    finds, zone = {"doctor": User.find_bookable_doctor(doctor_id)}, settings().policy.timezone
+    if day >= clock.today(zone):
         finds["slots"] = Slot.find_of_day(doctor_id, day)
 
     def answer(found: Found) -> DaySlots:
@@ -73,7 +74,11 @@ def slots_of_day(doctor_id: ObjectId, day: date) -> Reading[DaySlots]:
             booked_slots=[slot for slot in slots if slot["bookedPatients"] and not slot["isAvailable"]],
         )
 
-    return Reading(finds, answer)
+    def until(told: DaySlots) -> datetime:
+        starts: list[datetime] = [slot["startsAt"] for slot in told.available_slots]
+        return min([clock.wall_clock(day + timedelta(days=1), "00:00", zone), *starts])
+
+    return Reading(finds, answer, (DOCTORS, slots_of(doctor_id)), until)
 
 
 def availability(doctor_id: ObjectId, first: date, last: date) -> list[dict[str, Any]]:
@@ -170,6 +175,8 @@ def _lock(doctor_id: ObjectId, session: ClientSession, schedule: list[Any] | Non
     )
     if raw is None:
         raise NotFound
+    if schedule is not None:
+        changed(DOCTORS)
     doctor: User = User.from_raw(raw)
     return doctor
 

@@ -18,6 +18,7 @@ from mongoengine import (
 )
 from pymongo.client_session import ClientSession
 
+from arthomed.core.copies import changed
 from arthomed.core.documents import ClinicDocument, Pipeline, Raw
 from arthomed.core.permissions import Role
 from arthomed.core.reading import Find, only
@@ -91,6 +92,8 @@ class Consent(EmbeddedDocument):
 
 PUBLIC = only("name", "isActive", "doctorInfo")
 _OF_A_VISIT = only("name", "mobileNumber", "doctorInfo.specialization", "doctorInfo.consultationFee")
+DOCTORS = "doctors"
+"""What everybody may know of all doctors, among what is copied: see core/copies.py."""
 BOOKABLE = {"role": str(Role.DOCTOR), "isActive": True, "isVerified": True}
 ERASED_NAME = "Erased patient"
 _CONTACT = (
@@ -136,6 +139,16 @@ class User(ClinicDocument):
         """Whether visits may be booked with this person; `bookable_doctors` asks the same of the database."""
         return self.role is Role.DOCTOR and self.is_active and self.is_verified
 
+    def insert(self, session: ClientSession | None = None) -> None:
+        super().insert(session)
+        if self.role is Role.DOCTOR:
+            changed(DOCTORS)
+
+    def replace(self, session: ClientSession) -> None:
+        """As any document's; who is no doctor may have been one."""
+        super().replace(session)
+        changed(DOCTORS)
+
     def note_signing_in(self, consent: Consent | None, *, now: datetime, session: ClientSession) -> bool:
         """Note it with the consent, when that is to another notice than the last; False when they changed since read.
 
@@ -161,6 +174,7 @@ class User(ClinicDocument):
         kept = {"keptUntil": keep_until} if keep_until else {"name": ERASED_NAME}
         closed = {"isActive": False, "erasedAt": now, "updatedAt": now, "mobileNumber": f"erased:{user_id}"}
         cls.collection().update_one({"_id": user_id}, {"$set": {**closed, **kept}, "$unset": gone}, session=session)
+        changed(DOCTORS)
 
     @classmethod
     def bookable_doctors(cls) -> Any:

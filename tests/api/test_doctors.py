@@ -13,6 +13,7 @@ from pymongo.database import Database
 
 from arthomed.appointments.rules import Status
 from arthomed.appointments.service import audit, booking, transitions
+from arthomed.core import copies
 from arthomed.core.permissions import Role
 from arthomed.scheduling import service as scheduling
 from arthomed.scheduling.models import Slot
@@ -233,7 +234,8 @@ def test_a_deactivation_waits_for_a_booking_that_is_under_way(app: Flask, databa
     wish = factories.make_wish(doctor, day=TUESDAY, time="10:00")
     before = aborted_transactions(database)
     with ThreadPoolExecutor(1) as thread, database.client.start_session() as session, session.start_transaction():
-        visit, _ = booking._book(booking.Request(factories.acting(patient), wish), session)
+        with copies.telling():
+            visit, _ = booking._book(booking.Request(factories.acting(patient), wish), session)
         left = thread.submit(dismiss, app, app.test_client(), doctor)
         wait_for(lambda: left.done() or aborted_transactions(database) > before, what="the two to meet")
         session.commit_transaction()

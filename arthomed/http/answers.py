@@ -1,0 +1,67 @@
+"""Answers that are kept for a moment, for whoever asks the same and may: see core/copies.py."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+import orjson
+from flask import Flask, Response, current_app, g, request
+
+from arthomed.core import copies
+from arthomed.core.copies import Copies, Seen
+from arthomed.http.envelope import success
+
+_MOST = 2000  # of some 4 KB each
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Data as JSON; with an ETag when it is polled."""
+
+    message: str
+    data: bytes
+    is_polled: bool
+
+    def response(self) -> Any:
+        content = success(self.message, orjson.Fragment(self.data))
+        response: Any = current_app.json.response(content)
+        return _unless_known(response, self.data) if self.is_polled else response
+
+
+def register(app: Flask) -> None:
+    app.extensions["answers"] = Copies[Answer](_MOST)
+
+
+def names() -> tuple[str, ...]:
+    """What the versions must be known of to answer this request from a copy."""
+    return _kept().names(_key())
+
+
+def find() -> Answer | None:
+    return _kept().find(_key(), g.get("seen"))
+
+
+def look(names: tuple[str, ...]) -> Seen | None:
+    """The versions to keep an answer by, from before it is read; None where none is to be kept."""
+    return copies.look(*names) if names and "seen" in g else None
+
+
+def keep(answer: Answer, names: tuple[str, ...], seen: Seen, until: datetime | None) -> None:
+    _kept().keep(_key(), answer, names, seen, until=until)
+
+
+def _kept() -> Copies[Answer]:
+    kept: Copies[Answer] = current_app.extensions["answers"]
+    return kept
+
+
+def _key() -> tuple[str, bytes]:
+    return request.path, request.query_string
+
+
+def _unless_known(response: Response, data: bytes) -> Any:
+    """304 for who has just that (RFC 9110 section 13.1.2); weak, because the envelope's timestamp is another."""
+    etag = f'W/"{sha256(data).hexdigest()}"'
+    response.headers.extend({"Cache-Control": "private, no-cache", "Vary": "Authorization", "ETag": etag})
+    return response.make_conditional(request) if "If-None-Match" in request.headers else response

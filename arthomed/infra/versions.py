@@ -1,0 +1,130 @@
+"""What all web processes share in Redis: how much of each budget is used, and the versions of what they copy."""
+
+import os
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.commands.core import Script
+from redis.connection import AbstractConnection
+from redis.exceptions import ConnectionError as NoConnection
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+from arthomed.core.copies import Seen, VersionsUnavailable
+
+_SOCKET_SECONDS = 0.2
+_PREFIX = "version:"
+_KEPT_MS = 3_600_000  # longer than any copy; a version that is gone is another one next time
+_SCRIPT = (
+    b"""
+local told, budgets = {}, tonumber(ARGV[1])
+for at = 1, budgets do
+    local count = redis.call("incr", KEYS[at])
+    local left = redis.call("pttl", KEYS[at])
+    if left < 0 then
+        left = tonumber(ARGV[1 + 2 * at])
+        redis.call("pexpire", KEYS[at], left)
+    end
+    told[2 * at - 1], told[2 * at] = count, left
+    if count > tonumber(ARGV[2 * at]) then return table.concat(told, " ") end
+end
+for at = budgets + 1, #KEYS do
+    local version = redis.call("get", KEYS[at])
+    if not version then
+        version = ARGV[#ARGV]
+        redis.call("set", KEYS[at], version, "px", %d)
+    end
+    told[#told + 1] = version
+end
+return table.concat(told, " ")
+"""
+    % _KEPT_MS
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """One use of a budget: `most` in a window of `window_ms`, which begins with the first."""
+
+    key: str
+    most: int
+    window_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """How often a budget was used in its window, this time included, and how long that goes on."""
+
+    count: int
+    left_ms: int
+
+
+class RedisVersions:
+    """core.copies.Versions, and what goes with them in the same round trip.
+
+    Redis may come back with older data than it had, and then behind new connections: each begins an era.
+    """
+
+    def __init__(self, redis_url: str) -> None:
+        self._eras = count(1)
+        self.era = 0
+        self._url = redis_url
+        self._redis = self._connected()
+        self._of_thread = threading.local()
+
+    def _connected(self, **how: Any) -> Redis:
+        return Redis.from_url(
+            self._url,
+            socket_timeout=_SOCKET_SECONDS,
+            socket_connect_timeout=_SOCKET_SECONDS,
+            retry=Retry(NoBackoff(), 1, (NoConnection,)),  # one that was idle while Redis started anew
+            redis_connect_func=self._begin_era,
+            **how,
+        )
+
+    def _begin_era(self, connection: AbstractConnection) -> None:
+        self.era = next(self._eras)
+        connection.on_connect()  # type: ignore[no-untyped-call]
+
+    def _script(self) -> Script:
+        """Over a connection of this thread's own: taking one from the pool costs half as much again as asking."""
+        script: Script | None = getattr(self._of_thread, "script", None)
+        if script is None:
+            script = self._connected(single_connection_client=True).register_script(_SCRIPT)
+            self._of_thread.script = script
+        return script
+
+    def count(self, charges: Sequence[Charge], names: Sequence[str]) -> tuple[list[Used], Seen]:
+        """Charge budgets in order, up to the first that is used up, after which no versions are looked at.
+
+        Raises:
+            VersionsUnavailable: nobody answered in time; what was counted is not known.
+        """
+        at, era = time.monotonic(), self.era
+        numbers: list[Any] = [len(charges)]
+        for charge in charges:
+            numbers += (charge.most, charge.window_ms)
+        keys = [charge.key for charge in charges]
+        keys += [_PREFIX + name for name in names]
+        try:
+            told: list[bytes] = self._script()(keys, [*numbers, os.urandom(12).hex()]).split()
+        except (RedisError, OSError) as error:
+            raise VersionsUnavailable from error
+        counted = min(len(told), 2 * len(charges))
+        used = [Used(int(told[one]), int(told[one + 1])) for one in range(0, counted, 2)]
+        return used, Seen(dict(zip(names, told[counted:], strict=False)), at, era)
+
+    def look(self, *names: str) -> Seen:
+        return self.count((), names)[1]
+
+    def forget(self, *names: str) -> None:
+        try:
+            self._redis.delete(*(_PREFIX + name for name in names))
+        except (RedisError, OSError) as error:
+            raise VersionsUnavailable from error

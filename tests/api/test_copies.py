@@ -1,0 +1,163 @@
+"""Answers that are kept for a moment: the same for whoever may ask, and another one once something has changed."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from flask import Flask
+from flask.testing import FlaskClient
+from mongoengine.connection import get_db
+
+from arthomed.appointments.models import Appointment
+from arthomed.appointments.service import staff, transitions
+from arthomed.core import clock
+from arthomed.core.permissions import Role
+from arthomed.scheduling import service as scheduling
+from arthomed.users import service as users
+from arthomed.users.models import User
+from tests import factories
+from tests.factories import SignedIn, told
+
+Change = Callable[[User, SignedIn], object]
+
+
+@pytest.fixture
+def doctor(client: FlaskClient) -> User:
+    del client  # it empties the database
+    return factories.make_doctor(factories.every_day("09:00", "13:00"))
+
+
+def slots_path(doctor: User) -> str:
+    return f"/api/appointments/slots?doctorId={doctor.id}&date={factories.tomorrow()}"
+
+
+def doctors_path(_: User) -> str:
+    return "/api/users/doctors"
+
+
+PATHS = pytest.mark.parametrize("path", [slots_path, doctors_path])
+
+
+@contextmanager
+def watched() -> Iterator[list[Any]]:
+    """What is asked of MongoDB meanwhile."""
+    database, asked = get_db(), list[Any]()
+    database.command("profile", 2)
+    try:
+        yield asked
+    finally:
+        database.command("profile", 0)
+        asked.extend(database["system.profile"].find({"command.profile": {"$exists": False}}))
+        database["system.profile"].drop()
+
+
+@PATHS
+def test_the_same_is_told_to_all_who_may_ask_without_asking_the_database(
+    app: Flask, client: FlaskClient, doctor: User, path: Callable[[User], str]
+) -> None:
+    people = [factories.sign_in(app), factories.sign_in(app, factories.make_user(Role.RECEPTIONIST))]
+    client.get(path(doctor))  # it connects to Redis, behind which may be anything
+    first = [client.get(path(doctor), headers=one.headers) for one in people]
+    with watched() as asked:
+        again = [client.get(path(doctor), headers=one.headers) for one in people]
+
+    assert asked == []
+    assert [told(one) for one in again] == [told(one) for one in first] == [told(first[0])] * 2
+
+
+@PATHS
+def test_a_copy_is_for_those_only_who_may_ask(
+    app: Flask, client: FlaskClient, doctor: User, person: SignedIn, path: Callable[[User], str]
+) -> None:
+    told(client.get(path(doctor), headers=person.headers))
+    gone = factories.sign_in(app)
+    told(client.get(path(doctor), headers=gone.headers))
+    told(client.post("/api/auth/logout", headers=gone.headers))
+
+    assert factories.refused(client.get(path(doctor))) == (401, "NO_TOKEN")
+    assert factories.refused(client.get(path(doctor), headers=gone.headers)) == (401, "SESSION_REVOKED")
+
+
+def book(doctor: User, admin: SignedIn) -> None:
+    del admin
+    factories.make_visit(doctor=doctor, time="10:00")
+
+
+def cancel(doctor: User, admin: SignedIn) -> None:
+    del doctor
+    visit = Appointment.objects.get()
+    transitions.cancel(factories.acting(admin.user), visit.id, reason=None)
+
+
+def change_the_hours(doctor: User, admin: SignedIn) -> None:
+    week = [{**one, "is_available": True} for one in factories.every_day("09:00", "10:00")]
+    scheduling.save_schedule(factories.acting(admin.user), doctor.id, week)
+
+
+def raise_the_fee(doctor: User, admin: SignedIn) -> None:
+    staff.update(factories.acting(admin.user), doctor.id, {"doctor_info": {"consultation_fee": 900}})
+
+
+def rename(doctor: User, admin: SignedIn) -> None:
+    users.update(doctor.id, {"name": "Dr Another Name"}, by=factories.acting(admin.user))
+
+
+def make_a_patient_of(doctor: User, admin: SignedIn) -> None:
+    staff.update(factories.acting(admin.user), doctor.id, {"role": "patient"})
+
+
+def deactivate(doctor: User, admin: SignedIn) -> None:
+    staff.set_active(factories.acting(admin.user), doctor.id, is_active=False)
+
+
+def add_a_doctor(doctor: User, admin: SignedIn) -> None:
+    del doctor, admin
+    factories.make_doctor([])
+
+
+@pytest.mark.parametrize(
+    ("path", "change"),
+    [
+        *((slots_path, one) for one in (book, cancel, change_the_hours, raise_the_fee, rename, deactivate)),
+        *((doctors_path, one) for one in (change_the_hours, raise_the_fee, rename, deactivate, add_a_doctor)),
+        (slots_path, make_a_patient_of),
+        (doctors_path, make_a_patient_of),
+    ],
+)
+def test_the_next_answer_knows_of_a_change(
+    client: FlaskClient, doctor: User, person: SignedIn, admin: SignedIn, path: Callable[[User], str], change: Change
+) -> None:
+    factories.make_visit(doctor=doctor, time="12:00")
+    before = [client.get(path(doctor), headers=person.headers).json for _ in range(2)]
+    change(doctor, admin)
+
+    after = client.get(path(doctor), headers=person.headers).json
+
+    assert before[0]["data"] == before[1]["data"] != after.get("data")
+
+
+def test_a_slot_that_begins_is_not_free_in_a_copy(client: FlaskClient, app: Flask, doctor: User) -> None:
+    path, begins = slots_path(doctor), factories.at_clinic(factories.tomorrow(), "09:30")
+
+    def first_free(person: SignedIn) -> str:
+        found: str = told(client.get(path, headers=person.headers))["availableSlots"][0]["startTime"]
+        return found
+
+    with time_machine.travel(begins - timedelta(seconds=1), tick=False) as traveller:
+        person = factories.sign_in(app)
+        before = [first_free(person) for _ in range(2)]
+        traveller.shift(1)
+
+        assert (before, first_free(person)) == (["09:30", "09:30"], "10:00")
+
+
+def test_searches_for_doctors_who_are_free_are_not_copied(client: FlaskClient, doctor: User, person: SignedIn) -> None:
+    path = f"/api/users/doctors?date={clock.now():%Y-%m-%d}"
+    answers = []
+    for _ in range(2):
+        with watched() as asked:
+            answers.append(told(client.get(path, headers=person.headers)))
+        assert asked
