@@ -19,6 +19,7 @@ from pymongo.client_session import ClientSession
 
 from arthomed.appointments.rules import ACTIVE, Status
 from arthomed.core.actor import Actor
+from arthomed.core.copies import changed
 from arthomed.core.documents import ClinicDocument, Pipeline, Raw
 from arthomed.core.errors import NotFound
 from arthomed.core.permissions import Role
@@ -61,6 +62,11 @@ class Cancellation(EmbeddedDocument):
     refund_date = DateTimeField(db_field="refundDate")
 
 
+def visits_of(patient: ObjectId) -> str:
+    """The name of a patient's visits among what is copied: see core/copies.py."""
+    return f"visits:{patient}"
+
+
 class Appointment(ClinicDocument):
     """A visit; `appointment_date` is midnight UTC of the calendar date, `starts_at` the instant."""
 
@@ -91,6 +97,10 @@ class Appointment(ClinicDocument):
     patient: User
     doctor: User
     images: list[File]
+
+    def insert(self, session: ClientSession | None = None) -> None:
+        super().insert(session)
+        changed(visits_of(self.patient_id))
 
     @property
     def since(self) -> datetime:
@@ -158,6 +168,7 @@ class Appointment(ClinicDocument):
         )
         if raw is None:
             raise NotFound
+        changed(visits_of(raw["patient"]))
         touched: Appointment = cls.from_raw(raw)
         return touched
 
@@ -183,6 +194,7 @@ class Appointment(ClinicDocument):
         raw = self.collection().find_one_and_update(
             {"_id": self.id, "status": self.status}, update, return_document=ReturnDocument.AFTER, session=session
         )
+        changed(visits_of(self.patient_id))
         return None if raw is None else self.from_raw(raw)
 
 

@@ -39,8 +39,8 @@ class Find:
 class Reading(Generic[T]):
     """Queries, and what to make of their rows; a view returns it, and `http.auth.read` carries it out.
 
-    `of` names the things that it reads, where each change of them is told to core/copies.py, and anybody who may ask
-    is answered the same: then a copy of the answer may be given, until the instant that `until` tells of it.
+    `of` names the things that it reads, where each change of them is told to core/copies.py: then a copy of the
+    answer may be given, until the instant that `until` tells of it.
     """
 
     finds: Mapping[str, Find]

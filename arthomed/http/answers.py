@@ -1,4 +1,7 @@
-"""Answers that are kept for a moment, for whoever asks the same and may: see core/copies.py."""
+"""Answers that are kept for a moment, for who asks the same again: see core/copies.py.
+
+Of routes `for_all` for whoever may ask; of others for the one person only.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +15,7 @@ from arthomed.core import copies
 from arthomed.core.copies import Copies, Seen
 from arthomed.http.envelope import success
 
-_MOST = 2000  # of some 4 KB each
+_MOST = 1000  # of some 4 to 10 KB each
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,8 @@ def register(app: Flask) -> None:
 
 def names() -> tuple[str, ...]:
     """What the versions must be known of to answer this request from a copy."""
-    return _kept().names(_key())
+    key = _key()
+    return () if key is None else _kept().names(key)
 
 
 def find() -> Answer | None:
@@ -56,8 +60,12 @@ def _kept() -> Copies[Answer]:
     return kept
 
 
-def _key() -> tuple[str, bytes]:
-    return request.path, request.query_string
+def _key() -> tuple[str, bytes, str | None] | None:
+    """None for a route that is no reading, and without a token; the user is who the token says it is."""
+    for_all = getattr(current_app.view_functions.get(request.endpoint or ""), "for_all", None)
+    if for_all is None or not g.claims:
+        return None
+    return request.path, request.query_string, None if for_all else g.claims["sub"]
 
 
 def _unless_known(response: Response, data: bytes) -> Any:

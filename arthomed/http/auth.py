@@ -91,10 +91,10 @@ def requires(permission: Permission) -> Callable[[View], View]:
     return decorate
 
 
-def reads(permission: Permission) -> Callable[[View], View]:
+def reads(permission: Permission, *, for_all: bool = False) -> Callable[[View], View]:
     """As `requires`, for a view that does nothing but return a Reading, which goes with the question who asks.
 
-    Whatever the view refuses is told to those only who may ask.
+    `for_all` when it tells the same to whoever may ask. What the view refuses is told to those only who may.
     """
 
     def decorate(view: View) -> View:
@@ -112,6 +112,7 @@ def reads(permission: Permission) -> Callable[[View], View]:
                     _admit(permission, [])
                 raise
 
+        guarded.for_all = for_all  # type: ignore[attr-defined]
         _document(guarded, permission)
         return guarded  # type: ignore[return-value]
 

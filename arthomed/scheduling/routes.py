@@ -30,7 +30,7 @@ slots = Blueprint("slots", __name__, url_prefix="/api/appointments/slots", descr
 
 
 @doctors.get("")
-@reads(Permission.DOCTORS_READ)
+@reads(Permission.DOCTORS_READ, for_all=True)
 @doctors.arguments(DoctorsQuery, location="query")
 @doctors.response(200, page_of(DoctorOut), description="Doctors retrieved successfully")
 def list_doctors(query: dict[str, Any]) -> Reading[Page[Raw]]:
@@ -65,7 +65,7 @@ def save_schedule(body: dict[str, Any], doctor_id: ObjectId) -> service.SavedSch
 
 
 @slots.get("")
-@reads(Permission.SLOTS_READ)
+@reads(Permission.SLOTS_READ, for_all=True)
 @slots.arguments(SlotQuery, location="query")
 @slots.response(200, DaySlotsOut, description="Available slots retrieved successfully", is_polled=True)
 def slots_of_day(query: dict[str, Any]) -> Reading[service.DaySlots]:

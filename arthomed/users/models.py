@@ -92,8 +92,8 @@ class Consent(EmbeddedDocument):
 
 PUBLIC = only("name", "isActive", "doctorInfo")
 _OF_A_VISIT = only("name", "mobileNumber", "doctorInfo.specialization", "doctorInfo.consultationFee")
-DOCTORS = "doctors"
-"""What everybody may know of all doctors, among what is copied: see core/copies.py."""
+PEOPLE = "people"
+"""What others are told of people, among what is copied: see core/copies.py."""
 BOOKABLE = {"role": str(Role.DOCTOR), "isActive": True, "isVerified": True}
 ERASED_NAME = "Erased patient"
 _CONTACT = (
@@ -140,14 +140,15 @@ class User(ClinicDocument):
         return self.role is Role.DOCTOR and self.is_active and self.is_verified
 
     def insert(self, session: ClientSession | None = None) -> None:
+        """As any document's; nobody is told of who is new and no doctor."""
         super().insert(session)
         if self.role is Role.DOCTOR:
-            changed(DOCTORS)
+            changed(PEOPLE)
 
     def replace(self, session: ClientSession) -> None:
-        """As any document's; who is no doctor may have been one."""
+        """As any document's; visits name patients, too."""
         super().replace(session)
-        changed(DOCTORS)
+        changed(PEOPLE)
 
     def note_signing_in(self, consent: Consent | None, *, now: datetime, session: ClientSession) -> bool:
         """Note it with the consent, when that is to another notice than the last; False when they changed since read.
@@ -174,7 +175,7 @@ class User(ClinicDocument):
         kept = {"keptUntil": keep_until} if keep_until else {"name": ERASED_NAME}
         closed = {"isActive": False, "erasedAt": now, "updatedAt": now, "mobileNumber": f"erased:{user_id}"}
         cls.collection().update_one({"_id": user_id}, {"$set": {**closed, **kept}, "$unset": gone}, session=session)
-        changed(DOCTORS)
+        changed(PEOPLE)
 
     @classmethod
     def bookable_doctors(cls) -> Any:

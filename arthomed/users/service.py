@@ -23,7 +23,7 @@ from arthomed.core.paging import Page, PageRequest
 from arthomed.core.permissions import Role
 from arthomed.core.reading import COUNT, Find, Reading, count_in, cut_out
 from arthomed.users import rules
-from arthomed.users.models import BOOKABLE, DOCTORS, PUBLIC, Condition, DoctorInfo, PatientInfo, User
+from arthomed.users.models import BOOKABLE, PEOPLE, PUBLIC, Condition, DoctorInfo, PatientInfo, User
 
 Changes = dict[str, Any]
 """Field names in snake_case to new values, nested as the document is; None clears a field."""
@@ -96,7 +96,7 @@ def list_doctors(
         "items": Find("users", where, [*cut_out(asked, name=1, _id=1), PUBLIC], joined),
         "total": Find("users", where, COUNT, joined),
     }
-    of = (DOCTORS,) if among is None else ()  # that changes with every visit
+    of = (PEOPLE,) if among is None else ()  # that changes with every visit
     return Reading(finds, lambda found: Page.of(found["items"], asked, count_in(found["total"])), of)
 
 

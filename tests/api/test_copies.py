@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -12,7 +12,8 @@ from flask.testing import FlaskClient
 from mongoengine.connection import get_db
 
 from arthomed.appointments.models import Appointment
-from arthomed.appointments.service import staff, transitions
+from arthomed.appointments.rules import Status
+from arthomed.appointments.service import reading, staff, transitions
 from arthomed.core import clock
 from arthomed.core.permissions import Role
 from arthomed.scheduling import service as scheduling
@@ -131,10 +132,10 @@ def test_the_next_answer_knows_of_a_change(
     client: FlaskClient, doctor: User, person: SignedIn, admin: SignedIn, path: Callable[[User], str], change: Change
 ) -> None:
     factories.make_visit(doctor=doctor, time="12:00")
-    before = [client.get(path(doctor), headers=person.headers).json for _ in range(2)]
+    before: list[Any] = [client.get(path(doctor), headers=person.headers).json for _ in range(2)]
     change(doctor, admin)
 
-    after = client.get(path(doctor), headers=person.headers).json
+    after: Any = client.get(path(doctor), headers=person.headers).json
 
     assert before[0]["data"] == before[1]["data"] != after.get("data")
 
@@ -161,3 +162,89 @@ def test_searches_for_doctors_who_are_free_are_not_copied(client: FlaskClient, d
         with watched() as asked:
             answers.append(told(client.get(path, headers=person.headers)))
         assert asked
+
+
+class TestOwnVisits:
+    PATH = "/api/appointments/my-appointments"
+
+    @pytest.fixture
+    def visit(self, person: SignedIn, doctor: User) -> Appointment:
+        return factories.make_visit(person.user, doctor, time="10:00")
+
+    def mine(self, client: FlaskClient, who: SignedIn, query: str = "") -> Any:
+        return told(client.get(self.PATH + query, headers=who.headers))
+
+    @pytest.mark.parametrize("query", ["", "?when=upcoming"])
+    def test_are_told_again_without_asking_the_database(
+        self, client: FlaskClient, person: SignedIn, visit: Appointment, query: str
+    ) -> None:
+        client.get(self.PATH)  # it connects to Redis, behind which may be anything
+        before = self.mine(client, person, query)
+        with watched() as asked:
+            again = self.mine(client, person, query)
+
+        assert asked == []
+        assert [one["_id"] for one in again["items"]] == [str(visit.id)]
+        assert again == before
+
+    def test_are_told_to_nobody_else(
+        self, app: Flask, client: FlaskClient, person: SignedIn, visit: Appointment
+    ) -> None:
+        another = factories.sign_in(app)
+        told_twice = [[len(self.mine(client, one)["items"]) for one in (person, another)] for _ in range(2)]
+
+        assert told_twice == [[1, 0]] * 2
+        assert visit.patient_id == person.user.id
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda visit, _: factories.make_visit(visit.patient, visit.doctor, day=later(), time="11:00"),
+            lambda visit, admin: transitions.cancel(factories.acting(admin), visit.id, reason=None),
+            lambda visit, admin: transitions.change_status(factories.acting(admin), visit.id, Status.CONFIRMED),
+            lambda visit, _: reading.edit(factories.acting(visit.patient), visit.id, {"reason": "Another"}),
+            lambda visit, admin: users.update(visit.doctor_id, {"name": "Dr Else"}, by=factories.acting(admin)),
+            lambda visit, _: users.update(visit.patient_id, {"name": "Asha"}, by=factories.acting(visit.patient)),
+        ],
+        ids=["book", "cancel", "confirm", "edit", "rename the doctor", "rename oneself"],
+    )
+    def test_know_of_a_change(
+        self,
+        client: FlaskClient,
+        person: SignedIn,
+        admin: SignedIn,
+        visit: Appointment,
+        change: Callable[[Appointment, User], object],
+    ) -> None:
+        before = [self.mine(client, person) for _ in range(2)]
+        change(visit, admin.user)
+
+        assert before[0] == before[1] != self.mine(client, person)
+
+    def test_know_of_a_first_file(self, client: FlaskClient, person: SignedIn, visit: Appointment) -> None:
+        before = [self.mine(client, person)["items"][0]["images"] for _ in range(2)]
+        form = {"appointmentId": str(visit.id), "category": "reports", "files": [factories.picture()]}
+        told(client.post("/api/files/upload/appointments", data=form, headers=person.headers), 201)
+
+        assert (before, len(self.mine(client, person)["items"][0]["images"])) == ([[], []], 1)
+
+    def test_with_files_are_read_each_time_because_workers_look_at_those(
+        self, client: FlaskClient, person: SignedIn, visit: Appointment
+    ) -> None:
+        factories.make_file(visit, person.user)
+        for _ in range(2):
+            with watched() as asked:
+                self.mine(client, person)
+            assert asked
+
+    def test_that_begin_are_no_coming_ones_in_a_copy(self, app: Flask, client: FlaskClient, visit: Appointment) -> None:
+        with time_machine.travel(visit.starts_at - timedelta(seconds=1), tick=False) as traveller:
+            person = factories.sign_in(app, visit.patient)
+            before = [len(self.mine(client, person, "?when=upcoming")["items"]) for _ in range(2)]
+            traveller.shift(2)
+
+            assert (before, self.mine(client, person, "?when=upcoming")["items"]) == ([1, 1], [])
+
+
+def later() -> date:
+    return factories.tomorrow() + timedelta(days=1)

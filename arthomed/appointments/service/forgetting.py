@@ -5,8 +5,9 @@ from datetime import datetime
 from bson import ObjectId
 from pymongo.client_session import ClientSession
 
-from arthomed.appointments.models import Appointment
+from arthomed.appointments.models import Appointment, visits_of
 from arthomed.appointments.rules import TREATED
+from arthomed.core.copies import changed
 from arthomed.core.documents import Raw
 from arthomed.files.rules import Kind
 from arthomed.files.service import removing
@@ -27,3 +28,4 @@ def forget(patient_id: ObjectId, *, treated_too: bool, session: ClientSession) -
     ids = [one["_id"] for one in Appointment.collection().find(visits, {"_id": 1}, session=session)]
     removing.doom_all(Kind.APPOINTMENTS, ids, session)
     Appointment.forget(visits, session=session)
+    changed(visits_of(patient_id))

@@ -8,7 +8,7 @@ from bson import ObjectId
 from pymongo.client_session import ClientSession
 
 from arthomed.appointments import calendar, rules
-from arthomed.appointments.models import Appointment
+from arthomed.appointments.models import Appointment, visits_of
 from arthomed.appointments.rules import ACTIVE, Status
 from arthomed.appointments.service import trail
 from arthomed.config import settings
@@ -17,7 +17,8 @@ from arthomed.core.actor import Actor
 from arthomed.core.documents import Pipeline, Raw, transaction
 from arthomed.core.paging import Page, PageRequest
 from arthomed.core.permissions import Role
-from arthomed.core.reading import Reading, count_in, cut_out
+from arthomed.core.reading import Found, Reading, count_in, cut_out
+from arthomed.users.models import PEOPLE
 
 
 def get(actor: Actor, appointment_id: ObjectId) -> Appointment:
@@ -40,9 +41,20 @@ _BY_STATUS: Pipeline = [
 
 def mine(patient: ObjectId, asked: PageRequest, **limits: Any) -> Reading[Page[Raw]]:
     """A patient's own visits: coming ones soonest first, others latest first."""
-    where, order = {"patient": patient, **_wanted(**limits)}, _order(limits.get("when"))
+    when: str | None = limits.get("when")
+    where, order = {"patient": patient, **_wanted(**limits)}, _order(when)
     finds = Appointment.finds_of_page(where, cut_out(asked, **order))
-    return Reading(finds, lambda found: Page.of(Appointment.put_together(found), asked, count_in(found["total"])))
+
+    def answer(found: Found) -> Page[Raw]:
+        return Page.of(Appointment.put_together(found), asked, count_in(found["total"]))
+
+    def until(told: Page[Raw]) -> datetime | None:
+        if any(visit["images"] for visit in told.items):  # workers look at files, and tell nobody
+            return clock.now()
+        return min((visit["startsAt"] for visit in told.items), default=None) if when else None
+
+    is_copied = when is None or (when == "upcoming" and asked.offset == 0)  # else time moves visits in unseen
+    return Reading(finds, answer, (visits_of(patient), PEOPLE) if is_copied else (), until)
 
 
 def list_visits(actor: Actor, asked: PageRequest, **limits: Any) -> Page[Appointment]:
