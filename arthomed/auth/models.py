@@ -15,6 +15,7 @@ from mongoengine import (
 )
 from pymongo import ReturnDocument, UpdateOne
 from pymongo.client_session import ClientSession
+from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError
 from pymongo.write_concern import WriteConcern
 
@@ -41,14 +42,21 @@ class Otp(ClinicDocument):
     expires_at = DateTimeField(db_field="expiresAt", required=True)
 
     def replace_older(self) -> Raw | None:
-        """Store this code in the place of the number's older one, which is dead from now on; returns that one."""
+        """Store this code in the place of the number's older one, which is dead from now on; returns that one.
+
+        It waits for no copy: its message, which is written next, does, and with that all that came before it.
+        """
         self.validate()
         raw = self.to_mongo()
         raw.pop("_id", None)
-        older: Raw | None = self.collection().find_one_and_replace(
+        older: Raw | None = self._at_once().find_one_and_replace(
             {"mobileNumber": self.mobile_number}, raw, upsert=True
         )
         return older
+
+    @classmethod
+    def _at_once(cls) -> Collection[Raw]:
+        return cls.collection().with_options(write_concern=WriteConcern(1))
 
     def give_way_to(self, older: Raw | None) -> None:
         """Undo `replace_older`: this code came to nothing."""
@@ -71,9 +79,9 @@ class Otp(ClinicDocument):
         """Compare one guess, digested with each key, with the live code; None when there is none or no attempt left.
 
         Counting the attempt, comparing and consuming are one update, so parallel guesses share the
-        attempts and parallel right answers let only one in.
+        attempts and parallel right answers let only one in. It waits for no copy: signing in, which comes next, does.
         """
-        found = cls.collection().find_one_and_update(
+        found = cls._at_once().find_one_and_update(
             {"mobileNumber": mobile, "isUsed": False, "attempts": {"$lt": most}, "expiresAt": {"$gt": now}},
             [
                 {

@@ -196,9 +196,10 @@ def _decoded(token: str, secrets: Keys) -> Mapping[str, Any]:
 
     When it was issued is not asked: by the clock of another host, or before ours stepped back, it may be in the future.
     """
+    named = jwt.get_unverified_header(token).get("kid") if len(secrets) > 1 else None
     claims = jwt.decode(
         token,
-        keys.chosen(jwt.get_unverified_header(token).get("kid"), secrets),
+        keys.chosen(named, secrets),
         algorithms=[ALGORITHM],
         issuer=ISSUER,
         audience=AUDIENCE,

@@ -224,7 +224,7 @@ class TestOwnVisits:
     def test_know_of_a_first_file(self, client: FlaskClient, person: SignedIn, visit: Appointment) -> None:
         before = [self.mine(client, person)["items"][0]["images"] for _ in range(2)]
         form = {"appointmentId": str(visit.id), "category": "reports", "files": [factories.picture()]}
-        told(client.post("/api/files/upload/appointments", data=form, headers=person.headers), 201)
+        told(client.post("/api/files/upload/appointments", data=form, headers=person.headers))
 
         assert (before, len(self.mine(client, person)["items"][0]["images"])) == ([[], []], 1)
 
