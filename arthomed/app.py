@@ -80,7 +80,7 @@ def create_app(settings: Settings) -> Flask:
     errors.register(app, StorageUnavailable)
     http_auth.register(app, settings, auth_service.find_actor)
     limits.register(app, settings, versions)
-    answers.register(app)
+    answers.register(app, versions.look)
     http_files.register(app, receiving.incoming)
     api = docs.register(app)
     for blueprint in (

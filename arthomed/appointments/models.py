@@ -99,8 +99,8 @@ class Appointment(ClinicDocument):
     images: list[File]
 
     def insert(self, session: ClientSession | None = None) -> None:
-        super().insert(session)
         changed(visits_of(self.patient_id))
+        super().insert(session)
 
     @property
     def since(self) -> datetime:
@@ -191,10 +191,10 @@ class Appointment(ClinicDocument):
         return self._updated({"$set": {**kept, "updatedAt": now}, "$unset": unset}, session)
 
     def _updated(self, update: Raw, session: ClientSession) -> "Appointment | None":
+        changed(visits_of(self.patient_id))
         raw = self.collection().find_one_and_update(
             {"_id": self.id, "status": self.status}, update, return_document=ReturnDocument.AFTER, session=session
         )
-        changed(visits_of(self.patient_id))
         return None if raw is None else self.from_raw(raw)
 
 

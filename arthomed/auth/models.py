@@ -21,7 +21,7 @@ from pymongo.write_concern import WriteConcern
 
 from arthomed.auth.rules import MOST_PUSHED, USE_NOTED_AFTER, Limit, Platform
 from arthomed.core import clock
-from arthomed.core.actor import session_name
+from arthomed.core.actor import sessions_of
 from arthomed.core.copies import changed
 from arthomed.core.documents import ClinicDocument, Pipeline, Raw
 from arthomed.core.permissions import Role
@@ -49,9 +49,7 @@ class Otp(ClinicDocument):
         self.validate()
         raw = self.to_mongo()
         raw.pop("_id", None)
-        older: Raw | None = self._at_once().find_one_and_replace(
-            {"mobileNumber": self.mobile_number}, raw, upsert=True
-        )
+        older: Raw | None = self._at_once().find_one_and_replace({"mobileNumber": self.mobile_number}, raw, upsert=True)
         return older
 
     @classmethod
@@ -175,11 +173,12 @@ class Session(ClinicDocument):
         cls.collection().update_many({"pushToken": token}, {"$unset": {"pushToken": ""}})
 
     @classmethod
-    def end(cls, session: ClientSession, **which: ObjectId) -> list[ObjectId]:
-        """Remove a `user`'s sessions, or the one of an `_id`, within a transaction; returns their ids."""
+    def end(cls, session: ClientSession, user: ObjectId, **which: ObjectId) -> list[ObjectId]:
+        """Remove a person's sessions, or the one of an `_id`, within a transaction; returns their ids."""
+        changed(sessions_of(user), surely=True)
+        which["user"] = user
         ended = [one["_id"] for one in cls.collection().find(which, {"_id": 1}, session=session)]
         cls.collection().delete_many({"_id": {"$in": ended}}, session=session)
-        changed(*map(session_name, ended), surely=True)
         return ended
 
 

@@ -180,7 +180,7 @@ def refresh(session_id: ObjectId, generation: int) -> Session:
 
 def _end_reused(reused: Session) -> None:
     def work(session: ClientSession) -> None:
-        if Session.end(session, _id=reused.id):
+        if Session.end(session, reused.user, _id=reused.id):
             trail.note_reuse(reused, session)
 
     transaction(work)
@@ -264,6 +264,6 @@ def tell_ended(actor: Actor, user_id: ObjectId, ended: Sequence[ObjectId]) -> No
 
 
 def _end(session: ClientSession, actor: Actor, user_id: ObjectId, **which: ObjectId) -> list[ObjectId]:
-    ended = Session.end(session, user=user_id, **which)
+    ended = Session.end(session, user_id, **which)
     trail.note_ended(actor, user_id, ended, session)
     return ended

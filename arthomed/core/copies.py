@@ -5,12 +5,14 @@ while the versions of its names are those from before it was read. Whoever chang
 once the change is committed and before anybody is told of it, so the next request finds another one, in whatever
 process. Versions are asked for on each request, with what is counted for its limits.
 
-What may go wrong in between, above all a process that is killed after the commit, ends with the life of a copy. What
-must not be used any more once a change is acknowledged (a session that ended) is kept for `SURE_LIFETIME` at most.
+A change of which nobody could tell, because the process was killed after the commit or can't reach the versions as
+others can, ends with the life of a copy; when it is asked for again, it is told again, whatever it finds done. What
+must not be used any more once a change is acknowledged (a session that ended) lives for `SURE_LIFETIME` only, and the
+acknowledgement can wait for that.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -24,8 +26,8 @@ from arthomed.core import clock
 
 log = structlog.get_logger()
 
-LIFETIME = timedelta(seconds=30)
-SURE_LIFETIME = timedelta(seconds=5)  # a request can wait for as long
+LIFETIME = timedelta(seconds=10)
+SURE_LIFETIME = timedelta(seconds=2)  # a request can wait for as long
 _TRY_AGAIN_SECONDS = 0.2
 
 T = TypeVar("T")
@@ -37,21 +39,18 @@ class VersionsUnavailable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Versions by name, when they were asked for, and in which era of the connections to where they are kept."""
+    """Versions by name, when they were asked for, and in which era that was and in which they came.
+
+    An era ends whenever a change may have gone by unheard, or older versions may be back.
+    """
 
     versions: Mapping[str, bytes]
     at: float
-    era: int
+    asked_in: int
+    told_in: int
 
 
 class Versions(Protocol):
-    @property
-    def era(self) -> int:
-        """Another one after each new connection, behind which there may be older versions again."""
-
-    def look(self, *names: str) -> Seen:
-        """The present versions. Raises VersionsUnavailable."""
-
     def forget(self, *names: str) -> None:
         """Let each have a version that it never had. Raises VersionsUnavailable."""
 
@@ -81,7 +80,7 @@ class Copies(Generic[T]):
     def find(self, key: object, seen: Seen | None) -> T | None:
         """The copy, unless something of it has changed, or that is not known."""
         copy = None if seen is None else self._fresh(key)
-        if copy is None or seen is None or copy.seen.era != _versions.era:
+        if copy is None or seen is None or copy.seen.asked_in != seen.told_in:
             return None
         return copy.value if copy.versions.items() <= seen.versions.items() else None
 
@@ -90,24 +89,22 @@ class Copies(Generic[T]):
         copy = _Copy(value, {name: seen.versions[name] for name in names}, seen, until)
         with self._keeping:
             self._kept.pop(key, None)
-            if len(self._kept) >= self._most:
-                del self._kept[next(iter(self._kept))]  # the one that was read first
+            while self._kept and (len(self._kept) >= self._most or self._is_old(next(iter(self._kept.values())))):
+                del self._kept[next(iter(self._kept))]  # the one that was kept first
             self._kept[key] = copy
 
     def _fresh(self, key: object) -> _Copy[T] | None:
         copy = self._kept.get(key)
-        if copy is None or time.monotonic() - copy.seen.at > self._seconds:
+        if copy is None or self._is_old(copy):
             return None
         return None if copy.until is not None and copy.until <= clock.now() else copy
 
+    def _is_old(self, copy: _Copy[T]) -> bool:
+        return time.monotonic() - copy.seen.at > self._seconds
+
 
 class _Nowhere:
-    """Keeps no versions, so nobody keeps copies."""
-
-    era = 0
-
-    def look(self, *_: str) -> Seen:
-        raise VersionsUnavailable
+    """Of a process that is not put together: nobody could keep copies."""
 
     def forget(self, *_: str) -> None:
         """There is nothing that could be out of date."""
@@ -122,23 +119,17 @@ def use(versions: Versions) -> None:
     _versions = versions
 
 
-def look(*names: str) -> Seen | None:
-    """The present versions, or None when they can't be known."""
-    try:
-        return _versions.look(*names)
-    except VersionsUnavailable:
-        return None
-
-
 def changed(*names: str, surely: bool = False) -> None:
     """Say, within a transaction, what it changes.
+
+    Before anything is written, and whatever is found to be done already: an earlier run may have ended before it told.
 
     `surely` for what must not be used once the change is acknowledged, whatever else is out of order: when it can't be
     said, the acknowledgement waits for `SURE_LIFETIME`. For other things the log and `LIFETIME` must do.
     """
     noted = _noted.get()
     assert noted is not None, "what is copied changes in transactions only"  # noqa: S101
-    noted.update(dict.fromkeys(names, surely))
+    noted.update({name: surely or noted.get(name, False) for name in names})
 
 
 @contextmanager
@@ -155,17 +146,14 @@ def telling() -> Iterator[None]:
 
 
 def _tell(noted: Mapping[str, bool]) -> None:
-    over = time.monotonic() + SURE_LIFETIME.total_seconds()
-    while not _told(lambda: _versions.forget(*noted)):
-        if not any(noted.values()) or time.monotonic() > over:
-            log.warning("copies_not_told", names=len(noted))
+    surely, over = any(noted.values()), time.monotonic() + SURE_LIFETIME.total_seconds()
+    while True:
+        try:
+            _versions.forget(*noted)
+        except VersionsUnavailable:
+            if not surely or time.monotonic() > over:
+                log.warning("copies_not_called_off", names=len(noted), surely=surely)
+                return
+            time.sleep(_TRY_AGAIN_SECONDS)
+        else:
             return
-        time.sleep(_TRY_AGAIN_SECONDS)
-
-
-def _told(tell: Callable[[], None]) -> bool:
-    try:
-        tell()
-    except VersionsUnavailable:
-        return False
-    return True

@@ -3,6 +3,8 @@
 Of routes `for_all` for whoever may ask; of others for the one person only.
 """
 
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -11,11 +13,11 @@ from typing import Any
 import orjson
 from flask import Flask, Response, current_app, g, request
 
-from arthomed.core import copies
-from arthomed.core.copies import Copies, Seen
+from arthomed.core.copies import Copies, Seen, VersionsUnavailable
 from arthomed.http.envelope import success
 
 _MOST = 1000  # of some 4 to 10 KB each
+_LONGEST = 16_384  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +34,9 @@ class Answer:
         return _unless_known(response, self.data) if self.is_polled else response
 
 
-def register(app: Flask) -> None:
+def register(app: Flask, look: Callable[..., Seen]) -> None:
     app.extensions["answers"] = Copies[Answer](_MOST)
+    app.extensions["look"] = look
 
 
 def names() -> tuple[str, ...]:
@@ -43,16 +46,24 @@ def names() -> tuple[str, ...]:
 
 
 def find() -> Answer | None:
-    return _kept().find(_key(), g.get("seen"))
+    key = _key()
+    return None if key is None else _kept().find(key, g.get("seen"))
 
 
 def look(names: tuple[str, ...]) -> Seen | None:
     """The versions to keep an answer by, from before it is read; None where none is to be kept."""
-    return copies.look(*names) if names and "seen" in g else None
+    if not names or "seen" not in g:
+        return None
+    with suppress(VersionsUnavailable):
+        seen: Seen = current_app.extensions["look"](*names)
+        return seen
+    return None
 
 
 def keep(answer: Answer, names: tuple[str, ...], seen: Seen, until: datetime | None) -> None:
-    _kept().keep(_key(), answer, names, seen, until=until)
+    key = _key()
+    if key is not None and len(answer.data) <= _LONGEST:
+        _kept().keep(key, answer, names, seen, until=until)
 
 
 def _kept() -> Copies[Answer]:
@@ -63,9 +74,10 @@ def _kept() -> Copies[Answer]:
 def _key() -> tuple[str, bytes, str | None] | None:
     """None for a route that is no reading, and without a token; the user is who the token says it is."""
     for_all = getattr(current_app.view_functions.get(request.endpoint or ""), "for_all", None)
-    if for_all is None or not g.claims:
+    claims = g.get("claims")
+    if for_all is None or claims is None:
         return None
-    return request.path, request.query_string, None if for_all else g.claims["sub"]
+    return request.path, request.query_string, None if for_all else claims["sub"]
 
 
 def _unless_known(response: Response, data: bytes) -> Any:

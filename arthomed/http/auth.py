@@ -14,7 +14,7 @@ from jwt.exceptions import PyJWTError
 
 from arthomed.config import Keys, Settings
 from arthomed.core import clock, keys
-from arthomed.core.actor import Actor, session_name
+from arthomed.core.actor import Actor, sessions_of
 from arthomed.core.copies import SURE_LIFETIME, Copies, Seen
 from arthomed.core.documents import Pipeline
 from arthomed.core.errors import ClinicError, Code, PermissionDenied
@@ -138,10 +138,11 @@ def public(view: View) -> View:
 def verified_claims() -> Mapping[str, Any] | None:
     """The claims of a well-signed access token on this request, or None; asks no database."""
     if "claims" not in g:
+        g.claims = None
         try:
             g.claims = _claims()
-        except ClinicError:
-            g.claims = None
+        except ClinicError as error:
+            g.without_claims = error
     claims: Mapping[str, Any] | None = g.claims
     return claims
 
@@ -149,7 +150,7 @@ def verified_claims() -> Mapping[str, Any] | None:
 def names() -> tuple[str, ...]:
     """What the version must be known of to take the session of this request from a copy."""
     claims = verified_claims()
-    return () if claims is None else (session_name(claims["sid"]),)
+    return () if claims is None else (sessions_of(claims["sub"]),)
 
 
 def _admit(permission: Permission, stages: Pipeline) -> Found:
@@ -163,7 +164,7 @@ def _admit(permission: Permission, stages: Pipeline) -> Found:
         find_actor: FindActor = current_app.extensions["find_actor"]
         actor, until, found = find_actor(user_id, session_id, stages)
         if seen is not None:
-            actors.keep(session_id, actor, names(), seen, until=until)
+            actors.keep(session_id, actor, (sessions_of(user_id),), seen, until=until)
     g.actor = actor
     if not actor.may(permission):
         raise PermissionDenied
@@ -171,7 +172,9 @@ def _admit(permission: Permission, stages: Pipeline) -> Found:
 
 
 def _claimed() -> tuple[ObjectId, ObjectId]:
-    claims = verified_claims() or _claims()
+    claims = verified_claims()
+    if claims is None:
+        raise g.without_claims
     return claimed_id(claims["sub"]), claimed_id(claims["sid"])
 
 

@@ -1,7 +1,7 @@
 """How many requests one caller may make: a budget for each address, another for each user, stricter ones by route.
 
 They are counted in Redis, in one round trip with the versions of what may be answered from a copy; while Redis is
-away, in each process, by the engine of flask-limiter.
+away, in each process, by `limits`, which flask-limiter is made of.
 """
 
 import time
@@ -15,7 +15,6 @@ from typing import Any, TypeVar
 
 import structlog
 from flask import Flask, Response, current_app, g, request
-from flask_limiter.util import get_remote_address
 from limits import RateLimitItemPerSecond
 from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
@@ -77,7 +76,7 @@ def unlimited_if(proof: Callable[[], bool]) -> Callable[[View], View]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
+class _Rate:
     """What the headers of an answer say."""
 
     most: int
@@ -105,8 +104,8 @@ class _Counting:
         view = current_app.view_functions.get(request.endpoint or "")
         if _is_unlimited(view):
             return
-        g.told = min(self._count(self._charges(view)), key=attrgetter("left"))
-        if g.told.left < 0:
+        g.rate = min(self._count(self._charges(view)), key=attrgetter("left"))
+        if g.rate.left < 0:
             raise TooManyRequests
 
     def _charges(self, view: Any) -> list[Charge]:
@@ -122,7 +121,7 @@ class _Counting:
         ]
         return [*charges, Charge(f"limit:all:{caller}", most, self._window_ms)]
 
-    def _count(self, charges: list[Charge]) -> list[_Told]:
+    def _count(self, charges: list[Charge]) -> list[_Rate]:
         if time.monotonic() >= self._away_until:
             try:
                 used, g.seen = self._versions.count(charges, (*auth.names(), *answers.names()))
@@ -131,38 +130,38 @@ class _Counting:
                 log.warning("limits_in_memory")
             else:
                 counted = zip(charges, used, strict=False)
-                return [_Told(one.most, one.most - found.count, found.left_ms / 1000) for one, found in counted]
+                return [_Rate(one.most, one.most - found.count, found.left_ms / 1000) for one, found in counted]
         return self._count_in_memory(charges)
 
-    def _count_in_memory(self, charges: list[Charge]) -> list[_Told]:
-        told = []
+    def _count_in_memory(self, charges: list[Charge]) -> list[_Rate]:
+        rates = []
         for charge in charges:
             item = RateLimitItemPerSecond(charge.most, charge.window_ms // 1000)
             is_within = self._in_memory.hit(item, charge.key)
             window = self._in_memory.get_window_stats(item, charge.key)
             left = window.remaining if is_within else -1
-            told.append(_Told(charge.most, left, window.reset_time - clock.now().timestamp()))
+            rates.append(_Rate(charge.most, left, window.reset_time - clock.now().timestamp()))
             if not is_within:
                 break
-        return told
+        return rates
 
 
 def register(app: Flask, settings: Settings, versions: RedisVersions) -> None:
     app.before_request(_Counting(versions, settings).charge)
-    app.after_request(_tell)
+    app.after_request(_add_headers)
 
 
-def _tell(response: Response) -> Response:
+def _add_headers(response: Response) -> Response:
     """Tell what is left (draft-ietf-httpapi-ratelimit-headers-07: the reset is in seconds from now).
 
     Of several budgets the one that is used up first.
     """
-    told: _Told | None = g.get("told")
-    if told is not None:
-        reset = str(max(ceil(told.reset_seconds), 1))
-        headers = {"Limit": str(told.most), "Remaining": str(max(told.left, 0)), "Reset": reset}
+    rate: _Rate | None = g.get("rate")
+    if rate is not None:
+        reset = str(max(ceil(rate.reset_seconds), 1))
+        headers = {"Limit": str(rate.most), "Remaining": str(max(rate.left, 0)), "Reset": reset}
         response.headers.extend({f"RateLimit-{name}": value for name, value in headers.items()})
-        if told.left < 0:
+        if rate.left < 0:
             response.headers["Retry-After"] = reset
     return response
 
@@ -175,9 +174,9 @@ def _signed_in_user() -> str | None:
 def network() -> str:
     """The caller's address; of IPv6 the network, since whoever has one address of it has all of them."""
     try:
-        found: object = ip_address(get_remote_address())
+        found: object = ip_address(request.remote_addr or "")
     except ValueError:  # a proxy may name it as it likes
-        found = get_remote_address()
+        found = request.remote_addr
     if isinstance(found, IPv6Address):
         found = found.ipv4_mapped or IPv6Network((found, _NETWORK_OF_ONE), strict=False)
     return str(found)

@@ -19,6 +19,7 @@ from redis.retry import Retry
 from arthomed.core.copies import Seen, VersionsUnavailable
 
 _SOCKET_SECONDS = 0.2
+_MOST_SILENT_SECONDS = 0.15  # less than that
 _PREFIX = "version:"
 _KEPT_MS = 3_600_000  # longer than any copy; a version that is gone is another one next time
 _SCRIPT = (
@@ -68,35 +69,42 @@ class Used:
 class RedisVersions:
     """core.copies.Versions, and what goes with them in the same round trip.
 
-    Redis may come back with older data than it had, and then behind new connections: each begins an era.
+    An era ends with a new connection, behind which Redis may have older data than it had; and when Redis has not
+    answered this process for so long that it may have been silent to one who wanted to tell of a change meanwhile.
     """
 
     def __init__(self, redis_url: str) -> None:
         self._eras = count(1)
-        self.era = 0
+        self._era = 0
+        self._answered_at = 0.0  # or later
         self._url = redis_url
-        self._redis = self._connected()
+        self._redis = self._client()
         self._of_thread = threading.local()
 
-    def _connected(self, **how: Any) -> Redis:
+    def _client(self, **how: Any) -> Redis:
         return Redis.from_url(
             self._url,
             socket_timeout=_SOCKET_SECONDS,
             socket_connect_timeout=_SOCKET_SECONDS,
             retry=Retry(NoBackoff(), 1, (NoConnection,)),  # one that was idle while Redis started anew
-            redis_connect_func=self._begin_era,
             **how,
         )
 
-    def _begin_era(self, connection: AbstractConnection) -> None:
-        self.era = next(self._eras)
+    def _connect(self, connection: AbstractConnection) -> None:
+        self._era = next(self._eras)
         connection.on_connect()  # type: ignore[no-untyped-call]
+
+    def _note_answer(self, asked_at: float) -> None:
+        if time.monotonic() - self._answered_at > _MOST_SILENT_SECONDS:
+            self._era = next(self._eras)
+        self._answered_at = max(self._answered_at, asked_at)
 
     def _script(self) -> Script:
         """Over a connection of this thread's own: taking one from the pool costs half as much again as asking."""
         script: Script | None = getattr(self._of_thread, "script", None)
         if script is None:
-            script = self._connected(single_connection_client=True).register_script(_SCRIPT)
+            own = self._client(single_connection_client=True, redis_connect_func=self._connect)
+            script = own.register_script(_SCRIPT)
             self._of_thread.script = script
         return script
 
@@ -106,7 +114,7 @@ class RedisVersions:
         Raises:
             VersionsUnavailable: nobody answered in time; what was counted is not known.
         """
-        at, era = time.monotonic(), self.era
+        at, era = time.monotonic(), self._era
         numbers: list[Any] = [len(charges)]
         for charge in charges:
             numbers += (charge.most, charge.window_ms)
@@ -116,11 +124,13 @@ class RedisVersions:
             told: list[bytes] = self._script()(keys, [*numbers, os.urandom(12).hex()]).split()
         except (RedisError, OSError) as error:
             raise VersionsUnavailable from error
+        self._note_answer(at)
         counted = min(len(told), 2 * len(charges))
         used = [Used(int(told[one]), int(told[one + 1])) for one in range(0, counted, 2)]
-        return used, Seen(dict(zip(names, told[counted:], strict=False)), at, era)
+        return used, Seen(dict(zip(names, told[counted:], strict=False)), at, era, self._era)
 
     def look(self, *names: str) -> Seen:
+        """The present versions. Raises VersionsUnavailable."""
         return self.count((), names)[1]
 
     def forget(self, *names: str) -> None:

@@ -125,7 +125,10 @@ class Slot(ClinicDocument):
         """Give a seat back."""
         left = {"$filter": {"input": "$takenSeats", "cond": {"$ne": ["$$this", seat]}}}
         freed = cls.collection().find_one_and_update(
-            {"_id": slot_id, "takenSeats": seat}, [{"$set": {"takenSeats": left}}, *_DERIVED], session=session
+            {"_id": slot_id, "takenSeats": seat},
+            [{"$set": {"takenSeats": left}}, *_DERIVED],
+            projection={"doctor": 1},
+            session=session,
         )
         if freed is not None:
             changed(slots_of(freed["doctor"]))
@@ -196,8 +199,8 @@ class Slot(ClinicDocument):
     def close_coming(cls, doctor: ObjectId, *, session: ClientSession) -> None:
         """Take no more bookings, and write to each slot, so that a booking under way comes before or not at all."""
         now = clock.now()
-        cls._close({"doctor": doctor, "startsAt": {"$gt": now}}, now, session)
         changed(slots_of(doctor))
+        cls._close({"doctor": doctor, "startsAt": {"$gt": now}}, now, session)
 
     @classmethod
     def _close(cls, which: Raw, now: datetime, session: ClientSession) -> None:
@@ -211,6 +214,7 @@ class Slot(ClinicDocument):
         Deleting comes last where it can: inserting into what the same transaction deleted gets slower with
         each deleted slot (a week shifted by 15 minutes: seconds instead of a quarter of one).
         """
+        changed(slots_of(doctor))
         slots, now = cls.collection(), clock.now()
         made_at = {(slot.date, slot.start_time) for slot in change.made} if change.removed else set()
         in_the_way = [slot.id for slot in change.removed if (slot.date, slot.start_time) in made_at]
@@ -223,7 +227,6 @@ class Slot(ClinicDocument):
         cls._insert([_raw(slot, doctor, fee, now) for slot in change.made], session)
         if len(in_the_way) < len(change.removed):
             slots.delete_many({"_id": {"$in": [slot.id for slot in change.removed]}}, session=session)
-        changed(slots_of(doctor))
 
     @classmethod
     def _insert(cls, rows: list[Raw], session: ClientSession) -> None:

@@ -25,7 +25,7 @@ from arthomed.scheduling import rules
 from arthomed.scheduling.models import Slot, slots_of
 from arthomed.scheduling.rules import Change, ExistingSlot, PlannedSlot
 from arthomed.users import service as users
-from arthomed.users.models import PEOPLE, Hours, User
+from arthomed.users.models import DOCTORS, Hours, User
 
 log = structlog.get_logger()
 
@@ -78,7 +78,7 @@ def slots_of_day(doctor_id: ObjectId, day: date) -> Reading[DaySlots]:
         starts: list[datetime] = [slot["startsAt"] for slot in told.available_slots]
         return min([clock.wall_clock(day + timedelta(days=1), "00:00", zone), *starts])
 
-    return Reading(finds, answer, (PEOPLE, slots_of(doctor_id)), until)
+    return Reading(finds, answer, (DOCTORS, slots_of(doctor_id)), until)
 
 
 def availability(doctor_id: ObjectId, first: date, last: date) -> list[dict[str, Any]]:
@@ -169,14 +169,13 @@ def _lock(doctor_id: ObjectId, session: ClientSession, schedule: list[Any] | Non
     """Write to the doctor, so that this transaction is the only one at work on their slots."""
     update: dict[str, Any] = {"$inc": {"slotsVersion": 1}}
     if schedule is not None:
+        changed(DOCTORS)
         update["$set"] = {"doctorInfo.schedule": schedule, "updatedAt": clock.now()}
     raw = User.collection().find_one_and_update(
         {"_id": doctor_id, "role": Role.DOCTOR}, update, return_document=ReturnDocument.AFTER, session=session
     )
     if raw is None:
         raise NotFound
-    if schedule is not None:
-        changed(PEOPLE)
     doctor: User = User.from_raw(raw)
     return doctor
 

@@ -18,7 +18,6 @@ from mongoengine import (
 )
 from pymongo.client_session import ClientSession
 
-from arthomed.core.copies import changed
 from arthomed.core.documents import ClinicDocument, Pipeline, Raw
 from arthomed.core.permissions import Role
 from arthomed.core.reading import Find, only
@@ -92,8 +91,8 @@ class Consent(EmbeddedDocument):
 
 PUBLIC = only("name", "isActive", "doctorInfo")
 _OF_A_VISIT = only("name", "mobileNumber", "doctorInfo.specialization", "doctorInfo.consultationFee")
-PEOPLE = "people"
-"""What others are told of people, among what is copied: see core/copies.py."""
+DOCTORS = "doctors"
+"""The name, among what is copied (core/copies.py), of what others are told of doctors."""
 BOOKABLE = {"role": str(Role.DOCTOR), "isActive": True, "isVerified": True}
 ERASED_NAME = "Erased patient"
 _CONTACT = (
@@ -105,6 +104,11 @@ _CONTACT = (
     "patientInfo.emergencyContact",
 )
 _ALL = ("email", "statusReason", "avatar", "profile", "patientInfo", "keptUntil")
+
+
+def person(user_id: ObjectId) -> str:
+    """The name, among what is copied, of what others are told of a person who is no doctor."""
+    return f"person:{user_id}"
 
 
 class User(ClinicDocument):
@@ -139,17 +143,6 @@ class User(ClinicDocument):
         """Whether visits may be booked with this person; `bookable_doctors` asks the same of the database."""
         return self.role is Role.DOCTOR and self.is_active and self.is_verified
 
-    def insert(self, session: ClientSession | None = None) -> None:
-        """As any document's; nobody is told of who is new and no doctor."""
-        super().insert(session)
-        if self.role is Role.DOCTOR:
-            changed(PEOPLE)
-
-    def replace(self, session: ClientSession) -> None:
-        """As any document's; visits name patients, too."""
-        super().replace(session)
-        changed(PEOPLE)
-
     def note_signing_in(self, consent: Consent | None, *, now: datetime, session: ClientSession) -> bool:
         """Note it with the consent, when that is to another notice than the last; False when they changed since read.
 
@@ -175,7 +168,6 @@ class User(ClinicDocument):
         kept = {"keptUntil": keep_until} if keep_until else {"name": ERASED_NAME}
         closed = {"isActive": False, "erasedAt": now, "updatedAt": now, "mobileNumber": f"erased:{user_id}"}
         cls.collection().update_one({"_id": user_id}, {"$set": {**closed, **kept}, "$unset": gone}, session=session)
-        changed(PEOPLE)
 
     @classmethod
     def bookable_doctors(cls) -> Any:

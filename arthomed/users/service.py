@@ -17,13 +17,14 @@ from arthomed.audit import service as audit
 from arthomed.audit.models import Action, Kind
 from arthomed.core import clock
 from arthomed.core.actor import Actor
+from arthomed.core.copies import changed
 from arthomed.core.documents import Raw, transaction
 from arthomed.core.errors import DuplicateValue, FieldError, NotFound, PermissionDenied, ValidationFailed
 from arthomed.core.paging import Page, PageRequest
 from arthomed.core.permissions import Role
 from arthomed.core.reading import COUNT, Find, Reading, count_in, cut_out
 from arthomed.users import rules
-from arthomed.users.models import BOOKABLE, PEOPLE, PUBLIC, Condition, DoctorInfo, PatientInfo, User
+from arthomed.users.models import BOOKABLE, DOCTORS, PUBLIC, Condition, DoctorInfo, PatientInfo, User, person
 
 Changes = dict[str, Any]
 """Field names in snake_case to new values, nested as the document is; None clears a field."""
@@ -96,7 +97,7 @@ def list_doctors(
         "items": Find("users", where, [*cut_out(asked, name=1, _id=1), PUBLIC], joined),
         "total": Find("users", where, COUNT, joined),
     }
-    of = (PEOPLE,) if among is None else ()  # that changes with every visit
+    of = (DOCTORS,) if among is None else ()  # that changes with every visit
     return Reading(finds, lambda found: Page.of(found["items"], asked, count_in(found["total"])), of)
 
 
@@ -122,6 +123,8 @@ def register(*, role: Role, mobile_number: str, name: str | None = None, by: Act
 
 
 def _insert(user: User, by: Actor | None, session: ClientSession) -> None:
+    if user.role is Role.DOCTOR:
+        changed(DOCTORS)
     user.insert(session)
     audit.note_change(
         by or Actor(user.id, user.role), Action.CREATE, Kind.USER, user.id, subject=user.id, session=session
@@ -149,10 +152,7 @@ def save_changes(user_id: ObjectId, changes: Changes, *, by: Actor, session: Cli
     user.role = role
     _give_parts(user, changes)
     _merge(user, {name: value for name, value in changes.items() if name != "role"})
-    user.updated_at = clock.now()
-    with _explained():
-        user.replace(session)
-    _note_change(by, user, before, session)
+    _save(by, user, before, session)
     return user
 
 
@@ -167,9 +167,8 @@ def set_active(user_id: ObjectId, *, is_active: bool, reason: str | None, by: Ac
         _ensure_may_deactivate(by, user_id, session)
     user = _still_there(user_id, session)
     before = user.to_mongo()
-    user.is_active, user.status_reason, user.updated_at = is_active, reason, clock.now()
-    user.replace(session)
-    _note_change(by, user, before, session)
+    user.is_active, user.status_reason = is_active, reason
+    _save(by, user, before, session)
     return user
 
 
@@ -177,9 +176,8 @@ def set_avatar(by: Actor, user_id: ObjectId, filename: str, session: ClientSessi
     """Note a person's picture, within the transaction that attaches it."""
     user = _still_there(user_id, session)
     before = user.to_mongo()
-    user.avatar, user.updated_at = filename, clock.now()
-    user.replace(session)
-    _note_change(by, user, before, session)
+    user.avatar = filename
+    _save(by, user, before, session)
 
 
 def forget_avatar(user_id: ObjectId, filename: str) -> None:
@@ -189,6 +187,7 @@ def forget_avatar(user_id: ObjectId, filename: str) -> None:
 
 def forget(user_id: ObjectId, *, keep_until: datetime | None, session: ClientSession) -> None:
     """Anonymise a person; `keep_until` spares what makes a medical record one until then."""
+    changed(person(user_id))
     User.forget(user_id, now=clock.now(), keep_until=keep_until, session=session)
 
 
@@ -197,7 +196,12 @@ def due_to_be_forgotten(now: datetime) -> list[ObjectId]:
     return list(User.objects(kept_until__lte=now).limit(_BATCH).scalar("id"))
 
 
-def _note_change(by: Actor, user: User, before: Raw, session: ClientSession) -> None:
+def _save(by: Actor, user: User, before: Raw, session: ClientSession) -> None:
+    """Write a person's record as it is now, and into the trail what has changed."""
+    changed(person(user.id), *([DOCTORS] if Role.DOCTOR in (before["role"], user.role) else []))
+    user.updated_at = clock.now()
+    with _explained():
+        user.replace(session)
     changes = audit.differences(before, user.to_mongo())
     audit.note_change(by, Action.CHANGE, Kind.USER, user.id, subject=user.id, session=session, changes=changes)
 

@@ -12,6 +12,8 @@ from flask.testing import FlaskClient
 from pymongo.database import Database
 from werkzeug.test import TestResponse
 
+from arthomed.auth import service as auth
+from arthomed.core.actor import SYSTEM
 from arthomed.users.models import User
 from tests import factories
 
@@ -215,6 +217,6 @@ class TestPolling:
         self, ask: Callable[..., TestResponse], database: Database[dict[str, Any]]
     ) -> None:
         known = ask().headers["ETag"]
-        database.sessions.delete_many({})
+        auth.end_all_sessions(SYSTEM, database.sessions.find_one({})["user"])  # type: ignore[index]
 
         assert factories.refused(ask(**{"If-None-Match": known})) == (401, "SESSION_REVOKED")

@@ -98,6 +98,21 @@ class TestFinding:
         assert after.versions == {name: older[f"version:{name}".encode()] for name in NAMES}
         assert copy.find("key", after) is None
 
+    def test_not_when_a_change_went_by_unheard_while_redis_was_silent(
+        self, reader: RedisVersions, writer: RedisVersions, valkey: Valkey
+    ) -> None:
+        copy = kept(reader)
+        os.kill(valkey.pid, signal.SIGSTOP)
+        try:
+            with pytest.raises(VersionsUnavailable):
+                writer.forget(*NAMES)
+        finally:
+            os.kill(valkey.pid, signal.SIGCONT)
+        after = seen(reader)
+
+        assert after.versions == seen(reader).versions
+        assert copy.find("key", after) is None
+
     def test_not_when_the_versions_are_unknown(self, reader: RedisVersions) -> None:
         assert kept(reader).find("key", None) is None
 
@@ -107,6 +122,13 @@ class TestFinding:
 
         assert copy.find("key", seen(reader)) is None
         assert copy.names("key") == ()
+
+    def test_one_whose_lifetime_is_over_makes_room(self, reader: RedisVersions) -> None:
+        copy, now = Copies[str](10, timedelta(0)), seen(reader)
+        for key in ("first", "second"):
+            copy.keep(key, "read", NAMES, now)
+
+        assert list(copy._kept) == ["second"]
 
     def test_not_from_the_instant_on_that_it_was_kept_until(self, reader: RedisVersions) -> None:
         soon, over = (kept(reader, until=clock.now() + timedelta(seconds=ahead)) for ahead in (60, 0))
@@ -156,8 +178,6 @@ class TestRedisAway:
         del silent
         with pytest.raises(VersionsUnavailable):
             reader.look(*NAMES)
-
-        assert copies.look(*NAMES) is None
 
     def test_a_booking_does_not_wait(self, silent: int) -> None:
         del silent

@@ -14,12 +14,13 @@ from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError
 
 from arthomed.appointments import messages, rules
-from arthomed.appointments.models import Appointment, Change, IdempotencyKey, Payment
+from arthomed.appointments.models import Appointment, Change, IdempotencyKey, Payment, visits_of
 from arthomed.appointments.rules import Status
 from arthomed.appointments.service import trail
 from arthomed.config import settings
 from arthomed.core import clock, metrics
 from arthomed.core.actor import Actor
+from arthomed.core.copies import changed
 from arthomed.core.documents import transaction
 from arthomed.core.errors import DuplicateValue, IdempotencyKeyReused, NotFound
 from arthomed.core.reading import count_in
@@ -30,7 +31,7 @@ from arthomed.files.service import receiving
 from arthomed.files.service.receiving import Upload
 from arthomed.notifications import service as notifications
 from arthomed.notifications.models import Notification
-from arthomed.scheduling.models import Slot
+from arthomed.scheduling.models import Slot, slots_of
 from arthomed.users.models import User
 
 log = structlog.get_logger()
@@ -98,6 +99,7 @@ def book(actor: Actor, wish: Wish, *, key: str | None = None, uploads: Sequence[
 def _book(request: Request, session: ClientSession) -> tuple[Appointment, list[Notification]]:
     """The transaction's work; runs again from the start when another writer was in the way."""
     actor, wish, now = request.actor, request.wish, clock.now()
+    changed(slots_of(wish.doctor_id), visits_of(actor.person))  # also when the key finds the visit booked
     if request.key is not None:
         request.key.insert(session)  # first, so that a repetition waits here, before it can take a seat
     patient = _admit(actor, session)

@@ -27,5 +27,5 @@ def forget(patient_id: ObjectId, *, treated_too: bool, session: ClientSession) -
         visits["status"] = {"$nin": sorted(TREATED)}
     ids = [one["_id"] for one in Appointment.collection().find(visits, {"_id": 1}, session=session)]
     removing.doom_all(Kind.APPOINTMENTS, ids, session)
-    Appointment.forget(visits, session=session)
     changed(visits_of(patient_id))
+    Appointment.forget(visits, session=session)

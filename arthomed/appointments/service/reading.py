@@ -18,7 +18,7 @@ from arthomed.core.documents import Pipeline, Raw, transaction
 from arthomed.core.paging import Page, PageRequest
 from arthomed.core.permissions import Role
 from arthomed.core.reading import Found, Reading, count_in, cut_out
-from arthomed.users.models import PEOPLE
+from arthomed.users.models import DOCTORS, person
 
 
 def get(actor: Actor, appointment_id: ObjectId) -> Appointment:
@@ -54,7 +54,7 @@ def mine(patient: ObjectId, asked: PageRequest, **limits: Any) -> Reading[Page[R
         return min((visit["startsAt"] for visit in told.items), default=None) if when else None
 
     is_copied = when is None or (when == "upcoming" and asked.offset == 0)  # else time moves visits in unseen
-    return Reading(finds, answer, (visits_of(patient), PEOPLE) if is_copied else (), until)
+    return Reading(finds, answer, (visits_of(patient), person(patient), DOCTORS) if is_copied else (), until)
 
 
 def list_visits(actor: Actor, asked: PageRequest, **limits: Any) -> Page[Appointment]:
