@@ -73,8 +73,8 @@ class Copies(Generic[T]):
         self._keeping = Lock()
 
     def names(self, key: object) -> tuple[str, ...]:
-        """What the versions are to be known of before the copy can be used; none when there is none."""
-        copy = self._fresh(key)
+        """What the versions are to be known of before the copy can be used, or the next one kept; none without one."""
+        copy = self._kept.get(key)
         return () if copy is None else tuple(copy.versions)
 
     def find(self, key: object, seen: Seen | None) -> T | None:
@@ -89,18 +89,15 @@ class Copies(Generic[T]):
         copy = _Copy(value, {name: seen.versions[name] for name in names}, seen, until)
         with self._keeping:
             self._kept.pop(key, None)
-            while self._kept and (len(self._kept) >= self._most or self._is_old(next(iter(self._kept.values())))):
+            if len(self._kept) >= self._most:
                 del self._kept[next(iter(self._kept))]  # the one that was kept first
             self._kept[key] = copy
 
     def _fresh(self, key: object) -> _Copy[T] | None:
         copy = self._kept.get(key)
-        if copy is None or self._is_old(copy):
+        if copy is None or time.monotonic() - copy.seen.at > self._seconds:
             return None
         return None if copy.until is not None and copy.until <= clock.now() else copy
-
-    def _is_old(self, copy: _Copy[T]) -> bool:
-        return time.monotonic() - copy.seen.at > self._seconds
 
 
 class _Nowhere:

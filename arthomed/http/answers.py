@@ -52,11 +52,11 @@ def find() -> Answer | None:
 
 def look(names: tuple[str, ...]) -> Seen | None:
     """The versions to keep an answer by, from before it is read; None where none is to be kept."""
-    if not names or "seen" not in g:
-        return None
+    seen: Seen | None = g.get("seen")
+    if not names or seen is None or seen.versions.keys() >= set(names):
+        return seen if names else None
     with suppress(VersionsUnavailable):
-        seen: Seen = current_app.extensions["look"](*names)
-        return seen
+        return current_app.extensions["look"](*names)  # type: ignore[no-any-return]
     return None
 
 

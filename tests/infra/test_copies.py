@@ -121,14 +121,6 @@ class TestFinding:
         copy.keep("key", "read", NAMES, seen(reader))
 
         assert copy.find("key", seen(reader)) is None
-        assert copy.names("key") == ()
-
-    def test_one_whose_lifetime_is_over_makes_room(self, reader: RedisVersions) -> None:
-        copy, now = Copies[str](10, timedelta(0)), seen(reader)
-        for key in ("first", "second"):
-            copy.keep(key, "read", NAMES, now)
-
-        assert list(copy._kept) == ["second"]
 
     def test_not_from_the_instant_on_that_it_was_kept_until(self, reader: RedisVersions) -> None:
         soon, over = (kept(reader, until=clock.now() + timedelta(seconds=ahead)) for ahead in (60, 0))
