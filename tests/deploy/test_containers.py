@@ -30,6 +30,14 @@ def test_the_image_has_all_that_the_processes_import() -> None:
     assert {"arthomed", "workers", "migrations", "wsgi.py celeryconfig.py gunicorn.conf.py"} <= copied
 
 
+def test_what_the_image_copies_is_sent_to_the_engine() -> None:
+    copied = re.findall(r"^COPY (?!--)(.+) \S+$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    ignored = (ROOT / ".dockerignore").read_text().split("\n")
+
+    assert "*" in ignored
+    assert {f"!{name}" for names in copied for name in names.split()} <= set(ignored)
+
+
 @pytest.mark.parametrize("service", sorted(OURS | {"nginx"}))
 def test_a_service_can_write_nowhere_but_where_it_must(services: dict[str, Any], service: str) -> None:
     found = services[service]
