@@ -14,7 +14,7 @@ from bench.servers import Side
 _THREADS = 2
 _SCRIPT = Path(__file__).with_name("requests.lua")
 _TICKS = os.sysconf("SC_CLK_TCK")
-_MOST_A_SECOND = 2_000  # bookings and codes to have at hand; what is left of codes is of use for the next round
+_MOST_A_SECOND = 1_500  # bookings and codes to have at hand; what is left of codes is of use for the next round
 _CODES_A_SECOND = 500
 
 Lines = Callable[[Side, float], list[str]]

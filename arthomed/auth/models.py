@@ -15,13 +15,12 @@ from mongoengine import (
 )
 from pymongo import ReturnDocument, UpdateOne
 from pymongo.client_session import ClientSession
-from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError
 from pymongo.write_concern import WriteConcern
 
 from arthomed.auth.rules import MOST_PUSHED, USE_NOTED_AFTER, Limit, Platform
 from arthomed.core import clock
-from arthomed.core.actor import sessions_of
+from arthomed.core.actor import all_sessions_of
 from arthomed.core.copies import changed
 from arthomed.core.documents import ClinicDocument, Pipeline, Raw
 from arthomed.core.permissions import Role
@@ -44,17 +43,15 @@ class Otp(ClinicDocument):
     def replace_older(self) -> Raw | None:
         """Store this code in the place of the number's older one, which is dead from now on; returns that one.
 
-        It waits for no copy: its message, which is written next, does, and with that all that came before it.
+        It waits for no copy, as its message does, which is written next: a failover just between the two leaves the
+        older code in its place, and a message without words.
         """
         self.validate()
         raw = self.to_mongo()
         raw.pop("_id", None)
-        older: Raw | None = self._at_once().find_one_and_replace({"mobileNumber": self.mobile_number}, raw, upsert=True)
+        at_once = self.collection().with_options(write_concern=WriteConcern(1))
+        older: Raw | None = at_once.find_one_and_replace({"mobileNumber": self.mobile_number}, raw, upsert=True)
         return older
-
-    @classmethod
-    def _at_once(cls) -> Collection[Raw]:
-        return cls.collection().with_options(write_concern=WriteConcern(1))
 
     def give_way_to(self, older: Raw | None) -> None:
         """Undo `replace_older`: this code came to nothing."""
@@ -77,9 +74,9 @@ class Otp(ClinicDocument):
         """Compare one guess, digested with each key, with the live code; None when there is none or no attempt left.
 
         Counting the attempt, comparing and consuming are one update, so parallel guesses share the
-        attempts and parallel right answers let only one in. It waits for no copy: signing in, which comes next, does.
+        attempts and parallel right answers let only one in.
         """
-        found = cls._at_once().find_one_and_update(
+        found = cls.collection().find_one_and_update(
             {"mobileNumber": mobile, "isUsed": False, "attempts": {"$lt": most}, "expiresAt": {"$gt": now}},
             [
                 {
@@ -175,7 +172,7 @@ class Session(ClinicDocument):
     @classmethod
     def end(cls, session: ClientSession, user: ObjectId, **which: ObjectId) -> list[ObjectId]:
         """Remove a person's sessions, or the one of an `_id`, within a transaction; returns their ids."""
-        changed(sessions_of(user), surely=True)
+        changed(all_sessions_of(user), surely=True)
         which["user"] = user
         ended = [one["_id"] for one in cls.collection().find(which, {"_id": 1}, session=session)]
         cls.collection().delete_many({"_id": {"$in": ended}}, session=session)

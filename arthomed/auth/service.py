@@ -13,8 +13,9 @@ from pymongo.client_session import ClientSession
 from arthomed.auth import budgets, codes, rules, trail
 from arthomed.auth.models import Session
 from arthomed.config import settings
-from arthomed.core import clock, origin
-from arthomed.core.actor import Actor
+from arthomed.core import clock, copies, origin
+from arthomed.core.actor import Actor, all_sessions_of
+from arthomed.core.copies import changed
 from arthomed.core.documents import Pipeline, transaction
 from arthomed.core.errors import NotFound, RateLimitExceeded
 from arthomed.core.permissions import Role
@@ -205,6 +206,10 @@ def find_actor(user_id: ObjectId, session_id: ObjectId, stages: Pipeline) -> tup
             used_at = now
         until = min(raw["expiresAt"], used_at + rules.USE_NOTED_AFTER)
         return Actor(user_id, Role(raw["role"]), session_id), until, raw
+    with copies.telling():
+        changed(
+            all_sessions_of(user_id)
+        )  # who asks a second time to sign out, because nobody told the first, comes here
     user: User | None = User.objects(id=user_id).first()
     if user is None:
         raise rules.UserNotFound

@@ -6,9 +6,9 @@ once the change is committed and before anybody is told of it, so the next reque
 process. Versions are asked for on each request, with what is counted for its limits.
 
 A change of which nobody could tell, because the process was killed after the commit or can't reach the versions as
-others can, ends with the life of a copy; when it is asked for again, it is told again, whatever it finds done. What
-must not be used any more once a change is acknowledged (a session that ended) lives for `SURE_LIFETIME` only, and the
-acknowledgement can wait for that.
+others can, ends with the life of a copy. Signing out, deactivating and booking, asked for again, tell again, whatever
+they find done. What must not be used any more once a change is acknowledged (a session that ended) lives for
+`SURE_LIFETIME` only, and the acknowledgement can wait for that.
 """
 
 import time
@@ -26,7 +26,7 @@ from arthomed.core import clock
 
 log = structlog.get_logger()
 
-LIFETIME = timedelta(seconds=10)
+LIFETIME = timedelta(seconds=30)
 SURE_LIFETIME = timedelta(seconds=2)  # a request can wait for as long
 _TRY_AGAIN_SECONDS = 0.2
 
@@ -86,6 +86,8 @@ class Copies(Generic[T]):
 
     def keep(self, key: object, value: T, names: tuple[str, ...], seen: Seen, *, until: datetime | None = None) -> None:
         """Keep what was read after the versions of its names were seen; it is not to be used from `until` on."""
+        if seen.asked_in != seen.told_in or (until is not None and until <= clock.now()):
+            return  # nobody could use it
         copy = _Copy(value, {name: seen.versions[name] for name in names}, seen, until)
         with self._keeping:
             self._kept.pop(key, None)
@@ -101,10 +103,10 @@ class Copies(Generic[T]):
 
 
 class _Nowhere:
-    """Of a process that is not put together: nobody could keep copies."""
+    """Of a process that is not put together (`app.wire`), such as one that only runs rules."""
 
     def forget(self, *_: str) -> None:
-        """There is nothing that could be out of date."""
+        raise VersionsUnavailable
 
 
 _versions: Versions = _Nowhere()
@@ -118,8 +120,6 @@ def use(versions: Versions) -> None:
 
 def changed(*names: str, surely: bool = False) -> None:
     """Say, within a transaction, what it changes.
-
-    Before anything is written, and whatever is found to be done already: an earlier run may have ended before it told.
 
     `surely` for what must not be used once the change is acknowledged, whatever else is out of order: when it can't be
     said, the acknowledgement waits for `SURE_LIFETIME`. For other things the log and `LIFETIME` must do.

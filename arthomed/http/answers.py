@@ -53,8 +53,10 @@ def find() -> Answer | None:
 def look(names: tuple[str, ...]) -> Seen | None:
     """The versions to keep an answer by, from before it is read; None where none is to be kept."""
     seen: Seen | None = g.get("seen")
-    if not names or seen is None or seen.versions.keys() >= set(names):
-        return seen if names else None
+    if not names or seen is None:
+        return None
+    if seen.versions.keys() >= set(names):
+        return seen
     with suppress(VersionsUnavailable):
         return current_app.extensions["look"](*names)  # type: ignore[no-any-return]
     return None

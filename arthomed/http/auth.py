@@ -14,7 +14,7 @@ from jwt.exceptions import PyJWTError
 
 from arthomed.config import Keys, Settings
 from arthomed.core import clock, keys
-from arthomed.core.actor import Actor, sessions_of
+from arthomed.core.actor import Actor, all_sessions_of
 from arthomed.core.copies import SURE_LIFETIME, Copies, Seen
 from arthomed.core.documents import Pipeline
 from arthomed.core.errors import ClinicError, Code, PermissionDenied
@@ -150,7 +150,7 @@ def verified_claims() -> Mapping[str, Any] | None:
 def names() -> tuple[str, ...]:
     """What the version must be known of to take the session of this request from a copy."""
     claims = verified_claims()
-    return () if claims is None else (sessions_of(claims["sub"]),)
+    return () if claims is None else (all_sessions_of(claims["sub"]),)
 
 
 def _admit(permission: Permission, stages: Pipeline) -> Found:
@@ -164,7 +164,7 @@ def _admit(permission: Permission, stages: Pipeline) -> Found:
         find_actor: FindActor = current_app.extensions["find_actor"]
         actor, until, found = find_actor(user_id, session_id, stages)
         if seen is not None:
-            actors.keep(session_id, actor, (sessions_of(user_id),), seen, until=until)
+            actors.keep(session_id, actor, (all_sessions_of(user_id),), seen, until=until)
     g.actor = actor
     if not actor.may(permission):
         raise PermissionDenied

@@ -19,7 +19,7 @@ from redis.retry import Retry
 from arthomed.core.copies import Seen, VersionsUnavailable
 
 _SOCKET_SECONDS = 0.2
-_MOST_SILENT_SECONDS = 0.15  # less than that
+_MOST_SILENT_SECONDS = 0.15  # below the time after which telling of a change fails
 _PREFIX = "version:"
 _KEPT_MS = 3_600_000  # longer than any copy; a version that is gone is another one next time
 _SCRIPT = (
@@ -74,21 +74,26 @@ class RedisVersions:
     """
 
     def __init__(self, redis_url: str) -> None:
+        self._url = redis_url
+        self._of_thread = threading.local()
         self._eras = count(1)
         self._era = 0
-        self._answered_at = 0.0  # or later
-        self._url = redis_url
-        self._redis = self._client()
-        self._of_thread = threading.local()
+        self._answered_at = 0.0  # when the newest question that was answered was asked: then or later Redis was there
 
-    def _client(self, **how: Any) -> Redis:
-        return Redis.from_url(
-            self._url,
-            socket_timeout=_SOCKET_SECONDS,
-            socket_connect_timeout=_SOCKET_SECONDS,
-            retry=Retry(NoBackoff(), 1, (NoConnection,)),  # one that was idle while Redis started anew
-            **how,
-        )
+    def _script(self) -> Script:
+        """Over a connection of this thread's own: taking one from a pool costs half as much again as asking."""
+        script: Script | None = getattr(self._of_thread, "script", None)
+        if script is None:
+            client = Redis.from_url(
+                self._url,
+                socket_timeout=_SOCKET_SECONDS,
+                socket_connect_timeout=_SOCKET_SECONDS,
+                retry=Retry(NoBackoff(), 1, (NoConnection,)),  # it may have been idle while Redis started anew
+                redis_connect_func=self._connect,
+                single_connection_client=True,
+            )
+            script = self._of_thread.script = client.register_script(_SCRIPT)
+        return script
 
     def _connect(self, connection: AbstractConnection) -> None:
         self._era = next(self._eras)
@@ -98,15 +103,6 @@ class RedisVersions:
         if time.monotonic() - self._answered_at > _MOST_SILENT_SECONDS:
             self._era = next(self._eras)
         self._answered_at = max(self._answered_at, asked_at)
-
-    def _script(self) -> Script:
-        """Over a connection of this thread's own: taking one from the pool costs half as much again as asking."""
-        script: Script | None = getattr(self._of_thread, "script", None)
-        if script is None:
-            own = self._client(single_connection_client=True, redis_connect_func=self._connect)
-            script = own.register_script(_SCRIPT)
-            self._of_thread.script = script
-        return script
 
     def count(self, charges: Sequence[Charge], names: Sequence[str]) -> tuple[list[Used], Seen]:
         """Charge budgets in order, up to the first that is used up, after which no versions are looked at.
@@ -134,7 +130,12 @@ class RedisVersions:
         return self.count((), names)[1]
 
     def forget(self, *names: str) -> None:
-        try:
-            self._redis.delete(*(_PREFIX + name for name in names))
-        except (RedisError, OSError) as error:
-            raise VersionsUnavailable from error
+        keys = [_PREFIX + name for name in names]
+        for may_fail in (True, False):  # one packet may get lost
+            try:
+                self._script().registered_client.delete(*keys)
+            except (RedisError, OSError) as error:
+                if not may_fail:
+                    raise VersionsUnavailable from error
+            else:
+                return

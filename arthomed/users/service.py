@@ -187,7 +187,7 @@ def forget_avatar(user_id: ObjectId, filename: str) -> None:
 
 def forget(user_id: ObjectId, *, keep_until: datetime | None, session: ClientSession) -> None:
     """Anonymise a person; `keep_until` spares what makes a medical record one until then."""
-    changed(person(user_id))
+    changed(person(user_id), DOCTORS)  # visits name those, too, who were doctors
     User.forget(user_id, now=clock.now(), keep_until=keep_until, session=session)
 
 
@@ -198,7 +198,7 @@ def due_to_be_forgotten(now: datetime) -> list[ObjectId]:
 
 def _save(by: Actor, user: User, before: Raw, session: ClientSession) -> None:
     """Write a person's record as it is now, and into the trail what has changed."""
-    changed(person(user.id), *([DOCTORS] if Role.DOCTOR in (before["role"], user.role) else []))
+    changed(person(user.id), *([DOCTORS] if user.doctor_info or "doctorInfo" in before else []))
     user.updated_at = clock.now()
     with _explained():
         user.replace(session)
