@@ -46,9 +46,9 @@ class Measured:
 def measure(side: Side, endpoint: str, *, connections: int, seconds: float, mongo_pid: int) -> Measured:
     """Ask as fast as so many connections can."""
     lines = ENDPOINTS[endpoint](side, seconds)
-    before = _cpu(side.pid), _cpu(mongo_pid)
+    before = cpu_of(side.pid), cpu_of(mongo_pid)
     found = play(side.url, lines, connections=connections, seconds=seconds, once=endpoint in ONCE)
-    server, mongo = (_cpu(pid) - was for pid, was in zip((side.pid, mongo_pid), before, strict=True))
+    server, mongo = (cpu_of(pid) - was for pid, was in zip((side.pid, mongo_pid), before, strict=True))
     done = max(1, int(found["requests"]))
     good = (done - found["refused"]) / max(found["seconds"], 0.001)
     failed = int(found["refused"] + found["broken"])
@@ -74,7 +74,7 @@ def children(pid: int) -> list[int]:
     ]
 
 
-def _cpu(pid: int) -> float:
+def cpu_of(pid: int) -> float:
     """Seconds of CPU that a process and its children have used so far."""
     user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
-    return (int(user) + int(system)) / _TICKS + sum(map(_cpu, children(pid)))
+    return (int(user) + int(system)) / _TICKS + sum(map(cpu_of, children(pid)))

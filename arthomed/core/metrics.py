@@ -54,6 +54,7 @@ REQUESTS = Histogram(
     (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
 )
 REFUSALS = Counter("arthomed_refusals", "Answers that are errors, by their code", ("code",))
+READINGS = Counter("arthomed_readings", "Hot answers, by whether they were copies", ("copied",))
 BOOKINGS = Counter("arthomed_bookings", "Visits booked")
 CODES_SENT = Counter("arthomed_codes_sent", "One-time codes made and handed over to be sent")
 CODES_VERIFIED = Counter("arthomed_codes_verified", "One-time codes that were answered with in time")
@@ -74,6 +75,7 @@ MONGO_IN_USE = Gauge("arthomed_mongo_connections_in_use", "Those of them that an
 ALL: tuple[Metric, ...] = (
     REQUESTS,
     REFUSALS,
+    READINGS,
     BOOKINGS,
     CODES_SENT,
     CODES_VERIFIED,

@@ -13,7 +13,7 @@ from flask_jwt_extended import JWTManager
 from jwt.exceptions import PyJWTError
 
 from arthomed.config import Keys, Settings
-from arthomed.core import clock, keys
+from arthomed.core import clock, keys, metrics
 from arthomed.core.actor import Actor, all_sessions_of
 from arthomed.core.copies import SURE_LIFETIME, Copies, Seen
 from arthomed.core.documents import Pipeline
@@ -104,6 +104,7 @@ def reads(permission: Permission, *, for_all: bool = False) -> Callable[[View], 
             _claimed()
             if (known := answers.find()) is not None:
                 _admit(permission, [])
+                metrics.READINGS.add("yes")
                 return known.response()
             try:
                 return view(*args, **kwargs)
@@ -121,7 +122,9 @@ def reads(permission: Permission, *, for_all: bool = False) -> Callable[[View], 
 
 def read(reading: Reading[Any]) -> Any:
     """Admit the caller and carry out what a view behind `reads` wants to know, in one round trip."""
-    return reading.answer(_admit(g.admitting, reading.stages))
+    found = _admit(g.admitting, reading.stages)
+    metrics.READINGS.add("no")
+    return reading.answer(found)
 
 
 def claimed_user() -> ObjectId:
