@@ -8,10 +8,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
-from typing import Any
+from typing import Any, Self
 
 import orjson
-from flask import Flask, Response, current_app, g, request
+from flask import Flask, current_app, g, request
 
 from arthomed.core.copies import Copies, Seen, VersionsUnavailable
 from arthomed.http.envelope import success
@@ -22,16 +22,23 @@ _LONGEST = 16_384  # bytes
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Data as JSON; with an ETag when it is polled."""
+    """Data as JSON; when it is polled with an ETag: a weak one, since the envelope's timestamp is another each time."""
 
     message: str
     data: bytes
-    is_polled: bool
+    etag: str | None
+
+    @classmethod
+    def of(cls, message: str, data: bytes, *, is_polled: bool) -> Self:
+        return cls(message, data, f'W/"{sha256(data).hexdigest()}"' if is_polled else None)
 
     def response(self) -> Any:
-        content = success(self.message, orjson.Fragment(self.data))
-        response: Any = current_app.json.response(content)
-        return _unless_known(response, self.data) if self.is_polled else response
+        """304 for who has just that (RFC 9110 section 13.1.2)."""
+        response: Any = current_app.json.response(success(self.message, orjson.Fragment(self.data)))
+        if self.etag is None:
+            return response
+        response.headers.extend({"Cache-Control": "private, no-cache", "Vary": "Authorization", "ETag": self.etag})
+        return response.make_conditional(request) if "If-None-Match" in request.headers else response
 
 
 def register(app: Flask, look: Callable[..., Seen]) -> None:
@@ -80,10 +87,3 @@ def _key() -> tuple[str, bytes, str | None] | None:
     if for_all is None or claims is None:
         return None
     return request.path, request.query_string, None if for_all else claims["sub"]
-
-
-def _unless_known(response: Response, data: bytes) -> Any:
-    """304 for who has just that (RFC 9110 section 13.1.2); weak, because the envelope's timestamp is another."""
-    etag = f'W/"{sha256(data).hexdigest()}"'
-    response.headers.extend({"Cache-Control": "private, no-cache", "Vary": "Authorization", "ETag": etag})
-    return response.make_conditional(request) if "If-None-Match" in request.headers else response

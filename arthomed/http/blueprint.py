@@ -84,7 +84,7 @@ class Blueprint(flask_smorest.Blueprint):
                 if isinstance(content, Reading):
                     seen, found = answers.look(content.of), read(content)
                     data = json.encode(dump(success(description, found))["data"])
-                    answer = Answer(description, data, is_polled)
+                    answer = Answer.of(description, data, is_polled=is_polled)
                     if seen is not None:
                         answers.keep(answer, content.of, seen, content.until(found))
                     return answer.response()
