@@ -4,6 +4,7 @@ import os
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -16,10 +17,11 @@ from redis.exceptions import ConnectionError as NoConnection
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from arthomed.core.copies import Seen, VersionsUnavailable
+from arthomed.core.copies import LIFETIME, Seen, VersionsUnavailable
 
 _SOCKET_SECONDS = 0.2
 _MOST_SILENT_SECONDS = 0.15  # below the time after which telling of a change fails
+_LISTENING_SECONDS = 0.05
 _PREFIX = "version:"
 _KEPT_MS = 3_600_000  # longer than any copy; a version that is gone is another one next time
 _SCRIPT = (
@@ -70,7 +72,8 @@ class RedisVersions:
     """core.copies.Versions, and what goes with them in the same round trip.
 
     An era ends with a new connection, behind which Redis may have older data than it had; and when Redis has not
-    answered this process for so long that it may have been silent to one who wanted to tell of a change meanwhile.
+    answered this process for so long that it may have been silent to one who wanted to tell of a change meanwhile. So
+    that a pause between requests ends none, a thread asks on for as long as there may be copies.
     """
 
     def __init__(self, redis_url: str) -> None:
@@ -78,22 +81,26 @@ class RedisVersions:
         self._of_thread = threading.local()
         self._eras = count(1)
         self._era = 0
+        self._counted_at = 0.0
+        self._listening = threading.Lock()
         self._answered_at = 0.0  # when the newest question that was answered was asked: then or later Redis was there
 
     def _script(self) -> Script:
         """Over a connection of this thread's own: taking one from a pool costs half as much again as asking."""
         script: Script | None = getattr(self._of_thread, "script", None)
         if script is None:
-            client = Redis.from_url(
-                self._url,
-                socket_timeout=_SOCKET_SECONDS,
-                socket_connect_timeout=_SOCKET_SECONDS,
-                retry=Retry(NoBackoff(), 1, (NoConnection,)),  # it may have been idle while Redis started anew
-                redis_connect_func=self._connect,
-                single_connection_client=True,
-            )
+            client = self._client(single_connection_client=True, redis_connect_func=self._connect)
             script = self._of_thread.script = client.register_script(_SCRIPT)
         return script
+
+    def _client(self, **how: Any) -> Redis:
+        return Redis.from_url(
+            self._url,
+            socket_timeout=_SOCKET_SECONDS,
+            socket_connect_timeout=_SOCKET_SECONDS,
+            retry=Retry(NoBackoff(), 1, (NoConnection,)),  # a connection may have been idle while Redis started anew
+            **how,
+        )
 
     def _connect(self, connection: AbstractConnection) -> None:
         self._era = next(self._eras)
@@ -103,6 +110,18 @@ class RedisVersions:
         if time.monotonic() - self._answered_at > _MOST_SILENT_SECONDS:
             self._era = next(self._eras)
         self._answered_at = max(self._answered_at, asked_at)
+
+    def _listen(self) -> None:
+        try:
+            with self._client() as redis:  # no version is read by it, so it begins no era
+                while time.monotonic() - self._counted_at < LIFETIME.total_seconds():
+                    at = time.monotonic()
+                    with suppress(RedisError, OSError):
+                        redis.ping()
+                        self._note_answer(at)
+                    time.sleep(_LISTENING_SECONDS)
+        finally:
+            self._listening.release()
 
     def count(self, charges: Sequence[Charge], names: Sequence[str]) -> tuple[list[Used], Seen]:
         """Charge budgets in order, up to the first that is used up, after which no versions are looked at.
@@ -121,6 +140,9 @@ class RedisVersions:
         except (RedisError, OSError) as error:
             raise VersionsUnavailable from error
         self._note_answer(at)
+        self._counted_at = at
+        if self._listening.acquire(blocking=False):
+            threading.Thread(target=self._listen, name="versions", daemon=True).start()
         counted = min(len(told), 2 * len(charges))
         used = [Used(int(told[one]), int(told[one + 1])) for one in range(0, counted, 2)]
         return used, Seen(dict(zip(names, told[counted:], strict=False)), at, era, self._era)

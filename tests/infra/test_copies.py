@@ -4,7 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -17,6 +17,7 @@ from arthomed.core.copies import Copies, Seen, VersionsUnavailable
 from arthomed.infra import versions
 from arthomed.infra.versions import RedisVersions
 from dev.servers import Valkey
+from tests.stack import wait_for
 
 NAMES = ("slots:1", "doctors")
 
@@ -122,6 +123,17 @@ class TestFinding:
 
         assert after.versions == before.versions
         assert copy.find("key", after) is None
+
+    def test_a_pause_between_requests_ends_none(self, reader: RedisVersions, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.undo()
+        copy = Copies[str](10)
+
+        def is_found_after_a_pause() -> bool:
+            copy.keep("key", "read", NAMES, seen(reader))
+            wait({Future()}, timeout=2 * versions._MOST_SILENT_SECONDS)
+            return copy.find("key", seen(reader)) == "read"
+
+        assert wait_for(is_found_after_a_pause, what="a copy that outlives a pause")
 
     def test_not_when_the_versions_are_unknown(self, reader: RedisVersions) -> None:
         assert kept(reader).find("key", None) is None
