@@ -13,6 +13,7 @@ from typing import Any, Self
 import orjson
 from flask import Flask, current_app, g, request
 
+from arthomed.core import clock
 from arthomed.core.copies import Copies, Seen, VersionsUnavailable
 from arthomed.http.envelope import success
 
@@ -34,7 +35,8 @@ class Answer:
 
     def response(self) -> Any:
         """304 for who has just that (RFC 9110 section 13.1.2)."""
-        response: Any = current_app.json.response(success(self.message, orjson.Fragment(self.data)))
+        envelope = success(self.message, orjson.Fragment(self.data))
+        response: Any = current_app.json.response({**envelope, "timestamp": clock.iso(envelope["timestamp"])})
         if self.etag is None:
             return response
         response.headers.extend({"Cache-Control": "private, no-cache", "Vary": "Authorization", "ETag": self.etag})

@@ -1,5 +1,6 @@
 """What hot routes dump by themselves is what marshmallow dumps by the shape, and only for those who may ask."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -65,6 +66,16 @@ def test_own_visits(client: FlaskClient, asha: SignedIn, doctor: User) -> None:
 
     assert found == AppointmentOut(many=True).dump(visits)
     assert [len(one["images"]) for one in found] == [1, 0]
+
+
+@pytest.mark.parametrize("path", ["/users/doctors", "/appointments/slots", "/appointments/my-appointments"])
+def test_the_envelope_is_that_of_every_answer(client: FlaskClient, asha: SignedIn, doctor: User, path: str) -> None:
+    query = f"?doctorId={doctor.id}&date={factories.tomorrow()}" if path == "/appointments/slots" else ""
+    for _ in range(2):  # read, and from a copy
+        envelope = factories.envelope_of(client.get(f"/api{path}{query}", headers=asha.headers))
+
+        assert list(envelope) == ["success", "message", "data", "timestamp"]
+        assert datetime.strptime(envelope["timestamp"], "%Y-%m-%dT%H:%M:%S.%f%z").tzinfo is UTC
 
 
 @pytest.mark.parametrize("path", ["/users/doctors", "/appointments/slots?doctorId=x", "/appointments/my-appointments"])
