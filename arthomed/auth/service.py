@@ -207,9 +207,8 @@ def find_actor(user_id: ObjectId, session_id: ObjectId, stages: Pipeline) -> tup
         until = min(raw["expiresAt"], used_at + rules.USE_NOTED_AFTER)
         return Actor(user_id, Role(raw["role"]), session_id), until, raw
     with copies.telling():
-        changed(
-            all_sessions_of(user_id)
-        )  # who asks a second time to sign out, because nobody told the first, comes here
+        # Who signs out again, because the first time nobody was told, comes here.
+        changed(all_sessions_of(user_id))
     user: User | None = User.objects(id=user_id).first()
     if user is None:
         raise rules.UserNotFound

@@ -79,8 +79,8 @@ class Copies(Generic[T]):
 
     def find(self, key: object, seen: Seen | None) -> T | None:
         """The copy, unless something of it has changed, or that is not known."""
-        copy = None if seen is None else self._fresh(key)
-        if copy is None or seen is None or copy.seen.asked_in != seen.told_in:
+        copy = self._kept.get(key)
+        if copy is None or seen is None or self._is_over(copy) or copy.seen.asked_in != seen.told_in:
             return None
         return copy.value if copy.versions.items() <= seen.versions.items() else None
 
@@ -95,11 +95,9 @@ class Copies(Generic[T]):
                 del self._kept[next(iter(self._kept))]  # the one that was kept first
             self._kept[key] = copy
 
-    def _fresh(self, key: object) -> _Copy[T] | None:
-        copy = self._kept.get(key)
-        if copy is None or time.monotonic() - copy.seen.at > self._seconds:
-            return None
-        return None if copy.until is not None and copy.until <= clock.now() else copy
+    def _is_over(self, copy: _Copy[T]) -> bool:
+        too_old = time.monotonic() - copy.seen.at > self._seconds
+        return too_old or (copy.until is not None and copy.until <= clock.now())
 
 
 class _Nowhere:

@@ -15,6 +15,7 @@ from flask import Flask, current_app, g, request
 
 from arthomed.core import clock
 from arthomed.core.copies import Copies, Seen, VersionsUnavailable
+from arthomed.http import context
 from arthomed.http.envelope import success
 
 _MOST = 1000  # of some 4 to 10 KB each
@@ -84,7 +85,7 @@ def _kept() -> Copies[Answer]:
 
 def _key() -> tuple[str, bytes, str | None] | None:
     """None for a route that is no reading, and without a token; the user is who the token says it is."""
-    for_all = getattr(current_app.view_functions.get(request.endpoint or ""), "for_all", None)
+    for_all = getattr(context.view(), "for_all", None)
     claims = g.get("claims")
     if for_all is None or claims is None:
         return None

@@ -2,10 +2,12 @@
 
 import re
 import time
+from collections.abc import Callable
+from typing import Any
 from uuid import uuid4
 
 import structlog
-from flask import Flask, Response, g, request
+from flask import Flask, Response, current_app, g, request
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.exceptions import NotAcceptable
 
@@ -38,6 +40,11 @@ def register(app: Flask) -> None:
     app.before_request(_begin)
     app.before_request(_refuse_what_is_not_acceptable)
     app.after_request(_finish)
+
+
+def view() -> Callable[..., Any] | None:
+    """The view of this request, which decorators have left their notes on; None for what leads nowhere."""
+    return current_app.view_functions.get(request.endpoint or "")
 
 
 def _begin() -> None:

@@ -14,6 +14,7 @@ from werkzeug.http import parse_range_header
 from werkzeug.wrappers import Response as BaseResponse
 
 from arthomed.core.errors import FieldError, ServiceUnavailable, ValidationFailed
+from arthomed.http import context
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -73,8 +74,7 @@ def _let_files_in() -> None:
 
 def are_sent() -> bool:
     """Whether the request's body is a form with files, and goes to a route that takes them."""
-    view = current_app.view_functions.get(request.endpoint or "")
-    return bool(getattr(view, "files", None)) and request.mimetype == _MULTIPART
+    return bool(getattr(context.view(), "files", None)) and request.mimetype == _MULTIPART
 
 
 def received(field: str, *, required: bool = False) -> list[tuple[Path, str]]:

@@ -14,7 +14,7 @@ from operator import attrgetter
 from typing import Any, TypeVar
 
 import structlog
-from flask import Flask, Response, current_app, g, request
+from flask import Flask, Response, g, request
 from limits import RateLimitItemPerSecond
 from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
@@ -23,7 +23,7 @@ from werkzeug.exceptions import TooManyRequests
 from arthomed.config import Settings
 from arthomed.core import clock
 from arthomed.core.copies import VersionsUnavailable
-from arthomed.http import answers, auth, files
+from arthomed.http import answers, auth, context, files
 from arthomed.infra.versions import Charge, RedisVersions
 
 log = structlog.get_logger()
@@ -101,7 +101,7 @@ class _Counting:
 
     def charge(self) -> None:
         """Raises TooManyRequests."""
-        view = current_app.view_functions.get(request.endpoint or "")
+        view = context.view()
         if _is_unlimited(view):
             return
         g.rate = min(self._count(self._charges(view)), key=attrgetter("left"))
@@ -112,14 +112,15 @@ class _Counting:
         find_user: FindUser = getattr(view, "find_user", _signed_in_user)
         user, budgets = find_user(), _budgets(view)
         caller, most = (f"user:{user}", self._of_user) if user else (f"address:{network()}", self._of_address)
-        charges = [
-            Charge(
-                f"limit:{budget}:{f'address:{network()}' if budget is Budget.AUTH else caller}", strict, self._window_ms
-            )
-            for budget, strict in self._strict.items()
+        strict = [
+            self._charge_of(budget, f"address:{network()}" if budget is Budget.AUTH else caller, allowed)
+            for budget, allowed in self._strict.items()
             if budget in budgets
         ]
-        return [*charges, Charge(f"limit:all:{caller}", most, self._window_ms)]
+        return [*strict, self._charge_of("all", caller, most)]
+
+    def _charge_of(self, scope: str, caller: str, most: int) -> Charge:
+        return Charge(f"limit:{scope}:{caller}", most, self._window_ms)
 
     def _count(self, charges: list[Charge]) -> list[_Rate]:
         if time.monotonic() >= self._away_until:

@@ -8,13 +8,14 @@ from typing import Any, NoReturn
 
 import marshmallow as ma
 from bson import ObjectId
-from flask import Request, current_app
+from flask import Request
 from webargs.core import Parser, missing
 from webargs.flaskparser import FlaskParser
 from werkzeug.exceptions import BadRequest, HTTPException, UnsupportedMediaType
 from werkzeug.routing import BaseConverter
 
 from arthomed.core.errors import FieldError, MalformedJson, ValidationFailed
+from arthomed.http import context
 
 _SECRET_FIELDS = frozenset({"otp", "refreshToken", "pushToken"})
 _WHOLE_BODY = "_schema"
@@ -60,7 +61,7 @@ class StrictParser(FlaskParser):
         """The text fields of a form; of files there may be those that the route takes."""
         if req.mimetype != _MULTIPART:
             raise UnsupportedMediaType
-        view: Any = current_app.view_functions[req.endpoint or ""]
+        view: Any = context.view()
         strange = set(req.files) - {view.files}
         if strange:
             raise ValidationFailed([FieldError(name, "Unknown field.", shows_value=False) for name in sorted(strange)])
