@@ -18,6 +18,7 @@ from arthomed.auth import routes as auth
 from arthomed.auth import service as auth_service
 from arthomed.config import AppEnv, Settings, Uploads
 from arthomed.core import copies, faults, jobs
+from arthomed.core import limits as core_limits
 from arthomed.core import metrics as core_metrics
 from arthomed.files import records as file_records
 from arthomed.files import routes as files
@@ -30,6 +31,7 @@ from arthomed.http import files as http_files
 from arthomed.http import metrics as http_metrics
 from arthomed.http.json import Json
 from arthomed.infra import logging, mongo
+from arthomed.infra.budgets import RedisBudgets
 from arthomed.infra.clamav import ClamAV
 from arthomed.infra.email import SmtpEmail
 from arthomed.infra.heartbeat import require_worker
@@ -135,6 +137,7 @@ def wire(settings: Settings, *, database_timeout_ms: int) -> RedisVersions:
     versions = RedisVersions(settings.redis_url)
     copies.use(versions)
     jobs.use(CeleryJobs(settings.redis_url))
+    core_limits.use(RedisBudgets(settings.redis_url))
     export.use(ExportOut().dumps)
     file_records.use(_cabinet(settings.uploads))
     composers: dict[str, outlets.Composer] = {

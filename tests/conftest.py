@@ -120,6 +120,12 @@ def database(app: Flask, environment: dict[str, str]) -> Database[dict[str, Any]
     return found
 
 
+@pytest.fixture
+def redis(environment: dict[str, str]) -> Iterator[Any]:
+    with Redis.from_url(environment["REDIS_URL"]) as found:
+        yield found
+
+
 def _in_use(database: Database[dict[str, Any]], names: set[str]) -> list[str]:
     """Those of the collections that hold anything, found in one round trip."""
 

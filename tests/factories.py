@@ -21,6 +21,7 @@ from werkzeug.wrappers import Response
 from arthomed.app import create_app, wire
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.service import booking
+from arthomed.auth import codes
 from arthomed.auth import rules as auth_rules
 from arthomed.auth import service as auth
 from arthomed.auth.models import Otp
@@ -35,6 +36,7 @@ from arthomed.files.rules import Category, Kind, Place, State
 from arthomed.files.service import receiving
 from arthomed.http import tokens
 from arthomed.infra import mongo
+from arthomed.notifications.models import Notification
 from arthomed.scheduling import service as scheduling
 from arthomed.scheduling.models import Slot
 from arthomed.scheduling.rules import WEEK, ExistingSlot, PlannedSlot
@@ -167,7 +169,9 @@ class SignedIn:
 def sign_in(app: Flask, user: User | None = None) -> SignedIn:
     """A session for a person (a new patient by default), opened as a verified code opens it."""
     person = user or make_user()
-    session = auth._open_session(person, auth.Device("tests", auth_rules.Platform.OTHER, "127.0.0.1"))
+    signed_in = auth._open_session(person.mobile_number, auth.Device("tests", auth_rules.Platform.OTHER, "127.0.0.1"))
+    assert signed_in is not None
+    _, session = signed_in
     with app.app_context():
         pair = tokens.pair(person.id, session.id, session.generation)
     return SignedIn(person, session.id, pair["access_token"], pair["refresh_token"])
@@ -177,6 +181,12 @@ def code_for(mobile: str) -> str:
     """The live code of a number, derived as the worker derives it."""
     otp: Otp = Otp.objects.get(mobile_number=mobile)
     return auth_rules.code_for(otp.nonce, settings().otp_secret)
+
+
+def message_of_code(mobile: str) -> Notification:
+    """The message of a number's live code, put into the outbox as the worker does it."""
+    [message] = codes.put_message(Otp.objects.get(mobile_number=mobile).issue)
+    return message
 
 
 def ask_for_code(client: FlaskClient, mobile: str, *, address: str = "127.0.0.1", **more: Any) -> TestResponse:

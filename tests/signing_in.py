@@ -1,15 +1,35 @@
 """Codes and tokens over HTTP, for tests of signing in and out."""
 
 from datetime import timedelta
+from typing import Any
 
 import time_machine
 from flask.testing import FlaskClient
+from redis import Redis
 from werkzeug.test import TestResponse
 
 from tests.factories import answer_with, ask_for_code, code_for, other_than, refused, told
 
 MOBILE = "9876543210"
-Now = time_machine.Traveller
+
+
+class Now:
+    """A clock that a test can set forward; the budgets in Redis grow older with it."""
+
+    def __init__(self, traveller: time_machine.Traveller, redis_url: str) -> None:
+        self.move_to = traveller.move_to
+        self._traveller, self._redis_url = traveller, redis_url
+
+    def shift(self, by: timedelta) -> None:
+        self._traveller.shift(by)
+        with Redis.from_url(self._redis_url) as redis:
+            for key in redis.scan_iter("budget:*"):
+                redis.pexpire(key, redis.pttl(key) - by // timedelta(milliseconds=1))
+
+
+def budgets(redis: Any) -> dict[bytes, int]:
+    """How much of each budget of codes is used."""
+    return {key: int(redis.get(key) or 0) for key in redis.scan_iter("budget:*")}
 
 
 def retry_after(answer: TestResponse) -> int:

@@ -3,6 +3,7 @@
 from bson import ObjectId
 
 from arthomed.appointments.service import transitions
+from arthomed.auth import codes
 from arthomed.core.jobs import Job
 from arthomed.files.service import purging, scanning
 from arthomed.notifications import fallback
@@ -14,6 +15,12 @@ from workers.app import app
 # They look through all that there is. Longer than the broker waits for an answer: it then delivers the message
 # again, to a run that finds the lock held.
 _LONG = {"single_run": True, "soft_time_limit": 3300, "time_limit": 3600}
+
+
+@app.task(name=Job.TELL_CODE)
+def tell_code(issue: str) -> None:
+    """Put one code into the outbox, and send it."""
+    codes.tell(ObjectId(issue))
 
 
 @app.task(name=Job.SEND_CODE)
@@ -72,7 +79,8 @@ def finish_erasures() -> None:
 
 @app.task(name=Job.SWEEP_MESSAGES, single_run=True)
 def sweep_messages() -> None:
-    """Ask again for what was left in the outbox."""
+    """Ask again for what was left in the outbox, or did not get there."""
+    codes.sweep()
     notifications.sweep()
 
 

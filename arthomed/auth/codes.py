@@ -3,54 +3,88 @@
 import secrets
 from datetime import timedelta
 
+import structlog
 from bson import ObjectId
+from pymongo.errors import DuplicateKeyError
 
-from arthomed.auth import budgets, rules, trail
+from arthomed.auth import rules, trail
 from arthomed.auth.models import Otp
 from arthomed.config import settings
-from arthomed.core import clock, metrics
+from arthomed.core import clock, jobs, metrics
 from arthomed.core.errors import ClinicError
 from arthomed.notifications import catalogue
 from arthomed.notifications import service as notifications
 from arthomed.notifications.gateways import Sms
-from arthomed.notifications.models import Channel, Notification, Timing
+from arthomed.notifications.models import Channel, Notification, State, Timing
 from arthomed.users import service as users
+
+log = structlog.get_logger()
 
 MESSAGE = "code"
 _WAITED_FOR = timedelta(minutes=2)  # then people ask for another one
+_SWEEP_GRACE = timedelta(seconds=5)  # leave the fresh ones to the job that was just asked for
+_SWEEP_LIMIT = 500
 
 
 def issue(mobile: str, purpose: str) -> None:
     """Make a code, which kills the number's older one, and ask for its SMS.
 
     Raises:
+        AccountLocked: the number failed too often.
         JobsUnavailable: the broker is away; nothing was made.
     """
-    nonce, secret = secrets.token_bytes(16), settings().otp_secret
-    code = Otp(
-        mobile_number=mobile,
-        otp=rules.digest_of(mobile, rules.code_for(nonce, secret), secret),
-        nonce=nonce,
-        issue=ObjectId(),
-        purpose=purpose,
-        expires_at=clock.now() + settings().codes.lifetime,
-    )
-    older = code.replace_older()
-    messages = notifications.put(
-        user=None,
-        subject=code.issue,
-        kind=MESSAGE,
-        version=0,
-        channels=[Channel.SMS],
-        timing=Timing(useful_until=clock.now() + _WAITED_FOR),
-    )
+    now, policy, secret = clock.now(), settings().codes, settings().otp_secret
+    nonce, which = secrets.token_bytes(16), ObjectId()
+    code = {
+        "otp": rules.digest_of(mobile, rules.code_for(nonce, secret), secret),
+        "nonce": nonce,
+        "issue": which,
+        "purpose": purpose,
+        "expiresAt": now + policy.lifetime,
+    }
     try:
-        notifications.hand_over(messages)
-    except Exception:
-        notifications.take_back(messages)
-        code.give_way_to(older)
+        older = Otp.replace_older(mobile, code, now=now, policy=policy)
+    except DuplicateKeyError:
+        ensure_not_locked(mobile)
+        raise
+    try:
+        jobs.enqueue(jobs.Job.TELL_CODE, str(which))
+    except jobs.JobsUnavailable:
+        Otp.give_way_to(older, which)
         raise
     metrics.CODES_SENT.add()
+
+
+def tell(which: ObjectId) -> None:
+    """Put the message of a live code into the outbox, and send it."""
+    for message in put_message(which):
+        notifications.send(message.id)
+
+
+def put_message(which: ObjectId) -> list[Notification]:
+    """Put the message of a live code into the outbox; nothing when another run for the same code did so."""
+    code = Otp.live(which, clock.now())
+    if code is None:
+        return []
+    timing = Timing(useful_until=code.created_at + _WAITED_FOR)
+    try:
+        messages = notifications.put(
+            user=None, subject=which, kind=MESSAGE, version=0, channels=[Channel.SMS], timing=timing
+        )
+    except DuplicateKeyError:
+        messages = []
+    Otp.note_told(which)
+    return messages
+
+
+def sweep() -> None:
+    """Ask again for the telling of codes that nobody was told of, while they are waited for."""
+    now = clock.now()
+    if expired := Otp.give_up_untold(made_before=now - _WAITED_FOR):
+        log.error("messages_expired", count=expired, channel=str(Channel.SMS))
+        metrics.MESSAGES.add(Channel.SMS, State.EXPIRED, by=expired)
+    for which in Otp.left_untold(made_before=now - _SWEEP_GRACE, most=_SWEEP_LIMIT):
+        jobs.enqueue(jobs.Job.TELL_CODE, str(which))
 
 
 def word(notification: Notification) -> Sms | None:
@@ -81,18 +115,29 @@ def consume(mobile: str, code: str) -> None:
         raise
 
 
+def ensure_not_locked(mobile: str) -> None:
+    """Refuse a number that failed too often; devices that are signed in are not touched.
+
+    Raises:
+        AccountLocked: with the time after which it is free again.
+    """
+    now = clock.now()
+    until = Otp.locked_until(mobile, now=now, policy=settings().codes)
+    if until is not None:
+        raise rules.AccountLocked(retry_after=until - now)
+
+
 def _compare(mobile: str, code: str) -> None:
     policy, now = settings().codes, clock.now()
-    failed_before = budgets.ensure_not_locked(mobile, policy)
     digests = [rules.digest_of(mobile, code, key) for key in settings().otp_keys]
-    match Otp.compare_and_consume(mobile, digests, now=now, most=policy.max_attempts):
-        case True:
-            if failed_before:
-                budgets.forget_failures(mobile)
-            metrics.CODES_VERIFIED.add()
-        case False:
-            budgets.count_failure(mobile, policy)
-            raise rules.CodeInvalid
-        case _:
-            used_up = Otp.is_used_up(mobile, now=now, most=policy.max_attempts)
-            raise rules.CodeUsedUp if used_up else rules.CodeExpired
+    compared = Otp.compare_and_consume(mobile, digests, now=now, policy=policy)
+    if compared is None:
+        ensure_not_locked(mobile)
+        used_up = Otp.is_used_up(mobile, now=now, most=policy.max_attempts)
+        raise rules.CodeUsedUp if used_up else rules.CodeExpired
+    is_right, failures = compared
+    if not is_right:
+        if failures == policy.failures_to_lock:
+            log.warning("number_locked", minutes=int(policy.lock.total_seconds() // 60))
+        raise rules.CodeInvalid
+    metrics.CODES_VERIFIED.add()

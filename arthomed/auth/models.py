@@ -1,6 +1,5 @@
-"""One-time codes, sessions and budgets, each with the atomic updates that their rules rest on."""
+"""One-time codes and sessions, each with the atomic updates that their rules rest on."""
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from bson import ObjectId
@@ -13,12 +12,12 @@ from mongoengine import (
     ObjectIdField,
     StringField,
 )
-from pymongo import ReturnDocument, UpdateOne
+from pymongo import ReturnDocument
 from pymongo.client_session import ClientSession
-from pymongo.errors import BulkWriteError
 from pymongo.write_concern import WriteConcern
 
-from arthomed.auth.rules import MOST_PUSHED, USE_NOTED_AFTER, Limit, Platform
+from arthomed.auth.rules import MOST_PUSHED, USE_NOTED_AFTER, Platform
+from arthomed.config import CodePolicy
 from arthomed.core import clock
 from arthomed.core.actor import all_sessions_of
 from arthomed.core.copies import changed
@@ -27,7 +26,13 @@ from arthomed.core.permissions import Role
 
 
 class Otp(ClinicDocument):
-    """The one live code of a mobile number; `otp` holds a keyed digest, `nonce` what the code derives from."""
+    """The one live code of a mobile number, and how often that number failed.
+
+    `otp` holds a keyed digest, `nonce` what the code derives from, `issue` which code it is; `untold` that its message
+    is not in the outbox yet. `failures` are those of the window that ends at `failures_end_at`, which begins with the
+    first of them, and anew with the one that locks the number; a right answer forgets them. MongoDB removes the
+    document once neither matters.
+    """
 
     meta = {"collection": "otps"}
 
@@ -39,26 +44,34 @@ class Otp(ClinicDocument):
     attempts = IntField(required=True, default=0)
     is_used = BooleanField(db_field="isUsed", required=True, default=False)
     expires_at = DateTimeField(db_field="expiresAt", required=True)
+    untold = BooleanField()
+    failures = IntField(default=0)
+    failures_end_at = DateTimeField(db_field="failuresEndAt")
 
-    def replace_older(self) -> Raw | None:
-        """Store this code in the place of the number's older one, which is dead from now on; returns that one.
+    @classmethod
+    def replace_older(cls, mobile: str, code: Raw, *, now: datetime, policy: CodePolicy) -> Raw | None:
+        """Store a number's new code in the place of the older one, which is dead from now on; returns that one.
 
-        It waits for no copy, as its message does, which is written next: a failover just between the two leaves the
-        older code in its place, and a message without words.
+        It waits for no copy: a failover just after it leaves the older code in its place, and the job for the new one
+        finds nothing.
+
+        Raises:
+            DuplicateKeyError: the number is locked.
         """
-        self.validate()
-        raw = self.to_mongo()
-        raw.pop("_id", None)
-        at_once = self.collection().with_options(write_concern=WriteConcern(1))
-        older: Raw | None = at_once.find_one_and_replace({"mobileNumber": self.mobile_number}, raw, upsert=True)
+        at_once = cls.collection().with_options(write_concern=WriteConcern(1))
+        anew = {"attempts": 0, "isUsed": False, "untold": True, "createdAt": now, "updatedAt": now}
+        older: Raw | None = at_once.find_one_and_update(
+            {"mobileNumber": mobile, "$nor": [_locked(now, policy)]}, {"$set": {**anew, **code}}, upsert=True
+        )
         return older
 
-    def give_way_to(self, older: Raw | None) -> None:
-        """Undo `replace_older`: this code came to nothing."""
+    @classmethod
+    def give_way_to(cls, older: Raw | None, issue: ObjectId) -> None:
+        """Undo `replace_older`: the newer code came to nothing."""
         if older is None:
-            self.collection().delete_one({"issue": self.issue})
+            cls.collection().delete_one({"issue": issue})
         else:
-            self.collection().replace_one({"issue": self.issue}, older)
+            cls.collection().replace_one({"issue": issue}, older)
 
     @classmethod
     def live(cls, issue: ObjectId, now: datetime) -> "Otp | None":
@@ -70,27 +83,43 @@ class Otp(ClinicDocument):
         cls.collection().delete_many({"mobileNumber": mobile}, session=session)
 
     @classmethod
-    def compare_and_consume(cls, mobile: str, digests: list[str], *, now: datetime, most: int) -> bool | None:
+    def compare_and_consume(
+        cls, mobile: str, digests: list[str], *, now: datetime, policy: CodePolicy
+    ) -> "tuple[bool, int] | None":
         """Compare one guess, digested with each key, with the live code; None when there is none or no attempt left.
 
-        Counting the attempt, comparing and consuming are one update, so parallel guesses share the
-        attempts and parallel right answers let only one in.
+        Returns whether it is right, and how often the number has failed by now; with the last failure that is borne
+        the number is locked. Counting the attempt and the failure, comparing and consuming are one update, so parallel
+        guesses share the attempts and parallel right answers let only one in.
         """
+        live = {"mobileNumber": mobile, "isUsed": False, "attempts": {"$lt": policy.max_attempts}}
+        is_right = {"$in": ["$otp", {"$literal": digests}]}
+        has_failed = {"$gt": ["$failuresEndAt", now]}  # false without one
+        failures = {"$cond": [has_failed, {"$add": ["$failures", 1]}, 1]}
+        begins = {"$or": [{"$not": [has_failed]}, {"$gte": [failures, policy.failures_to_lock]}]}
+        ends_at = {"$cond": [begins, now + policy.lock, "$failuresEndAt"]}
         found = cls.collection().find_one_and_update(
-            {"mobileNumber": mobile, "isUsed": False, "attempts": {"$lt": most}, "expiresAt": {"$gt": now}},
+            {**live, "expiresAt": {"$gt": now}, "$nor": [_locked(now, policy)]},
             [
                 {
                     "$set": {
                         "attempts": {"$add": ["$attempts", 1]},
-                        "isUsed": {"$in": ["$otp", {"$literal": digests}]},
+                        "isUsed": is_right,
+                        "failures": {"$cond": [is_right, 0, failures]},
+                        "failuresEndAt": {"$cond": [is_right, "$$REMOVE", ends_at]},
                         "updatedAt": now,
                     }
                 }
             ],
-            projection={"isUsed": 1},
+            projection={"isUsed": 1, "failures": 1},
             return_document=ReturnDocument.AFTER,
         )
-        return None if found is None else bool(found["isUsed"])
+        return None if found is None else (found["isUsed"], found["failures"])
+
+    @classmethod
+    def locked_until(cls, mobile: str, *, now: datetime, policy: CodePolicy) -> datetime | None:
+        found: Otp | None = cls.objects(mobile_number=mobile, __raw__=_locked(now, policy)).first()
+        return None if found is None else found.failures_end_at
 
     @classmethod
     def is_used_up(cls, mobile: str, *, now: datetime, most: int) -> bool:
@@ -98,9 +127,28 @@ class Otp(ClinicDocument):
         dead = cls.objects(mobile_number=mobile, attempts__gte=most, is_used=False, expires_at__gt=now)
         return dead.first() is not None
 
+    @classmethod
+    def note_told(cls, issue: ObjectId) -> None:
+        cls.collection().update_one({"issue": issue}, {"$unset": {"untold": ""}})
 
-_DUPLICATE_KEY = 11000
-_EXHAUSTED = 1_000_000_000
+    @classmethod
+    def left_untold(cls, *, made_before: datetime, most: int) -> list[ObjectId]:
+        """Codes whose message is not in the outbox yet, the oldest first."""
+        found = cls.collection().find({"untold": True, "createdAt": {"$lte": made_before}}, {"issue": 1})
+        return [one["issue"] for one in found.sort("createdAt").limit(most)]
+
+    @classmethod
+    def give_up_untold(cls, *, made_before: datetime) -> int:
+        """Leave untold for good what is of no more use; returns how many."""
+        late = {"untold": True, "createdAt": {"$lte": made_before}}
+        return cls.collection().update_many(late, {"$unset": {"untold": ""}}).modified_count
+
+
+def _locked(now: datetime, policy: CodePolicy) -> Raw:
+    """A number that failed too often; devices that are signed in are not touched."""
+    return {"failures": {"$gte": policy.failures_to_lock}, "failuresEndAt": {"$gt": now}}
+
+
 _OF_ACTOR = {"role": 1, "lastUsedAt": 1, "expiresAt": 1}
 
 
@@ -177,72 +225,3 @@ class Session(ClinicDocument):
         ended = [one["_id"] for one in cls.collection().find(which, {"_id": 1}, session=session)]
         cls.collection().delete_many({"_id": {"$in": ended}}, session=session)
         return ended
-
-
-class Budget(ClinicDocument):
-    """How often something was done in a window that begins with the first time."""
-
-    meta = {"collection": "budgets"}
-
-    id = StringField(primary_key=True, db_field="_id")
-    used = IntField(required=True)
-    ends_at = DateTimeField(db_field="endsAt", required=True)
-
-    @classmethod
-    def charge(cls, limits: Sequence[Limit], *, now: datetime) -> int:
-        """Count one use of each in one round trip, in order, up to the first that is used up; returns how many.
-
-        It waits for no copy: when the database fails over this very moment, a use may go uncounted.
-        """
-        uses = [
-            UpdateOne(
-                {"_id": limit.key, "$or": [{"used": {"$lt": limit.most}}, {"endsAt": {"$lte": now}}]},
-                cls._one_more(now, limit.window),
-                upsert=True,
-            )
-            for limit in limits
-        ]
-        try:
-            cls.collection().with_options(write_concern=WriteConcern(1)).bulk_write(uses)
-        except BulkWriteError as error:
-            refused = error.details["writeErrors"][0]
-            if refused["code"] != _DUPLICATE_KEY:  # there is one, which the condition leaves out
-                raise
-            return int(refused["index"])
-        return len(uses)
-
-    @staticmethod
-    def _one_more(now: datetime, window: timedelta) -> Pipeline:
-        ended = {"$lte": [{"$ifNull": ["$endsAt", now]}, now]}
-        used = {"$cond": [ended, 1, {"$add": ["$used", 1]}]}
-        return [{"$set": {"used": used, "endsAt": {"$cond": [ended, now + window, "$endsAt"]}}}]
-
-    @classmethod
-    def use(cls, key: str, *, now: datetime, window: timedelta) -> Raw:
-        """Count one use, in a new window when the last has ended; returns the budget as it is now."""
-        found = cls.collection().find_one_and_update(
-            {"_id": key}, cls._one_more(now, window), upsert=True, return_document=ReturnDocument.AFTER
-        )
-        assert found is not None  # noqa: S101  an upsert always finds
-        return found
-
-    @classmethod
-    def give_back(cls, key: str) -> None:
-        """Take one use back; a window in which nothing was done after all never began."""
-        cls.collection().update_one({"_id": key, "used": {"$gt": 0}}, {"$inc": {"used": -1}})
-        cls.collection().delete_one({"_id": key, "used": 0})
-
-    @classmethod
-    def exhaust(cls, keys: Sequence[str], ends_at: datetime) -> None:
-        """Leave nothing of them until then, whatever is given back."""
-        gone = {"$set": {"used": _EXHAUSTED, "endsAt": ends_at}}
-        cls.collection().bulk_write([UpdateOne({"_id": key}, gone, upsert=True) for key in keys])
-
-    @classmethod
-    def current(cls, key: str, *, now: datetime) -> Raw | None:
-        found: Raw | None = cls.collection().find_one({"_id": key, "endsAt": {"$gt": now}})
-        return found
-
-    @classmethod
-    def forget(cls, key: str) -> None:
-        cls.collection().delete_one({"_id": key})

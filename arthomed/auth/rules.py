@@ -2,13 +2,14 @@
 
 import hmac
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from hashlib import sha256
 from typing import ClassVar
 
+from arthomed.config import CodePolicy
 from arthomed.core.errors import ClinicError, Code
+from arthomed.core.limits import Limit
 
 CODE_DIGITS = 6
 
@@ -55,13 +56,14 @@ class SessionRevoked(ClinicError):
     message = "This session has ended. Please log in again."
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """At most `most` uses of `key` in a window."""
-
-    key: str
-    most: int
-    window: timedelta
+def limits_on_codes(mobile: str, address: str, policy: CodePolicy) -> list[Limit]:
+    """How many codes a number, an address and the whole clinic may ask for."""
+    return [
+        Limit(f"resend:{mobile}", 1, policy.resend_after),
+        Limit(f"number:{mobile}", policy.per_number_an_hour, timedelta(hours=1)),
+        Limit(f"address:{address}", policy.per_address_an_hour, timedelta(hours=1)),
+        Limit("clinic", policy.per_clinic_a_day, timedelta(days=1)),
+    ]
 
 
 REFRESH_GRACE = timedelta(seconds=30)

@@ -10,10 +10,10 @@ from bson import ObjectId
 from mongoengine.connection import get_connection
 from pymongo.client_session import ClientSession
 
-from arthomed.auth import budgets, codes, rules, trail
+from arthomed.auth import codes, rules, trail
 from arthomed.auth.models import Session
 from arthomed.config import settings
-from arthomed.core import clock, copies, origin
+from arthomed.core import clock, copies, limits, origin
 from arthomed.core.actor import Actor, all_sessions_of
 from arthomed.core.copies import changed
 from arthomed.core.documents import Pipeline, transaction
@@ -51,15 +51,14 @@ def send_code(mobile: str, *, purpose: str, address: str) -> None:
     Raises:
         AccountLocked: the number failed too often.
         RateLimitExceeded: the number, the address or the clinic asked too often.
-        JobsUnavailable: the broker is away; no code was made, and an older one still works.
+        ServiceUnavailable, JobsUnavailable: Redis is away; no code was made, and an older one still works.
     """
-    policy = settings().codes
     with pymongo.timeout(get_connection().options.timeout):  # for all of it, undoing included
         try:
-            with budgets.spending(budgets.limits_on_codes(mobile, address, policy)):
+            with limits.spending(*rules.limits_on_codes(mobile, address, settings().codes)):
                 codes.issue(mobile, purpose)
         except RateLimitExceeded:
-            budgets.ensure_not_locked(mobile, policy)  # which explains more
+            codes.ensure_not_locked(mobile)  # which explains more
             raise
 
 
@@ -81,9 +80,11 @@ def verify_code(
         UserInactive: the person was deactivated.
     """
     codes.consume(mobile, code)
-    user = users.find_by_mobile(mobile)
-    if user is not None:
-        return SignedIn(user, _open_session(user, device, notice), is_new_user=False)
+    signed_in = _open_session(mobile, device, notice)
+    if signed_in is not None:
+        return SignedIn(*signed_in, is_new_user=False)
+    if users.find_by_mobile(mobile) is not None:
+        raise rules.UserInactive
     return _register(mobile, name, email, device, notice)
 
 
@@ -109,23 +110,41 @@ def confirm_with_code(user: User, code: str) -> None:
 
 
 def _register(mobile: str, name: str | None, email: str | None, device: Device, notice: str | None) -> SignedIn:
-    consents = [Consent(notice=notice or settings().privacy_notice, at=clock.now())]
-    user = users.register(
-        role=Role.PATIENT, mobile_number=mobile, name=name, email=email, is_verified=True, consents=consents
-    )
-    return SignedIn(user, _open_session(user, device, notice), is_new_user=True)
+    consents = [_consent(notice)]
+    users.register(role=Role.PATIENT, mobile_number=mobile, name=name, email=email, is_verified=True, consents=consents)
+    signed_in = _open_session(mobile, device, notice)
+    if signed_in is None:
+        raise rules.UserInactive
+    return SignedIn(*signed_in, is_new_user=True)
 
 
-def _consent(user: User, notice: str | None) -> Consent | None:
-    """What a patient agrees to by signing in; an app that names no notice has shown the one of the registration."""
-    if user.role is not Role.PATIENT or (notice is None and user.consents):
-        return None
+def _consent(notice: str | None) -> Consent:
+    """An app that names no notice has shown the clinic's present one."""
     return Consent(notice=notice or settings().privacy_notice, at=clock.now())
 
 
-def _open_session(user: User, device: Device, notice: str | None = None) -> Session:
+def _open_session(mobile: str, device: Device, notice: str | None = None) -> tuple[User, Session] | None:
+    """The person of a number with a new session; None when nobody who is active has it."""
+
+    def work(session: ClientSession) -> tuple[User, Session] | None:
+        # Writing to the user makes this and a deactivation wait for each other.
+        user = User.sign_in(mobile, _consent(notice), is_named=notice is not None, now=clock.now(), session=session)
+        if user is None:
+            return None
+        opened = _session(user, device)
+        opened.insert(session)
+        trail.note_signing_in(opened, session)
+        return user, opened
+
+    signed_in = transaction(work)
+    if signed_in is not None:
+        trail.tell_signed_in(signed_in[1])
+    return signed_in
+
+
+def _session(user: User, device: Device) -> Session:
     now = clock.now()
-    opened = Session(
+    return Session(
         id=ObjectId(),
         user=user.id,
         role=user.role,
@@ -136,17 +155,6 @@ def _open_session(user: User, device: Device, notice: str | None = None) -> Sess
         address=device.address,
         last_used_at=now,
     )
-
-    def work(session: ClientSession) -> None:
-        # Writing to the user makes this and a deactivation wait for each other.
-        if not user.note_signing_in(_consent(user, notice), now=now, session=session):
-            raise rules.UserInactive
-        opened.insert(session)
-        trail.note_signing_in(opened, session)
-
-    transaction(work)
-    trail.tell_signed_in(opened)
-    return opened
 
 
 def refresh(session_id: ObjectId, generation: int) -> Session:

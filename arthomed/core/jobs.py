@@ -7,6 +7,7 @@ from typing import Protocol
 class Job(StrEnum):
     """Every job by name; the part before the dot is its queue."""
 
+    TELL_CODE = "codes.tell"
     SEND_CODE = "codes.send"
     SEND_SMS = "sms.send"
     SEND_EMAIL = "email.send"

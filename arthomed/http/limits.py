@@ -23,8 +23,9 @@ from werkzeug.exceptions import TooManyRequests
 from arthomed.config import Settings
 from arthomed.core import clock
 from arthomed.core.copies import VersionsUnavailable
+from arthomed.core.limits import Limit
 from arthomed.http import answers, auth, context, files
-from arthomed.infra.versions import Charge, RedisVersions
+from arthomed.infra.versions import RedisVersions
 
 log = structlog.get_logger()
 
@@ -89,7 +90,7 @@ class _Counting:
 
     def __init__(self, versions: RedisVersions, settings: Settings) -> None:
         self._versions = versions
-        self._window_ms = int(settings.rate_limit_window.total_seconds() * 1000)
+        self._window = settings.rate_limit_window
         self._of_user, self._of_address = settings.rate_limit_user, settings.rate_limit_anonymous
         self._strict = {  # in this order: what the first refuses is not charged to the next
             Budget.AUTH: settings.rate_limit_auth,
@@ -108,7 +109,7 @@ class _Counting:
         if g.rate.left < 0:
             raise TooManyRequests
 
-    def _charges(self, view: Any) -> list[Charge]:
+    def _charges(self, view: Any) -> list[Limit]:
         find_user: FindUser = getattr(view, "find_user", _signed_in_user)
         user, budgets = find_user(), _budgets(view)
         caller, most = (f"user:{user}", self._of_user) if user else (f"address:{network()}", self._of_address)
@@ -119,10 +120,10 @@ class _Counting:
         ]
         return [*strict, self._charge_of("all", caller, most)]
 
-    def _charge_of(self, scope: str, caller: str, most: int) -> Charge:
-        return Charge(f"limit:{scope}:{caller}", most, self._window_ms)
+    def _charge_of(self, scope: str, caller: str, most: int) -> Limit:
+        return Limit(f"limit:{scope}:{caller}", most, self._window)
 
-    def _count(self, charges: list[Charge]) -> list[_Rate]:
+    def _count(self, charges: list[Limit]) -> list[_Rate]:
         if time.monotonic() >= self._away_until:
             try:
                 used, g.seen = self._versions.count(charges, (*auth.names(), *answers.names()))
@@ -134,10 +135,10 @@ class _Counting:
                 return [_Rate(one.most, one.most - found.count, found.left_ms / 1000) for one, found in counted]
         return self._count_in_memory(charges)
 
-    def _count_in_memory(self, charges: list[Charge]) -> list[_Rate]:
+    def _count_in_memory(self, charges: list[Limit]) -> list[_Rate]:
         rates = []
         for charge in charges:
-            item = RateLimitItemPerSecond(charge.most, charge.window_ms // 1000)
+            item = RateLimitItemPerSecond(charge.most, int(charge.window.total_seconds()))
             is_within = self._in_memory.hit(item, charge.key)
             window = self._in_memory.get_window_stats(item, charge.key)
             left = window.remaining if is_within else -1

@@ -14,6 +14,7 @@ from redis.retry import Retry
 
 from arthomed.core import clock, origin
 from arthomed.core.jobs import Job, JobsUnavailable
+from arthomed.infra.connection import ThreadsOwn
 
 QUEUES = tuple(dict.fromkeys(job.partition(".")[0] for job in Job))
 _SOCKET_SECONDS = 0.3
@@ -43,14 +44,12 @@ class CeleryJobs:
 
     def __init__(self, redis_url: str) -> None:
         again = Retry(ConstantBackoff(_RETRY_SECONDS), 1)
-        self._redis = Redis.from_url(
-            redis_url, socket_timeout=_SOCKET_SECONDS, socket_connect_timeout=_SOCKET_SECONDS, retry=again
-        )
+        self._client = ThreadsOwn(redis_url, seconds=_SOCKET_SECONDS, retry=again)
 
     def enqueue(self, job: Job, *ids: str) -> None:
         queue = queue_of(job)["queue"]
         try:
-            self._redis.lpush(queue, _message(job, ids, queue))
+            self._client().lpush(queue, _message(job, ids, queue))
         except (RedisError, OSError) as error:
             raise JobsUnavailable(str(job)) from error
 

@@ -6,25 +6,26 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from itertools import count
 from typing import Any
 
-from redis import Redis
 from redis.backoff import NoBackoff
-from redis.commands.core import Script
-from redis.connection import AbstractConnection
 from redis.exceptions import ConnectionError as NoConnection
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from arthomed.core.copies import LIFETIME, Seen, VersionsUnavailable
+from arthomed.core.limits import Limit
+from arthomed.infra.connection import ThreadsOwn, script
 
 _SOCKET_SECONDS = 0.2
 _MOST_SILENT_SECONDS = 0.15  # below the time after which telling of a change fails
 _LISTENING_SECONDS = 0.05
 _PREFIX = "version:"
+_MILLISECOND = timedelta(milliseconds=1)
 _KEPT_MS = 3_600_000  # longer than any copy; a version that is gone is another one next time
-_SCRIPT = (
+_SCRIPT = script(
     b"""
 local told, budgets = {}, tonumber(ARGV[1])
 for at = 1, budgets do
@@ -52,15 +53,6 @@ return table.concat(told, " ")
 
 
 @dataclass(frozen=True, slots=True)
-class Charge:
-    """One use of a budget: `most` in a window of `window_ms`, which begins with the first."""
-
-    key: str
-    most: int
-    window_ms: int
-
-
-@dataclass(frozen=True, slots=True)
 class Used:
     """How often a budget was used in its window, this time included, and how long that goes on."""
 
@@ -77,43 +69,25 @@ class RedisVersions:
     """
 
     def __init__(self, redis_url: str) -> None:
-        self._url = redis_url
-        self._of_thread = threading.local()
+        again = Retry(NoBackoff(), 1, (NoConnection,))  # a connection may have been idle while Redis started anew
+        self._client = ThreadsOwn(redis_url, seconds=_SOCKET_SECONDS, retry=again, connected=self._begin_era)
         self._eras = count(1)
         self._era = 0
         self._counted_at = 0.0
         self._listening = threading.Lock()
         self._answered_at = 0.0  # when the newest question that was answered was asked: then or later Redis was there
 
-    def _script(self) -> Script:
-        """Over a connection of this thread's own: taking one from a pool costs half as much again as asking."""
-        script: Script | None = getattr(self._of_thread, "script", None)
-        if script is None:
-            client = self._client(single_connection_client=True, redis_connect_func=self._connect)
-            script = self._of_thread.script = client.register_script(_SCRIPT)
-        return script
-
-    def _client(self, **how: Any) -> Redis:
-        return Redis.from_url(
-            self._url,
-            socket_timeout=_SOCKET_SECONDS,
-            socket_connect_timeout=_SOCKET_SECONDS,
-            retry=Retry(NoBackoff(), 1, (NoConnection,)),  # a connection may have been idle while Redis started anew
-            **how,
-        )
-
-    def _connect(self, connection: AbstractConnection) -> None:
+    def _begin_era(self) -> None:
         self._era = next(self._eras)
-        connection.on_connect()  # type: ignore[no-untyped-call]
 
     def _note_answer(self, asked_at: float) -> None:
         if time.monotonic() - self._answered_at > _MOST_SILENT_SECONDS:
-            self._era = next(self._eras)
+            self._begin_era()
         self._answered_at = max(self._answered_at, asked_at)
 
     def _listen(self) -> None:
         try:
-            with self._client() as redis:  # no version is read by it, so it begins no era
+            with self._client.another() as redis:  # no version is read by it, so it begins no era
                 while time.monotonic() - self._counted_at < LIFETIME.total_seconds():
                     at = time.monotonic()
                     with suppress(RedisError, OSError):
@@ -123,7 +97,7 @@ class RedisVersions:
         finally:
             self._listening.release()
 
-    def count(self, charges: Sequence[Charge], names: Sequence[str]) -> tuple[list[Used], Seen]:
+    def count(self, charges: Sequence[Limit], names: Sequence[str]) -> tuple[list[Used], Seen]:
         """Charge budgets in order, up to the first that is used up, after which no versions are looked at.
 
         Raises:
@@ -132,11 +106,11 @@ class RedisVersions:
         at, era = time.monotonic(), self._era
         numbers: list[Any] = [len(charges)]
         for charge in charges:
-            numbers += (charge.most, charge.window_ms)
+            numbers += (charge.most, charge.window // _MILLISECOND)
         keys = [charge.key for charge in charges]
         keys += [_PREFIX + name for name in names]
         try:
-            told: list[bytes] = self._script()(keys, [*numbers, os.urandom(12).hex()]).split()
+            told: list[bytes] = _SCRIPT(keys, [*numbers, os.urandom(12).hex()], client=self._client()).split()
         except (RedisError, OSError) as error:
             raise VersionsUnavailable from error
         self._note_answer(at)
@@ -155,7 +129,7 @@ class RedisVersions:
         keys = [_PREFIX + name for name in names]
         for may_fail in (True, False):  # one packet may get lost
             try:
-                self._script().registered_client.delete(*keys)
+                self._client().delete(*keys)
             except (RedisError, OSError) as error:
                 if not may_fail:
                     raise VersionsUnavailable from error

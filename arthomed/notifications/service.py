@@ -58,11 +58,6 @@ def put(
     return written
 
 
-def take_back(notifications: Sequence[Notification]) -> None:
-    """Remove messages whose reason came to nothing."""
-    Notification.objects(id__in=[notification.id for notification in notifications]).delete()
-
-
 def hand_over(notifications: Sequence[Notification]) -> None:
     """Ask for the sending, after the commit.
 

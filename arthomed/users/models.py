@@ -16,6 +16,7 @@ from mongoengine import (
     ListField,
     StringField,
 )
+from pymongo import ReturnDocument
 from pymongo.client_session import ClientSession
 
 from arthomed.core.documents import ClinicDocument, Pipeline, Raw
@@ -143,18 +144,27 @@ class User(ClinicDocument):
         """Whether visits may be booked with this person; `bookable_doctors` asks the same of the database."""
         return self.role is Role.DOCTOR and self.is_active and self.is_verified
 
-    def note_signing_in(self, consent: Consent | None, *, now: datetime, session: ClientSession) -> bool:
-        """Note it with the consent, when that is to another notice than the last; False when they changed since read.
+    @classmethod
+    def sign_in(
+        cls, mobile: str, consent: Consent, *, is_named: bool, now: datetime, session: ClientSession
+    ) -> "User | None":
+        """Note that the active person of a number signs in, and what a patient agrees to by it; the person as of then.
 
-        One update, so that two at the same moment note one consent.
+        The consent is noted when it is to another notice than the last; one that the app did not name, only as the
+        first. One update, so that two at the same moment note one consent.
         """
-        changes: Raw = {"lastLoginAt": now}
-        if consent is not None:
-            given, newest = {"$ifNull": ["$consents", []]}, {"$last": {"$ifNull": ["$consents.notice", []]}}
-            more = {"$concatArrays": [given, [{"$literal": consent.to_mongo()}]]}
-            changes["consents"] = {"$cond": [{"$eq": [newest, {"$literal": consent.notice}]}, given, more]}
-        unchanged = {"_id": self.id, "isActive": True, "role": self.role, "mobileNumber": self.mobile_number}
-        return bool(self.collection().update_one(unchanged, [{"$set": changes}], session=session).matched_count)
+        given, newest = {"$ifNull": ["$consents", []]}, {"$last": {"$ifNull": ["$consents.notice", []]}}
+        is_new = {"$eq": [given, []]} if not is_named else {"$ne": [newest, {"$literal": consent.notice}]}
+        agrees = {"$and": [{"$eq": ["$role", Role.PATIENT]}, is_new]}
+        more = {"$concatArrays": [given, [{"$literal": consent.to_mongo()}]]}
+        consents = {"$cond": [agrees, more, {"$ifNull": ["$consents", "$$REMOVE"]}]}
+        raw = cls.collection().find_one_and_update(
+            {"mobileNumber": mobile, "isActive": True},
+            [{"$set": {"lastLoginAt": now, "consents": consents}}],
+            return_document=ReturnDocument.AFTER,
+            session=session,
+        )
+        return None if raw is None else cls.from_raw(raw)
 
     @classmethod
     def by_id(cls, ids: Iterable[ObjectId]) -> "dict[ObjectId, User]":

@@ -20,13 +20,14 @@ from arthomed.infra.s3 import S3Storage
 from dev.seaweedfs import SeaweedFS
 from tests import factories
 from tests.factories import SignedIn
+from tests.signing_in import Now
 
 
 @pytest.fixture
-def now() -> Iterator[time_machine.Traveller]:
+def now(environment: dict[str, str]) -> Iterator[Now]:
     """A clock that a test can set forward; it goes on from the real time."""
     with time_machine.travel(clock.now(), tick=True) as traveller:
-        yield traveller
+        yield Now(traveller, environment["REDIS_URL"])
 
 
 @pytest.fixture

@@ -6,21 +6,16 @@ from typing import Any
 
 from flask import Flask
 from flask.testing import FlaskClient
-from pymongo.database import Database
 from werkzeug.test import TestResponse
 
-from arthomed.auth.models import Budget
 from arthomed.config import settings
-from arthomed.core import clock
 from tests import factories
 from tests.factories import answer_with, ask_for_code, at_once, refused, told
-from tests.signing_in import MOBILE, Now, code_sent, retry_after
-
-Data = Database[dict[str, Any]]
+from tests.signing_in import MOBILE, Now, budgets, code_sent, retry_after
 
 
-def exhaust_the_clinic(*, lasting: timedelta) -> None:
-    Budget(id="clinic", used=settings().codes.per_clinic_a_day, ends_at=clock.now() + lasting).save()
+def exhaust_the_clinic(redis: Any, *, lasting: timedelta) -> None:
+    redis.set("budget:clinic", settings().codes.per_clinic_a_day, ex=lasting)
 
 
 def test_a_number_gets_one_code_a_minute(client: FlaskClient) -> None:
@@ -52,11 +47,12 @@ def test_signing_in_does_not_shorten_the_minute(client: FlaskClient) -> None:
     assert refused(ask_for_code(client, MOBILE)) == (429, "RATE_LIMIT_EXCEEDED")
 
 
-def test_of_twenty_requests_for_one_number_at_once_one_gets_a_code(app: Flask, database: Data) -> None:
+def test_of_twenty_requests_for_one_number_at_once_one_gets_a_code(app: Flask, client: FlaskClient, redis: Any) -> None:
+    del client  # it empties Redis
     answers = at_once(20, lambda one: ask_for_code(app.test_client(), MOBILE, address=f"198.51.100.{one}"))
 
     assert Counter(answer.status_code for answer in answers) == {200: 1, 429: 19}
-    assert database.notifications.count_documents({}) == 1
+    assert redis.llen("codes") == 1
 
 
 def test_a_number_gets_ten_codes_an_hour(client: FlaskClient, now: Now) -> None:
@@ -104,8 +100,8 @@ def test_a_number_that_an_address_asked_too_often_for_can_ask_from_elsewhere(cli
     assert ask_for_code(client, MOBILE, address="198.51.100.1").status_code == 200
 
 
-def test_the_clinic_has_a_budget_for_a_day(client: FlaskClient) -> None:
-    exhaust_the_clinic(lasting=timedelta(hours=5))
+def test_the_clinic_has_a_budget_for_a_day(client: FlaskClient, redis: Any) -> None:
+    exhaust_the_clinic(redis, lasting=timedelta(hours=5))
 
     answer = ask_for_code(client, MOBILE)
 
@@ -113,17 +109,16 @@ def test_the_clinic_has_a_budget_for_a_day(client: FlaskClient) -> None:
     assert 5 * 3600 - 10 <= retry_after(answer) <= 5 * 3600
 
 
-def test_what_the_clinic_s_budget_refuses_is_charged_to_nobody(client: FlaskClient, database: Data) -> None:
-    exhaust_the_clinic(lasting=timedelta(hours=5))
+def test_what_the_clinic_s_budget_refuses_is_charged_to_nobody(client: FlaskClient, redis: Any) -> None:
+    exhaust_the_clinic(redis, lasting=timedelta(hours=5))
 
     ask_for_code(client, MOBILE)
 
-    charged = {one["_id"]: one["used"] for one in database.budgets.find()}
-    assert charged == {"clinic": settings().codes.per_clinic_a_day}
+    assert budgets(redis) == {b"budget:clinic": settings().codes.per_clinic_a_day}
 
 
-def test_a_refusal_does_not_shorten_the_minute_of_the_next_code(client: FlaskClient, now: Now) -> None:
-    exhaust_the_clinic(lasting=timedelta(seconds=50))
+def test_a_refusal_does_not_shorten_the_minute_of_the_next_code(client: FlaskClient, redis: Any, now: Now) -> None:
+    exhaust_the_clinic(redis, lasting=timedelta(seconds=50))
     ask_for_code(client, MOBILE)
     now.shift(timedelta(seconds=50))
     code_sent(client)

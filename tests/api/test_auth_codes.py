@@ -14,15 +14,16 @@ from flask.testing import FlaskClient
 from pymongo.database import Database
 from redis import Redis
 
+from arthomed.auth.models import Otp
 from arthomed.config import settings
 from arthomed.notifications import service as notifications
-from arthomed.notifications.models import Notification
 from arthomed.users.models import User
 from tests import factories
 from tests.factories import (
     answer_with,
     ask_for_code,
     at_once,
+    message_of_code,
     other_than,
     refused,
     told,
@@ -52,7 +53,7 @@ class TestAsking:
     def test_a_code_has_six_digits_in_its_sms(self, client: FlaskClient) -> None:
         code = code_sent(client)
 
-        notifications.send(Notification.objects.get().id)
+        notifications.send(message_of_code(MOBILE).id)
 
         caught = client.get(f"/dev/mailbox.json?to={MOBILE}")
         assert re.match(r"[0-9]{6} is your Arthomed code", factories.envelope_of(caught)["items"][0]["text"])
@@ -80,7 +81,7 @@ class TestAsking:
 
     def test_the_sms_of_a_code_that_was_replaced_is_not_sent(self, client: FlaskClient, now: Now) -> None:
         code_sent(client)
-        first = Notification.objects.get()
+        first = message_of_code(MOBILE)
         now.shift(timedelta(seconds=61))
         code_sent(client)
 
@@ -103,7 +104,7 @@ class TestSecrecy:
 
         args, kwargs, _ = json.loads(b64decode(messages[0]["body"]))
 
-        assert (args, kwargs) == ([str(Notification.objects.get().id)], {})
+        assert (args, kwargs) == ([str(Otp.objects.get().issue)], {})
 
     def test_the_clear_code_is_not_in_redis(self, client: FlaskClient) -> None:
         code = code_sent(client)

@@ -118,7 +118,7 @@ def test_a_patient_who_signs_in_several_times_at_once_agrees_once(app: Flask, cl
     del app, client
     user, device = factories.make_user(), auth.Device(None, Platform.OTHER, "127.0.0.1")
 
-    at_once(6, lambda _: auth._open_session(user, device))
+    at_once(6, lambda _: auth._open_session(user.mobile_number, device))
 
     assert notices(user.mobile_number) == [settings().privacy_notice]
 

@@ -5,13 +5,10 @@ from typing import Any
 
 from flask import Flask
 from flask.testing import FlaskClient
-from pymongo.database import Database
 
 from tests import factories
 from tests.factories import answer_with, ask_for_code, code_for, refused, told
-from tests.signing_in import MOBILE, Now, code_sent, fail, lock, refresh, retry_after
-
-Data = Database[dict[str, Any]]
+from tests.signing_in import MOBILE, Now, budgets, code_sent, fail, lock, refresh, retry_after
 
 
 def test_five_failures_lock_the_number_for_codes(client: FlaskClient, now: Now) -> None:
@@ -40,13 +37,14 @@ def test_a_locked_number_can_not_be_registered(client: FlaskClient, now: Now) ->
     assert refused(client.post("/api/auth/register", json=body)) == (423, "ACCOUNT_LOCKED")
 
 
-def test_a_request_for_a_locked_number_is_charged_to_nobody(client: FlaskClient, database: Data, now: Now) -> None:
+def test_a_request_for_a_locked_number_is_charged_to_nobody(client: FlaskClient, redis: Any, now: Now) -> None:
     lock(client, now)
-    before = list(database.budgets.find())
+    before = budgets(redis)
 
     ask_for_code(client, MOBILE)
 
-    assert list(database.budgets.find()) == before
+    assert before
+    assert budgets(redis) == before
 
 
 def test_the_lock_ends_after_thirty_minutes(client: FlaskClient, now: Now) -> None:

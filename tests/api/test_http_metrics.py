@@ -4,20 +4,19 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-import time_machine
 from flask import Flask
 from flask.testing import FlaskClient
 
+from arthomed.auth import codes
 from arthomed.core import jobs, metrics
 from arthomed.core.jobs import Job
 from arthomed.notifications import service as notifications
-from arthomed.notifications.models import Notification
 from arthomed.scheduling import service as scheduling
 from arthomed.scheduling.models import Slot
 from tests import factories
-from tests.factories import SignedIn, refused
+from tests.factories import SignedIn, message_of_code, refused
 from tests.scraping import Series, series_in
-from tests.signing_in import MOBILE, code_sent
+from tests.signing_in import MOBILE, Now, code_sent
 
 
 class Counting:
@@ -97,15 +96,15 @@ def test_codes_count_when_they_are_sent_and_when_they_are_answered_with(counting
 
 def test_a_message_counts_under_its_way_and_what_became_of_it(counting: Counting) -> None:
     code_sent(counting.client)
-    notifications.send(Notification.objects.get().id)
+    notifications.send(message_of_code(MOBILE).id)
 
     assert counting.rise("arthomed_messages_total", channel="sms", outcome="sent") == 1
 
 
-def test_a_message_that_nobody_sent_in_time_counts_as_expired(counting: Counting, now: time_machine.Traveller) -> None:
+def test_a_message_that_nobody_sent_in_time_counts_as_expired(counting: Counting, now: Now) -> None:
     code_sent(counting.client)
     now.shift(timedelta(minutes=3))
-    notifications.sweep()
+    codes.sweep()
 
     assert counting.rise("arthomed_messages_total", channel="sms", outcome="expired") == 1
 

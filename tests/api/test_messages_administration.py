@@ -173,10 +173,11 @@ class TestResending:
         assert resend(client, admin, message.id).status_code == 200
 
     def test_a_code_is_asked_for_anew_by_its_owner_only(self, client: FlaskClient, admin: SignedIn) -> None:
-        factories.ask_for_code(client, factories.new_mobile())
+        factories.ask_for_code(client, mobile := factories.new_mobile())
+        message = factories.message_of_code(mobile)
         Notification.objects.update(set__state=State.FAILED)
 
-        assert refused(resend(client, admin, Notification.objects.get().id)) == (400, "INVALID_STATUS_TRANSITION")
+        assert refused(resend(client, admin, message.id)) == (400, "INVALID_STATUS_TRANSITION")
 
     def test_what_there_is_not_is_not_found(self, client: FlaskClient, admin: SignedIn) -> None:
         assert refused(resend(client, admin, NOBODY)) == (404, "NOT_FOUND")

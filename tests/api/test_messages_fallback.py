@@ -207,6 +207,7 @@ def test_who_has_no_address_is_told_by_sms_only(carrier: Carrier) -> None:
 def test_a_code_never_goes_by_email(client: FlaskClient, carrier: Carrier) -> None:
     user = factories.make_user(email=ADDRESS)
     factories.ask_for_code(client, user.mobile_number)
+    factories.message_of_code(user.mobile_number)
     carrier.answer = REFUSED
     assert send() is State.FAILED
     assert fallback.take_over() == 0

@@ -81,9 +81,9 @@ def test_a_visit_of_the_morning_is_told_of_at_night() -> None:
 
 
 def test_a_code_is_sent_at_night(client: FlaskClient) -> None:
-    factories.ask_for_code(client, factories.new_mobile())
+    factories.ask_for_code(client, mobile := factories.new_mobile())
 
-    assert notifications.send(Notification.objects.get().id) is State.SENT
+    assert notifications.send(factories.message_of_code(mobile).id) is State.SENT
 
 
 def test_a_retry_of_the_evening_does_not_wake_anybody_either(night: Any) -> None:
@@ -97,8 +97,8 @@ def test_a_retry_of_the_evening_does_not_wake_anybody_either(night: Any) -> None
 
 
 def test_a_code_that_could_not_be_sent_within_two_minutes_is_given_up(client: FlaskClient, night: Any) -> None:
-    factories.ask_for_code(client, factories.new_mobile())
-    [message] = Notification.objects
+    factories.ask_for_code(client, mobile := factories.new_mobile())
+    message = factories.message_of_code(mobile)
     night.shift(timedelta(minutes=2))
 
     assert notifications.send(message.id) is State.EXPIRED
@@ -108,8 +108,10 @@ def test_a_code_that_could_not_be_sent_within_two_minutes_is_given_up(client: Fl
 def test_the_sweep_counts_what_expired_while_no_worker_was_there(
     client: FlaskClient, night: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for _ in range(3):
-        factories.ask_for_code(client, factories.new_mobile())
+    mobiles = [factories.new_mobile() for _ in range(3)]
+    for mobile in mobiles:
+        factories.ask_for_code(client, mobile)
+        factories.message_of_code(mobile)
     visit = told_of(WEDNESDAY)
     night.shift(timedelta(minutes=3))
     notifications.sweep()
@@ -121,8 +123,8 @@ def test_the_sweep_counts_what_expired_while_no_worker_was_there(
 
 
 def test_what_would_be_tried_again_too_late_is_given_up_at_once(client: FlaskClient) -> None:
-    factories.ask_for_code(client, factories.new_mobile())
-    [message] = Notification.objects
+    factories.ask_for_code(client, mobile := factories.new_mobile())
+    message = factories.message_of_code(mobile)
     Notification.objects.update(set__attempts=5)  # the next wait is 320 seconds
     with carrier.running() as found, carrier.in_use(found):
         found.answer = (500, {})

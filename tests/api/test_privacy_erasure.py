@@ -84,7 +84,7 @@ class TestUntreated:
         told(erase(client, asha))
         audit.flush()
 
-        left = stored(database, "audit_events", "budgets")
+        left = stored(database, "audit_events")
         assert str(asha.user.id) in left
         assert [one for one in (*SECRETS, asha.user.mobile_number) if one in left] == []
 
@@ -153,7 +153,7 @@ class TestTreated:
         told(erase(client, asha))
         audit.flush()
 
-        left = stored(database, "audit_events", "budgets")
+        left = stored(database, "audit_events")
         kept = ("Asha Verma", "Penicillin", "A cough", "Bronchitis", "(1990, ")
         gone = ("asha@example.com", "Hill Road", asha.user.mobile_number)
         assert [one for one in kept if one not in left] == []
@@ -176,7 +176,7 @@ class TestTreated:
         now.shift(RECORDS_KEPT)
 
         assert (too_early, erasure.finish(), erasure.finish()) == (0, 1, 0)
-        left = stored(database, "audit_events", "budgets")
+        left = stored(database, "audit_events")
         assert [one for one in (*SECRETS, "Bronchitis") if one in left] == []
 
     def test_what_came_to_no_treatment_goes_at_once(self, client: FlaskClient, asha: SignedIn, now: Now) -> None:

@@ -23,6 +23,8 @@ from arthomed.appointments.service import audit as books
 from arthomed.appointments.service import transitions
 from arthomed.audit import service as audit
 from arthomed.audit.models import AuditEvent
+from arthomed.auth import codes
+from arthomed.auth.models import Otp
 from arthomed.config import settings
 from arthomed.core import clock
 from arthomed.core.documents import transaction
@@ -232,7 +234,7 @@ def test_every_route_can_do_its_work_with_the_applications_rights(
 def test_a_person_signs_in_books_and_is_told_and_the_trail_says_so(client: FlaskClient, run: Run) -> None:
     doctor, mobile = factories.make_doctor(), factories.new_mobile()
     told(factories.ask_for_code(client, mobile))
-    run(Job.SEND_SMS, str(Notification.objects.get().id))
+    run(Job.TELL_CODE, str(Otp.objects.get().issue))
     code = factories.code_for(mobile)
     assert factories.refused(factories.answer_with(client, mobile, factories.other_than(code)))[0] == 400
     tokens = told(factories.answer_with(client, mobile, code))["tokens"]
@@ -260,9 +262,11 @@ def test_every_job_can_do_its_work_with_the_applications_rights(run: Run, refusa
     transitions.change_status(factories.acting(factories.make_user(Role.ADMIN)), visit.id, Status.CONFIRMED)
     Slot.objects(doctor=visit.doctor_id, is_available=True).delete()
     Export.is_to_be_asked_for(patient.id, now=clock.now(), again_after=timedelta(0), kept=timedelta(hours=1))
+    codes.issue(patient.mobile_number, "login")
     erased = factories.make_user().id
     transaction(lambda session: users.forget(erased, keep_until=clock.now(), session=session))
     ids = {
+        Job.TELL_CODE: Otp.objects.get(mobile_number=patient.mobile_number).issue,
         Job.SEND_CODE: Notification.objects.get(channel="sms", kind="appointment-confirmed").id,
         Job.SEND_SMS: Notification.objects.get(channel="sms", kind="appointment-confirmed").id,
         Job.SEND_EMAIL: Notification.objects.get(channel="email").id,

@@ -8,7 +8,6 @@ from celery import Celery
 from click.testing import Result
 from flask import Flask
 from pymongo.database import Database
-from redis import Redis
 
 from arthomed.core.errors import ServiceUnavailable
 from arthomed.core.jobs import Job
@@ -25,12 +24,6 @@ def flask(app: Flask, database: Records, environment: dict[str, str]) -> Iterato
     """Run a command in this process; afterwards its connection is again that of the web."""
     yield lambda *arguments: app.test_cli_runner().invoke(args=arguments)
     mongo.open_database(environment["MONGODB_URI"], timeout_ms=mongo.WEB_TIMEOUT_MS)
-
-
-@pytest.fixture
-def redis(environment: dict[str, str]) -> Iterator[Any]:
-    with Redis.from_url(environment["REDIS_URL"]) as client:
-        yield client
 
 
 def test_they_are_listed_with_what_is_known_of_them(flask: Run) -> None:

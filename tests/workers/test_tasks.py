@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -10,7 +10,6 @@ import pytest
 import time_machine
 from celery import Celery
 from pymongo.database import Database
-from redis import Redis
 
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.rules import Status
@@ -34,12 +33,6 @@ def run(celery: Celery, database: Database[dict[str, Any]]) -> Run:
     """Run a job's task here and now, over an empty clinic."""
     assert not database.users.count_documents({})
     return lambda job, *ids: celery.tasks[job].run(*ids)
-
-
-@pytest.fixture
-def redis(environment: dict[str, str]) -> Iterator[Any]:
-    with Redis.from_url(environment["REDIS_URL"]) as client:
-        yield client
 
 
 def test_every_job_has_a_task_and_every_task_is_a_job(celery: Celery) -> None:

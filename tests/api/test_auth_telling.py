@@ -1,0 +1,94 @@
+"""How the message of a code gets into the outbox, whatever becomes of the job for it."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from bson import ObjectId
+from flask.testing import FlaskClient
+
+from arthomed.auth import codes
+from arthomed.auth.models import Otp
+from arthomed.core import clock
+from arthomed.notifications.models import Notification, State
+from tests.factories import ask_for_code, at_once, told
+from tests.signing_in import MOBILE, Now, code_sent
+
+
+@pytest.fixture
+def issue(client: FlaskClient) -> ObjectId:
+    """A code whose job nobody has taken yet."""
+    told(ask_for_code(client, MOBILE))
+    found: ObjectId = Otp.objects.get().issue
+    return found
+
+
+def asked_for(redis: Any) -> int:
+    found: int = redis.llen("codes")
+    return found
+
+
+def test_a_code_is_told_once_however_often_its_job_runs(issue: ObjectId) -> None:
+    at_once(5, lambda _: codes.tell(issue))
+
+    assert [(one.subject, one.state) for one in Notification.objects] == [(issue, State.SENT)]
+
+
+def test_it_may_be_told_for_two_minutes_since_it_was_asked_for(issue: ObjectId, now: Now) -> None:
+    now.shift(timedelta(seconds=90))
+    codes.tell(issue)
+
+    assert Notification.objects.get().useful_until < clock.now() + timedelta(seconds=31)
+
+
+def test_a_job_that_was_lost_is_asked_for_again(issue: ObjectId, redis: Any, now: Now) -> None:
+    redis.flushdb()
+    now.shift(timedelta(seconds=6))
+    codes.sweep()
+    assert asked_for(redis) == 1
+
+    codes.tell(issue)
+    codes.sweep()
+    assert asked_for(redis) == 1
+
+
+def test_what_was_just_asked_for_is_left_to_its_job(issue: ObjectId, redis: Any) -> None:
+    del issue  # its job waits
+    codes.sweep()
+
+    assert asked_for(redis) == 1
+
+
+def test_what_nobody_waits_for_any_more_is_given_up_once(
+    issue: ObjectId, redis: Any, now: Now, capsys: pytest.CaptureFixture[str]
+) -> None:
+    del issue  # nobody is told of it
+    redis.flushdb()
+    now.shift(timedelta(minutes=2))
+    codes.sweep()
+    codes.sweep()
+
+    assert asked_for(redis) == 0
+    assert capsys.readouterr().err.count("messages_expired") == 1
+
+
+def test_a_run_that_was_killed_before_it_noted_what_it_did_leaves_the_rest_to_the_outbox(
+    issue: ObjectId, redis: Any, now: Now
+) -> None:
+    codes.put_message(issue)
+    Otp.objects.update(set__untold=True)
+    codes.tell(issue)
+    now.shift(timedelta(seconds=6))
+    redis.flushdb()
+    codes.sweep()
+
+    assert asked_for(redis) == 0
+    assert [one.state for one in Notification.objects] == [State.WAITING]
+
+
+def test_a_code_that_was_used_or_replaced_is_not_told(client: FlaskClient, issue: ObjectId, now: Now) -> None:
+    now.shift(timedelta(seconds=61))
+    code_sent(client)
+    codes.tell(issue)
+
+    assert Notification.objects.count() == 0
