@@ -156,9 +156,11 @@ class Appointment(ClinicDocument):
         ]
 
     @classmethod
-    def find_open(cls, patient: ObjectId) -> Find:
+    def count_open(cls, patient: ObjectId, session: ClientSession) -> int:
         """How many open visits somebody has."""
-        return Find("appointments", {"patient": patient, "status": {"$in": sorted(ACTIVE)}}, COUNT)
+        return cls.collection().count_documents(
+            {"patient": patient, "status": {"$in": sorted(ACTIVE)}}, session=session
+        )
 
     @classmethod
     def touch(cls, appointment_id: ObjectId, session: ClientSession) -> "Appointment":

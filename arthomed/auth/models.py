@@ -90,7 +90,8 @@ class Otp(ClinicDocument):
 
         Returns whether it is right, and how often the number has failed by now; with the last failure that is borne
         the number is locked. Counting the attempt and the failure, comparing and consuming are one update, so parallel
-        guesses share the attempts and parallel right answers let only one in.
+        guesses share the attempts and parallel right answers let only one in. It waits for no copy: what signs in after
+        it does, and is lost with it or not at all.
         """
         live = {"mobileNumber": mobile, "isUsed": False, "attempts": {"$lt": policy.max_attempts}}
         is_right = {"$in": ["$otp", {"$literal": digests}]}
@@ -98,7 +99,8 @@ class Otp(ClinicDocument):
         failures = {"$cond": [has_failed, {"$add": ["$failures", 1]}, 1]}
         begins = {"$or": [{"$not": [has_failed]}, {"$gte": [failures, policy.failures_to_lock]}]}
         ends_at = {"$cond": [begins, now + policy.lock, "$failuresEndAt"]}
-        found = cls.collection().find_one_and_update(
+        at_once = cls.collection().with_options(write_concern=WriteConcern(1))
+        found = at_once.find_one_and_update(
             {**live, "expiresAt": {"$gt": now}, "$nor": [_locked(now, policy)]},
             [
                 {

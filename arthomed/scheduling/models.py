@@ -56,6 +56,11 @@ _TOLD = only("startTime", "endTime", "startsAt", "isAvailable", "consultationFee
 _LONGEST = timedelta(days=1)  # no slot goes on beyond its day
 
 
+def _coming(after: datetime) -> Raw:
+    """What starts later; by the date as well, which `slot_once` has and which is at most a day before that of UTC."""
+    return {"date": {"$gt": after - 2 * _LONGEST}, "startsAt": {"$gt": after}}
+
+
 def slots_of(doctor: ObjectId) -> str:
     """The name of a doctor's slots among what is copied: see core/copies.py."""
     return f"slots:{doctor}"
@@ -140,9 +145,13 @@ class Slot(ClinicDocument):
     @classmethod
     def nearest_free(cls, doctor: ObjectId, instant: datetime, *, now: datetime, most: int) -> "list[Slot]":
         """The free slots nearest to an instant, earlier or later, nearest first."""
-        free = cls.objects(doctor=doctor, is_available=True)
-        later = list(free.filter(starts_at__gte=max(instant, now)).order_by("starts_at").limit(most))
-        earlier = list(free.filter(starts_at__gt=now, starts_at__lt=instant).order_by("-starts_at").limit(most))
+
+        def free(bounds: Raw, sign: str) -> "list[Slot]":
+            wanted = {"doctor": doctor, "isAvailable": True, "$and": [_coming(now), bounds]}
+            return list(cls.objects(__raw__=wanted).order_by(f"{sign}date", f"{sign}start_time").limit(most))
+
+        later = free({"date": {"$gt": instant - 2 * _LONGEST}, "startsAt": {"$gte": instant}}, "")
+        earlier = free({"date": {"$lt": instant + _LONGEST}, "startsAt": {"$lt": instant}}, "-")
         return sorted([*later, *earlier], key=lambda slot: abs(slot.starts_at - instant))[:most]
 
     @classmethod
@@ -165,7 +174,7 @@ class Slot(ClinicDocument):
         alike = {name: f"${name}" for name in ("doctor", *_OF_SHAPE)}
         rows = cls.collection().aggregate(
             [
-                {"$match": {"doctor": {"$in": doctors}, "startsAt": {"$gt": after}}},
+                {"$match": {"doctor": {"$in": doctors}, **_coming(after)}},
                 {"$group": {"_id": alike, "days": {"$push": "$date"}}},
             ]
         )
@@ -178,7 +187,7 @@ class Slot(ClinicDocument):
     @classmethod
     def existing(cls, doctor: ObjectId, *, after: datetime, session: ClientSession | None = None) -> list[ExistingSlot]:
         """The stored slots that have not ended."""
-        unfinished = {"doctor": doctor, "startsAt": {"$gt": after - _LONGEST}}
+        unfinished = {"doctor": doctor, **_coming(after - _LONGEST)}
         stored = [
             ExistingSlot(
                 id=raw["_id"],
@@ -200,7 +209,7 @@ class Slot(ClinicDocument):
         """Take no more bookings, and write to each slot, so that a booking under way comes before or not at all."""
         now = clock.now()
         changed(slots_of(doctor))
-        cls._close({"doctor": doctor, "startsAt": {"$gt": now}}, now, session)
+        cls._close({"doctor": doctor, **_coming(now)}, now, session)
 
     @classmethod
     def _close(cls, which: Raw, now: datetime, session: ClientSession) -> None:

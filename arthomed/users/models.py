@@ -19,7 +19,7 @@ from mongoengine import (
 from pymongo import ReturnDocument
 from pymongo.client_session import ClientSession
 
-from arthomed.core.documents import ClinicDocument, Pipeline, Raw
+from arthomed.core.documents import ClinicDocument
 from arthomed.core.permissions import Role
 from arthomed.core.reading import Find, only
 
@@ -184,10 +184,10 @@ class User(ClinicDocument):
         return cls.objects(__raw__=BOOKABLE)
 
     @classmethod
-    def bookable_doctor(cls, doctor_id: ObjectId, *stages: Raw, session: ClientSession) -> Raw | None:
-        """A doctor with whom visits may be booked, as a visit tells of them, with what the stages add."""
-        wanted: Pipeline = [{"$match": {"_id": doctor_id, **BOOKABLE}}, _OF_A_VISIT, *stages]
-        return next(iter(cls.collection().aggregate(wanted, session=session)), None)
+    def bookable_doctor(cls, doctor_id: ObjectId, session: ClientSession) -> "User | None":
+        """A doctor with whom visits may be booked, as a visit tells of them."""
+        raw = cls.collection().find_one({"_id": doctor_id, **BOOKABLE}, _OF_A_VISIT["$project"], session=session)
+        return None if raw is None else cls.from_raw(raw)
 
     @classmethod
     def find_bookable_doctor(cls, doctor_id: ObjectId) -> Find:

@@ -32,6 +32,7 @@ NAMES = [
     "0010_delivery",
     "0011_failed_jobs",
     "0012_codes_told_by_workers",
+    "0013_fewer_indexes_of_slots",
 ]
 Fresh = Database[dict[str, Any]]
 

@@ -13,8 +13,10 @@ from pymongo.database import Database
 
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.rules import SlotUnavailable, Status
-from arthomed.appointments.service import transitions
+from arthomed.appointments.service import staff, transitions
+from arthomed.auth import codes
 from arthomed.auth import service as auth
+from arthomed.auth.models import Otp
 from arthomed.core import clock
 from arthomed.core.permissions import Role
 from arthomed.files.records import cabinet
@@ -32,6 +34,7 @@ from tests.api import files
 from tests.factories import SignedIn
 from tests.migrations import records
 from tests.migrations.plans import poor, recorded
+from tests.signing_in import fail
 
 Records = Database[dict[str, Any]]
 MANY = 240
@@ -46,6 +49,11 @@ class Clinic:
     visit: Appointment
     patient: SignedIn
     desk: SignedIn
+
+    def number_with_a_code(self) -> str:
+        mobile = factories.new_mobile()
+        factories.told(factories.ask_for_code(self.app.test_client(), mobile))
+        return mobile
 
     def get(self, path: str, who: SignedIn | None = None) -> None:
         caller = who or self.desk
@@ -126,6 +134,15 @@ def book_a_taken_slot(clinic: Clinic) -> None:
         factories.make_visit(doctor=clinic.doctor, time="10:00")
 
 
+def tell_a_code(clinic: Clinic) -> None:
+    codes.tell(Otp.objects.get(mobile_number=clinic.number_with_a_code()).issue)
+
+
+def sign_in_with_a_code(clinic: Clinic) -> None:
+    mobile = clinic.number_with_a_code()
+    factories.told(factories.answer_with(clinic.app.test_client(), mobile, factories.code_for(mobile)))
+
+
 def sweep_scans() -> None:
     before = cabinet()
     use_cabinet(replace(before, scanner=ClamAV("tcp://127.0.0.1:1")))
@@ -196,6 +213,16 @@ HOT: dict[str, Callable[[Clinic], object]] = {
     "what nobody confirmed": lambda _: transitions.reject_unconfirmed(),
     "who did not come": lambda _: transitions.mark_no_shows(),
     "one doctor's slots": lambda c: scheduling.sync_doctor(c.doctor.id),
+    "the slots of several doctors": lambda c: scheduling.sync_doctors([c.doctor.id, factories.make_doctor().id]),
+    "switching a doctor off": lambda _: staff.set_active(
+        factories.acting(factories.make_user(Role.ADMIN)), factories.make_doctor().id, is_active=False
+    ),
+    "asking for a code": lambda c: c.number_with_a_code(),
+    "asking for a code too soon": lambda c: factories.ask_for_code(c.app.test_client(), c.number_with_a_code()),
+    "telling a code": tell_a_code,
+    "answering with a code": sign_in_with_a_code,
+    "answering with a wrong code": lambda c: fail(c.app.test_client(), 1, c.number_with_a_code()),
+    "codes that nobody was told of": lambda _: codes.sweep(),
 }
 
 
