@@ -148,7 +148,8 @@ class Slot(ClinicDocument):
 
         def free(bounds: Raw, sign: str) -> "list[Slot]":
             wanted = {"doctor": doctor, "isAvailable": True, "$and": [_coming(now), bounds]}
-            return list(cls.objects(__raw__=wanted).order_by(f"{sign}date", f"{sign}start_time").limit(most))
+            found = cls.objects(__raw__=wanted).order_by(f"{sign}date", f"{sign}start_time").limit(most)
+            return list(found.hint("slot_once"))
 
         later = free({"date": {"$gt": instant - 2 * _LONGEST}, "startsAt": {"$gte": instant}}, "")
         earlier = free({"date": {"$lt": instant + _LONGEST}, "startsAt": {"$lt": instant}}, "-")
