@@ -106,9 +106,10 @@ def seed(database: Database[Row], size: Size, secret: str) -> Clinic:
     doctors = [_doctor(next(numbers), chance) for _ in range(size.doctors)]
     readers = [_person(next(numbers)) for _ in range(size.readers)]
     days = [_TODAY + timedelta(days=1 + ahead) for ahead in range(size.days)]
+    last_block = size.days - _BOOKINGS_OF_ONE  # each whole, or somebody would book twice with one doctor on a day
     free = [
         (doctor["_id"], str(day), start)
-        for block in range(_READ_DAYS, size.days if size.can_be_booked else 0, _BOOKINGS_OF_ONE)
+        for block in range(_READ_DAYS, last_block + 1 if size.can_be_booked else 0, _BOOKINGS_OF_ONE)
         for doctor in doctors
         for start, _ in _TIMES
         for day in days[block : block + _BOOKINGS_OF_ONE]
