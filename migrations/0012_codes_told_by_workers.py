@@ -1,27 +1,19 @@
-"""Budgets are counted in Redis; a number's failures are kept beside its code, for longer than that lives."""
+"""A number's failures are kept beside its code, for longer than that lives; codes that nobody was told of are found.
 
-from arthomed.infra.migrations import ensure_collection
+`budgets` stays, for the version before this one; the next may drop it.
+"""
 
 dependencies = ["0011_failed_jobs"]
 
 _LONGEST_LOCK = 3600
-_BUDGET = {
-    "$jsonSchema": {
-        "required": ["used", "endsAt"],
-        "properties": {"used": {"bsonType": ["int", "long"], "minimum": 0}, "endsAt": {"bsonType": "date"}},
-    }
-}
 
 
 def upgrade(db):
     _keep_codes(db, _LONGEST_LOCK)
-    db.otps.create_index("createdAt", name="untold", partialFilterExpression={"untold": True})
-    db.budgets.drop()
+    db.otps.create_index("tellAt", name="untold", sparse=True)
 
 
 def downgrade(db):
-    ensure_collection(db, "budgets", _BUDGET)
-    db.budgets.create_index("endsAt", name="expiry", expireAfterSeconds=0)
     if "untold" in db.otps.index_information():
         db.otps.drop_index("untold")
     _keep_codes(db, 0)

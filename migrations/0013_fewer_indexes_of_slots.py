@@ -1,4 +1,7 @@
-"""Slots have two indexes less to keep: what they were for `slot_once` does as well, asked by the date, too."""
+"""Slots have two indexes less to keep: what they were for `slot_once` does as well, asked by the date, too.
+
+The version before this one finds other times with it as well, only not as fast.
+"""
 
 dependencies = ["0012_codes_told_by_workers"]
 

@@ -80,8 +80,8 @@ def finish_erasures() -> None:
 @app.task(name=Job.SWEEP_MESSAGES, single_run=True)
 def sweep_messages() -> None:
     """Ask again for what was left in the outbox, or did not get there."""
-    codes.sweep()
     notifications.sweep()
+    codes.sweep()
 
 
 @app.task(name=Job.FALL_BACK, single_run=True)

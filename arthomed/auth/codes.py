@@ -23,6 +23,7 @@ log = structlog.get_logger()
 MESSAGE = "code"
 _WAITED_FOR = timedelta(minutes=2)  # then people ask for another one
 _SWEEP_GRACE = timedelta(seconds=5)  # leave the fresh ones to the job that was just asked for
+_SWEEP_AGAIN = timedelta(seconds=30)
 _SWEEP_LIMIT = 500
 
 
@@ -41,12 +42,13 @@ def issue(mobile: str, purpose: str) -> None:
         "issue": which,
         "purpose": purpose,
         "expiresAt": now + policy.lifetime,
+        "tellAt": now + _SWEEP_GRACE,
     }
     try:
         older = Otp.replace_older(mobile, code, now=now, policy=policy)
     except DuplicateKeyError:
         ensure_not_locked(mobile)
-        raise
+        older = Otp.replace_older(mobile, code, now=now, policy=policy)
     try:
         jobs.enqueue(jobs.Job.TELL_CODE, str(which))
     except jobs.JobsUnavailable:
@@ -62,29 +64,37 @@ def tell(which: ObjectId) -> None:
 
 
 def put_message(which: ObjectId) -> list[Notification]:
-    """Put the message of a live code into the outbox; nothing when another run for the same code did so."""
+    """Put the message of a live code into the outbox; nothing when that was done, or given up."""
     code = Otp.live(which, clock.now())
-    if code is None:
+    if code is None or code.tell_at is None:
         return []
     timing = Timing(useful_until=code.created_at + _WAITED_FOR)
     try:
         messages = notifications.put(
             user=None, subject=which, kind=MESSAGE, version=0, channels=[Channel.SMS], timing=timing
         )
-    except DuplicateKeyError:
+    except DuplicateKeyError:  # another run for the same code, which was killed then
         messages = []
     Otp.note_told(which)
     return messages
 
 
 def sweep() -> None:
-    """Ask again for the telling of codes that nobody was told of, while they are waited for."""
+    """Ask again for the telling of codes that nobody was told of, while they are waited for.
+
+    What an earlier sweep asked for is left to its job for a while.
+    """
     now = clock.now()
-    if expired := Otp.give_up_untold(made_before=now - _WAITED_FOR):
-        log.error("messages_expired", count=expired, channel=str(Channel.SMS))
-        metrics.MESSAGES.add(Channel.SMS, State.EXPIRED, by=expired)
-    for which in Otp.left_untold(made_before=now - _SWEEP_GRACE, most=_SWEEP_LIMIT):
+    found = Otp.untold(now, most=_SWEEP_LIMIT)
+    late = [code.issue for code in found if code.created_at <= now - _WAITED_FOR]
+    if late:
+        Otp.note_told(*late)
+        log.error("messages_expired", count=len(late), channel=str(Channel.SMS))
+        metrics.MESSAGES.add(Channel.SMS, State.EXPIRED, by=len(late))
+    waited_for = [code.issue for code in found if code.created_at > now - _WAITED_FOR]
+    for which in waited_for:
         jobs.enqueue(jobs.Job.TELL_CODE, str(which))
+    Otp.ask_again(waited_for, now + _SWEEP_AGAIN)
 
 
 def word(notification: Notification) -> Sms | None:

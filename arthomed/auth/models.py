@@ -28,13 +28,13 @@ from arthomed.core.permissions import Role
 class Otp(ClinicDocument):
     """The one live code of a mobile number, and how often that number failed.
 
-    `otp` holds a keyed digest, `nonce` what the code derives from, `issue` which code it is; `untold` that its message
-    is not in the outbox yet. `failures` are those of the window that ends at `failures_end_at`, which begins with the
-    first of them, and anew with the one that locks the number; a right answer forgets them. MongoDB removes the
-    document once neither matters.
+    `otp` holds a keyed digest, `nonce` what the code derives from, `issue` which code it is. While its message is not
+    in the outbox yet, the sweep asks for it at `tell_at`. `failures` are those of the window that ends at
+    `failures_end_at`, which begins with the first of them, and anew with the one that locks the number; a right answer
+    forgets them. MongoDB removes the document once neither matters.
     """
 
-    meta = {"collection": "otps"}
+    meta = {"collection": "otps", "strict": False}  # the next version may know more of a code
 
     mobile_number = StringField(db_field="mobileNumber", required=True)
     otp = StringField(required=True)
@@ -44,7 +44,7 @@ class Otp(ClinicDocument):
     attempts = IntField(required=True, default=0)
     is_used = BooleanField(db_field="isUsed", required=True, default=False)
     expires_at = DateTimeField(db_field="expiresAt", required=True)
-    untold = BooleanField()
+    tell_at = DateTimeField(db_field="tellAt")
     failures = IntField(default=0)
     failures_end_at = DateTimeField(db_field="failuresEndAt")
 
@@ -56,10 +56,10 @@ class Otp(ClinicDocument):
         finds nothing.
 
         Raises:
-            DuplicateKeyError: the number is locked.
+            DuplicateKeyError: the number is locked, or somebody else stored its first code this very moment.
         """
         at_once = cls.collection().with_options(write_concern=WriteConcern(1))
-        anew = {"attempts": 0, "isUsed": False, "untold": True, "createdAt": now, "updatedAt": now}
+        anew = {"attempts": 0, "isUsed": False, "createdAt": now, "updatedAt": now}
         older: Raw | None = at_once.find_one_and_update(
             {"mobileNumber": mobile, "$nor": [_locked(now, policy)]}, {"$set": {**anew, **code}}, upsert=True
         )
@@ -71,7 +71,9 @@ class Otp(ClinicDocument):
         if older is None:
             cls.collection().delete_one({"issue": issue})
         else:
-            cls.collection().replace_one({"issue": issue}, older)
+            gone = {"$unset": {"tellAt": ""}} if "tellAt" not in older else {}
+            restored = {name: older[name] for name in older.keys() - _OF_THE_NUMBER}
+            cls.collection().update_one({"issue": issue}, {"$set": restored, **gone})
 
     @classmethod
     def live(cls, issue: ObjectId, now: datetime) -> "Otp | None":
@@ -90,8 +92,7 @@ class Otp(ClinicDocument):
 
         Returns whether it is right, and how often the number has failed by now; with the last failure that is borne
         the number is locked. Counting the attempt and the failure, comparing and consuming are one update, so parallel
-        guesses share the attempts and parallel right answers let only one in. It waits for no copy: what signs in after
-        it does, and is lost with it or not at all.
+        guesses share the attempts and parallel right answers let only one in.
         """
         live = {"mobileNumber": mobile, "isUsed": False, "attempts": {"$lt": policy.max_attempts}}
         is_right = {"$in": ["$otp", {"$literal": digests}]}
@@ -99,8 +100,7 @@ class Otp(ClinicDocument):
         failures = {"$cond": [has_failed, {"$add": ["$failures", 1]}, 1]}
         begins = {"$or": [{"$not": [has_failed]}, {"$gte": [failures, policy.failures_to_lock]}]}
         ends_at = {"$cond": [begins, now + policy.lock, "$failuresEndAt"]}
-        at_once = cls.collection().with_options(write_concern=WriteConcern(1))
-        found = at_once.find_one_and_update(
+        found = cls.collection().find_one_and_update(
             {**live, "expiresAt": {"$gt": now}, "$nor": [_locked(now, policy)]},
             [
                 {
@@ -130,20 +130,22 @@ class Otp(ClinicDocument):
         return dead.first() is not None
 
     @classmethod
-    def note_told(cls, issue: ObjectId) -> None:
-        cls.collection().update_one({"issue": issue}, {"$unset": {"untold": ""}})
+    def note_told(cls, *issues: ObjectId) -> None:
+        """Nobody need be asked for their messages any more."""
+        cls.collection().update_many({"issue": {"$in": issues}}, {"$unset": {"tellAt": ""}})
 
     @classmethod
-    def left_untold(cls, *, made_before: datetime, most: int) -> list[ObjectId]:
-        """Codes whose message is not in the outbox yet, the oldest first."""
-        found = cls.collection().find({"untold": True, "createdAt": {"$lte": made_before}}, {"issue": 1})
-        return [one["issue"] for one in found.sort("createdAt").limit(most)]
+    def untold(cls, now: datetime, *, most: int) -> "list[Otp]":
+        """Codes for whose messages it is time to ask, the longest due first."""
+        return list(cls.objects(tell_at__lte=now).order_by("tell_at").limit(most))
 
     @classmethod
-    def give_up_untold(cls, *, made_before: datetime) -> int:
-        """Leave untold for good what is of no more use; returns how many."""
-        late = {"untold": True, "createdAt": {"$lte": made_before}}
-        return cls.collection().update_many(late, {"$unset": {"untold": ""}}).modified_count
+    def ask_again(cls, issues: list[ObjectId], at: datetime) -> None:
+        """Ask for their messages then, unless they are told by then."""
+        cls.objects(issue__in=issues, tell_at__exists=True).update(set__tell_at=at)
+
+
+_OF_THE_NUMBER = {"_id", "mobileNumber", "failures", "failuresEndAt"}
 
 
 def _locked(now: datetime, policy: CodePolicy) -> Raw:

@@ -23,7 +23,7 @@ from arthomed.core.permissions import Permission
 from arthomed.http import tokens
 from arthomed.http.auth import current_actor, own_id, public, requires
 from arthomed.http.blueprint import Blueprint
-from arthomed.http.limits import Budget, charged_to, limited, network
+from arthomed.http.limits import Budget, charged_to, ensure_counted, limited, network
 from arthomed.users import service as users
 from arthomed.users.models import User
 from arthomed.users.schemas import UserOut
@@ -39,6 +39,7 @@ blueprint = Blueprint("auth", __name__, url_prefix="/api/auth", description="Sig
 @blueprint.alt_response(423, "LOCKED")
 def send_code(body: dict[str, Any]) -> dict[str, Any]:
     """Ask for a one-time code by SMS."""
+    ensure_counted()
     service.send_code(body["mobile_number"], purpose=body["purpose"], address=network())
     codes = settings().codes
     return {

@@ -51,7 +51,8 @@ def send_code(mobile: str, *, purpose: str, address: str) -> None:
     Raises:
         AccountLocked: the number failed too often.
         RateLimitExceeded: the number, the address or the clinic asked too often.
-        ServiceUnavailable, JobsUnavailable: Redis is away; no code was made, and an older one still works.
+        ServiceUnavailable, JobsUnavailable: Redis is away; no code was made, and an older one still works. When the
+            database did not answer in time, it may still make the code, which is then told.
     """
     with pymongo.timeout(get_connection().options.timeout):  # for all of it, undoing included
         try:
@@ -81,11 +82,14 @@ def verify_code(
     """
     codes.consume(mobile, code)
     signed_in = _open_session(mobile, device, notice)
-    if signed_in is not None:
-        return SignedIn(*signed_in, is_new_user=False)
-    if users.find_by_mobile(mobile) is not None:
+    if signed_in is None:
+        user = users.find_by_mobile(mobile)
+        if user is None:
+            return _register(mobile, name, email, device, notice)
+        signed_in = _open_session(mobile, device, notice) if user.is_active else None  # since this very moment
+    if signed_in is None:
         raise rules.UserInactive
-    return _register(mobile, name, email, device, notice)
+    return SignedIn(*signed_in, is_new_user=False)
 
 
 def register(

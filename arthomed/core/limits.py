@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
+from arthomed.core.errors import ClinicError
+from arthomed.core.jobs import JobsUnavailable
+
 
 @dataclass(frozen=True, slots=True)
 class Limit:
@@ -39,13 +42,17 @@ def use(budgets: Budgets) -> None:
 
 @contextmanager
 def spending(*limits: Limit) -> Iterator[None]:
-    """Spend one use of each limit, unless the work within fails; see Budgets.spend."""
+    """Spend one use of each limit; see Budgets.spend.
+
+    They are given back when the work within was refused, or could not be asked for. Whatever else goes wrong, it may
+    have been done.
+    """
     if _budgets is None:
         message = "no budgets are installed; arthomed.app.wire() does it"
         raise RuntimeError(message)
     _budgets.spend(limits)
     try:
         yield
-    except Exception:
+    except (ClinicError, JobsUnavailable):
         _budgets.give_back(limits)
         raise

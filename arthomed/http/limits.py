@@ -23,6 +23,7 @@ from werkzeug.exceptions import TooManyRequests
 from arthomed.config import Settings
 from arthomed.core import clock
 from arthomed.core.copies import VersionsUnavailable
+from arthomed.core.errors import ServiceUnavailable
 from arthomed.core.limits import Limit
 from arthomed.http import answers, auth, context, files
 from arthomed.infra.versions import RedisVersions
@@ -146,6 +147,16 @@ class _Counting:
             if not is_within:
                 break
         return rates
+
+
+def ensure_counted() -> None:
+    """Refuse what is counted in Redis only, when Redis was away just now: a silent one counts when it wakes.
+
+    Raises:
+        ServiceUnavailable: nothing was counted.
+    """
+    if "seen" not in g:
+        raise ServiceUnavailable
 
 
 def register(app: Flask, settings: Settings, versions: RedisVersions) -> None:

@@ -9,6 +9,8 @@ from pymongo.errors import OperationFailure
 
 NAME = "arthomed-app"
 APPEND_ONLY = frozenset({"audit_events"})
+_GOING = frozenset({"budgets"})
+"""What only the version before this one uses, which serves for a while beside it; see migrations/0012."""
 
 _APPENDING = ("find", "insert", "listIndexes")
 _WRITING = (*_APPENDING, "remove", "update")
@@ -20,7 +22,10 @@ Privileges = dict[str, frozenset[str]]
 
 def privileges() -> Privileges:
     """Those of the application, which reaches its database through its documents only."""
-    return {name: frozenset(_APPENDING if name in APPEND_ONLY else _WRITING) for name in sorted(_collections(Document))}
+    return {
+        name: frozenset(_APPENDING if name in APPEND_ONLY else _WRITING)
+        for name in sorted({*_collections(Document), *_GOING})
+    }
 
 
 def update(database: Database[Any]) -> None:

@@ -4,10 +4,13 @@ from collections import Counter
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from pymongo.errors import NetworkTimeout
 from werkzeug.test import TestResponse
 
+from arthomed.auth.models import Otp
 from arthomed.config import settings
 from tests import factories
 from tests.factories import answer_with, ask_for_code, at_once, refused, told
@@ -125,3 +128,19 @@ def test_a_refusal_does_not_shorten_the_minute_of_the_next_code(client: FlaskCli
     now.shift(timedelta(seconds=30))
 
     assert refused(ask_for_code(client, MOBILE)) == (429, "RATE_LIMIT_EXCEEDED")
+
+
+def test_what_the_database_may_have_done_stays_charged(
+    client: FlaskClient, redis: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It made the code and could not say so; else who asks again and again would get an SMS each time."""
+    store = Otp.replace_older
+
+    def store_in_silence(*args: Any, **kwargs: Any) -> None:
+        store(*args, **kwargs)
+        raise NetworkTimeout
+
+    monkeypatch.setattr(Otp, "replace_older", store_in_silence)
+
+    assert refused(ask_for_code(client, MOBILE)) == (503, "SERVICE_UNAVAILABLE")
+    assert set(budgets(redis).values()) == {1}

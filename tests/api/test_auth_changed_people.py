@@ -12,10 +12,11 @@ from arthomed.auth import service as auth
 from arthomed.auth.models import Session
 from arthomed.auth.rules import Platform
 from arthomed.core.permissions import Role
+from arthomed.users import service as users
 from arthomed.users.models import User
 from tests import factories
 from tests.factories import SignedIn, refused, told
-from tests.signing_in import me, refresh
+from tests.signing_in import code_sent, me, refresh
 
 ROUNDS = 8
 DEVICE = auth.Device(None, Platform.OTHER, "127.0.0.1")
@@ -107,3 +108,17 @@ class TestChangesByAnAdmin:
         while_signing_in(users, lambda user: staff.update(by, user.id, {"role": "patient"}))
 
         assert Session.objects(user__in=[one.id for one in users], role=Role.DOCTOR).count() == 0
+
+    def test_who_is_activated_while_the_code_is_checked_signs_in(
+        self, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        user, find = factories.make_user(is_active=False), users.find_by_mobile
+
+        def activated(mobile: str) -> User | None:
+            User.objects(mobile_number=mobile).update(set__is_active=True)
+            return find(mobile)
+
+        code = code_sent(client, user.mobile_number)
+        monkeypatch.setattr(users, "find_by_mobile", activated)
+
+        assert factories.answer_with(client, user.mobile_number, code).status_code == 200

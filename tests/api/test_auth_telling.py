@@ -11,7 +11,7 @@ from arthomed.auth import codes
 from arthomed.auth.models import Otp
 from arthomed.core import clock
 from arthomed.notifications.models import Notification, State
-from tests.factories import ask_for_code, at_once, told
+from tests.factories import answer_with, ask_for_code, at_once, code_for, told
 from tests.signing_in import MOBILE, Now, code_sent
 
 
@@ -47,9 +47,18 @@ def test_a_job_that_was_lost_is_asked_for_again(issue: ObjectId, redis: Any, now
     codes.sweep()
     assert asked_for(redis) == 1
 
-    codes.tell(issue)
+    now.shift(timedelta(seconds=20))
     codes.sweep()
-    assert asked_for(redis) == 1
+    assert asked_for(redis) == 1  # it is left to that job for a while
+
+    now.shift(timedelta(seconds=20))
+    codes.sweep()
+    assert asked_for(redis) == 2
+
+    codes.tell(issue)
+    now.shift(timedelta(seconds=40))
+    codes.sweep()
+    assert asked_for(redis) == 2
 
 
 def test_what_was_just_asked_for_is_left_to_its_job(issue: ObjectId, redis: Any) -> None:
@@ -62,13 +71,14 @@ def test_what_was_just_asked_for_is_left_to_its_job(issue: ObjectId, redis: Any)
 def test_what_nobody_waits_for_any_more_is_given_up_once(
     issue: ObjectId, redis: Any, now: Now, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    del issue  # nobody is told of it
     redis.flushdb()
     now.shift(timedelta(minutes=2))
     codes.sweep()
     codes.sweep()
+    codes.tell(issue)
 
     assert asked_for(redis) == 0
+    assert Notification.objects.count() == 0
     assert capsys.readouterr().err.count("messages_expired") == 1
 
 
@@ -76,7 +86,7 @@ def test_a_run_that_was_killed_before_it_noted_what_it_did_leaves_the_rest_to_th
     issue: ObjectId, redis: Any, now: Now
 ) -> None:
     codes.put_message(issue)
-    Otp.objects.update(set__untold=True)
+    Otp.objects.update(set__tell_at=clock.now())
     codes.tell(issue)
     now.shift(timedelta(seconds=6))
     redis.flushdb()
@@ -86,9 +96,23 @@ def test_a_run_that_was_killed_before_it_noted_what_it_did_leaves_the_rest_to_th
     assert [one.state for one in Notification.objects] == [State.WAITING]
 
 
-def test_a_code_that_was_used_or_replaced_is_not_told(client: FlaskClient, issue: ObjectId, now: Now) -> None:
+def test_a_code_that_was_replaced_is_not_told(client: FlaskClient, issue: ObjectId, now: Now) -> None:
     now.shift(timedelta(seconds=61))
     code_sent(client)
     codes.tell(issue)
 
     assert Notification.objects.count() == 0
+
+
+def test_a_code_that_was_used_is_not_told(client: FlaskClient, issue: ObjectId) -> None:
+    told(answer_with(client, MOBILE, code_for(MOBILE)))
+    codes.tell(issue)
+
+    assert Notification.objects.count() == 0
+
+
+def test_first_codes_of_a_number_at_once_leave_one(client: FlaskClient) -> None:
+    del client  # it empties the database
+    at_once(6, lambda _: codes.issue(MOBILE, "login"))
+
+    assert Otp.objects.count() == 1

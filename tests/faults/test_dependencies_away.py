@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 from bson import ObjectId
+from redis import Redis
 
 from arthomed.core.permissions import Role
 from tests.faults.away import HOW, away
@@ -65,10 +66,15 @@ class Round:
         database, mobiles = self._clinic.database, [self.mobile, self.other_mobile]
         return [
             *database.appointments.find({"patient": self.patient.id}),
-            *database.otps.find({"mobileNumber": {"$in": mobiles}, "untold": None}),
+            *database.otps.find({"mobileNumber": {"$in": mobiles}, "tellAt": None}),
             *database.users.find({"mobileNumber": {"$in": mobiles}}),
             *database.users.find({"_id": self.patient.id, "name": "Asha Verma"}),
         ]
+
+    def let_pass(self, redis_url: str) -> None:
+        """The minute until the next code: whether the database made one is not known."""
+        with Redis.from_url(redis_url) as redis:
+            redis.delete(f"budget:resend:{self.mobile}")
 
 
 def readiness(fragile: Fragile) -> tuple[int, str, set[str]]:
@@ -92,6 +98,7 @@ def test_without_the_database_every_route_says_so_in_time_and_does_nothing(
 
     fragile.stack.wait_until_ready()
     assert some.traces() == []
+    some.let_pass(fragile.valkey.url)
     wait_for(clinic.is_open, what="the recovery of all processes")
     assert {name for name, one in some.send().items() if not one.is_success} == set()
     wait_for(lambda: some.mobile in fragile.gateway.taken, what="the code's SMS")
@@ -120,7 +127,8 @@ def test_without_redis_all_but_the_sending_of_codes_goes_on(fragile: Fragile, cl
 
     fragile.stack.wait_until_ready()
     assert not clinic.database.otps.find_one({"mobileNumber": some.mobile})
-    assert some.requests["send-otp"]().status_code == 200  # it cost nothing of the number's budget
+    # It cost nothing of the number's budget, or that would take a minute.
+    wait_for(lambda: some.requests["send-otp"]().is_success, seconds=20, what="another code")
     wait_for(lambda: some.mobile in fragile.gateway.taken, what="the code's SMS")
 
 
