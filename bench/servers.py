@@ -75,6 +75,7 @@ class Machines:
     sides: list[Side]
     mongo_pid: int
     mongo_uri: str
+    redis_url: str
 
 
 @contextmanager
@@ -96,7 +97,7 @@ def running(folder: Path, size: Size, peer: Path | None = None) -> Iterator[Mach
             process, url = opened.enter_context(_node(peer, folder, mongo.uri("bench_peer"), redis_url))
             seeded = clinic.seed(client.bench_peer, size, _SECRETS["JWT_SECRET"])
             sides.append(Side("peer", url, process.pid, seeded))
-        yield Machines(sides, mongo.pid, mongo.uri("bench"))
+        yield Machines(sides, mongo.pid, mongo.uri("bench"), valkey.url)
 
 
 @contextmanager
