@@ -1,4 +1,4 @@
-"""What all web processes share in Redis: how much of each limit on requests is used, and the versions of what they copy."""
+"""What all web processes share in Redis: how much of each limit on requests is used, and versions of what they copy."""
 
 import os
 import threading
