@@ -8,7 +8,7 @@ from bench.clinic import Size
 from bench.load import measure
 from bench.servers import running
 
-_CONNECTIONS = (16, 64, 128, 256, 512)
+_CONNECTIONS = (16, 64, 256, 512, 1024, 1600)
 _SECONDS = 5.0
 
 
