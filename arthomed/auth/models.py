@@ -49,8 +49,8 @@ class Otp(ClinicDocument):
     failures_end_at = DateTimeField(db_field="failuresEndAt")
 
     @classmethod
-    def replace_older(cls, mobile: str, code: Raw, *, now: datetime, policy: CodePolicy) -> Raw | None:
-        """Store a number's new code in the place of the older one, which is dead from now on; returns that one.
+    def replace_older(cls, mobile: str, code: Raw, *, now: datetime, policy: CodePolicy) -> None:
+        """Store a number's new code in the place of the older one, which is dead from now on.
 
         It waits for no copy: a failover just after it leaves the older code in its place, and the job for the new one
         finds nothing.
@@ -60,20 +60,8 @@ class Otp(ClinicDocument):
         """
         at_once = cls.collection().with_options(write_concern=WriteConcern(1))
         anew = {"attempts": 0, "isUsed": False, "createdAt": now, "updatedAt": now}
-        older: Raw | None = at_once.find_one_and_update(
-            {"mobileNumber": mobile, "$nor": [_locked(now, policy)]}, {"$set": {**anew, **code}}, upsert=True
-        )
-        return older
-
-    @classmethod
-    def give_way_to(cls, older: Raw | None, issue: ObjectId) -> None:
-        """Undo `replace_older`: the newer code came to nothing."""
-        if older is None:
-            cls.collection().delete_one({"issue": issue})
-        else:
-            gone = {"$unset": {"tellAt": ""}} if "tellAt" not in older else {}
-            restored = {name: older[name] for name in older.keys() - _OF_THE_NUMBER}
-            cls.collection().update_one({"issue": issue}, {"$set": restored, **gone})
+        unlocked = {"mobileNumber": mobile, "$nor": [_locked(now, policy)]}
+        at_once.update_one(unlocked, {"$set": {**anew, **code}}, upsert=True)
 
     @classmethod
     def live(cls, issue: ObjectId, now: datetime) -> "Otp | None":
@@ -143,9 +131,6 @@ class Otp(ClinicDocument):
     def ask_again(cls, issues: list[ObjectId], at: datetime) -> None:
         """Ask for their messages then, unless they are told by then."""
         cls.objects(issue__in=issues, tell_at__exists=True).update(set__tell_at=at)
-
-
-_OF_THE_NUMBER = {"_id", "mobileNumber", "failures", "failuresEndAt"}
 
 
 def _locked(now: datetime, policy: CodePolicy) -> Raw:

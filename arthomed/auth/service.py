@@ -5,9 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
 
-import pymongo
 from bson import ObjectId
-from mongoengine.connection import get_connection
 from pymongo.client_session import ClientSession
 
 from arthomed.auth import codes, rules, trail
@@ -51,16 +49,15 @@ def send_code(mobile: str, *, purpose: str, address: str) -> None:
     Raises:
         AccountLocked: the number failed too often.
         RateLimitExceeded: the number, the address or the clinic asked too often.
-        ServiceUnavailable, JobsUnavailable: Redis is away; no code was made, and an older one still works. When the
-            database did not answer in time, it may still make the code, which is then told.
+        ServiceUnavailable: Redis is away; no code was made, and an older one still works. When the database did not
+            answer in time, it may still make the code, which is then told.
     """
-    with pymongo.timeout(get_connection().options.timeout):  # for all of it, undoing included
-        try:
-            with limits.spending(*rules.limits_on_codes(mobile, address, settings().codes)):
-                codes.issue(mobile, purpose)
-        except RateLimitExceeded:
-            codes.ensure_not_locked(mobile)  # which explains more
-            raise
+    try:
+        with limits.spending(*rules.limits_on_codes(mobile, address, settings().codes)):
+            codes.issue(mobile, purpose)
+    except RateLimitExceeded:
+        codes.ensure_not_locked(mobile)  # which explains more
+        raise
 
 
 def verify_code(
@@ -86,7 +83,7 @@ def verify_code(
         user = users.find_by_mobile(mobile)
         if user is None:
             return _register(mobile, name, email, device, notice)
-        signed_in = _open_session(mobile, device, notice) if user.is_active else None  # since this very moment
+        signed_in = _open_session(mobile, device, notice) if user.is_active else None  # it came about just now
     if signed_in is None:
         raise rules.UserInactive
     return SignedIn(*signed_in, is_new_user=False)

@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import Protocol
 
 from arthomed.core.errors import ClinicError
-from arthomed.core.jobs import JobsUnavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +43,7 @@ def use(budgets: Budgets) -> None:
 def spending(*limits: Limit) -> Iterator[None]:
     """Spend one use of each limit; see Budgets.spend.
 
-    They are given back when the work within was refused, or could not be asked for. Whatever else goes wrong, it may
-    have been done.
+    They are given back when the work within was refused. Whatever else goes wrong, it may have been done.
     """
     if _budgets is None:
         message = "no budgets are installed; arthomed.app.wire() does it"
@@ -53,6 +51,6 @@ def spending(*limits: Limit) -> Iterator[None]:
     _budgets.spend(limits)
     try:
         yield
-    except (ClinicError, JobsUnavailable):
+    except ClinicError:
         _budgets.give_back(limits)
         raise

@@ -1,4 +1,4 @@
-"""Asking for a code while no job can be asked for."""
+"""Asking for a code while Redis is away, or goes away in the middle of it."""
 
 import socket
 import time
@@ -11,8 +11,10 @@ import pytest
 from flask.testing import FlaskClient
 from pymongo.database import Database
 
+from arthomed.auth import codes
 from arthomed.config import settings
-from arthomed.core import jobs
+from arthomed.core import jobs, limits
+from arthomed.infra.budgets import RedisBudgets
 from arthomed.infra.queue import CeleryJobs
 from dev.servers import free_port
 from tests.factories import answer_with, ask_for_code, refused
@@ -23,14 +25,19 @@ Data = Database[dict[str, Any]]
 
 @dataclass
 class Broker:
-    """The broker's address, as the web process sees it."""
+    """Redis, as the web process sees it where codes are counted and asked for."""
 
     away_url: str
 
     def leave(self) -> None:
+        limits.use(RedisBudgets(self.away_url))
+        self.leave_after_counting()
+
+    def leave_after_counting(self) -> None:
         jobs.use(CeleryJobs(self.away_url))
 
     def come_back(self) -> None:
+        limits.use(RedisBudgets(settings().redis_url))
         jobs.use(CeleryJobs(settings().redis_url))
 
 
@@ -97,3 +104,28 @@ def test_an_older_code_gets_no_more_tries_for_it(client: FlaskClient, broker: Br
     ask_for_code(client, MOBILE)
 
     assert refused(answer_with(client, MOBILE, code)) == (400, "OTP_MAX_ATTEMPTS")
+
+
+def test_a_code_whose_job_could_not_be_asked_for_is_asked_for_by_the_sweep(
+    client: FlaskClient, redis: Any, broker: Broker, now: Now
+) -> None:
+    broker.leave_after_counting()
+    code = code_sent(client)
+    assert redis.llen("codes") == 0
+
+    broker.come_back()
+    now.shift(timedelta(seconds=6))
+    codes.sweep()
+
+    assert redis.llen("codes") == 1
+    assert answer_with(client, MOBILE, code).status_code == 200
+
+
+def test_a_job_that_a_silent_broker_does_not_take_is_given_up_in_time(client: FlaskClient, broker: Broker) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        broker.away_url = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
+        broker.leave_after_counting()
+        started = time.monotonic()
+        code_sent(client)
+
+    assert time.monotonic() - started < 3
