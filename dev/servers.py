@@ -242,7 +242,8 @@ class Valkey(Server):
     def _serves(self, port: int, pid: int) -> bool:
         with Redis(host="127.0.0.1", port=port, socket_timeout=0.5, retry=Retry(NoBackoff(), 0)) as client:
             try:
-                return bool(client.info("server")["process_id"] == pid)
+                is_loaded = client.ping()
+                return bool(is_loaded and client.info("server")["process_id"] == pid)
             except RedisError:
                 return False
 
