@@ -30,6 +30,7 @@ from arthomed.http import auth as http_auth
 from arthomed.http import files as http_files
 from arthomed.http import metrics as http_metrics
 from arthomed.http.json import Json
+from arthomed.http.shortcut import Shortcut
 from arthomed.infra import logging, mongo
 from arthomed.infra.budgets import RedisBudgets
 from arthomed.infra.clamav import ClamAV
@@ -73,15 +74,12 @@ def create_app(settings: Settings) -> Flask:
     )
     app.json = Json(app)
     app.url_map.strict_slashes = app.url_map.merge_slashes = False  # a redirect would be a page
-    if settings.trusted_proxies:
-        hops = settings.trusted_proxies
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     _allow_origins(app, settings)
     context.register(app)
     overload.register(app, settings)
     errors.register(app, StorageUnavailable)
     http_auth.register(app, settings, auth_service.find_actor)
-    limits.register(app, settings, versions)
+    counting = limits.register(app, settings, versions)
     answers.register(app, versions.look)
     http_files.register(app, receiving.incoming)
     api = docs.register(app)
@@ -105,6 +103,10 @@ def create_app(settings: Settings) -> Flask:
     if not settings.is_production:
         mailbox.register(app, Mailbox(settings.mailbox_file))
     cli.register(app)
+    app.wsgi_app = Shortcut(app, settings, counting)  # type: ignore[method-assign]
+    if settings.trusted_proxies:
+        hops = settings.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     return app
 
 

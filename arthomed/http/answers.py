@@ -3,7 +3,7 @@
 Of routes `for_all` for whoever may ask; of others for the one person only.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,9 +15,12 @@ from flask import Flask, current_app, g, request
 
 from arthomed.core import clock
 from arthomed.core.copies import Copies, Seen, VersionsUnavailable
-from arthomed.http import context
+from arthomed.http import context, json
 from arthomed.http.envelope import success
 
+Key = tuple[str, bytes, str | None]
+
+MIMETYPE = "application/json"
 _MOST = 1000  # of some 4 to 10 KB each
 _LONGEST = 16_384  # bytes
 
@@ -34,14 +37,23 @@ class Answer:
     def of(cls, message: str, data: bytes, *, is_polled: bool) -> Self:
         return cls(message, data, f'W/"{sha256(data).hexdigest()}"' if is_polled else None)
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """Those of its own."""
+        if self.etag is None:
+            return {}
+        return {"Cache-Control": "private, no-cache", "Vary": "Authorization", "ETag": self.etag}
+
+    def body(self) -> bytes:
+        """As of now, in its envelope."""
+        envelope = success(self.message, orjson.Fragment(self.data))
+        return json.encode({**envelope, "timestamp": clock.iso(envelope["timestamp"])})
+
     def response(self) -> Any:
         """304 for who has just that (RFC 9110 section 13.1.2)."""
-        envelope = success(self.message, orjson.Fragment(self.data))
-        response: Any = current_app.json.response({**envelope, "timestamp": clock.iso(envelope["timestamp"])})
-        if self.etag is None:
-            return response
-        response.headers.extend({"Cache-Control": "private, no-cache", "Vary": "Authorization", "ETag": self.etag})
-        return response.make_conditional(request) if "If-None-Match" in request.headers else response
+        response: Any = current_app.response_class(self.body(), mimetype=MIMETYPE, headers=self.headers)
+        is_conditional = self.etag is not None and "If-None-Match" in request.headers
+        return response.make_conditional(request) if is_conditional else response
 
 
 def register(app: Flask, look: Callable[..., Seen]) -> None:
@@ -83,10 +95,15 @@ def _kept() -> Copies[Answer]:
     return kept
 
 
-def _key() -> tuple[str, bytes, str | None] | None:
-    """None for a route that is no reading, and without a token; the user is who the token says it is."""
+def _key() -> Key | None:
+    """None for a route that is no reading, and without a token."""
     for_all = getattr(context.view(), "for_all", None)
     claims = g.get("claims")
     if for_all is None or claims is None:
         return None
-    return request.path, request.query_string, None if for_all else claims["sub"]
+    return key_of(request.path, request.query_string, claims, for_all=for_all)
+
+
+def key_of(path: str, query: bytes, claims: Mapping[str, Any], *, for_all: bool) -> Key:
+    """The user is who the token says it is."""
+    return path, query, None if for_all else claims["sub"]

@@ -143,7 +143,7 @@ def verified_claims() -> Mapping[str, Any] | None:
     if "claims" not in g:
         g.claims = None
         try:
-            g.claims = _claims()
+            g.claims = claims_in(request.headers.get("Authorization", ""), current_app.extensions["jwt_keys"])
         except ClinicError as error:
             g.without_claims = error
     claims: Mapping[str, Any] | None = g.claims
@@ -156,14 +156,20 @@ def names() -> tuple[str, ...]:
     return () if claims is None else (all_sessions_of(claims["sub"]),)
 
 
+def known_actor(actors: Copies[Actor], user_id: ObjectId, session_id: ObjectId, seen: Seen | None) -> Actor | None:
+    """From a copy, if there is one."""
+    actor = actors.find(session_id, seen)
+    return actor if actor is not None and actor.user_id == user_id else None
+
+
 def _admit(permission: Permission, stages: Pipeline) -> Found:
     """Let in who has a live session and the permission; what the stages looked up."""
     user_id, session_id = _claimed()
     actors: Copies[Actor] = current_app.extensions["actors"]
     found: Found = {}
     seen: Seen | None = g.get("seen")
-    actor = None if stages else actors.find(session_id, seen)
-    if actor is None or actor.user_id != user_id:
+    actor = None if stages else known_actor(actors, user_id, session_id, seen)
+    if actor is None:
         find_actor: FindActor = current_app.extensions["find_actor"]
         actor, until, found = find_actor(user_id, session_id, stages)
         if seen is not None:
@@ -181,12 +187,17 @@ def _claimed() -> tuple[ObjectId, ObjectId]:
     return claimed_id(claims["sub"]), claimed_id(claims["sid"])
 
 
-def _claims() -> Mapping[str, Any]:
-    scheme, _, token = request.headers.get("Authorization", "").strip().partition(" ")
+def claims_in(authorization: str, secrets: Keys) -> Mapping[str, Any]:
+    """What a well-signed access token claims; asks no database.
+
+    Raises:
+        NoToken, InvalidToken, TokenExpired
+    """
+    scheme, _, token = authorization.strip().partition(" ")
     if scheme.lower() != "bearer":  # in any case: RFC 9110 section 11.1
         raise NoToken
     try:
-        claims = _decoded(token.strip(), current_app.extensions["jwt_keys"])
+        claims = _decoded(token.strip(), secrets)
     except (PyJWTError, ValueError, TypeError) as error:
         raise InvalidToken from error
     if claims["exp"] <= clock.now().timestamp():

@@ -2,16 +2,20 @@
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from secrets import token_hex
 from typing import Any
-from uuid import uuid4
+from urllib.parse import parse_qsl
 
 import structlog
 from flask import Flask, Response, current_app, g, request
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.exceptions import NotAcceptable
+from werkzeug.http import parse_accept_header
 
 from arthomed.core import metrics, origin
+from arthomed.core.actor import Actor
 
 log = structlog.get_logger()
 
@@ -19,6 +23,7 @@ _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _NAME = re.compile(r"[A-Za-z]{1,30}")
 _ODD = re.compile(r"[^A-Za-z0-9 .,:;/()+_-]")
 _LONGEST_AGENT = 200
+_ACCEPTS_KNOWN = 100
 _API = "/api/"
 _PAGES = ("/api/docs",)
 _FILE = ".ics"  # calendars ask for nothing else
@@ -28,12 +33,15 @@ _POLICY = (
     "default-src 'self'; style-src 'self' 'unsafe-inline'; script-src 'self'; "
     "img-src 'self' data: https:; frame-ancestors 'none'; base-uri 'self'; form-action 'self'"
 )
-_HEADERS = {
+HEADERS = {
     "Strict-Transport-Security": "max-age=31536000; includeSubDomains; preload",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
 }
+_NOT_KEPT = "no-store"
+DEFAULT_HEADERS = {"Content-Security-Policy": _POLICY, "Cache-Control": _NOT_KEPT}
+"""Of the API's answers, where one has no other: files and copies do."""
 
 
 def register(app: Flask) -> None:
@@ -48,23 +56,32 @@ def view() -> Callable[..., Any] | None:
 
 
 def _begin() -> None:
-    asked = request.headers.get("X-Request-ID", "")
-    g.request_id = asked if _SANE_REQUEST_ID.fullmatch(asked) else uuid4().hex
     g.started = time.perf_counter()
+    g.request_id = begin(request.headers.get("X-Request-ID", ""), request.remote_addr)
+
+
+def begin(asked: str, address: str | None) -> str:
+    """Begin the work of a request; the id that it goes by, which is the one asked for if that is sane."""
+    request_id = asked if _SANE_REQUEST_ID.fullmatch(asked) else token_hex(16)
     structlog.contextvars.clear_contextvars()
-    structlog.contextvars.bind_contextvars(request_id=g.request_id)
-    origin.begin(origin.Origin(g.request_id, request.remote_addr))
+    structlog.contextvars.bind_contextvars(request_id=request_id)
+    origin.begin(origin.Origin(request_id, address))
+    return request_id
 
 
 def _refuse_what_is_not_acceptable() -> None:
-    path, accepted = request.path, request.accept_mimetypes
+    path = request.path
     gives_json = path.startswith(_API) and not path.startswith(_PAGES) and not path.endswith(_FILE)
-    if gives_json and accepted and not _accepts_json(accepted):
+    if gives_json and not accepts_json(request.headers.get("Accept", "")):
         raise NotAcceptable
 
 
-def _accepts_json(accepted: MIMEAccept) -> bool:
+@lru_cache(_ACCEPTS_KNOWN)
+def accepts_json(header: str) -> bool:
     """By the narrowest range that fits (RFC 9110 section 12.5.1); parameters such as a charset are no matter."""
+    accepted = parse_accept_header(header, MIMEAccept)
+    if not accepted:
+        return True
     for fitting in ("application/json", "application/*", "*/*"):
         qualities = [quality for media, quality in accepted if media.partition(";")[0].strip().lower() == fitting]
         if qualities:
@@ -74,44 +91,58 @@ def _accepts_json(accepted: MIMEAccept) -> bool:
 
 def _finish(response: Response) -> Response:
     headers, path = response.headers, request.path
-    headers.extend({**_HEADERS, "X-Request-ID": g.request_id})
-    headers.setdefault("Content-Security-Policy", _POLICY)  # files have another
+    headers.extend({**HEADERS, "X-Request-ID": g.request_id})
+    headers.setdefault("Content-Security-Policy", _POLICY)
     if path.startswith(_API) and not path.startswith(_PAGES):
-        headers.setdefault("Cache-Control", "no-store")
-    route, seconds = request.url_rule.rule if request.url_rule else None, time.perf_counter() - g.started
-    _count(route, response.status_code, seconds)
-    log.info(
-        "request",
-        method=request.method,
-        route=route,
-        url=_url(route),
-        statusCode=response.status_code,
-        duration=round(seconds * 1000, 1),  # milliseconds
-        ip=request.remote_addr,
-        userAgent=_ODD.sub("?", request.headers.get("User-Agent", ""))[:_LONGEST_AGENT],
-        **_caller(),
-        **({"code": str(g.error_code)} if "error_code" in g else {}),
+        headers.setdefault("Cache-Control", _NOT_KEPT)
+    note(
+        request.environ,
+        request.url_rule.rule if request.url_rule else None,
+        response.status_code,
+        started=g.started,
+        actor=g.get("actor"),
+        code=g.get("error_code"),
+        ids=request.view_args,
     )
     return response
 
 
-def _count(route: str | None, status: int, seconds: float) -> None:
-    """Without a route the method may be any word, too."""
-    metrics.REQUESTS.observe(seconds, *((route, request.method) if route else ("none", "any")), str(status))
-    if "error_code" in g:
-        metrics.REFUSALS.add(g.error_code)
+def note(
+    environ: Mapping[str, Any],
+    route: str | None,
+    status: int,
+    *,
+    started: float,
+    actor: Actor | None,
+    code: str | None = None,
+    ids: Mapping[str, Any] | None = None,
+) -> None:
+    """Count a request and write its line, when it is over."""
+    seconds, method = time.perf_counter() - started, environ["REQUEST_METHOD"]
+    metrics.REQUESTS.observe(seconds, *((route, method) if route else ("none", "any")), str(status))  # or any word
+    if code is not None:
+        metrics.REFUSALS.add(code)
+    log.info(
+        "request",
+        method=method,
+        route=route,
+        url=_url(route, ids, environ.get("QUERY_STRING", "")),
+        statusCode=status,
+        duration=round(seconds * 1000, 1),  # milliseconds
+        ip=environ.get("REMOTE_ADDR"),
+        userAgent=_ODD.sub("?", environ.get("HTTP_USER_AGENT", ""))[:_LONGEST_AGENT],
+        **({"userId": str(actor.user_id), "sessionId": str(actor.session_id)} if actor else {}),
+        **({"code": str(code)} if code is not None else {}),
+    )
 
 
-def _url(route: str | None) -> str | None:
+def _url(route: str | None, ids: Mapping[str, Any] | None, query: str) -> str | None:
     """With the ids of records and the names of the query, and nothing else that a caller wrote."""
     if route is None:
         return None
-    for name, value in (request.view_args or {}).items():
+    for name, value in (ids or {}).items():
         route = route.replace(f"<object_id:{name}>", str(value))
-    names = "&".join(name for name in request.args if _NAME.fullmatch(name))
+    names = "&".join(
+        dict.fromkeys(name for name, _ in parse_qsl(query, keep_blank_values=True) if _NAME.fullmatch(name))
+    )
     return f"{route}?{names}" if names else route
-
-
-def _caller() -> dict[str, str]:
-    actor = g.get("actor")
-    return {"userId": str(actor.user_id), "sessionId": str(actor.session_id)} if actor else {}

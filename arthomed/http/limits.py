@@ -22,7 +22,7 @@ from werkzeug.exceptions import TooManyRequests
 
 from arthomed.config import Settings
 from arthomed.core import clock
-from arthomed.core.copies import VersionsUnavailable
+from arthomed.core.copies import Seen, VersionsUnavailable
 from arthomed.core.errors import ServiceUnavailable
 from arthomed.core.limits import Limit
 from arthomed.http import answers, auth, context, files
@@ -36,6 +36,8 @@ FindUser = Callable[[], str | None]
 
 _UNLIMITED = ("/health", "/metrics", "/api/openapi.json", "/api/docs", "/dev/")
 _NETWORK_OF_ONE = 64
+COUNTED = "arthomed.counted"
+"""Where in a request's environment lies what was counted before Flask began."""
 _AWAY_SECONDS = 1.0  # then it is asked again, and when it is silent a request waits for its time-out
 
 
@@ -78,15 +80,33 @@ def unlimited_if(proof: Callable[[], bool]) -> Callable[[View], View]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Rate:
+class Rate:
     """What the headers of an answer say."""
 
     most: int
     left: int
     reset_seconds: float
 
+    def headers(self) -> dict[str, str]:
+        """What is left (draft-ietf-httpapi-ratelimit-headers-07: the reset is in seconds from now)."""
+        reset = str(max(ceil(self.reset_seconds), 1))
+        told = {
+            "RateLimit-Limit": str(self.most),
+            "RateLimit-Remaining": str(max(self.left, 0)),
+            "RateLimit-Reset": reset,
+        }
+        return told if self.left >= 0 else {**told, "Retry-After": reset}
 
-class _Counting:
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Of several budgets the one that is used up first, and the versions that came with it; None without Redis."""
+
+    rate: Rate
+    seen: Seen | None
+
+
+class Counting:
     """Charges each request, and remembers for a moment that Redis was away."""
 
     def __init__(self, versions: RedisVersions, settings: Settings) -> None:
@@ -106,44 +126,56 @@ class _Counting:
         view = context.view()
         if _is_unlimited(view):
             return
-        g.rate = min(self._count(self._charges(view)), key=attrgetter("left"))
+        counted: Counted | None = request.environ.pop(COUNTED, None)
+        if counted is None:
+            counted = self.count(self._charges(view), (*auth.names(), *answers.names()))
+        g.rate = counted.rate
+        if counted.seen is not None:
+            g.seen = counted.seen
         if g.rate.left < 0:
             raise TooManyRequests
 
-    def _charges(self, view: Any) -> list[Limit]:
-        find_user: FindUser = getattr(view, "find_user", _signed_in_user)
-        user, budgets = find_user(), _budgets(view)
-        caller, most = (f"user:{user}", self._of_user) if user else (f"address:{network()}", self._of_address)
-        strict = [
-            self._charge_of(budget, f"address:{network()}" if budget is Budget.AUTH else caller, allowed)
-            for budget, allowed in self._strict.items()
-            if budget in budgets
-        ]
-        return [*strict, self._charge_of("all", caller, most)]
+    def of_user(self, user: str) -> Limit:
+        """What each request of a user is charged to."""
+        return self._charge_of("all", f"user:{user}", self._of_user)
 
-    def _charge_of(self, scope: str, caller: str, most: int) -> Limit:
-        return Limit(f"limit:{scope}:{caller}", most, self._window)
-
-    def _count(self, charges: list[Limit]) -> list[_Rate]:
+    def count(self, charges: list[Limit], names: tuple[str, ...]) -> Counted:
+        """Charge budgets in order, and look at the versions of names."""
         if time.monotonic() >= self._away_until:
             try:
-                used, g.seen = self._versions.count(charges, (*auth.names(), *answers.names()))
+                used, seen = self._versions.count(charges, names)
             except VersionsUnavailable:
                 self._away_until = time.monotonic() + _AWAY_SECONDS
                 log.warning("limits_in_memory")
             else:
                 counted = zip(charges, used, strict=False)
-                return [_Rate(one.most, one.most - found.count, found.left_ms / 1000) for one, found in counted]
-        return self._count_in_memory(charges)
+                rates = [Rate(one.most, one.most - found.count, found.left_ms / 1000) for one, found in counted]
+                return Counted(_first_used_up(rates), seen)
+        return Counted(_first_used_up(self._count_in_memory(charges)), None)
 
-    def _count_in_memory(self, charges: list[Limit]) -> list[_Rate]:
+    def _charges(self, view: Any) -> list[Limit]:
+        find_user: FindUser = getattr(view, "find_user", _signed_in_user)
+        user, budgets = find_user(), _budgets(view)
+        caller = f"user:{user}" if user else f"address:{network()}"
+        own = self.of_user(user) if user else self._charge_of("all", caller, self._of_address)
+        strict = [
+            self._charge_of(budget, f"address:{network()}" if budget is Budget.AUTH else caller, allowed)
+            for budget, allowed in self._strict.items()
+            if budget in budgets
+        ]
+        return [*strict, own]
+
+    def _charge_of(self, scope: str, caller: str, most: int) -> Limit:
+        return Limit(f"limit:{scope}:{caller}", most, self._window)
+
+    def _count_in_memory(self, charges: list[Limit]) -> list[Rate]:
         rates = []
         for charge in charges:
             item = RateLimitItemPerSecond(charge.most, int(charge.window.total_seconds()))
             is_within = self._in_memory.hit(item, charge.key)
             window = self._in_memory.get_window_stats(item, charge.key)
             left = window.remaining if is_within else -1
-            rates.append(_Rate(charge.most, left, window.reset_time - clock.now().timestamp()))
+            rates.append(Rate(charge.most, left, window.reset_time - clock.now().timestamp()))
             if not is_within:
                 break
         return rates
@@ -159,24 +191,22 @@ def ensure_counted() -> None:
         raise ServiceUnavailable
 
 
-def register(app: Flask, settings: Settings, versions: RedisVersions) -> None:
-    app.before_request(_Counting(versions, settings).charge)
+def register(app: Flask, settings: Settings, versions: RedisVersions) -> Counting:
+    counting = Counting(versions, settings)
+    app.before_request(counting.charge)
     app.after_request(_add_headers)
+    return counting
 
 
 def _add_headers(response: Response) -> Response:
-    """Tell what is left (draft-ietf-httpapi-ratelimit-headers-07: the reset is in seconds from now).
-
-    Of several budgets the one that is used up first.
-    """
-    rate: _Rate | None = g.get("rate")
+    rate: Rate | None = g.get("rate")
     if rate is not None:
-        reset = str(max(ceil(rate.reset_seconds), 1))
-        headers = {"Limit": str(rate.most), "Remaining": str(max(rate.left, 0)), "Reset": reset}
-        response.headers.extend({f"RateLimit-{name}": value for name, value in headers.items()})
-        if rate.left < 0:
-            response.headers["Retry-After"] = reset
+        response.headers.update(rate.headers())
     return response
+
+
+def _first_used_up(rates: list[Rate]) -> Rate:
+    return min(rates, key=attrgetter("left"))
 
 
 def _signed_in_user() -> str | None:

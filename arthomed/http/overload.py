@@ -25,17 +25,31 @@ class Threads(ThreadPoolExecutor):
     def submit(self, work: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
         return super().submit(_begin, time.monotonic(), partial(work, *args, **kwargs))
 
+    def is_idle(self) -> bool:
+        """Whether no work waits for a thread."""
+        return self._work_queue.empty()
+
 
 def _begin(asked_at: float, work: partial[Any]) -> Any:
-    _thread.waited = time.monotonic() - asked_at
+    note_waited(time.monotonic() - asked_at)
     return work()
+
+
+def note_waited(seconds: float) -> None:
+    """Say how long the request that this thread takes up has waited."""
+    _thread.waited = seconds
+
+
+def waited() -> float:
+    """How many seconds this thread's request has waited for it."""
+    return getattr(_thread, "waited", 0.0)
 
 
 def register(app: Flask, settings: Settings) -> None:
     most = settings.most_waiting.total_seconds()
 
     def check() -> None:
-        if getattr(_thread, "waited", 0.0) > most and request.path.startswith("/api/"):
+        if waited() > most and request.path.startswith("/api/"):
             raise ServiceUnavailable(retry_after=_RETRY_AFTER)
 
     app.before_request(check)

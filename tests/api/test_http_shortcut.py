@@ -1,0 +1,189 @@
+"""What is answered from a copy before Flask begins is what Flask would have answered, and costs the same."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import structlog
+from flask import Flask, request_started
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from arthomed.core import metrics
+from arthomed.core.permissions import ROLE_PERMISSIONS, Role
+from arthomed.http import overload
+from arthomed.infra import versions
+from arthomed.infra.versions import RedisVersions
+from tests import factories
+from tests.factories import SignedIn, refused
+from tests.signing_in import Now
+from tests.stack import wait_for
+
+UNKNOWN_ORIGIN = {"Origin": "https://elsewhere.example"}  # which is told nothing of it, but is Flask's business
+REQUEST_ID = {"X-Request-ID": "a-request-of-ours"}
+OF_THE_MOMENT = {"RateLimit-Remaining", "RateLimit-Reset"}
+
+
+@dataclass
+class Client:
+    """One person who asks one thing, over and over."""
+
+    app: Flask
+    person: SignedIn
+    path: str
+    begun: list[object] = field(default_factory=list)
+    """The requests that Flask began."""
+
+    def ask(self, method: str = "GET", **headers: str) -> TestResponse:
+        return self.app.test_client().open(
+            self.path, method=method, headers={**self.person.headers, **REQUEST_ID, **headers}
+        )
+
+    def ask_flask(self, **headers: str) -> TestResponse:
+        return self.ask(**{**UNKNOWN_ORIGIN, **headers})
+
+    def is_told_by_flask(self, **headers: str) -> bool:
+        before = len(self.begun)
+        self.ask(**headers)
+        return len(self.begun) > before
+
+    def is_told_at_once(self) -> bool:
+        return not self.is_told_by_flask()
+
+
+DAYS = factories.every_day("09:00", "13:00")
+PATHS = {
+    "slots": lambda: f"/api/appointments/slots?doctorId={factories.make_doctor(DAYS).id}&date={factories.tomorrow()}",
+    "doctors": lambda: "/api/users/doctors?page=1&limit=10",
+    "visits": lambda: "/api/appointments/my-appointments",
+}
+
+
+@pytest.fixture(params=PATHS.values(), ids=list(PATHS))
+def path(client: FlaskClient, request: pytest.FixtureRequest) -> str:
+    del client  # it empties the database
+    found: str = request.param()
+    return found
+
+
+@pytest.fixture
+def known(app: Flask, path: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
+    """Somebody of whose question and session there are copies; on a slow machine, too, they are good for a while."""
+    monkeypatch.setattr(versions, "_MOST_SILENT_SECONDS", 60)
+    factories.make_visit(person := factories.make_user())
+    asking = Client(app, factories.sign_in(app, person), path)
+
+    def note(*_: object, **__: object) -> None:
+        asking.begun.append(1)
+
+    with request_started.connected_to(note, app):
+        wait_for(asking.is_told_at_once, what="an answer before Flask begins")
+        yield asking
+
+
+def headers_of(answer: TestResponse) -> dict[str, str]:
+    return {name: value for name, value in answer.headers.items() if name not in OF_THE_MOMENT}
+
+
+def content_of(answer: TestResponse) -> dict[str, Any]:
+    return {**answer.get_json(), "timestamp": None}
+
+
+def left_of(answer: TestResponse) -> int:
+    return int(answer.headers["RateLimit-Remaining"])
+
+
+def test_it_is_the_answer_that_flask_gives(known: Client) -> None:
+    at_once, by_flask = known.ask(), known.ask_flask()
+
+    assert at_once.status_code == by_flask.status_code == 200
+    assert content_of(at_once) == content_of(by_flask)
+    assert headers_of(at_once) == headers_of(by_flask)
+    assert known.is_told_by_flask(**UNKNOWN_ORIGIN)
+
+
+def test_it_leaves_the_same_in_the_log_and_in_the_metrics(known: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    counted = list[tuple[metrics.Metric, tuple[str, ...]]]()
+    monkeypatch.setattr(metrics, "_note", lambda metric, labels, _: counted.append((metric, labels)))
+
+    def left_by(ask: Callable[[], TestResponse]) -> tuple[list[Any], list[Any]]:
+        counted.clear()
+        with structlog.testing.capture_logs([structlog.contextvars.merge_contextvars]) as lines:
+            ask()
+        return [{**line, "duration": None} for line in lines], list(counted)
+
+    at_once, by_flask = left_by(known.ask), left_by(known.ask_flask)
+
+    assert at_once == by_flask
+    assert at_once[0][0]["event"] == "request"
+    assert metrics.REQUESTS in [metric for metric, _ in at_once[1]]
+
+
+def test_each_request_is_counted_once(known: Client) -> None:
+    left = [left_of(known.ask()), left_of(known.ask_flask()), left_of(known.ask())]
+
+    assert left == [left[0], left[0] - 1, left[0] - 2]
+
+
+def test_one_of_which_the_copy_was_called_off_is_counted_once_and_told_by_flask(
+    known: Client, app: Flask, environment: dict[str, str]
+) -> None:
+    before = left_of(known.ask())
+    names = app.extensions["answers"].names
+    called_off = {name for key in app.extensions["answers"]._kept for name in names(key)}
+    RedisVersions(environment["REDIS_URL"]).forget(*called_off)
+
+    flasks = len(known.begun)
+    answer = known.ask()
+
+    assert (answer.status_code, left_of(answer), len(known.begun)) == (200, before - 1, flasks + 1)
+
+
+def test_what_flask_has_to_say_it_says(known: Client) -> None:
+    etag = known.ask().headers.get("ETag")
+
+    assert refused(known.ask(Accept="text/html")) == (406, "NOT_ACCEPTABLE")
+    assert refused(known.ask("DELETE")) == (405, "METHOD_NOT_ALLOWED")
+    assert refused(known.ask(Authorization="")) == (401, "NO_TOKEN")
+    assert refused(known.ask(Authorization="Bearer nonsense")) == (401, "INVALID_TOKEN")
+    assert known.ask("HEAD").data == b""
+    assert etag is None or known.ask(**{"If-None-Match": etag}).status_code == 304
+
+
+def test_who_signed_out_is_told_so(known: Client) -> None:
+    factories.told(known.app.test_client().post("/api/auth/logout", headers=known.person.headers))
+
+    assert refused(known.ask()) == (401, "SESSION_REVOKED")
+
+
+def test_a_token_that_has_expired_is_refused(known: Client, now: Now) -> None:
+    now.shift(timedelta(hours=2))
+
+    assert refused(known.ask()) == (401, "TOKEN_EXPIRED")
+
+
+def test_who_may_not_ask_is_told_so(known: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ROLE_PERMISSIONS, Role.PATIENT, frozenset())
+
+    assert refused(known.ask()) == (403, "PERMISSION_DENIED")
+
+
+def test_what_waited_too_long_for_a_thread_is_refused(known: Client) -> None:
+    overload.note_waited(3600)
+    try:
+        assert refused(known.ask()) == (503, "SERVICE_UNAVAILABLE")
+    finally:
+        overload.note_waited(0)
+
+
+def test_who_asked_too_often_is_refused(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(versions, "_MOST_SILENT_SECONDS", 60)
+    with factories.another_app(rate_limit_user=3) as strict:
+        person = factories.sign_in(strict)
+        answers = [strict.test_client().get(path, headers=person.headers) for _ in range(5)]
+
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429, 429]
+    assert [left_of(answer) for answer in answers] == [2, 1, 0, 0, 0]
+    assert int(answers[-1].headers["Retry-After"]) > 0
