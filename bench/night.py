@@ -21,6 +21,7 @@ from arthomed.infra.queue import CeleryJobs, waiting
 from arthomed.scheduling import service as scheduling
 from bench import clinic
 from bench.load import children, cpu_of
+from bench.servers import ROOMY
 from dev.servers import Mongo, Valkey
 from tests.stack import Stack, wait_for
 
@@ -32,7 +33,7 @@ def main() -> None:
     doctors = int(sys.argv[1]) if len(sys.argv) > 1 else _DOCTORS
     with (
         tempfile.TemporaryDirectory() as name,
-        Mongo(Path(name) / "mongo", Path(name)) as server,
+        Mongo(Path(name) / "mongo", Path(name), extra_args=ROOMY) as server,
         Valkey(Path(name) / "valkey", Path(name)) as valkey,
         MongoClient[clinic.Row](server.uri("bench")) as client,
         Redis.from_url(valkey.url) as redis,

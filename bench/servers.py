@@ -17,6 +17,8 @@ from dev.processes import Process
 from dev.servers import Mongo, Valkey, free_port
 from tests.stack import Stack, wait_for
 
+ROOMY = ("--wiredTigerCacheSizeGB", "2")
+"""For a mongod with the memory that one in production has, where indexes fit into it."""
 _SECRETS = {name: os.urandom(32).hex() for name in ("JWT_SECRET", "JWT_REFRESH_SECRET", "OTP_SECRET")}
 _MANY = "100000000"
 _LIMITS = {
@@ -82,7 +84,7 @@ class Machines:
 def running(folder: Path, size: Size, peer: Path | None = None) -> Iterator[Machines]:
     """Our server in production's settings, and another one beside it where its folder is given."""
     with ExitStack() as opened:
-        mongo = opened.enter_context(Mongo(folder / "mongo", folder))
+        mongo = opened.enter_context(Mongo(folder / "mongo", folder, extra_args=ROOMY))
         valkey = opened.enter_context(Valkey(folder / "valkey", folder))
         client = opened.enter_context(MongoClient[clinic.Row](mongo.uri("bench")))
         stack = Stack(

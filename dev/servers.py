@@ -115,6 +115,8 @@ class Mongo(Server):
         "transactionLifetimeLimitSeconds": "10",  # what a killed process had begun is undone sooner than after 60
     }
 
+    _SIZES: ClassVar = {"--oplogSize": "256", "--wiredTigerCacheSizeGB": "0.25"}
+
     def __init__(
         self, data_dir: Path, log_dir: Path, *, extra_args: Sequence[str] = (), key: str | None = None
     ) -> None:
@@ -131,11 +133,11 @@ class Mongo(Server):
 
     def _command(self, port: int) -> list[str | Path]:
         where = ["--dbpath", str(self.data_dir), "--port", str(port), "--bind_ip", "127.0.0.1", "--nounixsocket"]
-        size = ["--oplogSize", "256", "--wiredTigerCacheSizeGB", "0.25"]
+        sizes = [word for size in self._SIZES.items() if size[0] not in self._extra_args for word in size]
         named = {argument.partition("=")[0] for argument in self._extra_args}
         ours = [f"{name}={value}" for name, value in self._PARAMETERS.items() if name not in named]
         parameters = [word for one in ours for word in ("--setParameter", one)]
-        return [binaries.mongod(), *where, "--replSet", self.REPLICA_SET, *size, *parameters]
+        return [binaries.mongod(), *where, "--replSet", self.REPLICA_SET, *sizes, *parameters]
 
     def _serves(self, port: int, pid: int) -> bool:
         client: MongoClient[dict[str, Any]] = MongoClient(
