@@ -156,28 +156,31 @@ def names() -> tuple[str, ...]:
     return () if claims is None else (all_sessions_of(claims["sub"]),)
 
 
-def known_actor(actors: Copies[Actor], user_id: ObjectId, session_id: ObjectId, seen: Seen | None) -> Actor | None:
-    """From a copy, if there is one."""
-    actor = actors.find(session_id, seen)
-    return actor if actor is not None and actor.user_id == user_id else None
-
-
 def _admit(permission: Permission, stages: Pipeline) -> Found:
     """Let in who has a live session and the permission; what the stages looked up."""
-    user_id, session_id = _claimed()
-    actors: Copies[Actor] = current_app.extensions["actors"]
-    found: Found = {}
-    seen: Seen | None = g.get("seen")
-    actor = None if stages else known_actor(actors, user_id, session_id, seen)
-    if actor is None:
-        find_actor: FindActor = current_app.extensions["find_actor"]
-        actor, until, found = find_actor(user_id, session_id, stages)
-        if seen is not None:
-            actors.keep(session_id, actor, (all_sessions_of(user_id),), seen, until=until)
-    g.actor = actor
-    if not actor.may(permission):
+    g.actor, found = find_actor(current_app, *_claimed(), stages, g.get("seen"))
+    if not g.actor.may(permission):
         raise PermissionDenied
     return found
+
+
+def find_actor(
+    app: Flask, user_id: ObjectId, session_id: ObjectId, stages: Pipeline, seen: Seen | None
+) -> tuple[Actor, Found]:
+    """Who that is, from a copy where there is one and nothing is to be looked up.
+
+    Raises:
+        ClinicError: the session is over.
+    """
+    actors: Copies[Actor] = app.extensions["actors"]
+    actor = None if stages else actors.find(session_id, seen)
+    if actor is not None and actor.user_id == user_id:
+        return actor, {}
+    find: FindActor = app.extensions["find_actor"]
+    actor, until, found = find(user_id, session_id, stages)
+    if seen is not None:
+        actors.keep(session_id, actor, (all_sessions_of(user_id),), seen, until=until)
+    return actor, found
 
 
 def _claimed() -> tuple[ObjectId, ObjectId]:

@@ -63,7 +63,7 @@ _RETRY_WHEN_AWAY_SECONDS = "5"
 _FUSE_SECONDS = 1.0
 
 
-class _Fuse:
+class Fuse:
     """Blown for a second by a database that did not answer, so that those who queue behind are told at once."""
 
     def __init__(self) -> None:
@@ -72,14 +72,17 @@ class _Fuse:
     def blow(self) -> None:
         self._until = time.monotonic() + _FUSE_SECONDS
 
+    def is_blown(self) -> bool:
+        return time.monotonic() < self._until
+
     def check(self) -> None:
-        if time.monotonic() < self._until and request.path.startswith("/api/"):
+        if self.is_blown() and request.path.startswith("/api/"):
             raise ServiceUnavailable(retry_after=timedelta(seconds=5))
 
 
 def register(app: Flask, *unavailable: type[Exception]) -> None:
     """`unavailable` are what else is a dependency out of reach."""
-    app.extensions["fuse"] = fuse = _Fuse()
+    app.extensions["fuse"] = fuse = Fuse()
     app.before_request(fuse.check)
     app.register_error_handler(ClinicError, _on_refusal)
     app.register_error_handler(HTTPException, on_http_exception)

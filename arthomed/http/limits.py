@@ -100,10 +100,14 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """Of several budgets the one that is used up first, and the versions that came with it; None without Redis."""
+    """Of several budgets the one that is used up first, and the versions that came with it; None without Redis.
+
+    `error` is what went wrong before Flask began.
+    """
 
     rate: Rate
     seen: Seen | None
+    error: Exception | None = None
 
 
 class Counting:
@@ -134,6 +138,8 @@ class Counting:
             g.seen = counted.seen
         if g.rate.left < 0:
             raise TooManyRequests
+        if counted.error is not None:
+            raise counted.error
 
     def of_user(self, user: str) -> Limit:
         """What each request of a user is charged to."""

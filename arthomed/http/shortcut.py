@@ -1,4 +1,4 @@
-"""Answers from copies before Flask begins: to who asked just now, is signed in as before, and would be told the same.
+"""Answers from copies before Flask begins, to who asks what was asked just now and would be told the same.
 
 All else is Flask's business, with whatever was counted here, and so is what is out of the ordinary. The answer is the
 one that Flask would give: `tests/api/test_http_shortcut.py` compares them.
@@ -6,6 +6,7 @@ one that Flask would give: `tests/api/test_http_shortcut.py` compares them.
 
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 from flask import Flask
@@ -17,6 +18,7 @@ from arthomed.core.copies import Copies
 from arthomed.core.errors import ClinicError
 from arthomed.http import answers, auth, context, limits, overload
 from arthomed.http.answers import Answer
+from arthomed.http.errors import Fuse
 from arthomed.http.limits import Counting, Rate
 
 Environ = dict[str, Any]
@@ -30,7 +32,7 @@ class Shortcut:
     """WSGI around Flask's."""
 
     def __init__(self, app: Flask, settings: Settings, counting: Counting) -> None:
-        self._flask = app.wsgi_app
+        self._app, self._flask = app, app.wsgi_app
         self._readings = {
             rule.rule: view
             for rule in app.url_map.iter_rules()
@@ -40,7 +42,7 @@ class Shortcut:
         self._most_waiting = settings.most_waiting.total_seconds()
         self._counting = counting
         self._answers: Copies[Answer] = app.extensions["answers"]
-        self._actors: Copies[Actor] = app.extensions["actors"]
+        self._fuse: Fuse = app.extensions["fuse"]
 
     def __call__(self, environ: Environ, start_response: Start) -> Iterable[bytes]:
         view, started = self._readings.get(environ["PATH_INFO"]), time.perf_counter()
@@ -59,6 +61,7 @@ class Shortcut:
             and _FOR_FLASK.isdisjoint(environ)
             and context.accepts_json(environ.get("HTTP_ACCEPT", ""))
             and overload.waited() <= self._most_waiting
+            and not self._fuse.is_blown()
         )
 
     def _find(self, view: Any, environ: Environ) -> tuple[Answer, Actor, Rate] | None:
@@ -68,17 +71,22 @@ class Shortcut:
         query = environ.get("QUERY_STRING", "").encode("latin1")
         key = answers.key_of(environ["PATH_INFO"], query, claims, for_all=view.for_all)
         names = self._answers.names(key)
-        if not names or not self._actors.names(session):
+        if not names:
             return None
         asked, address = environ.get(_REQUEST_ID, ""), environ.get("REMOTE_ADDR")
         environ[_REQUEST_ID] = context.begin(asked, address)  # for Flask, too
         counted = self._counting.count([self._counting.of_user(claims["sub"])], (all_sessions_of(user), *names))
         answer = self._answers.find(key, counted.seen)
-        actor = auth.known_actor(self._actors, user, session, counted.seen)
-        if answer is None or actor is None or not actor.may(view.permission):
-            environ[limits.COUNTED] = counted
-            return None
-        return answer, actor, counted.rate
+        if answer is not None:
+            try:
+                actor, _ = auth.find_actor(self._app, user, session, [], counted.seen)
+            except Exception as error:  # noqa: BLE001  Flask's handlers know what becomes of each
+                counted = replace(counted, error=error)
+            else:
+                if actor.may(view.permission):
+                    return answer, actor, counted.rate
+        environ[limits.COUNTED] = counted
+        return None
 
 
 def _answer(

@@ -1,7 +1,7 @@
 """What is answered from a copy before Flask begins is what Flask would have answered, and costs the same."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,8 +9,10 @@ import pytest
 import structlog
 from flask import Flask, request_started
 from flask.testing import FlaskClient
+from pymongo.errors import AutoReconnect
 from werkzeug.test import TestResponse
 
+from arthomed.auth.models import Session
 from arthomed.core import metrics
 from arthomed.core.permissions import ROLE_PERMISSIONS, Role
 from arthomed.http import overload
@@ -139,6 +141,38 @@ def test_one_of_which_the_copy_was_called_off_is_counted_once_and_told_by_flask(
     answer = known.ask()
 
     assert (answer.status_code, left_of(answer), len(known.begun)) == (200, before - 1, flasks + 1)
+
+
+class TestOfASessionOfWhichThereIsNoCopy:
+    """What all are told is known already; who asks is not."""
+
+    pytestmark = pytest.mark.parametrize("path", [PATHS["slots"], PATHS["doctors"]], indirect=True)
+
+    @pytest.fixture
+    def other(self, known: Client) -> Client:
+        return replace(known, person=factories.sign_in(known.app))
+
+    def test_who_has_just_signed_in_is_told_at_once(self, other: Client) -> None:
+        assert other.is_told_at_once()
+
+    def test_who_signed_out_is_told_so(self, other: Client) -> None:
+        factories.told(other.app.test_client().post("/api/auth/logout", headers=other.person.headers))
+
+        assert refused(other.ask()) == (401, "SESSION_REVOKED")
+
+    def test_without_the_database_it_is_asked_once_and_then_left_alone(
+        self, other: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked = list[object]()
+
+        def be_away(*it: object) -> None:
+            asked.append(it)
+            raise AutoReconnect
+
+        monkeypatch.setattr(Session, "read", be_away)
+
+        assert [refused(other.ask()) for _ in range(3)] == [(503, "SERVICE_UNAVAILABLE")] * 3
+        assert len(asked) == 1
 
 
 def test_what_flask_has_to_say_it_says(known: Client) -> None:
