@@ -70,7 +70,7 @@ class _Worker(ThreadWorker):
 
     def _sends_again(self, conn: TConn) -> bool:
         """Not waited for while others wait for a thread."""
-        if not self.tpool.is_idle():
+        if not self.tpool.has_none_waiting():
             return False
         sent = select.poll()
         sent.register(conn.sock, select.POLLIN)

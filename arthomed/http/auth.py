@@ -173,9 +173,11 @@ def find_actor(
         ClinicError: the session is over.
     """
     actors: Copies[Actor] = app.extensions["actors"]
-    actor = None if stages else actors.find(session_id, seen)
-    if actor is not None and actor.user_id == user_id:
-        return actor, {}
+    known = (
+        None if stages else actors.find(session_id, seen)
+    )  # by the version of its person's sessions: of nobody else's
+    if known is not None:
+        return known, {}
     find: FindActor = app.extensions["find_actor"]
     actor, until, found = find(user_id, session_id, stages)
     if seen is not None:

@@ -19,6 +19,8 @@ from arthomed.core.actor import Actor
 
 log = structlog.get_logger()
 
+STARTED = "arthomed.started"
+"""Where in a request's environment stands when it came."""
 _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _NAME = re.compile(r"[A-Za-z]{1,30}")
 _ODD = re.compile(r"[^A-Za-z0-9 .,:;/()+_-]")
@@ -56,7 +58,6 @@ def view() -> Callable[..., Any] | None:
 
 
 def _begin() -> None:
-    g.started = time.perf_counter()
     g.request_id = begin(request.headers.get("X-Request-ID", ""), request.remote_addr)
 
 
@@ -99,7 +100,6 @@ def _finish(response: Response) -> Response:
         request.environ,
         request.url_rule.rule if request.url_rule else None,
         response.status_code,
-        started=g.started,
         actor=g.get("actor"),
         code=g.get("error_code"),
         ids=request.view_args,
@@ -112,13 +112,12 @@ def note(
     route: str | None,
     status: int,
     *,
-    started: float,
     actor: Actor | None,
     code: str | None = None,
     ids: Mapping[str, Any] | None = None,
 ) -> None:
     """Count a request and write its line, when it is over."""
-    seconds, method = time.perf_counter() - started, environ["REQUEST_METHOD"]
+    seconds, method = time.perf_counter() - environ[STARTED], environ["REQUEST_METHOD"]
     metrics.REQUESTS.observe(seconds, *((route, method) if route else ("none", "any")), str(status))  # or any word
     if code is not None:
         metrics.REFUSALS.add(code)

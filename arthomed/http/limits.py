@@ -79,6 +79,11 @@ def unlimited_if(proof: Callable[[], bool]) -> Callable[[View], View]:
     return decorate
 
 
+def is_for_its_user_only(view: View) -> bool:
+    """Whether requests for it are charged to whose they are, and to nobody else."""
+    return not any(hasattr(view, name) for name in ("budget", "find_user", "proof"))
+
+
 @dataclass(frozen=True, slots=True)
 class Rate:
     """What the headers of an answer say."""

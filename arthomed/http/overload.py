@@ -25,8 +25,8 @@ class Threads(ThreadPoolExecutor):
     def submit(self, work: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
         return super().submit(_begin, time.monotonic(), partial(work, *args, **kwargs))
 
-    def is_idle(self) -> bool:
-        """Whether no work waits for a thread."""
+    def has_none_waiting(self) -> bool:
+        """Whether all work that there is has its thread."""
         return self._work_queue.empty()
 
 

@@ -25,7 +25,7 @@ Environ = dict[str, Any]
 Start = Callable[..., Any]
 
 _REQUEST_ID = "HTTP_X_REQUEST_ID"
-_FOR_FLASK = frozenset({"HTTP_ORIGIN", "HTTP_IF_NONE_MATCH"})
+_FOR_FLASK = frozenset({"HTTP_ORIGIN", "HTTP_IF_NONE_MATCH", "HTTP_UPGRADE"})
 
 
 class Shortcut:
@@ -36,7 +36,9 @@ class Shortcut:
         self._readings = {
             rule.rule: view
             for rule in app.url_map.iter_rules()
-            if hasattr(view := app.view_functions[rule.endpoint], "for_all") and not rule.arguments
+            if hasattr(view := app.view_functions[rule.endpoint], "for_all")
+            and limits.is_for_its_user_only(view)
+            and not rule.arguments
         }
         self._keys = settings.jwt_keys
         self._most_waiting = settings.most_waiting.total_seconds()
@@ -45,14 +47,15 @@ class Shortcut:
         self._fuse: Fuse = app.extensions["fuse"]
 
     def __call__(self, environ: Environ, start_response: Start) -> Iterable[bytes]:
-        view, started = self._readings.get(environ["PATH_INFO"]), time.perf_counter()
+        environ[context.STARTED] = time.perf_counter()
+        view = self._readings.get(environ["PATH_INFO"])
         if view is not None and self._is_ordinary(environ):
             try:
                 known = self._find(view, environ)
             except ClinicError:  # which Flask explains
                 known = None
             if known is not None:
-                return _answer(*known, environ, started, start_response)
+                return _answer(*known, environ, start_response)
         return self._flask(environ, start_response)
 
     def _is_ordinary(self, environ: Environ) -> bool:
@@ -89,9 +92,7 @@ class Shortcut:
         return None
 
 
-def _answer(
-    answer: Answer, actor: Actor, rate: Rate, environ: Environ, started: float, start_response: Start
-) -> list[bytes]:
+def _answer(answer: Answer, actor: Actor, rate: Rate, environ: Environ, start_response: Start) -> list[bytes]:
     body = answer.body()
     headers = {
         "Content-Type": answers.MIMETYPE,
@@ -103,6 +104,6 @@ def _answer(
         **rate.headers(),
     }
     metrics.READINGS.add("yes")
-    context.note(environ, environ["PATH_INFO"], 200, started=started, actor=actor)
+    context.note(environ, environ["PATH_INFO"], 200, actor=actor)
     start_response("200 OK", list(headers.items()))
     return [body]

@@ -6,8 +6,8 @@ from redis import Redis
 
 from dev.servers import Valkey
 
-_KEYS = 5_000  # it looks after its callers every 1,024 of them
-_SLOW = ["--key-load-delay", "200"]  # microseconds for each
+_KEYS = 20_000  # it looks after its callers every 1,024 of them
+_SLOW = ["--key-load-delay", "50"]  # microseconds for each
 
 
 def test_a_valkey_that_is_started_anew_has_read_its_data(tmp_path: Path) -> None:
