@@ -34,21 +34,26 @@ def success(message: str, content: object) -> dict[str, Any]:
 
 def failure(status: int, code: str, message: str, **more: Any) -> Response:
     """An error answer; `more` may hold `details`, `fields` and further keys of `error`."""
-    refused: list[FieldError] = list(more.pop("fields", ()))
-    error = {"code": code, "statusCode": status, "details": more.pop("details", message), **more}
-    response = jsonify(
-        success=False,
-        message=message,
-        error=error,
-        errors=[_field(one) for one in refused],
-        timestamp=clock.iso(clock.now()),
-    )
+    response = jsonify(_failed(status, code, message, **more))
     response.status_code = status
     return response
 
 
-def refusal(status: int, error: ClinicError) -> Response:
-    return failure(status, error.code, str(error), fields=error.fields, **error.extra)
+def refusal(status: int, error: ClinicError) -> dict[str, Any]:
+    """What an answer tells of what was refused."""
+    return _failed(status, error.code, str(error), fields=error.fields, **error.extra)
+
+
+def _failed(status: int, code: str, message: str, **more: Any) -> dict[str, Any]:
+    refused: list[FieldError] = list(more.pop("fields", ()))
+    error = {"code": code, "statusCode": status, "details": more.pop("details", message), **more}
+    return {
+        "success": False,
+        "message": message,
+        "error": error,
+        "errors": [_field(one) for one in refused],
+        "timestamp": clock.iso(clock.now()),
+    }
 
 
 def _field(error: FieldError) -> dict[str, Any]:

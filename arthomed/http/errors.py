@@ -7,7 +7,7 @@ from math import ceil
 from typing import Any
 
 import structlog
-from flask import Flask, Response, current_app, g, request
+from flask import Flask, Response, current_app, g, jsonify, request
 from mongoengine.errors import OperationError
 from pymongo.errors import ConnectionFailure, PyMongoError
 from werkzeug.exceptions import HTTPException, InternalServerError
@@ -59,7 +59,7 @@ _HTTP = {
     415: (HttpCode.UNSUPPORTED_MEDIA_TYPE, "The request body must be application/json"),
     429: (Code.RATE_LIMIT_EXCEEDED, "Too many requests, please try again later"),
 }
-_RETRY_WHEN_AWAY_SECONDS = "5"
+_RETRY_WHEN_AWAY = timedelta(seconds=5)
 _FUSE_SECONDS = 1.0
 
 
@@ -77,7 +77,7 @@ class Fuse:
 
     def check(self) -> None:
         if self.is_blown() and request.path.startswith("/api/"):
-            raise ServiceUnavailable(retry_after=timedelta(seconds=5))
+            raise ServiceUnavailable(retry_after=_RETRY_WHEN_AWAY)
 
 
 def register(app: Flask, *unavailable: type[Exception]) -> None:
@@ -94,14 +94,22 @@ def register(app: Flask, *unavailable: type[Exception]) -> None:
     app.register_error_handler(Exception, _on_unexpected)
 
 
-def _on_refusal(error: ClinicError) -> Response:
-    status = STATUS_OF[error.code]
-    g.error_code = error.code
-    response = refusal(status, error)
+def refused(error: ClinicError) -> tuple[int, dict[str, Any], dict[str, str]]:
+    """The status, the content and the headers of its answer."""
+    status, headers = STATUS_OF[error.code], {}
     if error.retry_after is not None:
-        response.headers["Retry-After"] = str(max(1, ceil(error.retry_after.total_seconds())))
+        headers["Retry-After"] = str(max(1, ceil(error.retry_after.total_seconds())))
     if status == STATUS_OF[Code.NO_TOKEN]:
-        response.headers["WWW-Authenticate"] = "Bearer"  # RFC 6750 section 3
+        headers["WWW-Authenticate"] = "Bearer"  # RFC 6750 section 3
+    return status, refusal(status, error), headers
+
+
+def _on_refusal(error: ClinicError) -> Response:
+    g.error_code = error.code
+    status, content, headers = refused(error)
+    response = jsonify(content)
+    response.status_code = status
+    response.headers.update(headers)
     return response
 
 
@@ -130,10 +138,7 @@ def _on_mongoengine_error(error: OperationError) -> Response:
 
 def _on_unavailable(error: Exception) -> Response:
     log.error("dependency_away", error=type(error).__name__)
-    g.error_code = Code.SERVICE_UNAVAILABLE
-    response = refusal(STATUS_OF[Code.SERVICE_UNAVAILABLE], ServiceUnavailable())
-    response.headers["Retry-After"] = _RETRY_WHEN_AWAY_SECONDS
-    return response
+    return _on_refusal(ServiceUnavailable(retry_after=_RETRY_WHEN_AWAY))
 
 
 def _on_unexpected(error: Exception) -> Response:

@@ -40,16 +40,15 @@ def note_waited(seconds: float) -> None:
     _thread.waited = seconds
 
 
-def waited() -> float:
-    """How many seconds this thread's request has waited for it."""
-    return getattr(_thread, "waited", 0.0)
+def refusal(most: timedelta) -> ServiceUnavailable | None:
+    """What a request is told that has waited for longer than that."""
+    waited = getattr(_thread, "waited", 0.0)
+    return ServiceUnavailable(retry_after=_RETRY_AFTER) if waited > most.total_seconds() else None
 
 
 def register(app: Flask, settings: Settings) -> None:
-    most = settings.most_waiting.total_seconds()
-
     def check() -> None:
-        if waited() > most and request.path.startswith("/api/"):
-            raise ServiceUnavailable(retry_after=_RETRY_AFTER)
+        if request.path.startswith("/api/") and (error := refusal(settings.most_waiting)):
+            raise error
 
     app.before_request(check)

@@ -1,12 +1,14 @@
 """Answers from copies before Flask begins, to who asks what was asked just now and would be told the same.
 
-All else is Flask's business, with whatever was counted here, and so is what is out of the ordinary. The answer is the
-one that Flask would give: `tests/api/test_http_shortcut.py` compares them.
+Here is refused, too, who waited too long: that must cost less than an answer. All else is Flask's business, with
+whatever was counted here, and so is what is out of the ordinary. Each answer is the one that Flask would give:
+`tests/api/test_http_shortcut.py` compares them.
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from http import HTTPStatus
 from typing import Any
 
 from flask import Flask
@@ -16,7 +18,7 @@ from arthomed.core import metrics
 from arthomed.core.actor import Actor, all_sessions_of
 from arthomed.core.copies import Copies
 from arthomed.core.errors import ClinicError
-from arthomed.http import answers, auth, context, limits, overload
+from arthomed.http import answers, auth, context, errors, json, limits, overload
 from arthomed.http.answers import Answer
 from arthomed.http.errors import Fuse
 from arthomed.http.limits import Counting, Rate
@@ -41,15 +43,17 @@ class Shortcut:
             and not rule.arguments
         }
         self._keys = settings.jwt_keys
-        self._most_waiting = settings.most_waiting.total_seconds()
+        self._most_waiting = settings.most_waiting
         self._counting = counting
         self._answers: Copies[Answer] = app.extensions["answers"]
         self._fuse: Fuse = app.extensions["fuse"]
 
     def __call__(self, environ: Environ, start_response: Start) -> Iterable[bytes]:
         environ[context.STARTED] = time.perf_counter()
-        view = self._readings.get(environ["PATH_INFO"])
+        view = self._readings.get(environ.get("PATH_INFO", ""))
         if view is not None and self._is_ordinary(environ):
+            if refusal := overload.refusal(self._most_waiting):
+                return _refuse(refusal, environ, start_response)
             try:
                 known = self._find(view, environ)
             except ClinicError:  # which Flask explains
@@ -63,7 +67,6 @@ class Shortcut:
             environ["REQUEST_METHOD"] == "GET"
             and _FOR_FLASK.isdisjoint(environ)
             and context.accepts_json(environ.get("HTTP_ACCEPT", ""))
-            and overload.waited() <= self._most_waiting
             and not self._fuse.is_blown()
         )
 
@@ -76,8 +79,7 @@ class Shortcut:
         names = self._answers.names(key)
         if not names:
             return None
-        asked, address = environ.get(_REQUEST_ID, ""), environ.get("REMOTE_ADDR")
-        environ[_REQUEST_ID] = context.begin(asked, address)  # for Flask, too
+        _begin(environ)
         counted = self._counting.count([self._counting.of_user(claims["sub"])], (all_sessions_of(user), *names))
         answer = self._answers.find(key, counted.seen)
         if answer is not None:
@@ -93,17 +95,32 @@ class Shortcut:
 
 
 def _answer(answer: Answer, actor: Actor, rate: Rate, environ: Environ, start_response: Start) -> list[bytes]:
-    body = answer.body()
-    headers = {
+    metrics.READINGS.add("yes")
+    context.note(environ, environ["PATH_INFO"], HTTPStatus.OK.value, actor=actor)
+    return _send(HTTPStatus.OK, answer.body(), {**answer.headers, **rate.headers()}, environ, start_response)
+
+
+def _refuse(error: ClinicError, environ: Environ, start_response: Start) -> list[bytes]:
+    _begin(environ)
+    status, content, headers = errors.refused(error)
+    context.note(environ, environ["PATH_INFO"], status, actor=None, code=error.code)
+    return _send(HTTPStatus(status), json.encode(content), headers, environ, start_response)
+
+
+def _begin(environ: Environ) -> None:
+    """Have a request id for all that follows, Flask included."""
+    environ[_REQUEST_ID] = context.begin(environ.get(_REQUEST_ID, ""), environ.get("REMOTE_ADDR"))
+
+
+def _send(
+    status: HTTPStatus, body: bytes, headers: Mapping[str, str], environ: Environ, start_response: Start
+) -> list[bytes]:
+    standing = {
         "Content-Type": answers.MIMETYPE,
         "Content-Length": str(len(body)),
         **context.DEFAULT_HEADERS,
-        **answer.headers,
         **context.HEADERS,
         "X-Request-ID": environ[_REQUEST_ID],
-        **rate.headers(),
     }
-    metrics.READINGS.add("yes")
-    context.note(environ, environ["PATH_INFO"], 200, actor=actor)
-    start_response("200 OK", list(headers.items()))
+    start_response(f"{status.value} {status.phrase.upper()}", list({**standing, **headers}.items()))
     return [body]

@@ -100,6 +100,26 @@ def left_of(answer: TestResponse) -> int:
     return int(answer.headers["RateLimit-Remaining"])
 
 
+@dataclass
+class Left:
+    """What an answer leaves behind."""
+
+    answer: TestResponse
+    lines: list[Any]
+    counted: list[tuple[metrics.Metric, tuple[str, ...]]]
+
+
+def left_by(ask: Callable[[], TestResponse]) -> Left:
+    counted = list[tuple[metrics.Metric, tuple[str, ...]]]()
+    with (
+        pytest.MonkeyPatch.context() as patched,
+        structlog.testing.capture_logs([structlog.contextvars.merge_contextvars]) as lines,
+    ):
+        patched.setattr(metrics, "_note", lambda metric, labels, _: counted.append((metric, labels)))
+        answer = ask()
+    return Left(answer, [{**line, "duration": None} for line in lines], counted)
+
+
 def test_it_is_the_answer_that_flask_gives(known: Client) -> None:
     begun = len(known.begun)
     at_once, by_flask = known.ask(), known.ask_flask()
@@ -110,21 +130,12 @@ def test_it_is_the_answer_that_flask_gives(known: Client) -> None:
     assert headers_of(at_once) == headers_of(by_flask)
 
 
-def test_it_leaves_the_same_in_the_log_and_in_the_metrics(known: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    counted = list[tuple[metrics.Metric, tuple[str, ...]]]()
-    monkeypatch.setattr(metrics, "_note", lambda metric, labels, _: counted.append((metric, labels)))
-
-    def left_by(ask: Callable[[], TestResponse]) -> tuple[list[Any], list[Any]]:
-        counted.clear()
-        with structlog.testing.capture_logs([structlog.contextvars.merge_contextvars]) as lines:
-            ask()
-        return [{**line, "duration": None} for line in lines], list(counted)
-
+def test_it_leaves_the_same_in_the_log_and_in_the_metrics(known: Client) -> None:
     at_once, by_flask = left_by(known.ask), left_by(known.ask_flask)
 
-    assert at_once == by_flask
-    assert at_once[0][0]["event"] == "request"
-    assert metrics.REQUESTS in [metric for metric, _ in at_once[1]]
+    assert (at_once.lines, at_once.counted) == (by_flask.lines, by_flask.counted)
+    assert at_once.lines[0]["event"] == "request"
+    assert metrics.REQUESTS in [metric for metric, _ in at_once.counted]
 
 
 def test_what_it_took_before_flask_began_is_part_of_what_it_took(
@@ -232,12 +243,19 @@ def test_who_may_not_ask_is_told_so(known: Client, monkeypatch: pytest.MonkeyPat
     assert refused(known.ask()) == (403, "PERMISSION_DENIED")
 
 
-def test_what_waited_too_long_for_a_thread_is_refused(known: Client) -> None:
+def test_what_waited_too_long_for_a_thread_is_refused_as_flask_refuses_it(known: Client) -> None:
     overload.note_waited(3600)
     try:
-        assert refused(known.ask()) == (503, "SERVICE_UNAVAILABLE")
+        begun = len(known.begun)
+        at_once, by_flask = left_by(known.ask), left_by(known.ask_flask)
     finally:
         overload.note_waited(0)
+
+    assert len(known.begun) == begun + 1
+    assert refused(at_once.answer) == (503, "SERVICE_UNAVAILABLE")
+    assert content_of(at_once.answer) == content_of(by_flask.answer)
+    assert headers_of(at_once.answer) == headers_of(by_flask.answer)
+    assert at_once.lines == by_flask.lines
 
 
 def test_who_asked_too_often_is_refused(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
