@@ -8,10 +8,10 @@ whatever was counted here, and so is what is out of the ordinary. Each answer is
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from http import HTTPStatus
 from typing import Any
 
 from flask import Flask
+from werkzeug.http import HTTP_STATUS_CODES
 
 from arthomed.config import Settings
 from arthomed.core import metrics
@@ -96,15 +96,15 @@ class Shortcut:
 
 def _answer(answer: Answer, actor: Actor, rate: Rate, environ: Environ, start_response: Start) -> list[bytes]:
     metrics.READINGS.add("yes")
-    context.note(environ, environ["PATH_INFO"], HTTPStatus.OK.value, actor=actor)
-    return _send(HTTPStatus.OK, answer.body(), {**answer.headers, **rate.headers()}, environ, start_response)
+    context.note(environ, environ["PATH_INFO"], 200, actor=actor)
+    return _send(200, answer.body(), {**answer.headers, **rate.headers()}, environ, start_response)
 
 
 def _refuse(error: ClinicError, environ: Environ, start_response: Start) -> list[bytes]:
     _begin(environ)
     status, content, headers = errors.refused(error)
     context.note(environ, environ["PATH_INFO"], status, actor=None, code=error.code)
-    return _send(HTTPStatus(status), json.encode(content), headers, environ, start_response)
+    return _send(status, json.encode(content), headers, environ, start_response)
 
 
 def _begin(environ: Environ) -> None:
@@ -112,9 +112,7 @@ def _begin(environ: Environ) -> None:
     environ[_REQUEST_ID] = context.begin(environ.get(_REQUEST_ID, ""), environ.get("REMOTE_ADDR"))
 
 
-def _send(
-    status: HTTPStatus, body: bytes, headers: Mapping[str, str], environ: Environ, start_response: Start
-) -> list[bytes]:
+def _send(status: int, body: bytes, headers: Mapping[str, str], environ: Environ, start_response: Start) -> list[bytes]:
     standing = {
         "Content-Type": answers.MIMETYPE,
         "Content-Length": str(len(body)),
@@ -122,5 +120,5 @@ def _send(
         **context.HEADERS,
         "X-Request-ID": environ[_REQUEST_ID],
     }
-    start_response(f"{status.value} {status.phrase.upper()}", list({**standing, **headers}.items()))
+    start_response(f"{status} {HTTP_STATUS_CODES[status].upper()}", list({**standing, **headers}.items()))
     return [body]
