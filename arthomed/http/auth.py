@@ -173,10 +173,8 @@ def find_actor(
         ClinicError: the session is over.
     """
     actors: Copies[Actor] = app.extensions["actors"]
-    known = (
-        None if stages else actors.find(session_id, seen)
-    )  # by the version of its person's sessions: of nobody else's
-    if known is not None:
+    known = None if stages else actors.find(session_id, seen)
+    if known is not None:  # it goes by the version of its person's sessions, so it is nobody else's
         return known, {}
     find: FindActor = app.extensions["find_actor"]
     actor, until, found = find(user_id, session_id, stages)
