@@ -1,8 +1,11 @@
 """gunicorn in production and under `make run`."""
 
 import ctypes
+import mmap
 import select
 import sys
+import time
+from array import array
 from contextlib import suppress
 
 from bson import ObjectId
@@ -24,6 +27,10 @@ except ConfigurationError as error:
 
 
 _LINGER_MS = 2
+_POLITE_SECONDS, _POLITE_TIMES = 0.001, 5
+_CELLS, _NONE = 256, 0xFFFF
+_shared = memoryview(mmap.mmap(-1, 2 * _CELLS)).cast("H")  # how many connections each process has that takes some
+_shared[:] = memoryview(array("H", [_NONE] * _CELLS))
 
 
 class _Logger(Logger):
@@ -45,11 +52,29 @@ class _Worker(ThreadWorker):
 
     def set_accept_enabled(self, enabled: bool) -> None:  # noqa: FBT001  gunicorn's own
         super().set_accept_enabled(enabled)
+        self._tell()
         if not enabled and not (self.alive and self.is_parent_alive()):
             for listener in self.sockets:
                 self._take_all(listener)
                 listener.close()
             self.sockets.clear()
+
+    def accept(self, listener: object) -> None:
+        """Who has more connections than another lets it go first for a moment, so that all come to have as many."""
+        for _ in range(_POLITE_TIMES):
+            if not self.alive or self.nr_conns <= min(_shared):
+                break
+            time.sleep(_POLITE_SECONDS)
+        super().accept(listener)
+        self._tell()
+
+    def notify(self) -> None:
+        """Once in each turn of its loop."""
+        super().notify()
+        self._tell()
+
+    def _tell(self) -> None:
+        _shared[self.age % _CELLS] = min(max(self.nr_conns, 0), _NONE - 1) if self._accepting else _NONE
 
     def _take_all(self, listener: object) -> None:
         taken = -1
@@ -109,3 +134,8 @@ def on_starting(_server: object) -> None:
 def post_fork(_server: object, _worker: object) -> None:
     """Give the process ids of its own while it has one thread: bson lets a second one go on with the parent's."""
     ObjectId()
+
+
+def child_exit(_server: object, worker: _Worker) -> None:
+    """Nobody waits for it any more, however it ended."""
+    _shared[worker.age % _CELLS] = _NONE

@@ -4,16 +4,29 @@ import re
 import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from threading import Event
 
 import pytest
 
 from dev.servers import Mongo, Valkey
-from tests.stack import Stack
+from tests.stack import BIN, Stack
 
 PATIENCE_SECONDS = 10
+SLIGHT = 6  # a busy machine may keep a process from its turn
 FEW = 20  # of hundreds, if it had to wait for a pause
+BREAKING = """
+from wsgi import app as clinic
+
+def app(environ, start_response):
+    return breaking(start_response) if environ["PATH_INFO"] == "/breaks" else clinic(environ, start_response)
+
+def breaking(start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    yield b"begun"
+    raise RuntimeError
+"""
 
 
 @pytest.fixture(scope="module")
@@ -78,3 +91,73 @@ def test_requests_that_come_in_one_piece_are_answered_in_order(port: int) -> Non
             told += connection.recv(65536)
 
     assert re.findall(rb"HTTP/1.1 (\d+)", told) == [b"200", b"404", b"200"]
+
+
+def test_all_processes_have_as_many_connections(mongo: Mongo, valkey: Valkey, tmp_path: Path) -> None:
+    stack = Stack(
+        tmp_path,
+        mongodb_uri=mongo.uri("arthomed_two_processes"),
+        redis_url=valkey.url.removesuffix("/0") + "/5",
+        parts=("web",),
+        demo=False,
+        env={"WEB_CONCURRENCY": "2", "WEB_THREADS": "2"},
+    )
+    with ExitStack() as opened:
+        web = opened.enter_context(stack).web
+        assert web is not None
+
+        def connect() -> None:
+            address = ("127.0.0.1", stack.port)
+            ask(opened.enter_context(socket.create_connection(address, timeout=PATIENCE_SECONDS)))
+
+        def shares() -> list[int]:
+            return [connections_of(process, stack.port) for process in children(web.pid)]
+
+        while len(shares()) < 2 or not all(shares()):  # one of them may still be starting
+            connect()
+        for _ in range(20):
+            connect()
+
+        found = shares()
+
+        assert max(found) - min(found) <= SLIGHT
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def connections_of(process: int, port: int) -> int:
+    """How many of a process's sockets somebody is connected to by that port of its own."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    open_ones = {f"socket:[{row[9]}]" for row in rows if (int(row[1].partition(":")[2], 16), row[3]) == (port, "01")}
+    names = []
+    for file in Path(f"/proc/{process}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed just now
+            names.append(str(file.readlink()))
+    return len(open_ones.intersection(names))
+
+
+def test_answers_that_break_off_cost_no_process(mongo: Mongo, valkey: Valkey, tmp_path: Path) -> None:
+    (tmp_path / "breaking.py").write_text(BREAKING)
+    stack = Stack(
+        tmp_path,
+        mongodb_uri=mongo.uri("arthomed_breaking"),
+        redis_url=valkey.url.removesuffix("/0") + "/5",
+        parts=(),
+        demo=False,
+        env={"WEB_CONCURRENCY": "1", "WEB_THREADS": "2"},
+    )
+    with stack:
+        command = (BIN / "gunicorn", "-c", "gunicorn.conf.py", "--pythonpath", tmp_path, "breaking:app")
+        web = stack.start("web", *command)
+        stack.wait_until_live()
+        [process] = children(web.pid)
+        for _ in range(3):
+            with socket.create_connection(("127.0.0.1", stack.port), timeout=PATIENCE_SECONDS) as connection:
+                connection.sendall(b"GET /breaks HTTP/1.1\r\nHost: clinic\r\n\r\n")
+                while connection.recv(65536):
+                    pass
+        stack.wait_until_live()
+
+        assert children(web.pid) == [process]
