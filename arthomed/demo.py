@@ -104,9 +104,10 @@ def _coming_visits(patients: list[User], doctors: list[User], reception: User) -
     """One request that waits, one visit that is confirmed, one that was given up."""
     states = (Status.PENDING, Status.CONFIRMED, Status.CANCELLED)
     for patient, doctor, status in zip(patients, doctors, states, strict=False):
-        visit = Appointment.objects(patient_id=patient.id, starts_at__gt=clock.now()).first() or booking.book(
-            _acting(patient), _first_wish(doctor)
-        )
+        coming = Appointment.objects(patient_id=patient.id, starts_at__gt=clock.now())
+        if not coming:
+            booking.book(_acting(patient), _first_wish(doctor))
+        visit = coming.first()
         if visit.status is not status:
             transitions.change_status(_acting(reception), visit.id, status)
 

@@ -100,7 +100,9 @@ def make_wish(doctor: User, *, day: date | None = None, time: str = "09:00", **p
 
 def make_visit(patient: User | None = None, doctor: User | None = None, **wish: Any) -> Appointment:
     """A pending visit, tomorrow at nine."""
-    return booking.book(acting(patient or make_user()), make_wish(doctor or make_doctor(), **wish))
+    booked = booking.book(acting(patient or make_user()), make_wish(doctor or make_doctor(), **wish))
+    assert isinstance(booked, dict)
+    return Appointment.with_people([Appointment.objects.get(id=booked["_id"])])[0]
 
 
 def picture(kind: str = "PNG", size: tuple[int, int] = (8, 6), name: str = "picture.png") -> tuple[BytesIO, str]:

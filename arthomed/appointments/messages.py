@@ -2,13 +2,12 @@
 
 from datetime import datetime, timedelta
 
-from pymongo.client_session import ClientSession
-
 from arthomed.appointments import calendar
 from arthomed.appointments.models import PAID, Appointment
 from arthomed.appointments.rules import Status
 from arthomed.config import settings
 from arthomed.core import clock
+from arthomed.core.documents import Raw
 from arthomed.notifications import catalogue
 from arthomed.notifications import service as notifications
 from arthomed.notifications.gateways import Email, Sms
@@ -25,14 +24,27 @@ UNCONFIRMED, REFUNDED = _PREFIX + "unconfirmed", _PREFIX + "refunded"
 """Words of their own for two kinds: the system's reason, and money, are part of a registered text."""
 
 
-def tell(appointment: Appointment, patient: User, session: ClientSession) -> list[Notification]:
-    """Put the message about a visit's newest change into the outbox.
+def of_booking(visit: Raw, email: str | None) -> list[Notification]:
+    """What is told of a new visit, as it is stored; to be put into the outbox with it."""
+    return notifications.messages(
+        user=visit["patient"],
+        subject=visit["_id"],
+        kind=_PREFIX + Status.PENDING,
+        version=len(visit["history"]),
+        channels=[Channel.SMS, Channel.PUSH],
+        fallback=Channel.EMAIL if email else None,
+        timing=Timing(useful_until=visit["endsAt"], about=visit["startsAt"]),
+    )
+
+
+def of_change(appointment: Appointment, patient: User) -> list[Notification]:
+    """What is told of a visit's newest change; to be put into the outbox with it.
 
     What belongs into a calendar is told by e-mail, too; of the rest an e-mail tells when the SMS does not arrive.
     """
     by_email = Channel.EMAIL if patient.email else None
     in_calendar = appointment.status in _IN_CALENDARS
-    return notifications.put(
+    return notifications.messages(
         user=patient.id,
         subject=appointment.id,
         kind=_PREFIX + appointment.status,
@@ -40,7 +52,6 @@ def tell(appointment: Appointment, patient: User, session: ClientSession) -> lis
         channels=[Channel.SMS, Channel.PUSH, *([by_email] if by_email and in_calendar else [])],
         fallback=None if in_calendar else by_email,
         timing=_timing(appointment),
-        session=session,
     )
 
 

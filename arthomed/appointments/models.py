@@ -1,5 +1,6 @@
 """Visits, and the keys under which bookings may be sent again."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -98,9 +99,15 @@ class Appointment(ClinicDocument):
     doctor: User
     images: list[File]
 
-    def insert(self, session: ClientSession | None = None) -> None:
-        changed(visits_of(self.patient_id))
-        super().insert(session)
+    @classmethod
+    def insert_new(cls, visits: Sequence[Raw], session: ClientSession) -> None:
+        """Insert visits as they are stored, which MongoDB checks.
+
+        Raises:
+            DuplicateKeyError: the seat is taken, or the patient has a visit then, or with that doctor on that day.
+        """
+        changed(*(visits_of(visit["patient"]) for visit in visits))
+        cls.insert_raw(visits, session)
 
     @property
     def since(self) -> datetime:
@@ -156,11 +163,11 @@ class Appointment(ClinicDocument):
         ]
 
     @classmethod
-    def count_open(cls, patient: ObjectId, session: ClientSession) -> int:
-        """How many open visits somebody has."""
-        return cls.collection().count_documents(
-            {"patient": patient, "status": {"$in": sorted(ACTIVE)}}, session=session
-        )
+    def count_open(cls, patients: Sequence[ObjectId], session: ClientSession) -> dict[ObjectId, int]:
+        """How many open visits people have; who has none is left out."""
+        their_open = {"patient": {"$in": patients}, "status": {"$in": sorted(ACTIVE)}}
+        counted: Pipeline = [{"$match": their_open}, {"$group": {"_id": "$patient", "count": {"$sum": 1}}}]
+        return {row["_id"]: row["count"] for row in cls.collection().aggregate(counted, session=session)}
 
     @classmethod
     def touch(cls, appointment_id: ObjectId, session: ClientSession) -> "Appointment":

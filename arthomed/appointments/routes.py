@@ -49,10 +49,10 @@ accounts = Blueprint("accounts", __name__, url_prefix="/api", description="Chang
 @limited(Budget.BOOKING)
 @blueprint.arguments(IdempotencyHeaders, location="headers")
 @blueprint.arguments(BookAppointment, files="images")
-@blueprint.response(201, AppointmentOut, name="appointment", description="Appointment booked successfully")
+@blueprint.response(201, AppointmentOut, name="appointment", description="Appointment booked successfully", is_hot=True)
 @blueprint.alt_response(404, "NOT_FOUND")
 @blueprint.alt_response(422, "UNPROCESSABLE_ENTITY")
-def book(headers: dict[str, Any], body: dict[str, Any]) -> Appointment:
+def book(headers: dict[str, Any], body: dict[str, Any]) -> booking.Told:
     """Book a visit."""
     uploads = [Upload(*one) for one in files.received("images")]
     return booking.book(current_actor(), booking.Wish(**body), key=headers.get("key"), uploads=uploads)

@@ -1,6 +1,6 @@
 """Note and show who read or changed whose record."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from bson import ObjectId
@@ -36,8 +36,24 @@ def note_change(
     changes: Iterable[Raw] = (),
 ) -> None:
     """Note a change in its transaction, where it has one, so that there is never one without the other."""
-    event = {**_event(actor, action, kind, list(records), [subject]), "changes": list(changes)}
-    AuditEvent.collection().insert_one(event, session=session)
+    note([change(actor, action, kind, *records, subject=subject, changes=changes)], session)
+
+
+def change(
+    actor: Actor,
+    action: Action,
+    kind: Kind,
+    *records: ObjectId,
+    subject: ObjectId,
+    changes: Iterable[Raw] = (),
+) -> Raw:
+    """The event of a change, to be noted with it."""
+    return {**_event(actor, action, kind, list(records), [subject]), "changes": list(changes)}
+
+
+def note(events: Sequence[Raw], session: ClientSession | None) -> None:
+    """Note several changes at once, in their transaction."""
+    AuditEvent.collection().insert_many(events, session=session)
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any], path: str = "") -> list[Raw]:

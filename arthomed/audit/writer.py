@@ -9,7 +9,7 @@ import structlog
 from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError, PyMongoError
 
-from arthomed.core.documents import Raw
+from arthomed.core.documents import DUPLICATE_KEY, Raw
 
 log = structlog.get_logger()
 
@@ -17,7 +17,6 @@ _MOST_WAITING = 10_000
 _AT_ONCE = 500
 _GATHERING_SECONDS = 0.05
 _RETRY_SECONDS = 1.0
-_DUPLICATE_KEY = 11000
 
 
 class Writer:
@@ -98,5 +97,5 @@ class Writer:
             self._collection().insert_many(events, ordered=False)
         except BulkWriteError as error:
             # A try that was cut off had written some of them.
-            if any(one["code"] != _DUPLICATE_KEY for one in error.details["writeErrors"]):
+            if any(one["code"] != DUPLICATE_KEY for one in error.details["writeErrors"]):
                 raise

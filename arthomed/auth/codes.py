@@ -1,6 +1,7 @@
 """One-time codes: made, put into words, and spent."""
 
 import secrets
+from collections.abc import Sequence
 from datetime import timedelta
 
 import structlog
@@ -11,7 +12,9 @@ from arthomed.auth import rules, trail
 from arthomed.auth.models import Otp
 from arthomed.config import settings
 from arthomed.core import clock, jobs, metrics
-from arthomed.core.errors import ClinicError
+from arthomed.core.documents import Raw
+from arthomed.core.errors import ClinicError, ServiceUnavailable
+from arthomed.core.together import Together
 from arthomed.notifications import catalogue
 from arthomed.notifications import service as notifications
 from arthomed.notifications.gateways import Sms
@@ -45,16 +48,23 @@ def issue(mobile: str, purpose: str) -> None:
         "expiresAt": now + policy.lifetime,
         "tellAt": now + _SWEEP_GRACE,
     }
-    try:
-        Otp.replace_older(mobile, code, now=now, policy=policy)
-    except DuplicateKeyError:
+    if not _store((mobile, code)):
         ensure_not_locked(mobile)
-        Otp.replace_older(mobile, code, now=now, policy=policy)
+        if not _store((mobile, code)):
+            raise ServiceUnavailable
     try:
         jobs.enqueue(jobs.Job.TELL_CODE, str(which))
     except jobs.JobsUnavailable:
         log.warning("messages_left_to_sweep", count=1)
     metrics.CODES_SENT.add()
+
+
+def _store_all(codes: Sequence[tuple[str, Raw]], **_: bool) -> list[bool]:
+    refused = Otp.replace_older(dict(codes), now=clock.now(), policy=settings().codes)
+    return [mobile not in refused for mobile, _ in codes]
+
+
+_store = Together(_store_all, names=lambda code: (code[0],))
 
 
 def tell(which: ObjectId) -> None:
@@ -69,10 +79,11 @@ def put_message(which: ObjectId) -> list[Notification]:
     if code is None or code.tell_at is None:
         return []
     timing = Timing(useful_until=code.created_at + _WAITED_FOR)
+    messages = notifications.messages(
+        user=None, subject=which, kind=MESSAGE, version=0, channels=[Channel.SMS], timing=timing
+    )
     try:
-        messages = notifications.put(
-            user=None, subject=which, kind=MESSAGE, version=0, channels=[Channel.SMS], timing=timing
-        )
+        notifications.put(messages)
     except DuplicateKeyError:  # another run for the same code, which was killed then
         messages = []
     Otp.note_told(which)

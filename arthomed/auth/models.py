@@ -1,5 +1,6 @@
 """One-time codes and sessions, each with the atomic updates that their rules rest on."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from bson import ObjectId
@@ -12,8 +13,9 @@ from mongoengine import (
     ObjectIdField,
     StringField,
 )
-from pymongo import ReturnDocument
+from pymongo import ReturnDocument, UpdateOne
 from pymongo.client_session import ClientSession
+from pymongo.errors import BulkWriteError
 from pymongo.write_concern import WriteConcern
 
 from arthomed.auth.rules import MOST_PUSHED, USE_NOTED_AFTER, Platform
@@ -21,7 +23,7 @@ from arthomed.config import CodePolicy
 from arthomed.core import clock
 from arthomed.core.actor import all_sessions_of
 from arthomed.core.copies import changed
-from arthomed.core.documents import ClinicDocument, Pipeline, Raw
+from arthomed.core.documents import DUPLICATE_KEY, ClinicDocument, Pipeline, Raw
 from arthomed.core.permissions import Role
 
 
@@ -49,19 +51,27 @@ class Otp(ClinicDocument):
     failures_end_at = DateTimeField(db_field="failuresEndAt")
 
     @classmethod
-    def replace_older(cls, mobile: str, code: Raw, *, now: datetime, policy: CodePolicy) -> None:
-        """Store a number's new code in the place of the older one, which is dead from now on.
+    def replace_older(cls, codes: Mapping[str, Raw], *, now: datetime, policy: CodePolicy) -> set[str]:
+        """Store the new codes of numbers in the place of the older ones, which are dead from now on.
 
         It waits for no copy: a failover just after it leaves the older code in its place, and the job for the new one
-        finds nothing.
-
-        Raises:
-            DuplicateKeyError: the number is locked, or somebody else stored its first code this very moment.
+        finds nothing. Returns the numbers that are locked, or whose first code somebody else stored this very moment.
         """
         at_once = cls.collection().with_options(write_concern=WriteConcern(1))
         anew = {"attempts": 0, "isUsed": False, "createdAt": now, "updatedAt": now}
-        unlocked = {"mobileNumber": mobile, "$nor": [_locked(now, policy)]}
-        at_once.update_one(unlocked, {"$set": {**anew, **code}}, upsert=True)
+        unlocked = {"$nor": [_locked(now, policy)]}
+        updates = [
+            UpdateOne({"mobileNumber": mobile, **unlocked}, {"$set": {**anew, **code}}, upsert=True)
+            for mobile, code in codes.items()
+        ]
+        try:
+            at_once.bulk_write(updates, ordered=False)
+        except BulkWriteError as error:
+            failed = error.details["writeErrors"]
+            if any(one["code"] != DUPLICATE_KEY for one in failed):
+                raise
+            return {list(codes)[one["index"]] for one in failed}
+        return set()
 
     @classmethod
     def live(cls, issue: ObjectId, now: datetime) -> "Otp | None":
@@ -138,7 +148,7 @@ def _locked(now: datetime, policy: CodePolicy) -> Raw:
     return {"failures": {"$gte": policy.failures_to_lock}, "failuresEndAt": {"$gt": now}}
 
 
-_OF_ACTOR = {"role": 1, "lastUsedAt": 1, "expiresAt": 1}
+_OF_ACTOR = {"user": 1, "role": 1, "lastUsedAt": 1, "expiresAt": 1}
 
 
 class Session(ClinicDocument):
@@ -174,11 +184,16 @@ class Session(ClinicDocument):
         return rotated
 
     @classmethod
-    def read(cls, where: Raw, stages: Pipeline) -> Raw | None:
-        """The role and last use of a session, with what the stages add; without the session nothing is looked up."""
-        if not stages:
-            return cls.collection().find_one(where, _OF_ACTOR)
-        return next(iter(cls.collection().aggregate([{"$match": where}, {"$project": _OF_ACTOR}, *stages])), None)
+    def read(cls, session_id: ObjectId, user: ObjectId, now: datetime, stages: Pipeline) -> Raw | None:
+        """The role and last use of a live session, with what the stages add; without the session they add nothing."""
+        live = {"$match": {"_id": session_id, "user": user, "expiresAt": {"$gt": now}}}
+        return next(iter(cls.collection().aggregate([live, {"$project": _OF_ACTOR}, *stages])), None)
+
+    @classmethod
+    def read_all(cls, ids: Sequence[ObjectId]) -> list[Raw | None]:
+        """The person, role, last use and end of each session, if it is there."""
+        found = {raw["_id"]: raw for raw in cls.collection().find({"_id": {"$in": ids}}, _OF_ACTOR)}
+        return [found.get(one) for one in ids]
 
     @classmethod
     def note_use(cls, session_id: ObjectId, *, now: datetime, address: str | None) -> None:

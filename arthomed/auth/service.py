@@ -1,23 +1,27 @@
 """Use cases of signing in and out."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Self
 
 from bson import ObjectId
 from pymongo.client_session import ClientSession
 
+from arthomed.audit import service as audit
 from arthomed.auth import codes, rules, trail
 from arthomed.auth.models import Session
 from arthomed.config import settings
 from arthomed.core import clock, copies, limits, origin
 from arthomed.core.actor import Actor, all_sessions_of
 from arthomed.core.copies import changed
-from arthomed.core.documents import Pipeline, transaction
+from arthomed.core.documents import Pipeline, Raw, transaction
 from arthomed.core.errors import NotFound, RateLimitExceeded
+from arthomed.core.origin import Origin
 from arthomed.core.permissions import Role
 from arthomed.core.reading import Found
+from arthomed.core.together import Together
 from arthomed.users import service as users
 from arthomed.users.models import Consent, User
 
@@ -34,6 +38,21 @@ class Device:
     def by_user_agent(cls, user_agent: str, address: str) -> Self:
         """A device that says nothing of itself."""
         return cls(rules.name_of(user_agent), rules.platform_of(user_agent), address)
+
+
+@dataclass(frozen=True, slots=True)
+class _Arrival:
+    """Somebody who has the code of a number, and the version of the privacy notice that their app named."""
+
+    mobile: str
+    device: Device
+    notice: str | None
+    origin: Origin = field(default_factory=origin.current)
+
+    def consent_of(self, user: User) -> Consent | None:
+        """What the person newly agrees to by arriving."""
+        consent = _consent(self.notice)
+        return consent if user.agrees_to(consent.notice, is_named=self.notice is not None) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,21 +145,36 @@ def _consent(notice: str | None) -> Consent:
 
 def _open_session(mobile: str, device: Device, notice: str | None = None) -> tuple[User, Session] | None:
     """The person of a number with a new session; None when nobody who is active has it."""
-
-    def work(session: ClientSession) -> tuple[User, Session] | None:
-        # Writing to the user makes this and a deactivation wait for each other.
-        user = User.sign_in(mobile, _consent(notice), is_named=notice is not None, now=clock.now(), session=session)
-        if user is None:
-            return None
-        opened = _session(user, device)
-        opened.insert(session)
-        trail.note_signing_in(opened, session)
-        return user, opened
-
-    signed_in = transaction(work)
+    signed_in = _sign_in_with_others(_Arrival(mobile, device, notice))
     if signed_in is not None:
         trail.tell_signed_in(signed_in[1])
     return signed_in
+
+
+def _open_sessions(arrivals: Sequence[_Arrival], *, once: bool) -> list[tuple[User, Session] | None]:
+    return transaction(partial(_let_in, arrivals), once=once)
+
+
+_sign_in_with_others = Together(_open_sessions, names=lambda arrival: (arrival.mobile,))
+
+
+def _let_in(arrivals: Sequence[_Arrival], session: ClientSession) -> list[tuple[User, Session] | None]:
+    """The transaction's work, with an outcome for each."""
+    people = User.active([one.mobile for one in arrivals], session)
+    coming = [(people[one.mobile], one) for one in arrivals if one.mobile in people]
+    if not coming:
+        return [None for _ in arrivals]
+    # Writing to the users makes this and a deactivation wait for each other.
+    User.note_signing_in({user: one.consent_of(user) for user, one in coming}, now=clock.now(), session=session)
+    opened = {one.mobile: (user, _session(user, one.device)) for user, one in coming}
+    Session.insert_all([one for _, one in opened.values()], session)
+    audit.note([_event_of(opened[one.mobile][1], one.origin) for _, one in coming], session)
+    return [opened.get(one.mobile) for one in arrivals]
+
+
+def _event_of(opened: Session, source: Origin) -> Raw:
+    with origin.instead(source):
+        return trail.of_signing_in(opened)
 
 
 def _session(user: User, device: Device) -> Session:
@@ -206,9 +240,8 @@ def find_actor(user_id: ObjectId, session_id: ObjectId, stages: Pipeline) -> tup
         SessionRevoked, UserInactive, UserNotFound: why it is of no use any more.
     """
     now = clock.now()
-    live = {"_id": session_id, "user": user_id, "expiresAt": {"$gt": now}}
-    raw = Session.read(live, stages)
-    if raw is not None:
+    raw = Session.read(session_id, user_id, now, stages) if stages else _find_session(session_id)
+    if raw is not None and raw["user"] == user_id and raw["expiresAt"] > now:
         used_at = raw.get("lastUsedAt", now)
         if used_at < now - rules.USE_NOTED_AFTER:
             Session.note_use(session_id, now=now, address=origin.current().address)
@@ -222,6 +255,14 @@ def find_actor(user_id: ObjectId, session_id: ObjectId, stages: Pipeline) -> tup
     if user is None:
         raise rules.UserNotFound
     raise rules.SessionRevoked if user.is_active else rules.UserInactive
+
+
+def _find_sessions(ids: Sequence[ObjectId], **_: bool) -> list[Raw | None]:
+    return Session.read_all(ids)
+
+
+_find_session = Together(_find_sessions, names=lambda _: ())
+"""Those of whoever asks at the same moment are found in one query."""
 
 
 def sessions_of(actor: Actor) -> list[Session]:

@@ -10,6 +10,7 @@ from arthomed.audit import service as audit
 from arthomed.audit.models import Action, Kind
 from arthomed.auth.models import Session
 from arthomed.core.actor import SYSTEM, Actor
+from arthomed.core.documents import Raw
 from arthomed.core.errors import ClinicError
 
 log = structlog.get_logger()
@@ -17,14 +18,14 @@ log = structlog.get_logger()
 _SPENT_TOKEN = {"field": "reason", "from": None, "to": "spent refresh token"}
 
 
-def note_signing_in(opened: Session, session: ClientSession) -> None:
-    audit.note_change(
+def of_signing_in(opened: Session) -> Raw:
+    """The event of a new session; to be noted with it."""
+    return audit.change(
         Actor(opened.user, opened.role, opened.id),
         Action.CREATE,
         Kind.SESSION,
         opened.id,
         subject=opened.user,
-        session=session,
         changes=[{"field": "platform", "from": None, "to": opened.platform}],
     )
 

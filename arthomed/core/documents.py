@@ -1,6 +1,6 @@
 """What every MongoEngine document shares, and transactions, which MongoEngine itself has not."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import pymongo
@@ -11,7 +11,9 @@ from mongoengine.errors import OperationError
 from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
 from pymongo.errors import (
+    BulkWriteError,
     ConnectionFailure,
+    DuplicateKeyError,
     ExecutionTimeout,
     NetworkTimeout,
     PyMongoError,
@@ -29,7 +31,12 @@ T = TypeVar("T")
 Raw = dict[str, Any]
 Pipeline = list[Raw]
 
+DUPLICATE_KEY = 11000
 _AWAY = (ConnectionFailure, ExecutionTimeout, NetworkTimeout, WaitQueueTimeoutError)
+
+
+class Undone(Exception):
+    """A transaction that was to be tried once came to nothing before its commit; what its work raised is the cause."""
 
 
 class ClinicQuerySet(QuerySet):
@@ -69,9 +76,33 @@ class ClinicDocument(Document):
 
     def insert(self, session: ClientSession | None = None) -> None:
         """Validate and insert, within a transaction when a session is given."""
-        self.validate()
-        inserted = self.collection().insert_one(self.to_mongo(), session=session)
-        self.id = inserted.inserted_id
+        self.insert_all([self], session)
+
+    @classmethod
+    def insert_all(cls, documents: "Sequence[ClinicDocument]", session: ClientSession | None = None) -> None:
+        """As `insert`, in one round trip.
+
+        Raises:
+            DuplicateKeyError: of the first that was there; those before it are stored, unless in a transaction.
+        """
+        for document in documents:
+            document.validate()
+        ids = cls.insert_raw([one.to_mongo() for one in documents], session)
+        for document, document_id in zip(documents, ids, strict=True):
+            document.id = document_id
+
+    @classmethod
+    def insert_raw(cls, rows: Sequence[Raw], session: ClientSession | None = None) -> list[ObjectId]:
+        """As `insert_all`, of what is stored, checked by MongoDB alone; returns the ids."""
+        if not rows:
+            return []
+        try:
+            return list(cls.collection().insert_many(rows, session=session).inserted_ids)
+        except BulkWriteError as error:
+            refused = error.details["writeErrors"]
+            if not refused or refused[0]["code"] != DUPLICATE_KEY:
+                raise
+            raise DuplicateKeyError(refused[0]["errmsg"], DUPLICATE_KEY, refused[0]) from error
 
     def replace(self, session: ClientSession) -> None:
         """Validate and write the whole document; only within a transaction that has read it."""
@@ -79,7 +110,7 @@ class ClinicDocument(Document):
         self.collection().replace_one({"_id": self.id}, self.to_mongo(), session=session)
 
 
-def transaction(work: Callable[[ClientSession], T]) -> T:
+def transaction(work: Callable[[ClientSession], T], *, once: bool = False) -> T:
     """Run `work` in one MongoDB transaction and return what it returns.
 
     `work` may run several times (write conflicts are retried), so it must not touch anything but the
@@ -88,18 +119,32 @@ def transaction(work: Callable[[ClientSession], T]) -> T:
 
     Raises:
         ServiceUnavailable: the database could not say that it keeps what was done.
+        Undone: it was to be tried `once`, and another writer was in the way, or the work raised something; what fails
+            in passing, such as a connection, is tried again nevertheless.
     """
     client = get_connection()
     with copies.telling(), pymongo.timeout(client.options.timeout), client.start_session() as session:
         try:
             done: T = session.with_transaction(
-                work,
+                _tried_once(work) if once else work,
                 read_concern=ReadConcern("snapshot"),
                 write_concern=WriteConcern("majority"),
             )
         except WriteConcernError as error:  # as when it slept until the transaction was too old to be committed
             raise ServiceUnavailable from error
         return done
+
+
+def _tried_once(work: Callable[[ClientSession], T]) -> Callable[[ClientSession], T]:
+    def trying(session: ClientSession) -> T:
+        try:
+            return work(session)
+        except Exception as error:
+            if is_database_away(error):  # nobody would be better off alone
+                raise
+            raise Undone from error
+
+    return trying
 
 
 def is_database_away(error: BaseException) -> bool:

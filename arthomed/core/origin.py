@@ -1,5 +1,7 @@
 """Where the work at hand comes from: a request, or nowhere when the system acts by itself."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
@@ -23,3 +25,13 @@ def begin(origin: Origin) -> None:
 
 def current() -> Origin:
     return _current.get()
+
+
+@contextmanager
+def instead(origin: Origin) -> Iterator[None]:
+    """For a while this thread does the work of another one, which comes from there."""
+    token = _current.set(origin)
+    try:
+        yield
+    finally:
+        _current.reset(token)

@@ -6,7 +6,7 @@ from typing import Any
 
 import flask_smorest
 import marshmallow as ma
-from flask import Response
+from flask import Response, current_app
 
 from arthomed.core.reading import Reading
 from arthomed.http import answers, json
@@ -70,8 +70,12 @@ class Blueprint(flask_smorest.Blueprint):
         description: str,
         name: str | None = None,
         is_polled: bool = False,
+        is_hot: bool = False,
     ) -> Any:
-        """As flask-smorest's, in our envelope; a reading that `is_polled` is sent again only when it has changed."""
+        """As flask-smorest's, in our envelope; a reading that `is_polled` is sent again only when it has changed.
+
+        What `is_hot` is dumped as readings are, and may be as MongoDB keeps it.
+        """
         envelope = envelope_of(schema if name is None else named(name, schema))()
         example = {**example_of(envelope), "message": description}
         smorests = super().response(status_code, envelope, description=description, example=example)
@@ -90,7 +94,8 @@ class Blueprint(flask_smorest.Blueprint):
                     return answer.response()
                 if isinstance(content, Response):  # a file
                     return content
-                return success(description, content if name is None else {name: content})
+                told = success(description, content if name is None else {name: content})
+                return (current_app.json.response(dump(told)), status_code) if is_hot else told
 
             documented: Any = smorests(enveloped)
             return self.alt_response(304, "NOT_MODIFIED")(documented) if is_polled else documented  # type: ignore[no-any-return]

@@ -21,7 +21,7 @@ _SWEEP_AGAIN = timedelta(minutes=1)
 _SWEEP_LIMIT = 500
 
 
-def put(
+def messages(
     *,
     user: ObjectId | None,
     subject: ObjectId,
@@ -30,14 +30,13 @@ def put(
     channels: Iterable[Channel],
     timing: Timing,
     fallback: Channel | None = None,
-    session: ClientSession | None = None,
 ) -> list[Notification]:
-    """Write messages to the outbox, in the transaction of the change they tell about.
+    """One for each channel, to be put into the outbox.
 
     `fallback` takes over from an SMS that does not arrive. Channels that there are not are left out.
     """
     now = clock.now()
-    written = [
+    return [
         Notification(
             id=ObjectId(),
             user=user,
@@ -53,9 +52,11 @@ def put(
         for channel in channels
         if outlets.is_open(channel, kind, user)
     ]
-    for notification in written:
-        notification.insert(session)
-    return written
+
+
+def put(notifications: Sequence[Notification], session: ClientSession | None = None) -> None:
+    """Write messages to the outbox, in the transaction of the change they tell about."""
+    Notification.insert_all(notifications, session)
 
 
 def hand_over(notifications: Sequence[Notification]) -> None:

@@ -1,12 +1,14 @@
-"""Slots, with the conditional updates that claim and free their seats."""
+"""Slots, and how their seats are claimed and freed."""
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Self
 
 from bson import ObjectId
 from mongoengine import BooleanField, DateTimeField, IntField, ListField, ObjectIdField, StringField
-from pymongo import ReturnDocument, UpdateMany
+from pymongo import UpdateMany, UpdateOne
 from pymongo.client_session import ClientSession
 from pymongo.errors import BulkWriteError
 
@@ -14,7 +16,7 @@ from arthomed.core import clock
 from arthomed.core.copies import changed
 from arthomed.core.documents import ClinicDocument, Pipeline, Raw
 from arthomed.core.reading import Find, only
-from arthomed.scheduling.rules import Change, ExistingSlot, PlannedSlot, Shapes, capacity, length
+from arthomed.scheduling.rules import Change, ExistingSlot, PlannedSlot, Shapes, capacity, length, smallest_free_seat
 
 # How the derived fields follow from `takenSeats`; every change of a slot ends with these two stages.
 _DERIVED: Pipeline = [
@@ -26,20 +28,6 @@ _DERIVED: Pipeline = [
         }
     },
 ]
-_SMALLEST_FREE_SEAT: Raw = {
-    "$first": {
-        "$filter": {
-            "input": {"$range": [1, {"$add": ["$maxPatients", 1]}]},
-            "cond": {"$not": {"$in": ["$$this", "$takenSeats"]}},
-        }
-    }
-}
-_CLAIM: Pipeline = [
-    {"$set": {"takenSeats": {"$concatArrays": ["$takenSeats", [_SMALLEST_FREE_SEAT]]}}},
-    *_DERIVED,
-]
-
-
 _OF_EXISTING = (
     "date",
     "startTime",
@@ -55,6 +43,9 @@ _AT_ONCE = 10_000
 _TOLD = only("startTime", "endTime", "startsAt", "isAvailable", "consultationFee", "maxPatients", "bookedPatients")
 _LONGEST = timedelta(days=1)  # no slot goes on beyond its day
 
+Start = tuple[ObjectId, dt.date, str]
+"""What tells a slot: doctor, the clinic's date, "HH:MM"."""
+
 
 def _coming(after: datetime) -> Raw:
     """What starts later; by the date as well, which `slot_once` has and which is at most a day before that of UTC."""
@@ -64,6 +55,35 @@ def _coming(after: datetime) -> Raw:
 def slots_of(doctor: ObjectId) -> str:
     """The name of a doctor's slots among what is copied: see core/copies.py."""
     return f"slots:{doctor}"
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """The smallest free seat of a slot, and what a visit takes from that; `taken` are the seats that are not free."""
+
+    slot: ObjectId
+    number: int
+    taken: list[int]
+    doctor: ObjectId
+    date: datetime
+    start_time: str
+    starts_at: datetime
+    ends_at: datetime
+    fee: int
+
+    @classmethod
+    def in_slot(cls, raw: Raw) -> Self:
+        return cls(
+            slot=raw["_id"],
+            number=smallest_free_seat(raw["takenSeats"], raw["maxPatients"]),
+            taken=raw["takenSeats"],
+            doctor=raw["doctor"],
+            date=raw["date"],
+            start_time=raw["startTime"],
+            starts_at=raw["startsAt"],
+            ends_at=raw["startsAt"] + length(raw["startTime"], raw["endTime"]),
+            fee=raw["consultationFee"],
+        )
 
 
 class Slot(ClinicDocument):
@@ -91,39 +111,43 @@ class Slot(ClinicDocument):
         ends_at: datetime = self.starts_at + length(self.start_time, self.end_time)
         return ends_at
 
-    @property
-    def last_claimed_seat(self) -> int:
-        return int(self.taken_seats[-1])
-
     @classmethod
-    def claim(
-        cls, doctor: ObjectId, day: dt.date, start_time: str, *, now: datetime, session: ClientSession
-    ) -> "Slot | None":
-        """Take the smallest free seat of a slot that has not started; None when there is none."""
-        wanted = {
-            "doctor": doctor,
-            "date": clock.midnight_utc(day),
-            "startTime": start_time,
-            "isAvailable": True,
-            "startsAt": {"$gt": now},
+    def free_seats(cls, starts: Iterable[Start], *, now: datetime, session: ClientSession) -> dict[Start, Seat]:
+        """A seat in each of these slots that has a free one and has not started."""
+        wanted = [
+            {"doctor": doctor, "date": clock.midnight_utc(day), "startTime": time, "isAvailable": True}
+            for doctor, day, time in starts
+        ]
+        found = cls.collection().find({"$or": wanted}, session=session)
+        return {
+            (raw["doctor"], raw["date"].date(), raw["startTime"]): Seat.in_slot(raw)
+            for raw in found
+            if raw["startsAt"] > now and len(raw["takenSeats"]) < raw["maxPatients"]
         }
-        return cls._claimed(wanted, session)
 
     @classmethod
-    def reclaim(cls, slot_id: ObjectId, *, session: ClientSession) -> "Slot | None":
+    def reclaim(cls, slot_id: ObjectId, *, session: ClientSession) -> Seat | None:
         """Take a seat again for a visit that is taken up again, whether or not the slot has started."""
         roomy = {"$expr": {"$lt": ["$bookedPatients", "$maxPatients"]}}
-        return cls._claimed({"_id": slot_id, **roomy}, session)
-
-    @classmethod
-    def _claimed(cls, wanted: Raw, session: ClientSession) -> "Slot | None":
-        raw = cls.collection().find_one_and_update(
-            wanted, _CLAIM, return_document=ReturnDocument.AFTER, session=session
-        )
+        raw = cls.collection().find_one({"_id": slot_id, **roomy}, session=session)
         if raw is None:
             return None
-        changed(slots_of(raw["doctor"]))
-        return cls.from_raw(raw)  # type: ignore[no-any-return]
+        seat = Seat.in_slot(raw)
+        cls.claim([seat], session=session)
+        return seat
+
+    @classmethod
+    def claim(cls, seats: Iterable[Seat], *, session: ClientSession) -> None:
+        """Take seats of different slots, which must have been found in this very transaction.
+
+        Then whoever wrote to one of the slots since is a conflict, and MongoDB undoes this transaction.
+        """
+        updates = []
+        for seat in seats:
+            changed(slots_of(seat.doctor))
+            taken = {"$set": {"takenSeats": [*seat.taken, seat.number]}}
+            updates.append(UpdateOne({"_id": seat.slot}, [taken, *_DERIVED]))
+        cls.collection().bulk_write(updates, session=session)
 
     @classmethod
     def free(cls, slot_id: ObjectId, seat: int, *, session: ClientSession) -> None:

@@ -1,6 +1,6 @@
 """Which slots a doctor's week makes, and how a day's slots follow a change of the week."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -225,3 +225,8 @@ def _key(slot: PlannedSlot | ExistingSlot) -> tuple[date, str, str]:
 def _differs(slot: ExistingSlot, asked: PlannedSlot, fee: int) -> bool:
     wanted = capacity(slot, asked)
     return slot.is_blocked or slot.max_patients != wanted or slot.consultation_fee != fee
+
+
+def smallest_free_seat(taken: Collection[int], patients: int) -> int:
+    """Seats are counted from one."""
+    return next(seat for seat in range(1, patients + 1) if seat not in taken)

@@ -1,6 +1,6 @@
 """People, as stored in `users`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -16,10 +16,10 @@ from mongoengine import (
     ListField,
     StringField,
 )
-from pymongo import ReturnDocument
+from pymongo import UpdateOne
 from pymongo.client_session import ClientSession
 
-from arthomed.core.documents import ClinicDocument
+from arthomed.core.documents import ClinicDocument, Raw
 from arthomed.core.permissions import Role
 from arthomed.core.reading import Find, only
 
@@ -92,6 +92,10 @@ class Consent(EmbeddedDocument):
 
 PUBLIC = only("name", "isActive", "doctorInfo")
 _OF_A_VISIT = only("name", "mobileNumber", "doctorInfo.specialization", "doctorInfo.consultationFee")
+_OF_A_BOOKING = {
+    **_OF_A_VISIT["$project"],
+    **dict.fromkeys(("email", "role", "isActive", "isVerified", "visitsBooked"), 1),
+}
 DOCTORS = "doctors"
 """The name, among what is copied (core/copies.py), of what others are told of doctors."""
 BOOKABLE = {"role": str(Role.DOCTOR), "isActive": True, "isVerified": True}
@@ -144,27 +148,35 @@ class User(ClinicDocument):
         """Whether visits may be booked with this person; `bookable_doctors` asks the same of the database."""
         return self.role is Role.DOCTOR and self.is_active and self.is_verified
 
-    @classmethod
-    def sign_in(
-        cls, mobile: str, consent: Consent, *, is_named: bool, now: datetime, session: ClientSession
-    ) -> "User | None":
-        """Note that the active person of a number signs in, and what a patient agrees to by it; the person as of then.
+    def agrees_to(self, notice: str, *, is_named: bool) -> bool:
+        """Whether a patient who signs in agrees to another notice than the last.
 
-        The consent is noted when it is to another notice than the last; one that the app did not name, only as the
-        first. One update, so that two at the same moment note one consent.
+        One that the app did not name counts only as the first.
         """
-        given, newest = {"$ifNull": ["$consents", []]}, {"$last": {"$ifNull": ["$consents.notice", []]}}
-        is_new = {"$eq": [given, []]} if not is_named else {"$ne": [newest, {"$literal": consent.notice}]}
-        agrees = {"$and": [{"$eq": ["$role", Role.PATIENT]}, is_new]}
-        more = {"$concatArrays": [given, [{"$literal": consent.to_mongo()}]]}
-        consents = {"$cond": [agrees, more, {"$ifNull": ["$consents", "$$REMOVE"]}]}
-        raw = cls.collection().find_one_and_update(
-            {"mobileNumber": mobile, "isActive": True},
-            [{"$set": {"lastLoginAt": now, "consents": consents}}],
-            return_document=ReturnDocument.AFTER,
-            session=session,
-        )
-        return None if raw is None else cls.from_raw(raw)
+        if self.role is not Role.PATIENT:
+            return False
+        if not self.consents:
+            return True
+        return is_named and self.consents[-1].notice != notice
+
+    @classmethod
+    def active(cls, mobiles: Sequence[str], session: ClientSession) -> "dict[str, User]":
+        """The active people of those numbers."""
+        found = cls.collection().find({"mobileNumber": {"$in": mobiles}, "isActive": True}, session=session)
+        return {raw["mobileNumber"]: cls.from_raw(raw) for raw in found}
+
+    @classmethod
+    def note_signing_in(cls, people: "Mapping[User, Consent | None]", *, now: datetime, session: ClientSession) -> None:
+        """Note that people, who were read in this very transaction, sign in, and what they agree to by it."""
+        updates = []
+        for user, consent in people.items():
+            update: Raw = {"$set": {"lastLoginAt": now}}
+            user.last_login_at = now
+            if consent is not None:
+                update["$push"] = {"consents": consent.to_mongo()}
+                user.consents.append(consent)
+            updates.append(UpdateOne({"_id": user.id}, update))
+        cls.collection().bulk_write(updates, session=session)
 
     @classmethod
     def by_id(cls, ids: Iterable[ObjectId]) -> "dict[ObjectId, User]":
@@ -184,10 +196,17 @@ class User(ClinicDocument):
         return cls.objects(__raw__=BOOKABLE)
 
     @classmethod
-    def bookable_doctor(cls, doctor_id: ObjectId, session: ClientSession) -> "User | None":
-        """A doctor with whom visits may be booked, as a visit tells of them."""
-        raw = cls.collection().find_one({"_id": doctor_id, **BOOKABLE}, _OF_A_VISIT["$project"], session=session)
-        return None if raw is None else cls.from_raw(raw)
+    def of_bookings(cls, ids: Iterable[ObjectId], session: ClientSession) -> dict[ObjectId, Raw]:
+        """The active ones of those patients and doctors, as stored, as far as bookings need to know."""
+        active = {"_id": {"$in": list(set(ids))}, "isActive": True}
+        found = cls.collection().find(active, _OF_A_BOOKING, session=session)
+        return {raw["_id"]: raw for raw in found}
+
+    @classmethod
+    def count_bookings(cls, patients: Sequence[ObjectId], session: ClientSession) -> None:
+        """Count one more visit of each patient."""
+        one_more = {"$inc": {"visitsBooked": 1}}
+        cls.collection().update_many({"_id": {"$in": patients}}, one_more, session=session)
 
     @classmethod
     def find_bookable_doctor(cls, doctor_id: ObjectId) -> Find:

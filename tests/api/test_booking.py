@@ -72,6 +72,8 @@ def test_a_booking_answers_with_the_whole_visit(app: Flask) -> None:
     assert visit["paymentInfo"] == {"amount": 500, "status": "pending"}
     assert visit["createdBy"] == str(patient.user.id)
     assert "cancellation" not in visit
+    read = app.test_client().get(f"/api/appointments/{visit['_id']}", headers=patient.headers)
+    assert factories.told(read)["appointment"] == visit
 
 
 def test_what_is_internal_is_not_told(app: Flask) -> None:

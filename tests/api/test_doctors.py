@@ -235,12 +235,14 @@ def test_a_deactivation_waits_for_a_booking_that_is_under_way(app: Flask, databa
     before = aborted_transactions(database)
     with ThreadPoolExecutor(1) as thread, database.client.start_session() as session, session.start_transaction():
         with copies.telling():
-            visit, _ = booking._book(booking.Request(factories.acting(patient), wish), session)
+            booking._book([booking.Request(factories.acting(patient), wish)], session)
         left = thread.submit(dismiss, app, app.test_client(), doctor)
         wait_for(lambda: left.done() or aborted_transactions(database) > before, what="the two to meet")
         session.commit_transaction()
 
-        assert [one["_id"] for one in left.result()["upcomingAppointments"]] == [str(visit.id)]
+        booked = [str(visit["_id"]) for visit in database.appointments.find()]
+        assert [one["_id"] for one in left.result()["upcomingAppointments"]] == booked
+        assert len(booked) == 1
 
 
 def test_a_visit_booked_while_its_doctor_is_deactivated_is_listed_or_was_refused(app: Flask) -> None:

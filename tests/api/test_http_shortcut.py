@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from pymongo.errors import AutoReconnect
 from werkzeug.test import TestResponse
 
-from arthomed.auth.models import Session
+from arthomed.auth import service as auth
 from arthomed.core import metrics
 from arthomed.core.copies import Seen
 from arthomed.core.permissions import ROLE_PERMISSIONS, Role
@@ -208,7 +208,7 @@ class TestOfASessionOfWhichThereIsNoCopy:
             asked.append(it)
             raise AutoReconnect
 
-        monkeypatch.setattr(Session, "read", be_away)
+        monkeypatch.setattr(auth, "_find_session", be_away)
 
         assert [refused(other.ask()) for _ in range(3)] == [(503, "SERVICE_UNAVAILABLE")] * 3
         assert len(asked) == 1

@@ -8,7 +8,7 @@ import pytest
 
 from tests.stack import ROOT
 
-APPENDING = {"insert_one", "insert_many"}
+APPENDING = {"insert_many"}
 WRITING = APPENDING | {
     *("insert", "save", "update", "update_one", "update_many", "update_raw", "upsert_one", "modify", "replace"),
     *("replace_one", "delete", "delete_one", "delete_many", "drop", "drop_collection", "rename", "bulk_write"),

@@ -13,7 +13,7 @@ from pymongo.database import Database
 
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.rules import SlotUnavailable, Status
-from arthomed.appointments.service import staff, transitions
+from arthomed.appointments.service import booking, staff, transitions
 from arthomed.auth import codes
 from arthomed.auth import service as auth
 from arthomed.auth.models import Otp
@@ -237,9 +237,9 @@ def test_a_hot_query_uses_an_index_and_sorts_nothing_in_memory(clinic: Clinic, n
 
 def test_a_booking_without_files_asks_nothing_about_files(clinic: Clinic) -> None:
     del clinic  # which fills the database
-    patient, doctor = factories.make_user(), factories.make_doctor()
+    patient, wish = factories.make_user(), factories.make_wish(factories.make_doctor())
     with recorded(get_db()) as asked:
-        factories.make_visit(patient, doctor)
+        booking.book(factories.acting(patient), wish)
 
     assert asked
     assert [one for one in asked if one["ns"].endswith(".files")] == []

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 
+from bson import ObjectId
 from pymongo.client_session import ClientSession
 
 from arthomed.appointments.models import Appointment
 from arthomed.audit import service as audit
 from arthomed.audit.models import Action, Kind
 from arthomed.core.actor import Actor
+from arthomed.core.documents import Raw
 
 _HAS_ITS_OWN = "history"  # says the same once more
 
@@ -16,8 +18,9 @@ def note_read(actor: Actor, visits: Sequence[Appointment]) -> None:
     audit.note_read(actor, Kind.APPOINTMENT, [one.id for one in visits], [one.patient_id for one in visits])
 
 
-def note_booking(actor: Actor, visit: Appointment, session: ClientSession) -> None:
-    audit.note_change(actor, Action.CREATE, Kind.APPOINTMENT, visit.id, subject=visit.patient_id, session=session)
+def of_booking(actor: Actor, visit: ObjectId) -> Raw:
+    """The event of a visit that its patient books; to be noted with it."""
+    return audit.change(actor, Action.CREATE, Kind.APPOINTMENT, visit, subject=actor.person)
 
 
 def note_change(actor: Actor, before: Appointment, after: Appointment, session: ClientSession) -> None:

@@ -123,10 +123,10 @@ def _advance(step: _Step, session: ClientSession) -> tuple[Appointment, list[Not
     appointment, move = step.appointment, step.move
     seat: dict[str, Any] = {}
     if move.claims_seat:
-        slot = Slot.reclaim(appointment.slot, session=session)
-        if slot is None:
+        claimed = Slot.reclaim(appointment.slot, session=session)
+        if claimed is None:
             raise rules.SlotUnavailable
-        seat = {"seat": slot.last_claimed_seat}
+        seat = {"seat": claimed.number}
     moved = appointment.advance(step.change, {**step.changes, **seat}, session=session)
     if moved is None:
         raise rules.InvalidTransition("The visit was changed by somebody else")
@@ -135,7 +135,9 @@ def _advance(step: _Step, session: ClientSession) -> tuple[Appointment, list[Not
         Slot.free(moved.slot, moved.seat, session=session)
     if not move.tells_patient:
         return moved, []
-    return moved, messages.tell(moved, users.get(moved.patient_id, session), session)
+    told = messages.of_change(moved, users.get(moved.patient_id, session))
+    notifications.put(told, session)
+    return moved, told
 
 
 def _outcome(actor: Actor, appointment: Appointment, target: Status, change: Change) -> dict[str, Any]:

@@ -8,8 +8,10 @@ from mongoengine import IntField
 from mongoengine.errors import ValidationError
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
+from pymongo.errors import AutoReconnect, PyMongoError
+from pymongo.write_concern import WriteConcern
 
-from arthomed.core.documents import ClinicDocument, transaction
+from arthomed.core.documents import ClinicDocument, Undone, transaction
 from arthomed.core.errors import NotFound
 from arthomed.core.paging import PageRequest
 from tests import factories
@@ -88,3 +90,48 @@ def test_transactions_that_meet_on_a_document_all_take_effect() -> None:
     factories.at_once(5, lambda _: transaction(work))
 
     assert Thing.objects.get(id=thing.id).number == 5
+
+
+class TestOnce:
+    def test_what_fails_came_to_nothing(self) -> None:
+        def work(session: ClientSession) -> None:
+            Thing(number=1).insert(session)
+            raise NotFound
+
+        with pytest.raises(Undone) as undone:
+            transaction(work, once=True)
+
+        assert isinstance(undone.value.__cause__, NotFound)
+        assert Thing.objects.count() == 0
+
+    def test_with_somebody_in_the_way_it_is_not_tried_again(self) -> None:
+        (thing,) = insert_things(1)
+        tries = []
+
+        def count(session: ClientSession) -> None:
+            tries.append(session)
+            Thing.collection().update_one({"_id": thing.id}, {"$inc": {"number": 1}}, session=session)
+
+        def meet_another(session: ClientSession) -> None:
+            count(session)
+            with pytest.raises(Undone):
+                transaction(count, once=True)
+
+        transaction(meet_another)
+
+        assert (len(tries), Thing.objects.get(id=thing.id).number) == (2, 1)
+
+    def test_without_the_database_it_says_so(self) -> None:
+        def work(_: ClientSession) -> None:
+            raise AutoReconnect
+
+        with pytest.raises(AutoReconnect):
+            transaction(work, once=True)
+
+
+def test_what_no_copy_confirms_is_the_databases_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    two_copies = Thing.collection().with_options(write_concern=WriteConcern(2))  # there is one
+    monkeypatch.setattr(Thing, "collection", lambda: two_copies)
+
+    with pytest.raises(PyMongoError):
+        Thing(number=1).insert()
