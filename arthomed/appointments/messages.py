@@ -2,6 +2,8 @@
 
 from datetime import datetime, timedelta
 
+from bson import ObjectId
+
 from arthomed.appointments import calendar
 from arthomed.appointments.models import PAID, Appointment
 from arthomed.appointments.rules import Status
@@ -26,32 +28,42 @@ UNCONFIRMED, REFUNDED = _PREFIX + "unconfirmed", _PREFIX + "refunded"
 
 def of_booking(visit: Raw, email: str | None) -> list[Notification]:
     """What is told of a new visit, as it is stored; to be put into the outbox with it."""
-    return notifications.messages(
+    return _of_status(
+        Status.PENDING,
         user=visit["patient"],
         subject=visit["_id"],
-        kind=_PREFIX + Status.PENDING,
         version=len(visit["history"]),
-        channels=[Channel.SMS, Channel.PUSH],
-        fallback=Channel.EMAIL if email else None,
+        email=email,
         timing=Timing(useful_until=visit["endsAt"], about=visit["startsAt"]),
     )
 
 
 def of_change(appointment: Appointment, patient: User) -> list[Notification]:
-    """What is told of a visit's newest change; to be put into the outbox with it.
-
-    What belongs into a calendar is told by e-mail, too; of the rest an e-mail tells when the SMS does not arrive.
-    """
-    by_email = Channel.EMAIL if patient.email else None
-    in_calendar = appointment.status in _IN_CALENDARS
-    return notifications.messages(
+    """What is told of a visit's newest change; to be put into the outbox with it."""
+    return _of_status(
+        appointment.status,
         user=patient.id,
         subject=appointment.id,
-        kind=_PREFIX + appointment.status,
         version=len(appointment.history),
+        email=patient.email,
+        timing=_timing(appointment),
+    )
+
+
+def _of_status(
+    status: Status, *, user: ObjectId, subject: ObjectId, version: int, email: str | None, timing: Timing
+) -> list[Notification]:
+    """What belongs into a calendar is told by e-mail, too; of the rest an e-mail tells when the SMS does not arrive."""
+    by_email = Channel.EMAIL if email else None
+    in_calendar = status in _IN_CALENDARS
+    return notifications.messages(
+        user=user,
+        subject=subject,
+        kind=_PREFIX + status,
+        version=version,
         channels=[Channel.SMS, Channel.PUSH, *([by_email] if by_email and in_calendar else [])],
         fallback=None if in_calendar else by_email,
-        timing=_timing(appointment),
+        timing=timing,
     )
 
 

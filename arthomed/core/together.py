@@ -11,6 +11,8 @@ from typing import Generic, Protocol, TypeVar
 from arthomed.core.documents import Undone, is_database_away
 from arthomed.core.errors import ServiceUnavailable
 
+W = TypeVar("W")
+R = TypeVar("R")
 W_contra = TypeVar("W_contra", contravariant=True)
 R_co = TypeVar("R_co", covariant=True)
 
@@ -28,18 +30,18 @@ class Work(Protocol[W_contra, R_co]):
         """
 
 
-class _Wish(Generic[W_contra, R_co]):
+class _Wish(Generic[W, R]):
     """What a thread waits for: its outcome, or its turn, or that it is to go alone."""
 
-    def __init__(self, wanted: W_contra, names: Collection[object]) -> None:
+    def __init__(self, wanted: W, names: Collection[object]) -> None:
         self.wanted = wanted
         self.names = names
         self.goes_alone = False
         self.is_done = False
-        self.outcome: R_co | Exception
+        self.outcome: R | Exception
         self.ready = Event()
 
-    def end(self, outcome: R_co | Exception) -> None:
+    def end(self, outcome: R | Exception) -> None:
         self.outcome, self.is_done = outcome, True
         self.ready.set()
 
@@ -48,7 +50,7 @@ class _Wish(Generic[W_contra, R_co]):
         self.ready.set()
 
 
-class Together(Generic[W_contra, R_co]):
+class Together(Generic[W, R]):
     """Serves wishes in batches, one at a time, each tried once; they are no larger than the process has threads.
 
     No two wishes of a batch have a name in common: `names` tells what they would fight for. When a batch comes to
@@ -57,16 +59,16 @@ class Together(Generic[W_contra, R_co]):
     When the database is away, all who wait are told so at once.
     """
 
-    def __init__(self, work: Work[W_contra, R_co], *, names: Callable[[W_contra], Collection[object]]) -> None:
+    def __init__(self, work: Work[W, R], *, names: Callable[[W], Collection[object]]) -> None:
         self._work = work
         self._names = names
         self._lock = Lock()
-        self._waiting: list[_Wish[W_contra, R_co]] = []
+        self._waiting: list[_Wish[W, R]] = []
         self._is_busy = False
 
-    def __call__(self, wanted: W_contra) -> R_co:
+    def __call__(self, wanted: W) -> R:
         """Wait for the outcome of a wish; raises its refusal, or what the work raised."""
-        wish: _Wish[W_contra, R_co] = _Wish(wanted, self._names(wanted))
+        wish: _Wish[W, R] = _Wish(wanted, self._names(wanted))
         with self._lock:
             self._waiting.append(wish)
             is_first, self._is_busy = not self._is_busy, True
@@ -80,7 +82,7 @@ class Together(Generic[W_contra, R_co]):
             raise wish.outcome
         return wish.outcome
 
-    def _wait(self, wish: _Wish[W_contra, R_co]) -> None:
+    def _wait(self, wish: _Wish[W, R]) -> None:
         if wish.ready.wait(PATIENCE_SECONDS):
             return
         with self._lock:
@@ -90,7 +92,7 @@ class Together(Generic[W_contra, R_co]):
         wish.ready.wait()
 
     def _lead(self) -> None:
-        batch: list[_Wish[W_contra, R_co]] = []
+        batch: list[_Wish[W, R]] = []
         try:
             batch = self._next()
             self._serve(batch, once=True)
@@ -103,9 +105,9 @@ class Together(Generic[W_contra, R_co]):
                 if self._waiting:
                     self._waiting[0].ready.set()
 
-    def _next(self) -> list[_Wish[W_contra, R_co]]:
+    def _next(self) -> list[_Wish[W, R]]:
         """Those that waited longest, the first of them in any case."""
-        batch: list[_Wish[W_contra, R_co]] = []
+        batch: list[_Wish[W, R]] = []
         taken: set[object] = set()
         with self._lock:
             for wish in self._waiting:
@@ -115,7 +117,7 @@ class Together(Generic[W_contra, R_co]):
             self._waiting = [wish for wish in self._waiting if wish not in batch]
         return batch
 
-    def _serve(self, batch: Sequence[_Wish[W_contra, R_co]], *, once: bool) -> None:
+    def _serve(self, batch: Sequence[_Wish[W, R]], *, once: bool) -> None:
         try:
             outcomes = self._work([wish.wanted for wish in batch], once=once)
             for wish, outcome in zip(batch, outcomes, strict=True):
@@ -129,7 +131,7 @@ class Together(Generic[W_contra, R_co]):
             if not is_failure:  # the process is to end
                 raise
 
-    def _all_waiting(self) -> list[_Wish[W_contra, R_co]]:
+    def _all_waiting(self) -> list[_Wish[W, R]]:
         with self._lock:
             waiting, self._waiting = self._waiting, []
         return waiting

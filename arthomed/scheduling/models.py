@@ -28,6 +28,7 @@ _DERIVED: Pipeline = [
         }
     },
 ]
+
 _OF_EXISTING = (
     "date",
     "startTime",

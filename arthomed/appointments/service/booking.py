@@ -42,7 +42,6 @@ ALTERNATIVES = 3
 _SAME_TIME = "You already have a visit at that time"
 _SAME_DAY = "You already have a visit with this doctor on that day"
 
-
 Told = Raw | Appointment
 """A visit with its people and files, as an answer tells it: as stored, or with the same by attributes."""
 
