@@ -14,6 +14,7 @@ from flask.testing import FlaskClient
 from pymongo.database import Database
 from redis import Redis
 
+from arthomed.auth import codes
 from arthomed.auth.models import Otp
 from arthomed.config import settings
 from arthomed.notifications import service as notifications
@@ -89,6 +90,13 @@ class TestAsking:
 
 
 class TestSecrecy:
+    def test_a_code_that_could_not_be_stored_is_not_told_as_sent(
+        self, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(codes, "_store", lambda _: False)  # others were quicker, twice
+
+        assert factories.refused(factories.ask_for_code(client, MOBILE)) == (503, "SERVICE_UNAVAILABLE")
+
     def test_the_clear_code_is_not_in_the_database(self, client: FlaskClient, database: Data) -> None:
         code = code_sent(client)
 
