@@ -3,6 +3,7 @@
 import ctypes
 import mmap
 import select
+import socket
 import sys
 import time
 from array import array
@@ -87,11 +88,24 @@ class _Worker(ThreadWorker):
 
     def handle(self, conn: TConn) -> object:
         """Stay with a connection for a moment: when it sends again at once, no other thread need be woken for it."""
+        if getattr(conn, "is_parting", False):
+            with suppress(OSError):
+                conn.sock.shutdown(socket.SHUT_RD)  # whoever closes it finds its end, whatever it still sends
+            return False
         goes_on: object = super().handle(conn)
         while goes_on is True and self.alive and self._sends_again(conn):
             overload.note_waited(0.0)
             goes_on = super().handle(conn)
-        return goes_on
+        return goes_on or self._parts_from(conn)
+
+    def _parts_from(self, conn: TConn) -> bool:
+        """Let the client hang up first, among those that are idle: gunicorn would wait for it while all others wait."""
+        try:
+            conn.sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            return False
+        conn.is_parting = True
+        return True
 
     def _sends_again(self, conn: TConn) -> bool:
         """Not waited for while others wait for a thread."""

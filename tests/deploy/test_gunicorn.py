@@ -15,6 +15,7 @@ from tests.stack import BIN, Stack
 
 PATIENCE_SECONDS = 10
 SLIGHT = 6  # a busy machine may keep a process from its turn
+WAITED_FOR_TWO_SECONDS_EACH = 20  # by gunicorn as it is
 FEW = 20  # of hundreds, if it had to wait for a pause
 BREAKING = """
 from wsgi import app as clinic
@@ -71,6 +72,24 @@ def test_who_sends_without_a_pause_keeps_the_only_thread_from_nobody(port: int) 
         sending.result()
 
     assert max(overtaken) < FEW
+
+
+def test_who_does_not_hang_up_after_the_last_answer_keeps_nobody_waiting(port: int) -> None:
+    with ExitStack() as opened:
+
+        def connect() -> socket.socket:
+            return opened.enter_context(socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS))
+
+        staying = [connect() for _ in range(WAITED_FOR_TWO_SECONDS_EACH)]
+        for one in staying:
+            one.sendall(b"GET /health HTTP/1.1\r\nHost: clinic\r\nConnection: close\r\n\r\n")
+        assert {one.recv(12) for one in staying} == {b"HTTP/1.1 200"}
+        ask(connect())
+
+        for one in staying:
+            one.sendall(b"More")
+        for _ in range(2):  # the first is answered by the thread that was told of all before it
+            ask(connect())
 
 
 def ask(connection: socket.socket) -> None:

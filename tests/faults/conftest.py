@@ -75,11 +75,11 @@ class Fragile:
 
 
 @pytest.fixture(scope="session")
-def _fragile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fragile]:
+def _fragile(tmp_path_factory: pytest.TempPathFactory, fast_folder: Path) -> Iterator[Fragile]:
     folder: Path = tmp_path_factory.mktemp("fragile")
     soon = ["--setParameter", "transactionLifetimeLimitSeconds=1"]  # of a client that died in the middle
     with (
-        Mongo(folder / "mongo", folder, extra_args=soon) as mongo,
+        Mongo(fast_folder / "fragile", folder, extra_args=soon) as mongo,
         Valkey(folder / "valkey", folder) as valkey,
         Gateway() as gateway,
         Stack(

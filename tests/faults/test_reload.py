@@ -68,11 +68,12 @@ class Phones:
 
 
 def answer_to(ask: Callable[[], httpx.Response]) -> str:
-    """The status, or how the connection broke."""
+    """The status, with all of the answer unless it is good, or how the connection broke."""
     try:
-        return str(ask().status_code)
+        told = ask()
     except httpx.TransportError as error:
         return repr(error)
+    return str(told.status_code) if told.is_success else f"{told.status_code} {told.headers} {told.text}"
 
 
 def test_a_reload_drops_no_request(fragile: Fragile, clinic: Clinic, tell: Tell) -> None:
