@@ -64,7 +64,7 @@ def _store_all(codes: Sequence[tuple[str, Raw]], **_: bool) -> list[bool]:
     return [mobile not in refused for mobile, _ in codes]
 
 
-_store = Together(_store_all, names=lambda code: (code[0],))
+_store = Together(_store_all, names=lambda code: (code[0],), gathers=True)
 
 
 def tell(which: ObjectId) -> None:

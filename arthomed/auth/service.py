@@ -155,7 +155,7 @@ def _open_sessions(arrivals: Sequence[_Arrival], *, once: bool) -> list[tuple[Us
     return transaction(partial(_let_in, arrivals), once=once)
 
 
-_sign_in_with_others = Together(_open_sessions, names=lambda arrival: (arrival.mobile,))
+_sign_in_with_others = Together(_open_sessions, names=lambda arrival: (arrival.mobile,), gathers=True)
 
 
 def _let_in(arrivals: Sequence[_Arrival], session: ClientSession) -> list[tuple[User, Session] | None]:

@@ -1,15 +1,17 @@
 """What several threads want at the same moment, done in one go, as databases do by group commit.
 
-A question to MongoDB costs about the same for one wish as for eight. Nobody waits for others to come: who comes first
-is served at once, and those that come meanwhile are the next batch, which the first of them serves.
+A question to MongoDB costs about the same for one wish as for eight. Who comes first is served at once, and those that
+come meanwhile are the next batch, which the first of them serves. While many come, it may wait a moment for the rest.
 """
 
 from collections.abc import Callable, Collection, Sequence
+from contextlib import nullcontext
 from threading import Event, Lock
 from typing import Generic, Protocol, TypeVar
 
 from arthomed.core.documents import Undone, is_database_away
 from arthomed.core.errors import ServiceUnavailable
+from arthomed.core.underway import threads
 
 W = TypeVar("W")
 R = TypeVar("R")
@@ -17,6 +19,7 @@ W_contra = TypeVar("W_contra", contravariant=True)
 R_co = TypeVar("R_co", covariant=True)
 
 PATIENCE_SECONDS = 2.5  # longer than it takes to learn that the database is away
+GATHERING_SECONDS = 0.015  # in which a process's threads give their answers and take up the next requests
 
 
 class Work(Protocol[W_contra, R_co]):
@@ -57,18 +60,29 @@ class Together(Generic[W, R]):
     nothing, such as when somebody else is in the way of one of them, each goes alone, in its own thread and as often as
     it takes: so none fails or waits for another's sake. So does who has waited its turn for `PATIENCE_SECONDS`.
     When the database is away, all who wait are told so at once.
+
+    After a batch of several the next one `gathers`: it waits while other threads serve requests, for these may come to
+    want the same, and fewer, larger batches cost less. It does so for `GATHERING_SECONDS` at most.
     """
 
-    def __init__(self, work: Work[W, R], *, names: Callable[[W], Collection[object]]) -> None:
+    def __init__(self, work: Work[W, R], *, names: Callable[[W], Collection[object]], gathers: bool = False) -> None:
         self._work = work
         self._names = names
+        self._gathers = gathers
+        self._has_many = False
         self._lock = Lock()
         self._waiting: list[_Wish[W, R]] = []
         self._is_busy = False
 
     def __call__(self, wanted: W) -> R:
         """Wait for the outcome of a wish; raises its refusal, or what the work raised."""
-        wish: _Wish[W, R] = _Wish(wanted, self._names(wanted))
+        with threads.one_less() if self._gathers else nullcontext():
+            outcome = self._outcome_of(_Wish(wanted, self._names(wanted)))
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    def _outcome_of(self, wish: _Wish[W, R]) -> R | Exception:
         with self._lock:
             self._waiting.append(wish)
             is_first, self._is_busy = not self._is_busy, True
@@ -78,8 +92,6 @@ class Together(Generic[W, R]):
             self._lead()
         if wish.goes_alone:
             self._serve([wish], once=False)
-        if isinstance(wish.outcome, Exception):
-            raise wish.outcome
         return wish.outcome
 
     def _wait(self, wish: _Wish[W, R]) -> None:
@@ -94,7 +106,10 @@ class Together(Generic[W, R]):
     def _lead(self) -> None:
         batch: list[_Wish[W, R]] = []
         try:
+            if self._gathers and self._has_many:
+                threads.wait_for_none(GATHERING_SECONDS)
             batch = self._next()
+            self._has_many = len(batch) > 1
             self._serve(batch, once=True)
         except Undone:
             for wish in batch:

@@ -13,6 +13,7 @@ from typing import Any
 from flask import Flask, request
 
 from arthomed.config import Settings
+from arthomed.core import underway
 from arthomed.core.errors import ServiceUnavailable
 
 _RETRY_AFTER = timedelta(seconds=2)
@@ -32,7 +33,8 @@ class Threads(ThreadPoolExecutor):
 
 def _begin(asked_at: float, work: partial[Any]) -> Any:
     note_waited(time.monotonic() - asked_at)
-    return work()
+    with underway.threads.one_more():
+        return work()
 
 
 def note_waited(seconds: float) -> None:

@@ -9,6 +9,7 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
+from arthomed.core import underway
 from arthomed.http import overload
 from tests import factories
 
@@ -51,3 +52,14 @@ def test_health_is_told_under_any_load(impatient: Flask) -> None:
     answer: TestResponse = after_waiting(lambda: impatient.test_client().get("/health"))
 
     assert answer.status_code == 200
+
+
+def test_others_know_who_is_at_work() -> None:
+    begun, over = Event(), Event()
+    with overload.Threads(1) as threads:
+        threads.submit(lambda: begun.set() or over.wait())  # type: ignore[func-returns-value]
+        begun.wait()
+        meanwhile = underway.threads.wait_for_none(0)
+        over.set()
+
+    assert (meanwhile, underway.threads.wait_for_none(0)) == (False, True)

@@ -126,7 +126,7 @@ def _book_all(requests: Sequence[Request], *, once: bool) -> list[_Booked | Exce
     return transaction(partial(_book, requests), once=once)
 
 
-_book_with_others = Together(_book_all, names=lambda request: (request.patient, request.start))
+_book_with_others = Together(_book_all, names=lambda request: (request.patient, request.start), gathers=True)
 
 
 def _book(requests: Sequence[Request], session: ClientSession) -> list[_Booked | Exception]:
