@@ -56,8 +56,13 @@ def test_health_is_told_under_any_load(impatient: Flask) -> None:
 
 def test_others_know_who_is_at_work() -> None:
     begun, over = Event(), Event()
+
+    def work() -> None:
+        begun.set()
+        over.wait()
+
     with overload.Threads(1) as threads:
-        threads.submit(lambda: begun.set() or over.wait())  # type: ignore[func-returns-value]
+        threads.submit(work)
         begun.wait()
         meanwhile = underway.threads.wait_for_none(0)
         over.set()
