@@ -28,6 +28,7 @@ except ConfigurationError as error:
 
 
 _LINGER_MS = 2
+_MOST_DRAINED = 65_536  # as gunicorn itself does
 _POLITE_SECONDS, _POLITE_TIMES = 0.001, 5
 _CELLS, _NONE = 256, 0xFFFF
 _shared = memoryview(mmap.mmap(-1, 2 * _CELLS)).cast("H")  # how many connections each process has that takes some
@@ -88,10 +89,6 @@ class _Worker(ThreadWorker):
 
     def handle(self, conn: TConn) -> object:
         """Stay with a connection for a moment: when it sends again at once, no other thread need be woken for it."""
-        if getattr(conn, "is_parting", False):
-            with suppress(OSError):
-                conn.sock.shutdown(socket.SHUT_RD)  # whoever closes it finds its end, whatever it still sends
-            return False
         goes_on: object = super().handle(conn)
         while goes_on is True and self.alive and self._sends_again(conn):
             overload.note_waited(0.0)
@@ -104,8 +101,32 @@ class _Worker(ThreadWorker):
             conn.sock.shutdown(socket.SHUT_WR)
         except OSError:
             return False
-        conn.is_parting = True
+        conn.parser.unreader.take_buffered()
+        conn.drained = 0
         return True
+
+    def on_client_socket_readable(self, conn: TConn, client: object) -> None:
+        """Take what is still sent on a connection that was parted from, which is for nobody.
+
+        To whoever sends to a closed one the kernel says so at once, and the answer may be lost on its way.
+        """
+        if not hasattr(conn, "drained"):
+            super().on_client_socket_readable(conn, client)
+        elif not self._drains(conn):
+            self.poller.unregister(client)
+            self.keepalived_conns.remove(conn)
+            self.nr_conns -= 1
+            conn.close()
+
+    def _drains(self, conn: TConn) -> bool:
+        try:
+            taken = conn.sock.recv(_MOST_DRAINED)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        conn.drained += len(taken)
+        return bool(taken) and conn.drained < _MOST_DRAINED
 
     def _sends_again(self, conn: TConn) -> bool:
         """Not waited for while others wait for a thread."""

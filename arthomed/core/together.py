@@ -76,22 +76,19 @@ class Together(Generic[W, R]):
 
     def __call__(self, wanted: W) -> R:
         """Wait for the outcome of a wish; raises its refusal, or what the work raised."""
-        with threads.one_less() if self._gathers else nullcontext():
-            outcome = self._outcome_of(_Wish(wanted, self._names(wanted)))
-        if isinstance(outcome, Exception):
-            raise outcome
-        return outcome
-
-    def _outcome_of(self, wish: _Wish[W, R]) -> R | Exception:
+        wish: _Wish[W, R] = _Wish(wanted, self._names(wanted))
         with self._lock:
             self._waiting.append(wish)
             is_first, self._is_busy = not self._is_busy, True
-        if not is_first:
-            self._wait(wish)
-        if not (wish.is_done or wish.goes_alone):
-            self._lead()
-        if wish.goes_alone:
-            self._serve([wish], once=False)
+        with threads.one_less() if self._gathers else nullcontext():
+            if not is_first:
+                self._wait(wish)
+            if not (wish.is_done or wish.goes_alone):
+                self._lead()
+            if wish.goes_alone:
+                self._serve([wish], once=False)
+        if isinstance(wish.outcome, Exception):
+            raise wish.outcome
         return wish.outcome
 
     def _wait(self, wish: _Wish[W, R]) -> None:

@@ -6,6 +6,8 @@ from threading import Condition
 
 
 class Underway:
+    """Below zero where threads that serve no request wait, as in tests and commands."""
+
     def __init__(self) -> None:
         self._changed = Condition()
         self._count = 0

@@ -2,9 +2,10 @@
 
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 from threading import Event
 
@@ -16,6 +17,7 @@ from tests.stack import BIN, Stack
 PATIENCE_SECONDS = 10
 SLIGHT = 6  # a busy machine may keep a process from its turn
 WAITED_FOR_TWO_SECONDS_EACH = 20  # by gunicorn as it is
+PIECES = 40
 FEW = 20  # of hundreds, if it had to wait for a pause
 BREAKING = """
 from wsgi import app as clinic
@@ -74,22 +76,45 @@ def test_who_sends_without_a_pause_keeps_the_only_thread_from_nobody(port: int) 
     assert max(overtaken) < FEW
 
 
-def test_who_does_not_hang_up_after_the_last_answer_keeps_nobody_waiting(port: int) -> None:
+@pytest.fixture
+def connect(port: int) -> Iterator[Callable[[], socket.socket]]:
     with ExitStack() as opened:
+        address = ("127.0.0.1", port)
+        yield lambda: opened.enter_context(socket.create_connection(address, timeout=PATIENCE_SECONDS))
 
-        def connect() -> socket.socket:
-            return opened.enter_context(socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS))
 
-        staying = [connect() for _ in range(WAITED_FOR_TWO_SECONDS_EACH)]
-        for one in staying:
-            one.sendall(b"GET /health HTTP/1.1\r\nHost: clinic\r\nConnection: close\r\n\r\n")
-        assert {one.recv(12) for one in staying} == {b"HTTP/1.1 200"}
-        ask(connect())
+def test_who_does_not_hang_up_after_the_last_answer_keeps_nobody_waiting(
+    connect: Callable[[], socket.socket],
+) -> None:
+    staying = [connect() for _ in range(WAITED_FOR_TWO_SECONDS_EACH)]
+    for one in staying:
+        one.sendall(b"GET /health HTTP/1.1\r\nHost: clinic\r\nConnection: close\r\n\r\n")
+    assert {one.recv(12) for one in staying} == {b"HTTP/1.1 200"}
 
-        for one in staying:
-            one.sendall(b"More")
-        for _ in range(2):  # the first is answered by the thread that was told of all before it
-            ask(connect())
+    ask(connect())
+
+
+def test_who_is_refused_while_still_sending_is_told_so(connect: Callable[[], socket.socket]) -> None:
+    piece = b" " * 1_000
+    head = "POST /api/appointments/book HTTP/1.1\r\nHost: clinic\r\nConnection: close\r\n"
+    sending = connect()
+    sending.sendall(f"{head}Content-Length: {PIECES * len(piece)}\r\n\r\n".encode())
+    for _ in range(PIECES):
+        sending.sendall(piece)
+        ask(connect())  # meanwhile it is taken, or refused
+
+    assert b"".join(iter(partial(sending.recv, 65536), b"")).startswith(b"HTTP/1.1 401")
+
+
+def test_what_comes_after_the_last_answer_is_read_for_no_longer_than_gunicorn_would(
+    connect: Callable[[], socket.socket],
+) -> None:
+    sending = connect()
+    sending.sendall(b"GET /health HTTP/1.1\r\nHost: clinic\r\nConnection: close\r\n\r\n")
+    assert sending.recv(12) == b"HTTP/1.1 200"
+
+    with pytest.raises(ConnectionError):
+        sending.sendall(bytes(64_000_000))
 
 
 def ask(connection: socket.socket) -> None:
