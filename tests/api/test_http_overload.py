@@ -15,6 +15,7 @@ from tests import factories
 
 T = TypeVar("T")
 MOST = timedelta(milliseconds=50)
+PLENTY = timedelta(minutes=1)
 
 
 def after_waiting(work: Callable[[], T]) -> T:
@@ -41,9 +42,13 @@ def test_what_waited_too_long_is_refused_with_a_time_to_come_back(impatient: Fla
     assert answer.headers["Retry-After"] == "2"
 
 
-def test_what_found_a_thread_is_answered(impatient: Flask) -> None:
-    with overload.Threads(1) as threads:
-        answer = threads.submit(lambda: impatient.test_client().get("/api/auth/me")).result()
+@pytest.mark.usefixtures("app")
+def test_what_found_a_thread_in_time_is_answered() -> None:
+    with (
+        factories.another_app(most_waiting=PLENTY) as patient,
+        overload.Threads(1) as threads,
+    ):
+        answer = threads.submit(lambda: patient.test_client().get("/api/auth/me")).result()
 
     assert factories.refused(answer) == (401, "NO_TOKEN")
 
