@@ -180,6 +180,11 @@ def _states_of_threads(pid: int) -> set[str]:
     return states
 
 
+def children(pid: int, thread: int | None = None) -> list[int]:
+    """What a thread of a process has started, the main one where no other is named."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{thread or pid}/children").read_text().split()]
+
+
 def kill_group(process: Process) -> None:
     """kill -9 for a process and all its children, as when the machine loses power."""
     with suppress(ProcessLookupError):

@@ -6,7 +6,7 @@ from threading import Condition
 
 
 class Underway:
-    """Below zero where threads that serve no request wait, as in tests and commands."""
+    """A count, which is below zero where threads that serve no request wait, as in tests and commands."""
 
     def __init__(self) -> None:
         self._changed = Condition()

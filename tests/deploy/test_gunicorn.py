@@ -12,7 +12,7 @@ from threading import Event
 import pytest
 
 from dev.servers import Mongo, Valkey
-from tests.stack import BIN, Stack
+from tests.stack import BIN, Stack, children
 
 PATIENCE_SECONDS = 10
 SLIGHT = 6  # a busy machine may keep a process from its turn
@@ -35,17 +35,21 @@ def breaking(start_response):
 @pytest.fixture(scope="module")
 def port(mongo: Mongo, valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """Of a web process with one thread."""
-    folder: Path = tmp_path_factory.mktemp("one-thread")
-    stack = Stack(
-        folder,
-        mongodb_uri=mongo.uri("arthomed_one_thread"),
-        redis_url=valkey.url.removesuffix("/0") + "/5",
-        parts=("web",),
-        demo=False,
-        env={"WEB_CONCURRENCY": "1", "WEB_THREADS": "1"},
-    )
-    with stack:
+    with clinic(mongo, valkey, tmp_path_factory.mktemp("one-thread"), processes=1, threads=1) as stack:
         yield stack.port
+
+
+def clinic(
+    mongo: Mongo, valkey: Valkey, folder: Path, *, processes: int, threads: int, parts: tuple[str, ...] = ("web",)
+) -> Stack:
+    return Stack(
+        folder,
+        mongodb_uri=mongo.uri(f"arthomed_gunicorn_{processes}_{threads}"),
+        redis_url=valkey.url.removesuffix("/0") + "/5",
+        parts=parts,
+        demo=False,
+        env={"WEB_CONCURRENCY": str(processes), "WEB_THREADS": str(threads)},
+    )
 
 
 def test_who_sends_without_a_pause_keeps_the_only_thread_from_nobody(port: int) -> None:
@@ -138,14 +142,7 @@ def test_requests_that_come_in_one_piece_are_answered_in_order(port: int) -> Non
 
 
 def test_all_processes_have_as_many_connections(mongo: Mongo, valkey: Valkey, tmp_path: Path) -> None:
-    stack = Stack(
-        tmp_path,
-        mongodb_uri=mongo.uri("arthomed_two_processes"),
-        redis_url=valkey.url.removesuffix("/0") + "/5",
-        parts=("web",),
-        demo=False,
-        env={"WEB_CONCURRENCY": "2", "WEB_THREADS": "2"},
-    )
+    stack = clinic(mongo, valkey, tmp_path, processes=2, threads=2)
     with ExitStack() as opened:
         web = opened.enter_context(stack).web
         assert web is not None
@@ -167,10 +164,6 @@ def test_all_processes_have_as_many_connections(mongo: Mongo, valkey: Valkey, tm
         assert max(found) - min(found) <= SLIGHT
 
 
-def children(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
 def connections_of(process: int, port: int) -> int:
     """How many of a process's sockets somebody is connected to by that port of its own."""
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
@@ -184,15 +177,7 @@ def connections_of(process: int, port: int) -> int:
 
 def test_answers_that_break_off_cost_no_process(mongo: Mongo, valkey: Valkey, tmp_path: Path) -> None:
     (tmp_path / "breaking.py").write_text(BREAKING)
-    stack = Stack(
-        tmp_path,
-        mongodb_uri=mongo.uri("arthomed_breaking"),
-        redis_url=valkey.url.removesuffix("/0") + "/5",
-        parts=(),
-        demo=False,
-        env={"WEB_CONCURRENCY": "1", "WEB_THREADS": "2"},
-    )
-    with stack:
+    with clinic(mongo, valkey, tmp_path, processes=1, threads=2, parts=()) as stack:
         command = (BIN / "gunicorn", "-c", "gunicorn.conf.py", "--pythonpath", tmp_path, "breaking:app")
         web = stack.start("web", *command)
         stack.wait_until_live()

@@ -18,8 +18,7 @@ import pytest
 
 from tests.faults.clinic import Clinic, Person, wish
 from tests.faults.conftest import FULL, Fragile, Tell
-from tests.faults.test_sudden_death import children
-from tests.stack import BIN, Stack, asleep, wait_for
+from tests.stack import BIN, Stack, asleep, children, wait_for
 
 RELOADS = 20 if FULL else 3
 PHONES = 24 if FULL else 9

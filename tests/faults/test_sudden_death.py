@@ -19,7 +19,7 @@ from bson import ObjectId
 
 from tests.faults.clinic import BOOKS_IN_ORDER, Clinic, Person
 from tests.faults.conftest import FULL, Fragile, Tell
-from tests.stack import ROOT, Stack, kill_group, wait_for
+from tests.stack import ROOT, Stack, children, kill_group, wait_for
 
 BOOKINGS = 300 if FULL else 60
 KILLS = 40 if FULL else 12
@@ -75,11 +75,6 @@ def kill_at_random(stack: Stack, *, until: Callable[[], bool]) -> None:
         elif victims := children(stack.web.pid):
             with suppress(ProcessLookupError):
                 os.kill(random.choice(victims), signal.SIGKILL)
-
-
-def children(pid: int, thread: int | None = None) -> list[int]:
-    """What a thread of a process has started, the main one where no other is named."""
-    return [int(child) for child in Path(f"/proc/{pid}/task/{thread or pid}/children").read_text().split()]
 
 
 class Outbox:

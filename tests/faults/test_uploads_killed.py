@@ -24,8 +24,8 @@ from arthomed.files.storage import INCOMING
 from tests.factories import picture
 from tests.faults.clinic import DAY, Clinic, Person
 from tests.faults.conftest import FULL, Fragile, Tell
-from tests.faults.test_sudden_death import children, kill_at_random
-from tests.stack import ROOT, Stack, kill_group, wait_for
+from tests.faults.test_sudden_death import kill_at_random
+from tests.stack import ROOT, Stack, children, kill_group, wait_for
 
 UPLOADS = 100 if FULL else 12
 AT_ONCE = 5
