@@ -1,19 +1,21 @@
 """One-time codes: made, put into words, and spent."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 
 import structlog
 from bson import ObjectId
+from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError
 
 from arthomed.auth import rules, trail
 from arthomed.auth.models import Otp
 from arthomed.config import settings
 from arthomed.core import clock, jobs, metrics
-from arthomed.core.documents import Raw
-from arthomed.core.errors import ClinicError, ServiceUnavailable
+from arthomed.core.documents import Raw, transaction
+from arthomed.core.errors import ServiceUnavailable
 from arthomed.core.together import Together
 from arthomed.notifications import catalogue
 from arthomed.notifications import service as notifications
@@ -129,11 +131,42 @@ def consume(mobile: str, code: str) -> None:
     Raises:
         CodeInvalid, CodeExpired, CodeUsedUp, AccountLocked: the code is not good.
     """
+    with telling():
+        refusal = transaction(lambda session: judge({mobile: code}, session))[mobile]
+        if refusal is not None:
+            raise refusal
+
+
+@contextmanager
+def telling() -> Iterator[None]:
+    """Tell those who watch the clinic what came of a guess; after the commit."""
     try:
-        _compare(mobile, code)
-    except ClinicError as error:
+        yield
+    except rules.CodeRefused as error:
+        if isinstance(error, rules.CodeInvalid) and error.locks:
+            log.warning("number_locked", minutes=int(settings().codes.lock.total_seconds() // 60))
         trail.tell_refused(error)
         raise
+    metrics.CODES_VERIFIED.add()
+
+
+def judge(guesses: Mapping[str, str], session: ClientSession) -> dict[str, rules.CodeRefused | None]:
+    """Spend the live codes of numbers, or one of the tries of each, in a transaction; each has a refusal, or none."""
+    now, policy, keys = clock.now(), settings().codes, settings().otp_keys
+    tries = Otp.tries(list(guesses), session)
+    judged: dict[str, rules.CodeRefused | None] = {}
+    for mobile, code in guesses.items():
+        digests = [rules.digest_of(mobile, code, key) for key in keys]
+        found = tries.get(mobile)
+        judged[mobile] = found.refusal(digests, now=now, policy=policy) if found else rules.CodeExpired()
+    right = [mobile for mobile, refusal in judged.items() if refusal is None]
+    wrong = {
+        mobile: tries[mobile].failed_again(now=now, policy=policy)
+        for mobile, refusal in judged.items()
+        if isinstance(refusal, rules.CodeInvalid)
+    }
+    Otp.note_guesses(right, wrong, now=now, session=session)
+    return judged
 
 
 def ensure_not_locked(mobile: str) -> None:
@@ -146,19 +179,3 @@ def ensure_not_locked(mobile: str) -> None:
     until = Otp.locked_until(mobile, now=now, policy=settings().codes)
     if until is not None:
         raise rules.AccountLocked(retry_after=until - now)
-
-
-def _compare(mobile: str, code: str) -> None:
-    policy, now = settings().codes, clock.now()
-    digests = [rules.digest_of(mobile, code, key) for key in settings().otp_keys]
-    compared = Otp.compare_and_consume(mobile, digests, now=now, policy=policy)
-    if compared is None:
-        ensure_not_locked(mobile)
-        used_up = Otp.is_used_up(mobile, now=now, most=policy.max_attempts)
-        raise rules.CodeUsedUp if used_up else rules.CodeExpired
-    is_right, failures = compared
-    if not is_right:
-        if failures == policy.failures_to_lock:
-            log.warning("number_locked", minutes=int(policy.lock.total_seconds() // 60))
-        raise rules.CodeInvalid
-    metrics.CODES_VERIFIED.add()

@@ -13,12 +13,12 @@ from mongoengine import (
     ObjectIdField,
     StringField,
 )
-from pymongo import ReturnDocument, UpdateOne
+from pymongo import UpdateMany, UpdateOne
 from pymongo.client_session import ClientSession
 from pymongo.errors import BulkWriteError
 from pymongo.write_concern import WriteConcern
 
-from arthomed.auth.rules import MOST_PUSHED, USE_NOTED_AFTER, Platform
+from arthomed.auth.rules import MOST_PUSHED, USE_NOTED_AFTER, Platform, Tries
 from arthomed.config import CodePolicy
 from arthomed.core import clock
 from arthomed.core.actor import all_sessions_of
@@ -83,49 +83,52 @@ class Otp(ClinicDocument):
         cls.collection().delete_many({"mobileNumber": mobile}, session=session)
 
     @classmethod
-    def compare_and_consume(
-        cls, mobile: str, digests: list[str], *, now: datetime, policy: CodePolicy
-    ) -> "tuple[bool, int] | None":
-        """Compare one guess, digested with each key, with the live code; None when there is none or no attempt left.
+    def tries(cls, mobiles: Sequence[str], session: ClientSession) -> dict[str, Tries]:
+        """Those of numbers that have a code; who guesses then notes in the same transaction what came of it."""
+        found = cls.collection().find({"mobileNumber": {"$in": mobiles}}, _OF_TRIES, session=session)
+        return {
+            raw["mobileNumber"]: Tries(
+                raw["otp"],
+                raw["attempts"],
+                raw["isUsed"],
+                raw["expiresAt"],
+                raw.get("failures", 0),
+                raw.get("failuresEndAt"),
+            )
+            for raw in found
+        }
 
-        Returns whether it is right, and how often the number has failed by now; with the last failure that is borne
-        the number is locked. Counting the attempt and the failure, comparing and consuming are one update, so parallel
-        guesses share the attempts and parallel right answers let only one in.
+    @classmethod
+    def note_guesses(
+        cls,
+        right: Sequence[str],
+        wrong: Mapping[str, tuple[int, datetime]],
+        *,
+        now: datetime,
+        session: ClientSession,
+    ) -> None:
+        """Note the guesses at the codes of numbers: those that are spent now, and how often the others have failed.
+
+        Whoever guessed at one of them since it was read is in the way, so of parallel guesses each counts.
         """
-        live = {"mobileNumber": mobile, "isUsed": False, "attempts": {"$lt": policy.max_attempts}}
-        is_right = {"$in": ["$otp", {"$literal": digests}]}
-        has_failed = {"$gt": ["$failuresEndAt", now]}  # false without one
-        failures = {"$cond": [has_failed, {"$add": ["$failures", 1]}, 1]}
-        begins = {"$or": [{"$not": [has_failed]}, {"$gte": [failures, policy.failures_to_lock]}]}
-        ends_at = {"$cond": [begins, now + policy.lock, "$failuresEndAt"]}
-        found = cls.collection().find_one_and_update(
-            {**live, "expiresAt": {"$gt": now}, "$nor": [_locked(now, policy)]},
-            [
-                {
-                    "$set": {
-                        "attempts": {"$add": ["$attempts", 1]},
-                        "isUsed": is_right,
-                        "failures": {"$cond": [is_right, 0, failures]},
-                        "failuresEndAt": {"$cond": [is_right, "$$REMOVE", ends_at]},
-                        "updatedAt": now,
-                    }
-                }
-            ],
-            projection={"isUsed": 1, "failures": 1},
-            return_document=ReturnDocument.AFTER,
-        )
-        return None if found is None else (found["isUsed"], found["failures"])
+        one_more = {"$inc": {"attempts": 1}}
+        updates: list[UpdateOne | UpdateMany] = [
+            UpdateOne(
+                {"mobileNumber": mobile},
+                {**one_more, "$set": {"failures": failures, "failuresEndAt": ends_at, "updatedAt": now}},
+            )
+            for mobile, (failures, ends_at) in wrong.items()
+        ]
+        if right:
+            spent = {"$set": {"isUsed": True, "failures": 0, "updatedAt": now}, "$unset": {"failuresEndAt": ""}}
+            updates.append(UpdateMany({"mobileNumber": {"$in": right}}, {**one_more, **spent}))
+        if updates:
+            cls.collection().bulk_write(updates, session=session)
 
     @classmethod
     def locked_until(cls, mobile: str, *, now: datetime, policy: CodePolicy) -> datetime | None:
         found: Otp | None = cls.objects(mobile_number=mobile, __raw__=_locked(now, policy)).first()
         return None if found is None else found.failures_end_at
-
-    @classmethod
-    def is_used_up(cls, mobile: str, *, now: datetime, most: int) -> bool:
-        """Whether a code that has not expired died of wrong attempts."""
-        dead = cls.objects(mobile_number=mobile, attempts__gte=most, is_used=False, expires_at__gt=now)
-        return dead.first() is not None
 
     @classmethod
     def note_told(cls, *issues: ObjectId) -> None:
@@ -148,6 +151,7 @@ def _locked(now: datetime, policy: CodePolicy) -> Raw:
     return {"failures": {"$gte": policy.failures_to_lock}, "failuresEndAt": {"$gt": now}}
 
 
+_OF_TRIES = dict.fromkeys(("mobileNumber", "otp", "attempts", "isUsed", "expiresAt", "failures", "failuresEndAt"), 1)
 _OF_ACTOR = {"user": 1, "role": 1, "lastUsedAt": 1, "expiresAt": 1}
 
 

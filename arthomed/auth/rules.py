@@ -2,7 +2,8 @@
 
 import hmac
 from collections.abc import Sequence
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
 from typing import ClassVar
@@ -21,22 +22,32 @@ class Platform(StrEnum):
     OTHER = "other"
 
 
-class CodeInvalid(ClinicError):
+class CodeRefused(ClinicError):
+    """A guess that lets nobody in."""
+
+
+class CodeInvalid(CodeRefused):
+    """It was compared; `locks` the number, as the last failure that is borne."""
+
     code: ClassVar[Code] = Code.OTP_INVALID
     message = "Invalid OTP"
 
+    def __init__(self, *, locks: bool = False) -> None:
+        super().__init__()
+        self.locks = locks
 
-class CodeExpired(ClinicError):
+
+class CodeExpired(CodeRefused):
     code: ClassVar[Code] = Code.OTP_EXPIRED
     message = "The OTP has expired, please ask for a new one"
 
 
-class CodeUsedUp(ClinicError):
+class CodeUsedUp(CodeRefused):
     code: ClassVar[Code] = Code.OTP_MAX_ATTEMPTS
     message = "Too many wrong attempts, please ask for a new OTP"
 
 
-class AccountLocked(ClinicError):
+class AccountLocked(CodeRefused):
     code: ClassVar[Code] = Code.ACCOUNT_LOCKED
     message = "Too many failed attempts, please try again later"
 
@@ -64,6 +75,41 @@ def limits_on_codes(mobile: str, address: str, policy: CodePolicy) -> list[Limit
         Limit(f"address:{address}", policy.per_address_an_hour, timedelta(hours=1)),
         Limit("clinic", policy.per_clinic_a_day, timedelta(days=1)),
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class Tries:
+    """How often a number's live code was answered, and the number failed in the window that ends then."""
+
+    digest: str
+    attempts: int
+    is_used: bool
+    expires_at: datetime
+    failures: int
+    failures_end_at: datetime | None
+
+    def refusal(self, digests: Sequence[str], *, now: datetime, policy: CodePolicy) -> CodeRefused | None:
+        """Why a guess, digested with each key, is not let in; None when it is right."""
+        ends_at = self.failures_end_at
+        if self.failures >= policy.failures_to_lock and ends_at is not None and ends_at > now:
+            return AccountLocked(retry_after=ends_at - now)
+        if self.is_used or self.expires_at <= now:
+            return CodeExpired()
+        if self.attempts >= policy.max_attempts:
+            return CodeUsedUp()
+        if any(hmac.compare_digest(self.digest, one) for one in digests):
+            return None
+        return CodeInvalid(locks=self.failed_again(now=now, policy=policy)[0] == policy.failures_to_lock)
+
+    def failed_again(self, *, now: datetime, policy: CodePolicy) -> tuple[int, datetime]:
+        """With one more failure: how many there are, and when their window ends.
+
+        It begins with the first of them, and anew with the one that locks the number.
+        """
+        if self.failures_end_at is None or self.failures_end_at <= now:
+            return 1, now + policy.lock
+        failures = self.failures + 1
+        return failures, now + policy.lock if failures >= policy.failures_to_lock else self.failures_end_at
 
 
 REFRESH_GRACE = timedelta(seconds=30)

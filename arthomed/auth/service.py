@@ -42,9 +42,10 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class _Arrival:
-    """Somebody who has the code of a number, and the version of the privacy notice that their app named."""
+    """Somebody with a code of a number, or None once it is spent, and the privacy notice that their app named."""
 
     mobile: str
+    code: str | None
     device: Device
     notice: str | None
     origin: Origin = field(default_factory=origin.current)
@@ -96,8 +97,8 @@ def verify_code(
         CodeInvalid, CodeExpired, CodeUsedUp, AccountLocked: the code is not good.
         UserInactive: the person was deactivated.
     """
-    codes.consume(mobile, code)
-    signed_in = _open_session(mobile, device, notice)
+    with codes.telling():
+        signed_in = _open_session(mobile, device, notice, code)
     if signed_in is None:
         user = users.find_by_mobile(mobile)
         if user is None:
@@ -143,33 +144,49 @@ def _consent(notice: str | None) -> Consent:
     return Consent(notice=notice or settings().privacy_notice, at=clock.now())
 
 
-def _open_session(mobile: str, device: Device, notice: str | None = None) -> tuple[User, Session] | None:
-    """The person of a number with a new session; None when nobody who is active has it."""
-    signed_in = _sign_in_with_others(_Arrival(mobile, device, notice))
+def _open_session(
+    mobile: str, device: Device, notice: str | None = None, code: str | None = None
+) -> tuple[User, Session] | None:
+    """The person of a number with a new session, for which the code is spent; None when nobody who is active has it.
+
+    Raises:
+        CodeInvalid, CodeExpired, CodeUsedUp, AccountLocked: the code is not good.
+    """
+    signed_in = _sign_in_with_others(_Arrival(mobile, code, device, notice))
     if signed_in is not None:
         trail.tell_signed_in(signed_in[1])
     return signed_in
 
 
-def _open_sessions(arrivals: Sequence[_Arrival], *, once: bool) -> list[tuple[User, Session] | None]:
+_Outcome = tuple[User, Session] | None
+
+
+def _open_sessions(arrivals: Sequence[_Arrival], *, once: bool) -> list[_Outcome | Exception]:
     return transaction(partial(_let_in, arrivals), once=once)
 
 
 _sign_in_with_others = Together(_open_sessions, names=lambda arrival: (arrival.mobile,), gathers=True)
 
 
-def _let_in(arrivals: Sequence[_Arrival], session: ClientSession) -> list[tuple[User, Session] | None]:
-    """The transaction's work, with an outcome for each."""
-    people = User.active([one.mobile for one in arrivals], session)
+def _let_in(arrivals: Sequence[_Arrival], session: ClientSession) -> list[_Outcome | Exception]:
+    """The transaction's work, with an outcome or a refusal for each: a code is spent with what it is spent for."""
+    judged = codes.judge({one.mobile: one.code for one in arrivals if one.code is not None}, session)
+    opened = _open([one for one in arrivals if judged.get(one.mobile) is None], session)
+    return [judged.get(one.mobile) or opened.get(one.mobile) for one in arrivals]
+
+
+def _open(arrivals: Sequence[_Arrival], session: ClientSession) -> dict[str, tuple[User, Session]]:
+    """The active people of those numbers, each with a new session."""
+    people = User.active([one.mobile for one in arrivals], session) if arrivals else {}
     coming = [(people[one.mobile], one) for one in arrivals if one.mobile in people]
     if not coming:
-        return [None for _ in arrivals]
+        return {}
     # Writing to the users makes this and a deactivation wait for each other.
     User.note_signing_in({user: one.consent_of(user) for user, one in coming}, now=clock.now(), session=session)
     opened = {one.mobile: (user, _session(user, one.device)) for user, one in coming}
     Session.insert_all([one for _, one in opened.values()], session)
     audit.note([_event_of(opened[one.mobile][1], one.origin) for _, one in coming], session)
-    return [opened.get(one.mobile) for one in arrivals]
+    return opened
 
 
 def _event_of(opened: Session, source: Origin) -> Raw:

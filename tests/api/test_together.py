@@ -9,14 +9,17 @@ from typing import Any
 import pytest
 from bson import ObjectId
 from flask import Flask
+from flask.testing import FlaskClient
 from mongoengine.connection import get_connection
 from pymongo.database import Database
+from pymongo.errors import OperationFailure
 from werkzeug.test import TestResponse
 
 from arthomed.appointments import rules
 from arthomed.appointments.models import IdempotencyKey
 from arthomed.appointments.service import audit, booking
 from arthomed.auth import service as auth
+from arthomed.auth.models import Session
 from arthomed.core import together as waiting
 from arthomed.core.errors import NotFound
 from arthomed.core.together import Together
@@ -33,6 +36,10 @@ pytestmark = pytest.mark.usefixtures("database")
 
 def committed(database: Records) -> int:
     return int(database.command("serverStatus")["transactions"]["totalCommitted"])
+
+
+def no_room(*_: object) -> None:
+    raise OperationFailure("out of disk space", 14031)
 
 
 @contextmanager
@@ -184,25 +191,45 @@ class TestSigningIn:
         self, app: Flask, database: Records, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         people = [factories.make_user() for _ in range(5)]
-        gone = factories.make_user(is_active=False)
-        codes = {}
-        for person in [*people, gone]:
+        gone, guessing = factories.make_user(is_active=False), factories.make_user()
+        everybody = [*people, gone, guessing]
+        for person in everybody:
             factories.told(factories.ask_for_code(app.test_client(), person.mobile_number))
-            codes[person.id] = factories.code_for(person.mobile_number)
+        codes = [factories.code_for(person.mobile_number) for person in everybody]
+        codes[-1] = factories.other_than(codes[-1])
 
         def answer(number: int) -> TestResponse:
-            person = [*people, gone][number]
-            return factories.answer_with(app.test_client(), person.mobile_number, codes[person.id])
+            return factories.answer_with(app.test_client(), everybody[number].mobile_number, codes[number])
 
         before = committed(database)
         with gathering(auth._sign_in_with_others, answer, len(codes), monkeypatch) as asked:
             pass
-        answers = [one.result() for one in asked]
+        *answers, of_gone, of_guess = [one.result() for one in asked]
 
         assert committed(database) - before == 2
-        assert factories.refused(answers.pop()) == (401, "USER_INACTIVE")
+        assert factories.refused(of_gone) == (401, "USER_INACTIVE")
+        assert factories.refused(of_guess) == (400, "OTP_INVALID")
         for person, one in zip(people, answers, strict=True):
             assert factories.told(one)["user"]["_id"] == str(person.id)
             [session] = database.sessions.find({"user": person.id})
             [event] = database.audit_events.find({"records": session["_id"]})
             assert (event["requestId"], event["subjects"]) == (one.headers["X-Request-ID"], [person.id])
+        tries = {one["mobileNumber"]: (one["isUsed"], one["failures"]) for one in database.otps.find()}
+        assert tries == {
+            **{person.mobile_number: (True, 0) for person in (*people, gone)},
+            guessing.mobile_number: (False, 1),
+        }
+
+    def test_a_code_is_spent_with_its_session_or_not_at_all(
+        self, client: FlaskClient, database: Records, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        user = factories.make_user()
+        factories.told(factories.ask_for_code(client, user.mobile_number))
+        code = factories.code_for(user.mobile_number)
+        with monkeypatch.context() as broken:
+            broken.setattr(Session, "insert_all", no_room)
+            assert factories.answer_with(client, user.mobile_number, code).status_code == 500
+
+        factories.told(factories.answer_with(client, user.mobile_number, code))
+
+        assert database.sessions.count_documents({"user": user.id}) == 1

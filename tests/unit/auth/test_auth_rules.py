@@ -2,10 +2,15 @@
 
 import re
 from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from arthomed.auth import rules
+from arthomed.auth.rules import AccountLocked, CodeExpired, CodeInvalid, CodeUsedUp, Tries
+from arthomed.config import CodePolicy, settings
 from arthomed.core.errors import ClinicError, Code
 
 SECRET = "a secret of the tests, long enough for what it is for"
@@ -86,3 +91,67 @@ def test_a_device_without_a_name_is_called_what_its_software_is_called(agent: st
 )
 def test_each_refusal_has_its_stable_code(refusal: type[ClinicError], code: Code) -> None:
     assert refusal().code is code
+
+
+NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+FRESH = Tries("right", 0, is_used=False, expires_at=NOW + timedelta(minutes=5), failures=0, failures_end_at=None)
+
+
+class TestTries:
+    @pytest.fixture
+    def policy(self) -> CodePolicy:
+        return replace(settings().codes, max_attempts=3, failures_to_lock=5, lock=timedelta(minutes=30))
+
+    @pytest.mark.parametrize(
+        ("known", "guess", "refusal"),
+        [
+            ({}, "right", None),
+            ({}, "wrong", CodeInvalid),
+            ({"attempts": 2}, "right", None),
+            ({"attempts": 3}, "right", CodeUsedUp),
+            ({"is_used": True}, "right", CodeExpired),
+            ({"is_used": True, "attempts": 3}, "right", CodeExpired),
+            ({"expires_at": NOW}, "right", CodeExpired),
+            ({"expires_at": NOW, "attempts": 3}, "right", CodeExpired),
+            ({"failures": 4, "failures_end_at": NOW + timedelta(minutes=1)}, "right", None),
+            ({"failures": 5, "failures_end_at": NOW + timedelta(minutes=1)}, "right", AccountLocked),
+            ({"failures": 5, "failures_end_at": NOW + timedelta(minutes=1), "attempts": 3}, "wrong", AccountLocked),
+            ({"failures": 5, "failures_end_at": NOW}, "right", None),
+        ],
+    )
+    def test_a_guess_is_let_in_or_refused(
+        self, policy: CodePolicy, known: dict[str, Any], guess: str, refusal: type[ClinicError] | None
+    ) -> None:
+        found = replace(FRESH, **known).refusal(["of another key", guess], now=NOW, policy=policy)
+
+        assert (found and type(found)) == refusal
+
+    def test_who_is_locked_out_is_told_for_how_long(self, policy: CodePolicy) -> None:
+        locked = replace(FRESH, failures=5, failures_end_at=NOW + timedelta(minutes=7))
+
+        refusal = locked.refusal(["right"], now=NOW, policy=policy)
+
+        assert refusal is not None
+        assert refusal.retry_after == timedelta(minutes=7)
+
+    @pytest.mark.parametrize(
+        ("failures", "ends_in", "expected", "locks"),
+        [
+            (0, None, (1, 30), False),
+            (3, 12, (4, 12), False),
+            (4, 12, (5, 30), True),
+            (4, 0, (1, 30), False),
+        ],
+        ids=["first", "one more", "last", "window over"],
+    )
+    def test_failures_are_counted_in_a_window_and_the_last_one_locks(
+        self, policy: CodePolicy, failures: int, ends_in: int | None, expected: tuple[int, int], *, locks: bool
+    ) -> None:
+        ends_at = None if ends_in is None else NOW + timedelta(minutes=ends_in)
+        tries = replace(FRESH, failures=failures, failures_end_at=ends_at)
+
+        refusal = tries.refusal(["wrong"], now=NOW, policy=policy)
+
+        assert isinstance(refusal, CodeInvalid)
+        assert refusal.locks is locks
+        assert tries.failed_again(now=NOW, policy=policy) == (expected[0], NOW + timedelta(minutes=expected[1]))
