@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import structlog
@@ -13,9 +14,11 @@ from pymongo.errors import DuplicateKeyError
 from arthomed.auth import rules, trail
 from arthomed.auth.models import Otp
 from arthomed.config import settings
-from arthomed.core import clock, jobs, metrics
+from arthomed.core import clock, jobs, limits, metrics, origin
 from arthomed.core.documents import Raw, transaction
-from arthomed.core.errors import ServiceUnavailable
+from arthomed.core.errors import ClinicError, RateLimitExceeded, ServiceUnavailable
+from arthomed.core.limits import Limit
+from arthomed.core.origin import Origin
 from arthomed.core.together import Together
 from arthomed.notifications import catalogue
 from arthomed.notifications import service as notifications
@@ -32,41 +35,77 @@ _SWEEP_AGAIN = timedelta(seconds=30)
 _SWEEP_LIMIT = 500
 
 
-def issue(mobile: str, purpose: str) -> None:
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A code that is to be made, and what it is charged to."""
+
+    mobile: str
+    purpose: str
+    limits: Sequence[Limit]
+    origin: Origin = field(default_factory=origin.current)
+
+
+def issue(mobile: str, purpose: str, charged_to: Sequence[Limit] = ()) -> None:
     """Make a code, which kills the number's older one, and ask for its SMS.
 
-    When the broker went away this very moment, the sweep asks for it.
+    When the broker went away this very moment, the sweep asks for it. The limits are given back when the number is
+    refused; whatever else goes wrong, the code may have been made.
 
     Raises:
         AccountLocked: the number failed too often.
+        RateLimitExceeded: a limit is used up.
+        ServiceUnavailable: nobody counts.
     """
-    now, policy, secret = clock.now(), settings().codes, settings().otp_secret
-    nonce, which = secrets.token_bytes(16), ObjectId()
-    code = {
-        "otp": rules.digest_of(mobile, rules.code_for(nonce, secret), secret),
-        "nonce": nonce,
-        "issue": which,
-        "purpose": purpose,
-        "expiresAt": now + policy.lifetime,
-        "tellAt": now + _SWEEP_GRACE,
-    }
-    if not _store((mobile, code)):
-        ensure_not_locked(mobile)
-        if not _store((mobile, code)):
-            raise ServiceUnavailable
+    asked = _Asked(mobile, purpose, charged_to)
     try:
-        jobs.enqueue(jobs.Job.TELL_CODE, str(which))
-    except jobs.JobsUnavailable:
-        log.warning("messages_left_to_sweep", count=1)
+        if not _issue_with_others(asked):
+            _issue_again(asked)
+    except RateLimitExceeded:
+        ensure_not_locked(mobile)  # which explains more
+        raise
     metrics.CODES_SENT.add()
 
 
-def _store_all(codes: Sequence[tuple[str, Raw]], **_: bool) -> list[bool]:
-    refused = Otp.replace_older(dict(codes), now=clock.now(), policy=settings().codes)
-    return [mobile not in refused for mobile, _ in codes]
+def _issue_again(asked: _Asked) -> None:
+    try:
+        ensure_not_locked(asked.mobile)
+        if not _issue_with_others(replace(asked, limits=())):
+            raise ServiceUnavailable
+    except ClinicError:
+        limits.budgets().give_back(asked.limits)
+        raise
 
 
-_store = Together(_store_all, names=lambda code: (code[0],), gathers=True)
+def _issue_all(asked: Sequence[_Asked], **_: bool) -> list[bool | Exception]:
+    """Whether each is stored: not that of a locked number, and of two for a number's first code one."""
+    refusals = limits.budgets().spend([one.limits for one in asked])
+    admitted = [one for one, refusal in zip(asked, refusals, strict=True) if refusal is None]
+    made = {one.mobile: _new_code(one) for one in admitted}
+    refused = Otp.replace_older(made, now=clock.now(), policy=settings().codes) if made else set()
+    _ask_for_messages([(made[one.mobile]["issue"], one) for one in admitted if one.mobile not in refused])
+    return [refusal or one.mobile not in refused for one, refusal in zip(asked, refusals, strict=True)]
+
+
+_issue_with_others = Together(_issue_all, names=lambda asked: (asked.mobile,), gathers=True)
+
+
+def _new_code(asked: _Asked) -> Raw:
+    now, secret, nonce = clock.now(), settings().otp_secret, secrets.token_bytes(16)
+    return {
+        "otp": rules.digest_of(asked.mobile, rules.code_for(nonce, secret), secret),
+        "nonce": nonce,
+        "issue": ObjectId(),
+        "purpose": asked.purpose,
+        "expiresAt": now + settings().codes.lifetime,
+        "tellAt": now + _SWEEP_GRACE,
+    }
+
+
+def _ask_for_messages(codes: Sequence[tuple[ObjectId, _Asked]]) -> None:
+    try:
+        jobs.enqueue_all([jobs.Asked(jobs.Job.TELL_CODE, (str(which),), asked.origin) for which, asked in codes])
+    except jobs.JobsUnavailable:
+        log.warning("messages_left_to_sweep", count=len(codes))
 
 
 def tell(which: ObjectId) -> None:
@@ -105,8 +144,7 @@ def sweep() -> None:
         log.error("messages_expired", count=len(late), channel=str(Channel.SMS))
         metrics.MESSAGES.add(Channel.SMS, State.EXPIRED, by=len(late))
     waited_for = [code.issue for code in found if code.created_at > now - _WAITED_FOR]
-    for which in waited_for:
-        jobs.enqueue(jobs.Job.TELL_CODE, str(which))
+    jobs.enqueue_all([jobs.Asked(jobs.Job.TELL_CODE, (str(which),)) for which in waited_for])
     Otp.ask_again(waited_for, now + _SWEEP_AGAIN)
 
 

@@ -13,11 +13,11 @@ from arthomed.audit import service as audit
 from arthomed.auth import codes, rules, trail
 from arthomed.auth.models import Session
 from arthomed.config import settings
-from arthomed.core import clock, copies, limits, origin
+from arthomed.core import clock, copies, origin
 from arthomed.core.actor import Actor, all_sessions_of
 from arthomed.core.copies import changed
 from arthomed.core.documents import Pipeline, Raw, transaction
-from arthomed.core.errors import NotFound, RateLimitExceeded
+from arthomed.core.errors import NotFound
 from arthomed.core.origin import Origin
 from arthomed.core.permissions import Role
 from arthomed.core.reading import Found
@@ -72,12 +72,7 @@ def send_code(mobile: str, *, purpose: str, address: str) -> None:
         ServiceUnavailable: Redis is away; no code was made, and an older one still works. When the database did not
             answer in time, it may still make the code, which is then told.
     """
-    try:
-        with limits.spending(*rules.limits_on_codes(mobile, address, settings().codes)):
-            codes.issue(mobile, purpose)
-    except RateLimitExceeded:
-        codes.ensure_not_locked(mobile)  # which explains more
-        raise
+    codes.issue(mobile, purpose, rules.limits_on_codes(mobile, address, settings().codes))
 
 
 def verify_code(

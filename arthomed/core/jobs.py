@@ -1,7 +1,12 @@
 """Background work, asked for by name; infra/queue.py carries it to the workers."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
+
+from arthomed.core import origin
+from arthomed.core.origin import Origin
 
 
 class Job(StrEnum):
@@ -25,13 +30,22 @@ class Job(StrEnum):
     MARK_NO_SHOWS = "default.mark_no_shows"
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A job that is asked for; ids only, never documents or codes."""
+
+    job: Job
+    ids: tuple[str, ...]
+    origin: Origin = field(default_factory=origin.current)
+
+
 class JobsUnavailable(Exception):
-    """The broker can't be reached; nothing was queued."""
+    """The broker can't be reached; of several jobs some may be queued."""
 
 
 class JobQueue(Protocol):
-    def enqueue(self, job: Job, *ids: str) -> None:
-        """Ask for a job; ids only, never documents or codes.
+    def enqueue(self, asked: Sequence[Asked]) -> None:
+        """Ask for jobs, in one round trip for each queue.
 
         Raises:
             JobsUnavailable: within about a second when the broker is away or silent.
@@ -47,8 +61,14 @@ def use(queue: JobQueue) -> None:
 
 
 def enqueue(job: Job, *ids: str) -> None:
-    """Ask the installed queue for a job; see JobQueue.enqueue."""
+    """Ask for one job; see JobQueue.enqueue."""
+    enqueue_all([Asked(job, ids)])
+
+
+def enqueue_all(asked: Sequence[Asked]) -> None:
+    """Ask the installed queue for jobs; see JobQueue.enqueue."""
     if _queue is None:
         message = "no job queue is installed; arthomed.app.wire() does it"
         raise RuntimeError(message)
-    _queue.enqueue(job, *ids)
+    if asked:
+        _queue.enqueue(asked)

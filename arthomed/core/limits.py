@@ -1,12 +1,11 @@
 """How often something may be done in a time, counted for all processes together; infra/budgets.py keeps count."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
-from arthomed.core.errors import ClinicError
+from arthomed.core.errors import RateLimitExceeded
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +18,13 @@ class Limit:
 
 
 class Budgets(Protocol):
-    def spend(self, limits: Sequence[Limit]) -> None:
-        """Count one use of each, or of none when one is used up.
+    def spend(self, uses: Sequence[Sequence[Limit]]) -> list[RateLimitExceeded | None]:
+        """Count uses one after the other, each against all of its limits, or none when one of them is used up.
+
+        Returns the refusal of each that is not counted, with the time after which that limit is free again.
 
         Raises:
-            RateLimitExceeded: with the time after which that one is free again.
-            ServiceUnavailable: nobody counts; whether this use was counted is not known.
+            ServiceUnavailable: nobody counts; which uses were counted is not known.
         """
 
     def give_back(self, limits: Sequence[Limit]) -> None:
@@ -39,18 +39,8 @@ def use(budgets: Budgets) -> None:
     _budgets = budgets
 
 
-@contextmanager
-def spending(*limits: Limit) -> Iterator[None]:
-    """Spend one use of each limit; see Budgets.spend.
-
-    They are given back when the work within was refused. Whatever else goes wrong, it may have been done.
-    """
+def budgets() -> Budgets:
     if _budgets is None:
         message = "no budgets are installed; arthomed.app.wire() does it"
         raise RuntimeError(message)
-    _budgets.spend(limits)
-    try:
-        yield
-    except ClinicError:
-        _budgets.give_back(limits)
-        raise
+    return _budgets

@@ -16,17 +16,24 @@ from arthomed.infra.connection import ThreadsOwn, script
 _PREFIX = "budget:"
 _SOCKET_SECONDS = 0.3
 _RETRY_SECONDS = 0.05
+_MILLISECOND = timedelta(milliseconds=1)
 _SPEND = script(
     b"""
-for at = 1, #KEYS do
-    if tonumber(redis.call("get", KEYS[at]) or 0) >= tonumber(ARGV[2 * at - 1]) then
-        return math.max(redis.call("pttl", KEYS[at]), 1)
+local told, at, arg = {}, 0, 1
+while ARGV[arg] do
+    local size, left = tonumber(ARGV[arg]), 0
+    for one = 1, size do
+        if left == 0 and tonumber(redis.call("get", KEYS[at + one]) or 0) >= tonumber(ARGV[arg + 2 * one - 1]) then
+            left = math.max(redis.call("pttl", KEYS[at + one]), 1)
+        end
     end
+    for one = 1, left == 0 and size or 0 do
+        if redis.call("incr", KEYS[at + one]) == 1 then redis.call("pexpire", KEYS[at + one], ARGV[arg + 2 * one]) end
+    end
+    told[#told + 1] = left
+    at, arg = at + size, arg + 2 * size + 1
 end
-for at = 1, #KEYS do
-    if redis.call("incr", KEYS[at]) == 1 then redis.call("pexpire", KEYS[at], ARGV[2 * at]) end
-end
-return 0
+return told
 """
 )
 _GIVE_BACK = script(  # a window in which nothing was done after all never began
@@ -43,20 +50,24 @@ end
 
 
 class RedisBudgets:
-    """All limits of a use are looked at and counted by one script, so two uses at once can't share the last."""
+    """All limits of uses are looked at and counted by one script, so two uses at once can't share the last."""
 
     def __init__(self, redis_url: str) -> None:
         again = Retry(ConstantBackoff(_RETRY_SECONDS), 1, (NoConnection,))  # a silent Redis may have counted
         self._client = ThreadsOwn(redis_url, seconds=_SOCKET_SECONDS, retry=again)
 
-    def spend(self, limits: Sequence[Limit]) -> None:
-        numbers = [number for one in limits for number in (one.most, one.window // timedelta(milliseconds=1))]
+    def spend(self, uses: Sequence[Sequence[Limit]]) -> list[RateLimitExceeded | None]:
+        numbers: list[int] = []
+        for use in uses:
+            numbers.append(len(use))
+            for limit in use:
+                numbers += (limit.most, limit.window // _MILLISECOND)
+        keys = _keys([limit for use in uses for limit in use])
         try:
-            left_ms: int = _SPEND(_keys(limits), numbers, client=self._client())
+            left_ms: list[int] = _SPEND(keys, numbers, client=self._client())
         except (RedisError, OSError) as error:
             raise ServiceUnavailable from error
-        if left_ms:
-            raise RateLimitExceeded(retry_after=timedelta(milliseconds=left_ms))
+        return [RateLimitExceeded(retry_after=one * _MILLISECOND) if one else None for one in left_ms]
 
     def give_back(self, limits: Sequence[Limit]) -> None:
         with suppress(RedisError, OSError):

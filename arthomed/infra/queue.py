@@ -2,6 +2,7 @@
 
 import json
 from base64 import b64encode
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -12,8 +13,9 @@ from redis.backoff import ConstantBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from arthomed.core import clock, origin
-from arthomed.core.jobs import Job, JobsUnavailable
+from arthomed.core import clock
+from arthomed.core.jobs import Asked, Job, JobsUnavailable
+from arthomed.core.origin import Origin
 from arthomed.infra.connection import ThreadsOwn
 
 QUEUES = tuple(dict.fromkeys(job.partition(".")[0] for job in Job))
@@ -46,21 +48,26 @@ class CeleryJobs:
         again = Retry(ConstantBackoff(_RETRY_SECONDS), 1)
         self._client = ThreadsOwn(redis_url, seconds=_SOCKET_SECONDS, retry=again)
 
-    def enqueue(self, job: Job, *ids: str) -> None:
-        queue = queue_of(job)["queue"]
+    def enqueue(self, asked: Sequence[Asked]) -> None:
+        messages: dict[str, list[bytes]] = {}
+        for one in asked:
+            queue = queue_of(one.job)["queue"]
+            messages.setdefault(queue, []).append(_message(one, queue))
         try:
-            self._client().lpush(queue, _message(job, ids, queue))
+            for queue, waiting in messages.items():
+                self._client().lpush(queue, *waiting)
         except (RedisError, OSError) as error:
-            raise JobsUnavailable(str(job)) from error
+            raise JobsUnavailable(", ".join(messages)) from error
 
 
-def _message(job: Job, ids: tuple[str, ...], queue: str) -> bytes:
+def _message(asked: Asked, queue: str) -> bytes:
     """See https://docs.celeryq.dev/en/stable/internals/protocol.html and kombu.transport.virtual."""
     task_id = str(uuid4())
-    headers = {**_HEADERS, "task": job, "id": task_id, "root_id": task_id, "argsrepr": repr(ids), **label()}
+    told = {"task": asked.job, "id": task_id, "root_id": task_id, "argsrepr": repr(asked.ids)}
+    headers = {**_HEADERS, **told, **label(asked.origin)}
     return orjson.dumps(
         {
-            "body": b64encode(orjson.dumps([ids, {}, _NO_MORE_TO_DO])).decode(),
+            "body": b64encode(orjson.dumps([asked.ids, {}, _NO_MORE_TO_DO])).decode(),
             "content-encoding": "utf-8",
             "content-type": "application/json",
             "headers": headers,
@@ -76,10 +83,9 @@ def _message(job: Job, ids: tuple[str, ...], queue: str) -> bytes:
     )
 
 
-def label() -> dict[str, Any]:
+def label(source: Origin) -> dict[str, Any]:
     """When it was asked for, and which request is behind it; on every message, also beat's and those of retries."""
-    request_id = origin.current().request_id
-    return {"asked_at": clock.now().timestamp(), **({"request_id": request_id} if request_id else {})}
+    return {"asked_at": clock.now().timestamp(), **({"request_id": source.request_id} if source.request_id else {})}
 
 
 @dataclass(frozen=True, slots=True)

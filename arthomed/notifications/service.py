@@ -65,18 +65,28 @@ def hand_over(notifications: Sequence[Notification]) -> None:
     Raises:
         jobs.JobsUnavailable: the messages stay in the outbox for the sweep.
     """
-    for notification in notifications:
-        # Somebody waits for a code with the phone in hand: it doesn't queue up behind the rest.
-        job = jobs.Job.SEND_CODE if rules.is_secret(notification.kind) else _JOB_OF[notification.channel]
-        jobs.enqueue(job, str(notification.id))
+    jobs.enqueue_all(sendings(notifications))
 
 
 def hand_over_or_leave(notifications: Sequence[Notification]) -> None:
     """As hand_over, but a broker that is away is the sweep's business, not the caller's."""
+    ask_or_leave(sendings(notifications))
+
+
+def sendings(notifications: Sequence[Notification]) -> list[jobs.Asked]:
+    """The jobs that send messages, for `ask_or_leave` after the commit."""
+    # Somebody waits for a code with the phone in hand: it doesn't queue up behind the rest.
+    return [
+        jobs.Asked(jobs.Job.SEND_CODE if rules.is_secret(one.kind) else _JOB_OF[one.channel], (str(one.id),))
+        for one in notifications
+    ]
+
+
+def ask_or_leave(sending: Sequence[jobs.Asked]) -> None:
     try:
-        hand_over(notifications)
+        jobs.enqueue_all(sending)
     except jobs.JobsUnavailable:
-        log.warning("messages_left_to_sweep", count=len(notifications))
+        log.warning("messages_left_to_sweep", count=len(sending))
 
 
 def send(notification_id: ObjectId) -> State | None:

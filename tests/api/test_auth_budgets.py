@@ -12,6 +12,8 @@ from werkzeug.test import TestResponse
 
 from arthomed.auth.models import Otp
 from arthomed.config import settings
+from arthomed.core import limits
+from arthomed.core.limits import Limit
 from tests import factories
 from tests.factories import answer_with, ask_for_code, at_once, refused, told
 from tests.signing_in import MOBILE, Now, budgets, code_sent, retry_after
@@ -144,3 +146,18 @@ def test_what_the_database_may_have_done_stays_charged(
 
     assert refused(ask_for_code(client, MOBILE)) == (503, "SERVICE_UNAVAILABLE")
     assert set(budgets(redis).values()) == {1}
+
+
+def test_uses_that_are_counted_together_are_counted_in_order(redis: Any) -> None:
+    hour = timedelta(hours=1)
+    of_all, of_each = Limit("all", 2, hour), [Limit(f"each:{at}", 1, hour) for at in range(5)]
+    uses = [[of_all, of_each[0]], [of_each[0], of_all], [], [of_all, of_each[1]], [of_each[2], of_all], [of_each[3]]]
+
+    redis.flushdb()
+
+    refusals = limits.budgets().spend(uses)
+
+    assert [refusal is None for refusal in refusals] == [True, False, True, True, False, True]
+    assert budgets(redis) == {b"budget:all": 2, b"budget:each:0": 1, b"budget:each:1": 1, b"budget:each:3": 1}
+    assert {redis.pttl(key) > 3_590_000 for key in budgets(redis)} == {True}
+    assert [one.retry_after > timedelta(minutes=59) for one in refusals if one and one.retry_after] == [True, True]

@@ -93,7 +93,7 @@ class TestSecrecy:
     def test_a_code_that_could_not_be_stored_is_not_told_as_sent(
         self, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(codes, "_store", lambda _: False)  # others were quicker, twice
+        monkeypatch.setattr(codes, "_issue_with_others", lambda _: False)  # others were quicker, twice
 
         assert factories.refused(factories.ask_for_code(client, MOBILE)) == (503, "SERVICE_UNAVAILABLE")
 

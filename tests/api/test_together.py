@@ -1,10 +1,14 @@
 """What many do at the same moment goes into few transactions, each with an answer and a trail of its own."""
 
+import json
+from base64 import b64decode
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import timedelta
 from threading import Event
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from bson import ObjectId
@@ -18,8 +22,11 @@ from werkzeug.test import TestResponse
 from arthomed.appointments import rules
 from arthomed.appointments.models import IdempotencyKey
 from arthomed.appointments.service import audit, booking
+from arthomed.auth import codes
 from arthomed.auth import service as auth
-from arthomed.auth.models import Session
+from arthomed.auth.models import Otp, Session
+from arthomed.config import settings
+from arthomed.core import clock
 from arthomed.core import together as waiting
 from arthomed.core.errors import NotFound
 from arthomed.core.together import Together
@@ -186,6 +193,40 @@ class TestBookings:
         assert list(audit.faults()) == []
 
 
+class TestCodes:
+    def test_those_of_one_moment_are_one_write_and_each_is_refused_or_told_of(
+        self, app: Flask, database: Records, redis: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        numbers = [factories.new_mobile() for _ in range(6)]
+        first, limited, locked, *_ = numbers
+        factories.told(factories.ask_for_code(app.test_client(), locked))
+        until = clock.now() + timedelta(minutes=5)
+        database.otps.update_one({"mobileNumber": locked}, {"$set": {"failures": 5, "failuresEndAt": until}})
+        redis.flushdb()
+        redis.set(f"budget:number:{limited}", settings().codes.per_number_an_hour, ex=60)
+        store = Mock(wraps=Otp.replace_older)
+        monkeypatch.setattr(Otp, "replace_older", store)
+
+        def ask(number: int) -> TestResponse:
+            return factories.ask_for_code(app.test_client(), numbers[number], address=f"198.51.100.{number}")
+
+        with gathering(codes._issue_with_others, ask, len(numbers), monkeypatch) as asked:
+            pass
+        answers = dict(zip(numbers, [one.result() for one in asked], strict=True))
+
+        assert [{*call.args[0]} for call in store.call_args_list] == [{first}, {*numbers} - {first, limited}]
+        assert factories.refused(answers.pop(limited)) == (429, "RATE_LIMIT_EXCEEDED")
+        assert factories.refused(answers.pop(locked)) == (423, "ACCOUNT_LOCKED")
+        waiting = [json.loads(one) for one in redis.lrange("codes", 0, -1)]
+        asked_for = {one["headers"]["request_id"]: json.loads(b64decode(one["body"]))[0] for one in waiting}
+        assert asked_for == {
+            answer.headers["X-Request-ID"]: [str(Otp.objects.get(mobile_number=number).issue)]
+            for number, answer in answers.items()
+        }
+        charged = {key.decode().rpartition(":")[2] for key in redis.scan_iter("budget:address:*")}
+        assert charged == {f"198.51.100.{at}" for at, number in enumerate(numbers) if number in answers}
+
+
 class TestSigningIn:
     def test_those_of_one_moment_are_one_transaction(
         self, app: Flask, database: Records, monkeypatch: pytest.MonkeyPatch
@@ -195,14 +236,14 @@ class TestSigningIn:
         everybody = [*people, gone, guessing]
         for person in everybody:
             factories.told(factories.ask_for_code(app.test_client(), person.mobile_number))
-        codes = [factories.code_for(person.mobile_number) for person in everybody]
-        codes[-1] = factories.other_than(codes[-1])
+        guesses = [factories.code_for(person.mobile_number) for person in everybody]
+        guesses[-1] = factories.other_than(guesses[-1])
 
         def answer(number: int) -> TestResponse:
-            return factories.answer_with(app.test_client(), everybody[number].mobile_number, codes[number])
+            return factories.answer_with(app.test_client(), everybody[number].mobile_number, guesses[number])
 
         before = committed(database)
-        with gathering(auth._sign_in_with_others, answer, len(codes), monkeypatch) as asked:
+        with gathering(auth._sign_in_with_others, answer, len(guesses), monkeypatch) as asked:
             pass
         *answers, of_gone, of_guess = [one.result() for one in asked]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from arthomed.core.jobs import Job
+from arthomed.core.jobs import Asked, Job
 from arthomed.infra.queue import CeleryJobs
 from dev.servers import Mongo, Valkey
 from tests.faults.clinic import Clinic
@@ -65,7 +65,7 @@ class Fragile:
     def sweep(self) -> bool:
         """Have the outbox swept as beat does, but at once; what takes long is left to beat."""
         if not FULL and self.is_idle("default"):
-            CeleryJobs(self.valkey.url).enqueue(Job.SWEEP_MESSAGES)
+            CeleryJobs(self.valkey.url).enqueue([Asked(Job.SWEEP_MESSAGES, ())])
         return True
 
     def is_idle(self, *queues: str) -> bool:

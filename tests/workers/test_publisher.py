@@ -11,7 +11,7 @@ import pytest
 from celery import Celery
 from redis import Redis
 
-from arthomed.core.jobs import Job, JobsUnavailable
+from arthomed.core.jobs import Asked, Job, JobsUnavailable
 from arthomed.infra.queue import CeleryJobs
 from dev.servers import Valkey
 
@@ -33,14 +33,14 @@ def test_the_publisher_gives_up_within_a_second(broker: str) -> None:
     jobs = CeleryJobs(broker)
     begun = time.monotonic()
     with pytest.raises(JobsUnavailable):
-        jobs.enqueue(Job.SWEEP_MESSAGES)
+        jobs.enqueue([Asked(Job.SWEEP_MESSAGES, ())])
     assert time.monotonic() - begun < SECONDS
 
 
 def test_a_message_is_as_celery_itself_writes_it(valkey: Valkey) -> None:
     with Redis.from_url(valkey.url) as redis:
         redis.flushdb()
-        CeleryJobs(valkey.url).enqueue(Job.SEND_SMS, "672b1234a1b2c3d4e5f60718")
+        CeleryJobs(valkey.url).enqueue([Asked(Job.SEND_SMS, ("672b1234a1b2c3d4e5f60718",))])
         celery = Celery("the-tests", broker=valkey.url, set_as_current=False)
         celery.send_task(Job.SEND_SMS, args=["672b1234a1b2c3d4e5f60718"], queue="sms", ignore_result=True)
 

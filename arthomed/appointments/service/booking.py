@@ -24,6 +24,7 @@ from arthomed.core.actor import Actor
 from arthomed.core.copies import changed
 from arthomed.core.documents import Raw, transaction
 from arthomed.core.errors import ClinicError, DuplicateValue, IdempotencyKeyReused, NotFound
+from arthomed.core.jobs import Asked
 from arthomed.core.origin import Origin
 from arthomed.core.together import Together
 from arthomed.files.models import File
@@ -89,8 +90,11 @@ class _Found:
 
 @dataclass(frozen=True, slots=True)
 class _Booked:
+    """A stored visit, with what goes into the outbox and the jobs that send it."""
+
     visit: Raw
     told: list[Notification]
+    sending: list[Asked]
 
 
 def book(actor: Actor, wish: Wish, *, key: str | None = None, uploads: Sequence[Upload] = ()) -> Told:
@@ -116,14 +120,16 @@ def book(actor: Actor, wish: Wish, *, key: str | None = None, uploads: Sequence[
             booked = _book_with_others(replace(request, files=files))
     except (NotFound, rules.SlotUnavailable, rules.BookingLimitReached, DuplicateKeyError) as error:
         return _explained(error, request)
-    notifications.hand_over_or_leave(booked.told)
     log.info("appointment_booked", appointment_id=str(booked.visit["_id"]))
     metrics.BOOKINGS.add()
     return booked.visit
 
 
 def _book_all(requests: Sequence[Request], *, once: bool) -> list[_Booked | Exception]:
-    return transaction(partial(_book, requests), once=once)
+    outcomes = transaction(partial(_book, requests), once=once)
+    booked = [one for one in outcomes if isinstance(one, _Booked)]
+    notifications.ask_or_leave([job for one in booked for job in one.sending])
+    return outcomes
 
 
 _book_with_others = Together(_book_all, names=lambda request: (request.patient, request.start), gathers=True)
@@ -188,12 +194,14 @@ def _write(requests: Sequence[Request], found: _Found, session: ClientSession) -
     Appointment.insert_new(visits, session)
     events, booked = [], []
     for request, visit in zip(requests, visits, strict=True):
+        patient, doctor = found.people[request.patient], found.people[request.wish.doctor_id]
+        told = messages.of_booking(visit, patient.get("email"))
         with origin.instead(request.origin):
             receiving.attach(request.actor, request.files, session)
             events.append(trail.of_booking(request.actor, request.id))
-        patient, doctor = found.people[request.patient], found.people[request.wish.doctor_id]
-        told = messages.of_booking(visit, patient.get("email"))
-        booked.append(_Booked({**visit, "patient": patient, "doctor": doctor, "images": request.files}, told))
+            sending = notifications.sendings(told)
+        whole = {**visit, "patient": patient, "doctor": doctor, "images": request.files}
+        booked.append(_Booked(whole, told, sending))
     audit.note(events, session)
     notifications.put([message for one in booked for message in one.told], session)
     return booked

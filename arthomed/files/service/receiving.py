@@ -162,7 +162,6 @@ def _let_go(files: Sequence[File]) -> None:
 def _ask_for_scans(files: Sequence[File]) -> None:
     waiting = [file for file in files if file.state is State.WAITING]
     try:
-        for file in waiting:
-            jobs.enqueue(jobs.Job.SCAN_FILE, str(file.id))
+        jobs.enqueue_all([jobs.Asked(jobs.Job.SCAN_FILE, (str(file.id),)) for file in waiting])
     except jobs.JobsUnavailable:
         log.warning("scans_left_to_sweep", count=len(waiting))
