@@ -40,7 +40,7 @@ class Size:
     days: int = 60
     readers: int = 200
     visits: int = 50
-    numbers: int = 60_000
+    numbers: int = 80_000
     can_be_booked: bool = True
 
 

@@ -15,7 +15,7 @@ _THREADS = 2
 _SCRIPT = Path(__file__).with_name("requests.lua")
 _TICKS = os.sysconf("SC_CLK_TCK")
 _MOST_A_SECOND = 1_500  # bookings and codes to have at hand; what is left of codes is of use for the next round
-_CODES_A_SECOND = 500
+_CODES_A_SECOND = 1_000  # answers to have at hand, whose codes are asked for before
 
 Lines = Callable[[Side, float], list[str]]
 ONCE: dict[str, Lines] = {
@@ -56,7 +56,11 @@ def measure(side: Side, endpoint: str, *, connections: int, seconds: float, mong
 
 
 def play(url: str, lines: list[str], *, connections: int, seconds: float, once: bool = False) -> dict[str, float]:
-    """Run wrk over lines of requests; what `requests.lua` tells."""
+    """Run wrk over lines of requests; what `requests.lua` tells.
+
+    Raises:
+        RuntimeError: the lines, which were to be played once, ran out before the time.
+    """
     with tempfile.NamedTemporaryFile("w", suffix=".requests") as file:
         file.write("".join(f"{line}\n" for line in lines))
         file.flush()
@@ -64,6 +68,9 @@ def play(url: str, lines: list[str], *, connections: int, seconds: float, once: 
         how = ["--", file.name, str(_THREADS), "once" if once else "again"]
         told = subprocess.run(["wrk", *shape, "-s", _SCRIPT, url, *how], capture_output=True, text=True, check=True)
     found: dict[str, float] = json.loads(told.stdout.strip().splitlines()[-1])
+    if found["ran_out"]:
+        message = f"{len(lines)} requests were too few for {seconds} s"
+        raise RuntimeError(message)
     return found
 
 

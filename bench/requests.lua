@@ -10,7 +10,7 @@ end
 
 function init(arguments)
   local of, line_number = tonumber(arguments[2]), 0
-  once, sent = arguments[3] == "once", 0
+  once, ran_out = arguments[3] == "once", 0
   for line in io.lines(arguments[1]) do
     if line_number % of == number then
       local method, path, token, body = line:match("^([^\t]*)\t([^\t]*)\t([^\t]*)\t(.*)$")
@@ -26,19 +26,21 @@ end
 function request()
   at = at + 1
   if at > #requests then
-    if once then wrk.thread:stop() end
+    if once then
+      ran_out = 1
+      wrk.thread:stop()
+    end
     at = 1
   end
-  sent = sent + 1
   return requests[at]
 end
 
 function done(summary, latency)
-  local sent_by_all = 0
-  for _, thread in ipairs(threads) do sent_by_all = sent_by_all + thread:get("sent") end
+  local threads_without = 0
+  for _, thread in ipairs(threads) do threads_without = threads_without + thread:get("ran_out") end
   local failed = summary.errors
   io.write(string.format(
-    '\n{"requests": %d, "seconds": %f, "p50": %f, "p99": %f, "refused": %d, "broken": %d, "sent": %d}\n',
+    '\n{"requests": %d, "seconds": %f, "p50": %f, "p99": %f, "refused": %d, "broken": %d, "ran_out": %d}\n',
     summary.requests, summary.duration / 1e6, latency:percentile(50) / 1e3, latency:percentile(99) / 1e3,
-    failed.status, failed.connect + failed.read + failed.write + failed.timeout, sent_by_all))
+    failed.status, failed.connect + failed.read + failed.write + failed.timeout, threads_without))
 end
