@@ -175,8 +175,8 @@ def sign_in(app: Flask, user: User | None = None) -> SignedIn:
     assert signed_in is not None
     _, session = signed_in
     with app.app_context():
-        pair = tokens.pair(person.id, session.id, session.generation)
-    return SignedIn(person, session.id, pair["access_token"], pair["refresh_token"])
+        pair = tokens.pair(person.id, session["_id"], session["generation"])
+    return SignedIn(person, session["_id"], pair.access_token, pair.refresh_token)
 
 
 def code_for(mobile: str) -> str:

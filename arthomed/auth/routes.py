@@ -1,5 +1,6 @@
 """Signing in and out over HTTP."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from bson import ObjectId
@@ -19,6 +20,7 @@ from arthomed.auth.schemas import (
     VerifyCode,
 )
 from arthomed.config import settings
+from arthomed.core.documents import Raw
 from arthomed.core.permissions import Permission
 from arthomed.http import tokens
 from arthomed.http.auth import current_actor, own_id, public, requires
@@ -27,6 +29,16 @@ from arthomed.http.limits import Budget, charged_to, ensure_counted, limited, ne
 from arthomed.users import service as users
 from arthomed.users.models import User
 from arthomed.users.schemas import UserOut
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What somebody who has signed in is told; the person is as stored."""
+
+    user: Raw
+    tokens: tokens.Pair
+    is_new_user: bool
+
 
 blueprint = Blueprint("auth", __name__, url_prefix="/api/auth", description="Signing in and out.")
 
@@ -52,10 +64,10 @@ def send_code(body: dict[str, Any]) -> dict[str, Any]:
 @public
 @limited(Budget.AUTH)
 @blueprint.arguments(VerifyCode)
-@blueprint.response(200, SignedInOut, description="Login successful")
+@blueprint.response(200, SignedInOut, description="Login successful", is_hot=True)
 @blueprint.alt_response(401, "UNAUTHORIZED")
 @blueprint.alt_response(423, "LOCKED")
-def verify_code(body: dict[str, Any]) -> dict[str, Any]:
+def verify_code(body: dict[str, Any]) -> _Told:
     """Sign in with a code; an unknown number becomes a patient."""
     signed_in = service.verify_code(
         body["mobile_number"],
@@ -72,9 +84,9 @@ def verify_code(body: dict[str, Any]) -> dict[str, Any]:
 @public
 @limited(Budget.AUTH)
 @blueprint.arguments(Register)
-@blueprint.response(201, SignedInOut, description="Registration successful")
+@blueprint.response(201, SignedInOut, description="Registration successful", is_hot=True)
 @blueprint.alt_response(423, "LOCKED")
-def register(body: dict[str, Any]) -> dict[str, Any]:
+def register(body: dict[str, Any]) -> _Told:
     """Register a new patient with a code."""
     signed_in = service.register(
         body["mobile_number"],
@@ -93,7 +105,7 @@ def register(body: dict[str, Any]) -> dict[str, Any]:
 @blueprint.arguments(Refresh)
 @blueprint.response(200, TokensOut, description="Token refreshed successfully")
 @blueprint.alt_response(401, "UNAUTHORIZED")
-def refresh(body: dict[str, Any]) -> dict[str, Any]:
+def refresh(body: dict[str, Any]) -> tokens.Pair:
     """Exchange a refresh token for a new pair."""
     claim = tokens.read_refresh(body["refresh_token"])
     session = service.refresh(claim.session_id, claim.generation)
@@ -157,13 +169,10 @@ def me() -> User:
     return users.get(own_id())
 
 
-def _told(signed_in: service.SignedIn) -> dict[str, Any]:
+def _told(signed_in: service.SignedIn) -> _Told:
     session = signed_in.session
-    return {
-        "user": signed_in.user,
-        "tokens": tokens.pair(session.user, session.id, session.generation),
-        "is_new_user": signed_in.is_new_user,
-    }
+    pair = tokens.pair(session["user"], session["_id"], session["generation"])
+    return _Told(signed_in.user, pair, signed_in.is_new_user)
 
 
 def _device(told: dict[str, str] | None) -> service.Device:

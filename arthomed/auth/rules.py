@@ -11,6 +11,7 @@ from typing import ClassVar
 from arthomed.config import CodePolicy
 from arthomed.core.errors import ClinicError, Code
 from arthomed.core.limits import Limit
+from arthomed.core.permissions import Role
 
 CODE_DIGITS = 6
 
@@ -110,6 +111,16 @@ class Tries:
             return 1, now + policy.lock
         failures = self.failures + 1
         return failures, now + policy.lock if failures >= policy.failures_to_lock else self.failures_end_at
+
+
+def agrees_to(notice: str, role: Role, earlier: Sequence[str], *, is_named: bool) -> bool:
+    """Whether a patient who signs in agrees to another privacy notice than the last of those before.
+
+    One that the app did not name counts only as the first.
+    """
+    if role is not Role.PATIENT:
+        return False
+    return not earlier or (is_named and earlier[-1] != notice)
 
 
 REFRESH_GRACE = timedelta(seconds=30)

@@ -50,16 +50,19 @@ class _Arrival:
     notice: str | None
     origin: Origin = field(default_factory=origin.current)
 
-    def consent_of(self, user: User) -> Consent | None:
+    def consent_of(self, user: Raw) -> Consent | None:
         """What the person newly agrees to by arriving."""
-        consent = _consent(self.notice)
-        return consent if user.agrees_to(consent.notice, is_named=self.notice is not None) else None
+        consent, earlier = _consent(self.notice), [one["notice"] for one in user.get("consents", ())]
+        is_new = rules.agrees_to(consent.notice, Role(user["role"]), earlier, is_named=self.notice is not None)
+        return consent if is_new else None
 
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    user: User
-    session: Session
+    """A person and their new session, as stored."""
+
+    user: Raw
+    session: Raw
     is_new_user: bool
 
 
@@ -141,7 +144,7 @@ def _consent(notice: str | None) -> Consent:
 
 def _open_session(
     mobile: str, device: Device, notice: str | None = None, code: str | None = None
-) -> tuple[User, Session] | None:
+) -> tuple[Raw, Raw] | None:
     """The person of a number with a new session, for which the code is spent; None when nobody who is active has it.
 
     Raises:
@@ -153,7 +156,7 @@ def _open_session(
     return signed_in
 
 
-_Outcome = tuple[User, Session] | None
+_Outcome = tuple[Raw, Raw] | None
 
 
 def _open_sessions(arrivals: Sequence[_Arrival], *, once: bool) -> list[_Outcome | Exception]:
@@ -170,38 +173,43 @@ def _let_in(arrivals: Sequence[_Arrival], session: ClientSession) -> list[_Outco
     return [judged.get(one.mobile) or opened.get(one.mobile) for one in arrivals]
 
 
-def _open(arrivals: Sequence[_Arrival], session: ClientSession) -> dict[str, tuple[User, Session]]:
+def _open(arrivals: Sequence[_Arrival], session: ClientSession) -> dict[str, tuple[Raw, Raw]]:
     """The active people of those numbers, each with a new session."""
     people = User.active([one.mobile for one in arrivals], session) if arrivals else {}
     coming = [(people[one.mobile], one) for one in arrivals if one.mobile in people]
     if not coming:
         return {}
     # Writing to the users makes this and a deactivation wait for each other.
-    User.note_signing_in({user: one.consent_of(user) for user, one in coming}, now=clock.now(), session=session)
+    agreed = {user["_id"]: one.consent_of(user) for user, one in coming}
+    User.note_signing_in(agreed, now=clock.now(), session=session)
     opened = {one.mobile: (user, _session(user, one.device)) for user, one in coming}
-    Session.insert_all([one for _, one in opened.values()], session)
+    Session.insert_raw([one for _, one in opened.values()], session)
     audit.note([_event_of(opened[one.mobile][1], one.origin) for _, one in coming], session)
     return opened
 
 
-def _event_of(opened: Session, source: Origin) -> Raw:
+def _event_of(opened: Raw, source: Origin) -> Raw:
     with origin.instead(source):
         return trail.of_signing_in(opened)
 
 
-def _session(user: User, device: Device) -> Session:
+def _session(user: Raw, device: Device) -> Raw:
+    """A new session, as it is stored."""
     now = clock.now()
-    return Session(
-        id=ObjectId(),
-        user=user.id,
-        role=user.role,
-        rotated_at=now,
-        expires_at=now + settings().refresh_token_lifetime,
-        name=device.name,
-        platform=device.platform,
-        address=device.address,
-        last_used_at=now,
-    )
+    return {
+        "_id": ObjectId(),
+        "user": user["_id"],
+        "role": user["role"],
+        "generation": 0,
+        "rotatedAt": now,
+        "expiresAt": now + settings().refresh_token_lifetime,
+        **({} if device.name is None else {"name": device.name}),
+        "platform": device.platform,
+        "address": device.address,
+        "lastUsedAt": now,
+        "createdAt": now,
+        "updatedAt": now,
+    }
 
 
 def refresh(session_id: ObjectId, generation: int) -> Session:

@@ -12,26 +12,28 @@ from arthomed.auth.models import Session
 from arthomed.core.actor import SYSTEM, Actor
 from arthomed.core.documents import Raw
 from arthomed.core.errors import ClinicError
+from arthomed.core.permissions import Role
 
 log = structlog.get_logger()
 
 _SPENT_TOKEN = {"field": "reason", "from": None, "to": "spent refresh token"}
 
 
-def of_signing_in(opened: Session) -> Raw:
-    """The event of a new session; to be noted with it."""
+def of_signing_in(opened: Raw) -> Raw:
+    """The event of a new session, as stored; to be noted with it."""
     return audit.change(
-        Actor(opened.user, opened.role, opened.id),
+        Actor(opened["user"], Role(opened["role"]), opened["_id"]),
         Action.CREATE,
         Kind.SESSION,
-        opened.id,
-        subject=opened.user,
-        changes=[{"field": "platform", "from": None, "to": opened.platform}],
+        opened["_id"],
+        subject=opened["user"],
+        changes=[{"field": "platform", "from": None, "to": opened["platform"]}],
     )
 
 
-def tell_signed_in(opened: Session) -> None:
-    log.info("signed_in", user_id=str(opened.user), session_id=str(opened.id), platform=str(opened.platform))
+def tell_signed_in(opened: Raw) -> None:
+    who = {"user_id": str(opened["user"]), "session_id": str(opened["_id"])}
+    log.info("signed_in", **who, platform=str(opened["platform"]))
 
 
 def tell_refused(error: ClinicError) -> None:

@@ -120,6 +120,19 @@ class Instant(_Documented, fields.String):
         return None if value is None else clock.iso(value)
 
 
+class FileUrl(_Documented, fields.String):
+    """Where a file, stored under its name, is fetched."""
+
+    documented = {"type": ["string", "null"], "readOnly": True}
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
+        return value and file_url(value)
+
+
+def file_url(name: str) -> str:
+    return f"/api/files/{name}"
+
+
 class Flag(fields.Boolean):
     """A JSON boolean and nothing that merely looks like one."""
 

@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import dataclass
-from typing import Any
 from uuid import uuid4
 
 import jwt
@@ -27,15 +26,24 @@ class RefreshClaim:
     generation: int
 
 
-def pair(user_id: ObjectId, session_id: ObjectId, generation: int) -> dict[str, Any]:
-    """A new access token and the refresh token of that generation; `expiresIn` in seconds."""
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """What a device is given; `expires_in` are the seconds of the access token."""
+
+    access_token: str
+    refresh_token: str
+    expires_in: int
+    token_type: str = "Bearer"  # noqa: S105  its kind (RFC 6750)
+
+
+def pair(user_id: ObjectId, session_id: ObjectId, generation: int) -> Pair:
+    """A new access token and the refresh token of that generation."""
     claims, signed_by = {"sid": str(session_id)}, _signed_by(settings().jwt_secret)
-    return {
-        "access_token": create_access_token(str(user_id), additional_claims=claims, additional_headers=signed_by),
-        "refresh_token": _refresh_token(user_id, session_id, generation),
-        "token_type": "Bearer",
-        "expires_in": int(settings().access_token_lifetime.total_seconds()),
-    }
+    return Pair(
+        create_access_token(str(user_id), additional_claims=claims, additional_headers=signed_by),
+        _refresh_token(user_id, session_id, generation),
+        int(settings().access_token_lifetime.total_seconds()),
+    )
 
 
 def read_refresh(token: str) -> RefreshClaim:

@@ -16,7 +16,7 @@ from mongoengine import (
     ListField,
     StringField,
 )
-from pymongo import UpdateOne
+from pymongo import UpdateMany, UpdateOne
 from pymongo.client_session import ClientSession
 
 from arthomed.core.documents import ClinicDocument, Raw
@@ -148,34 +148,24 @@ class User(ClinicDocument):
         """Whether visits may be booked with this person; `bookable_doctors` asks the same of the database."""
         return self.role is Role.DOCTOR and self.is_active and self.is_verified
 
-    def agrees_to(self, notice: str, *, is_named: bool) -> bool:
-        """Whether a patient who signs in agrees to another notice than the last.
-
-        One that the app did not name counts only as the first.
-        """
-        if self.role is not Role.PATIENT:
-            return False
-        if not self.consents:
-            return True
-        return is_named and self.consents[-1].notice != notice
-
     @classmethod
-    def active(cls, mobiles: Sequence[str], session: ClientSession) -> "dict[str, User]":
-        """The active people of those numbers."""
+    def active(cls, mobiles: Sequence[str], session: ClientSession) -> dict[str, Raw]:
+        """The active people of those numbers, as stored."""
         found = cls.collection().find({"mobileNumber": {"$in": mobiles}, "isActive": True}, session=session)
-        return {raw["mobileNumber"]: cls.from_raw(raw) for raw in found}
+        return {raw["mobileNumber"]: raw for raw in found}
 
     @classmethod
-    def note_signing_in(cls, people: "Mapping[User, Consent | None]", *, now: datetime, session: ClientSession) -> None:
+    def note_signing_in(
+        cls, agreed: Mapping[ObjectId, Consent | None], *, now: datetime, session: ClientSession
+    ) -> None:
         """Note that people, who were read in this very transaction, sign in, and what they agree to by it."""
-        updates = []
-        for user, consent in people.items():
-            update: Raw = {"$set": {"lastLoginAt": now}}
-            user.last_login_at = now
-            if consent is not None:
-                update["$push"] = {"consents": consent.to_mongo()}
-                user.consents.append(consent)
-            updates.append(UpdateOne({"_id": user.id}, update))
+        signs_in: Raw = {"$set": {"lastLoginAt": now}}
+        agrees = {user: {"$push": {"consents": consent.to_mongo()}} for user, consent in agreed.items() if consent}
+        updates: list[UpdateOne | UpdateMany] = [
+            UpdateOne({"_id": user}, {**signs_in, **pushed}) for user, pushed in agrees.items()
+        ]
+        if others := [user for user in agreed if user not in agrees]:
+            updates.append(UpdateMany({"_id": {"$in": others}}, signs_in))
         cls.collection().bulk_write(updates, session=session)
 
     @classmethod

@@ -7,7 +7,20 @@ from marshmallow import fields
 from marshmallow.validate import Email, OneOf
 
 from arthomed.core.permissions import Role
-from arthomed.http.schema import Changes, Day, Flag, Id, Instant, PageQuery, Pattern, Schema, Text, TimeOfDay, whole
+from arthomed.http.schema import (
+    Changes,
+    Day,
+    FileUrl,
+    Flag,
+    Id,
+    Instant,
+    PageQuery,
+    Pattern,
+    Schema,
+    Text,
+    TimeOfDay,
+    whole,
+)
 from arthomed.notifications import catalogue
 from arthomed.users import rules
 
@@ -177,7 +190,9 @@ class EmergencyContactOut(Schema):
 
 
 class ProfileOut(Schema):
-    language = fields.String(required=True, metadata={"example": "hi", "description": "Of messages; `en` at first."})
+    language = fields.String(
+        required=True, dump_default="en", metadata={"example": "hi", "description": "Of messages; `en` at first."}
+    )
     date_of_birth = Day(allow_none=True, metadata={"example": "1990-04-21"})
     gender = fields.String(allow_none=True, metadata={"example": "female"})
     address = fields.Nested(AddressOut, allow_none=True)
@@ -196,7 +211,7 @@ class PublicDoctorInfoOut(Schema):
     specialization = fields.String(allow_none=True, metadata={"example": "Cardiology"})
     qualification = fields.String(allow_none=True, metadata={"example": "MBBS, MD"})
     experience = fields.Integer(allow_none=True, metadata={"example": 12})
-    consultation_fee = fields.Integer(metadata={"example": 500, "description": "Whole rupees."})
+    consultation_fee = fields.Integer(dump_default=0, metadata={"example": 500, "description": "Whole rupees."})
     schedule = fields.List(fields.Nested(HoursOut))
 
 
@@ -225,22 +240,24 @@ class UserOut(Schema):
     mobile_number = fields.String(required=True, metadata={"example": "9876543210"})
     name = fields.String(required=True, metadata={"example": "Asha Verma"})
     email = fields.String(required=True, allow_none=True, metadata={"example": "asha@example.com"})
-    avatar = fields.Function(
-        lambda user: user.avatar and f"/api/files/{user.avatar}",
-        metadata={"type": ["string", "null"], "example": "/api/files/user_672b1234_1764234567890_avatar_9f.jpg"},
-    )
+    avatar = FileUrl(metadata={"example": "/api/files/user_672b1234_1764234567890_avatar_9f.jpg"})
     role = fields.String(required=True, metadata={"example": "patient"})
     is_active = fields.Boolean(required=True, metadata={"example": True})
     is_verified = fields.Boolean(required=True, metadata={"example": True})
-    profile = fields.Nested(ProfileOut, required=True)
+    profile = fields.Nested(ProfileOut, required=True, dump_default={})
     doctor_info = fields.Nested(DoctorInfoOut, metadata={"description": "Of doctors only."})
     patient_info = fields.Nested(PatientInfoOut, metadata={"description": "Of patients only."})
     created_at = Instant(required=True)
     updated_at = Instant(required=True)
 
-    @ma.post_dump
-    def only_what_the_role_has(self, dumped: dict[str, Any], **_: object) -> dict[str, Any]:
+    @staticmethod
+    def trimmed(dumped: dict[str, Any]) -> dict[str, Any]:
+        """Only what the role has."""
         return {key: value for key, value in dumped.items() if _ROLE_OF_PART.get(key, dumped["role"]) == dumped["role"]}
+
+    @ma.post_dump
+    def trim(self, dumped: dict[str, Any], **_: object) -> dict[str, Any]:
+        return self.trimmed(dumped)
 
 
 _ROLE_OF_PART = {"doctorInfo": Role.DOCTOR, "patientInfo": Role.PATIENT}

@@ -197,7 +197,7 @@ class TestOfASessionOfWhichThereIsNoCopy:
         with other.app.app_context():
             pair = tokens.pair(other.person.user.id, known.person.session_id, 0)
 
-        assert refused(other.ask(Authorization=f"Bearer {pair['access_token']}")) == (401, "SESSION_REVOKED")
+        assert refused(other.ask(Authorization=f"Bearer {pair.access_token}")) == (401, "SESSION_REVOKED")
 
     def test_without_the_database_it_is_asked_once_and_then_left_alone(
         self, other: Client, monkeypatch: pytest.MonkeyPatch

@@ -12,10 +12,11 @@ from arthomed.appointments.models import Appointment
 from arthomed.appointments.schemas import AppointmentOut
 from arthomed.appointments.service import transitions
 from arthomed.auth import service as auth
+from arthomed.core.permissions import Role
 from arthomed.scheduling.models import Slot
 from arthomed.scheduling.schemas import SlotOut
 from arthomed.users.models import User
-from arthomed.users.schemas import DoctorOut
+from arthomed.users.schemas import DoctorOut, UserOut
 from tests import factories
 from tests.factories import SignedIn, told
 
@@ -66,6 +67,29 @@ def test_own_visits(client: FlaskClient, asha: SignedIn, doctor: User) -> None:
 
     assert found == AppointmentOut(many=True).dump(visits)
     assert [len(one["images"]) for one in found] == [1, 0]
+
+
+@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize(
+    "stored",
+    [
+        {},
+        {"$set": {"avatar": "user_1_2_avatar_3.jpg", "email": "asha@example.com"}},
+        {"$set": {"doctorInfo": {"specialization": "of an earlier role"}, "patientInfo": {"bloodGroup": "B+"}}},
+        {"$unset": {"profile.language": "", "email": ""}},
+        {"$unset": {"profile": ""}},
+    ],
+    ids=["as made", "with a picture", "with parts of other roles", "without what came later", "without a profile"],
+)
+def test_who_signs_in(client: FlaskClient, role: Role, stored: dict[str, Any]) -> None:
+    user = factories.make_doctor() if role is Role.DOCTOR else factories.make_user(role)
+    if stored:
+        User.collection().update_one({"_id": user.id}, stored)
+    factories.told(factories.ask_for_code(client, user.mobile_number))
+
+    answer = told(factories.answer_with(client, user.mobile_number, factories.code_for(user.mobile_number)))
+
+    assert answer["user"] == UserOut().dump(User.objects.get(id=user.id))
 
 
 @pytest.mark.parametrize("path", ["/users/doctors", "/appointments/slots", "/appointments/my-appointments"])

@@ -268,7 +268,7 @@ class TestSigningIn:
         factories.told(factories.ask_for_code(client, user.mobile_number))
         code = factories.code_for(user.mobile_number)
         with monkeypatch.context() as broken:
-            broken.setattr(Session, "insert_all", no_room)
+            broken.setattr(Session, "insert_raw", no_room)
             assert factories.answer_with(client, user.mobile_number, code).status_code == 500
 
         factories.told(factories.answer_with(client, user.mobile_number, code))
