@@ -209,7 +209,12 @@ def _push_outlet(settings: Settings) -> outlets.PushOutlet | None:
         return None
     from arthomed.infra.push import FcmPush  # noqa: PLC0415  as above
 
-    return outlets.PushOutlet(FcmPush(settings.fcm), auth_service.push_tokens, auth_service.forget_push_token)
+    return outlets.PushOutlet(
+        FcmPush(settings.fcm),
+        auth_service.push_tokens,
+        auth_service.with_push_tokens,
+        auth_service.forget_push_token,
+    )
 
 
 def _email_gateway(settings: Settings) -> EmailGateway | None:

@@ -26,7 +26,7 @@ UNCONFIRMED, REFUNDED = _PREFIX + "unconfirmed", _PREFIX + "refunded"
 """Words of their own for two kinds: the system's reason, and money, are part of a registered text."""
 
 
-def of_booking(visit: Raw, email: str | None) -> list[Notification]:
+def of_booking(visit: Raw, email: str | None, *, has_device: bool) -> list[Notification]:
     """What is told of a new visit, as it is stored; to be put into the outbox with it."""
     return _of_status(
         Status.PENDING,
@@ -34,6 +34,7 @@ def of_booking(visit: Raw, email: str | None) -> list[Notification]:
         subject=visit["_id"],
         version=len(visit["history"]),
         email=email,
+        has_device=has_device,
         timing=Timing(useful_until=visit["endsAt"], about=visit["startsAt"]),
     )
 
@@ -46,22 +47,31 @@ def of_change(appointment: Appointment, patient: User) -> list[Notification]:
         subject=appointment.id,
         version=len(appointment.history),
         email=patient.email,
+        has_device=bool(notifications.with_devices([patient.id])),
         timing=_timing(appointment),
     )
 
 
 def _of_status(
-    status: Status, *, user: ObjectId, subject: ObjectId, version: int, email: str | None, timing: Timing
+    status: Status,
+    *,
+    user: ObjectId,
+    subject: ObjectId,
+    version: int,
+    email: str | None,
+    has_device: bool,
+    timing: Timing,
 ) -> list[Notification]:
     """What belongs into a calendar is told by e-mail, too; of the rest an e-mail tells when the SMS does not arrive."""
     by_email = Channel.EMAIL if email else None
     in_calendar = status in _IN_CALENDARS
+    by_push = [Channel.PUSH] if has_device else []
     return notifications.messages(
         user=user,
         subject=subject,
         kind=_PREFIX + status,
         version=version,
-        channels=[Channel.SMS, Channel.PUSH, *([by_email] if by_email and in_calendar else [])],
+        channels=[Channel.SMS, *by_push, *([by_email] if by_email and in_calendar else [])],
         fallback=None if in_calendar else by_email,
         timing=timing,
     )

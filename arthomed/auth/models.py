@@ -1,6 +1,6 @@
 """One-time codes and sessions, each with the atomic updates that their rules rest on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from bson import ObjectId
@@ -220,6 +220,12 @@ class Session(ClinicDocument):
         """Of the few devices that the person is signed in on and used last, that one first."""
         found = cls.objects(user=user_id, expires_at__gt=now, push_token__exists=True).order_by("-last_used_at")
         return [session.push_token for session in found.limit(MOST_PUSHED)]
+
+    @classmethod
+    def with_push_tokens(cls, user_ids: Collection[ObjectId], now: datetime) -> set[ObjectId]:
+        """Those of these people who are signed in on a device that has one."""
+        having = {"user": {"$in": list(user_ids)}, "expiresAt": {"$gt": now}, "pushToken": {"$exists": True}}
+        return {raw["user"] for raw in cls.collection().find(having, {"user": 1})}
 
     @classmethod
     def forget_push_token(cls, token: str) -> None:

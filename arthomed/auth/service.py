@@ -1,6 +1,6 @@
 """Use cases of signing in and out."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -302,6 +302,11 @@ def give_push_token(session_id: ObjectId, token: str) -> None:
 
 def push_tokens(user_id: ObjectId) -> list[str]:
     return Session.push_tokens(user_id, clock.now())
+
+
+def with_push_tokens(user_ids: Collection[ObjectId]) -> set[ObjectId]:
+    """Those of these people who have a device that can be told by push."""
+    return Session.with_push_tokens(user_ids, clock.now())
 
 
 def forget_push_token(token: str) -> None:

@@ -26,7 +26,7 @@ def take_over() -> int:
 
 def _take_over(notification: Notification) -> None:
     channel, now = notification.fallback, clock.now()
-    is_open = channel is not None and outlets.is_open(channel, notification.kind, notification.user)
+    is_open = channel is not None and outlets.is_open(channel, notification.kind)
     if is_open and rules.is_of_use(notification.useful_until, now):
         news = {name: getattr(notification, name) for name in _NEWS}
         due_at = now - rules.CLOCKS_APART

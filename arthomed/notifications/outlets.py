@@ -1,6 +1,6 @@
 """The ways out of this process: who words a message, and which gateway takes it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -34,10 +34,11 @@ _TITLE = "Arthomed"
 
 @dataclass(frozen=True, slots=True)
 class PushOutlet:
-    """The gateway of pushes, and whose devices have which tokens."""
+    """The gateway of pushes, whose devices have which tokens, and who of several people has such a device."""
 
     gateway: PushGateway
     tokens_of: Callable[[ObjectId], list[str]]
+    with_devices: Callable[[Collection[ObjectId]], set[ObjectId]]
     forget: Callable[[str], None]
 
 
@@ -78,17 +79,16 @@ def receipt_wait() -> timedelta | None:
     return outlet().receipt_wait if outlet().receipts else None
 
 
-def is_open(channel: Channel, kind: str, user: ObjectId | None) -> bool:
-    """Whether there is that way for such a message to this person."""
-    if not rules.may_go_by(channel, kind):
-        return False
-    match channel:
-        case Channel.EMAIL:
-            return outlet().email is not None
-        case Channel.PUSH:
-            return bool(_tokens_of(user))
-        case _:
-            return True
+def is_open(channel: Channel, kind: str) -> bool:
+    """Whether there is that way for such a message."""
+    gateway = {Channel.SMS: outlet().sms, Channel.EMAIL: outlet().email, Channel.PUSH: outlet().push}[channel]
+    return gateway is not None and rules.may_go_by(channel, kind)
+
+
+def with_devices(users: Collection[ObjectId]) -> set[ObjectId]:
+    """Those of these people who have a device that is told by push; in one query, or none where nobody is."""
+    push = outlet().push
+    return push.with_devices(users) if push and users else set()
 
 
 def _tokens_of(user: ObjectId | None) -> list[str]:

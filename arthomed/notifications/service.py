@@ -1,7 +1,7 @@
 """Put messages into the outbox, send them, and sweep up what was left."""
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import timedelta
 
 import structlog
@@ -50,8 +50,13 @@ def messages(
             fallback=fallback if channel is Channel.SMS else None,
         )
         for channel in channels
-        if outlets.is_open(channel, kind, user)
+        if outlets.is_open(channel, kind)
     ]
+
+
+def with_devices(users: Collection[ObjectId]) -> set[ObjectId]:
+    """Those of these people whose devices may be told by push; see outlets.with_devices."""
+    return outlets.with_devices(users)
 
 
 def put(notifications: Sequence[Notification], session: ClientSession | None = None) -> None:

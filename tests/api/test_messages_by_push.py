@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import time_machine
@@ -12,7 +13,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 from pymongo.database import Database
 
+from arthomed.appointments.service import booking
 from arthomed.auth import service as auth
+from arthomed.auth.models import Session
 from arthomed.config_messages import Fcm
 from arthomed.infra.push import FcmPush
 from arthomed.notifications import outlets
@@ -160,7 +163,7 @@ class TestGateway:
 def by_push(app: Flask, gateway: FcmPush) -> Iterator[None]:
     del app
     before = outlets.outlet()
-    outlet = outlets.PushOutlet(gateway, auth.push_tokens, auth.forget_push_token)
+    outlet = outlets.PushOutlet(gateway, auth.push_tokens, auth.with_push_tokens, auth.forget_push_token)
     outlets.use(replace(before, push=outlet))
     yield
     outlets.use(before)
@@ -193,6 +196,25 @@ class TestMessages:
 
     def test_who_gave_no_token_gets_none(self, person: SignedIn) -> None:
         assert book(person) == []
+
+    def test_who_of_several_has_a_device_is_asked_once(
+        self, app: Flask, client: FlaskClient, person: SignedIn, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        give(client, person, TOKENS[0])
+        doctor = factories.make_doctor(factories.every_day("09:00", "10:30"))
+        patients = [factories.sign_in(app).user, person.user, factories.sign_in(app).user]
+        asking = Mock(wraps=Session.with_push_tokens)
+        monkeypatch.setattr(Session, "with_push_tokens", asking)
+        wishes = [factories.make_wish(doctor, time=time) for time in ("09:00", "09:30", "10:00")]
+
+        booking._book_all(
+            [booking.Request(factories.acting(who), wish) for who, wish in zip(patients, wishes, strict=True)],
+            once=True,
+        )
+
+        assert [one.user for one in Notification.objects(channel=Channel.PUSH)] == [person.user.id]
+        assert Notification.objects(channel=Channel.SMS).count() == 3
+        assert asking.call_count == 1
 
     def test_a_code_never_goes_by_push(self, client: FlaskClient, person: SignedIn) -> None:
         give(client, person, TOKENS[0])

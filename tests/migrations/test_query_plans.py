@@ -190,6 +190,7 @@ HOT: dict[str, Callable[[Clinic], object]] = {
     "messages that failed of a channel": lambda c: c.as_admin("/admin/messages?channel=sms&kind=code"),
     "messages that were sent": lambda c: c.as_admin("/admin/messages?state=sent&page=2"),
     "tokens of a person's devices": lambda c: auth.push_tokens(c.patient.user.id),
+    "people whose devices have tokens": lambda c: auth.with_push_tokens([c.patient.user.id, ObjectId()]),
     "giving a token": lambda c: auth.give_push_token(c.patient.session_id, "a-token-of-the-tests"),
     "sending a message": lambda c: notifications.send(Notification.objects(subject=c.visit.id).first().id),
     "my access log": lambda c: c.get("/users/profile/access-log", c.patient),

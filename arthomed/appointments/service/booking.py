@@ -192,10 +192,11 @@ def _write(requests: Sequence[Request], found: _Found, session: ClientSession) -
     Slot.claim(seats, session=session)
     visits = [_visit(request, seat) for request, seat in zip(requests, seats, strict=True)]
     Appointment.insert_new(visits, session)
+    with_devices = notifications.with_devices([request.patient for request in requests])
     events, booked = [], []
     for request, visit in zip(requests, visits, strict=True):
         patient, doctor = found.people[request.patient], found.people[request.wish.doctor_id]
-        told = messages.of_booking(visit, patient.get("email"))
+        told = messages.of_booking(visit, patient.get("email"), has_device=request.patient in with_devices)
         with origin.instead(request.origin):
             receiving.attach(request.actor, request.files, session)
             events.append(trail.of_booking(request.actor, request.id))
