@@ -45,7 +45,7 @@ class _Asked:
     origin: Origin = field(default_factory=origin.current)
 
 
-def issue(mobile: str, purpose: str, charged_to: Sequence[Limit] = ()) -> None:
+def issue(mobile: str, purpose: str, charged_to: Sequence[Limit]) -> None:
     """Make a code, which kills the number's older one, and ask for its SMS.
 
     When the broker went away this very moment, the sweep asks for it. The limits are given back when the number is
@@ -190,6 +190,8 @@ def telling() -> Iterator[None]:
 
 def judge(guesses: Mapping[str, str], session: ClientSession) -> dict[str, rules.CodeRefused | None]:
     """Spend the live codes of numbers, or one of the tries of each, in a transaction; each has a refusal, or none."""
+    if not guesses:
+        return {}
     now, policy, keys = clock.now(), settings().codes, settings().otp_keys
     tries = Otp.tries(list(guesses), session)
     judged: dict[str, rules.CodeRefused | None] = {}

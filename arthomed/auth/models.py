@@ -1,4 +1,4 @@
-"""One-time codes and sessions, each with the atomic updates that their rules rest on."""
+"""One-time codes and sessions, with what their rules rest on: atomic updates, or a read and a write of one snapshot."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -109,7 +109,8 @@ class Otp(ClinicDocument):
     ) -> None:
         """Note the guesses at the codes of numbers: those that are spent now, and how often the others have failed.
 
-        Whoever guessed at one of them since it was read is in the way, so of parallel guesses each counts.
+        Only in the transaction that has read their `tries`: whoever wrote to one of them since is in the way, so of
+        parallel guesses each counts.
         """
         one_more = {"$inc": {"attempts": 1}}
         updates: list[UpdateOne | UpdateMany] = [

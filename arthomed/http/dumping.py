@@ -22,7 +22,7 @@ _CONVERSIONS: Mapping[type[fields.Field[Any]], Dump] = {
     Id: str,
     Day: lambda day: day.isoformat()[:10],
     Instant: clock.iso,
-    FileUrl: file_url,
+    FileUrl: lambda name: name and file_url(name),
 }
 
 

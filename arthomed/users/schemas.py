@@ -180,7 +180,7 @@ class AddressOut(Schema):
     city = fields.String(allow_none=True, metadata={"example": "Pune"})
     state = fields.String(allow_none=True, metadata={"example": "Maharashtra"})
     pincode = fields.String(allow_none=True, metadata={"example": "411001"})
-    country = fields.String(allow_none=True, metadata={"example": "India"})
+    country = fields.String(allow_none=True, dump_default="India", metadata={"example": "India"})
 
 
 class EmergencyContactOut(Schema):
@@ -203,8 +203,8 @@ class HoursOut(Schema):
     day = fields.String(required=True, metadata={"example": "monday"})
     start_time = TimeOfDay(required=True, metadata={"example": "09:00"})
     end_time = TimeOfDay(required=True, metadata={"example": "13:00"})
-    is_available = fields.Boolean(required=True, metadata={"example": True})
-    max_patients = fields.Integer(required=True, metadata={"example": 1})
+    is_available = fields.Boolean(required=True, dump_default=True, metadata={"example": True})
+    max_patients = fields.Integer(required=True, dump_default=1, metadata={"example": 1})
 
 
 class PublicDoctorInfoOut(Schema):

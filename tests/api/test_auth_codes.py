@@ -6,6 +6,7 @@ from base64 import b64decode
 from collections import Counter
 from datetime import timedelta
 from typing import Any
+from unittest.mock import DEFAULT, Mock
 
 import httpx
 import pytest
@@ -14,7 +15,6 @@ from flask.testing import FlaskClient
 from pymongo.database import Database
 from redis import Redis
 
-from arthomed.auth import codes
 from arthomed.auth.models import Otp
 from arthomed.config import settings
 from arthomed.notifications import service as notifications
@@ -29,7 +29,7 @@ from tests.factories import (
     refused,
     told,
 )
-from tests.signing_in import MOBILE, Now, code_sent, fail
+from tests.signing_in import MOBILE, Now, budgets, code_sent, fail
 from tests.stack import Stack
 
 Data = Database[dict[str, Any]]
@@ -90,12 +90,24 @@ class TestAsking:
 
 
 class TestSecrecy:
-    def test_a_code_that_could_not_be_stored_is_not_told_as_sent(
-        self, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+    def test_a_code_that_could_not_be_stored_is_not_told_as_sent_and_charged_to_nobody(
+        self, client: FlaskClient, redis: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(codes, "_issue_with_others", lambda _: False)  # others were quicker, twice
+        monkeypatch.setattr(Otp, "replace_older", lambda made, **_: {*made})  # others were quicker, twice
 
         assert factories.refused(factories.ask_for_code(client, MOBILE)) == (503, "SERVICE_UNAVAILABLE")
+        assert set(budgets(redis).values()) <= {0}
+
+    def test_a_code_that_is_stored_at_the_second_try_is_charged_once(
+        self, client: FlaskClient, redis: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        store = Mock(wraps=Otp.replace_older, side_effect=[{MOBILE}, DEFAULT])
+        monkeypatch.setattr(Otp, "replace_older", store)
+
+        told(ask_for_code(client, MOBILE))
+
+        assert store.call_count == 2
+        assert set(budgets(redis).values()) == {1}
 
     def test_the_clear_code_is_not_in_the_database(self, client: FlaskClient, database: Data) -> None:
         code = code_sent(client)

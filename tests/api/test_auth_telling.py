@@ -113,6 +113,6 @@ def test_a_code_that_was_used_is_not_told(client: FlaskClient, issue: ObjectId) 
 
 def test_first_codes_of_a_number_at_once_leave_one(client: FlaskClient) -> None:
     del client  # it empties the database
-    at_once(6, lambda _: codes.issue(MOBILE, "login"))
+    at_once(6, lambda _: codes.issue(MOBILE, "login", []))
 
     assert Otp.objects.count() == 1

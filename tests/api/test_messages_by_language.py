@@ -32,7 +32,7 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def code_sms(mobile: str) -> Sms:
-    codes.issue(mobile, "login")
+    codes.issue(mobile, "login", [])
     issue = Otp.objects.get(mobile_number=mobile).issue
     codes.tell(issue)
     sms = codes.word(Notification.objects.get(subject=issue))

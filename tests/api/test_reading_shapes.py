@@ -78,8 +78,10 @@ def test_own_visits(client: FlaskClient, asha: SignedIn, doctor: User) -> None:
         {"$set": {"doctorInfo": {"specialization": "of an earlier role"}, "patientInfo": {"bloodGroup": "B+"}}},
         {"$unset": {"profile.language": "", "email": ""}},
         {"$unset": {"profile": ""}},
+        {"$set": {"avatar": "", "profile.address": {}, "profile.emergencyContact": {}}},
+        {"$set": {"doctorInfo": {"schedule": [{"day": "monday", "startTime": "09:00", "endTime": "10:00"}]}}},
     ],
-    ids=["as made", "with a picture", "with parts of other roles", "without what came later", "without a profile"],
+    ids=["as made", "picture", "parts of other roles", "older", "without a profile", "hollow", "hours by hand"],
 )
 def test_who_signs_in(client: FlaskClient, role: Role, stored: dict[str, Any]) -> None:
     user = factories.make_doctor() if role is Role.DOCTOR else factories.make_user(role)

@@ -45,6 +45,12 @@ def committed(database: Records) -> int:
     return int(database.command("serverStatus")["transactions"]["totalCommitted"])
 
 
+def asked_for(redis: Any, queue: str) -> dict[str, list[str]]:
+    """The ids of the jobs in a queue, by the request behind each."""
+    waiting = [json.loads(one) for one in redis.lrange(queue, 0, -1)]
+    return {one["headers"]["request_id"]: json.loads(b64decode(one["body"]))[0] for one in waiting}
+
+
 def no_room(*_: object) -> None:
     raise OperationFailure("out of disk space", 14031)
 
@@ -95,6 +101,7 @@ class TestBookings:
         self,
         app: Flask,
         database: Records,
+        redis: Any,
         doctor: User,
         patients: list[SignedIn],
         monkeypatch: pytest.MonkeyPatch,
@@ -111,13 +118,15 @@ class TestBookings:
         answers = [one.result() for one in asked]
 
         assert committed(database) - before == 2  # the first, and the others
+        sending = {ids[0]: request for request, ids in asked_for(redis, "sms").items()}
         for number, answer in enumerate(answers):
             visit = factories.told(answer, 201)["appointment"]
             assert (visit["patient"]["_id"], visit["appointmentTime"]) == (str(patients[number].user.id), TIMES[number])
             [event] = database.audit_events.find({"records": ObjectId(visit["_id"])})
             assert (event["requestId"], event["actor"]) == (answer.headers["X-Request-ID"], patients[number].user.id)
             assert event["address"] == f"127.0.0.{number + 1}"
-            assert database.notifications.count_documents({"subject": ObjectId(visit["_id"])}) == 1
+            [message] = database.notifications.find({"subject": ObjectId(visit["_id"])})
+            assert sending[str(message["_id"])] == answer.headers["X-Request-ID"]
         assert list(audit.faults()) == []
 
     def test_each_is_refused_for_its_own_reason_and_leaves_nothing(
@@ -217,9 +226,7 @@ class TestCodes:
         assert [{*call.args[0]} for call in store.call_args_list] == [{first}, {*numbers} - {first, limited}]
         assert factories.refused(answers.pop(limited)) == (429, "RATE_LIMIT_EXCEEDED")
         assert factories.refused(answers.pop(locked)) == (423, "ACCOUNT_LOCKED")
-        waiting = [json.loads(one) for one in redis.lrange("codes", 0, -1)]
-        asked_for = {one["headers"]["request_id"]: json.loads(b64decode(one["body"]))[0] for one in waiting}
-        assert asked_for == {
+        assert asked_for(redis, "codes") == {
             answer.headers["X-Request-ID"]: [str(Otp.objects.get(mobile_number=number).issue)]
             for number, answer in answers.items()
         }
@@ -260,6 +267,30 @@ class TestSigningIn:
             **{person.mobile_number: (True, 0) for person in (*people, gone)},
             guessing.mobile_number: (False, 1),
         }
+
+    def test_a_wrong_guess_counts_once_though_its_batch_comes_to_nothing(
+        self, app: Flask, database: Records, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        first, guessing, held_up = people = [factories.make_user() for _ in range(3)]
+        for person in people:
+            factories.told(factories.ask_for_code(app.test_client(), person.mobile_number))
+        guesses = [factories.code_for(person.mobile_number) for person in people]
+        guesses[1] = factories.other_than(guesses[1])
+
+        def answer(number: int) -> TestResponse:
+            return factories.answer_with(app.test_client(), people[number].mobile_number, guesses[number])
+
+        with somebody_in_the_way(database, held_up):
+            with gathering(auth._sign_in_with_others, answer, 3, monkeypatch) as asked:
+                pass
+            factories.told(asked[0].result())
+            assert factories.refused(asked[1].result()) == (400, "OTP_INVALID")
+            assert database.sessions.distinct("user") == [first.id]
+        asked[2].result()
+
+        counted = database.otps.find_one({"mobileNumber": guessing.mobile_number})
+        assert counted is not None
+        assert (counted["attempts"], counted["failures"], counted["isUsed"]) == (1, 1, False)
 
     def test_a_code_is_spent_with_its_session_or_not_at_all(
         self, client: FlaskClient, database: Records, monkeypatch: pytest.MonkeyPatch

@@ -262,7 +262,7 @@ def test_every_job_can_do_its_work_with_the_applications_rights(run: Run, refusa
     transitions.change_status(factories.acting(factories.make_user(Role.ADMIN)), visit.id, Status.CONFIRMED)
     Slot.objects(doctor=visit.doctor_id, is_available=True).delete()
     Export.is_to_be_asked_for(patient.id, now=clock.now(), again_after=timedelta(0), kept=timedelta(hours=1))
-    codes.issue(patient.mobile_number, "login")
+    codes.issue(patient.mobile_number, "login", [])
     erased = factories.make_user().id
     transaction(lambda session: users.forget(erased, keep_until=clock.now(), session=session))
     ids = {
