@@ -45,7 +45,7 @@ class JobsUnavailable(Exception):
 
 class JobQueue(Protocol):
     def enqueue(self, asked: Sequence[Asked]) -> None:
-        """Ask for jobs, in one round trip for each queue.
+        """Ask for jobs.
 
         Raises:
             JobsUnavailable: within about a second when the broker is away or silent.

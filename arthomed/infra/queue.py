@@ -1,6 +1,7 @@
 """core.jobs over Celery: how the web process and the workers ask for background work."""
 
 import json
+import time
 from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import orjson
 from redis import Redis
 from redis.backoff import ConstantBackoff
 from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as NoAnswer
 from redis.retry import Retry
 
 from arthomed.core import clock
@@ -21,6 +23,7 @@ from arthomed.infra.connection import ThreadsOwn
 QUEUES = tuple(dict.fromkeys(job.partition(".")[0] for job in Job))
 _SOCKET_SECONDS = 0.3
 _RETRY_SECONDS = 0.05
+_SILENT_SECONDS = 1.0
 _NO_MORE_TO_DO: dict[str, None] = dict.fromkeys(("callbacks", "errbacks", "chain", "chord"))
 _HEADERS = {
     **dict.fromkeys(("eta", "expires", "group", "parent_id", "shadow")),
@@ -38,25 +41,31 @@ def queue_of(job_name: str, *_: object, **__: object) -> dict[str, str]:
 
 
 class CeleryJobs:
-    """Publishes by task name; fails within a second when the broker is silent.
+    """Publishes by task name; fails within a second when the broker is silent, and for another second at once.
 
-    It writes what Celery would (protocol 2, in kombu's envelope for Redis), with one round trip and a fifth of the
-    work, and without loading Celery into the web process.
+    So those who ask one after the other do not wait for the same silence. It writes what Celery would (protocol 2, in
+    kombu's envelope for Redis), with a round trip for each queue and a fifth of the work, and without loading Celery
+    into the web process.
     """
 
     def __init__(self, redis_url: str) -> None:
         again = Retry(ConstantBackoff(_RETRY_SECONDS), 1)
         self._client = ThreadsOwn(redis_url, seconds=_SOCKET_SECONDS, retry=again)
+        self._silent_until = 0.0
 
     def enqueue(self, asked: Sequence[Asked]) -> None:
         messages: dict[str, list[bytes]] = {}
         for one in asked:
             queue = queue_of(one.job)["queue"]
             messages.setdefault(queue, []).append(_message(one, queue))
+        if time.monotonic() < self._silent_until:
+            raise JobsUnavailable(", ".join(messages))
         try:
             for queue, waiting in messages.items():
                 self._client().lpush(queue, *waiting)
         except (RedisError, OSError) as error:
+            if isinstance(error, TimeoutError | NoAnswer):
+                self._silent_until = time.monotonic() + _SILENT_SECONDS
             raise JobsUnavailable(", ".join(messages)) from error
 
 

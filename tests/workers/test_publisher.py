@@ -37,6 +37,19 @@ def test_the_publisher_gives_up_within_a_second(broker: str) -> None:
     assert time.monotonic() - begun < SECONDS
 
 
+def test_who_asks_just_after_a_silence_does_not_wait_for_it_again() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        jobs = CeleryJobs(f"redis://127.0.0.1:{silent.getsockname()[1]}/0")
+        with pytest.raises(JobsUnavailable):
+            jobs.enqueue([Asked(Job.SWEEP_MESSAGES, ())])
+        begun = time.monotonic()
+        for _ in range(20):
+            with pytest.raises(JobsUnavailable):
+                jobs.enqueue([Asked(Job.SWEEP_MESSAGES, ())])
+
+    assert time.monotonic() - begun < SECONDS
+
+
 def test_a_message_is_as_celery_itself_writes_it(valkey: Valkey) -> None:
     with Redis.from_url(valkey.url) as redis:
         redis.flushdb()
