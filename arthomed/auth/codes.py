@@ -82,7 +82,8 @@ def _issue_all(asked: Sequence[_Asked], **_: bool) -> list[bool | Exception]:
     admitted = [one for one, refusal in zip(asked, refusals, strict=True) if refusal is None]
     made = {one.mobile: _new_code(one) for one in admitted}
     refused = Otp.replace_older(made, now=clock.now(), policy=settings().codes) if made else set()
-    _ask_for_messages([(made[one.mobile]["issue"], one) for one in admitted if one.mobile not in refused])
+    stored = [(str(made[one.mobile]["issue"]), one.origin) for one in admitted if one.mobile not in refused]
+    notifications.ask_or_leave([jobs.Asked(jobs.Job.TELL_CODE, (which,), source) for which, source in stored])
     return [refusal or one.mobile not in refused for one, refusal in zip(asked, refusals, strict=True)]
 
 
@@ -99,13 +100,6 @@ def _new_code(asked: _Asked) -> Raw:
         "expiresAt": now + settings().codes.lifetime,
         "tellAt": now + _SWEEP_GRACE,
     }
-
-
-def _ask_for_messages(codes: Sequence[tuple[ObjectId, _Asked]]) -> None:
-    try:
-        jobs.enqueue_all([jobs.Asked(jobs.Job.TELL_CODE, (str(which),), asked.origin) for which, asked in codes])
-    except jobs.JobsUnavailable:
-        log.warning("messages_left_to_sweep", count=len(codes))
 
 
 def tell(which: ObjectId) -> None:

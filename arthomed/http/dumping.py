@@ -1,6 +1,7 @@
 """From what was read to JSON by the documented shapes, without marshmallow's work for each field of each answer.
 
-The shape is looked through once, when a route is made; what comes out is what marshmallow would have dumped.
+The shape is looked through once, when a route is made; what comes out is what marshmallow would have dumped: of hooks,
+what a shape's `trimmed` leaves.
 """
 
 from collections.abc import Callable, Mapping

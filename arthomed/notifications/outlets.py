@@ -85,12 +85,6 @@ def is_open(channel: Channel, kind: str) -> bool:
     return gateway is not None and rules.may_go_by(channel, kind)
 
 
-def with_devices(users: Collection[ObjectId]) -> set[ObjectId]:
-    """Those of these people who have a device that is told by push; in one query, or none where nobody is."""
-    push = outlet().push
-    return push.with_devices(users) if push and users else set()
-
-
 def _tokens_of(user: ObjectId | None) -> list[str]:
     push = outlet().push
     return push.tokens_of(user) if push and user else []

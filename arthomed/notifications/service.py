@@ -8,7 +8,8 @@ import structlog
 from bson import ObjectId
 from pymongo.client_session import ClientSession
 
-from arthomed.core import clock, jobs, metrics
+from arthomed.core import clock, jobs, metrics, origin
+from arthomed.core.origin import Origin
 from arthomed.notifications import outlets, rules
 from arthomed.notifications.gateways import Attempt, DeliveryFailed, DeviceGone, Receipt
 from arthomed.notifications.models import Channel, Notification, State, Timing
@@ -55,8 +56,9 @@ def messages(
 
 
 def with_devices(users: Collection[ObjectId]) -> set[ObjectId]:
-    """Those of these people whose devices may be told by push; see outlets.with_devices."""
-    return outlets.with_devices(users)
+    """Those of these people who have a device that is told by push; in one query, or none where nobody is."""
+    push = outlets.outlet().push
+    return push.with_devices(users) if push and users else set()
 
 
 def put(notifications: Sequence[Notification], session: ClientSession | None = None) -> None:
@@ -70,24 +72,25 @@ def hand_over(notifications: Sequence[Notification]) -> None:
     Raises:
         jobs.JobsUnavailable: the messages stay in the outbox for the sweep.
     """
-    jobs.enqueue_all(sendings(notifications))
+    jobs.enqueue_all(sendings(notifications, origin.current()))
 
 
 def hand_over_or_leave(notifications: Sequence[Notification]) -> None:
     """As hand_over, but a broker that is away is the sweep's business, not the caller's."""
-    ask_or_leave(sendings(notifications))
+    ask_or_leave(sendings(notifications, origin.current()))
 
 
-def sendings(notifications: Sequence[Notification]) -> list[jobs.Asked]:
-    """The jobs that send messages, for `ask_or_leave` after the commit."""
+def sendings(notifications: Sequence[Notification], source: Origin) -> list[jobs.Asked]:
+    """The jobs that send messages of that request, for `ask_or_leave` after the commit."""
     # Somebody waits for a code with the phone in hand: it doesn't queue up behind the rest.
     return [
-        jobs.Asked(jobs.Job.SEND_CODE if rules.is_secret(one.kind) else _JOB_OF[one.channel], (str(one.id),))
+        jobs.Asked(jobs.Job.SEND_CODE if rules.is_secret(one.kind) else _JOB_OF[one.channel], (str(one.id),), source)
         for one in notifications
     ]
 
 
 def ask_or_leave(sending: Sequence[jobs.Asked]) -> None:
+    """Ask for jobs that a sweep asks for when the broker is away."""
     try:
         jobs.enqueue_all(sending)
     except jobs.JobsUnavailable:

@@ -24,7 +24,6 @@ from arthomed.core.actor import Actor
 from arthomed.core.copies import changed
 from arthomed.core.documents import Raw, transaction
 from arthomed.core.errors import ClinicError, DuplicateValue, IdempotencyKeyReused, NotFound
-from arthomed.core.jobs import Asked
 from arthomed.core.origin import Origin
 from arthomed.core.together import Together
 from arthomed.files.models import File
@@ -90,11 +89,10 @@ class _Found:
 
 @dataclass(frozen=True, slots=True)
 class _Booked:
-    """A stored visit, with what goes into the outbox and the jobs that send it."""
+    """A visit, as an answer tells it, with what is in the outbox about it."""
 
     visit: Raw
     told: list[Notification]
-    sending: list[Asked]
 
 
 def book(actor: Actor, wish: Wish, *, key: str | None = None, uploads: Sequence[Upload] = ()) -> Told:
@@ -127,8 +125,10 @@ def book(actor: Actor, wish: Wish, *, key: str | None = None, uploads: Sequence[
 
 def _book_all(requests: Sequence[Request], *, once: bool) -> list[_Booked | Exception]:
     outcomes = transaction(partial(_book, requests), once=once)
-    booked = [one for one in outcomes if isinstance(one, _Booked)]
-    notifications.ask_or_leave([job for one in booked for job in one.sending])
+    booked = [(request, one) for request, one in zip(requests, outcomes, strict=True) if isinstance(one, _Booked)]
+    notifications.ask_or_leave(
+        [job for request, one in booked for job in notifications.sendings(one.told, request.origin)]
+    )
     return outcomes
 
 
@@ -200,9 +200,7 @@ def _write(requests: Sequence[Request], found: _Found, session: ClientSession) -
         with origin.instead(request.origin):
             receiving.attach(request.actor, request.files, session)
             events.append(trail.of_booking(request.actor, request.id))
-            sending = notifications.sendings(told)
-        whole = {**visit, "patient": patient, "doctor": doctor, "images": request.files}
-        booked.append(_Booked(whole, told, sending))
+        booked.append(_Booked({**visit, "patient": patient, "doctor": doctor, "images": request.files}, told))
     audit.note(events, session)
     notifications.put([message for one in booked for message in one.told], session)
     return booked
