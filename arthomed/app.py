@@ -1,8 +1,5 @@
 """The one place where the parts are put together."""
 
-from collections.abc import Callable
-from typing import Any
-
 from flask import Flask
 from flask_cors import CORS
 from redis import Redis
@@ -13,33 +10,29 @@ from arthomed import cli
 from arthomed.appointments import messages as appointment_messages
 from arthomed.appointments import routes as appointments
 from arthomed.appointments.service import attachments
-from arthomed.auth import codes
 from arthomed.auth import routes as auth
-from arthomed.auth import service as auth_service
+from arthomed.auth.service import otp, sessions
 from arthomed.config import AppEnv, Settings, Uploads
-from arthomed.core import copies, faults, jobs
-from arthomed.core import limits as core_limits
+from arthomed.core import faults, jobs, quota
 from arthomed.core import metrics as core_metrics
 from arthomed.files import records as file_records
 from arthomed.files import routes as files
 from arthomed.files.rules import Kind
 from arthomed.files.service import receiving
 from arthomed.files.storage import INCOMING, Storage, StorageUnavailable
-from arthomed.http import answers, context, docs, errors, health, limits, mailbox, overload
-from arthomed.http import auth as http_auth
+from arthomed.http import auth as auth_hooks
+from arthomed.http import cache, context, docs, errors, health, limits, mailbox, overload
 from arthomed.http import files as http_files
 from arthomed.http import metrics as http_metrics
 from arthomed.http.json import Json
-from arthomed.http.shortcut import Shortcut
 from arthomed.infra import logging, mongo
-from arthomed.infra.budgets import RedisBudgets
 from arthomed.infra.clamav import ClamAV
 from arthomed.infra.email import SmtpEmail
 from arthomed.infra.heartbeat import require_worker
 from arthomed.infra.mailbox import ConsoleEmail, ConsoleSms, Mailbox
 from arthomed.infra.queue import CeleryJobs
+from arthomed.infra.quota import RedisQuotaCounter
 from arthomed.infra.storage import LocalStorage
-from arthomed.infra.versions import RedisVersions
 from arthomed.notifications import outlets
 from arthomed.notifications import routes as messages
 from arthomed.notifications.gateways import EmailGateway, ReceiptReader, SmsGateway
@@ -52,49 +45,58 @@ from arthomed.users import routes as users
 
 _MAX_BODY_BYTES = 1024 * 1024
 _REDIS_SECONDS = 0.5
+_BLUEPRINTS = (
+    auth.blueprint,
+    users.blueprint,
+    scheduling.doctors,
+    scheduling.slots,
+    appointments.blueprint,
+    appointments.attachments,
+    appointments.accounts,
+    files.blueprint,
+    privacy.blueprint,
+    messages.blueprint,
+)
 _CORS_METHODS = ["GET", "POST", "PUT", "DELETE", "OPTIONS"]
 _CORS_HEADERS = ["Content-Type", "Authorization", "Idempotency-Key", "X-Request-ID"]
 _CORS_EXPOSED = ["X-Request-ID", "Retry-After", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"]
 
 
-class _Clinic(Flask):
-    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """As it is: none of ours is a coroutine, and to find out takes a dozen looks at each request."""
-        return func
-
-
 def create_app(settings: Settings) -> Flask:
     """The web application of one process."""
-    versions = wire(settings, database_timeout_ms=mongo.WEB_TIMEOUT_MS)
-    app = _Clinic("arthomed", static_folder=None)
+    wire(settings, database_timeout_ms=mongo.WEB_TIMEOUT_MS)
+    app = Flask("arthomed", static_folder=None)
     app.config.update(
         MAX_CONTENT_LENGTH=_MAX_BODY_BYTES,
         SHOW_STACK=settings.app_env is AppEnv.DEVELOPMENT,
         PROPAGATE_EXCEPTIONS=False,
     )
     app.json = Json(app)
-    app.url_map.strict_slashes = app.url_map.merge_slashes = False  # a redirect would be a page
+    app.url_map.strict_slashes = app.url_map.merge_slashes = False  # a redirect would be an HTML page
+    if settings.trusted_proxies:
+        hops = settings.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    _register_request_hooks(app, settings)
+    _register_routes(app, settings)
+    cli.register(app)
+    return app
+
+
+def _register_request_hooks(app: Flask, settings: Settings) -> None:
+    """What happens before and after every view, in this order; `docs/architecture.md` follows a request through it."""
     _allow_origins(app, settings)
     context.register(app)
     overload.register(app, settings)
     errors.register(app, StorageUnavailable)
-    http_auth.register(app, settings, auth_service.find_actor)
-    counting = limits.register(app, settings, versions)
-    answers.register(app, versions.look)
+    auth_hooks.register(app, settings, sessions.find_actor)
+    limits.register(app, settings)
+    cache.register(app)
     http_files.register(app, receiving.incoming)
+
+
+def _register_routes(app: Flask, settings: Settings) -> None:
     api = docs.register(app)
-    for blueprint in (
-        auth.blueprint,
-        users.blueprint,
-        scheduling.doctors,
-        scheduling.slots,
-        appointments.blueprint,
-        appointments.attachments,
-        appointments.accounts,
-        files.blueprint,
-        privacy.blueprint,
-        messages.blueprint,
-    ):
+    for blueprint in _BLUEPRINTS:
         api.register_blueprint(blueprint)
     redis = Redis.from_url(settings.redis_url, socket_timeout=_REDIS_SECONDS, socket_connect_timeout=_REDIS_SECONDS)
     health.register(app, settings, _checks(redis), essential={"mongo"})
@@ -102,12 +104,6 @@ def create_app(settings: Settings) -> Flask:
         _count(app, redis)
     if not settings.is_production:
         mailbox.register(app, Mailbox(settings.mailbox_file))
-    cli.register(app)
-    app.wsgi_app = Shortcut(app, settings, counting)  # type: ignore[method-assign]
-    if settings.trusted_proxies:
-        hops = settings.trusted_proxies
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
-    return app
 
 
 def _allow_origins(app: Flask, settings: Settings) -> None:
@@ -130,20 +126,18 @@ def _count(app: Flask, redis: Redis) -> None:
     http_metrics.register(app, lambda: metrics.told(backlog))
 
 
-def wire(settings: Settings, *, database_timeout_ms: int) -> RedisVersions:
-    """Connect a process, of whatever kind, to the outside; returns what the web processes count their limits with."""
+def wire(settings: Settings, *, database_timeout_ms: int) -> None:
+    """Connect a process of any kind (web, worker, command) to the outside."""
     logging.set_up(settings.log_level, as_json=settings.is_production)
     if settings.sentry_dsn:
         _report_faults(settings.sentry_dsn, settings.app_env)
     mongo.open_database(settings.mongodb_uri, timeout_ms=database_timeout_ms)
-    versions = RedisVersions(settings.redis_url)
-    copies.use(versions)
     jobs.use(CeleryJobs(settings.redis_url))
-    core_limits.use(RedisBudgets(settings.redis_url))
+    quota.use(RedisQuotaCounter(settings.redis_url))
     export.use(ExportOut().dumps)
     file_records.use(_cabinet(settings.uploads))
     composers: dict[str, outlets.Composer] = {
-        codes.MESSAGE: codes.word,
+        otp.MESSAGE: otp.render_message,
         **dict.fromkeys(appointment_messages.KINDS, appointment_messages.word),
     }
     delivery = settings.delivery
@@ -159,7 +153,6 @@ def wire(settings: Settings, *, database_timeout_ms: int) -> RedisVersions:
             quiet=Quiet(*delivery.quiet, settings.policy.timezone) if delivery.quiet else None,
         )
     )
-    return versions
 
 
 def _report_faults(dsn: str, environment: str) -> None:
@@ -211,9 +204,9 @@ def _push_outlet(settings: Settings) -> outlets.PushOutlet | None:
 
     return outlets.PushOutlet(
         FcmPush(settings.fcm),
-        auth_service.push_tokens,
-        auth_service.with_push_tokens,
-        auth_service.forget_push_token,
+        sessions.push_tokens,
+        sessions.with_push_tokens,
+        sessions.forget_push_token,
     )
 
 

@@ -112,11 +112,11 @@ def _coming_visits(patients: list[User], doctors: list[User], reception: User) -
             transitions.change_status(_acting(reception), visit.id, status)
 
 
-def _first_wish(doctor: User) -> booking.Wish:
+def _first_wish(doctor: User) -> booking.BookingDetails:
     """The doctor's first free slot in two days or later, so that today and tomorrow stay for trying out."""
     later = clock.now() + timedelta(days=2)
     slot = Slot.nearest_free(doctor.id, later, now=later, most=1)[0]
-    return booking.Wish(doctor.id, slot.date.date(), slot.start_time, "consultation", "A first visit")
+    return booking.BookingDetails(doctor.id, slot.date.date(), slot.start_time, "consultation", "A first visit")
 
 
 def _past_visits(patients: list[User], doctors: list[User]) -> None:

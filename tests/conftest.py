@@ -14,7 +14,6 @@ from mongoengine.connection import get_connection, get_db
 from pymongo.database import Database
 from redis import Redis
 
-from arthomed.app import create_app
 from arthomed.audit import service as audit
 from arthomed.config import settings
 from arthomed.infra import migrations
@@ -23,6 +22,7 @@ from dev import seaweedfs
 from dev.clamd import Clamd
 from dev.seaweedfs import SeaweedFS
 from dev.servers import Mongo, Valkey
+from tests import factories
 from tests.infra.harmful import EICAR
 from tests.stack import Stack
 from tests.whole_suite import gathering
@@ -100,7 +100,7 @@ def environment(mongo: Mongo, valkey: Valkey, tmp_path_factory: pytest.TempPathF
 @pytest.fixture(scope="session")
 def app(environment: dict[str, str]) -> Iterator[Flask]:
     """The web application over a migrated database."""
-    application = create_app(settings())
+    application = factories.main_app()
     migrations.upgrade(environment["MONGODB_URI"])
     yield application
     get_connection().close()
@@ -116,7 +116,7 @@ def database(app: Flask, environment: dict[str, str]) -> Database[dict[str, Any]
     with Redis.from_url(environment["REDIS_URL"]) as redis:
         redis.flushdb()
     settings().mailbox_file.unlink(missing_ok=True)
-    app.extensions["fuse"]._until = 0.0  # an earlier test may have had the database away
+    app.extensions["circuit_breaker"].close()  # in an earlier test the database may have been unavailable
     return found
 
 

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from functools import cache
 from io import BytesIO
 from itertools import count
 from threading import Barrier
@@ -21,10 +22,9 @@ from werkzeug.wrappers import Response
 from arthomed.app import create_app, wire
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.service import booking
-from arthomed.auth import codes
 from arthomed.auth import rules as auth_rules
-from arthomed.auth import service as auth
-from arthomed.auth.models import Otp
+from arthomed.auth.models import Otp, Session
+from arthomed.auth.service import otp
 from arthomed.config import settings
 from arthomed.core import clock
 from arthomed.core.actor import Actor
@@ -35,6 +35,7 @@ from arthomed.files.records import cabinet
 from arthomed.files.rules import Category, Kind, Place, State
 from arthomed.files.service import receiving
 from arthomed.http import tokens
+from arthomed.http.limits import limiter
 from arthomed.infra import mongo
 from arthomed.notifications.models import Notification
 from arthomed.scheduling import service as scheduling
@@ -93,16 +94,14 @@ def tomorrow() -> date:
     return clock.today(settings().policy.timezone) + timedelta(days=1)
 
 
-def make_wish(doctor: User, *, day: date | None = None, time: str = "09:00", **parts: Any) -> booking.Wish:
+def make_details(doctor: User, *, day: date | None = None, time: str = "09:00", **parts: Any) -> booking.BookingDetails:
     wanted = {"purpose_of_visit": "consultation", "reason": "Headache", **parts}
-    return booking.Wish(doctor.id, day or tomorrow(), time, **wanted)
+    return booking.BookingDetails(doctor.id, day or tomorrow(), time, **wanted)
 
 
 def make_visit(patient: User | None = None, doctor: User | None = None, **wish: Any) -> Appointment:
     """A pending visit, tomorrow at nine."""
-    booked = booking.book(acting(patient or make_user()), make_wish(doctor or make_doctor(), **wish))
-    assert isinstance(booked, dict)
-    return Appointment.with_people([Appointment.objects.get(id=booked["_id"])])[0]
+    return booking.book(acting(patient or make_user()), make_details(doctor or make_doctor(), **wish))
 
 
 def picture(kind: str = "PNG", size: tuple[int, int] = (8, 6), name: str = "picture.png") -> tuple[BytesIO, str]:
@@ -169,25 +168,27 @@ class SignedIn:
 
 
 def sign_in(app: Flask, user: User | None = None) -> SignedIn:
-    """A session for a person (a new patient by default), opened as a verified code opens it."""
+    """A new session of a user (a new patient by default), with its tokens."""
     person = user or make_user()
-    signed_in = auth._open_session(person.mobile_number, auth.Device("tests", auth_rules.Platform.OTHER, "127.0.0.1"))
-    assert signed_in is not None
-    _, session = signed_in
+    now = clock.now()
+    session = Session(
+        user=person.id, role=person.role, rotated_at=now, expires_at=now + settings().refresh_token_lifetime, name="tests"
+    )
+    session.insert()
     with app.app_context():
-        pair = tokens.pair(person.id, session["_id"], session["generation"])
-    return SignedIn(person, session["_id"], pair.access_token, pair.refresh_token)
+        pair = tokens.pair(person.id, session.id, session.generation)
+    return SignedIn(person, session.id, pair.access_token, pair.refresh_token)
 
 
 def code_for(mobile: str) -> str:
     """The live code of a number, derived as the worker derives it."""
-    otp: Otp = Otp.objects.get(mobile_number=mobile)
-    return auth_rules.code_for(otp.nonce, settings().otp_secret)
+    stored: Otp = Otp.objects.get(mobile_number=mobile)
+    return auth_rules.code_for(stored.nonce, settings().otp_secret)
 
 
 def message_of_code(mobile: str) -> Notification:
     """The message of a number's live code, put into the outbox as the worker does it."""
-    [message] = codes.put_message(Otp.objects.get(mobile_number=mobile).issue)
+    [message] = otp.add_message_to_outbox(Otp.objects.get(mobile_number=mobile).issue)
     return message
 
 
@@ -238,6 +239,12 @@ def at_clinic(day: date, hhmm: str) -> datetime:
     return clock.wall_clock(day, hhmm, settings().policy.timezone)
 
 
+@cache
+def main_app() -> Flask:
+    """The application that the tests share."""
+    return create_app(settings())
+
+
 @contextmanager
 def another_app(**changes: Any) -> Iterator[Flask]:
     """The application with other settings; this process is wired as before after it.
@@ -248,6 +255,7 @@ def another_app(**changes: Any) -> Iterator[Flask]:
         yield create_app(replace(settings(), **changes))
     finally:
         wire(settings(), database_timeout_ms=mongo.WEB_TIMEOUT_MS)
+        limiter.init_app(main_app())
 
 
 def at_once(count: int, work: Callable[[int], T]) -> list[T]:

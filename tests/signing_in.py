@@ -23,13 +23,13 @@ class Now:
     def shift(self, by: timedelta) -> None:
         self._traveller.shift(by)
         with Redis.from_url(self._redis_url) as redis:
-            for key in redis.scan_iter("budget:*"):
+            for key in redis.scan_iter("quota:*"):
                 redis.pexpire(key, redis.pttl(key) - by // timedelta(milliseconds=1))
 
 
 def budgets(redis: Any) -> dict[bytes, int]:
     """How much of each budget of codes is used."""
-    return {key: int(redis.get(key) or 0) for key in redis.scan_iter("budget:*")}
+    return {key: int(redis.get(key) or 0) for key in redis.scan_iter("quota:*")}
 
 
 def retry_after(answer: TestResponse) -> int:

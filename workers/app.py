@@ -26,7 +26,7 @@ log = structlog.get_logger()
 @signals.before_task_publish.connect
 def _label(headers: dict[str, Any], **_: object) -> None:
     """Label what Celery publishes itself: for beat, and to try a job again."""
-    headers.update(queue.label(origin.current()))
+    headers.update(queue.job_headers(origin.current()))
 
 
 @signals.setup_logging.connect

@@ -11,7 +11,7 @@ from celery.utils.time import get_exponential_backoff_interval
 from pymongo.errors import PyMongoError
 
 from arthomed.core import faults, metrics
-from arthomed.core.documents import is_database_away
+from arthomed.core.documents import is_database_unavailable
 from arthomed.core.errors import ServiceUnavailable
 from arthomed.core.jobs import JobsUnavailable
 from arthomed.core.metrics import Outcome
@@ -86,7 +86,7 @@ class ClinicTask(Task):
 
     def _mend_or_bury(self, ids: tuple[str, ...], error: Exception) -> None:
         retries = self.request.retries
-        if (isinstance(error, _AWAY) or is_database_away(error)) and retries < self.max_retries:
+        if (isinstance(error, _AWAY) or is_database_unavailable(error)) and retries < self.max_retries:
             wait = get_exponential_backoff_interval(_FIRST_WAIT, retries, _LONGEST_WAIT, full_jitter=True)
             self._try_again(error, in_seconds=wait)
         self._bury(ids, type(error).__name__, retries + 1)
@@ -98,7 +98,7 @@ class ClinicTask(Task):
         try:
             failed_jobs.keep(self.name, ids, error=error, attempts=attempts)
         except PyMongoError as away:
-            if not is_database_away(away):
+            if not is_database_unavailable(away):
                 raise
             self._try_again(away, in_seconds=_LONGEST_WAIT)
 

@@ -3,7 +3,7 @@
 from bson import ObjectId
 
 from arthomed.appointments.service import transitions
-from arthomed.auth import codes
+from arthomed.auth.service import otp
 from arthomed.core.jobs import Job
 from arthomed.files.service import purging, scanning
 from arthomed.notifications import fallback
@@ -20,7 +20,7 @@ _LONG = {"single_run": True, "soft_time_limit": 3300, "time_limit": 3600}
 @app.task(name=Job.TELL_CODE)
 def tell_code(issue: str) -> None:
     """Put one code into the outbox, and send it."""
-    codes.tell(ObjectId(issue))
+    otp.deliver(ObjectId(issue))
 
 
 @app.task(name=Job.SEND_CODE)
@@ -81,7 +81,7 @@ def finish_erasures() -> None:
 def sweep_messages() -> None:
     """Ask again for what was left in the outbox, or did not get there."""
     notifications.sweep()
-    codes.sweep()
+    otp.sweep()
 
 
 @app.task(name=Job.FALL_BACK, single_run=True)

@@ -1,4 +1,4 @@
-"""Visits, and the keys under which bookings may be sent again."""
+"""Appointments, and the idempotency keys of bookings."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -20,11 +20,10 @@ from pymongo.client_session import ClientSession
 
 from arthomed.appointments.rules import ACTIVE, Status
 from arthomed.core.actor import Actor
-from arthomed.core.copies import changed
+from arthomed.core.cache import invalidate
 from arthomed.core.documents import ClinicDocument, Pipeline, Raw
 from arthomed.core.errors import NotFound
 from arthomed.core.permissions import Role
-from arthomed.core.reading import COUNT, Find, Found
 from arthomed.files.models import File
 from arthomed.files.rules import Kind
 from arthomed.users.models import User
@@ -33,7 +32,7 @@ PAID = "paid"
 
 
 class Change(EmbeddedDocument):
-    """One line of a visit's history; `by` is empty when the system acted."""
+    """One entry of an appointment's history; `by` is empty when the system acted."""
 
     source = EnumField(Status, db_field="from")
     target = EnumField(Status, db_field="to", required=True)
@@ -43,14 +42,18 @@ class Change(EmbeddedDocument):
 
 
 class Payment(EmbeddedDocument):
-    """`amount` is in whole rupees."""
+    """The fee of an appointment, in whole rupees, and whether it is paid."""
 
     amount = IntField(required=True)
     status = StringField(required=True, default="pending")
 
+    @property
+    def paid_amount(self) -> int:
+        return int(self.amount) if self.status == PAID else 0
+
 
 class Cancellation(EmbeddedDocument):
-    """Who gave a visit up, and what is due back of a paid fee: whole rupees, see `rules.refund_percent`.
+    """Who cancelled an appointment, and how much of what was paid is due back, in whole rupees.
 
     `refund_date` stays empty until the money is given back.
     """
@@ -63,19 +66,18 @@ class Cancellation(EmbeddedDocument):
     refund_date = DateTimeField(db_field="refundDate")
 
 
-def visits_of(patient: ObjectId) -> str:
-    """The name of a patient's visits among what is copied: see core/copies.py."""
-    return f"visits:{patient}"
+def appointments_tag(patient: ObjectId) -> str:
+    """The cache tag (core/cache.py) of a patient's appointments."""
+    return f"appointments:{patient}"
 
 
 class Appointment(ClinicDocument):
-    """A visit; `appointment_date` is midnight UTC of the calendar date, `starts_at` the instant."""
+    """An appointment; `appointment_date` is midnight UTC of the calendar date, `starts_at` the instant."""
 
     meta = {"collection": "appointments"}
 
     patient_id = ObjectIdField(db_field="patient", required=True)
     doctor_id = ObjectIdField(db_field="doctor", required=True)
-    dependent = ObjectIdField()
     slot = ObjectIdField(required=True)
     seat = IntField(required=True)
     appointment_date = DateTimeField(db_field="appointmentDate", required=True)
@@ -94,30 +96,31 @@ class Appointment(ClinicDocument):
     created_by = ObjectIdField(db_field="createdBy", required=True)
     files_version = IntField(db_field="filesVersion")
 
-    # Filled by `with_people`, for the answer.
+    # Set by `with_people`, for the response.
     patient: User
     doctor: User
     images: list[File]
 
     @classmethod
-    def insert_new(cls, visits: Sequence[Raw], session: ClientSession) -> None:
-        """Insert visits as they are stored, which MongoDB checks.
+    def insert_new(cls, appointments: "Sequence[Appointment]", session: ClientSession) -> None:
+        """Insert new appointments within a transaction.
 
         Raises:
-            DuplicateKeyError: the seat is taken, or the patient has a visit then, or with that doctor on that day.
+            DuplicateKeyError: the seat is taken, or the patient has another appointment at that time, or with that
+                doctor on that day.
         """
-        changed(*(visits_of(visit["patient"]) for visit in visits))
-        cls.insert_raw(visits, session)
+        invalidate(*(appointments_tag(one.patient_id) for one in appointments))
+        cls.insert_all(appointments, session)
 
     @property
     def since(self) -> datetime:
-        """When the visit came to its status."""
+        """When the appointment got its present status."""
         since: datetime = self.history[-1].at
         return since
 
     @classmethod
     def visible_to(cls, actor: Actor) -> Any:
-        """The visits that this person may know of."""
+        """The appointments that this user may see."""
         if actor.role is Role.PATIENT:
             return cls.objects(patient_id=actor.user_id)
         if actor.role is Role.DOCTOR:
@@ -126,7 +129,7 @@ class Appointment(ClinicDocument):
 
     @classmethod
     def with_people(cls, appointments: "list[Appointment]") -> "list[Appointment]":
-        """The same visits with their patients, doctors and files, in two more queries for all of them."""
+        """The same appointments with their patients, doctors and files, in two more queries for all of them."""
         people = User.by_id(person for one in appointments for person in (one.patient_id, one.doctor_id))
         files = File.of_records(Kind.APPOINTMENTS, [one.id for one in appointments])
         for one in appointments:
@@ -135,72 +138,44 @@ class Appointment(ClinicDocument):
         return appointments
 
     @classmethod
-    def finds_of_page(cls, where: Raw, stages: Pipeline) -> dict[str, Find]:
-        """Within a reading: a page of visits with their people and files, and how many there are on all pages."""
-        return {
-            "visits": Find("appointments", where, stages),
-            "total": Find("appointments", where, COUNT),
-            "patients": User.find_by("visits.patient"),
-            "doctors": User.find_by("visits.doctor"),
-            "files": File.find_of(Kind.APPOINTMENTS, "visits._id"),
-        }
-
-    @classmethod
-    def put_together(cls, found: Found) -> list[Raw]:
-        """The visits of `finds_of_page`, each with its people and files."""
-        people = {person["_id"]: person for person in (*found["patients"], *found["doctors"])}
-        files: dict[ObjectId, list[File]] = {}
-        for file in found["files"]:
-            files.setdefault(file["record"], []).append(File.from_raw(file))
-        return [
-            {
-                **visit,
-                "patient": people[visit["patient"]],
-                "doctor": people[visit["doctor"]],
-                "images": files.get(visit["_id"], []),
-            }
-            for visit in found["visits"]
-        ]
-
-    @classmethod
     def count_open(cls, patients: Sequence[ObjectId], session: ClientSession) -> dict[ObjectId, int]:
-        """How many open visits people have; who has none is left out."""
+        """The number of open appointments of each patient; patients without any are left out."""
         their_open = {"patient": {"$in": patients}, "status": {"$in": sorted(ACTIVE)}}
         counted: Pipeline = [{"$match": their_open}, {"$group": {"_id": "$patient", "count": {"$sum": 1}}}]
         return {row["_id"]: row["count"] for row in cls.collection().aggregate(counted, session=session)}
 
     @classmethod
     def touch(cls, appointment_id: ObjectId, session: ClientSession) -> "Appointment":
-        """The visit as of now, written to, so that whoever else changes it comes before or after."""
+        """The present appointment, written to, so that this transaction and another change of it conflict."""
         raw = cls.collection().find_one_and_update(
             {"_id": appointment_id}, {"$inc": {"filesVersion": 1}}, session=session
         )
         if raw is None:
             raise NotFound
-        changed(visits_of(raw["patient"]))
+        invalidate(appointments_tag(raw["patient"]))
         touched: Appointment = cls.from_raw(raw)
         return touched
 
     @classmethod
     def forget(cls, which: Raw, *, session: ClientSession) -> None:
-        """Remove what people wrote about visits."""
+        """Remove all free text about appointments."""
         written = ("reason", "symptoms", "notes", "prescription", "cancellation.reason", "history.$[].reason")
         cls.collection().update_many(which, {"$unset": dict.fromkeys(written, "")}, session=session)
 
     def advance(self, change: Change, changes: Raw, *, session: ClientSession) -> "Appointment | None":
-        """Move on from the status that this visit was loaded with; None when it has another by now."""
+        """Change the status that this appointment was loaded with; None when it has another by now."""
         update = {"$set": {"status": change.target, "updatedAt": change.at, **changes}}
         return self._updated({**update, "$push": {"history": change.to_mongo()}}, session)
 
     def edit(self, changes: dict[str, str | None], *, now: datetime, session: ClientSession) -> "Appointment | None":
-        """Set fields, unless this visit has another status by now than it was loaded with: None then."""
+        """Set fields; None when this appointment no longer has the status that it was loaded with."""
         stored = {self._fields[name].db_field: text for name, text in changes.items()}
         unset = {name: "" for name, text in stored.items() if text is None}
         kept = {name: text for name, text in stored.items() if text is not None}
         return self._updated({"$set": {**kept, "updatedAt": now}, "$unset": unset}, session)
 
     def _updated(self, update: Raw, session: ClientSession) -> "Appointment | None":
-        changed(visits_of(self.patient_id))
+        invalidate(appointments_tag(self.patient_id))
         raw = self.collection().find_one_and_update(
             {"_id": self.id, "status": self.status}, update, return_document=ReturnDocument.AFTER, session=session
         )
@@ -208,7 +183,7 @@ class Appointment(ClinicDocument):
 
 
 class IdempotencyKey(ClinicDocument):
-    """That a person's key stands for a booking; forgotten after 24 hours."""
+    """A user's idempotency key and the appointment that was booked with it; MongoDB removes it after 24 hours."""
 
     meta = {"collection": "idempotency_keys"}
 
@@ -219,5 +194,5 @@ class IdempotencyKey(ClinicDocument):
 
 
 def due(status: Status, **limits: datetime) -> Any:
-    """The visits of a status that a periodic job has to look at, the oldest first."""
+    """The appointments of a status that a periodic job handles, the oldest first."""
     return Appointment.objects(status=status, **limits).order_by("starts_at")

@@ -1,4 +1,4 @@
-"""Visits over HTTP, and those changes of people that reach visits."""
+"""Routes of appointments, and of those changes of users that affect appointments."""
 
 from typing import Any
 
@@ -19,61 +19,63 @@ from arthomed.appointments.schemas import (
     IdempotencyHeaders,
     MineQuery,
     SetActive,
-    UploadToVisit,
+    UploadToAppointment,
 )
 from arthomed.appointments.service import attachments as attaching
 from arthomed.appointments.service import booking, reading, staff, transitions
-from arthomed.core.documents import Raw
 from arthomed.core.paging import Page
 from arthomed.core.permissions import Permission
-from arthomed.core.reading import Reading
 from arthomed.files.rules import Category
 from arthomed.files.schemas import UploadedOut
 from arthomed.files.service.receiving import Upload
 from arthomed.http import files
-from arthomed.http.auth import claimed_user, current_actor, reads, requires
+from arthomed.http.auth import current_actor, requires
 from arthomed.http.blueprint import Blueprint
-from arthomed.http.limits import Budget, limited
+from arthomed.http.cache import cached
+from arthomed.http.limits import limit_bookings, limit_uploads
 from arthomed.http.schema import PageQuery, example_of, page_of
 from arthomed.users.schemas import UpdateUser
 
 _CALENDAR, _ICS = "text/calendar", {"type": "string"}
 
-blueprint = Blueprint("appointments", __name__, url_prefix="/api/appointments", description="Visits.")
+blueprint = Blueprint("appointments", __name__, url_prefix="/api/appointments", description="Appointments.")
 attachments = Blueprint("attachments", __name__, url_prefix="/api/files", description="Medical files and pictures.")
-accounts = Blueprint("accounts", __name__, url_prefix="/api", description="Changing people's accounts.")
+accounts = Blueprint("accounts", __name__, url_prefix="/api", description="Changing users' accounts.")
 
 
 @blueprint.post("/book")
 @requires(Permission.APPOINTMENT_BOOK)
-@limited(Budget.BOOKING)
+@limit_bookings
+@limit_uploads
 @blueprint.arguments(IdempotencyHeaders, location="headers")
 @blueprint.arguments(BookAppointment, files="images")
-@blueprint.response(201, AppointmentOut, name="appointment", description="Appointment booked successfully", is_hot=True)
+@blueprint.response(201, AppointmentOut, name="appointment", description="Appointment booked successfully")
 @blueprint.alt_response(404, "NOT_FOUND")
 @blueprint.alt_response(422, "UNPROCESSABLE_ENTITY")
-def book(headers: dict[str, Any], body: dict[str, Any]) -> booking.Told:
-    """Book a visit."""
+def book(headers: dict[str, Any], body: dict[str, Any]) -> Appointment:
+    """Book an appointment."""
     uploads = [Upload(*one) for one in files.received("images")]
-    return booking.book(current_actor(), booking.Wish(**body), key=headers.get("key"), uploads=uploads)
+    return booking.book(current_actor(), booking.BookingDetails(**body), key=headers.get("key"), uploads=uploads)
 
 
 @blueprint.get("/my-appointments")
-@reads(Permission.APPOINTMENT_LIST_MINE)
+@requires(Permission.APPOINTMENT_LIST_MINE)
+@cached(shared=False)
 @blueprint.arguments(MineQuery, location="query")
 @blueprint.response(200, page_of(AppointmentOut), description="Appointments retrieved successfully")
-def mine(query: dict[str, Any]) -> Reading[Page[Raw]]:
-    """List one's own visits."""
-    return reading.mine(claimed_user(), query.pop("paging"), **query)
+@blueprint.alt_response(304, "NOT_MODIFIED")
+def mine(query: dict[str, Any]) -> Page[Appointment]:
+    """List one's own appointments."""
+    return reading.list_mine(current_actor(), query.pop("paging"), **query)
 
 
 @blueprint.get("")
 @requires(Permission.APPOINTMENT_LIST)
 @blueprint.arguments(AppointmentQuery, location="query")
 @blueprint.response(200, page_of(AppointmentOut), description="Appointments retrieved successfully")
-def list_visits(query: dict[str, Any]) -> Page[Appointment]:
-    """List visits; doctors see their own."""
-    return reading.list_visits(current_actor(), query.pop("paging"), **query)
+def list_appointments(query: dict[str, Any]) -> Page[Appointment]:
+    """List appointments; doctors see their own."""
+    return reading.list_appointments(current_actor(), query.pop("paging"), **query)
 
 
 @blueprint.get("/pending")
@@ -81,7 +83,7 @@ def list_visits(query: dict[str, Any]) -> Page[Appointment]:
 @blueprint.arguments(PageQuery, location="query")
 @blueprint.response(200, page_of(AppointmentOut), description="Pending appointments retrieved successfully")
 def pending(query: dict[str, Any]) -> Page[Appointment]:
-    """List what waits to be confirmed, the oldest request first."""
+    """List the appointments that wait for confirmation, the oldest request first."""
     return reading.list_pending(current_actor(), query["paging"])
 
 
@@ -89,7 +91,7 @@ def pending(query: dict[str, Any]) -> Page[Appointment]:
 @requires(Permission.APPOINTMENT_STATS)
 @blueprint.response(200, AppointmentStatsOut, description="Appointment statistics retrieved successfully")
 def stats() -> dict[str, Any]:
-    """Count visits by status; patients and doctors see their own."""
+    """Count appointments by status; patients and doctors see their own."""
     return reading.stats(current_actor())
 
 
@@ -97,7 +99,7 @@ def stats() -> dict[str, Any]:
 @requires(Permission.APPOINTMENT_READ)
 @blueprint.response(200, AppointmentOut, name="appointment", description="Appointment retrieved successfully")
 def get(appointment_id: ObjectId) -> Appointment:
-    """Read a visit with its history."""
+    """Read an appointment with its history."""
     return reading.get(current_actor(), appointment_id)
 
 
@@ -105,7 +107,7 @@ def get(appointment_id: ObjectId) -> Appointment:
 @requires(Permission.APPOINTMENT_CALENDAR)
 @blueprint.alt_response(200, schema=_ICS, content_type=_CALENDAR, description="One event of iCalendar", success=True)
 def event(appointment_id: ObjectId) -> Response:
-    """Fetch a visit for one's calendar."""
+    """Fetch an appointment for one's calendar."""
     found = reading.event(current_actor(), appointment_id)
     return Response(found, headers={"Content-Disposition": 'attachment; filename="visit.ics"'}, mimetype=_CALENDAR)
 
@@ -115,7 +117,7 @@ def event(appointment_id: ObjectId) -> Response:
 @blueprint.arguments(EditAppointment)
 @blueprint.response(200, AppointmentOut, name="appointment", description="Appointment updated successfully")
 def edit(changes: dict[str, Any], appointment_id: ObjectId) -> Appointment:
-    """Change what one's role may change about a visit."""
+    """Change the fields of an appointment that one's role may change."""
     return reading.edit(current_actor(), appointment_id, changes)
 
 
@@ -124,7 +126,7 @@ def edit(changes: dict[str, Any], appointment_id: ObjectId) -> Appointment:
 @blueprint.arguments(ChangeStatus)
 @blueprint.response(200, AppointmentOut, name="appointment", description="Appointment status updated successfully")
 def change_status(body: dict[str, Any], appointment_id: ObjectId) -> Appointment:
-    """Confirm, reject, start, complete, cancel a visit, or note a no-show."""
+    """Confirm, reject, start, complete or cancel an appointment, or note a no-show."""
     return transitions.change_status(current_actor(), appointment_id, body.pop("status"), **body)
 
 
@@ -133,18 +135,18 @@ def change_status(body: dict[str, Any], appointment_id: ObjectId) -> Appointment
 @blueprint.arguments(CancelAppointment, required=False)
 @blueprint.response(200, CancelledOut, description="Appointment cancelled successfully")
 def cancel(body: dict[str, Any], appointment_id: ObjectId) -> dict[str, Any]:
-    """Cancel a visit and free its seat."""
+    """Cancel an appointment and free its seat."""
     appointment = transitions.cancel(current_actor(), appointment_id, reason=body.get("reason"))
     return {"appointment": appointment, "refund_info": appointment.cancellation}
 
 
 @attachments.post("/upload/appointments")
 @requires(Permission.FILES)
-@limited(Budget.UPLOAD)
-@attachments.arguments(UploadToVisit, location="multipart", files="files")
+@limit_uploads
+@attachments.arguments(UploadToAppointment, location="multipart", files="files")
 @attachments.response(200, UploadedOut, description="Files uploaded successfully")
 def upload(form: dict[str, Any]) -> dict[str, Any]:
-    """Add up to five files to a visit."""
+    """Add up to five files to an appointment."""
     uploads = [Upload(*one) for one in files.received("files", required=True)]
     category = Category(form["category"])
     return {"uploaded_files": attaching.upload(current_actor(), form["appointment_id"], category, uploads)}
@@ -155,7 +157,7 @@ def upload(form: dict[str, Any]) -> dict[str, Any]:
 @accounts.arguments(UpdateUser, example=example_of(UpdateUser(), without="patient_info"))
 @accounts.response(200, AccountOut, description="User updated successfully")
 def update_user(changes: dict[str, Any], user_id: ObjectId) -> staff.Account:
-    """Change a person's record; another role or number signs their devices out."""
+    """Change a user's record; another role or number signs their devices out."""
     return staff.update(current_actor(), user_id, changes)
 
 
@@ -163,7 +165,7 @@ def update_user(changes: dict[str, Any], user_id: ObjectId) -> staff.Account:
 @requires(Permission.USERS_MANAGE)
 @accounts.response(200, AccountOut, description="User deactivated successfully")
 def deactivate(user_id: ObjectId) -> staff.Account:
-    """Deactivate a person and end their sessions."""
+    """Deactivate a user and end their sessions."""
     return staff.set_active(current_actor(), user_id, is_active=False)
 
 
@@ -173,5 +175,5 @@ def deactivate(user_id: ObjectId) -> staff.Account:
 @accounts.arguments(SetActive)
 @accounts.response(200, AccountOut, description="User status updated successfully")
 def set_active(body: dict[str, Any], user_id: ObjectId) -> staff.Account:
-    """Activate or deactivate a person."""
+    """Activate or deactivate a user."""
     return staff.set_active(current_actor(), user_id, is_active=body["is_active"], reason=body["reason"])

@@ -1,4 +1,4 @@
-"""What a visit may become, by whose hand and when; what is refunded; who may edit what."""
+"""The statuses of an appointment and who may change them when; refunds; who may edit which field."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,14 +24,14 @@ class Status(StrEnum):
 
 
 ACTIVE = frozenset({Status.PENDING, Status.CONFIRMED, Status.IN_PROGRESS})
-"""The statuses in which a visit holds its seat."""
+"""The statuses in which an appointment holds its seat."""
 
 TREATED = frozenset({Status.IN_PROGRESS, Status.COMPLETED})
-"""The statuses in which a visit is part of the medical record."""
+"""The statuses in which an appointment is part of the medical record."""
 
 
-class Visit(Protocol):
-    """As much of an appointment as the rules look at; `since` is when it came to its status."""
+class AppointmentView(Protocol):
+    """What the rules read of an appointment; `since` is when it got its present status."""
 
     @property
     def status(self) -> Status: ...
@@ -58,7 +58,7 @@ class SlotUnavailable(ClinicError):
 
 class BookingLimitReached(ClinicError):
     code: ClassVar[Code] = Code.BOOKING_LIMIT_REACHED
-    message = "You have too many open visits; cancel one before you book another"
+    message = "You have too many open appointments; cancel one before you book another"
 
 
 class InvalidTransition(ClinicError):
@@ -70,36 +70,38 @@ class TooLate(ClinicError):
     message = "It is too late for this"
 
 
-Check = Callable[[Visit, Actor, datetime, Policy], None]
+Check = Callable[[AppointmentView, Actor, datetime, Policy], None]
 
 
-def before_it_ends(visit: Visit, _actor: Actor, now: datetime, _policy: Policy) -> None:
-    if now >= visit.ends_at:
+def before_it_ends(appointment: AppointmentView, _actor: Actor, now: datetime, _policy: Policy) -> None:
+    if now >= appointment.ends_at:
         raise TooLate
 
 
-def with_notice(visit: Visit, actor: Actor, now: datetime, policy: Policy) -> None:
-    """A patient has to cancel in time; the clinic may at any moment."""
-    if actor.role is Role.PATIENT and now > visit.starts_at - policy.cancel_notice:
+def with_notice(appointment: AppointmentView, actor: Actor, now: datetime, policy: Policy) -> None:
+    """A patient must cancel in time; the clinic may cancel at any time."""
+    if actor.role is Role.PATIENT and now > appointment.starts_at - policy.cancel_notice:
         raise TooLate
 
 
-def on_its_day(visit: Visit, _actor: Actor, now: datetime, policy: Policy) -> None:
-    if clock.local_date(now, policy.timezone) != clock.local_date(visit.starts_at, policy.timezone):
-        raise InvalidTransition("This can be done on the day of the visit only")
+def on_its_day(appointment: AppointmentView, _actor: Actor, now: datetime, policy: Policy) -> None:
+    if clock.local_date(now, policy.timezone) != clock.local_date(appointment.starts_at, policy.timezone):
+        raise InvalidTransition("This can be done on the day of the appointment only")
 
 
-def once_missed(visit: Visit, actor: Actor, now: datetime, policy: Policy) -> None:
-    """People see that nobody came when the visit has begun; the system waits longer.
+def once_missed(appointment: AppointmentView, actor: Actor, now: datetime, policy: Policy) -> None:
+    """Staff may note a no-show from the start of the appointment; the system waits longer.
 
-    It waits as long again after a no-show was undone, or it would take the undoing back at once.
+    After an undone no-show it waits as long again, or it would revert the undo at once.
     """
-    missed_from = visit.starts_at if actor.role else max(visit.ends_at, visit.since) + policy.no_show_after
+    missed_from = (
+        appointment.starts_at if actor.role else max(appointment.ends_at, appointment.since) + policy.no_show_after
+    )
     if now < missed_from:
-        raise InvalidTransition("The visit has not been missed yet")
+        raise InvalidTransition("The appointment has not been missed yet")
 
 
-def any_time(_visit: Visit, _actor: Actor, _now: datetime, _policy: Policy) -> None:
+def any_time(_appointment: AppointmentView, _actor: Actor, _now: datetime, _policy: Policy) -> None:
     """No condition on the time."""
 
 
@@ -107,7 +109,7 @@ def any_time(_visit: Visit, _actor: Actor, _now: datetime, _policy: Policy) -> N
 class Move:
     """One row of the table of transitions; a role of None stands for the system.
 
-    Patients and doctors reach their own visits only; the query sees to that.
+    Patients and doctors reach only their own appointments: the query that loads one ensures that.
     """
 
     source: Status
@@ -115,7 +117,7 @@ class Move:
     who: frozenset[Role | None]
     check: Check = any_time
     needs_reason: bool = False
-    tells_patient: bool = False
+    notifies_patient: bool = False
 
     @property
     def frees_seat(self) -> bool:
@@ -131,20 +133,22 @@ _P, _D, _R, _A, _SYSTEM = Role.PATIENT, Role.DOCTOR, Role.RECEPTIONIST, Role.ADM
 MOVES: Mapping[tuple[Status, Status], Move] = {
     (move.source, move.target): move
     for move in (
-        Move(Status.PENDING, Status.CONFIRMED, frozenset({_R, _A}), before_it_ends, tells_patient=True),
-        Move(Status.PENDING, Status.REJECTED, frozenset({_R, _A, _SYSTEM}), needs_reason=True, tells_patient=True),
-        Move(Status.PENDING, Status.CANCELLED, frozenset({_P, _R, _A}), tells_patient=True),
+        Move(Status.PENDING, Status.CONFIRMED, frozenset({_R, _A}), before_it_ends, notifies_patient=True),
+        Move(Status.PENDING, Status.REJECTED, frozenset({_R, _A, _SYSTEM}), needs_reason=True, notifies_patient=True),
+        Move(Status.PENDING, Status.CANCELLED, frozenset({_P, _R, _A}), notifies_patient=True),
         Move(Status.CONFIRMED, Status.IN_PROGRESS, frozenset({_D, _A}), on_its_day),
-        Move(Status.CONFIRMED, Status.CANCELLED, frozenset({_P, _D, _R, _A}), with_notice, tells_patient=True),
+        Move(Status.CONFIRMED, Status.CANCELLED, frozenset({_P, _D, _R, _A}), with_notice, notifies_patient=True),
         Move(Status.CONFIRMED, Status.NO_SHOW, frozenset({_D, _R, _A, _SYSTEM}), once_missed),
         Move(Status.NO_SHOW, Status.CONFIRMED, frozenset({_R, _A}), on_its_day),
-        Move(Status.IN_PROGRESS, Status.COMPLETED, frozenset({_D, _A}), tells_patient=True),
-        Move(Status.IN_PROGRESS, Status.CANCELLED, frozenset({_D, _A}), needs_reason=True, tells_patient=True),
+        Move(Status.IN_PROGRESS, Status.COMPLETED, frozenset({_D, _A}), notifies_patient=True),
+        Move(Status.IN_PROGRESS, Status.CANCELLED, frozenset({_D, _A}), needs_reason=True, notifies_patient=True),
     )
 }
 
 
-def move(visit: Visit, target: Status, *, actor: Actor, reason: str | None, now: datetime, policy: Policy) -> Move:
+def move(
+    appointment: AppointmentView, target: Status, *, actor: Actor, reason: str | None, now: datetime, policy: Policy
+) -> Move:
     """The row of the table that applies.
 
     Raises:
@@ -153,12 +157,12 @@ def move(visit: Visit, target: Status, *, actor: Actor, reason: str | None, now:
         TooLate: its time has passed.
         ValidationFailed: the reason is missing.
     """
-    found = MOVES.get((visit.status, target))
+    found = MOVES.get((appointment.status, target))
     if found is None:
-        raise InvalidTransition(f"A visit can't go from {visit.status} to {target}")
+        raise InvalidTransition(f"An appointment cannot go from {appointment.status} to {target}")
     if actor.role not in found.who:
         raise PermissionDenied
-    found.check(visit, actor, now, policy)
+    found.check(appointment, actor, now, policy)
     if found.needs_reason and not reason:
         raise ValidationFailed.of("reason", "A reason is needed.")
     return found
@@ -168,19 +172,19 @@ _FULL_REFUND_FROM = timedelta(hours=24)
 _HALF_REFUND_FROM = timedelta(hours=2)
 
 
-def refund_percent(visit: Visit, *, actor: Actor, now: datetime) -> int:
-    """How much of the fee is due back: all when the clinic cancels, else by how early it was."""
-    if actor.role is not Role.PATIENT or visit.status is Status.PENDING:
+def refund_percent(appointment: AppointmentView, *, actor: Actor, now: datetime) -> int:
+    """The percentage of what was paid that is due back: all when the clinic cancels, else by the notice."""
+    if actor.role is not Role.PATIENT or appointment.status is Status.PENDING:
         return 100
-    notice = visit.starts_at - now
+    notice = appointment.starts_at - now
     if notice >= _FULL_REFUND_FROM:
         return 100
     return 50 if notice >= _HALF_REFUND_FROM else 0
 
 
-def refund_amount(fee: int, percent: int) -> int:
-    """Whole rupees, rounded down."""
-    return fee * percent // 100
+def refund_amount(paid: int, percent: int) -> int:
+    """The refund of what was paid, in whole rupees, rounded down."""
+    return paid * percent // 100
 
 
 EDITABLE: Mapping[Role, frozenset[str]] = {
@@ -191,25 +195,25 @@ EDITABLE: Mapping[Role, frozenset[str]] = {
 }
 
 
-def ensure_may_edit(actor: Actor, visit: Visit, names: set[str]) -> None:
-    """Each role has its fields; a patient's are closed once the visit is confirmed.
+def ensure_may_edit(actor: Actor, appointment: AppointmentView, names: set[str]) -> None:
+    """Each role has its fields; a patient's are closed once the appointment is confirmed.
 
     Raises:
         PermissionDenied, TooLate
     """
     if actor.role is None or names - EDITABLE[actor.role]:
         raise PermissionDenied
-    if actor.role is Role.PATIENT and visit.status is not Status.PENDING:
+    if actor.role is Role.PATIENT and appointment.status is not Status.PENDING:
         raise TooLate("This can be changed before the confirmation only")
 
 
-def ensure_takes_files(visit: Visit) -> None:
-    """Raises TooLate once the visit came to nothing."""
-    if visit.status in (Status.CANCELLED, Status.REJECTED, Status.NO_SHOW):
-        raise TooLate("Files can't be added to a visit that did not take place")
+def ensure_takes_files(appointment: AppointmentView) -> None:
+    """Raises TooLate for an appointment that did not take place."""
+    if appointment.status in (Status.CANCELLED, Status.REJECTED, Status.NO_SHOW):
+        raise TooLate("Files cannot be added to an appointment that did not take place")
 
 
 def ensure_bookable_day(days_ahead: int, policy: Policy) -> None:
-    """A visit can be booked from today to the end of the horizon."""
+    """An appointment can be booked from today to the end of the horizon."""
     if not 0 <= days_ahead < policy.horizon_days:
         raise SlotUnavailable

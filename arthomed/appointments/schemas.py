@@ -1,4 +1,4 @@
-"""Shapes of visits, in and out."""
+"""Schemas of appointments, in and out."""
 
 import marshmallow as ma
 from marshmallow import fields
@@ -51,7 +51,7 @@ class IdempotencyHeaders(Schema):
     )
 
 
-class UploadToVisit(Schema):
+class UploadToAppointment(Schema):
     appointment_id = Id(required=True)
     category = fields.String(
         required=True,
@@ -108,7 +108,7 @@ class PatientPartOut(Schema):
     mobile_number = fields.String(required=True, metadata={"example": "9876543210"})
 
 
-class DoctorInfoOfVisitOut(Schema):
+class DoctorInfoPartOut(Schema):
     specialization = fields.String(allow_none=True, metadata={"example": "Cardiology"})
     consultation_fee = fields.Integer(metadata={"example": 500})
 
@@ -116,7 +116,7 @@ class DoctorInfoOfVisitOut(Schema):
 class DoctorPartOut(Schema):
     _id = Id(attribute="id", data_key="_id", required=True)
     name = fields.String(required=True, metadata={"example": "Dr Meera Iyer"})
-    doctor_info = fields.Nested(DoctorInfoOfVisitOut, required=True)
+    doctor_info = fields.Nested(DoctorInfoPartOut, required=True)
 
 
 class PaymentOut(Schema):
@@ -191,5 +191,7 @@ class AccountOut(Schema):
         fields.Nested(AppointmentOut),
         attribute="upcoming",
         required=True,
-        metadata={"description": "Coming visits of a doctor who can be booked no more, for the clinic to settle."},
+        metadata={
+            "description": "Upcoming appointments of a doctor who can no longer be booked, for the clinic to settle."
+        },
     )

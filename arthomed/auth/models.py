@@ -1,6 +1,7 @@
-"""One-time codes and sessions, with what their rules rest on: atomic updates, or a read and a write of one snapshot."""
+"""One-time codes and sessions, with their conditional updates."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bson import ObjectId
@@ -15,15 +16,14 @@ from mongoengine import (
 )
 from pymongo import UpdateMany, UpdateOne
 from pymongo.client_session import ClientSession
-from pymongo.errors import BulkWriteError
+from pymongo.errors import DuplicateKeyError
 from pymongo.write_concern import WriteConcern
 
-from arthomed.auth.rules import MOST_PUSHED, USE_NOTED_AFTER, Platform, Tries
+from arthomed.auth.rules import MAX_PUSH_DEVICES, USE_NOTED_AFTER, OtpAttempts, Platform
 from arthomed.config import CodePolicy
-from arthomed.core import clock
-from arthomed.core.actor import all_sessions_of
-from arthomed.core.copies import changed
-from arthomed.core.documents import DUPLICATE_KEY, ClinicDocument, Pipeline, Raw
+from arthomed.core import cache, clock
+from arthomed.core.cache import Versions
+from arthomed.core.documents import ClinicDocument, Raw
 from arthomed.core.permissions import Role
 
 
@@ -47,31 +47,23 @@ class Otp(ClinicDocument):
     is_used = BooleanField(db_field="isUsed", required=True, default=False)
     expires_at = DateTimeField(db_field="expiresAt", required=True)
     tell_at = DateTimeField(db_field="tellAt")
-    failures = IntField(default=0)
+    failures = IntField()
     failures_end_at = DateTimeField(db_field="failuresEndAt")
 
-    @classmethod
-    def replace_older(cls, codes: Mapping[str, Raw], *, now: datetime, policy: CodePolicy) -> set[str]:
-        """Store the new codes of numbers in the place of the older ones, which are dead from now on.
+    def replace_older(self, *, now: datetime, policy: CodePolicy) -> bool:
+        """Store this code in place of the number's older one, which is dead from now on.
 
-        It waits for no copy: a failover just after it leaves the older code in its place, and the job for the new one
-        finds nothing. Returns the numbers that are locked, or whose first code somebody else stored this very moment.
+        False when the number is locked, or when another request stores the number's first code at this moment. The
+        write waits for no replica: after a failover the older code may be live again, and the new one is never sent.
         """
-        at_once = cls.collection().with_options(write_concern=WriteConcern(1))
-        anew = {"attempts": 0, "isUsed": False, "createdAt": now, "updatedAt": now}
-        unlocked = {"$nor": [_locked(now, policy)]}
-        updates = [
-            UpdateOne({"mobileNumber": mobile, **unlocked}, {"$set": {**anew, **code}}, upsert=True)
-            for mobile, code in codes.items()
-        ]
+        self.validate()
+        unlocked = {"mobileNumber": self.mobile_number, "$nor": [_locked(now, policy)]}
+        at_once = self.collection().with_options(write_concern=WriteConcern(1))
         try:
-            at_once.bulk_write(updates, ordered=False)
-        except BulkWriteError as error:
-            failed = error.details["writeErrors"]
-            if any(one["code"] != DUPLICATE_KEY for one in failed):
-                raise
-            return {list(codes)[one["index"]] for one in failed}
-        return set()
+            at_once.update_one(unlocked, {"$set": self.to_mongo()}, upsert=True)
+        except DuplicateKeyError:
+            return False
+        return True
 
     @classmethod
     def live(cls, issue: ObjectId, now: datetime) -> "Otp | None":
@@ -83,11 +75,11 @@ class Otp(ClinicDocument):
         cls.collection().delete_many({"mobileNumber": mobile}, session=session)
 
     @classmethod
-    def tries(cls, mobiles: Sequence[str], session: ClientSession) -> dict[str, Tries]:
-        """Those of numbers that have a code; who guesses then notes in the same transaction what came of it."""
-        found = cls.collection().find({"mobileNumber": {"$in": mobiles}}, _OF_TRIES, session=session)
+    def attempts_of(cls, mobiles: Sequence[str], session: ClientSession) -> dict[str, OtpAttempts]:
+        """The attempts at the codes of numbers; numbers without a code are left out."""
+        found = cls.collection().find({"mobileNumber": {"$in": mobiles}}, _ATTEMPTS, session=session)
         return {
-            raw["mobileNumber"]: Tries(
+            raw["mobileNumber"]: OtpAttempts(
                 raw["otp"],
                 raw["attempts"],
                 raw["isUsed"],
@@ -99,7 +91,7 @@ class Otp(ClinicDocument):
         }
 
     @classmethod
-    def note_guesses(
+    def store_outcomes(
         cls,
         right: Sequence[str],
         wrong: Mapping[str, tuple[int, datetime]],
@@ -107,10 +99,10 @@ class Otp(ClinicDocument):
         now: datetime,
         session: ClientSession,
     ) -> None:
-        """Note the guesses at the codes of numbers: those that are spent now, and how often the others have failed.
+        """Store the outcomes of guesses: codes that are used now, and the failures of numbers.
 
-        Only in the transaction that has read their `tries`: whoever wrote to one of them since is in the way, so of
-        parallel guesses each counts.
+        Call it in the transaction that has read the attempts: of parallel guesses each then counts, because a write to
+        the same code in between is a write conflict.
         """
         one_more = {"$inc": {"attempts": 1}}
         updates: list[UpdateOne | UpdateMany] = [
@@ -121,8 +113,8 @@ class Otp(ClinicDocument):
             for mobile, (failures, ends_at) in wrong.items()
         ]
         if right:
-            spent = {"$set": {"isUsed": True, "failures": 0, "updatedAt": now}, "$unset": {"failuresEndAt": ""}}
-            updates.append(UpdateMany({"mobileNumber": {"$in": right}}, {**one_more, **spent}))
+            used = {"$set": {"isUsed": True, "failures": 0, "updatedAt": now}, "$unset": {"failuresEndAt": ""}}
+            updates.append(UpdateMany({"mobileNumber": {"$in": right}}, {**one_more, **used}))
         if updates:
             cls.collection().bulk_write(updates, session=session)
 
@@ -132,32 +124,41 @@ class Otp(ClinicDocument):
         return None if found is None else found.failures_end_at
 
     @classmethod
-    def note_told(cls, *issues: ObjectId) -> None:
-        """Nobody need be asked for their messages any more."""
+    def mark_messages_stored(cls, *issues: ObjectId) -> None:
+        """Note that the messages of codes are in the outbox, or given up."""
         cls.collection().update_many({"issue": {"$in": issues}}, {"$unset": {"tellAt": ""}})
 
     @classmethod
-    def untold(cls, now: datetime, *, most: int) -> "list[Otp]":
-        """Codes for whose messages it is time to ask, the longest due first."""
-        return list(cls.objects(tell_at__lte=now).order_by("tell_at").limit(most))
+    def without_message(cls, now: datetime, *, limit: int) -> "list[Otp]":
+        """Codes whose message should be in the outbox by now, the longest due first."""
+        return list(cls.objects(tell_at__lte=now).order_by("tell_at").limit(limit))
 
     @classmethod
-    def ask_again(cls, issues: list[ObjectId], at: datetime) -> None:
-        """Ask for their messages then, unless they are told by then."""
+    def sweep_again(cls, issues: list[ObjectId], at: datetime) -> None:
+        """Let the sweeper look at codes again at that time, unless their message is stored by then."""
         cls.objects(issue__in=issues, tell_at__exists=True).update(set__tell_at=at)
 
 
 def _locked(now: datetime, policy: CodePolicy) -> Raw:
-    """A number that failed too often; devices that are signed in are not touched."""
+    """The query for a number that failed too often; its signed-in devices are not affected."""
     return {"failures": {"$gte": policy.failures_to_lock}, "failuresEndAt": {"$gt": now}}
 
 
-_OF_TRIES = dict.fromkeys(("mobileNumber", "otp", "attempts", "isUsed", "expiresAt", "failures", "failuresEndAt"), 1)
-_OF_ACTOR = {"user": 1, "role": 1, "lastUsedAt": 1, "expiresAt": 1}
+_ATTEMPTS = dict.fromkeys(("mobileNumber", "otp", "attempts", "isUsed", "expiresAt", "failures", "failuresEndAt"), 1)
+_LIVE_SESSION = {"role": 1, "lastUsedAt": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class LiveSession:
+    """What a request needs of its session, and the versions of the cache tags that were read with it."""
+
+    role: Role
+    last_used_at: datetime
+    tag_versions: Versions
 
 
 class Session(ClinicDocument):
-    """A signed-in device. No token is stored: a refresh token is known by its signed generation."""
+    """A signed-in device. No token is stored: a refresh token names its generation, and is signed."""
 
     meta = {"collection": "sessions"}
 
@@ -176,7 +177,7 @@ class Session(ClinicDocument):
     def rotate(
         cls, session_id: ObjectId, generation: int, *, now: datetime, lifetime: timedelta, address: str | None
     ) -> "Session | None":
-        """Spend a refresh token of that generation; None when it is spent or the session is over."""
+        """Use up the refresh token of that generation; None when it is used already or the session has ended."""
         rotated: Session | None = cls.objects(id=session_id, generation=generation, expires_at__gt=now).modify(
             new=True,
             inc__generation=1,
@@ -189,28 +190,33 @@ class Session(ClinicDocument):
         return rotated
 
     @classmethod
-    def read(cls, session_id: ObjectId, user: ObjectId, now: datetime, stages: Pipeline) -> Raw | None:
-        """The role and last use of a live session, with what the stages add; without the session they add nothing."""
-        live = {"$match": {"_id": session_id, "user": user, "expiresAt": {"$gt": now}}}
-        return next(iter(cls.collection().aggregate([live, {"$project": _OF_ACTOR}, *stages])), None)
-
-    @classmethod
-    def read_all(cls, ids: Sequence[ObjectId]) -> list[Raw | None]:
-        """The person, role, last use and end of each session, if it is there."""
-        found = {raw["_id"]: raw for raw in cls.collection().find({"_id": {"$in": ids}}, _OF_ACTOR)}
-        return [found.get(one) for one in ids]
+    def find_live(
+        cls, session_id: ObjectId, user: ObjectId, *, now: datetime, cache_tags: Collection[str]
+    ) -> LiveSession | None:
+        """A session that has not ended, and the versions of cache tags as of the same moment, in one round trip."""
+        live = {"_id": session_id, "user": user, "expiresAt": {"$gt": now}}
+        if not cache_tags:
+            raw = cls.collection().find_one(live, _LIVE_SESSION)
+        else:
+            tags: Raw = {"$match": {"_id": {"$in": list(cache_tags)}}}
+            versions = {"$lookup": {"from": cache.COLLECTION, "pipeline": [tags], "as": "tags"}}
+            raw = next(cls.collection().aggregate([{"$match": live}, {"$project": _LIVE_SESSION}, versions]), None)
+        if raw is None:
+            return None
+        versions_found = {tag["_id"]: tag["version"] for tag in raw.get("tags", ())}
+        return LiveSession(Role(raw["role"]), raw.get("lastUsedAt", now), versions_found)
 
     @classmethod
     def note_use(cls, session_id: ObjectId, *, now: datetime, address: str | None) -> None:
-        """Note when and from where it was used; nothing when another request did so or ended it meanwhile."""
+        """Note when and from where a session was used, unless another request did so or ended it meanwhile."""
         cls.collection().update_one(
             {"_id": session_id, "lastUsedAt": {"$lt": now - USE_NOTED_AFTER}},
             {"$set": {"lastUsedAt": now, "address": address, "updatedAt": now}},
         )
 
     @classmethod
-    def give_push_token(cls, session_id: ObjectId, token: str, *, now: datetime, session: ClientSession) -> bool:
-        """Store the token of a device, which it then has alone: who signed in there before is not told of others."""
+    def store_push_token(cls, session_id: ObjectId, token: str, *, now: datetime, session: ClientSession) -> bool:
+        """Store the push token of a device, and remove it from other sessions: another user signed in there before."""
         taken = {"$unset": {"pushToken": ""}, "$set": {"updatedAt": now}}
         cls.collection().update_many({"pushToken": token, "_id": {"$ne": session_id}}, taken, session=session)
         given = {"$set": {"pushToken": token, "updatedAt": now}}
@@ -218,13 +224,13 @@ class Session(ClinicDocument):
 
     @classmethod
     def push_tokens(cls, user_id: ObjectId, now: datetime) -> list[str]:
-        """Of the few devices that the person is signed in on and used last, that one first."""
+        """The push tokens of the few devices that the user used last, latest first."""
         found = cls.objects(user=user_id, expires_at__gt=now, push_token__exists=True).order_by("-last_used_at")
-        return [session.push_token for session in found.limit(MOST_PUSHED)]
+        return [session.push_token for session in found.limit(MAX_PUSH_DEVICES)]
 
     @classmethod
     def with_push_tokens(cls, user_ids: Collection[ObjectId], now: datetime) -> set[ObjectId]:
-        """Those of these people who are signed in on a device that has one."""
+        """The users among these who are signed in on a device with a push token."""
         having = {"user": {"$in": list(user_ids)}, "expiresAt": {"$gt": now}, "pushToken": {"$exists": True}}
         return {raw["user"] for raw in cls.collection().find(having, {"user": 1})}
 
@@ -234,8 +240,7 @@ class Session(ClinicDocument):
 
     @classmethod
     def end(cls, session: ClientSession, user: ObjectId, **which: ObjectId) -> list[ObjectId]:
-        """Remove a person's sessions, or the one of an `_id`, within a transaction; returns their ids."""
-        changed(all_sessions_of(user), surely=True)
+        """Remove a user's sessions, or the one of an `_id`, within a transaction; returns their ids."""
         which["user"] = user
         ended = [one["_id"] for one in cls.collection().find(which, {"_id": 1}, session=session)]
         cls.collection().delete_many({"_id": {"$in": ended}}, session=session)

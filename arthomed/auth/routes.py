@@ -1,4 +1,4 @@
-"""Signing in and out over HTTP."""
+"""Routes of signing in and out."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,7 +6,6 @@ from typing import Any
 from bson import ObjectId
 from flask import request
 
-from arthomed.auth import service
 from arthomed.auth.rules import Platform
 from arthomed.auth.schemas import (
     CodeSentOut,
@@ -19,23 +18,23 @@ from arthomed.auth.schemas import (
     TokensOut,
     VerifyCode,
 )
+from arthomed.auth.service import otp, sessions, sign_in
 from arthomed.config import settings
-from arthomed.core.documents import Raw
 from arthomed.core.permissions import Permission
 from arthomed.http import tokens
 from arthomed.http.auth import current_actor, own_id, public, requires
 from arthomed.http.blueprint import Blueprint
-from arthomed.http.limits import Budget, charged_to, ensure_counted, limited, network
+from arthomed.http.limits import address, limit_refreshes, limit_sign_in
 from arthomed.users import service as users
 from arthomed.users.models import User
 from arthomed.users.schemas import UserOut
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
-    """What somebody who has signed in is told; the person is as stored."""
+class _SignedIn:
+    """The response to a sign-in."""
 
-    user: Raw
+    user: User
     tokens: tokens.Pair
     is_new_user: bool
 
@@ -45,14 +44,13 @@ blueprint = Blueprint("auth", __name__, url_prefix="/api/auth", description="Sig
 
 @blueprint.post("/send-otp")
 @public
-@limited(Budget.AUTH)
+@limit_sign_in
 @blueprint.arguments(SendCode)
 @blueprint.response(200, CodeSentOut, description="OTP sent successfully")
 @blueprint.alt_response(423, "LOCKED")
 def send_code(body: dict[str, Any]) -> dict[str, Any]:
-    """Ask for a one-time code by SMS."""
-    ensure_counted()
-    service.send_code(body["mobile_number"], purpose=body["purpose"], address=network())
+    """Request a one-time code by SMS."""
+    otp.request_code(body["mobile_number"], purpose=body["purpose"], address=address())
     codes = settings().codes
     return {
         "expires_in": int(codes.lifetime.total_seconds()),
@@ -62,14 +60,14 @@ def send_code(body: dict[str, Any]) -> dict[str, Any]:
 
 @blueprint.post("/verify-otp")
 @public
-@limited(Budget.AUTH)
+@limit_sign_in
 @blueprint.arguments(VerifyCode)
-@blueprint.response(200, SignedInOut, description="Login successful", is_hot=True)
+@blueprint.response(200, SignedInOut, description="Login successful")
 @blueprint.alt_response(401, "UNAUTHORIZED")
 @blueprint.alt_response(423, "LOCKED")
-def verify_code(body: dict[str, Any]) -> _Told:
-    """Sign in with a code; an unknown number becomes a patient."""
-    signed_in = service.verify_code(
+def verify_code(body: dict[str, Any]) -> _SignedIn:
+    """Sign in with a code; an unknown number is registered as a patient."""
+    signed_in = sign_in.verify_code(
         body["mobile_number"],
         body["otp"],
         device=_device(body.get("device")),
@@ -77,18 +75,18 @@ def verify_code(body: dict[str, Any]) -> _Told:
         name=body.get("name"),
         email=body.get("email"),
     )
-    return _told(signed_in)
+    return _with_tokens(signed_in)
 
 
 @blueprint.post("/register")
 @public
-@limited(Budget.AUTH)
+@limit_sign_in
 @blueprint.arguments(Register)
-@blueprint.response(201, SignedInOut, description="Registration successful", is_hot=True)
+@blueprint.response(201, SignedInOut, description="Registration successful")
 @blueprint.alt_response(423, "LOCKED")
-def register(body: dict[str, Any]) -> _Told:
+def register(body: dict[str, Any]) -> _SignedIn:
     """Register a new patient with a code."""
-    signed_in = service.register(
+    signed_in = sign_in.register(
         body["mobile_number"],
         body["otp"],
         device=_device(body.get("device")),
@@ -96,19 +94,19 @@ def register(body: dict[str, Any]) -> _Told:
         notice=body.get("privacy_notice"),
         email=body.get("email"),
     )
-    return _told(signed_in)
+    return _with_tokens(signed_in)
 
 
 @blueprint.post("/refresh-token")
 @public
-@charged_to(tokens.refreshing_user)
+@limit_refreshes
 @blueprint.arguments(Refresh)
 @blueprint.response(200, TokensOut, description="Token refreshed successfully")
 @blueprint.alt_response(401, "UNAUTHORIZED")
-def refresh(body: dict[str, Any]) -> tokens.Pair:
+def refresh(_body: dict[str, Any]) -> tokens.Pair:
     """Exchange a refresh token for a new pair."""
-    claim = tokens.read_refresh(body["refresh_token"])
-    session = service.refresh(claim.session_id, claim.generation)
+    claim = tokens.verified_refresh()
+    session = sessions.refresh(claim.session_id, claim.generation)
     return tokens.pair(session.user, session.id, session.generation)
 
 
@@ -119,7 +117,7 @@ def logout() -> None:
     """Sign this device out."""
     actor = current_actor()
     assert actor.session_id is not None  # noqa: S101  every signed-in actor has one
-    service.end_session(actor, actor.session_id)
+    sessions.end_session(actor, actor.session_id)
 
 
 @blueprint.post("/logout-all")
@@ -127,16 +125,16 @@ def logout() -> None:
 @blueprint.response(200, description="Logged out on all devices")
 def logout_all() -> None:
     """Sign all of one's devices out."""
-    service.end_all_sessions(current_actor(), own_id())
+    sessions.end_all_sessions(current_actor(), own_id())
 
 
 @blueprint.get("/sessions")
 @requires(Permission.SESSIONS)
 @blueprint.response(200, SessionsOut, description="Sessions retrieved successfully")
-def sessions() -> dict[str, Any]:
+def list_sessions() -> dict[str, Any]:
     """List one's signed-in devices."""
     actor = current_actor()
-    found = service.sessions_of(actor)
+    found = sessions.sessions_of(actor)
     for session in found:
         session.is_current = session.id == actor.session_id
     return {"items": found}
@@ -147,18 +145,18 @@ def sessions() -> dict[str, Any]:
 @blueprint.arguments(PushTokenOfDevice)
 @blueprint.response(200, description="Push token stored")
 def store_push_token(body: dict[str, Any]) -> None:
-    """Let this device be told of visits by push, until it is signed out."""
+    """Send notifications about appointments to this device by push, until it is signed out."""
     session_id = current_actor().session_id
     assert session_id is not None  # noqa: S101  every signed-in actor has one
-    service.give_push_token(session_id, body["push_token"])
+    sessions.store_push_token(session_id, body["push_token"])
 
 
 @blueprint.delete("/sessions/<object_id:session_id>")
 @requires(Permission.SESSIONS)
 @blueprint.response(200, description="Session ended")
 def end_session(session_id: ObjectId) -> None:
-    """Sign one of one's devices out."""
-    service.end_session(current_actor(), session_id)
+    """Sign out one of one's devices."""
+    sessions.end_session(current_actor(), session_id)
 
 
 @blueprint.get("/me")
@@ -169,17 +167,14 @@ def me() -> User:
     return users.get(own_id())
 
 
-def _told(signed_in: service.SignedIn) -> _Told:
+def _with_tokens(signed_in: sign_in.SignedIn) -> _SignedIn:
     session = signed_in.session
-    pair = tokens.pair(session["user"], session["_id"], session["generation"])
-    return _Told(signed_in.user, pair, signed_in.is_new_user)
+    pair = tokens.pair(session.user, session.id, session.generation)
+    return _SignedIn(signed_in.user, pair, signed_in.is_new_user)
 
 
-def _device(told: dict[str, str] | None) -> service.Device:
-    if told is None:
-        return service.Device.by_user_agent(request.user_agent.string or "", _address())
-    return service.Device(told["name"], Platform(told["platform"]), _address())
-
-
-def _address() -> str:
-    return request.remote_addr or ""
+def _device(described: dict[str, str] | None) -> sign_in.Device:
+    client_address = request.remote_addr or ""
+    if described is None:
+        return sign_in.Device.by_user_agent(request.user_agent.string or "", client_address)
+    return sign_in.Device(described["name"], Platform(described["platform"]), client_address)

@@ -1,4 +1,4 @@
-"""How a one-time code comes about, what is refused around it, and what a device is called."""
+"""Rules of one-time codes, refresh tokens, and how a device is named."""
 
 import hmac
 from collections.abc import Sequence
@@ -10,8 +10,8 @@ from typing import ClassVar
 
 from arthomed.config import CodePolicy
 from arthomed.core.errors import ClinicError, Code
-from arthomed.core.limits import Limit
 from arthomed.core.permissions import Role
+from arthomed.core.quota import Quota
 
 CODE_DIGITS = 6
 
@@ -24,11 +24,11 @@ class Platform(StrEnum):
 
 
 class CodeRefused(ClinicError):
-    """A guess that lets nobody in."""
+    """A guess that does not sign in."""
 
 
 class CodeInvalid(CodeRefused):
-    """It was compared; `locks` the number, as the last failure that is borne."""
+    """A wrong guess; `locks` says that it was the last one before the number is locked."""
 
     code: ClassVar[Code] = Code.OTP_INVALID
     message = "Invalid OTP"
@@ -40,12 +40,12 @@ class CodeInvalid(CodeRefused):
 
 class CodeExpired(CodeRefused):
     code: ClassVar[Code] = Code.OTP_EXPIRED
-    message = "The OTP has expired, please ask for a new one"
+    message = "The OTP has expired, please request a new one"
 
 
 class CodeUsedUp(CodeRefused):
     code: ClassVar[Code] = Code.OTP_MAX_ATTEMPTS
-    message = "Too many wrong attempts, please ask for a new OTP"
+    message = "Too many wrong attempts, please request a new OTP"
 
 
 class AccountLocked(CodeRefused):
@@ -68,19 +68,19 @@ class SessionRevoked(ClinicError):
     message = "This session has ended. Please log in again."
 
 
-def limits_on_codes(mobile: str, address: str, policy: CodePolicy) -> list[Limit]:
-    """How many codes a number, an address and the whole clinic may ask for."""
+def otp_quotas(mobile: str, address: str, policy: CodePolicy) -> list[Quota]:
+    """How many codes a number, an address and the whole clinic may request."""
     return [
-        Limit(f"resend:{mobile}", 1, policy.resend_after),
-        Limit(f"number:{mobile}", policy.per_number_an_hour, timedelta(hours=1)),
-        Limit(f"address:{address}", policy.per_address_an_hour, timedelta(hours=1)),
-        Limit("clinic", policy.per_clinic_a_day, timedelta(days=1)),
+        Quota(f"resend:{mobile}", 1, policy.resend_after),
+        Quota(f"number:{mobile}", policy.per_number_an_hour, timedelta(hours=1)),
+        Quota(f"address:{address}", policy.per_address_an_hour, timedelta(hours=1)),
+        Quota("clinic", policy.per_clinic_a_day, timedelta(days=1)),
     ]
 
 
 @dataclass(frozen=True, slots=True)
-class Tries:
-    """How often a number's live code was answered, and the number failed in the window that ends then."""
+class OtpAttempts:
+    """The attempts at a number's live code, and the failures of the number in the window that ends then."""
 
     digest: str
     attempts: int
@@ -90,7 +90,7 @@ class Tries:
     failures_end_at: datetime | None
 
     def refusal(self, digests: Sequence[str], *, now: datetime, policy: CodePolicy) -> CodeRefused | None:
-        """Why a guess, digested with each key, is not let in; None when it is right."""
+        """Why a guess, digested with each key, is refused; None when it is right."""
         ends_at = self.failures_end_at
         if self.failures >= policy.failures_to_lock and ends_at is not None and ends_at > now:
             return AccountLocked(retry_after=ends_at - now)
@@ -103,9 +103,9 @@ class Tries:
         return CodeInvalid(locks=self.failed_again(now=now, policy=policy)[0] == policy.failures_to_lock)
 
     def failed_again(self, *, now: datetime, policy: CodePolicy) -> tuple[int, datetime]:
-        """With one more failure: how many there are, and when their window ends.
+        """The number of failures with one more, and the end of their window.
 
-        It begins with the first of them, and anew with the one that locks the number.
+        The window begins with the first failure, and again with the failure that locks the number.
         """
         if self.failures_end_at is None or self.failures_end_at <= now:
             return 1, now + policy.lock
@@ -114,9 +114,9 @@ class Tries:
 
 
 def agrees_to(notice: str, role: Role, earlier: Sequence[str], *, is_named: bool) -> bool:
-    """Whether a patient who signs in agrees to another privacy notice than the last of those before.
+    """Whether signing in is a new consent of a patient: to a first notice, or to one that the app names as newer.
 
-    One that the app did not name counts only as the first.
+    A notice that the app did not name counts only as the first.
     """
     if role is not Role.PATIENT:
         return False
@@ -124,13 +124,13 @@ def agrees_to(notice: str, role: Role, earlier: Sequence[str], *, is_named: bool
 
 
 REFRESH_GRACE = timedelta(seconds=30)
-"""How long the refresh token before the newest still works: the app may have lost the answer."""
+"""How long the previous refresh token still works: the app may have lost the response with the new one."""
 
 USE_NOTED_AFTER = timedelta(minutes=5)
-"""How exactly it is known when a device was last used; noting each request would be a write for each."""
+"""How old `lastUsedAt` may be; to update it on each request would cost a write on each."""
 
-MOST_PUSHED = 4
-"""How many of a person's devices are told by push: a silent gateway takes ten of the sixty seconds for each."""
+MAX_PUSH_DEVICES = 4
+"""How many of a user's devices get a push: a silent gateway takes ten of the job's sixty seconds for each."""
 
 _MAX_NAME = 200
 _MARKS = (
@@ -141,35 +141,35 @@ _MARKS = (
 
 
 def platform_of(user_agent: str) -> Platform:
-    """Which kind of device calls itself so."""
-    told = user_agent.casefold()
-    return next((platform for platform, marks in _MARKS if any(mark in told for mark in marks)), Platform.OTHER)
+    """The kind of device that a user agent names."""
+    agent = user_agent.casefold()
+    return next((platform for platform, marks in _MARKS if any(mark in agent for mark in marks)), Platform.OTHER)
 
 
 def name_of(user_agent: str) -> str | None:
-    """What to call a device that gave itself no name."""
+    """The name of a device that the client does not name."""
     return user_agent.strip()[:_MAX_NAME] or None
 
 
 def code_for(nonce: bytes, secret: str) -> str:
-    """The six digits that belong to a random nonce (the way of HOTP, RFC 4226 section 5.3).
+    """The six digits that follow from a random nonce (as in HOTP, RFC 4226 section 5.3).
 
-    The web process and the worker both derive them, so that the code itself is stored nowhere.
+    The web process and the worker both derive them, so that the code itself is never stored.
     """
     mac = hmac.digest(secret.encode(), b"code:" + nonce, sha256)
     return f"{int.from_bytes(mac) % 10**CODE_DIGITS:0{CODE_DIGITS}}"
 
 
 def digest_of(mobile: str, code: str, secret: str) -> str:
-    """What is stored in place of a code; of no use without the secret."""
+    """The keyed digest that is stored instead of a code; useless without the secret."""
     return hmac.digest(secret.encode(), f"digest:{mobile}:{code}".encode(), sha256).hex()
 
 
 def code_of(mobile: str, nonce: bytes, digest: str, keys: Sequence[str]) -> str:
-    """The code that was stored as this digest, under whichever key: another process may have changed to the next one.
+    """The code that was stored as this digest, under any of the keys: another process may use the next one already.
 
     Raises:
-        LookupError: this process does not know the key yet.
+        LookupError: this process does not have the key yet.
     """
     for key in keys:
         code = code_for(nonce, key)

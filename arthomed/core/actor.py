@@ -26,8 +26,3 @@ class Actor:
 
 
 SYSTEM = Actor(user_id=None, role=None)
-
-
-def all_sessions_of(user_id: ObjectId | str) -> str:
-    """The name of a person's sessions among what is copied: see core/copies.py."""
-    return f"sessions:{user_id}"

@@ -1,4 +1,4 @@
-"""What every MongoEngine document shares, and transactions, which MongoEngine itself has not."""
+"""The base of all MongoEngine documents, and transactions, which MongoEngine does not offer."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -23,7 +23,7 @@ from pymongo.errors import (
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
-from arthomed.core import clock, copies
+from arthomed.core import cache, clock
 from arthomed.core.errors import NotFound, ServiceUnavailable
 from arthomed.core.paging import Page, PageRequest
 
@@ -32,11 +32,7 @@ Raw = dict[str, Any]
 Pipeline = list[Raw]
 
 DUPLICATE_KEY = 11000
-_AWAY = (ConnectionFailure, ExecutionTimeout, NetworkTimeout, WaitQueueTimeoutError)
-
-
-class Undone(Exception):
-    """A transaction that was to be tried once came to nothing before its commit; what its work raised is the cause."""
+_UNAVAILABLE = (ConnectionFailure, ExecutionTimeout, NetworkTimeout, WaitQueueTimeoutError)
 
 
 class ClinicQuerySet(QuerySet):
@@ -66,7 +62,7 @@ class ClinicDocument(Document):
 
     @classmethod
     def collection(cls) -> Collection[Raw]:
-        """The raw collection, for updates that MongoEngine can't say and for transactions."""
+        """The raw collection, for transactions and for conditional updates that MongoEngine cannot express."""
         collection: Collection[Raw] = cls._get_collection()
         return collection
 
@@ -75,34 +71,30 @@ class ClinicDocument(Document):
         return cls._from_son(raw)
 
     def insert(self, session: ClientSession | None = None) -> None:
-        """Validate and insert, within a transaction when a session is given."""
+        """Validate and insert this document, within the transaction of the session if there is one."""
         self.insert_all([self], session)
 
     @classmethod
     def insert_all(cls, documents: "Sequence[ClinicDocument]", session: ClientSession | None = None) -> None:
-        """As `insert`, in one round trip.
+        """Validate and insert documents in one round trip.
 
         Raises:
-            DuplicateKeyError: of the first that was there; those before it are stored, unless in a transaction.
+            DuplicateKeyError: of the first duplicate; without a transaction, those before it are stored.
         """
+        if not documents:
+            return
         for document in documents:
             document.validate()
-        ids = cls.insert_raw([one.to_mongo() for one in documents], session)
-        for document, document_id in zip(documents, ids, strict=True):
-            document.id = document_id
-
-    @classmethod
-    def insert_raw(cls, rows: Sequence[Raw], session: ClientSession | None = None) -> list[ObjectId]:
-        """As `insert_all`, of what is stored, checked by MongoDB alone; returns the ids."""
-        if not rows:
-            return []
         try:
-            return list(cls.collection().insert_many(rows, session=session).inserted_ids)
+            rows = [document.to_mongo() for document in documents]
+            ids = cls.collection().insert_many(rows, session=session).inserted_ids
         except BulkWriteError as error:
             refused = error.details["writeErrors"]
             if not refused or refused[0]["code"] != DUPLICATE_KEY:
                 raise
             raise DuplicateKeyError(refused[0]["errmsg"], DUPLICATE_KEY, refused[0]) from error
+        for document, document_id in zip(documents, ids, strict=True):
+            document.id = document_id
 
     def replace(self, session: ClientSession) -> None:
         """Validate and write the whole document; only within a transaction that has read it."""
@@ -110,44 +102,33 @@ class ClinicDocument(Document):
         self.collection().replace_one({"_id": self.id}, self.to_mongo(), session=session)
 
 
-def transaction(work: Callable[[ClientSession], T], *, once: bool = False) -> T:
+def transaction(work: Callable[[ClientSession], T]) -> T:
     """Run `work` in one MongoDB transaction and return what it returns.
 
-    `work` may run several times (write conflicts are retried), so it must not touch anything but the
-    database, always through the session that it is given. All its runs together take no longer than
-    the connection's `timeoutMS`; without that bound the driver would go on for two minutes.
+    `work` may run several times, because write conflicts are retried. So it touches nothing but the database, always
+    through the session that it is given. All its runs together take no longer than the connection's `timeoutMS`;
+    without that bound the driver would retry for two minutes.
 
     Raises:
-        ServiceUnavailable: the database could not say that it keeps what was done.
-        Undone: it was to be tried `once`, and another writer was in the way, or the work raised something; what fails
-            in passing, such as a connection, is tried again nevertheless.
+        ServiceUnavailable: the database could not confirm that it keeps the changes.
     """
-    client = get_connection()
-    with copies.telling(), pymongo.timeout(client.options.timeout), client.start_session() as session:
-        try:
-            done: T = session.with_transaction(
-                _tried_once(work) if once else work,
-                read_concern=ReadConcern("snapshot"),
-                write_concern=WriteConcern("majority"),
-            )
-        except WriteConcernError as error:  # as when it slept until the transaction was too old to be committed
-            raise ServiceUnavailable from error
-        return done
 
-
-def _tried_once(work: Callable[[ClientSession], T]) -> Callable[[ClientSession], T]:
-    def trying(session: ClientSession) -> T:
-        try:
+    def run(session: ClientSession) -> T:
+        with cache.writing_versions(session):
             return work(session)
-        except Exception as error:
-            if is_database_away(error):  # nobody would be better off alone
-                raise
-            raise Undone from error
 
-    return trying
+    client = get_connection()
+    with pymongo.timeout(client.options.timeout), client.start_session() as session:
+        try:
+            result: T = session.with_transaction(
+                run, read_concern=ReadConcern("snapshot"), write_concern=WriteConcern("majority")
+            )
+        except WriteConcernError as error:  # the process slept until the transaction was too old to be committed
+            raise ServiceUnavailable from error
+        return result
 
 
-def is_database_away(error: BaseException) -> bool:
+def is_database_unavailable(error: BaseException) -> bool:
     """Whether the database did not answer in time, so that the same may work later."""
     cause = error.__context__ if isinstance(error, OperationError) else error  # MongoEngine hides the driver's errors
-    return isinstance(cause, _AWAY) or (isinstance(cause, PyMongoError) and cause.timeout)
+    return isinstance(cause, _UNAVAILABLE) or (isinstance(cause, PyMongoError) and cause.timeout)

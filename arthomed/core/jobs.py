@@ -1,4 +1,4 @@
-"""Background work, asked for by name; infra/queue.py carries it to the workers."""
+"""Background jobs, enqueued by name; `infra/queue.py` publishes them with Celery."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -31,8 +31,8 @@ class Job(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A job that is asked for; ids only, never documents or codes."""
+class JobRequest:
+    """A job to enqueue, with ids only: never documents or codes."""
 
     job: Job
     ids: tuple[str, ...]
@@ -40,15 +40,15 @@ class Asked:
 
 
 class JobsUnavailable(Exception):
-    """The broker can't be reached; of several jobs some may be queued."""
+    """The broker does not take jobs; of several jobs some may have been enqueued."""
 
 
 class JobQueue(Protocol):
-    def enqueue(self, asked: Sequence[Asked]) -> None:
-        """Ask for jobs.
+    def enqueue(self, requests: Sequence[JobRequest]) -> None:
+        """Publish jobs.
 
         Raises:
-            JobsUnavailable: within about a second when the broker is away or silent.
+            JobsUnavailable: within about a second when the broker refuses connections or does not answer.
         """
 
 
@@ -56,19 +56,19 @@ _queue: JobQueue | None = None
 
 
 def use(queue: JobQueue) -> None:
-    global _queue  # noqa: PLW0603  one queue a process, set where the parts are put together
+    global _queue  # noqa: PLW0603  one queue per process, set in app.wire()
     _queue = queue
 
 
 def enqueue(job: Job, *ids: str) -> None:
-    """Ask for one job; see JobQueue.enqueue."""
-    enqueue_all([Asked(job, ids)])
+    """Enqueue one job; see `JobQueue.enqueue`."""
+    enqueue_all([JobRequest(job, ids)])
 
 
-def enqueue_all(asked: Sequence[Asked]) -> None:
-    """Ask the installed queue for jobs; see JobQueue.enqueue."""
+def enqueue_all(requests: Sequence[JobRequest]) -> None:
+    """Enqueue jobs; see `JobQueue.enqueue`."""
     if _queue is None:
-        message = "no job queue is installed; arthomed.app.wire() does it"
+        message = "no job queue is installed; call arthomed.app.wire() first"
         raise RuntimeError(message)
-    if asked:
-        _queue.enqueue(asked)
+    if requests:
+        _queue.enqueue(requests)

@@ -9,7 +9,6 @@ from mongoengine import DateTimeField, EnumField, IntField, ObjectIdField, Strin
 from pymongo.client_session import ClientSession
 
 from arthomed.core.documents import ClinicDocument, Raw
-from arthomed.core.reading import Find
 from arthomed.files.rules import Category, Kind, State
 
 
@@ -67,12 +66,6 @@ class File(ClinicDocument):
     def there(cls) -> Any:
         """What exists for people."""
         return cls.objects(attached_at__ne=None, doomed_at=None)
-
-    @classmethod
-    def find_of(cls, kind: Kind, records: str) -> Find:
-        """Within a reading: what exists of the records whose ids an earlier find has under this path."""
-        there = {"kind": kind, "attachedAt": {"$ne": None}, "doomedAt": None}
-        return Find("files", there, joined=(records, "record"))
 
     @classmethod
     def of_records(cls, kind: Kind, records: Iterable[ObjectId]) -> "dict[ObjectId, list[File]]":

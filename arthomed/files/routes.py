@@ -13,14 +13,14 @@ from arthomed.files.storage import FileMissing
 from arthomed.http import files
 from arthomed.http.auth import current_actor, own_id, requires
 from arthomed.http.blueprint import Blueprint
-from arthomed.http.limits import Budget, limited
+from arthomed.http.limits import limit_uploads
 
 blueprint = Blueprint("files", __name__, url_prefix="/api/files", description="Medical files and pictures.")
 
 
 @blueprint.post("/upload/profiles")
 @requires(Permission.FILES)
-@limited(Budget.UPLOAD)
+@limit_uploads
 @blueprint.arguments(NoForm, location="multipart", files="files")
 @blueprint.response(200, UploadedOut, description="Files uploaded successfully")
 def upload_portrait(_form: dict[str, Any]) -> dict[str, Any]:

@@ -1,39 +1,39 @@
-"""Who is asking: access tokens, the actor behind a request, and the permission a route names."""
+"""Authentication with flask-jwt-extended: the access token, the live session behind it, and a route's permission.
 
-from collections.abc import Callable, Mapping
-from datetime import datetime
+The library verifies a token. Its blocklist callback reads the session from MongoDB on every request, together with the
+cache tags that the route needs. Its user lookup returns the actor.
+"""
+
+from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache, wraps
 from typing import Any, ClassVar, TypeVar
 
-import jwt
+import jwt as pyjwt
 from bson import ObjectId
 from bson.errors import InvalidId
-from flask import Flask, current_app, g, request
-from flask_jwt_extended import JWTManager
-from jwt.exceptions import PyJWTError
+from flask import Flask, Response, current_app, g, request
+from flask_jwt_extended import JWTManager, get_current_user, verify_jwt_in_request
+from jwt.exceptions import ImmatureSignatureError, InvalidTokenError, PyJWTError
 
 from arthomed.config import Keys, Settings
-from arthomed.core import clock, keys, metrics
-from arthomed.core.actor import Actor, all_sessions_of
-from arthomed.core.copies import SURE_LIFETIME, Copies, Seen
-from arthomed.core.documents import Pipeline
+from arthomed.core import clock, keys
+from arthomed.core.actor import Actor
+from arthomed.core.cache import Versions
 from arthomed.core.errors import ClinicError, Code, PermissionDenied
 from arthomed.core.permissions import ROLE_PERMISSIONS, Permission
-from arthomed.core.reading import Found, Reading
-from arthomed.http import answers
+from arthomed.http import cache, errors
 
 View = TypeVar("View", bound=Callable[..., Any])
-FindActor = Callable[[ObjectId, ObjectId, Pipeline], tuple[Actor, datetime, Found]]
-"""From user id and session id to the actor, until when a copy may be used, and what the stages looked up.
-
-Raises when the session is over.
-"""
+FindActor = Callable[[ObjectId, ObjectId, Collection[str]], tuple[Actor, Versions]]
+"""From user id, session id and cache tags to the actor and the tags' versions; raises when the session is over."""
 
 ALGORITHM = "HS256"
 ISSUER = AUDIENCE = "arthomed"
-_TOKENS_KNOWN = 2000  # some 2 KB each
-_ACTORS_KNOWN = 2000  # some 1 KB each
-_CLAIMS = ("type", "jti", "sid", "sub", "exp")
+_LEEWAY_SECONDS = 10  # between the clocks of two hosts
+_MAX_CACHED_TOKENS = 2000  # about 2 KB each
+_MAX_REFRESH_BODY = 4096  # bytes; a refresh token has a tenth of that
+
+jwt = JWTManager()
 
 
 class NoToken(ClinicError):
@@ -55,192 +55,172 @@ def register(app: Flask, settings: Settings, find_actor: FindActor) -> None:
     app.config.update(
         JWT_SECRET_KEY=settings.jwt_secret,
         JWT_ALGORITHM=ALGORITHM,
+        JWT_DECODE_ALGORITHMS=[ALGORITHM],
         JWT_ENCODE_ISSUER=ISSUER,
+        JWT_DECODE_ISSUER=ISSUER,
         JWT_ENCODE_AUDIENCE=AUDIENCE,
+        JWT_DECODE_AUDIENCE=AUDIENCE,
+        JWT_ENCODE_NBF=False,
+        JWT_DECODE_LEEWAY=_LEEWAY_SECONDS,
         JWT_ACCESS_TOKEN_EXPIRES=settings.access_token_lifetime,
+        JWT_TOKEN_LOCATION=["headers"],  # the refresh route reads its token from the JSON body
+        JWT_REFRESH_JSON_KEY="refreshToken",
     )
-    JWTManager(app)
+    jwt.init_app(app)
+    # Another host's clock, or this one before it stepped back, is ahead: a refresh gives a token of the present time.
+    app.register_error_handler(ImmatureSignatureError, lambda _: errors.respond_to(TokenExpired()))
     app.extensions["find_actor"] = find_actor
-    app.extensions["actors"] = Copies[Actor](_ACTORS_KNOWN, SURE_LIFETIME)
-    app.extensions["jwt_keys"] = settings.jwt_keys
+    app.extensions["jwt_keys"] = {"access": settings.jwt_keys, "refresh": settings.jwt_refresh_keys}
+    app.before_request(_normalize_scheme)
 
 
 def current_actor() -> Actor:
     """The actor of this request; only behind `requires`."""
-    actor: Actor = g.actor
+    actor: Actor = get_current_user()
     return actor
 
 
 def own_id() -> ObjectId:
-    """The id of the person behind this request."""
+    """The id of the user behind this request."""
     return current_actor().person
 
 
 def requires(permission: Permission) -> Callable[[View], View]:
-    """A route's permission: the request must carry a live session whose role has it."""
+    """A route's permission: the request needs a token of a live session whose role has the permission."""
 
     def decorate(view: View) -> View:
         @wraps(view)
         def guarded(*args: Any, **kwargs: Any) -> Any:
-            _admit(permission, [])
+            try:
+                verify_jwt_in_request()
+            except (ValueError, RecursionError) as error:  # of JSON that PyJWT cannot parse
+                raise InvalidToken from error
+            if not current_actor().may(permission):
+                raise PermissionDenied
             return view(*args, **kwargs)
 
-        _document(guarded, permission)
+        roles = sorted(role for role, granted in ROLE_PERMISSIONS.items() if permission in granted)
+        documentation = {"security": [{"bearerAuth": []}], "x-permission": str(permission), "x-roles": roles}
+        guarded.permission = permission  # type: ignore[attr-defined]
+        guarded._apidoc = {**getattr(guarded, "_apidoc", {}), "manual_doc": documentation}  # type: ignore[attr-defined]  # noqa: SLF001  flask-smorest reads it
         return guarded  # type: ignore[return-value]
 
     return decorate
-
-
-def reads(permission: Permission, *, for_all: bool = False) -> Callable[[View], View]:
-    """As `requires`, for a view that does nothing but return a Reading, which goes with the question who asks.
-
-    `for_all` when it tells the same to whoever may ask. What the view refuses is told to those only who may.
-    """
-
-    def decorate(view: View) -> View:
-        @wraps(view)
-        def guarded(*args: Any, **kwargs: Any) -> Any:
-            g.admitting = permission
-            _claimed()
-            if (known := answers.find()) is not None:
-                _admit(permission, [])
-                metrics.READINGS.add("yes")
-                return known.response()
-            try:
-                return view(*args, **kwargs)
-            except ClinicError:
-                if "actor" not in g:
-                    _admit(permission, [])
-                raise
-
-        guarded.for_all = for_all  # type: ignore[attr-defined]
-        _document(guarded, permission)
-        return guarded  # type: ignore[return-value]
-
-    return decorate
-
-
-def read(reading: Reading[Any]) -> Any:
-    """Admit the caller and carry out what a view behind `reads` wants to know, in one round trip."""
-    found = _admit(g.admitting, reading.stages)
-    metrics.READINGS.add("no")
-    return reading.answer(found)
-
-
-def claimed_user() -> ObjectId:
-    """Whose request this says it is, in a view behind `reads`; the reading finds nothing when it is not."""
-    return _claimed()[0]
 
 
 def public(view: View) -> View:
-    """A route that anybody may call."""
+    """A route that needs no token."""
     view.permission = None  # type: ignore[attr-defined]
     return view
 
 
-def verified_claims() -> Mapping[str, Any] | None:
-    """The claims of a well-signed access token on this request, or None; asks no database."""
-    if "claims" not in g:
-        g.claims = None
-        try:
-            g.claims = claims_in(request.headers.get("Authorization", ""), current_app.extensions["jwt_keys"])
-        except ClinicError as error:
-            g.without_claims = error
-    claims: Mapping[str, Any] | None = g.claims
-    return claims
+@jwt.decode_key_loader
+def _key(header: Mapping[str, Any], claims: Mapping[str, Any]) -> str:
+    """The secret of the token's type that its `kid` names, while two secrets are in use."""
+    secrets = current_app.extensions["jwt_keys"].get(str(claims.get("type")))
+    if secrets is None:
+        raise InvalidTokenError("unknown type")
+    return keys.chosen(header.get("kid"), secrets)
 
 
-def names() -> tuple[str, ...]:
-    """What the version must be known of to take the session of this request from a copy."""
-    claims = verified_claims()
-    return () if claims is None else (all_sessions_of(claims["sub"]),)
+@jwt.token_verification_loader
+def _has_required_claims(_header: Mapping[str, Any], claims: Mapping[str, Any]) -> bool:
+    return claims["jti"] is not None and "exp" in claims
 
 
-def _admit(permission: Permission, stages: Pipeline) -> Found:
-    """Let in who has a live session and the permission; what the stages looked up."""
-    g.actor, found = find_actor(current_app, *_claimed(), stages, g.get("seen"))
-    if not g.actor.may(permission):
-        raise PermissionDenied
-    return found
-
-
-def find_actor(
-    app: Flask, user_id: ObjectId, session_id: ObjectId, stages: Pipeline, seen: Seen | None
-) -> tuple[Actor, Found]:
-    """Who that is, from a copy where there is one and nothing is to be looked up.
-
-    Raises:
-        ClinicError: the session is over.
-    """
-    actors: Copies[Actor] = app.extensions["actors"]
-    known = None if stages else actors.find(session_id, seen)
-    if known is not None:  # it goes by the version of its person's sessions, so it is nobody else's
-        return known, {}
-    find: FindActor = app.extensions["find_actor"]
-    actor, until, found = find(user_id, session_id, stages)
-    if seen is not None:
-        actors.keep(session_id, actor, (all_sessions_of(user_id),), seen, until=until)
-    return actor, found
-
-
-def _claimed() -> tuple[ObjectId, ObjectId]:
-    claims = verified_claims()
-    if claims is None:
-        raise g.without_claims
-    return claimed_id(claims["sub"]), claimed_id(claims["sid"])
-
-
-def claims_in(authorization: str, secrets: Keys) -> Mapping[str, Any]:
-    """What a well-signed access token claims; asks no database.
-
-    Raises:
-        NoToken, InvalidToken, TokenExpired
-    """
-    scheme, _, token = authorization.strip().partition(" ")
-    if scheme.lower() != "bearer":  # in any case: RFC 9110 section 11.1
-        raise NoToken
+@jwt.token_in_blocklist_loader
+def _is_revoked(_header: Mapping[str, Any], claims: Mapping[str, Any]) -> bool:
+    """Read the live session of a token, and with it the versions of the route's cache tags, in one round trip."""
+    user_id, session_id = claimed_id(claims, "sub"), claimed_id(claims, "sid")
     try:
-        claims = _decoded(token.strip(), secrets)
-    except (PyJWTError, ValueError, TypeError) as error:
-        raise InvalidToken from error
-    if claims["exp"] <= clock.now().timestamp():
-        raise TokenExpired
-    if claims["type"] != "access":
-        raise InvalidToken
-    return claims
+        g.actor, g.tag_versions = current_app.extensions["find_actor"](
+            user_id, session_id, cache.tags_to_check(user_id)
+        )
+    except ClinicError as reason:
+        g.revoked_because = reason
+        return True
+    return False
 
 
-@lru_cache(_TOKENS_KNOWN)
-def _decoded(token: str, secrets: Keys) -> Mapping[str, Any]:
-    """What a token claims, once its signature holds; all that can change with time is whether it has expired.
-
-    When it was issued is not asked: by the clock of another host, or before ours stepped back, it may be in the future.
-    """
-    named = jwt.get_unverified_header(token).get("kid") if len(secrets) > 1 else None
-    claims = jwt.decode(
-        token,
-        keys.chosen(named, secrets),
-        algorithms=[ALGORITHM],
-        issuer=ISSUER,
-        audience=AUDIENCE,
-        options={"require": list(_CLAIMS), "verify_exp": False, "verify_iat": False},
-    )
-    return {**claims, "exp": int(claims["exp"])}
+@jwt.user_lookup_loader
+def _actor(_header: Mapping[str, Any], claims: Mapping[str, Any]) -> Any:
+    """The actor of an access token; of a refresh token, whose session the service checks, the user's id."""
+    return g.get("actor", claims["sub"])
 
 
-def claimed_id(claim: object) -> ObjectId:
-    """Raises InvalidToken when a claim is no id."""
+@jwt.revoked_token_loader
+def _on_revoked(_header: Mapping[str, Any], _claims: Mapping[str, Any]) -> Response:
+    return errors.respond_to(g.revoked_because)
+
+
+@jwt.expired_token_loader
+def _on_expired(_header: Mapping[str, Any], _claims: Mapping[str, Any]) -> Response:
+    return errors.respond_to(TokenExpired())
+
+
+@jwt.invalid_token_loader
+def _on_invalid(_reason: str) -> Response:
+    return errors.respond_to(InvalidToken())
+
+
+@jwt.token_verification_failed_loader
+def _on_missing_claims(_header: Mapping[str, Any], _claims: Mapping[str, Any]) -> Response:
+    return errors.respond_to(InvalidToken())
+
+
+@jwt.unauthorized_loader
+def _on_missing_token(_reason: str) -> Response:
+    return errors.respond_to(NoToken())
+
+
+def claimed_id(claims: Mapping[str, Any], name: str) -> ObjectId:
+    """The id in a claim. Raises InvalidTokenError when it holds none."""
     try:
-        return _id(claim)
-    except (InvalidId, TypeError) as error:
-        raise InvalidToken from error
+        return ObjectId(claims[name])
+    except (KeyError, InvalidId, TypeError) as error:
+        raise InvalidTokenError(name) from error
 
 
-_id = lru_cache(2 * _TOKENS_KNOWN)(ObjectId)
+def signed_user() -> str | None:
+    """The user of a well-signed access token on this request, for rate limits; asks no database."""
+    token = request.headers.get("Authorization", "").removeprefix("Bearer ")
+    return _user_of(token, "access")
 
 
-def _document(view: Any, permission: Permission) -> None:
-    roles = sorted(role for role, granted in ROLE_PERMISSIONS.items() if permission in granted)
-    told = {"security": [{"bearerAuth": []}], "x-permission": str(permission), "x-roles": roles}
-    view.permission = permission
-    view._apidoc = {**getattr(view, "_apidoc", {}), "manual_doc": told}  # noqa: SLF001  flask-smorest reads it
+def refreshing_user() -> str | None:
+    """The user of a well-signed refresh token in the JSON body of this request, for rate limits."""
+    if not request.is_json or (request.content_length or _MAX_REFRESH_BODY + 1) > _MAX_REFRESH_BODY:
+        return None
+    try:
+        body: Any = request.get_json(silent=True)
+        return _user_of(body["refreshToken"], "refresh")
+    except Exception:  # noqa: BLE001  an unreadable body, which the view refuses
+        return None
+
+
+def _user_of(token: str, token_type: str) -> str | None:
+    claims = _signed_claims(token, current_app.extensions["jwt_keys"][token_type])
+    if claims is None or claims.get("type") != token_type or claims["exp"] <= clock.now().timestamp():
+        return None
+    return str(claims["sub"])
+
+
+@lru_cache(_MAX_CACHED_TOKENS)
+def _signed_claims(token: str, secrets: Keys) -> Mapping[str, Any] | None:
+    """The claims of a well-signed token, expired or not; decoding costs more than all else that a rate limit does."""
+    if not token:
+        return None
+    try:
+        secret = keys.chosen(pyjwt.get_unverified_header(token).get("kid"), secrets)
+        options: Any = {"verify_exp": False, "verify_iat": False, "require": ["exp", "sub"]}
+        claims = pyjwt.decode(token, secret, [ALGORITHM], options, audience=AUDIENCE, issuer=ISSUER)
+    except (PyJWTError, ValueError, TypeError, RecursionError):
+        return None
+    return {"type": claims.get("type"), "exp": int(claims["exp"]), "sub": claims["sub"]}
+
+
+def _normalize_scheme() -> None:
+    """Accept the name of the scheme in any case (RFC 9110 section 11.1)."""
+    scheme, _, token = request.headers.get("Authorization", "").strip().partition(" ")
+    if scheme.lower() == "bearer" and scheme != "Bearer":
+        request.environ["HTTP_AUTHORIZATION"] = f"Bearer {token}"

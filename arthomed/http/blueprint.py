@@ -6,13 +6,8 @@ from typing import Any
 
 import flask_smorest
 import marshmallow as ma
-from flask import Response, current_app
+from flask import Response
 
-from arthomed.core.reading import Reading
-from arthomed.http import answers, json
-from arthomed.http.answers import Answer
-from arthomed.http.auth import read
-from arthomed.http.dumping import dumper
 from arthomed.http.envelope import NothingOut, envelope_of, success
 from arthomed.http.parsing import PARSER
 from arthomed.http.schema import example_of, named
@@ -69,36 +64,21 @@ class Blueprint(flask_smorest.Blueprint):
         *,
         description: str,
         name: str | None = None,
-        is_polled: bool = False,
-        is_hot: bool = False,
     ) -> Any:
-        """As flask-smorest's, in our envelope; a reading that `is_polled` is sent again only when it has changed.
-
-        What `is_hot` is dumped as readings are, and may be as MongoDB keeps it.
-        """
+        """As flask-smorest's, in our envelope."""
         envelope = envelope_of(schema if name is None else named(name, schema))()
         example = {**example_of(envelope), "message": description}
-        smorests = super().response(status_code, envelope, description=description, example=example)
-        dump = dumper(envelope)
+        document = super().response(status_code, envelope, description=description, example=example)
 
         def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
             @wraps(view)
             def enveloped(*args: Any, **kwargs: Any) -> Any:
                 content = view(*args, **kwargs)
-                if isinstance(content, Reading):
-                    seen, found = answers.look(content.of), read(content)
-                    data = json.encode(dump(success(description, found))["data"])
-                    answer = Answer.of(description, data, is_polled=is_polled)
-                    if seen is not None:
-                        answers.keep(answer, content.of, seen, content.until(found))
-                    return answer.response()
                 if isinstance(content, Response):  # a file
                     return content
-                told = success(description, content if name is None else {name: content})
-                return (current_app.json.response(dump(told)), status_code) if is_hot else told
+                return success(description, content if name is None else {name: content})
 
-            documented: Any = smorests(enveloped)
-            return self.alt_response(304, "NOT_MODIFIED")(documented) if is_polled else documented  # type: ignore[no-any-return]
+            return document(enveloped)  # type: ignore[no-any-return]
 
         return decorate
 
@@ -118,6 +98,9 @@ class Blueprint(flask_smorest.Blueprint):
         return decorate
 
     def add_url_rule(self, rule: str, endpoint: str | None = None, view_func: Any = None, **options: Any) -> None:
+        if not hasattr(view_func, "permission"):
+            message = f"{rule} names no permission: use @requires, or @public"
+            raise TypeError(message)
         if "<" in rule:
             _apidoc(view_func)["refusals"] = {"404": "NOT_FOUND"}
         super().add_url_rule(rule, endpoint, view_func, **options)

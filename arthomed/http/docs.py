@@ -12,6 +12,7 @@ from arthomed import __version__
 from arthomed.http import errors
 from arthomed.http.auth import public
 from arthomed.http.envelope import ErrorOut
+from arthomed.http.limits import limiter
 from arthomed.http.parsing import ObjectIdConverter
 
 _SWAGGER_UI = Path(flask_swagger_ui.__file__).parent / "dist"
@@ -44,12 +45,14 @@ def register(app: Flask) -> Api:
     api.spec.components.security_scheme("bearerAuth", bearer)
     api.register_converter(ObjectIdConverter, _object_id)
     app.register_blueprint(_page())
+    limiter.exempt(app.view_functions["api-docs.openapi_json"])
     return api
 
 
 def _page() -> Blueprint:
     """Swagger UI's own files; the page around them is ours, since theirs needs an inline script."""
     page = Blueprint("docs", __name__, url_prefix="/api/docs", template_folder="templates")
+    limiter.exempt(page)
 
     @page.get("")
     @public

@@ -1,5 +1,6 @@
-"""The envelope around every answer, at run time and in the OpenAPI document."""
+"""The envelope around every response, at run time and in the OpenAPI document."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 from functools import cache
 from typing import Any
@@ -10,7 +11,7 @@ from marshmallow import fields
 from marshmallow.validate import Equal
 
 from arthomed.core import clock
-from arthomed.core.errors import ClinicError, Code, FieldError
+from arthomed.core.errors import Code, FieldError
 from arthomed.http.schema import Instant, Schema
 
 
@@ -27,38 +28,30 @@ class HttpCode(StrEnum):
 
 
 def success(message: str, content: object) -> dict[str, Any]:
-    """What `envelope_of` of the content's shape dumps."""
-    told = {} if content is None else content
-    return {"success": True, "message": message, "data": told, "timestamp": clock.now()}
+    """The envelope around `data`, to be serialized with `envelope_of`; the timestamp comes last, see http/cache.py."""
+    return {"success": True, "message": message, "data": {} if content is None else content, "timestamp": clock.now()}
 
 
-def failure(status: int, code: str, message: str, **more: Any) -> Response:
-    """An error answer; `more` may hold `details`, `fields` and further keys of `error`."""
-    response = jsonify(_failed(status, code, message, **more))
+def failure(
+    status: int, code: str, message: str, *, fields: Sequence[FieldError] = (), **more: Any
+) -> Response:
+    """An error response; `more` are further keys of `error`."""
+    response = jsonify(
+        {
+            "success": False,
+            "message": message,
+            "error": {"code": code, "statusCode": status, "details": message, **more},
+            "errors": [_field(one) for one in fields],
+            "timestamp": clock.iso(clock.now()),
+        }
+    )
     response.status_code = status
     return response
 
 
-def refusal(status: int, error: ClinicError) -> dict[str, Any]:
-    """What an answer tells of what was refused."""
-    return _failed(status, error.code, str(error), fields=error.fields, **error.extra)
-
-
-def _failed(status: int, code: str, message: str, **more: Any) -> dict[str, Any]:
-    refused: list[FieldError] = list(more.pop("fields", ()))
-    error = {"code": code, "statusCode": status, "details": more.pop("details", message), **more}
-    return {
-        "success": False,
-        "message": message,
-        "error": error,
-        "errors": [_field(one) for one in refused],
-        "timestamp": clock.iso(clock.now()),
-    }
-
-
 def _field(error: FieldError) -> dict[str, Any]:
-    told: dict[str, Any] = {"field": error.field, "message": error.message}
-    return {**told, "value": error.value} if error.shows_value else told
+    shown = {"field": error.field, "message": error.message}
+    return {**shown, "value": error.value} if error.shows_value else shown
 
 
 @cache

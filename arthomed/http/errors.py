@@ -1,4 +1,4 @@
-"""From what went wrong to an answer: the only place that knows HTTP status numbers."""
+"""Error responses: the only place that knows HTTP status codes."""
 
 import time
 import traceback
@@ -7,16 +7,16 @@ from math import ceil
 from typing import Any
 
 import structlog
-from flask import Flask, Response, current_app, g, jsonify, request
+from flask import Flask, Response, current_app, g, request
 from mongoengine.errors import OperationError
 from pymongo.errors import ConnectionFailure, PyMongoError
 from werkzeug.exceptions import HTTPException, InternalServerError
 
 from arthomed.core import faults
-from arthomed.core.documents import is_database_away
+from arthomed.core.documents import is_database_unavailable
 from arthomed.core.errors import ClinicError, Code, ServiceUnavailable
 from arthomed.core.jobs import JobsUnavailable
-from arthomed.http.envelope import HttpCode, failure, refusal
+from arthomed.http.envelope import HttpCode, failure
 
 log = structlog.get_logger()
 
@@ -49,7 +49,7 @@ STATUS_OF = {
     Code.SERVICE_UNAVAILABLE: 503,
 }
 
-# What Werkzeug itself refuses: status -> code and words for a person.
+# Errors that Werkzeug raises: status -> code and message.
 _HTTP = {
     400: (Code.VALIDATION_ERROR, "The request could not be understood"),
     404: (Code.NOT_FOUND, "Resource not found"),
@@ -59,32 +59,32 @@ _HTTP = {
     415: (HttpCode.UNSUPPORTED_MEDIA_TYPE, "The request body must be application/json"),
     429: (Code.RATE_LIMIT_EXCEEDED, "Too many requests, please try again later"),
 }
-_RETRY_WHEN_AWAY = timedelta(seconds=5)
-_FUSE_SECONDS = 1.0
+_RETRY_AFTER = timedelta(seconds=5)
+_OPEN_SECONDS = 1.0
 
 
-class Fuse:
-    """Blown for a second by a database that did not answer, so that those who queue behind are told at once."""
+class CircuitBreaker:
+    """Refuses requests for a second after the database did not answer, so that they do not queue for time-outs."""
 
     def __init__(self) -> None:
-        self._until = 0.0
+        self._open_until = 0.0
 
-    def blow(self) -> None:
-        self._until = time.monotonic() + _FUSE_SECONDS
+    def open(self) -> None:
+        self._open_until = time.monotonic() + _OPEN_SECONDS
 
-    def is_blown(self) -> bool:
-        return time.monotonic() < self._until
+    def close(self) -> None:
+        self._open_until = 0.0
 
     def check(self) -> None:
-        if self.is_blown() and request.path.startswith("/api/"):
-            raise ServiceUnavailable(retry_after=_RETRY_WHEN_AWAY)
+        if time.monotonic() < self._open_until and request.path.startswith("/api/"):
+            raise ServiceUnavailable(retry_after=_RETRY_AFTER)
 
 
 def register(app: Flask, *unavailable: type[Exception]) -> None:
-    """`unavailable` are what else is a dependency out of reach."""
-    app.extensions["fuse"] = fuse = Fuse()
-    app.before_request(fuse.check)
-    app.register_error_handler(ClinicError, _on_refusal)
+    """`unavailable` are the exceptions that say that a dependency cannot be reached."""
+    app.extensions["circuit_breaker"] = circuit_breaker = CircuitBreaker()
+    app.before_request(circuit_breaker.check)
+    app.register_error_handler(ClinicError, respond_to)
     app.register_error_handler(HTTPException, on_http_exception)
     app.register_error_handler(PyMongoError, _on_database_error)
     app.register_error_handler(OperationError, _on_mongoengine_error)
@@ -94,22 +94,15 @@ def register(app: Flask, *unavailable: type[Exception]) -> None:
     app.register_error_handler(Exception, _on_unexpected)
 
 
-def refused(error: ClinicError) -> tuple[int, dict[str, Any], dict[str, str]]:
-    """The status, the content and the headers of its answer."""
-    status, headers = STATUS_OF[error.code], {}
-    if error.retry_after is not None:
-        headers["Retry-After"] = str(max(1, ceil(error.retry_after.total_seconds())))
-    if status == STATUS_OF[Code.NO_TOKEN]:
-        headers["WWW-Authenticate"] = "Bearer"  # RFC 6750 section 3
-    return status, refusal(status, error), headers
-
-
-def _on_refusal(error: ClinicError) -> Response:
+def respond_to(error: ClinicError) -> Response:
+    """The response that explains an error."""
     g.error_code = error.code
-    status, content, headers = refused(error)
-    response = jsonify(content)
-    response.status_code = status
-    response.headers.update(headers)
+    status = STATUS_OF[error.code]
+    response = failure(status, error.code, str(error), fields=error.fields, **error.extra)
+    if error.retry_after is not None:
+        response.headers["Retry-After"] = str(max(1, ceil(error.retry_after.total_seconds())))
+    if status == STATUS_OF[Code.NO_TOKEN]:
+        response.headers["WWW-Authenticate"] = "Bearer"  # RFC 6750 section 3
     return response
 
 
@@ -126,8 +119,8 @@ def on_http_exception(error: HTTPException) -> Response:
 
 def _on_database_error(error: PyMongoError) -> Response:
     if isinstance(error, ConnectionFailure):
-        current_app.extensions["fuse"].blow()
-    return _on_unavailable(error) if is_database_away(error) else _on_unexpected(error)
+        current_app.extensions["circuit_breaker"].open()
+    return _on_unavailable(error) if is_database_unavailable(error) else _on_unexpected(error)
 
 
 def _on_mongoengine_error(error: OperationError) -> Response:
@@ -137,8 +130,8 @@ def _on_mongoengine_error(error: OperationError) -> Response:
 
 
 def _on_unavailable(error: Exception) -> Response:
-    log.error("dependency_away", error=type(error).__name__)
-    return _on_refusal(ServiceUnavailable(retry_after=_RETRY_WHEN_AWAY))
+    log.error("dependency_unavailable", error=type(error).__name__)
+    return respond_to(ServiceUnavailable(retry_after=_RETRY_AFTER))
 
 
 def _on_unexpected(error: Exception) -> Response:

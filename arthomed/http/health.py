@@ -12,6 +12,7 @@ from arthomed import __version__
 from arthomed.config import Settings
 from arthomed.core import clock
 from arthomed.http.auth import public
+from arthomed.http.limits import limiter
 
 log = structlog.get_logger()
 Checks = Mapping[str, Callable[[], Mapping[str, int] | None]]
@@ -53,6 +54,7 @@ def register(app: Flask, settings: Settings, checks: Checks, *, essential: set[s
         response.status_code = 503 if status is Readiness.UNAVAILABLE else 200
         return response
 
+    limiter.exempt(blueprint)
     app.register_blueprint(blueprint)
 
 

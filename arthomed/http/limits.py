@@ -1,249 +1,159 @@
-"""How many requests one caller may make: a budget for each address, another for each user, stricter ones by route.
+"""Rate limits with flask-limiter: a default for every route, shared limits for sign-in, booking and uploads.
 
-They are counted in Redis, in one round trip with the versions of what may be answered from a copy; while Redis is
-away, in each process, by `limits`, which flask-limiter is made of.
+The defaults count a signed-in user's requests on all devices together, and an anonymous address's. Counters are in
+Redis; while it is unavailable flask-limiter counts in each process.
 """
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import StrEnum
 from ipaddress import IPv6Address, IPv6Network, ip_address
-from math import ceil
-from operator import attrgetter
-from typing import Any, TypeVar
+from typing import Any
 
-import structlog
-from flask import Flask, Response, g, request
-from limits import RateLimitItemPerSecond
-from limits.storage import MemoryStorage
-from limits.strategies import FixedWindowRateLimiter
-from werkzeug.exceptions import TooManyRequests
+from flask import Flask, Response, current_app, g, request
+from flask_limiter import Limit, Limiter
+from limits.storage import RedisStorage
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.retry import Retry
 
 from arthomed.config import Settings
-from arthomed.core import clock
-from arthomed.core.copies import Seen, VersionsUnavailable
-from arthomed.core.errors import ServiceUnavailable
-from arthomed.core.limits import Limit
-from arthomed.http import answers, auth, context, files
-from arthomed.infra.versions import RedisVersions
+from arthomed.http import auth, files
 
-log = structlog.get_logger()
-
-View = TypeVar("View", bound=Callable[..., Any])
-FindUser = Callable[[], str | None]
-"""The id of the user whom a request without an access token is from, as far as it proves that."""
-
-_UNLIMITED = ("/health", "/metrics", "/api/openapi.json", "/api/docs", "/dev/")
-_NETWORK_OF_ONE = 64
-COUNTED = "arthomed.counted"
-"""Where in a request's environment lies what was counted before Flask began."""
-_AWAY_SECONDS = 1.0  # then it is asked again, and when it is silent a request waits for its time-out
+_SCOPE = "all"
+_SOCKET_SECONDS = 0.2
+_IPV6_NETWORK_BITS = 64  # one subscriber has all addresses of such a network
+_COUNT = b"""
+local count = redis.call("incrby", KEYS[1], ARGV[2])
+local ttl = redis.call("pttl", KEYS[1])
+if ttl < 0 then
+    ttl = ARGV[1] * 1000
+    redis.call("pexpire", KEYS[1], ttl)
+end
+return {count, ttl}
+"""
 
 
-class Budget(StrEnum):
-    """A stricter budget that some routes share; it counts beside the caller's own."""
+class OneRoundTripStorage(RedisStorage):
+    """The Redis storage of `limits`, with one round trip where that needs three.
 
-    AUTH = "auth"
-    BOOKING = "booking"
-    UPLOAD = "upload"
-
-
-def limited(budget: Budget) -> Callable[[View], View]:
-    """A route's stricter budget."""
-
-    def decorate(view: View) -> View:
-        view.budget = budget  # type: ignore[attr-defined]
-        return view
-
-    return decorate
-
-
-def charged_to(find_user: FindUser) -> Callable[[View], View]:
-    """A route that proves otherwise than by an access token whose request it is."""
-
-    def decorate(view: View) -> View:
-        view.find_user = find_user  # type: ignore[attr-defined]
-        return view
-
-    return decorate
-
-
-def unlimited_if(proof: Callable[[], bool]) -> Callable[[View], View]:
-    """A route that whoever proves to be the one it is for may call at will; others are charged as anywhere."""
-
-    def decorate(view: View) -> View:
-        view.proof = proof  # type: ignore[attr-defined]
-        return view
-
-    return decorate
-
-
-def is_for_its_user_only(view: View) -> bool:
-    """Whether requests for it are charged to whose they are, and to nobody else."""
-    return not any(hasattr(view, name) for name in ("budget", "find_user", "proof"))
-
-
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """What the headers of an answer say."""
-
-    most: int
-    left: int
-    reset_seconds: float
-
-    def headers(self) -> dict[str, str]:
-        """What is left (draft-ietf-httpapi-ratelimit-headers-07: the reset is in seconds from now)."""
-        reset = str(max(ceil(self.reset_seconds), 1))
-        told = {
-            "RateLimit-Limit": str(self.most),
-            "RateLimit-Remaining": str(max(self.left, 0)),
-            "RateLimit-Reset": reset,
-        }
-        return told if self.left >= 0 else {**told, "Retry-After": reset}
-
-
-@dataclass(frozen=True, slots=True)
-class Counted:
-    """Of several budgets the one that is used up first, and the versions that came with it; None without Redis.
-
-    `error` is what went wrong before Flask began.
+    flask-limiter increments a counter, and for the headers asks for its value and its expiry again. Here the script
+    that increments returns both, and they are kept for the rest of the request.
+    See https://limits.readthedocs.io/en/stable/custom-storage.html.
     """
 
-    rate: Rate
-    seen: Seen | None
-    error: Exception | None = None
+    STORAGE_SCHEME = ["once+redis", "once+rediss", "once+unix"]
+
+    def __init__(self, uri: str, **options: Any) -> None:
+        super().__init__(uri.removeprefix("once+"), **options)
+        self._count = self.get_connection().register_script(_COUNT)
+
+    def incr(self, key: str, expiry: int, amount: int = 1) -> int:
+        count, ttl_ms = self._count([self.prefixed_key(key)], [expiry, amount])
+        self._counted()[key] = count, time.time() + ttl_ms / 1000
+        return int(count)
+
+    def get(self, key: str) -> int:
+        counted = self._counted().get(key)
+        return counted[0] if counted else super().get(key)
+
+    def get_expiry(self, key: str) -> float:
+        counted = self._counted().get(key)
+        return counted[1] if counted else super().get_expiry(key)
+
+    @staticmethod
+    def _counted() -> dict[str, tuple[int, float]]:
+        counted: dict[str, tuple[int, float]] = g.setdefault("rate_limit_counters", {})
+        return counted
 
 
-class Counting:
-    """Charges each request, and remembers for a moment that Redis was away."""
-
-    def __init__(self, versions: RedisVersions, settings: Settings) -> None:
-        self._versions = versions
-        self._window = settings.rate_limit_window
-        self._of_user, self._of_address = settings.rate_limit_user, settings.rate_limit_anonymous
-        self._strict = {  # in this order: what the first refuses is not charged to the next
-            Budget.AUTH: settings.rate_limit_auth,
-            Budget.UPLOAD: settings.rate_limit_upload,
-            Budget.BOOKING: settings.rate_limit_booking,
-        }
-        self._in_memory = FixedWindowRateLimiter(MemoryStorage())
-        self._away_until = 0.0
-
-    def charge(self) -> None:
-        """Raises TooManyRequests."""
-        view = context.view()
-        if _is_unlimited(view):
-            return
-        counted: Counted | None = request.environ.pop(COUNTED, None)
-        if counted is None:
-            counted = self.count(self._charges(view), (*auth.names(), *answers.names()))
-        g.rate = counted.rate
-        if counted.seen is not None:
-            g.seen = counted.seen
-        if g.rate.left < 0:
-            raise TooManyRequests
-        if counted.error is not None:
-            raise counted.error
-
-    def of_user(self, user: str) -> Limit:
-        """What each request of a user is charged to."""
-        return self._charge_of("all", f"user:{user}", self._of_user)
-
-    def count(self, charges: list[Limit], names: tuple[str, ...]) -> Counted:
-        """Charge budgets in order, and look at the versions of names."""
-        if time.monotonic() >= self._away_until:
-            try:
-                used, seen = self._versions.count(charges, names)
-            except VersionsUnavailable:
-                self._away_until = time.monotonic() + _AWAY_SECONDS
-                log.warning("limits_in_memory")
-            else:
-                counted = zip(charges, used, strict=False)
-                rates = [Rate(one.most, one.most - found.count, found.left_ms / 1000) for one, found in counted]
-                return Counted(_first_used_up(rates), seen)
-        return Counted(_first_used_up(self._count_in_memory(charges)), None)
-
-    def _charges(self, view: Any) -> list[Limit]:
-        find_user: FindUser = getattr(view, "find_user", _signed_in_user)
-        user, budgets = find_user(), _budgets(view)
-        caller = f"user:{user}" if user else f"address:{network()}"
-        own = self.of_user(user) if user else self._charge_of("all", caller, self._of_address)
-        strict = [
-            self._charge_of(budget, f"address:{network()}" if budget is Budget.AUTH else caller, allowed)
-            for budget, allowed in self._strict.items()
-            if budget in budgets
-        ]
-        return [*strict, own]
-
-    def _charge_of(self, scope: str, caller: str, most: int) -> Limit:
-        return Limit(f"limit:{scope}:{caller}", most, self._window)
-
-    def _count_in_memory(self, charges: list[Limit]) -> list[Rate]:
-        rates = []
-        for charge in charges:
-            item = RateLimitItemPerSecond(charge.most, int(charge.window.total_seconds()))
-            is_within = self._in_memory.hit(item, charge.key)
-            window = self._in_memory.get_window_stats(item, charge.key)
-            left = window.remaining if is_within else -1
-            rates.append(Rate(charge.most, left, window.reset_time - clock.now().timestamp()))
-            if not is_within:
-                break
-        return rates
+def caller() -> str:
+    """Who is charged for a request: the user of a well-signed access token, else the address."""
+    user = auth.signed_user()
+    return f"user:{user}" if user else address()
 
 
-def ensure_counted() -> None:
-    """Refuse what is counted in Redis only, when Redis was away just now: a silent one counts when it wakes.
-
-    Raises:
-        ServiceUnavailable: nothing was counted.
-    """
-    if "seen" not in g:
-        raise ServiceUnavailable
+def refreshing_caller() -> str:
+    """As `caller`, for a request whose body holds the refresh token of a user."""
+    user = auth.refreshing_user()
+    return f"user:{user}" if user else address()
 
 
-def register(app: Flask, settings: Settings, versions: RedisVersions) -> Counting:
-    counting = Counting(versions, settings)
-    app.before_request(counting.charge)
+def address() -> str:
+    """The caller's address; for IPv6 its network, since a subscriber has all addresses of one."""
+    try:
+        found: object = ip_address(request.remote_addr or "")
+    except ValueError:  # a proxy may name a client as it likes
+        found = request.remote_addr
+    if isinstance(found, IPv6Address):
+        found = found.ipv4_mapped or IPv6Network((found, _IPV6_NETWORK_BITS), strict=False)
+    return f"address:{found}"
+
+
+def _configured(name: str) -> Callable[[], str]:
+    return lambda: str(current_app.config["RATE_LIMITS"][name])
+
+
+def _default_for(key_func: Callable[[], str]) -> Callable[[], str]:
+    user, address_limit = _configured("user"), _configured("address")
+    return lambda: user() if key_func().startswith("user:") else address_limit()
+
+
+limiter = Limiter(
+    caller,
+    default_limits=[Limit(_default_for(caller), scope=_SCOPE, shared=True)],
+    in_memory_fallback_enabled=True,
+    request_identifier=lambda: request.endpoint or "unknown",  # a path without a route is counted, too
+)
+limit_sign_in = limiter.shared_limit(_configured("auth"), "auth", key_func=address)
+limit_bookings = limiter.shared_limit(_configured("booking"), "booking", override_defaults=False)
+limit_uploads = limiter.shared_limit(
+    _configured("upload"), "upload", override_defaults=False, exempt_when=lambda: not files.are_sent()
+)
+limit_refreshes = limiter.shared_limit(_default_for(refreshing_caller), _SCOPE, key_func=refreshing_caller)
+
+
+def limit_unless(is_trusted: Callable[[], bool]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The default limit, except for requests that prove where they come from."""
+    return limiter.shared_limit(_default_for(caller), _SCOPE, exempt_when=is_trusted)
+
+
+@limiter.request_filter
+def _is_preflight() -> bool:
+    return request.method == "OPTIONS"
+
+
+def register(app: Flask, settings: Settings) -> None:
+    window = int(settings.rate_limit_window.total_seconds())
+    limits = {
+        "address": settings.rate_limit_anonymous,
+        "user": settings.rate_limit_user,
+        "auth": settings.rate_limit_auth,
+        "booking": settings.rate_limit_booking,
+        "upload": settings.rate_limit_upload,
+    }
+    app.config.update(
+        RATE_LIMITS={name: f"{limit} per {window} second" for name, limit in limits.items()},
+        RATELIMIT_STORAGE_URI=f"once+{settings.redis_url}",
+        RATELIMIT_STORAGE_OPTIONS={
+            "socket_timeout": _SOCKET_SECONDS,
+            "socket_connect_timeout": _SOCKET_SECONDS,
+            "retry": Retry(NoBackoff(), 1, (RedisConnectionError,)),  # an idle connection may have been closed
+        },
+    )
+    limiter.init_app(app)
     app.after_request(_add_headers)
-    return counting
 
 
 def _add_headers(response: Response) -> Response:
-    rate: Rate | None = g.get("rate")
-    if rate is not None:
-        response.headers.update(rate.headers())
+    """Describe the limit that is exhausted first (draft-ietf-httpapi-ratelimit-headers-07: reset in seconds)."""
+    limits = limiter.current_limits
+    if not limits:
+        return response
+    tightest = min(limits, key=lambda limit: (not limit.breached, limit.remaining))
+    reset = str(max(1, int(tightest.reset_at - time.time())))
+    response.headers["RateLimit-Limit"] = str(tightest.limit.amount)
+    response.headers["RateLimit-Remaining"] = str(max(0, tightest.remaining))
+    response.headers["RateLimit-Reset"] = reset
+    if tightest.breached:
+        response.headers["Retry-After"] = reset
     return response
-
-
-def _first_used_up(rates: list[Rate]) -> Rate:
-    return min(rates, key=attrgetter("left"))
-
-
-def _signed_in_user() -> str | None:
-    claims = auth.verified_claims()
-    return claims["sub"] if claims else None
-
-
-def network() -> str:
-    """The caller's address; of IPv6 the network, since whoever has one address of it has all of them."""
-    try:
-        found: object = ip_address(request.remote_addr or "")
-    except ValueError:  # a proxy may name it as it likes
-        found = request.remote_addr
-    if isinstance(found, IPv6Address):
-        found = found.ipv4_mapped or IPv6Network((found, _NETWORK_OF_ONE), strict=False)
-    return str(found)
-
-
-def _budgets(view: Any) -> set[Budget]:
-    """The stricter ones that this request is charged to: whatever comes with files costs what an upload does."""
-    budget: Budget | None = getattr(view, "budget", None)
-    return ({budget} if budget else set()) | ({Budget.UPLOAD} if files.are_sent() else set())
-
-
-def _is_unlimited(view: Any) -> bool:
-    if request.method == "OPTIONS" or request.path.startswith(_UNLIMITED):
-        return True
-    proof: Callable[[], bool] | None = getattr(view, "proof", None)
-    return proof is not None and proof()

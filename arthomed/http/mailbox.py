@@ -3,6 +3,7 @@
 from flask import Blueprint, Flask, Response, jsonify, render_template, request
 
 from arthomed.http.auth import public
+from arthomed.http.limits import limiter
 from arthomed.infra.mailbox import Mailbox
 
 
@@ -24,4 +25,5 @@ def register(app: Flask, mailbox: Mailbox) -> None:
         ]
         return jsonify(items=items)
 
+    limiter.exempt(blueprint)
     app.register_blueprint(blueprint)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from flask import Blueprint, Flask, Response
 
 from arthomed.http.auth import public
+from arthomed.http.limits import limiter
 
 
 def register(app: Flask, told: Callable[[], tuple[bytes, str]]) -> None:
@@ -16,4 +17,5 @@ def register(app: Flask, told: Callable[[], tuple[bytes, str]]) -> None:
         text, content_type = told()
         return Response(text, content_type=content_type)
 
+    limiter.exempt(blueprint)
     app.register_blueprint(blueprint)

@@ -1,6 +1,7 @@
-"""Refuse at once what has waited too long for a thread, so that under any load those who are let in are served in time.
+"""Overload protection: requests that waited too long for a thread are refused at once.
 
-By the time waited rather than by the length of the queue: what is in the queue may be refused just as well.
+So under any load the requests that are admitted get their responses in time. The measure is the time waited: the
+length of the queue says little about it.
 """
 
 import threading
@@ -13,44 +14,29 @@ from typing import Any
 from flask import Flask, request
 
 from arthomed.config import Settings
-from arthomed.core import underway
 from arthomed.core.errors import ServiceUnavailable
 
 _RETRY_AFTER = timedelta(seconds=2)
 _thread = threading.local()
 
 
-class Threads(ThreadPoolExecutor):
-    """The threads of a web process; each work knows how long it has waited for its thread."""
+class TimedThreadPool(ThreadPoolExecutor):
+    """The thread pool of a web process; it notes how long each request waited for its thread."""
 
     def submit(self, work: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
-        return super().submit(_begin, time.monotonic(), partial(work, *args, **kwargs))
-
-    def has_none_waiting(self) -> bool:
-        """Whether all work that there is has its thread."""
-        return self._work_queue.empty()
+        return super().submit(_run, time.monotonic(), partial(work, *args, **kwargs))
 
 
-def _begin(asked_at: float, work: partial[Any]) -> Any:
-    note_waited(time.monotonic() - asked_at)
-    with underway.threads.one_more():
-        return work()
-
-
-def note_waited(seconds: float) -> None:
-    """Say how long the request that this thread takes up has waited."""
-    _thread.waited = seconds
-
-
-def refusal(most: timedelta) -> ServiceUnavailable | None:
-    """What a request is told that has waited for longer than that."""
-    waited = getattr(_thread, "waited", 0.0)
-    return ServiceUnavailable(retry_after=_RETRY_AFTER) if waited > most.total_seconds() else None
+def _run(submitted_at: float, work: partial[Any]) -> Any:
+    _thread.waited = time.monotonic() - submitted_at
+    return work()
 
 
 def register(app: Flask, settings: Settings) -> None:
+    limit = settings.most_waiting.total_seconds()
+
     def check() -> None:
-        if request.path.startswith("/api/") and (error := refusal(settings.most_waiting)):
-            raise error
+        if getattr(_thread, "waited", 0.0) > limit and request.path.startswith("/api/"):
+            raise ServiceUnavailable(retry_after=_RETRY_AFTER)
 
     app.before_request(check)

@@ -1,25 +1,20 @@
-"""Access and refresh tokens: signed with separate secrets, each of a type that the other is not taken for."""
+"""Access and refresh tokens, signed with separate secrets."""
 
-import json
 from dataclasses import dataclass
 from uuid import uuid4
 
 import jwt
 from bson import ObjectId
-from flask import request
-from flask_jwt_extended import create_access_token
-from jwt.exceptions import ExpiredSignatureError, PyJWTError
+from flask_jwt_extended import create_access_token, get_jwt, verify_jwt_in_request
 
 from arthomed.config import settings
 from arthomed.core import clock, keys
-from arthomed.http.auth import ALGORITHM, AUDIENCE, ISSUER, InvalidToken, TokenExpired, claimed_id
-
-_LONGEST_BODY = 4096  # a refresh token has a tenth of that
+from arthomed.http.auth import ALGORITHM, AUDIENCE, ISSUER, InvalidToken, claimed_id
 
 
 @dataclass(frozen=True, slots=True)
 class RefreshClaim:
-    """Whose and which session a refresh token belongs to, and how many were given out before it."""
+    """The user and the session of a refresh token, and how many refresh tokens the session had before it."""
 
     user_id: ObjectId
     session_id: ObjectId
@@ -28,7 +23,7 @@ class RefreshClaim:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """What a device is given; `expires_in` are the seconds of the access token."""
+    """The tokens of a device; `expires_in` are the seconds of the access token."""
 
     access_token: str
     refresh_token: str
@@ -38,52 +33,30 @@ class Pair:
 
 def pair(user_id: ObjectId, session_id: ObjectId, generation: int) -> Pair:
     """A new access token and the refresh token of that generation."""
-    claims, signed_by = {"sid": str(session_id)}, _signed_by(settings().jwt_secret)
+    claims, key_header = {"sid": str(session_id)}, _key_header(settings().jwt_secret)
     return Pair(
-        create_access_token(str(user_id), additional_claims=claims, additional_headers=signed_by),
+        create_access_token(str(user_id), additional_claims=claims, additional_headers=key_header),
         _refresh_token(user_id, session_id, generation),
         int(settings().access_token_lifetime.total_seconds()),
     )
 
 
-def read_refresh(token: str) -> RefreshClaim:
-    """What a refresh token claims, once its signature holds.
+def verified_refresh() -> RefreshClaim:
+    """The claim of the refresh token in the JSON body; the body has been validated, the session has not.
 
     Raises:
         TokenExpired, InvalidToken
     """
-    required = ["exp", "iss", "aud", "sub", "sid", "gen", "jti", "type"]
     try:
-        claims = jwt.decode(
-            token,
-            keys.chosen(jwt.get_unverified_header(token).get("kid"), settings().jwt_refresh_keys),
-            algorithms=[ALGORITHM],
-            issuer=ISSUER,
-            audience=AUDIENCE,
-            options={"require": required, "verify_iat": False},  # as for access tokens
-        )
-        claim = RefreshClaim(claimed_id(claims["sub"]), claimed_id(claims["sid"]), int(claims["gen"]))
-    except ExpiredSignatureError as error:
-        raise TokenExpired from error
-    except (PyJWTError, ValueError, TypeError) as error:
+        verify_jwt_in_request(refresh=True, locations="json", skip_revocation_check=True)
+        claims = get_jwt()
+        return RefreshClaim(claimed_id(claims, "sub"), claimed_id(claims, "sid"), int(claims["gen"]))
+    except (KeyError, ValueError, TypeError, RecursionError) as error:
         raise InvalidToken from error
-    if claims["type"] != "refresh":
-        raise InvalidToken
-    return claim
-
-
-def refreshing_user() -> str | None:
-    """Whose good refresh token the body of this request holds; None for any other body, about which the view speaks."""
-    if not request.is_json or (request.content_length or _LONGEST_BODY + 1) > _LONGEST_BODY:
-        return None
-    try:
-        return str(read_refresh(json.loads(request.get_data().decode())["refreshToken"]).user_id)
-    except Exception:  # noqa: BLE001  whatever is wrong with it, down to the connection
-        return None
 
 
 def _refresh_token(user_id: ObjectId, session_id: ObjectId, generation: int) -> str:
-    now = clock.now()
+    """Signed with PyJWT: the library's key loader for encoding cannot tell the types of tokens apart."""
     claims = {
         "iss": ISSUER,
         "aud": AUDIENCE,
@@ -92,12 +65,11 @@ def _refresh_token(user_id: ObjectId, session_id: ObjectId, generation: int) -> 
         "jti": uuid4().hex,
         "sid": str(session_id),
         "gen": generation,
-        "iat": now,
-        "exp": now + settings().refresh_token_lifetime,
+        "exp": clock.now() + settings().refresh_token_lifetime,
     }
     secret = settings().jwt_refresh_secret
-    return jwt.encode(claims, secret, algorithm=ALGORITHM, headers=_signed_by(secret))
+    return jwt.encode(claims, secret, algorithm=ALGORITHM, headers=_key_header(secret))
 
 
-def _signed_by(secret: str) -> dict[str, str]:
+def _key_header(secret: str) -> dict[str, str]:
     return {"kid": keys.key_id(secret)}

@@ -72,7 +72,7 @@ class Backlog(Collector):
 
     def collect(self) -> Iterator[Metric]:
         try:
-            waiting = queue.waiting(self._redis)
+            waiting = queue.backlogs(self._redis)
             counts = {name: one.count for name, one in waiting.items()}
             ages = {name: one.oldest_seconds for name, one in waiting.items()}
             yield _gauge("arthomed_queue_jobs", "Jobs that nobody has taken yet", "queue", counts)

@@ -1,118 +1,89 @@
-"""core.jobs over Celery: how the web process and the workers ask for background work."""
+"""The job queue: `core.jobs` published with Celery, and how long each queue is."""
 
 import json
 import time
-from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
-from uuid import uuid4
 
-import orjson
+from celery import Celery
+from kombu.exceptions import OperationalError
 from redis import Redis
-from redis.backoff import ConstantBackoff
-from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as NoAnswer
-from redis.retry import Retry
 
 from arthomed.core import clock
-from arthomed.core.jobs import Asked, Job, JobsUnavailable
+from arthomed.core.jobs import Job, JobRequest, JobsUnavailable
 from arthomed.core.origin import Origin
-from arthomed.infra.connection import ThreadsOwn
 
 QUEUES = tuple(dict.fromkeys(job.partition(".")[0] for job in Job))
 _SOCKET_SECONDS = 0.3
-_RETRY_SECONDS = 0.05
-_SILENT_SECONDS = 1.0
-_NO_MORE_TO_DO: dict[str, None] = dict.fromkeys(("callbacks", "errbacks", "chain", "chord"))
-_HEADERS = {
-    **dict.fromkeys(("eta", "expires", "group", "parent_id", "shadow")),
-    "lang": "py",
-    "retries": 0,
-    "timelimit": [None, None],
-    "kwargsrepr": "{}",
-    "ignore_result": True,
-}
+_CIRCUIT_OPEN_SECONDS = 1.0
 
 
 def queue_of(job_name: str, *_: object, **__: object) -> dict[str, str]:
-    """The queue of a job: the part of its name before the dot."""
+    """The queue of a job, as Celery's routers return it: the part of the job's name before the dot."""
     return {"queue": job_name.partition(".")[0]}
 
 
 class CeleryJobs:
-    """Publishes by task name; fails within a second when the broker is silent, and for another second at once.
+    """Publishes jobs by name with Celery's `send_task`, and gives up within a second when the broker is silent.
 
-    So those who ask one after the other do not wait for the same silence. It writes what Celery would (protocol 2, in
-    kombu's envelope for Redis), with a round trip for each queue and a fifth of the work, and without loading Celery
-    into the web process.
+    After a silence it refuses at once for another second, so that a second job does not wait for the same silence.
     """
 
     def __init__(self, redis_url: str) -> None:
-        again = Retry(ConstantBackoff(_RETRY_SECONDS), 1)
-        self._client = ThreadsOwn(redis_url, seconds=_SOCKET_SECONDS, retry=again)
-        self._silent_until = 0.0
+        self._celery = Celery("arthomed-producer", broker=redis_url, set_as_current=False)
+        self._celery.conf.update(
+            broker_transport_options={"socket_timeout": _SOCKET_SECONDS, "socket_connect_timeout": _SOCKET_SECONDS},
+            task_publish_retry_policy={"max_retries": 1, "interval_start": 0.05, "interval_max": 0.1},
+            task_routes=(queue_of,),
+            task_ignore_result=True,
+        )
+        self._circuit_open_until = 0.0
 
-    def enqueue(self, asked: Sequence[Asked]) -> None:
-        messages: dict[str, list[bytes]] = {}
-        for one in asked:
-            queue = queue_of(one.job)["queue"]
-            messages.setdefault(queue, []).append(_message(one, queue))
-        if time.monotonic() < self._silent_until:
-            raise JobsUnavailable(", ".join(messages))
+    def enqueue(self, requests: Sequence[JobRequest]) -> None:
+        if time.monotonic() < self._circuit_open_until:
+            raise JobsUnavailable
         try:
-            for queue, waiting in messages.items():
-                self._client().lpush(queue, *waiting)
-        except (RedisError, OSError) as error:
-            if isinstance(error, TimeoutError | NoAnswer):
-                self._silent_until = time.monotonic() + _SILENT_SECONDS
-            raise JobsUnavailable(", ".join(messages)) from error
+            with self._celery.producer_or_acquire() as producer:
+                for request in requests:
+                    self._celery.send_task(
+                        request.job.value,
+                        args=request.ids,
+                        headers=job_headers(request.origin),
+                        producer=producer,
+                        ignore_result=True,
+                    )
+        except (OperationalError, OSError, NoAnswer) as error:
+            if isinstance(error.__cause__ or error, TimeoutError | NoAnswer):
+                self._circuit_open_until = time.monotonic() + _CIRCUIT_OPEN_SECONDS
+            raise JobsUnavailable from error
 
 
-def _message(asked: Asked, queue: str) -> bytes:
-    """See https://docs.celeryq.dev/en/stable/internals/protocol.html and kombu.transport.virtual."""
-    task_id = str(uuid4())
-    told = {"task": asked.job, "id": task_id, "root_id": task_id, "argsrepr": repr(asked.ids)}
-    headers = {**_HEADERS, **told, **label(asked.origin)}
-    return orjson.dumps(
-        {
-            "body": b64encode(orjson.dumps([asked.ids, {}, _NO_MORE_TO_DO])).decode(),
-            "content-encoding": "utf-8",
-            "content-type": "application/json",
-            "headers": headers,
-            "properties": {
-                "correlation_id": task_id,
-                "delivery_info": {"exchange": "", "routing_key": queue},
-                "delivery_mode": 2,
-                "delivery_tag": str(uuid4()),
-                "priority": 0,
-                "body_encoding": "base64",
-            },
-        }
-    )
-
-
-def label(source: Origin) -> dict[str, Any]:
-    """When it was asked for, and which request is behind it; on every message, also beat's and those of retries."""
-    return {"asked_at": clock.now().timestamp(), **({"request_id": source.request_id} if source.request_id else {})}
+def job_headers(source: Origin) -> dict[str, Any]:
+    """When a job was enqueued, and by which request; beat and retries send these headers, too."""
+    return {
+        "asked_at": clock.now().timestamp(),
+        **({"request_id": source.request_id} if source.request_id else {}),
+    }
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
-    """What nobody has taken from a queue yet, and for how long the oldest of it has been there."""
+class Backlog:
+    """The jobs of a queue that no worker has taken yet, and the age of the oldest in seconds."""
 
     count: int
     oldest_seconds: float
 
 
-def waiting(redis: Redis) -> dict[str, Waiting]:
-    """By queue. Raises RedisError."""
-    with redis.pipeline(transaction=False) as all_at_once:
+def backlogs(redis: Redis) -> dict[str, Backlog]:
+    """The backlog of each queue. Raises RedisError."""
+    with redis.pipeline(transaction=False) as pipeline:
         for queue in QUEUES:
-            all_at_once.llen(queue)
-            all_at_once.lindex(queue, -1)  # kombu puts in on the left and takes out on the right
-        found = all_at_once.execute()
-    return {queue: Waiting(count, _age(raw)) for queue, count, raw in zip(QUEUES, found[::2], found[1::2], strict=True)}
+            pipeline.llen(queue)
+            pipeline.lindex(queue, -1)  # kombu pushes on the left and pops on the right
+        found = pipeline.execute()
+    return {queue: Backlog(count, _age(raw)) for queue, count, raw in zip(QUEUES, found[::2], found[1::2], strict=True)}
 
 
 def _age(raw: bytes | None) -> float:

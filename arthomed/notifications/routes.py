@@ -13,7 +13,7 @@ from arthomed.core.paging import Page
 from arthomed.core.permissions import Permission
 from arthomed.http.auth import current_actor, public, requires
 from arthomed.http.blueprint import Blueprint
-from arthomed.http.limits import unlimited_if
+from arthomed.http.limits import limit_unless
 from arthomed.http.schema import page_of
 from arthomed.notifications import administration, receipts
 from arthomed.notifications.gateways import Attempt
@@ -55,7 +55,7 @@ def _signed(view: View) -> View:
 
 @blueprint.post("/webhooks/twilio/status")
 @public
-@unlimited_if(_is_signed)
+@limit_unless(_is_signed)
 @_signed
 @blueprint.arguments(ReceiptQuery, location="query")
 @blueprint.arguments(TwilioReceipt, location="form")

@@ -77,19 +77,19 @@ def hand_over(notifications: Sequence[Notification]) -> None:
 
 def hand_over_or_leave(notifications: Sequence[Notification]) -> None:
     """As hand_over, but a broker that is away is the sweep's business, not the caller's."""
-    ask_or_leave(sendings(notifications, origin.current()))
+    enqueue_or_leave_to_sweeper(sendings(notifications, origin.current()))
 
 
-def sendings(notifications: Sequence[Notification], source: Origin) -> list[jobs.Asked]:
+def sendings(notifications: Sequence[Notification], source: Origin) -> list[jobs.JobRequest]:
     """The jobs that send messages of that request, for `ask_or_leave` after the commit."""
     # Somebody waits for a code with the phone in hand: it doesn't queue up behind the rest.
     return [
-        jobs.Asked(jobs.Job.SEND_CODE if rules.is_secret(one.kind) else _JOB_OF[one.channel], (str(one.id),), source)
+        jobs.JobRequest(jobs.Job.SEND_CODE if rules.is_secret(one.kind) else _JOB_OF[one.channel], (str(one.id),), source)
         for one in notifications
     ]
 
 
-def ask_or_leave(sending: Sequence[jobs.Asked]) -> None:
+def enqueue_or_leave_to_sweeper(sending: Sequence[jobs.JobRequest]) -> None:
     """Ask for jobs that a sweep asks for when the broker is away."""
     try:
         jobs.enqueue_all(sending)

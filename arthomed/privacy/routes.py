@@ -8,7 +8,7 @@ from arthomed.core.paging import Page
 from arthomed.core.permissions import Permission
 from arthomed.http.auth import current_actor, own_id, requires
 from arthomed.http.blueprint import Blueprint
-from arthomed.http.limits import Budget, limited
+from arthomed.http.limits import limit_sign_in
 from arthomed.http.schema import PageQuery, page_of
 from arthomed.privacy.schemas import (
     AccessOut,
@@ -49,7 +49,7 @@ def export_own_data() -> Response | dict[str, Any]:
 
 @blueprint.post("/users/profile/erasure")
 @requires(Permission.ACCOUNT_ERASE)
-@limited(Budget.AUTH)
+@limit_sign_in
 @blueprint.arguments(EraseAccount)
 @blueprint.response(200, ErasureOut, description="Your account was erased")
 @blueprint.alt_response(423, "LOCKED")

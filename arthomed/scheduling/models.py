@@ -13,9 +13,8 @@ from pymongo.client_session import ClientSession
 from pymongo.errors import BulkWriteError
 
 from arthomed.core import clock
-from arthomed.core.copies import changed
+from arthomed.core.cache import invalidate
 from arthomed.core.documents import ClinicDocument, Pipeline, Raw
-from arthomed.core.reading import Find, only
 from arthomed.scheduling.rules import Change, ExistingSlot, PlannedSlot, Shapes, capacity, length, smallest_free_seat
 
 # How the derived fields follow from `takenSeats`; every change of a slot ends with these two stages.
@@ -41,7 +40,6 @@ _OF_EXISTING = (
 )
 _OF_SHAPE = ("startTime", "endTime", "maxPatients", "consultationFee", "isBlocked")
 _AT_ONCE = 10_000
-_TOLD = only("startTime", "endTime", "startsAt", "isAvailable", "consultationFee", "maxPatients", "bookedPatients")
 _LONGEST = timedelta(days=1)  # no slot goes on beyond its day
 
 Start = tuple[ObjectId, dt.date, str]
@@ -53,9 +51,14 @@ def _coming(after: datetime) -> Raw:
     return {"date": {"$gt": after - 2 * _LONGEST}, "startsAt": {"$gt": after}}
 
 
-def slots_of(doctor: ObjectId) -> str:
-    """The name of a doctor's slots among what is copied: see core/copies.py."""
+def schedule_tag(doctor: ObjectId) -> str:
+    """The cache tag (core/cache.py) of all slots of a doctor."""
     return f"slots:{doctor}"
+
+
+def day_tag(doctor: ObjectId, day: dt.date) -> str:
+    """The cache tag of a doctor's slots of one day: bookings of other days do not invalidate it."""
+    return f"slots:{doctor}:{day:%Y-%m-%d}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +148,7 @@ class Slot(ClinicDocument):
         """
         updates = []
         for seat in seats:
-            changed(slots_of(seat.doctor))
+            invalidate(day_tag(seat.doctor, seat.date))
             taken = {"$set": {"takenSeats": [*seat.taken, seat.number]}}
             updates.append(UpdateOne({"_id": seat.slot}, [taken, *_DERIVED]))
         cls.collection().bulk_write(updates, session=session)
@@ -157,15 +160,15 @@ class Slot(ClinicDocument):
         freed = cls.collection().find_one_and_update(
             {"_id": slot_id, "takenSeats": seat},
             [{"$set": {"takenSeats": left}}, *_DERIVED],
-            projection={"doctor": 1},
+            projection={"doctor": 1, "date": 1},
             session=session,
         )
         if freed is not None:
-            changed(slots_of(freed["doctor"]))
+            invalidate(day_tag(freed["doctor"], freed["date"]))
 
     @classmethod
-    def find_of_day(cls, doctor: ObjectId, day: dt.date) -> Find:
-        return Find("slots", {"doctor": doctor, "date": clock.midnight_utc(day)}, [{"$sort": {"startTime": 1}}, _TOLD])
+    def of_day(cls, doctor: ObjectId, day: dt.date) -> "list[Slot]":
+        return list(cls.objects(doctor=doctor, date=clock.midnight_utc(day)).order_by("start_time"))
 
     @classmethod
     def nearest_free(cls, doctor: ObjectId, instant: datetime, *, now: datetime, most: int) -> "list[Slot]":
@@ -181,10 +184,10 @@ class Slot(ClinicDocument):
         return sorted([*later, *earlier], key=lambda slot: abs(slot.starts_at - instant))[:most]
 
     @classmethod
-    def find_doctors_free_on(cls, day: dt.date, *, now: datetime) -> Find:
-        """Within a reading: the ids of doctors with a free slot."""
+    def doctors_free_on(cls, day: dt.date, *, now: datetime) -> list[ObjectId]:
+        """The ids of doctors with a free slot on a day."""
         free = {"date": clock.midnight_utc(day), "isAvailable": True, "startsAt": {"$gt": now}}
-        return Find("slots", free, [{"$group": {"_id": "$doctor"}}])
+        return list(cls.collection().distinct("doctor", free))
 
     @classmethod
     def counts_by_day(cls, doctor: ObjectId, first: dt.date, last: dt.date, *, now: datetime) -> list[Raw]:
@@ -234,7 +237,7 @@ class Slot(ClinicDocument):
     def close_coming(cls, doctor: ObjectId, *, session: ClientSession) -> None:
         """Take no more bookings, and write to each slot, so that a booking under way comes before or not at all."""
         now = clock.now()
-        changed(slots_of(doctor))
+        invalidate(schedule_tag(doctor))
         cls._close({"doctor": doctor, **_coming(now)}, now, session)
 
     @classmethod
@@ -249,7 +252,7 @@ class Slot(ClinicDocument):
         Deleting comes last where it can: inserting into what the same transaction deleted gets slower with
         each deleted slot (a week shifted by 15 minutes: seconds instead of a quarter of one).
         """
-        changed(slots_of(doctor))
+        invalidate(schedule_tag(doctor))
         slots, now = cls.collection(), clock.now()
         made_at = {(slot.date, slot.start_time) for slot in change.made} if change.removed else set()
         in_the_way = [slot.id for slot in change.removed if (slot.date, slot.start_time) in made_at]

@@ -4,12 +4,11 @@ from typing import Any
 
 from bson import ObjectId
 
-from arthomed.core.documents import Raw
 from arthomed.core.paging import Page
 from arthomed.core.permissions import Permission
-from arthomed.core.reading import Reading
-from arthomed.http.auth import current_actor, reads, requires
+from arthomed.http.auth import current_actor, requires
 from arthomed.http.blueprint import Blueprint
+from arthomed.http.cache import cached
 from arthomed.http.schema import page_of
 from arthomed.scheduling import service
 from arthomed.scheduling.schemas import (
@@ -30,10 +29,12 @@ slots = Blueprint("slots", __name__, url_prefix="/api/appointments/slots", descr
 
 
 @doctors.get("")
-@reads(Permission.DOCTORS_READ, for_all=True)
+@requires(Permission.DOCTORS_READ)
+@cached(shared=True)
 @doctors.arguments(DoctorsQuery, location="query")
 @doctors.response(200, page_of(DoctorOut), description="Doctors retrieved successfully")
-def list_doctors(query: dict[str, Any]) -> Reading[Page[Raw]]:
+@doctors.alt_response(304, "NOT_MODIFIED")
+def list_doctors(query: dict[str, Any]) -> Page[User]:
     """List doctors who can be booked."""
     return service.list_doctors(query.pop("paging"), on=query.pop("date", None), **query)
 
@@ -65,9 +66,11 @@ def save_schedule(body: dict[str, Any], doctor_id: ObjectId) -> service.SavedSch
 
 
 @slots.get("")
-@reads(Permission.SLOTS_READ, for_all=True)
+@requires(Permission.SLOTS_READ)
+@cached(shared=True)
 @slots.arguments(SlotQuery, location="query")
-@slots.response(200, DaySlotsOut, description="Available slots retrieved successfully", is_polled=True)
-def slots_of_day(query: dict[str, Any]) -> Reading[service.DaySlots]:
-    """Read a doctor's slots of one day."""
+@slots.response(200, DaySlotsOut, description="Available slots retrieved successfully")
+@slots.alt_response(304, "NOT_MODIFIED")
+def slots_of_day(query: dict[str, Any]) -> service.DaySlots:
+    """Read a doctor's free and booked slots of one day."""
     return service.slots_of_day(query["doctor_id"], query["date"])

@@ -14,19 +14,17 @@ from pymongo.client_session import ClientSession
 from arthomed.audit import service as audit
 from arthomed.audit.models import Action, Kind
 from arthomed.config import settings
-from arthomed.core import clock, jobs, metrics
+from arthomed.core import cache, clock, jobs, metrics
 from arthomed.core.actor import Actor
-from arthomed.core.copies import changed
-from arthomed.core.documents import Raw, transaction
+from arthomed.core.documents import transaction
 from arthomed.core.errors import FieldError, NotFound, ValidationFailed
 from arthomed.core.paging import Page, PageRequest
 from arthomed.core.permissions import Role
-from arthomed.core.reading import Found, Reading
 from arthomed.scheduling import rules
-from arthomed.scheduling.models import Slot, slots_of
+from arthomed.scheduling.models import Slot, day_tag, schedule_tag
 from arthomed.scheduling.rules import Change, ExistingSlot, PlannedSlot
 from arthomed.users import service as users
-from arthomed.users.models import DOCTORS, Hours, User
+from arthomed.users.models import DOCTORS_TAG, Hours, User
 
 log = structlog.get_logger()
 
@@ -37,12 +35,10 @@ _BATCHES_AT_ONCE = 2
 
 @dataclass(frozen=True, slots=True)
 class DaySlots:
-    """The doctor and the slots as they are stored."""
-
-    doctor: Raw
+    doctor: User
     date: date
-    available_slots: list[Raw]
-    booked_slots: list[Raw]
+    available_slots: list[Slot]
+    booked_slots: list[Slot]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,34 +49,20 @@ class SavedSchedule:
     conflicts: list[ExistingSlot]
 
 
-def list_doctors(asked: PageRequest, *, on: date | None = None, **filters: Any) -> Reading[Page[Raw]]:
+def list_doctors(asked: PageRequest, *, on: date | None = None, **filters: Any) -> Page[User]:
     """Doctors who can be booked; `on` keeps those with a free slot on that day."""
-    among = None if on is None else Slot.find_doctors_free_on(on, now=clock.now())
-    return users.list_doctors(asked, among=among, **filters)
+    ids = None if on is None else Slot.doctors_free_on(on, now=clock.now())
+    return users.list_doctors(asked, ids=ids, **filters)
 
 
-def slots_of_day(doctor_id: ObjectId, day: date) -> Reading[DaySlots]:
-    """What can be booked with a doctor on a day, and what is taken; of a past day nothing."""
-    finds, zone = {"doctor": User.find_bookable_doctor(doctor_id)}, settings().policy.timezone
-    if day >= clock.today(zone):
-        finds["slots"] = Slot.find_of_day(doctor_id, day)
-
-    def answer(found: Found) -> DaySlots:
-        if not found["doctor"]:
-            raise NotFound
-        now, slots = clock.now(), found.get("slots", [])
-        return DaySlots(
-            doctor=found["doctor"][0],
-            date=day,
-            available_slots=[slot for slot in slots if slot["isAvailable"] and slot["startsAt"] > now],
-            booked_slots=[slot for slot in slots if slot["bookedPatients"] and not slot["isAvailable"]],
-        )
-
-    def until(told: DaySlots) -> datetime:
-        starts: list[datetime] = [slot["startsAt"] for slot in told.available_slots]
-        return min([clock.wall_clock(day + timedelta(days=1), "00:00", zone), *starts])
-
-    return Reading(finds, answer, (DOCTORS, slots_of(doctor_id)), until)
+def slots_of_day(doctor_id: ObjectId, day: date) -> DaySlots:
+    """The free and the booked slots of a doctor's day; a past day has none."""
+    cache.depends_on(DOCTORS_TAG, schedule_tag(doctor_id), day_tag(doctor_id, day))
+    doctor, now, zone = users.doctor(doctor_id), clock.now(), settings().policy.timezone
+    slots = Slot.of_day(doctor_id, day) if day >= clock.today(zone) else []
+    free = [slot for slot in slots if slot.is_available and slot.starts_at > now]
+    cache.valid_until(min([clock.wall_clock(day + timedelta(days=1), "00:00", zone), *(one.starts_at for one in free)]))
+    return DaySlots(doctor, day, free, [slot for slot in slots if slot.booked_patients and not slot.is_available])
 
 
 def availability(doctor_id: ObjectId, first: date, last: date) -> list[dict[str, Any]]:
@@ -175,7 +157,7 @@ def _lock(doctor_id: ObjectId, session: ClientSession, schedule: list[Any] | Non
     """Write to the doctor, so that this transaction is the only one at work on their slots."""
     update: dict[str, Any] = {"$inc": {"slotsVersion": 1}}
     if schedule is not None:
-        changed(DOCTORS)
+        cache.invalidate(DOCTORS_TAG)
         update["$set"] = {"doctorInfo.schedule": schedule, "updatedAt": clock.now()}
     raw = User.collection().find_one_and_update(
         {"_id": doctor_id, "role": Role.DOCTOR}, update, return_document=ReturnDocument.AFTER, session=session

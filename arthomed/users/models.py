@@ -16,12 +16,11 @@ from mongoengine import (
     ListField,
     StringField,
 )
-from pymongo import UpdateMany, UpdateOne
+from pymongo import UpdateOne
 from pymongo.client_session import ClientSession
 
 from arthomed.core.documents import ClinicDocument, Raw
 from arthomed.core.permissions import Role
-from arthomed.core.reading import Find, only
 
 
 class Address(EmbeddedDocument):
@@ -90,14 +89,19 @@ class Consent(EmbeddedDocument):
     at = DateTimeField(required=True)
 
 
-PUBLIC = only("name", "isActive", "doctorInfo")
-_OF_A_VISIT = only("name", "mobileNumber", "doctorInfo.specialization", "doctorInfo.consultationFee")
-_OF_A_BOOKING = {
-    **_OF_A_VISIT["$project"],
-    **dict.fromkeys(("email", "role", "isActive", "isVerified", "visitsBooked"), 1),
-}
-DOCTORS = "doctors"
-"""The name, among what is copied (core/copies.py), of what others are told of doctors."""
+_BOOKING_FIELDS = (
+    "name",
+    "mobileNumber",
+    "email",
+    "role",
+    "isActive",
+    "isVerified",
+    "visitsBooked",
+    "doctorInfo.specialization",
+    "doctorInfo.consultationFee",
+)
+DOCTORS_TAG = "doctors"
+"""The cache tag (core/cache.py) of the public part of all doctors."""
 BOOKABLE = {"role": str(Role.DOCTOR), "isActive": True, "isVerified": True}
 ERASED_NAME = "Erased patient"
 _CONTACT = (
@@ -111,9 +115,9 @@ _CONTACT = (
 _ALL = ("email", "statusReason", "avatar", "profile", "patientInfo", "keptUntil")
 
 
-def person(user_id: ObjectId) -> str:
-    """The name, among what is copied, of what others are told of a person who is no doctor."""
-    return f"person:{user_id}"
+def user_tag(user_id: ObjectId) -> str:
+    """The cache tag (core/cache.py) of a user who is no doctor."""
+    return f"user:{user_id}"
 
 
 class User(ClinicDocument):
@@ -149,23 +153,19 @@ class User(ClinicDocument):
         return self.role is Role.DOCTOR and self.is_active and self.is_verified
 
     @classmethod
-    def active(cls, mobiles: Sequence[str], session: ClientSession) -> dict[str, Raw]:
-        """The active people of those numbers, as stored."""
+    def active(cls, mobiles: Sequence[str], session: ClientSession) -> "dict[str, User]":
+        """The active users of these mobile numbers, by number."""
         found = cls.collection().find({"mobileNumber": {"$in": mobiles}, "isActive": True}, session=session)
-        return {raw["mobileNumber"]: raw for raw in found}
+        return {raw["mobileNumber"]: cls.from_raw(raw) for raw in found}
 
     @classmethod
-    def note_signing_in(
-        cls, agreed: Mapping[ObjectId, Consent | None], *, now: datetime, session: ClientSession
+    def note_sign_in(
+        cls, consents: Mapping[ObjectId, Consent | None], *, now: datetime, session: ClientSession
     ) -> None:
-        """Note that people, who were read in this very transaction, sign in, and what they agree to by it."""
-        signs_in: Raw = {"$set": {"lastLoginAt": now}}
-        agrees = {user: {"$push": {"consents": consent.to_mongo()}} for user, consent in agreed.items() if consent}
-        updates: list[UpdateOne | UpdateMany] = [
-            UpdateOne({"_id": user}, {**signs_in, **pushed}) for user, pushed in agrees.items()
-        ]
-        if others := [user for user in agreed if user not in agrees]:
-            updates.append(UpdateMany({"_id": {"$in": others}}, signs_in))
+        """Note the sign-in of users with the consent that each newly gives, in the transaction that read them."""
+        signed_in: Raw = {"$set": {"lastLoginAt": now}}
+        pushed = {user: {"$push": {"consents": consent.to_mongo()}} for user, consent in consents.items() if consent}
+        updates = [UpdateOne({"_id": user}, {**signed_in, **pushed.get(user, {})}) for user in consents]
         cls.collection().bulk_write(updates, session=session)
 
     @classmethod
@@ -186,24 +186,14 @@ class User(ClinicDocument):
         return cls.objects(__raw__=BOOKABLE)
 
     @classmethod
-    def of_bookings(cls, ids: Iterable[ObjectId], session: ClientSession) -> dict[ObjectId, Raw]:
-        """The active ones of those patients and doctors, as stored, as far as bookings need to know."""
+    def active_by_id(cls, ids: Iterable[ObjectId], session: ClientSession) -> "dict[ObjectId, User]":
+        """The active users among these ids, with the fields that a booking needs."""
         active = {"_id": {"$in": list(set(ids))}, "isActive": True}
-        found = cls.collection().find(active, _OF_A_BOOKING, session=session)
-        return {raw["_id"]: raw for raw in found}
+        found = cls.collection().find(active, _BOOKING_FIELDS, session=session)
+        return {raw["_id"]: cls.from_raw(raw) for raw in found}
 
     @classmethod
     def count_bookings(cls, patients: Sequence[ObjectId], session: ClientSession) -> None:
-        """Count one more visit of each patient."""
+        """Count one more booking of each patient, and so make the bookings of one patient conflict."""
         one_more = {"$inc": {"visitsBooked": 1}}
         cls.collection().update_many({"_id": {"$in": patients}}, one_more, session=session)
-
-    @classmethod
-    def find_bookable_doctor(cls, doctor_id: ObjectId) -> Find:
-        """Within a reading: a doctor with whom visits may be booked, as far as everybody may know."""
-        return Find("users", {"_id": doctor_id, **BOOKABLE}, [PUBLIC])
-
-    @classmethod
-    def find_by(cls, field: str) -> Find:
-        """Within a reading: the people whose ids an earlier find has under this path, as a visit tells of them."""
-        return Find("users", then=[_OF_A_VISIT], joined=(field, "_id"))

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
 from functools import partial
@@ -15,16 +15,14 @@ from pymongo.errors import DuplicateKeyError
 
 from arthomed.audit import service as audit
 from arthomed.audit.models import Action, Kind
-from arthomed.core import clock
+from arthomed.core import cache, clock
 from arthomed.core.actor import Actor
-from arthomed.core.copies import changed
 from arthomed.core.documents import Raw, transaction
 from arthomed.core.errors import DuplicateValue, FieldError, NotFound, PermissionDenied, ValidationFailed
 from arthomed.core.paging import Page, PageRequest
 from arthomed.core.permissions import Role
-from arthomed.core.reading import COUNT, Find, Reading, count_in, cut_out
 from arthomed.users import rules
-from arthomed.users.models import BOOKABLE, DOCTORS, PUBLIC, Condition, DoctorInfo, PatientInfo, User, person
+from arthomed.users.models import BOOKABLE, DOCTORS_TAG, Condition, DoctorInfo, PatientInfo, User, user_tag
 
 Changes = dict[str, Any]
 """Field names in snake_case to new values, nested as the document is; None clears a field."""
@@ -83,22 +81,20 @@ def list_doctors(
     *,
     specialization: str | None = None,
     search: str | None = None,
-    among: Find | None = None,
-) -> Reading[Page[Raw]]:
-    """Doctors who can be booked, by name, as far as everybody may know; `among` keeps those whose ids it finds."""
-    where: Raw = {**BOOKABLE}
+    ids: Collection[ObjectId] | None = None,
+) -> Page[User]:
+    """Doctors who can be booked, by name; `ids` keeps those among them."""
+    if ids is None:  # else the caller chose them by what it knows of their slots, and each booking may change that
+        cache.depends_on(DOCTORS_TAG)
+    where: Changes = {**BOOKABLE}
     if specialization is not None:
         where["doctorInfo.specialization"] = specialization
     if search is not None:
         where["name"] = _contains(search)
-    joined = None if among is None else ("among._id", "_id")
-    finds = {
-        **({} if among is None else {"among": among}),
-        "items": Find("users", where, [*cut_out(asked, name=1, _id=1), PUBLIC], joined),
-        "total": Find("users", where, COUNT, joined),
-    }
-    of = (DOCTORS,) if among is None else ()  # that changes with every visit
-    return Reading(finds, lambda found: Page.of(found["items"], asked, count_in(found["total"])), of)
+    if ids is not None:
+        where["_id"] = {"$in": list(ids)}
+    page: Page[User] = User.objects(__raw__=where).order_by("name", "id").page(asked)
+    return page
 
 
 def doctor(doctor_id: ObjectId) -> User:
@@ -124,7 +120,7 @@ def register(*, role: Role, mobile_number: str, name: str | None = None, by: Act
 
 def _insert(user: User, by: Actor | None, session: ClientSession) -> None:
     if user.role is Role.DOCTOR:
-        changed(DOCTORS)
+        cache.invalidate(DOCTORS_TAG)
     user.insert(session)
     audit.note_change(
         by or Actor(user.id, user.role), Action.CREATE, Kind.USER, user.id, subject=user.id, session=session
@@ -187,7 +183,7 @@ def forget_avatar(user_id: ObjectId, filename: str) -> None:
 
 def forget(user_id: ObjectId, *, keep_until: datetime | None, session: ClientSession) -> None:
     """Anonymise a person; `keep_until` spares what makes a medical record one until then."""
-    changed(person(user_id), DOCTORS)  # visits name those, too, who were doctors
+    cache.invalidate(user_tag(user_id), DOCTORS_TAG)  # appointments name former doctors, too
     User.forget(user_id, now=clock.now(), keep_until=keep_until, session=session)
 
 
@@ -198,7 +194,7 @@ def due_to_be_forgotten(now: datetime) -> list[ObjectId]:
 
 def _save(by: Actor, user: User, before: Raw, session: ClientSession) -> None:
     """Write a person's record as it is now, and into the trail what has changed."""
-    changed(person(user.id), *([DOCTORS] if user.doctor_info or "doctorInfo" in before else []))
+    cache.invalidate(user_tag(user.id), *([DOCTORS_TAG] if user.doctor_info or "doctorInfo" in before else []))
     user.updated_at = clock.now()
     with _explained():
         user.replace(session)

@@ -20,7 +20,7 @@ from tests.signing_in import MOBILE, Now, budgets, code_sent, retry_after
 
 
 def exhaust_the_clinic(redis: Any, *, lasting: timedelta) -> None:
-    redis.set("budget:clinic", settings().codes.per_clinic_a_day, ex=lasting)
+    redis.set("quota:clinic", settings().codes.per_clinic_a_day, ex=lasting)
 
 
 def test_a_number_gets_one_code_a_minute(client: FlaskClient) -> None:
@@ -119,7 +119,7 @@ def test_what_the_clinic_s_budget_refuses_is_charged_to_nobody(client: FlaskClie
 
     ask_for_code(client, MOBILE)
 
-    assert budgets(redis) == {b"budget:clinic": settings().codes.per_clinic_a_day}
+    assert budgets(redis) == {b"quota:clinic": settings().codes.per_clinic_a_day}
 
 
 def test_a_refusal_does_not_shorten_the_minute_of_the_next_code(client: FlaskClient, redis: Any, now: Now) -> None:
@@ -158,6 +158,6 @@ def test_uses_that_are_counted_together_are_counted_in_order(redis: Any) -> None
     refusals = limits.budgets().spend(uses)
 
     assert [refusal is None for refusal in refusals] == [True, False, True, True, False, True]
-    assert budgets(redis) == {b"budget:all": 2, b"budget:each:0": 1, b"budget:each:1": 1, b"budget:each:3": 1}
+    assert budgets(redis) == {b"quota:all": 2, b"quota:each:0": 1, b"quota:each:1": 1, b"quota:each:3": 1}
     assert {redis.pttl(key) > 3_590_000 for key in budgets(redis)} == {True}
     assert [one.retry_after > timedelta(minutes=59) for one in refusals if one and one.retry_after] == [True, True]

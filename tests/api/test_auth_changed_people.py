@@ -8,7 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from arthomed.appointments.service import staff
-from arthomed.auth import service as auth
+from arthomed.auth.service import sign_in
 from arthomed.auth.models import Session
 from arthomed.auth.rules import Platform
 from arthomed.core.permissions import Role
@@ -19,7 +19,7 @@ from tests.factories import SignedIn, refused, told
 from tests.signing_in import code_sent, me, refresh
 
 ROUNDS = 8
-DEVICE = auth.Device(None, Platform.OTHER, "127.0.0.1")
+DEVICE = sign_in.Device(None, Platform.OTHER, "127.0.0.1")
 
 
 def while_signing_in(users: list[User], change: Callable[[User], object]) -> None:

@@ -8,7 +8,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from pymongo.database import Database
 
-from arthomed.auth import service as auth
+from arthomed.auth.service import sign_in
 from arthomed.auth.rules import Platform
 from arthomed.config import settings
 from arthomed.core import clock
@@ -116,7 +116,7 @@ def test_staff_are_not_asked(client: FlaskClient, role: Role) -> None:
 
 def test_a_patient_who_signs_in_several_times_at_once_agrees_once(app: Flask, client: FlaskClient) -> None:
     del app, client
-    user, device = factories.make_user(), auth.Device(None, Platform.OTHER, "127.0.0.1")
+    user, device = factories.make_user(), sign_in.Device(None, Platform.OTHER, "127.0.0.1")
 
     at_once(6, lambda _: auth._open_session(user.mobile_number, device))
 

@@ -11,7 +11,7 @@ import pytest
 from flask.testing import FlaskClient
 from pymongo.database import Database
 
-from arthomed.auth import codes
+from arthomed.auth.service import otp
 from arthomed.auth.models import Otp
 from arthomed.notifications.models import Notification
 from tests import factories
@@ -88,12 +88,12 @@ def test_a_locked_number_is_the_same_work(client: FlaskClient, database: Data, k
 def test_wording_a_code_is_the_same_work(client: FlaskClient, database: Data, known: str) -> None:
     def word(_: FlaskClient, mobile: str) -> None:
         issue = Otp.objects.get(mobile_number=mobile).issue
-        assert codes.word(Notification.objects.get(subject=issue)) is not None
+        assert otp.render_message(Notification.objects.get(subject=issue)) is not None
 
     numbers = [known, factories.new_mobile()]
     for mobile in numbers:
         told(ask_for_code(client, mobile))
-        codes.tell(Otp.objects.get(mobile_number=mobile).issue)
+        otp.deliver(Otp.objects.get(mobile_number=mobile).issue)
 
     of_known, of_unknown = (statements(database, client, word, one) for one in numbers)
 

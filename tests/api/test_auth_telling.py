@@ -7,7 +7,7 @@ import pytest
 from bson import ObjectId
 from flask.testing import FlaskClient
 
-from arthomed.auth import codes
+from arthomed.auth.service import otp
 from arthomed.auth.models import Otp
 from arthomed.core import clock
 from arthomed.notifications.models import Notification, State
@@ -29,14 +29,14 @@ def asked_for(redis: Any) -> int:
 
 
 def test_a_code_is_told_once_however_often_its_job_runs(issue: ObjectId) -> None:
-    at_once(5, lambda _: codes.tell(issue))
+    at_once(5, lambda _: otp.deliver(issue))
 
     assert [(one.subject, one.state) for one in Notification.objects] == [(issue, State.SENT)]
 
 
 def test_it_may_be_told_for_two_minutes_since_it_was_asked_for(issue: ObjectId, now: Now) -> None:
     now.shift(timedelta(seconds=90))
-    codes.tell(issue)
+    otp.deliver(issue)
 
     assert Notification.objects.get().useful_until < clock.now() + timedelta(seconds=31)
 
@@ -44,26 +44,26 @@ def test_it_may_be_told_for_two_minutes_since_it_was_asked_for(issue: ObjectId, 
 def test_a_job_that_was_lost_is_asked_for_again(issue: ObjectId, redis: Any, now: Now) -> None:
     redis.flushdb()
     now.shift(timedelta(seconds=6))
-    codes.sweep()
+    otp.sweep()
     assert asked_for(redis) == 1
 
     now.shift(timedelta(seconds=20))
-    codes.sweep()
+    otp.sweep()
     assert asked_for(redis) == 1  # it is left to that job for a while
 
     now.shift(timedelta(seconds=20))
-    codes.sweep()
+    otp.sweep()
     assert asked_for(redis) == 2
 
-    codes.tell(issue)
+    otp.deliver(issue)
     now.shift(timedelta(seconds=40))
-    codes.sweep()
+    otp.sweep()
     assert asked_for(redis) == 2
 
 
 def test_what_was_just_asked_for_is_left_to_its_job(issue: ObjectId, redis: Any) -> None:
     del issue  # its job waits
-    codes.sweep()
+    otp.sweep()
 
     assert asked_for(redis) == 1
 
@@ -73,9 +73,9 @@ def test_what_nobody_waits_for_any_more_is_given_up_once(
 ) -> None:
     redis.flushdb()
     now.shift(timedelta(minutes=2))
-    codes.sweep()
-    codes.sweep()
-    codes.tell(issue)
+    otp.sweep()
+    otp.sweep()
+    otp.deliver(issue)
 
     assert asked_for(redis) == 0
     assert Notification.objects.count() == 0
@@ -85,12 +85,12 @@ def test_what_nobody_waits_for_any_more_is_given_up_once(
 def test_a_run_that_was_killed_before_it_noted_what_it_did_leaves_the_rest_to_the_outbox(
     issue: ObjectId, redis: Any, now: Now
 ) -> None:
-    codes.put_message(issue)
+    otp.add_message_to_outbox(issue)
     Otp.objects.update(set__tell_at=clock.now())
-    codes.tell(issue)
+    otp.deliver(issue)
     now.shift(timedelta(seconds=6))
     redis.flushdb()
-    codes.sweep()
+    otp.sweep()
 
     assert asked_for(redis) == 0
     assert [one.state for one in Notification.objects] == [State.WAITING]
@@ -99,20 +99,20 @@ def test_a_run_that_was_killed_before_it_noted_what_it_did_leaves_the_rest_to_th
 def test_a_code_that_was_replaced_is_not_told(client: FlaskClient, issue: ObjectId, now: Now) -> None:
     now.shift(timedelta(seconds=61))
     code_sent(client)
-    codes.tell(issue)
+    otp.deliver(issue)
 
     assert Notification.objects.count() == 0
 
 
 def test_a_code_that_was_used_is_not_told(client: FlaskClient, issue: ObjectId) -> None:
     told(answer_with(client, MOBILE, code_for(MOBILE)))
-    codes.tell(issue)
+    otp.deliver(issue)
 
     assert Notification.objects.count() == 0
 
 
 def test_first_codes_of_a_number_at_once_leave_one(client: FlaskClient) -> None:
     del client  # it empties the database
-    at_once(6, lambda _: codes.issue(MOBILE, "login", []))
+    at_once(6, lambda _: otp.request_code(MOBILE, purpose="login", address="127.0.0.1"))
 
     assert Otp.objects.count() == 1

@@ -11,7 +11,7 @@ import pytest
 from flask.testing import FlaskClient
 from pymongo.database import Database
 
-from arthomed.auth import codes
+from arthomed.auth.service import otp
 from arthomed.config import settings
 from arthomed.core import jobs, limits
 from arthomed.infra.budgets import RedisBudgets
@@ -115,7 +115,7 @@ def test_a_code_whose_job_could_not_be_asked_for_is_asked_for_by_the_sweep(
 
     broker.come_back()
     now.shift(timedelta(seconds=6))
-    codes.sweep()
+    otp.sweep()
 
     assert redis.llen("codes") == 1
     assert answer_with(client, MOBILE, code).status_code == 200

@@ -231,7 +231,7 @@ def aborted_transactions(database: Records) -> int:
 
 def test_a_deactivation_waits_for_a_booking_that_is_under_way(app: Flask, database: Records) -> None:
     doctor, patient = factories.make_doctor(MIDDAY), factories.make_user()
-    wish = factories.make_wish(doctor, day=TUESDAY, time="10:00")
+    wish = factories.make_details(doctor, day=TUESDAY, time="10:00")
     before = aborted_transactions(database)
     with ThreadPoolExecutor(1) as thread, database.client.start_session() as session, session.start_transaction():
         with copies.telling():

@@ -7,7 +7,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from arthomed.auth import codes
+from arthomed.auth.service import otp
 from arthomed.core import jobs, metrics
 from arthomed.core.jobs import Job
 from arthomed.notifications import service as notifications
@@ -104,7 +104,7 @@ def test_a_message_counts_under_its_way_and_what_became_of_it(counting: Counting
 def test_a_message_that_nobody_sent_in_time_counts_as_expired(counting: Counting, now: Now) -> None:
     code_sent(counting.client)
     now.shift(timedelta(minutes=3))
-    codes.sweep()
+    otp.sweep()
 
     assert counting.rise("arthomed_messages_total", channel="sms", outcome="expired") == 1
 

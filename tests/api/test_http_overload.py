@@ -21,7 +21,7 @@ PLENTY = timedelta(minutes=1)
 def after_waiting(work: Callable[[], T]) -> T:
     """What comes of work that another one kept from the only thread for so long."""
     done = Event()
-    with overload.Threads(1) as threads:
+    with overload.TimedThreadPool(1) as threads:
         threads.submit(done.wait)
         waiting = threads.submit(work)
         assert not done.wait(1.1 * MOST.total_seconds())
@@ -46,7 +46,7 @@ def test_what_waited_too_long_is_refused_with_a_time_to_come_back(impatient: Fla
 def test_what_found_a_thread_in_time_is_answered() -> None:
     with (
         factories.another_app(most_waiting=PLENTY) as patient,
-        overload.Threads(1) as threads,
+        overload.TimedThreadPool(1) as threads,
     ):
         answer = threads.submit(lambda: patient.test_client().get("/api/auth/me")).result()
 
@@ -66,7 +66,7 @@ def test_others_know_who_is_at_work() -> None:
         begun.set()
         over.wait()
 
-    with overload.Threads(1) as threads:
+    with overload.TimedThreadPool(1) as threads:
         threads.submit(work)
         begun.wait()
         meanwhile = underway.threads.wait_for_none(0)

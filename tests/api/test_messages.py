@@ -377,7 +377,7 @@ def test_the_system_tells_why_it_rejected() -> None:
 
 def test_a_booking_sent_again_with_its_key_writes_no_second_message() -> None:
     patient, doctor = factories.make_user(), factories.make_doctor(DAY)
-    wish = factories.make_wish(doctor, day=TUESDAY)
+    wish = factories.make_details(doctor, day=TUESDAY)
 
     for _ in range(2):
         booking.book(factories.acting(patient), wish, key="a-key-of-mine")

@@ -9,7 +9,7 @@ from arthomed.appointments import messages
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.rules import Status
 from arthomed.appointments.service import transitions
-from arthomed.auth import codes
+from arthomed.auth.service import otp
 from arthomed.auth.models import Otp
 from arthomed.config import settings
 from arthomed.core.permissions import Role
@@ -32,10 +32,10 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def code_sms(mobile: str) -> Sms:
-    codes.issue(mobile, "login", [])
+    otp.request_code(mobile, purpose="login", address="127.0.0.1")
     issue = Otp.objects.get(mobile_number=mobile).issue
-    codes.tell(issue)
-    sms = codes.word(Notification.objects.get(subject=issue))
+    otp.deliver(issue)
+    sms = otp.render_message(Notification.objects.get(subject=issue))
     assert sms is not None
     return sms
 

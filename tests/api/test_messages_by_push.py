@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 from pymongo.database import Database
 
 from arthomed.appointments.service import booking
-from arthomed.auth import service as auth
+from arthomed.auth.service import sessions
 from arthomed.auth.models import Session
 from arthomed.config_messages import Fcm
 from arthomed.infra.push import FcmPush
@@ -163,7 +163,7 @@ class TestGateway:
 def by_push(app: Flask, gateway: FcmPush) -> Iterator[None]:
     del app
     before = outlets.outlet()
-    outlet = outlets.PushOutlet(gateway, auth.push_tokens, auth.with_push_tokens, auth.forget_push_token)
+    outlet = outlets.PushOutlet(gateway, sessions.push_tokens, sessions.with_push_tokens, sessions.forget_push_token)
     outlets.use(replace(before, push=outlet))
     yield
     outlets.use(before)
@@ -205,7 +205,7 @@ class TestMessages:
         patients = [factories.sign_in(app).user, person.user, factories.sign_in(app).user]
         asking = Mock(wraps=Session.with_push_tokens)
         monkeypatch.setattr(Session, "with_push_tokens", asking)
-        wishes = [factories.make_wish(doctor, time=time) for time in ("09:00", "09:30", "10:00")]
+        wishes = [factories.make_details(doctor, time=time) for time in ("09:00", "09:30", "10:00")]
 
         booking._book_all(
             [booking.Request(factories.acting(who), wish) for who, wish in zip(patients, wishes, strict=True)],
@@ -238,7 +238,7 @@ class TestMessages:
         for number in range(5):
             give(client, factories.sign_in(app, person.user), f"{number}-token-of-a-phone:APA91b")
 
-        assert [token[0] for token in auth.push_tokens(person.user.id)] == ["4", "3", "2", "1"]
+        assert [token[0] for token in sessions.push_tokens(person.user.id)] == ["4", "3", "2", "1"]
 
     def test_a_push_that_google_refuses_has_failed(self, client: FlaskClient, person: SignedIn, google: Google) -> None:
         give(client, person, TOKENS[0])
@@ -246,7 +246,7 @@ class TestMessages:
         google.answers = [(400, refusal("INVALID_ARGUMENT"))]
 
         assert notifications.send(push.id) is State.FAILED
-        assert auth.push_tokens(person.user.id) == [TOKENS[0]]
+        assert sessions.push_tokens(person.user.id) == [TOKENS[0]]
 
     def test_a_push_that_no_device_takes_is_tried_again(
         self, client: FlaskClient, person: SignedIn, google: Google
@@ -286,19 +286,19 @@ class TestTokens:
         give(client, person, TOKENS[0])
         give(client, other, TOKENS[0])
 
-        assert (auth.push_tokens(person.user.id), auth.push_tokens(other.user.id)) == ([], [TOKENS[0]])
+        assert (sessions.push_tokens(person.user.id), sessions.push_tokens(other.user.id)) == ([], [TOKENS[0]])
 
     def test_two_who_give_the_same_token_at_once_do_not_both_have_it(self, app: Flask, person: SignedIn) -> None:
         several = [person, *(factories.sign_in(app) for _ in range(3))]
         factories.at_once(4, lambda number: give(app.test_client(), several[number], TOKENS[0]))
 
-        assert sum(len(auth.push_tokens(one.user.id)) for one in several) == 1
+        assert sum(len(sessions.push_tokens(one.user.id)) for one in several) == 1
 
     def test_a_new_token_takes_the_place_of_the_old(self, client: FlaskClient, person: SignedIn) -> None:
         for token in TOKENS:
             give(client, person, token)
 
-        assert auth.push_tokens(person.user.id) == [TOKENS[2]]
+        assert sessions.push_tokens(person.user.id) == [TOKENS[2]]
 
     @pytest.mark.parametrize("token", ["", "short", "a" * 5000, "with a blank in the middle", "नमस्ते" * 10, None, 5])
     def test_what_is_no_token_is_refused_and_not_repeated(

@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from pymongo.database import Database
 from werkzeug.test import TestResponse
 
-from arthomed.auth import service as auth
+from arthomed.auth.service import sessions
 from arthomed.core.actor import SYSTEM
 from arthomed.users.models import User
 from tests import factories
@@ -217,6 +217,6 @@ class TestPolling:
         self, ask: Callable[..., TestResponse], database: Database[dict[str, Any]]
     ) -> None:
         known = ask().headers["ETag"]
-        auth.end_all_sessions(SYSTEM, database.sessions.find_one({})["user"])  # type: ignore[index]
+        sessions.end_all_sessions(SYSTEM, database.sessions.find_one({})["user"])  # type: ignore[index]
 
         assert factories.refused(ask(**{"If-None-Match": known})) == (401, "SESSION_REVOKED")

@@ -22,7 +22,7 @@ from werkzeug.test import TestResponse
 from arthomed.appointments import rules
 from arthomed.appointments.models import IdempotencyKey
 from arthomed.appointments.service import audit, booking
-from arthomed.auth import codes
+from arthomed.auth.service import otp
 from arthomed.auth import service as auth
 from arthomed.auth.models import Otp, Session
 from arthomed.config import settings
@@ -141,7 +141,7 @@ class TestBookings:
         unknown = factories.make_user()
 
         def request(patient: User, doctor: User, time: str) -> booking.Request:
-            asked = booking.Request(factories.acting(patient), factories.make_wish(doctor, time=time))
+            asked = booking.Request(factories.acting(patient), factories.make_details(doctor, time=time))
             of = {"user": patient.id, "key": f"key-of-{time}", "fingerprint": "one"}
             return booking.Request(asked.actor, asked.wish, asked.id, IdempotencyKey(appointment=asked.id, **of))
 
@@ -212,7 +212,7 @@ class TestCodes:
         until = clock.now() + timedelta(minutes=5)
         database.otps.update_one({"mobileNumber": locked}, {"$set": {"failures": 5, "failuresEndAt": until}})
         redis.flushdb()
-        redis.set(f"budget:number:{limited}", settings().codes.per_number_an_hour, ex=60)
+        redis.set(f"quota:number:{limited}", settings().codes.per_number_an_hour, ex=60)
         store = Mock(wraps=Otp.replace_older)
         monkeypatch.setattr(Otp, "replace_older", store)
 
@@ -230,7 +230,7 @@ class TestCodes:
             answer.headers["X-Request-ID"]: [str(Otp.objects.get(mobile_number=number).issue)]
             for number, answer in answers.items()
         }
-        charged = {key.decode().rpartition(":")[2] for key in redis.scan_iter("budget:address:*")}
+        charged = {key.decode().rpartition(":")[2] for key in redis.scan_iter("quota:address:*")}
         assert charged == {f"198.51.100.{at}" for at, number in enumerate(numbers) if number in answers}
 
 

@@ -15,7 +15,7 @@ from werkzeug.test import TestResponse
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.rules import Status
 from arthomed.appointments.service import transitions
-from arthomed.auth import service as auth
+from arthomed.auth.service import otp
 from arthomed.core import clock
 from arthomed.core.errors import RateLimitExceeded
 from arthomed.core.permissions import Role
@@ -72,7 +72,7 @@ def _edit(world: World) -> dict[str, Any]:
 def _code_of_ones_own(world: World) -> dict[str, Any]:
     mobile = world.caller.user.mobile_number
     with suppress(RateLimitExceeded):  # the one of the call before is still good
-        auth.send_code(mobile, purpose="login", address="127.0.0.1")
+        otp.request_code(mobile, purpose="login", address="127.0.0.1")
     return {"otp": factories.code_for(mobile)}
 
 

@@ -65,7 +65,7 @@ class Fragile:
     def sweep(self) -> bool:
         """Have the outbox swept as beat does, but at once; what takes long is left to beat."""
         if not FULL and self.is_idle("default"):
-            CeleryJobs(self.valkey.url).enqueue([Asked(Job.SWEEP_MESSAGES, ())])
+            CeleryJobs(self.valkey.url).enqueue([JobRequest(Job.SWEEP_MESSAGES, ())])
         return True
 
     def is_idle(self, *queues: str) -> bool:

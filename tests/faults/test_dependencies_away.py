@@ -74,7 +74,7 @@ class Round:
     def let_pass(self, redis_url: str) -> None:
         """The minute until the next code: whether the database made one is not known."""
         with Redis.from_url(redis_url) as redis:
-            redis.delete(f"budget:resend:{self.mobile}")
+            redis.delete(f"quota:resend:{self.mobile}")
 
 
 def readiness(fragile: Fragile) -> tuple[int, str, set[str]]:

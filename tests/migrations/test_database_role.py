@@ -23,7 +23,7 @@ from arthomed.appointments.service import audit as books
 from arthomed.appointments.service import transitions
 from arthomed.audit import service as audit
 from arthomed.audit.models import AuditEvent
-from arthomed.auth import codes
+from arthomed.auth.service import otp
 from arthomed.auth.models import Otp
 from arthomed.config import settings
 from arthomed.core import clock
@@ -262,7 +262,7 @@ def test_every_job_can_do_its_work_with_the_applications_rights(run: Run, refusa
     transitions.change_status(factories.acting(factories.make_user(Role.ADMIN)), visit.id, Status.CONFIRMED)
     Slot.objects(doctor=visit.doctor_id, is_available=True).delete()
     Export.is_to_be_asked_for(patient.id, now=clock.now(), again_after=timedelta(0), kept=timedelta(hours=1))
-    codes.issue(patient.mobile_number, "login", [])
+    otp.request_code(patient.mobile_number, purpose="login", address="127.0.0.1")
     erased = factories.make_user().id
     transaction(lambda session: users.forget(erased, keep_until=clock.now(), session=session))
     ids = {

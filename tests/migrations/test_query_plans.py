@@ -14,8 +14,7 @@ from pymongo.database import Database
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.rules import SlotUnavailable, Status
 from arthomed.appointments.service import booking, staff, transitions
-from arthomed.auth import codes
-from arthomed.auth import service as auth
+from arthomed.auth.service import otp, sessions
 from arthomed.auth.models import Otp
 from arthomed.core import clock
 from arthomed.core.permissions import Role
@@ -135,7 +134,7 @@ def book_a_taken_slot(clinic: Clinic) -> None:
 
 
 def tell_a_code(clinic: Clinic) -> None:
-    codes.tell(Otp.objects.get(mobile_number=clinic.number_with_a_code()).issue)
+    otp.deliver(Otp.objects.get(mobile_number=clinic.number_with_a_code()).issue)
 
 
 def sign_in_with_a_code(clinic: Clinic) -> None:
@@ -189,9 +188,9 @@ HOT: dict[str, Callable[[Clinic], object]] = {
     "messages that failed": lambda c: c.as_admin("/admin/messages"),
     "messages that failed of a channel": lambda c: c.as_admin("/admin/messages?channel=sms&kind=code"),
     "messages that were sent": lambda c: c.as_admin("/admin/messages?state=sent&page=2"),
-    "tokens of a person's devices": lambda c: auth.push_tokens(c.patient.user.id),
-    "people whose devices have tokens": lambda c: auth.with_push_tokens([c.patient.user.id, ObjectId()]),
-    "giving a token": lambda c: auth.give_push_token(c.patient.session_id, "a-token-of-the-tests"),
+    "tokens of a person's devices": lambda c: sessions.push_tokens(c.patient.user.id),
+    "people whose devices have tokens": lambda c: sessions.with_push_tokens([c.patient.user.id, ObjectId()]),
+    "giving a token": lambda c: sessions.store_push_token(c.patient.session_id, "a-token-of-the-tests"),
     "sending a message": lambda c: notifications.send(Notification.objects(subject=c.visit.id).first().id),
     "my access log": lambda c: c.get("/users/profile/access-log", c.patient),
     "my export": lambda c: c.get_file("/users/profile/export", c.patient),
@@ -207,10 +206,10 @@ HOT: dict[str, Callable[[Clinic], object]] = {
     "the purge of files": lambda _: purging.purge(),
     "who is due to be forgotten": lambda _: erasure.finish(),
     "my devices": lambda c: c.get("/auth/sessions", c.patient),
-    "signing out": lambda c: auth.end_session(
+    "signing out": lambda c: sessions.end_session(
         factories.acting(c.desk.user), factories.sign_in(c.app, c.desk.user).session_id
     ),
-    "signing out everywhere": lambda c: auth.end_all_sessions(factories.acting(c.doctor), c.doctor.id),
+    "signing out everywhere": lambda c: sessions.end_all_sessions(factories.acting(c.doctor), c.doctor.id),
     "what nobody confirmed": lambda _: transitions.reject_unconfirmed(),
     "who did not come": lambda _: transitions.mark_no_shows(),
     "one doctor's slots": lambda c: scheduling.sync_doctor(c.doctor.id),
@@ -223,7 +222,7 @@ HOT: dict[str, Callable[[Clinic], object]] = {
     "telling a code": tell_a_code,
     "answering with a code": sign_in_with_a_code,
     "answering with a wrong code": lambda c: fail(c.app.test_client(), 1, c.number_with_a_code()),
-    "codes that nobody was told of": lambda _: codes.sweep(),
+    "codes that nobody was told of": lambda _: otp.sweep(),
 }
 
 
@@ -238,7 +237,7 @@ def test_a_hot_query_uses_an_index_and_sorts_nothing_in_memory(clinic: Clinic, n
 
 def test_a_booking_without_files_asks_nothing_about_files(clinic: Clinic) -> None:
     del clinic  # which fills the database
-    patient, wish = factories.make_user(), factories.make_wish(factories.make_doctor())
+    patient, wish = factories.make_user(), factories.make_details(factories.make_doctor())
     with recorded(get_db()) as asked:
         booking.book(factories.acting(patient), wish)
 

@@ -11,7 +11,7 @@ import pytest
 from celery import Celery
 from redis import Redis
 
-from arthomed.core.jobs import Asked, Job, JobsUnavailable
+from arthomed.core.jobs import Job, JobRequest, JobsUnavailable
 from arthomed.infra.queue import CeleryJobs
 from dev.servers import Valkey
 
@@ -33,7 +33,7 @@ def test_the_publisher_gives_up_within_a_second(broker: str) -> None:
     jobs = CeleryJobs(broker)
     begun = time.monotonic()
     with pytest.raises(JobsUnavailable):
-        jobs.enqueue([Asked(Job.SWEEP_MESSAGES, ())])
+        jobs.enqueue([JobRequest(Job.SWEEP_MESSAGES, ())])
     assert time.monotonic() - begun < SECONDS
 
 
@@ -41,11 +41,11 @@ def test_who_asks_just_after_a_silence_does_not_wait_for_it_again() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         jobs = CeleryJobs(f"redis://127.0.0.1:{silent.getsockname()[1]}/0")
         with pytest.raises(JobsUnavailable):
-            jobs.enqueue([Asked(Job.SWEEP_MESSAGES, ())])
+            jobs.enqueue([JobRequest(Job.SWEEP_MESSAGES, ())])
         begun = time.monotonic()
         for _ in range(20):
             with pytest.raises(JobsUnavailable):
-                jobs.enqueue([Asked(Job.SWEEP_MESSAGES, ())])
+                jobs.enqueue([JobRequest(Job.SWEEP_MESSAGES, ())])
 
     assert time.monotonic() - begun < SECONDS
 
@@ -53,7 +53,7 @@ def test_who_asks_just_after_a_silence_does_not_wait_for_it_again() -> None:
 def test_a_message_is_as_celery_itself_writes_it(valkey: Valkey) -> None:
     with Redis.from_url(valkey.url) as redis:
         redis.flushdb()
-        CeleryJobs(valkey.url).enqueue([Asked(Job.SEND_SMS, ("672b1234a1b2c3d4e5f60718",))])
+        CeleryJobs(valkey.url).enqueue([JobRequest(Job.SEND_SMS, ("672b1234a1b2c3d4e5f60718",))])
         celery = Celery("the-tests", broker=valkey.url, set_as_current=False)
         celery.send_task(Job.SEND_SMS, args=["672b1234a1b2c3d4e5f60718"], queue="sms", ignore_result=True)
 

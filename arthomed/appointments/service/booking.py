@@ -1,4 +1,4 @@
-"""Booking: a seat, a visit, its messages and its key, all in one transaction or not at all."""
+"""Booking: a seat, an appointment, its messages and its idempotency key, all in one transaction or not at all."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -14,18 +14,17 @@ from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError
 
 from arthomed.appointments import messages, rules
-from arthomed.appointments.models import Appointment, IdempotencyKey, visits_of
+from arthomed.appointments.models import Appointment, Change, IdempotencyKey, Payment
 from arthomed.appointments.rules import Status
 from arthomed.appointments.service import trail
 from arthomed.audit import service as audit
 from arthomed.config import settings
 from arthomed.core import clock, metrics, origin
 from arthomed.core.actor import Actor
-from arthomed.core.copies import changed
-from arthomed.core.documents import Raw, transaction
+from arthomed.core.batcher import Batcher
+from arthomed.core.documents import transaction
 from arthomed.core.errors import ClinicError, DuplicateValue, IdempotencyKeyReused, NotFound
 from arthomed.core.origin import Origin
-from arthomed.core.together import Together
 from arthomed.files.models import File
 from arthomed.files.rules import Category, Place
 from arthomed.files.rules import Kind as FileKind
@@ -33,22 +32,19 @@ from arthomed.files.service import receiving
 from arthomed.files.service.receiving import Upload
 from arthomed.notifications import service as notifications
 from arthomed.notifications.models import Notification
-from arthomed.scheduling.models import Seat, Slot, Start, slots_of
-from arthomed.users.models import BOOKABLE, User
+from arthomed.scheduling.models import Seat, Slot, Start
+from arthomed.users.models import User
 
 log = structlog.get_logger()
 
 ALTERNATIVES = 3
-_SAME_TIME = "You already have a visit at that time"
-_SAME_DAY = "You already have a visit with this doctor on that day"
-
-Told = Raw | Appointment
-"""A visit with its people and files, as an answer tells it: as stored, or with the same by attributes."""
+_SAME_TIME = "You already have an appointment at that time"
+_SAME_DAY = "You already have an appointment with this doctor on that day"
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """What a patient asks for; date and time are the clinic's."""
+class BookingDetails:
+    """What a patient requests; date and time are the clinic's."""
 
     doctor_id: ObjectId
     appointment_date: date
@@ -59,212 +55,204 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """A wish with the id that its visit will have, and with what came with it."""
+class BookingAttempt:
+    """A requested booking with the id of its appointment, its idempotency key and its files."""
 
     actor: Actor
-    wish: Wish
+    details: BookingDetails
     id: ObjectId = field(default_factory=ObjectId)
     key: IdempotencyKey | None = None
     files: Sequence[File] = ()
     origin: Origin = field(default_factory=origin.current)
 
     @property
-    def patient(self) -> ObjectId:
+    def patient_id(self) -> ObjectId:
         return self.actor.person
 
     @property
     def start(self) -> Start:
-        return self.wish.doctor_id, self.wish.appointment_date, self.wish.appointment_time
+        return self.details.doctor_id, self.details.appointment_date, self.details.appointment_time
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
-    """What bookings depend on, read at the start of their transaction."""
+class _Context:
+    """What the bookings of a transaction depend on, read at its start."""
 
-    people: Mapping[ObjectId, Raw]
+    users: Mapping[ObjectId, User]
     seats: Mapping[Start, Seat]
-    open_visits: Mapping[ObjectId, int]
+    open_appointments: Mapping[ObjectId, int]
 
 
 @dataclass(frozen=True, slots=True)
 class _Booked:
-    """A visit, as an answer tells it, with what is in the outbox about it."""
-
-    visit: Raw
-    told: list[Notification]
+    appointment: Appointment
+    messages: list[Notification]
 
 
-def book(actor: Actor, wish: Wish, *, key: str | None = None, uploads: Sequence[Upload] = ()) -> Told:
-    """Book a visit for the acting patient; with a key, a repetition gives the same visit again.
+def book(
+    actor: Actor, details: BookingDetails, *, key: str | None = None, uploads: Sequence[Upload] = ()
+) -> Appointment:
+    """Book an appointment for the acting patient; the same key again returns the same appointment.
 
-    The uploads become its files, or nothing of them stays.
+    The uploads become its files, or none of them is stored.
 
     Raises:
         NotFound: there is no such doctor.
         SlotUnavailable: with the nearest free slots of that doctor.
-        DuplicateValue: the patient has a visit then, or with that doctor on that day.
-        BookingLimitReached: the patient has too many open visits.
-        IdempotencyKeyReused: the key stands for another wish.
+        DuplicateValue: the patient has an appointment at that time, or with that doctor on that day.
+        BookingLimitReached: the patient has too many open appointments.
+        IdempotencyKeyReused: the key was used for another booking.
         TooManyFiles, FileTooLarge, InvalidFile: one of the uploads is refused.
     """
-    request = Request(actor, wish)
+    attempt = BookingAttempt(actor, details)
     if key is not None:
-        of = {"user": actor.user_id, "key": key, "fingerprint": _fingerprint(wish, uploads)}
-        request = replace(request, key=IdempotencyKey(appointment=request.id, **of))
-    place = Place(FileKind.APPOINTMENTS, Category.REPORTS, request.id, actor.person)
+        fingerprint = _fingerprint(details, uploads)
+        stored_key = IdempotencyKey(user=actor.user_id, key=key, fingerprint=fingerprint, appointment=attempt.id)
+        attempt = replace(attempt, key=stored_key)
+    place = Place(FileKind.APPOINTMENTS, Category.REPORTS, attempt.id, actor.person)
     try:
         with receiving.taken_in(actor, uploads, place) as files:
-            booked = _book_with_others(replace(request, files=files))
+            booked = _batched_booking(replace(attempt, files=files))
     except (NotFound, rules.SlotUnavailable, rules.BookingLimitReached, DuplicateKeyError) as error:
-        return _explained(error, request)
-    log.info("appointment_booked", appointment_id=str(booked.visit["_id"]))
+        return _repeated_or_refused(error, attempt)
+    notifications.hand_over_or_leave(booked.messages)
+    log.info("appointment_booked", appointment_id=str(booked.appointment.id))
     metrics.BOOKINGS.add()
-    return booked.visit
+    return booked.appointment
 
 
-def _book_all(requests: Sequence[Request], *, once: bool) -> list[_Booked | Exception]:
-    outcomes = transaction(partial(_book, requests), once=once)
-    booked = [(request, one) for request, one in zip(requests, outcomes, strict=True) if isinstance(one, _Booked)]
-    notifications.ask_or_leave(
-        [job for request, one in booked for job in notifications.sendings(one.told, request.origin)]
-    )
-    return outcomes
+def _book_batch(attempts: Sequence[BookingAttempt]) -> list[_Booked | Exception]:
+    return transaction(partial(_book_in_transaction, attempts))
 
 
-_book_with_others = Together(_book_all, names=lambda request: (request.patient, request.start), gathers=True)
+_batched_booking = Batcher(_book_batch, keys=lambda attempt: (attempt.patient_id, attempt.start))
 
 
-def _book(requests: Sequence[Request], session: ClientSession) -> list[_Booked | Exception]:
-    """The transaction's work, with an outcome or a refusal for each.
-
-    First it reads all, then it writes; when somebody else wrote to any of that meanwhile, it runs again from the start.
-    """
-    for request in requests:  # also when it turns out to be booked already
-        changed(slots_of(request.wish.doctor_id), visits_of(request.patient))
+def _book_in_transaction(attempts: Sequence[BookingAttempt], session: ClientSession) -> list[_Booked | Exception]:
+    """Read everything first, then write; a concurrent write to any of it is a conflict, and this runs again."""
     now = clock.now()
-    found = _find(requests, now, session)
-    refusals = [_refusal(request, found, now) for request in requests]
-    admitted = [request for request, refusal in zip(requests, refusals, strict=True) if refusal is None]
-    booked = iter(_write(admitted, found, session) if admitted else ())
+    context = _read_context(attempts, now, session)
+    refusals = [_refusal(attempt, context, now) for attempt in attempts]
+    admitted = [attempt for attempt, refusal in zip(attempts, refusals, strict=True) if refusal is None]
+    booked = iter(_write(admitted, context, session) if admitted else ())
     return [refusal or next(booked) for refusal in refusals]
 
 
-def _find(requests: Sequence[Request], now: datetime, session: ClientSession) -> _Found:
-    """Who has not booked that often yet can't have too many open visits, and need not be counted."""
-    people = User.of_bookings(
-        [one for request in requests for one in (request.patient, request.wish.doctor_id)], session
-    )
-    seats = Slot.free_seats([request.start for request in requests], now=now, session=session)
-    most = settings().policy.max_open_visits
-    patients = (people.get(request.patient) for request in requests)
-    often = [patient["_id"] for patient in patients if patient and patient.get("visitsBooked", 0) >= most]
-    return _Found(people, seats, Appointment.count_open(often, session) if often else {})
+def _read_context(attempts: Sequence[BookingAttempt], now: datetime, session: ClientSession) -> _Context:
+    """A patient who has not booked as often as the limit cannot have more open appointments: no count is needed."""
+    ids = [user_id for attempt in attempts for user_id in (attempt.patient_id, attempt.details.doctor_id)]
+    users = User.active_by_id(ids, session)
+    seats = Slot.free_seats([attempt.start for attempt in attempts], now=now, session=session)
+    limit = settings().policy.max_open_visits
+    patients = (users.get(attempt.patient_id) for attempt in attempts)
+    frequent = [patient.id for patient in patients if patient and patient.visits_booked >= limit]
+    return _Context(users, seats, Appointment.count_open(frequent, session) if frequent else {})
 
 
-def _refusal(request: Request, found: _Found, now: datetime) -> ClinicError | None:
+def _refusal(attempt: BookingAttempt, context: _Context, now: datetime) -> ClinicError | None:
     try:
-        _ensure_bookable(request, found, now)
+        _ensure_bookable(attempt, context, now)
     except ClinicError as refusal:
         return refusal
     return None
 
 
-def _ensure_bookable(request: Request, found: _Found, now: datetime) -> None:
-    wish, policy = request.wish, settings().policy
-    if request.patient not in found.people:
+def _ensure_bookable(attempt: BookingAttempt, context: _Context, now: datetime) -> None:
+    details, policy = attempt.details, settings().policy
+    if attempt.patient_id not in context.users:
         raise NotFound
-    if found.open_visits.get(request.patient, 0) >= policy.max_open_visits:
+    if context.open_appointments.get(attempt.patient_id, 0) >= policy.max_open_visits:
         raise rules.BookingLimitReached
-    doctor = found.people.get(wish.doctor_id)
-    if doctor is None or not doctor.items() >= BOOKABLE.items():
+    doctor = context.users.get(details.doctor_id)
+    if doctor is None or not doctor.is_bookable:
         raise NotFound("Doctor not found")
-    rules.ensure_bookable_day((wish.appointment_date - clock.local_date(now, policy.timezone)).days, policy)
-    if request.start not in found.seats:
+    rules.ensure_bookable_day((details.appointment_date - clock.local_date(now, policy.timezone)).days, policy)
+    if attempt.start not in context.seats:
         raise rules.SlotUnavailable
 
 
-def _write(requests: Sequence[Request], found: _Found, session: ClientSession) -> list[_Booked]:
-    """Write to the patients, too, so that the bookings of one come one after the other and can be counted."""
-    IdempotencyKey.insert_all([request.key for request in requests if request.key is not None], session)
-    User.count_bookings([request.patient for request in requests], session)
-    seats = [found.seats[request.start] for request in requests]
+def _write(attempts: Sequence[BookingAttempt], context: _Context, session: ClientSession) -> list[_Booked]:
+    """Write to the patients, too, so that two bookings of one patient conflict and their open ones can be counted."""
+    IdempotencyKey.insert_all([attempt.key for attempt in attempts if attempt.key is not None], session)
+    User.count_bookings([attempt.patient_id for attempt in attempts], session)
+    seats = [context.seats[attempt.start] for attempt in attempts]
     Slot.claim(seats, session=session)
-    visits = [_visit(request, seat) for request, seat in zip(requests, seats, strict=True)]
-    Appointment.insert_new(visits, session)
-    with_devices = notifications.with_devices([request.patient for request in requests])
+    appointments = [_appointment(attempt, seat, context) for attempt, seat in zip(attempts, seats, strict=True)]
+    Appointment.insert_new(appointments, session)
+    with_devices = notifications.with_devices([attempt.patient_id for attempt in attempts])
     events, booked = [], []
-    for request, visit in zip(requests, visits, strict=True):
-        patient, doctor = found.people[request.patient], found.people[request.wish.doctor_id]
-        told = messages.of_booking(visit, patient.get("email"), has_device=request.patient in with_devices)
-        with origin.instead(request.origin):
-            receiving.attach(request.actor, request.files, session)
-            events.append(trail.of_booking(request.actor, request.id))
-        booked.append(_Booked({**visit, "patient": patient, "doctor": doctor, "images": request.files}, told))
+    for attempt, appointment in zip(attempts, appointments, strict=True):
+        has_device = attempt.patient_id in with_devices
+        new = messages.of_booking(appointment.to_mongo(), appointment.patient.email, has_device=has_device)
+        with origin.instead(attempt.origin):
+            receiving.attach(attempt.actor, attempt.files, session)
+            events.append(trail.of_booking(attempt.actor, attempt.id))
+        booked.append(_Booked(appointment, new))
     audit.note(events, session)
-    notifications.put([message for one in booked for message in one.told], session)
+    notifications.put([message for one in booked for message in one.messages], session)
     return booked
 
 
-def _fingerprint(wish: Wish, uploads: Sequence[Upload]) -> str:
-    """The same for the same wish with the same files, whatever the order its fields were sent in."""
-    told = json.dumps(asdict(wish), default=str, sort_keys=True)
-    return sha256("".join([told, *(upload.digest for upload in uploads)]).encode()).hexdigest()
+def _fingerprint(details: BookingDetails, uploads: Sequence[Upload]) -> str:
+    """The same for the same details and files, whatever the order in which the fields were sent."""
+    text = json.dumps(asdict(details), default=str, sort_keys=True)
+    return sha256("".join([text, *(upload.digest for upload in uploads)]).encode()).hexdigest()
 
 
-def _visit(request: Request, seat: Seat) -> Raw:
-    """A new visit, as it is stored."""
-    wish, now = request.wish, clock.now()
-    return {
-        "_id": request.id,
-        "patient": request.patient,
-        "doctor": wish.doctor_id,
-        "slot": seat.slot,
-        "seat": seat.number,
-        "appointmentDate": seat.date,
-        "appointmentTime": seat.start_time,
-        "startsAt": seat.starts_at,
-        "endsAt": seat.ends_at,
-        "status": Status.PENDING,
-        "purposeOfVisit": wish.purpose_of_visit,
-        "reason": wish.reason,
-        **({} if wish.symptoms is None else {"symptoms": wish.symptoms}),
-        "payment": {"amount": seat.fee, "status": "pending"},
-        "history": [{"to": Status.PENDING, "by": request.patient, "at": now}],
-        "createdBy": request.patient,
-        "createdAt": now,
-        "updatedAt": now,
-    }
+def _appointment(attempt: BookingAttempt, seat: Seat, context: _Context) -> Appointment:
+    details, now = attempt.details, clock.now()
+    appointment = Appointment(
+        id=attempt.id,
+        patient_id=attempt.patient_id,
+        doctor_id=details.doctor_id,
+        slot=seat.slot,
+        seat=seat.number,
+        appointment_date=seat.date,
+        appointment_time=seat.start_time,
+        starts_at=seat.starts_at,
+        ends_at=seat.ends_at,
+        purpose_of_visit=details.purpose_of_visit,
+        reason=details.reason,
+        symptoms=details.symptoms,
+        payment=Payment(amount=seat.fee),
+        history=[Change(target=Status.PENDING, by=attempt.patient_id, at=now)],
+        created_by=attempt.patient_id,
+        created_at=now,
+        updated_at=now,
+    )
+    appointment.patient, appointment.doctor = context.users[attempt.patient_id], context.users[details.doctor_id]
+    appointment.images = list(attempt.files)
+    return appointment
 
 
-def _explained(error: ClinicError | DuplicateKeyError, request: Request) -> Told:
-    """The visit that stands for the key, if there is one; else say in the clinic's words why there is none."""
-    used = request.key and IdempotencyKey.objects(user=request.key.user, key=request.key.key).first()
+def _repeated_or_refused(error: ClinicError | DuplicateKeyError, attempt: BookingAttempt) -> Appointment:
+    """The appointment that was booked with the same key; without one, raise why the booking is refused."""
+    used = attempt.key and IdempotencyKey.objects(user=attempt.key.user, key=attempt.key.key).first()
     if used is not None:
-        return _repeated(request, used)
+        return _repeated(attempt, used)
     fields: dict[str, Any] = (error.details or {}).get("keyPattern", {}) if isinstance(error, DuplicateKeyError) else {}
     if "seat" in fields or isinstance(error, rules.SlotUnavailable):
-        raise rules.SlotUnavailable(_alternatives(request.wish)) from error
+        raise rules.SlotUnavailable(_alternatives(attempt.details)) from error
     if "patient" in fields:
         raise DuplicateValue(_SAME_TIME if "startsAt" in fields else _SAME_DAY) from error
     raise error
 
 
-def _repeated(request: Request, used: IdempotencyKey) -> Appointment:
-    if request.key is None or used.fingerprint != request.key.fingerprint:
+def _repeated(attempt: BookingAttempt, used: IdempotencyKey) -> Appointment:
+    if attempt.key is None or used.fingerprint != attempt.key.fingerprint:
         raise IdempotencyKeyReused
-    appointment: Appointment = Appointment.visible_to(request.actor).require(used.appointment)
+    appointment: Appointment = Appointment.visible_to(attempt.actor).require(used.appointment)
     return Appointment.with_people([appointment])[0]
 
 
-def _alternatives(wish: Wish) -> list[dict[str, str]]:
+def _alternatives(details: BookingDetails) -> list[dict[str, str]]:
     zone = settings().policy.timezone
-    wanted = clock.wall_clock(wish.appointment_date, wish.appointment_time, zone)
+    requested = clock.wall_clock(details.appointment_date, details.appointment_time, zone)
     return [
         {
             "doctorId": str(slot.doctor),
             "appointmentDate": f"{slot.date:%Y-%m-%d}",
             "appointmentTime": slot.start_time,
         }
-        for slot in Slot.nearest_free(wish.doctor_id, wanted, now=clock.now(), most=ALTERNATIVES)
+        for slot in Slot.nearest_free(details.doctor_id, requested, now=clock.now(), most=ALTERNATIVES)
     ]

@@ -5,9 +5,9 @@ from datetime import datetime
 from bson import ObjectId
 from pymongo.client_session import ClientSession
 
-from arthomed.appointments.models import Appointment, visits_of
+from arthomed.appointments.models import Appointment, appointments_tag
 from arthomed.appointments.rules import TREATED
-from arthomed.core.copies import changed
+from arthomed.core.cache import invalidate
 from arthomed.core.documents import Raw
 from arthomed.files.rules import Kind
 from arthomed.files.service import removing
@@ -27,5 +27,5 @@ def forget(patient_id: ObjectId, *, treated_too: bool, session: ClientSession) -
         visits["status"] = {"$nin": sorted(TREATED)}
     ids = [one["_id"] for one in Appointment.collection().find(visits, {"_id": 1}, session=session)]
     removing.doom_all(Kind.APPOINTMENTS, ids, session)
-    changed(visits_of(patient_id))
+    invalidate(appointments_tag(patient_id))
     Appointment.forget(visits, session=session)

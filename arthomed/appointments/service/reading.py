@@ -1,4 +1,4 @@
-"""Reading visits, and the few things about them that may be edited."""
+"""Reading appointments, and editing the few fields that may be edited."""
 
 from datetime import date, datetime, timedelta
 from functools import partial
@@ -8,17 +8,16 @@ from bson import ObjectId
 from pymongo.client_session import ClientSession
 
 from arthomed.appointments import calendar, rules
-from arthomed.appointments.models import Appointment, visits_of
+from arthomed.appointments.models import Appointment, appointments_tag
 from arthomed.appointments.rules import ACTIVE, Status
 from arthomed.appointments.service import trail
 from arthomed.config import settings
-from arthomed.core import clock
+from arthomed.core import cache, clock
 from arthomed.core.actor import Actor
 from arthomed.core.documents import Pipeline, Raw, transaction
 from arthomed.core.paging import Page, PageRequest
 from arthomed.core.permissions import Role
-from arthomed.core.reading import Found, Reading, count_in, cut_out
-from arthomed.users.models import DOCTORS, person
+from arthomed.users.models import DOCTORS_TAG, user_tag
 
 
 def get(actor: Actor, appointment_id: ObjectId) -> Appointment:
@@ -28,40 +27,44 @@ def get(actor: Actor, appointment_id: ObjectId) -> Appointment:
 
 
 def event(actor: Actor, appointment_id: ObjectId) -> bytes:
-    """A visit for the calendar of its patient or its doctor."""
-    visit = get(actor, appointment_id)
-    return calendar.published(visit, visit.doctor if actor.role is Role.DOCTOR else visit.patient)
+    """An appointment for the calendar of its patient or its doctor."""
+    appointment = get(actor, appointment_id)
+    reader = appointment.doctor if actor.role is Role.DOCTOR else appointment.patient
+    return calendar.published(appointment, reader)
 
 
 _BY_STATUS: Pipeline = [
-    {"$sort": {"status": 1}},  # leads through an index, which is all that is read
+    {"$sort": {"status": 1}},  # makes MongoDB read nothing but an index
     {"$group": {"_id": "$status", "count": {"$sum": 1}}},
 ]
 
 
-def mine(patient: ObjectId, asked: PageRequest, **limits: Any) -> Reading[Page[Raw]]:
-    """A patient's own visits: coming ones soonest first, others latest first."""
+def list_mine(actor: Actor, asked: PageRequest, **limits: Any) -> Page[Appointment]:
+    """A patient's own appointments: coming ones soonest first, others latest first."""
     when: str | None = limits.get("when")
-    where, order = {"patient": patient, **_wanted(**limits)}, _order(when)
-    finds = Appointment.finds_of_page(where, cut_out(asked, **order))
-
-    def answer(found: Found) -> Page[Raw]:
-        return Page.of(Appointment.put_together(found), asked, count_in(found["total"]))
-
-    def until(told: Page[Raw]) -> datetime | None:
-        if any(visit["images"] for visit in told.items):  # workers look at files, and tell nobody
-            return clock.now()
-        return min((visit["startsAt"] for visit in told.items), default=None) if when else None
-
-    is_copied = when is None or (when == "upcoming" and asked.offset == 0)  # else time moves visits in unseen
-    return Reading(finds, answer, (visits_of(patient), person(patient), DOCTORS) if is_copied else (), until)
+    if when is None or (when == "upcoming" and asked.offset == 0):  # time moves appointments into the other pages
+        cache.depends_on(appointments_tag(actor.person), user_tag(actor.person), DOCTORS_TAG)
+    page = _list(Appointment.objects(patient_id=actor.person), asked, limits)
+    for appointment in page.items:
+        if appointment.images:  # a worker changes the state of a file, and invalidates no tag
+            cache.valid_until(clock.now())
+        if when is not None:
+            cache.valid_until(appointment.starts_at)
+    return page
 
 
-def list_visits(actor: Actor, asked: PageRequest, **limits: Any) -> Page[Appointment]:
-    """The visits that this person may know of, in the same order."""
-    visits = Appointment.visible_to(actor).filter(__raw__=_wanted(**limits))
+def list_appointments(actor: Actor, asked: PageRequest, **limits: Any) -> Page[Appointment]:
+    """The appointments that this user may see, in the same order."""
+    page = _list(Appointment.visible_to(actor), asked, limits)
+    trail.note_read(actor, page.items)
+    return page
+
+
+def _list(appointments: Any, asked: PageRequest, limits: dict[str, Any]) -> Page[Appointment]:
     order = [name if way > 0 else f"-{name}" for name, way in _order(limits.get("when")).items()]
-    return _page(actor, visits.order_by(*order), asked)
+    page: Page[Appointment] = appointments.filter(__raw__=_wanted(**limits)).order_by(*order).page(asked)
+    Appointment.with_people(list(page.items))
+    return page
 
 
 def _order(when: str | None) -> dict[str, int]:
@@ -85,7 +88,7 @@ def _wanted(
 
 
 def _span(start_date: date | None, end_date: date | None, when: str | None) -> tuple[datetime | None, datetime | None]:
-    """The instants between which the asked for visits start, half-open; dates are the clinic's."""
+    """The half-open interval in which the appointments start; dates are the clinic's."""
     zone = settings().policy.timezone
     since = [] if start_date is None else [clock.wall_clock(start_date, "00:00", zone)]
     until = [] if end_date is None else [clock.wall_clock(end_date + timedelta(days=1), "00:00", zone)]
@@ -97,12 +100,15 @@ def _span(start_date: date | None, end_date: date | None, when: str | None) -> t
 
 
 def list_pending(actor: Actor, asked: PageRequest) -> Page[Appointment]:
-    """What waits for the reception, the oldest request first."""
-    return _page(actor, Appointment.objects(status=Status.PENDING).order_by("created_at", "id"), asked)
+    """The appointments that wait for confirmation, the oldest request first."""
+    page: Page[Appointment] = Appointment.objects(status=Status.PENDING).order_by("created_at", "id").page(asked)
+    trail.note_read(actor, page.items)
+    Appointment.with_people(list(page.items))
+    return page
 
 
 def edit(actor: Actor, appointment_id: ObjectId, changes: dict[str, str | None]) -> Appointment:
-    """Change what this role may change; the update is conditional on the status it was allowed for.
+    """Change the fields that this role may change; the update is conditional on the status.
 
     Raises:
         NotFound, PermissionDenied, TooLate
@@ -110,7 +116,7 @@ def edit(actor: Actor, appointment_id: ObjectId, changes: dict[str, str | None])
     appointment: Appointment = Appointment.visible_to(actor).require(appointment_id)
     rules.ensure_may_edit(actor, appointment, set(changes))
     edited = transaction(partial(_save, actor, appointment, changes))
-    if edited is None:  # it moved on in between, so the right to edit is to be asked for again
+    if edited is None:  # its status changed in between, and with it perhaps the right to edit
         return edit(actor, appointment_id, changes)
     return Appointment.with_people([edited])[0]
 
@@ -125,15 +131,8 @@ def _save(
 
 
 def stats(actor: Actor) -> dict[str, Any]:
-    """How many visits there are by status, as far as this person may know of them."""
+    """The number of appointments by status, among those that this user may see."""
     rows = Appointment.visible_to(actor).aggregate(_BY_STATUS)
     by_status = dict.fromkeys(map(str, Status), 0) | {row["_id"]: row["count"] for row in rows}
     upcoming = Appointment.visible_to(actor).filter(status__in=sorted(ACTIVE), starts_at__gt=clock.now()).count()
     return {"total": sum(by_status.values()), "upcoming": upcoming, "by_status": by_status}
-
-
-def _page(actor: Actor, visits: Any, asked: PageRequest) -> Page[Appointment]:
-    page: Page[Appointment] = visits.page(asked)
-    trail.note_read(actor, page.items)
-    Appointment.with_people(list(page.items))
-    return page

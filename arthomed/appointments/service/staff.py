@@ -1,4 +1,4 @@
-"""Changes of people that reach their sessions and a doctor's slots and coming visits."""
+"""Changes of users that affect their sessions, and a doctor's slots and upcoming appointments."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from pymongo.client_session import ClientSession
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.rules import ACTIVE
 from arthomed.appointments.service import trail
-from arthomed.auth import service as auth
+from arthomed.auth.service import sessions
 from arthomed.core import clock
 from arthomed.core.actor import Actor
 from arthomed.core.documents import transaction
@@ -24,14 +24,14 @@ _MOST_LISTED = 500
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """`upcoming` are the coming visits of a doctor who can be booked no more, for the clinic to settle."""
+    """`upcoming` are the appointments of a doctor who can no longer be booked, for the clinic to settle."""
 
     user: User
     upcoming: list[Appointment]
 
 
 def update(actor: Actor, user_id: ObjectId, changes: users.Changes) -> Account:
-    """Merge changes into a person's record.
+    """Merge changes into a user's record.
 
     Raises:
         NotFound, DuplicateValue, ValidationFailed: as users.update.
@@ -40,34 +40,33 @@ def update(actor: Actor, user_id: ObjectId, changes: users.Changes) -> Account:
 
 
 def set_active(actor: Actor, user_id: ObjectId, *, is_active: bool, reason: str | None = None) -> Account:
-    """Switch a person on or off.
+    """Activate or deactivate a user.
 
     Raises:
-        NotFound: there is no such person.
-        PermissionDenied: admins can't switch themselves off.
+        NotFound: there is no such user.
+        PermissionDenied: admins cannot deactivate themselves.
     """
     return _change(actor, user_id, partial(users.set_active, user_id, is_active=is_active, reason=reason, by=actor))
 
 
 def _change(actor: Actor, user_id: ObjectId, save: Callable[..., User]) -> Account:
-    """Save a change with all that follows from it.
+    """Save a change with its consequences.
 
-    Who is switched off, or has another role or number, is signed out everywhere. The slots of a doctor who
-    can be booked no more are closed in the same transaction, so that every visit booked until then is there
-    when the coming ones are listed.
+    Deactivation and a new role or number end all sessions. The slots of a doctor who can no longer be booked are
+    closed in the same transaction, so that the list of upcoming appointments has every one that was booked until then.
     """
 
     def work(session: ClientSession) -> tuple[User, list[ObjectId]]:
         ended: list[ObjectId] = []
         before, after = users.get(user_id, session), save(session=session)
         if not after.is_active or (before.role, before.mobile_number) != (after.role, after.mobile_number):
-            ended = auth.end_all_sessions(actor, user_id, session)
+            ended = sessions.end_all_sessions(actor, user_id, session)
         if before.is_bookable and not after.is_bookable:
             Slot.close_coming(user_id, session=session)
         return after, ended
 
     after, ended = transaction(work)
-    auth.tell_ended(actor, user_id, ended)
+    sessions.log_ended(actor, user_id, ended)
     if after.is_bookable:
         scheduling.sync_doctor(user_id)  # a new fee, or opened again
     return Account(after, [] if after.is_bookable else _upcoming(actor, user_id))
@@ -75,6 +74,6 @@ def _change(actor: Actor, user_id: ObjectId, save: Callable[..., User]) -> Accou
 
 def _upcoming(actor: Actor, doctor_id: ObjectId) -> list[Appointment]:
     coming = Appointment.objects(doctor_id=doctor_id, status__in=sorted(ACTIVE), starts_at__gt=clock.now())
-    visits = list(coming.order_by("starts_at").limit(_MOST_LISTED))
-    trail.note_read(actor, visits)
-    return Appointment.with_people(visits)
+    upcoming = list(coming.order_by("starts_at").limit(_MOST_LISTED))
+    trail.note_read(actor, upcoming)
+    return Appointment.with_people(upcoming)

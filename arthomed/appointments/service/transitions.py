@@ -1,4 +1,4 @@
-"""What becomes of a visit: each step is conditional on the status it was decided for."""
+"""Status changes of an appointment: each is conditional on the status that it was decided for."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,9 +15,9 @@ from arthomed.appointments.models import Appointment, Cancellation, Change, due
 from arthomed.appointments.rules import Move, Status
 from arthomed.appointments.service import trail
 from arthomed.config import settings
-from arthomed.core import clock
+from arthomed.core import clock, faults
 from arthomed.core.actor import SYSTEM, Actor
-from arthomed.core.documents import transaction
+from arthomed.core.documents import is_database_unavailable, transaction
 from arthomed.core.errors import ClinicError, DuplicateValue, ValidationFailed
 from arthomed.notifications import service as notifications
 from arthomed.notifications.models import Notification
@@ -26,14 +26,14 @@ from arthomed.users import service as users
 
 log = structlog.get_logger()
 
-_UNCONFIRMED = "Nobody could confirm the visit before it was to start"
-_TAKEN_ELSEWHERE = "The patient has another visit in its place by now"
+_UNCONFIRMED = "The clinic could not confirm the appointment before it was to start"
+_TAKEN_ELSEWHERE = "The patient has another appointment at that time by now"
 _BATCH = 500
 
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """What was decided about a visit as it was loaded."""
+    """A decided transition of an appointment as it was loaded."""
 
     actor: Actor
     appointment: Appointment
@@ -51,33 +51,33 @@ def change_status(
     notes: str | None = None,
     prescription: str | None = None,
 ) -> Appointment:
-    """Move a visit to another status, with its seat and its message, in one transaction.
+    """Change the status of an appointment, with its seat and its messages, in one transaction.
 
     Raises:
-        NotFound: there is none that this person may know of.
+        NotFound: there is no such appointment that this user may see.
         InvalidTransition, PermissionDenied, TooLate, ValidationFailed: see rules.move.
-        SlotUnavailable, DuplicateValue: a visit is taken up again, but its seat is another's by now, or the
-            patient has another visit in its place.
+        SlotUnavailable, DuplicateValue: a no-show is undone, but its seat is taken by now, or the patient has another
+            appointment at that time.
     """
     appointment: Appointment = Appointment.visible_to(actor).require(appointment_id)
     step = _decide(actor, appointment, target, reason)
     step.changes.update(_findings(target, notes, prescription))
     try:
-        moved, told = transaction(partial(_advance, step))
+        moved, new_messages = transaction(partial(_advance, step))
     except DuplicateKeyError as error:
         raise DuplicateValue(_TAKEN_ELSEWHERE) from error
-    notifications.hand_over_or_leave(told)
+    notifications.hand_over_or_leave(new_messages)
     log.info("appointment_moved", appointment_id=str(appointment_id), status=str(target))
     return Appointment.with_people([moved])[0]
 
 
 def cancel(actor: Actor, appointment_id: ObjectId, *, reason: str | None) -> Appointment:
-    """Give a visit up and free its seat; `cancellation` says what is refunded."""
+    """Cancel an appointment and free its seat; `cancellation` says what is refunded."""
     return change_status(actor, appointment_id, Status.CANCELLED, reason=reason)
 
 
 def cancel_open(actor: Actor, session: ClientSession) -> None:
-    """Give up all of the acting patient's visits that have not begun, within a transaction.
+    """Cancel all of the acting patient's appointments that have not begun, within a transaction.
 
     Raises:
         TooLate: one of them begins too soon.
@@ -88,24 +88,30 @@ def cancel_open(actor: Actor, session: ClientSession) -> None:
 
 
 def reject_unconfirmed() -> int:
-    """Reject the visits that nobody confirmed by their start; returns how many."""
+    """Reject the appointments that were not confirmed by their start; returns how many."""
     return _move_all(due(Status.PENDING, starts_at__lte=clock.now()), Status.REJECTED, _UNCONFIRMED)
 
 
 def mark_no_shows() -> int:
-    """Note the confirmed visits that nobody came to; returns how many."""
+    """Mark the confirmed appointments that were missed as no-shows; returns how many."""
     missed_before: datetime = clock.now() - settings().policy.no_show_after
     missed = due(Status.CONFIRMED, starts_at__lte=missed_before, ends_at__lte=missed_before)
     return _move_all(missed, Status.NO_SHOW, None)
 
 
-def _move_all(visits: Any, target: Status, reason: str | None) -> int:
+def _move_all(appointments: Any, target: Status, reason: str | None) -> int:
+    """Move each appointment; a broken one is reported and must not stop those behind it."""
     moved = 0
-    for appointment_id in list(visits.limit(_BATCH).scalar("id")):
+    for appointment_id in list(appointments.limit(_BATCH).scalar("id")):
         try:
             change_status(SYSTEM, appointment_id, target, reason=reason)
-        except ClinicError as error:  # somebody was faster
+        except ClinicError as error:  # another request has moved it
             log.info("appointment_not_moved", appointment_id=str(appointment_id), code=error.code)
+        except Exception as error:
+            if is_database_unavailable(error):
+                raise
+            log.exception("appointment_broken", appointment_id=str(appointment_id))
+            faults.report(error, f"moving appointments to {target}")
         else:
             moved += 1
     return moved
@@ -119,7 +125,7 @@ def _decide(actor: Actor, appointment: Appointment, target: Status, reason: str 
 
 
 def _advance(step: _Step, session: ClientSession) -> tuple[Appointment, list[Notification]]:
-    """The transaction's work; runs again from the start when another writer was in the way."""
+    """The work of the transaction, which runs again from the start after a write conflict."""
     appointment, move = step.appointment, step.move
     seat: dict[str, Any] = {}
     if move.claims_seat:
@@ -129,22 +135,22 @@ def _advance(step: _Step, session: ClientSession) -> tuple[Appointment, list[Not
         seat = {"seat": claimed.number}
     moved = appointment.advance(step.change, {**step.changes, **seat}, session=session)
     if moved is None:
-        raise rules.InvalidTransition("The visit was changed by somebody else")
+        raise rules.InvalidTransition("The appointment was changed in the meantime")
     trail.note_change(step.actor, appointment, moved, session)
     if move.frees_seat:
         Slot.free(moved.slot, moved.seat, session=session)
-    if not move.tells_patient:
+    if not move.notifies_patient:
         return moved, []
-    told = messages.of_change(moved, users.get(moved.patient_id, session))
-    notifications.put(told, session)
-    return moved, told
+    new_messages = messages.of_change(moved, users.get(moved.patient_id, session))
+    notifications.put(new_messages, session)
+    return moved, new_messages
 
 
 def _outcome(actor: Actor, appointment: Appointment, target: Status, change: Change) -> dict[str, Any]:
     if target is not Status.CANCELLED:
         return {}
     percent = rules.refund_percent(appointment, actor=actor, now=change.at)
-    amount = rules.refund_amount(appointment.payment.amount, percent)
+    amount = rules.refund_amount(appointment.payment.paid_amount, percent)
     cancellation = Cancellation(
         by=change.by,
         at=change.at,

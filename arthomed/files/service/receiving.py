@@ -162,6 +162,6 @@ def _let_go(files: Sequence[File]) -> None:
 def _ask_for_scans(files: Sequence[File]) -> None:
     waiting = [file for file in files if file.state is State.WAITING]
     try:
-        jobs.enqueue_all([jobs.Asked(jobs.Job.SCAN_FILE, (str(file.id),)) for file in waiting])
+        jobs.enqueue_all([jobs.JobRequest(jobs.Job.SCAN_FILE, (str(file.id),)) for file in waiting])
     except jobs.JobsUnavailable:
         log.warning("scans_left_to_sweep", count=len(waiting))

@@ -12,7 +12,7 @@ from pymongo.client_session import ClientSession
 from arthomed.appointments.service import forgetting, transitions
 from arthomed.audit import service as audit
 from arthomed.audit.models import Action, Kind
-from arthomed.auth import service as auth
+from arthomed.auth.service import sessions, sign_in
 from arthomed.auth.models import Otp
 from arthomed.core import clock
 from arthomed.core.actor import SYSTEM, Actor
@@ -41,16 +41,16 @@ def erase(actor: Actor, user_id: ObjectId, code: str) -> Erasure:
     recorded stays with its patient's name for as long as the law wants it, and is erased by `finish` then.
 
     Raises:
-        CodeInvalid, CodeExpired, CodeUsedUp, AccountLocked: the code is not good; see auth.confirm_with_code.
+        CodeInvalid, CodeExpired, CodeUsedUp, AccountLocked: the code is not good; see sign_in.confirm_with_code.
         TooLate: a visit begins too soon to be cancelled.
     """
-    auth.confirm_with_code(users.get(user_id), code)
+    sign_in.confirm_with_code(users.get(user_id), code)
 
     def work(session: ClientSession) -> datetime | None:
         transitions.cancel_open(actor, session)
         records = rules.records_until(forgetting.last_treatment(user_id, session), clock.now())
         Otp.forget(users.get(user_id, session).mobile_number, session)
-        auth.end_all_sessions(actor, user_id, session)
+        sessions.end_all_sessions(actor, user_id, session)
         _forget(actor, user_id, records, session)
         Export.forget(user_id, session)
         return records

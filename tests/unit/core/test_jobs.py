@@ -7,7 +7,7 @@ import pytest
 from redis import Redis
 
 from arthomed.core import jobs
-from arthomed.core.jobs import Asked, Job, JobsUnavailable
+from arthomed.core.jobs import Job, JobRequest, JobsUnavailable
 from arthomed.core.origin import Origin
 from arthomed.infra.queue import CeleryJobs
 from dev.servers import Valkey, free_port
@@ -47,7 +47,7 @@ def test_a_job_waits_in_the_queue_that_its_name_begins_with(valkey: Valkey, job:
 
 def test_jobs_that_are_asked_for_together_wait_in_order_each_for_its_request(valkey: Valkey) -> None:
     asked = [
-        Asked(job, (str(at),), Origin(f"request-{at}")) for at, job in enumerate([*2 * [Job.SEND_SMS], Job.EXPORT])
+        JobRequest(job, (str(at),), Origin(f"request-{at}")) for at, job in enumerate([*2 * [Job.SEND_SMS], Job.EXPORT])
     ]
     with Redis.from_url(valkey.url) as redis:
         redis.flushdb()

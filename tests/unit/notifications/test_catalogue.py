@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from markupsafe import escape
 
 from arthomed.appointments import messages
-from arthomed.auth import codes
+from arthomed.auth.service import otp
 from arthomed.notifications import catalogue
 from arthomed.notifications.catalogue import FOLDER, VARIABLES, CatalogueError, TooLong, Words, languages, words
 from arthomed.notifications.lengths import utf16

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from arthomed.auth import codes
+from arthomed.auth.service import otp
 from arthomed.notifications import rules
 from arthomed.notifications.models import Channel
 

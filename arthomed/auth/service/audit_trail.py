@@ -1,4 +1,4 @@
-"""What of signing in and out goes into the audit trail, and into the log for those who watch the clinic."""
+"""The audit events and log lines of signing in and out."""
 
 from collections.abc import Sequence
 
@@ -12,47 +12,45 @@ from arthomed.auth.models import Session
 from arthomed.core.actor import SYSTEM, Actor
 from arthomed.core.documents import Raw
 from arthomed.core.errors import ClinicError
-from arthomed.core.permissions import Role
 
 log = structlog.get_logger()
 
 _SPENT_TOKEN = {"field": "reason", "from": None, "to": "spent refresh token"}
 
 
-def of_signing_in(opened: Raw) -> Raw:
-    """The event of a new session, as stored; to be noted with it."""
+def sign_in_event(opened: Session) -> Raw:
+    """The audit event of a new session, to be stored in its transaction."""
     return audit.change(
-        Actor(opened["user"], Role(opened["role"]), opened["_id"]),
+        Actor(opened.user, opened.role, opened.id),
         Action.CREATE,
         Kind.SESSION,
-        opened["_id"],
-        subject=opened["user"],
-        changes=[{"field": "platform", "from": None, "to": opened["platform"]}],
+        opened.id,
+        subject=opened.user,
+        changes=[{"field": "platform", "from": None, "to": opened.platform}],
     )
 
 
-def tell_signed_in(opened: Raw) -> None:
-    who = {"user_id": str(opened["user"]), "session_id": str(opened["_id"])}
-    log.info("signed_in", **who, platform=str(opened["platform"]))
+def log_signed_in(opened: Session) -> None:
+    log.info("signed_in", user_id=str(opened.user), session_id=str(opened.id), platform=str(opened.platform))
 
 
-def tell_refused(error: ClinicError) -> None:
+def log_refused_code(error: ClinicError) -> None:
     log.info("code_refused", code=str(error.code))
 
 
-def note_ended(actor: Actor, user_id: ObjectId, ended: Sequence[ObjectId], session: ClientSession) -> None:
-    """One event, however many they are."""
+def record_ended(actor: Actor, user_id: ObjectId, ended: Sequence[ObjectId], session: ClientSession) -> None:
+    """Record one audit event for all ended sessions."""
     if ended:
         audit.note_change(actor, Action.DELETE, Kind.SESSION, *ended, subject=user_id, session=session)
 
 
-def tell_ended(actor: Actor, user_id: ObjectId, ended: Sequence[ObjectId]) -> None:
+def log_ended(actor: Actor, user_id: ObjectId, ended: Sequence[ObjectId]) -> None:
     if ended:
         log.info("sessions_ended", user_id=str(user_id), by=str(actor.user_id), count=len(ended))
 
 
-def note_reuse(reused: Session, session: ClientSession) -> None:
-    """A spent refresh token ended the session that it was of."""
+def record_reuse(reused: Session, session: ClientSession) -> None:
+    """Record that a spent refresh token was used again, which ended its session."""
     audit.note_change(
         SYSTEM,
         Action.DELETE,
@@ -64,5 +62,5 @@ def note_reuse(reused: Session, session: ClientSession) -> None:
     )
 
 
-def tell_reuse(reused: Session) -> None:
+def log_reuse(reused: Session) -> None:
     log.warning("refresh_token_reused", user_id=str(reused.user), session_id=str(reused.id))

@@ -1,0 +1,138 @@
+"""Sessions of signed-in devices: refreshed, checked on each request, listed and ended."""
+
+from collections.abc import Collection, Sequence
+
+from bson import ObjectId
+from pymongo.client_session import ClientSession
+
+from arthomed.auth import rules
+from arthomed.auth.models import Session
+from arthomed.auth.service import audit_trail
+from arthomed.config import settings
+from arthomed.core import clock, origin
+from arthomed.core.actor import Actor
+from arthomed.core.cache import Versions
+from arthomed.core.documents import transaction
+from arthomed.core.errors import NotFound
+from arthomed.users.models import User
+
+
+def refresh(session_id: ObjectId, generation: int) -> Session:
+    """Exchange a refresh token; returns the session, from which the new tokens are signed.
+
+    Rotation is one conditional update. The generation before the current one stays valid for 30 seconds and gives the
+    current tokens again, without rotating: a response that was lost on the way must not sign the user out. An older
+    generation was stolen or copied, so the whole session ends (RFC 9700 section 4.14.2).
+
+    Raises:
+        SessionRevoked: the session has ended, or the token was used before.
+    """
+    now = clock.now()
+    rotated = Session.rotate(
+        session_id,
+        generation,
+        now=now,
+        lifetime=settings().refresh_token_lifetime,
+        address=origin.current().address,
+    )
+    if rotated is not None:
+        return rotated
+    session: Session | None = Session.objects(id=session_id, expires_at__gt=now).first()
+    if session is None:
+        raise rules.SessionRevoked
+    if generation == session.generation - 1 and now - session.rotated_at <= rules.REFRESH_GRACE:
+        return session
+    _end_reused(session)
+    raise rules.SessionRevoked
+
+
+def _end_reused(reused: Session) -> None:
+    def work(session: ClientSession) -> None:
+        if Session.end(session, reused.user, _id=reused.id):
+            audit_trail.record_reuse(reused, session)
+
+    transaction(work)
+    audit_trail.log_reuse(reused)
+
+
+def find_actor(user_id: ObjectId, session_id: ObjectId, cache_tags: Collection[str]) -> tuple[Actor, Versions]:
+    """The actor behind an access token, and the versions of cache tags, in one round trip.
+
+    Every few minutes it also notes when and from where the device was last used.
+
+    Raises:
+        SessionRevoked, UserInactive, UserNotFound: why the token is of no use any more.
+    """
+    now = clock.now()
+    live = Session.find_live(session_id, user_id, now=now, cache_tags=cache_tags)
+    if live is None:
+        user: User | None = User.objects(id=user_id).only("is_active").first()
+        if user is None:
+            raise rules.UserNotFound
+        raise rules.SessionRevoked if user.is_active else rules.UserInactive
+    if live.last_used_at < now - rules.USE_NOTED_AFTER:
+        Session.note_use(session_id, now=now, address=origin.current().address)
+    return Actor(user_id, live.role, session_id), live.tag_versions
+
+
+def sessions_of(actor: Actor) -> list[Session]:
+    return list(Session.objects(user=actor.user_id, expires_at__gt=clock.now()).order_by("-last_used_at"))
+
+
+def store_push_token(session_id: ObjectId, token: str) -> None:
+    """Store the push token of a session's device, so that it gets notifications about appointments.
+
+    Raises:
+        SessionRevoked: the session has ended.
+    """
+    now = clock.now()
+    if not transaction(lambda session: Session.store_push_token(session_id, token, now=now, session=session)):
+        raise rules.SessionRevoked
+
+
+def push_tokens(user_id: ObjectId) -> list[str]:
+    return Session.push_tokens(user_id, clock.now())
+
+
+def with_push_tokens(user_ids: Collection[ObjectId]) -> set[ObjectId]:
+    """The users among these who have a device with a push token."""
+    return Session.with_push_tokens(user_ids, clock.now())
+
+
+def forget_push_token(token: str) -> None:
+    """Remove the token of a device that has uninstalled the app."""
+    Session.forget_push_token(token)
+
+
+def end_session(actor: Actor, session_id: ObjectId) -> None:
+    """Sign one of the caller's devices out.
+
+    Raises:
+        NotFound: the caller has no such device.
+    """
+    user_id = actor.user_id
+    assert user_id is not None  # noqa: S101  the system has no devices
+    ended = transaction(lambda session: _end(session, actor, user_id, _id=session_id))
+    if not ended:
+        raise NotFound
+    log_ended(actor, user_id, ended)
+
+
+def end_all_sessions(actor: Actor, user_id: ObjectId, session: ClientSession | None = None) -> list[ObjectId]:
+    """End all sessions of a user; within a transaction of the caller, who calls `log_ended` after its commit."""
+    if session is not None:
+        return _end(session, actor, user_id)
+    ended = transaction(lambda own: _end(own, actor, user_id))
+    log_ended(actor, user_id, ended)
+    return ended
+
+
+def log_ended(actor: Actor, user_id: ObjectId, ended: Sequence[ObjectId]) -> None:
+    """Log the end of sessions, after the commit."""
+    audit_trail.log_ended(actor, user_id, ended)
+
+
+def _end(session: ClientSession, actor: Actor, user_id: ObjectId, **which: ObjectId) -> list[ObjectId]:
+    ended = Session.end(session, user_id, **which)
+    audit_trail.record_ended(actor, user_id, ended, session)
+    return ended

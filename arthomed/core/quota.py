@@ -1,0 +1,43 @@
+"""Quotas: how often something may be done in a period, counted for all processes; `infra/quota.py` counts in Redis."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """At most `limit` uses of `key` in a window that begins with the first use."""
+
+    key: str
+    limit: int
+    window: timedelta
+
+
+class QuotaCounter(Protocol):
+    def take(self, quotas: Sequence[Quota]) -> None:
+        """Count one use against all quotas, or against none of them when one is exhausted.
+
+        Raises:
+            RateLimitExceeded: with the time after which the exhausted quota is free again.
+            ServiceUnavailable: Redis does not answer; whether the use was counted is unknown.
+        """
+
+    def give_back(self, quotas: Sequence[Quota]) -> None:
+        """Take one use of each quota back, if Redis answers."""
+
+
+_counter: QuotaCounter | None = None
+
+
+def use(counter: QuotaCounter) -> None:
+    global _counter  # noqa: PLW0603  one counter per process, set in app.wire()
+    _counter = counter
+
+
+def counter() -> QuotaCounter:
+    if _counter is None:
+        message = "no quota counter is installed; call arthomed.app.wire() first"
+        raise RuntimeError(message)
+    return _counter

@@ -1,0 +1,64 @@
+"""`core.quota` in Redis: one counter per quota, which expires at the end of its window."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import timedelta
+
+from redis import Redis
+from redis.backoff import ConstantBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+from arthomed.core.errors import RateLimitExceeded, ServiceUnavailable
+from arthomed.core.quota import Quota
+
+_PREFIX = "quota:"
+_SOCKET_SECONDS = 0.3
+_RETRY_SECONDS = 0.05
+_MILLISECOND = timedelta(milliseconds=1)
+_TAKE = """
+for i, key in ipairs(KEYS) do
+    if tonumber(redis.call("get", key) or 0) >= tonumber(ARGV[2 * i - 1]) then
+        return math.max(redis.call("pttl", key), 1)
+    end
+end
+for i, key in ipairs(KEYS) do
+    if redis.call("incr", key) == 1 then redis.call("pexpire", key, ARGV[2 * i]) end
+end
+return 0
+"""
+_GIVE_BACK = """
+for _, key in ipairs(KEYS) do
+    if tonumber(redis.call("get", key) or 0) > 1 then redis.call("decr", key) else redis.call("del", key) end
+end
+"""
+
+
+class RedisQuotaCounter:
+    """One script checks and counts all quotas, so that two uses at once cannot share the last one."""
+
+    def __init__(self, redis_url: str) -> None:
+        # A silent Redis is not asked again: it may have counted.
+        retry = Retry(ConstantBackoff(_RETRY_SECONDS), 1, (RedisConnectionError,))
+        redis = Redis.from_url(
+            redis_url, socket_timeout=_SOCKET_SECONDS, socket_connect_timeout=_SOCKET_SECONDS, retry=retry
+        )
+        self._take, self._give_back = redis.register_script(_TAKE), redis.register_script(_GIVE_BACK)
+
+    def take(self, quotas: Sequence[Quota]) -> None:
+        numbers = [number for quota in quotas for number in (quota.limit, quota.window // _MILLISECOND)]
+        try:
+            wait_ms: int = self._take(_keys(quotas), numbers)
+        except (RedisError, OSError) as error:
+            raise ServiceUnavailable from error
+        if wait_ms:
+            raise RateLimitExceeded(retry_after=wait_ms * _MILLISECOND)
+
+    def give_back(self, quotas: Sequence[Quota]) -> None:
+        with suppress(RedisError, OSError):
+            self._give_back(_keys(quotas))
+
+
+def _keys(quotas: Sequence[Quota]) -> list[str]:
+    return [_PREFIX + quota.key for quota in quotas]
