@@ -7,7 +7,6 @@ from typing import Any
 from bson import ObjectId
 from mongoengine import (
     DateTimeField,
-    EmbeddedDocument,
     EmbeddedDocumentField,
     EmbeddedDocumentListField,
     EnumField,
@@ -21,7 +20,7 @@ from pymongo.client_session import ClientSession
 from arthomed.appointments.rules import ACTIVE, Status
 from arthomed.core.actor import Actor
 from arthomed.core.copies import changed
-from arthomed.core.documents import ClinicDocument, Pipeline, Raw
+from arthomed.core.documents import ClinicDocument, ClinicEmbeddedDocument, Pipeline, Raw
 from arthomed.core.errors import NotFound
 from arthomed.core.permissions import Role
 from arthomed.core.reading import COUNT, Find, Found
@@ -32,7 +31,7 @@ from arthomed.users.models import User
 PAID = "paid"
 
 
-class Change(EmbeddedDocument):
+class Change(ClinicEmbeddedDocument):
     """One line of a visit's history; `by` is empty when the system acted."""
 
     source = EnumField(Status, db_field="from")
@@ -42,14 +41,14 @@ class Change(EmbeddedDocument):
     reason = StringField()
 
 
-class Payment(EmbeddedDocument):
+class Payment(ClinicEmbeddedDocument):
     """`amount` is in whole rupees."""
 
     amount = IntField(required=True)
     status = StringField(required=True, default="pending")
 
 
-class Cancellation(EmbeddedDocument):
+class Cancellation(ClinicEmbeddedDocument):
     """Who gave a visit up, and what is due back of a paid fee: whole rupees, see `rules.refund_percent`.
 
     `refund_date` stays empty until the money is given back.

@@ -8,7 +8,6 @@ from bson import ObjectId
 from mongoengine import (
     BooleanField,
     DateTimeField,
-    EmbeddedDocument,
     EmbeddedDocumentField,
     EmbeddedDocumentListField,
     EnumField,
@@ -19,12 +18,12 @@ from mongoengine import (
 from pymongo import UpdateMany, UpdateOne
 from pymongo.client_session import ClientSession
 
-from arthomed.core.documents import ClinicDocument, Raw
+from arthomed.core.documents import ClinicDocument, ClinicEmbeddedDocument, Raw
 from arthomed.core.permissions import Role
 from arthomed.core.reading import Find, only
 
 
-class Address(EmbeddedDocument):
+class Address(ClinicEmbeddedDocument):
     street = StringField()
     city = StringField()
     state = StringField()
@@ -32,13 +31,13 @@ class Address(EmbeddedDocument):
     country = StringField(default="India")
 
 
-class EmergencyContact(EmbeddedDocument):
+class EmergencyContact(ClinicEmbeddedDocument):
     name = StringField()
     relationship = StringField()
     mobile_number = StringField(db_field="mobileNumber")
 
 
-class Profile(EmbeddedDocument):
+class Profile(ClinicEmbeddedDocument):
     """`language` is that of messages: one of `notifications/templates`."""
 
     language = StringField(default="en")
@@ -48,7 +47,7 @@ class Profile(EmbeddedDocument):
     emergency_contact = EmbeddedDocumentField(EmergencyContact, db_field="emergencyContact")
 
 
-class Hours(EmbeddedDocument):
+class Hours(ClinicEmbeddedDocument):
     """One range of a doctor's week: a day's name, "HH:MM" to "HH:MM" in the clinic's time."""
 
     day = StringField(required=True)
@@ -58,7 +57,7 @@ class Hours(EmbeddedDocument):
     max_patients = IntField(db_field="maxPatients", default=1)
 
 
-class DoctorInfo(EmbeddedDocument):
+class DoctorInfo(ClinicEmbeddedDocument):
     """What makes a user a doctor; `consultation_fee` is in whole rupees."""
 
     specialization = StringField()
@@ -69,21 +68,21 @@ class DoctorInfo(EmbeddedDocument):
     schedule = EmbeddedDocumentListField(Hours)
 
 
-class Condition(EmbeddedDocument):
+class Condition(ClinicEmbeddedDocument):
     condition = StringField()
     diagnosed_date = DateTimeField(db_field="diagnosedDate")
     treatment = StringField()
     doctor = StringField()
 
 
-class PatientInfo(EmbeddedDocument):
+class PatientInfo(ClinicEmbeddedDocument):
     blood_group = StringField(db_field="bloodGroup")
     allergies = ListField(StringField())
     medical_history = EmbeddedDocumentListField(Condition, db_field="medicalHistory")
     emergency_contact = EmbeddedDocumentField(EmergencyContact, db_field="emergencyContact")
 
 
-class Consent(EmbeddedDocument):
+class Consent(ClinicEmbeddedDocument):
     """The version of the privacy notice that a patient agreed to (DPDP Act 2023 sections 5 to 7)."""
 
     notice = StringField(required=True)

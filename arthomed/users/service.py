@@ -201,7 +201,7 @@ def _save(by: Actor, user: User, before: Raw, session: ClientSession) -> None:
     changed(person(user.id), *([DOCTORS] if user.doctor_info or "doctorInfo" in before else []))
     user.updated_at = clock.now()
     with _explained():
-        user.replace(session)
+        user.save_changes(session)
     changes = audit.differences(before, user.to_mongo())
     audit.note_change(by, Action.CHANGE, Kind.USER, user.id, subject=user.id, session=session, changes=changes)
 
