@@ -60,7 +60,7 @@ def _with_patience(command: Command) -> Command:
             sys.exit("MongoDB can't be reached; see MONGODB_URI.")
         except JobsUnavailable:
             sys.exit("The broker can't be reached; see REDIS_URL.")
-        except ClinicError as error:
+        except (ClinicError, scheduling.SlotsNotSynced) as error:
             sys.exit(str(error))
 
     return patient  # type: ignore[return-value]

@@ -27,7 +27,7 @@ def wall_clock(day: date, hhmm: str, zone: ZoneInfo) -> datetime:
 
 
 @lru_cache(maxsize=1000)
-def offset_all_day(day: date, zone: ZoneInfo) -> timedelta | None:
+def fixed_utc_offset(day: date, zone: ZoneInfo) -> timedelta | None:
     """How far the clinic's clock is ahead of UTC; None on a day on which, or at whose end, it changes."""
     start = datetime.combine(day, time(), zone)
     found = {(start + timedelta(hours=hour)).replace(fold=fold).utcoffset() for hour in range(25) for fold in (0, 1)}

@@ -101,8 +101,8 @@ def list_doctors(
     return Reading(finds, lambda found: Page.of(found["items"], asked, count_in(found["total"])), of)
 
 
-def doctor(doctor_id: ObjectId) -> User:
-    """A doctor who can be booked."""
+def get_bookable_doctor(doctor_id: ObjectId) -> User:
+    """Load a bookable doctor. Raises NotFound."""
     found: User = User.bookable_doctors().require(doctor_id)
     return found
 

@@ -266,5 +266,5 @@ def _alternatives(wish: Wish) -> list[dict[str, str]]:
             "appointmentDate": f"{slot.date:%Y-%m-%d}",
             "appointmentTime": slot.start_time,
         }
-        for slot in Slot.nearest_free(wish.doctor_id, wanted, now=clock.now(), most=ALTERNATIVES)
+        for slot in Slot.nearest_free(wish.doctor_id, wanted, now=clock.now(), limit=ALTERNATIVES)
     ]

@@ -3,6 +3,7 @@
 import json
 from base64 import b64decode
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -10,14 +11,17 @@ import pytest
 import time_machine
 from pymongo.database import Database
 from redis import Redis
+from structlog.testing import capture_logs
 
 from arthomed.appointments.service import audit
 from arthomed.config import settings
 from arthomed.core.permissions import Role
 from arthomed.scheduling import service as scheduling
 from arthomed.scheduling.models import Slot
+from arthomed.scheduling.service import SlotsNotSynced
 from arthomed.users.models import User
 from tests import factories
+from tests.stack import wait_for
 
 TUESDAY = date(2026, 12, 1)
 HOUR = factories.every_day("09:00", "10:00")
@@ -134,7 +138,61 @@ def test_one_doctors_slots_are_made_without_the_others(database: Records) -> Non
     change = scheduling.sync_doctor(doctor.id)
 
     assert change is not None
-    assert (len(change.made), dates(other)) == (60, [])
+    assert (len(change.created), dates(other)) == (60, [])
+
+
+def aborted_transactions(database: Records) -> int:
+    return int(database.command("serverStatus")["transactions"]["totalAborted"])
+
+
+def test_doctor_who_changes_role_during_the_sync_does_not_stop_the_others(database: Records) -> None:
+    doctors = [doctor_without_slots(database) for _ in range(3)]
+    changed = doctors[1]
+    before = aborted_transactions(database)
+    with ThreadPoolExecutor(1) as thread, database.client.start_session() as session, session.start_transaction():
+        database.users.update_one({"_id": changed.id}, {"$set": {"role": "receptionist"}}, session=session)
+        synced = thread.submit(scheduling.sync_doctors, [doctor.id for doctor in doctors])
+        wait_for(
+            lambda: synced.done() or aborted_transactions(database) > before, what="the sync to reach the second doctor"
+        )
+        session.commit_transaction()
+
+        assert synced.result() == 120
+    assert [len(dates(doctor)) for doctor in doctors] == [30, 0, 30]
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [{"doctorInfo.schedule.0.startTime": "nine"}, {"doctorInfo.schedule": "always"}, {"doctorInfo": None}],
+    ids=["time of day", "schedule", "no doctor's record"],
+)
+def test_doctor_with_a_broken_record_does_not_stop_the_others_and_fails_the_job(
+    database: Records, broken: dict[str, Any]
+) -> None:
+    doctors = [doctor_without_slots(database) for _ in range(3)]
+    database.users.update_one({"_id": doctors[1].id}, {"$set": broken})
+
+    with capture_logs() as logs, pytest.raises(SlotsNotSynced, match="1 of 3 doctors"):
+        scheduling.sync_doctors([doctor.id for doctor in doctors])
+
+    assert database.slots.distinct("doctor") == sorted([doctors[0].id, doctors[2].id])
+    assert [log["doctor_id"] for log in logs if log["event"] == "slots_not_synced"] == [str(doctors[1].id)]
+
+
+def test_id_of_a_user_who_is_no_doctor_is_skipped(database: Records) -> None:
+    doctor, receptionist = doctor_without_slots(database), factories.make_user(Role.RECEPTIONIST)
+
+    assert scheduling.sync_doctors([receptionist.id, factories.NOBODY, doctor.id]) == 60
+
+
+def test_generation_continues_after_a_failed_batch(database: Records) -> None:
+    doctors = [doctor_without_slots(database, HOUR[:1]) for _ in range(21)]
+    database.users.update_one({"_id": doctors[0].id}, {"$set": {"doctorInfo.schedule.0.startTime": "nine"}})
+
+    with pytest.raises(SlotsNotSynced, match="1 of 21 doctors"):
+        scheduling.generate()
+
+    assert len(database.slots.distinct("doctor")) == 20
 
 
 def test_another_fee_reaches_the_free_slots_and_not_the_visits(database: Records) -> None:
@@ -152,7 +210,7 @@ def test_the_night_asks_for_jobs_of_some_doctors_each(database: Records, environ
     doctors = [doctor_without_slots(database, []).id for _ in range(21)]
     doctor_without_slots(database, is_active=False)
 
-    scheduling.ask_for_generation()
+    scheduling.enqueue_generation()
 
     with Redis.from_url(environment["REDIS_URL"], decode_responses=True) as redis:
         asked = [json.loads(b64decode(json.loads(raw)["body"]))[0] for raw in redis.lrange("slots", 0, -1)]

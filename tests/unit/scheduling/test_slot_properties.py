@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from arthomed.core import clock
 from arthomed.scheduling import rules
-from arthomed.scheduling.rules import Change, ExistingSlot, PlannedSlot, Weekday
+from arthomed.scheduling.rules import ExistingSlot, PlannedSlot, SlotChanges, Weekday
 from arthomed.users.models import Hours
 from tests.factories import FEE, stored_slot
 
@@ -57,7 +57,7 @@ def weeks(draw: st.DrawFn, slot_minutes: int) -> list[Hours]:
             is_available=draw(st.booleans()),
             max_patients=draw(st.integers(1, 3)),
         )
-        if not rules.faults([*week, hours], slot_minutes):
+        if not rules.validation_errors([*week, hours], slot_minutes):
             week.append(hours)
     return week
 
@@ -131,12 +131,12 @@ def test_however_often_the_week_changes_the_stored_slots_stay_sound(
         store = _booked(store, random)
         unfinished = [slot for slot in store if slot.ends_at > clinic.now]
         planned = clinic.plan(week)
-        change = rules.change(planned, unfinished, fee=FEE, after=clinic.now)
+        change = rules.diff(planned, unfinished, fee=FEE, after=clinic.now)
         after = _carried_out(change, store)
 
         assert _holds(after) >= _holds(store)
         assert _share_no_moment(after)
-        again = rules.change(planned, [s for s in after if s.ends_at > clinic.now], fee=FEE, after=clinic.now)
+        again = rules.diff(planned, [s for s in after if s.ends_at > clinic.now], fee=FEE, after=clinic.now)
         assert not again.is_needed
         store, clinic = after, replace(clinic, now=clinic.now + timedelta(minutes=minutes_between))
 
@@ -149,21 +149,21 @@ def _booked(store: list[ExistingSlot], random: Random) -> list[ExistingSlot]:
     ]
 
 
-def _carried_out(change: Change, store: list[ExistingSlot]) -> list[ExistingSlot]:
+def _carried_out(change: SlotChanges, store: list[ExistingSlot]) -> list[ExistingSlot]:
     """What `Slot.apply` makes of the store."""
     removed = {slot.id for slot in change.removed}
     closed = {slot.id for slot in change.conflicts}
-    altered = {slot.id: asked for slot, asked in change.altered}
+    updated = {slot.id: max_patients for slot, max_patients in change.updated}
     kept = [
         slot._replace(is_blocked=True)
         if slot.id in closed
-        else slot._replace(is_blocked=False, consultation_fee=FEE, max_patients=rules.capacity(slot, altered[slot.id]))
-        if slot.id in altered
+        else slot._replace(is_blocked=False, consultation_fee=FEE, max_patients=updated[slot.id])
+        if slot.id in updated
         else slot
         for slot in store
         if slot.id not in removed
     ]
-    return [*kept, *map(stored_slot, change.made)]
+    return [*kept, *map(stored_slot, change.created)]
 
 
 def _holds(store: list[ExistingSlot]) -> set[tuple[object, int]]:

@@ -30,8 +30,8 @@ def starts(planned: list[PlannedSlot]) -> list[str]:
     return [slot.start_time for slot in planned]
 
 
-def change(planned: list[PlannedSlot], existing: list[ExistingSlot], after: datetime = BEFORE) -> rules.Change:
-    return rules.change(planned, existing, fee=FEE, after=after)
+def change(planned: list[PlannedSlot], existing: list[ExistingSlot], after: datetime = BEFORE) -> rules.SlotChanges:
+    return rules.diff(planned, existing, fee=FEE, after=after)
 
 
 def test_the_names_of_the_week_stand_in_the_order_of_the_calendar() -> None:
@@ -109,7 +109,7 @@ def test_a_slot_in_whose_middle_the_clocks_change_is_not_made(day: date) -> None
     ],
 )
 def test_a_range_runs_forward_in_whole_slots(refused: Hours, message: str) -> None:
-    assert rules.faults([refused], 30) == {0: message}
+    assert rules.validation_errors([refused], 30) == {0: message}
 
 
 @pytest.mark.parametrize(
@@ -118,27 +118,31 @@ def test_a_range_runs_forward_in_whole_slots(refused: Hours, message: str) -> No
     ids=lambda one: f"{one.start_time}-{one.end_time}",
 )
 def test_ranges_of_one_day_that_share_a_moment_are_refused(other: Hours) -> None:
-    assert rules.faults([hours("09:00", "10:00"), other], 30) == {1: "Overlaps with another range of that day."}
+    assert rules.validation_errors([hours("09:00", "10:00"), other], 30) == {
+        1: "Overlaps with another range of that day."
+    }
 
 
 def test_ranges_that_only_touch_are_sound() -> None:
-    assert rules.faults([hours("09:00", "10:00"), hours("10:00", "11:00"), hours("08:00", "09:00")], 30) == {}
+    assert (
+        rules.validation_errors([hours("09:00", "10:00"), hours("10:00", "11:00"), hours("08:00", "09:00")], 30) == {}
+    )
 
 
 def test_ranges_of_different_days_never_overlap() -> None:
-    assert rules.faults([hours("09:00", "10:00", day) for day in Weekday], 30) == {}
+    assert rules.validation_errors([hours("09:00", "10:00", day) for day in Weekday], 30) == {}
 
 
 def test_every_fault_of_a_week_is_told_by_its_place() -> None:
     week = [hours("10:00", "09:00"), hours("11:00", "12:00"), hours("11:30", "12:30"), hours("14:00", "14:10")]
 
-    assert set(rules.faults(week, 30)) == {0, 2, 3}
+    assert set(rules.validation_errors(week, 30)) == {0, 2, 3}
 
 
 def test_an_empty_store_gets_all_that_is_planned() -> None:
     planned = plan(hours("09:00", "10:00"))
 
-    assert change(planned, []) == rules.Change(made=planned, removed=[], altered=[], conflicts=[])
+    assert change(planned, []) == rules.SlotChanges(created=planned, removed=[], updated=[], conflicts=[])
 
 
 def test_nothing_is_needed_when_the_store_is_as_planned() -> None:
@@ -150,7 +154,7 @@ def test_nothing_is_needed_when_the_store_is_as_planned() -> None:
 def test_free_slots_outside_the_hours_go() -> None:
     existing = [stored_slot(slot) for slot in plan(hours("09:00", "10:00"))]
 
-    assert change([], existing) == rules.Change(made=[], removed=existing, altered=[], conflicts=[])
+    assert change([], existing) == rules.SlotChanges(created=[], removed=existing, updated=[], conflicts=[])
 
 
 def test_a_booked_slot_outside_the_hours_stays_as_a_conflict() -> None:
@@ -177,13 +181,13 @@ def test_a_conflict_that_the_hours_cover_again_is_opened() -> None:
     planned = plan(hours("09:00", "09:30"))
     existing = [stored_slot(planned[0], bookings=1, is_blocked=True)]
 
-    assert change(planned, existing).altered == [(existing[0], planned[0])]
+    assert change(planned, existing).updated == [(existing[0], 1)]
 
 
 def test_no_slot_is_made_over_a_conflict() -> None:
     existing = [stored_slot(slot, bookings=1) for slot in plan(hours("09:15", "09:45"))]
 
-    assert starts(change(plan(hours("08:30", "10:30")), existing).made) == ["08:30", "10:00"]
+    assert starts(change(plan(hours("08:30", "10:30")), existing).created) == ["08:30", "10:00"]
 
 
 @pytest.mark.parametrize("bookings", [0, 1])
@@ -193,15 +197,15 @@ def test_a_slot_under_way_stays_and_nothing_is_made_over_it(bookings: int) -> No
 
     found = change(plan(hours("09:15", "10:15"), after=now), existing, after=now)
 
-    assert starts(found.made) == ["09:45"]
-    assert (found.removed, found.altered, found.conflicts) == ([], [], [])
+    assert starts(found.created) == ["09:45"]
+    assert (found.removed, found.updated, found.conflicts) == ([], [], [])
 
 
 def test_the_same_hour_on_another_day_is_no_conflict() -> None:
     existing = [stored_slot(slot, bookings=1) for slot in plan(hours("09:15", "09:45"))]
     tuesday = plan(hours("09:00", "09:30", Weekday.TUESDAY), day=MONDAY + timedelta(days=1))
 
-    assert change(tuesday, existing).made == tuesday
+    assert change(tuesday, existing).created == tuesday
 
 
 def test_another_length_of_slots_replaces_the_free_ones() -> None:
@@ -209,7 +213,7 @@ def test_another_length_of_slots_replaces_the_free_ones() -> None:
 
     found = change(plan(hours("09:00", "10:00"), slot_minutes=20), existing)
 
-    assert (found.removed, starts(found.made)) == (existing, ["09:00", "09:20", "09:40"])
+    assert (found.removed, starts(found.created)) == (existing, ["09:00", "09:20", "09:40"])
 
 
 @pytest.mark.parametrize(
