@@ -73,7 +73,7 @@ def current_actor() -> Actor:
 
 def own_id() -> ObjectId:
     """The id of the person behind this request."""
-    return current_actor().person
+    return current_actor().signed_in_user_id
 
 
 def requires(permission: Permission) -> Callable[[View], View]:

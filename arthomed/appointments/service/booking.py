@@ -71,7 +71,7 @@ class Request:
 
     @property
     def patient(self) -> ObjectId:
-        return self.actor.person
+        return self.actor.signed_in_user_id
 
     @property
     def start(self) -> Start:
@@ -112,7 +112,7 @@ def book(actor: Actor, wish: Wish, *, key: str | None = None, uploads: Sequence[
     if key is not None:
         of = {"user": actor.user_id, "key": key, "fingerprint": _fingerprint(wish, uploads)}
         request = replace(request, key=IdempotencyKey(appointment=request.id, **of))
-    place = Place(FileKind.APPOINTMENTS, Category.REPORTS, request.id, actor.person)
+    place = Place(FileKind.APPOINTMENTS, Category.REPORTS, request.id, actor.signed_in_user_id)
     try:
         with receiving.taken_in(actor, uploads, place) as files:
             booked = _book_with_others(replace(request, files=files))

@@ -32,27 +32,27 @@ ZWJ, ZWNJ = "\u200d", "\u200c"
     ],
 )
 def test_an_indian_mobile_in_any_usual_notation_is_ten_digits(text: str) -> None:
-    assert rules.normalised_mobile(text) == "9876543210"
+    assert rules.normalise_mobile(text) == "9876543210"
 
 
 @pytest.mark.parametrize("first", "6789")
 def test_a_mobile_may_begin_with_six_to_nine(first: str) -> None:
-    assert rules.normalised_mobile(f"{first}123456789") == f"{first}123456789"
+    assert rules.normalise_mobile(f"{first}123456789") == f"{first}123456789"
 
 
 @pytest.mark.parametrize("first", "012345")
 def test_no_mobile_begins_with_zero_to_five(first: str) -> None:
-    assert rules.normalised_mobile(f"{first}123456789") is None
+    assert rules.normalise_mobile(f"{first}123456789") is None
 
 
 @pytest.mark.parametrize("mobile", ["9198765432", "9191919191", "9100000000"])
 def test_ten_digits_that_begin_with_91_keep_them(mobile: str) -> None:
-    assert rules.normalised_mobile(mobile) == mobile
+    assert rules.normalise_mobile(mobile) == mobile
 
 
 @pytest.mark.parametrize("text", ["+919198765432", "919198765432", "09198765432"])
 def test_only_one_prefix_is_taken_off(text: str) -> None:
-    assert rules.normalised_mobile(text) == "9198765432"
+    assert rules.normalise_mobile(text) == "9198765432"
 
 
 @pytest.mark.parametrize(
@@ -87,19 +87,19 @@ def test_only_one_prefix_is_taken_off(text: str) -> None:
     ],
 )
 def test_anything_else_is_no_indian_mobile(text: str) -> None:
-    assert rules.normalised_mobile(text) is None
+    assert rules.normalise_mobile(text) is None
 
 
 @given(st.text(alphabet="+0916789- ", max_size=20))
 def test_a_normalised_mobile_stays_as_it_is(text: str) -> None:
-    mobile = rules.normalised_mobile(text)
+    mobile = rules.normalise_mobile(text)
 
-    assert mobile is None or rules.normalised_mobile(mobile) == mobile
+    assert mobile is None or rules.normalise_mobile(mobile) == mobile
 
 
 @given(st.text(alphabet="+0123456789- ", max_size=20))
 def test_a_normalised_mobile_is_what_the_database_takes(text: str) -> None:
-    mobile = rules.normalised_mobile(text) or "6000000000"
+    mobile = rules.normalise_mobile(text) or "6000000000"
 
     assert len(mobile) == 10
     assert mobile[0] in "6789"
@@ -129,7 +129,7 @@ def test_a_normalised_mobile_is_what_the_database_takes(text: str) -> None:
     ],
 )
 def test_a_name_in_any_script_of_india_is_kept_as_written(name: str) -> None:
-    assert rules.normalised_name(name) == name
+    assert rules.normalise_name(name) == name
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_a_name_in_any_script_of_india_is_kept_as_written(name: str) -> None:
     ids=["malayalam chillu", "bengali ya-phalaa", "marathi eyelash ra", "kannada explicit virama"],
 )
 def test_joiners_that_indian_scripts_write_letters_with_are_kept(name: str) -> None:
-    assert rules.normalised_name(name) == unicodedata.normalize("NFC", name)
+    assert rules.normalise_name(name) == unicodedata.normalize("NFC", name)
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_joiners_that_indian_scripts_write_letters_with_are_kept(name: str) -> N
     [f"Asha{ZWJ}", f"{ZWNJ}Asha", f"As{ZWJ}ha", f"आ{ZWJ}शा", f"Asha {ZWJ} Verma"],
 )
 def test_a_joiner_that_joins_nothing_is_refused(name: str) -> None:
-    assert rules.normalised_name(name) is None
+    assert rules.normalise_name(name) is None
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_a_joiner_that_joins_nothing_is_refused(name: str) -> None:
     ids=["trimmed", "single spaces", "composed", "a letter that NFC takes apart"],
 )
 def test_a_name_is_kept_in_one_form(text: str, name: str) -> None:
-    assert rules.normalised_name(text) == name
+    assert rules.normalise_name(text) == name
 
 
 @pytest.mark.parametrize(
@@ -199,23 +199,23 @@ def test_a_name_is_kept_in_one_form(text: str, name: str) -> None:
     ],
 )
 def test_what_is_no_name_is_refused(text: str) -> None:
-    assert rules.normalised_name(text) is None
+    assert rules.normalise_name(text) is None
 
 
 @pytest.mark.parametrize("length", [rules.NAME_MIN, rules.NAME_MAX])
 def test_a_name_may_be_as_short_and_as_long_as_the_bounds(length: int) -> None:
-    assert rules.normalised_name("आ" * length) == "आ" * length
+    assert rules.normalise_name("आ" * length) == "आ" * length
 
 
 @given(st.text(max_size=120))
 def test_a_name_that_was_accepted_is_accepted_again_unchanged(text: str) -> None:
-    name = rules.normalised_name(text)
+    name = rules.normalise_name(text)
 
-    assert name is None or rules.normalised_name(name) == name
+    assert name is None or rules.normalise_name(name) == name
 
 
 def test_the_apostrophe_of_a_phone_is_kept_as_the_plain_one() -> None:
-    assert rules.normalised_name("Sunita O\N{RIGHT SINGLE QUOTATION MARK}Neil") == "Sunita O'Neil"
+    assert rules.normalise_name("Sunita O\N{RIGHT SINGLE QUOTATION MARK}Neil") == "Sunita O'Neil"
 
 
 def test_a_patient_without_a_name_is_called_after_the_last_four_digits() -> None:
