@@ -1,4 +1,4 @@
-"""Slots for the rolling horizon: made every night and by command, as often as one likes."""
+"""Generation of slots for the rolling horizon, every night and by command."""
 
 import json
 from base64 import b64decode
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.usefixtures("database")
 
 @pytest.fixture(autouse=True)
 def just_after_midnight() -> Iterator[None]:
-    """Five past midnight at the clinic, when beat asks for the slots."""
+    """Five past midnight at the clinic, when Celery beat starts the generation."""
     with time_machine.travel(datetime(2026, 11, 30, 18, 35, tzinfo=UTC), tick=True):
         yield
 
@@ -47,11 +47,11 @@ def dates(doctor: User) -> list[date]:
     return sorted({slot.date.date() for slot in Slot.objects(doctor=doctor.id)})
 
 
-def stored(database: Records) -> list[dict[str, Any]]:
+def stored_slots(database: Records) -> list[dict[str, Any]]:
     return list(database.slots.find().sort("_id", 1))
 
 
-def test_slots_are_made_for_today_and_the_days_after(database: Records) -> None:
+def test_slots_are_created_for_each_day_of_the_horizon(database: Records) -> None:
     doctor = doctor_without_slots(database)
 
     assert scheduling.generate() == 60
@@ -60,7 +60,7 @@ def test_slots_are_made_for_today_and_the_days_after(database: Records) -> None:
     assert (made[0], made[-1], len(made)) == (TUESDAY, TUESDAY + timedelta(days=29), 30)
 
 
-def test_a_slot_is_stored_with_its_instant_and_the_doctors_fee(database: Records) -> None:
+def test_slot_is_stored_with_start_instant_and_fee(database: Records) -> None:
     doctor = doctor_without_slots(database, HOUR[:1], fee=700)
     scheduling.generate()
 
@@ -84,16 +84,16 @@ def test_a_slot_is_stored_with_its_instant_and_the_doctors_fee(database: Records
     }
 
 
-def test_making_them_again_changes_nothing(database: Records) -> None:
+def test_second_generation_changes_nothing(database: Records) -> None:
     doctor_without_slots(database)
     scheduling.generate()
-    once = stored(database)
+    once = stored_slots(database)
 
     assert scheduling.generate() == 0
-    assert stored(database) == once
+    assert stored_slots(database) == once
 
 
-def test_making_them_several_times_at_once_changes_nothing_either(database: Records) -> None:
+def test_concurrent_generations_create_each_slot_once(database: Records) -> None:
     doctor_without_slots(database)
     doctor_without_slots(database)
 
@@ -102,7 +102,7 @@ def test_making_them_several_times_at_once_changes_nothing_either(database: Reco
     assert sum(made) == database.slots.count_documents({}) == 120
 
 
-def test_the_next_night_adds_the_next_day(database: Records) -> None:
+def test_next_night_adds_one_day(database: Records) -> None:
     doctor = doctor_without_slots(database)
     scheduling.generate()
     with time_machine.travel(datetime(2026, 12, 1, 18, 35, tzinfo=UTC), tick=True):
@@ -111,20 +111,20 @@ def test_the_next_night_adds_the_next_day(database: Records) -> None:
     assert (dates(doctor)[0], dates(doctor)[-1]) == (TUESDAY, TUESDAY + timedelta(days=30))
 
 
-def test_visits_stay_untouched_by_the_night(database: Records) -> None:
+def test_generation_does_not_change_booked_slots(database: Records) -> None:
     doctor = factories.make_doctor(HOUR)
-    visit = factories.make_visit(doctor=doctor, day=TUESDAY)
+    appointment = factories.make_visit(doctor=doctor, day=TUESDAY)
     with time_machine.travel(factories.at_clinic(TUESDAY, "09:10"), tick=True):
         scheduling.generate()
 
-    slot = database.slots.find_one({"_id": visit.slot})
+    slot = database.slots.find_one({"_id": appointment.slot})
     assert slot is not None
     assert slot["takenSeats"] == [1]
     assert list(audit.faults()) == []
 
 
 @pytest.mark.parametrize("parts", [{"is_active": False}, {"is_verified": False}], ids=str)
-def test_no_slots_are_made_for_who_cannot_be_booked(database: Records, parts: dict[str, Any]) -> None:
+def test_no_slots_are_created_for_a_user_who_is_not_bookable(database: Records, parts: dict[str, Any]) -> None:
     doctor_without_slots(database, **parts)
     factories.make_user(Role.RECEPTIONIST)
 
@@ -132,7 +132,7 @@ def test_no_slots_are_made_for_who_cannot_be_booked(database: Records, parts: di
     assert database.slots.count_documents({}) == 0
 
 
-def test_one_doctors_slots_are_made_without_the_others(database: Records) -> None:
+def test_sync_of_one_doctor_does_not_create_slots_of_others(database: Records) -> None:
     doctor, other = doctor_without_slots(database), doctor_without_slots(database)
 
     change = scheduling.sync_doctor(doctor.id)
@@ -195,32 +195,32 @@ def test_generation_continues_after_a_failed_batch(database: Records) -> None:
     assert len(database.slots.distinct("doctor")) == 20
 
 
-def test_another_fee_reaches_the_free_slots_and_not_the_visits(database: Records) -> None:
+def test_changed_fee_applies_to_slots_and_not_to_appointments(database: Records) -> None:
     doctor = factories.make_doctor(HOUR)
-    visit = factories.make_visit(doctor=doctor, day=TUESDAY)
+    appointment = factories.make_visit(doctor=doctor, day=TUESDAY)
     User.objects(id=doctor.id).update(set__doctor_info__consultation_fee=900)
 
     scheduling.sync_doctor(doctor.id)
 
     assert database.slots.distinct("consultationFee") == [900]
-    assert database.appointments.distinct("payment.amount") == [visit.payment.amount] == [500]
+    assert database.appointments.distinct("payment.amount") == [appointment.payment.amount] == [500]
 
 
-def test_the_night_asks_for_jobs_of_some_doctors_each(database: Records, environment: dict[str, str]) -> None:
+def test_generation_enqueues_jobs_of_at_most_twenty_doctors(database: Records, environment: dict[str, str]) -> None:
     doctors = [doctor_without_slots(database, []).id for _ in range(21)]
     doctor_without_slots(database, is_active=False)
 
     scheduling.enqueue_generation()
 
     with Redis.from_url(environment["REDIS_URL"], decode_responses=True) as redis:
-        asked = [json.loads(b64decode(json.loads(raw)["body"]))[0] for raw in redis.lrange("slots", 0, -1)]
-    assert sorted(map(len, asked)) == [1, 20]
-    assert sorted(doctor for ids in asked for doctor in ids) == sorted(map(str, doctors))
+        batches = [json.loads(b64decode(json.loads(raw)["body"]))[0] for raw in redis.lrange("slots", 0, -1)]
+    assert sorted(map(len, batches)) == [1, 20]
+    assert sorted(doctor for ids in batches for doctor in ids) == sorted(map(str, doctors))
 
 
 @pytest.fixture
 def slots_of_twenty_minutes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
-    """The clinic's policy, changed from when this is called."""
+    """A function that changes the slot length of the clinic."""
 
     def change() -> None:
         monkeypatch.setenv("SLOT_MINUTES", "20")
@@ -231,13 +231,13 @@ def slots_of_twenty_minutes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
     settings.cache_clear()
 
 
-def test_slots_of_another_length_replace_the_free_ones(slots_of_twenty_minutes: Callable[[], None]) -> None:
+def test_changed_slot_length_replaces_free_slots(slots_of_twenty_minutes: Callable[[], None]) -> None:
     doctor = factories.make_doctor(HOUR)
-    visit = factories.make_visit(doctor=doctor, day=TUESDAY, time="09:30")
+    appointment = factories.make_visit(doctor=doctor, day=TUESDAY, time="09:30")
     slots_of_twenty_minutes()
     scheduling.generate()
 
     first, second = (factories.slots_of(doctor, TUESDAY + timedelta(days=ahead)) for ahead in range(2))
-    assert [(slot.start_time, slot.id == visit.slot) for slot in first] == [("09:00", False), ("09:30", True)]
+    assert [(slot.start_time, slot.id == appointment.slot) for slot in first] == [("09:00", False), ("09:30", True)]
     assert [slot.start_time for slot in second] == ["09:00", "09:20", "09:40"]
     assert list(audit.faults()) == []
