@@ -218,19 +218,15 @@ def _ensure_may_deactivate(by: Actor, user_id: ObjectId, session: ClientSession)
     if not rules.may_deactivate(by, user_id):
         raise PermissionDenied("You can't deactivate yourself")
     # The write to the acting admin makes two admins who deactivate each other at the same moment conflict.
-    active_admin = {"_id": by.user_id, "isActive": True}
-    if (
-        not User.collection()
-        .update_one(active_admin, {"$set": {"updatedAt": clock.now()}}, session=session)
-        .matched_count
-    ):
+    admin = {"_id": by.user_id, "isActive": True}
+    if not User.collection().update_one(admin, {"$set": {"updatedAt": clock.now()}}, session=session).matched_count:
         raise PermissionDenied
 
 
 def stats() -> dict[str, Any]:
     """Count users by role and by status."""
     counts = {"_id": {"role": "$role", "active": "$isActive"}, "count": {"$sum": 1}}
-    index_order = {"$sort": {"role": 1, "isActive": 1}}
+    index_order = {"$sort": {"role": 1, "isActive": 1}}  # so that MongoDB reads the index and not the documents
     rows = User.objects.aggregate([index_order, {"$group": counts}])
     by_role = dict.fromkeys(map(str, Role), 0)
     active = 0
