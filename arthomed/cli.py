@@ -60,7 +60,7 @@ def _with_patience(command: Command) -> Command:
             sys.exit("MongoDB can't be reached; see MONGODB_URI.")
         except JobsUnavailable:
             sys.exit("The broker can't be reached; see REDIS_URL.")
-        except ClinicError as error:
+        except (ClinicError, scheduling.SlotsNotSynced) as error:
             sys.exit(str(error))
 
     return patient  # type: ignore[return-value]
@@ -121,7 +121,7 @@ def audit() -> None:
 @_with_patience
 def create_admin(mobile_number: str, name: str) -> None:
     """Create an admin, who signs in with a code like everybody else."""
-    mobile, full_name = user_rules.normalised_mobile(mobile_number), user_rules.normalised_name(name)
+    mobile, full_name = user_rules.normalise_mobile(mobile_number), user_rules.normalise_name(name)
     if mobile is None or full_name is None:
         raise click.BadParameter("an Indian mobile number and a name are needed")
     users.register(role=Role.ADMIN, mobile_number=mobile, name=full_name, is_verified=True, by=SYSTEM)

@@ -115,7 +115,7 @@ def _coming_visits(patients: list[User], doctors: list[User], reception: User) -
 def _first_wish(doctor: User) -> booking.BookingDetails:
     """The doctor's first free slot in two days or later, so that today and tomorrow stay for trying out."""
     later = clock.now() + timedelta(days=2)
-    slot = Slot.nearest_free(doctor.id, later, now=later, most=1)[0]
+    slot = Slot.nearest_free(doctor.id, later, now=later, limit=1)[0]
     return booking.BookingDetails(doctor.id, slot.date.date(), slot.start_time, "consultation", "A first visit")
 
 

@@ -69,7 +69,7 @@ def _night(
     started, cpu = time.monotonic(), [cpu_of(worker), cpu_of(mongo_pid)]
     jobs.use(CeleryJobs(stack.env["REDIS_URL"]))
     mongo.open_database(stack.env["MONGODB_URI"], timeout_ms=mongo.WORKER_TIMEOUT_MS)
-    scheduling.ask_for_generation()
+    scheduling.enqueue_generation()
 
     def is_done() -> bool:
         nonlocal most, kill_one

@@ -93,7 +93,7 @@ def fall_back() -> None:
 @app.task(name=Job.GENERATE_SLOTS, single_run=True)
 def generate_slots() -> None:
     """Ask for the slots of every doctor."""
-    scheduling.ask_for_generation()
+    scheduling.enqueue_generation()
 
 
 @app.task(name=Job.SYNC_SLOTS)

@@ -7,7 +7,6 @@ from typing import Any
 from bson import ObjectId
 from mongoengine import (
     DateTimeField,
-    EmbeddedDocument,
     EmbeddedDocumentField,
     EmbeddedDocumentListField,
     EnumField,
@@ -21,7 +20,7 @@ from pymongo.client_session import ClientSession
 from arthomed.appointments.rules import ACTIVE, Status
 from arthomed.core.actor import Actor
 from arthomed.core.cache import invalidate
-from arthomed.core.documents import ClinicDocument, Pipeline, Raw
+from arthomed.core.documents import ClinicDocument, ClinicEmbeddedDocument, Pipeline, Raw
 from arthomed.core.errors import NotFound
 from arthomed.core.permissions import Role
 from arthomed.files.models import File
@@ -31,7 +30,7 @@ from arthomed.users.models import User
 PAID = "paid"
 
 
-class Change(EmbeddedDocument):
+class Change(ClinicEmbeddedDocument):
     """One entry of an appointment's history; `by` is empty when the system acted."""
 
     source = EnumField(Status, db_field="from")
@@ -41,7 +40,7 @@ class Change(EmbeddedDocument):
     reason = StringField()
 
 
-class Payment(EmbeddedDocument):
+class Payment(ClinicEmbeddedDocument):
     """The fee of an appointment, in whole rupees, and whether it is paid."""
 
     amount = IntField(required=True)
@@ -52,7 +51,7 @@ class Payment(EmbeddedDocument):
         return int(self.amount) if self.status == PAID else 0
 
 
-class Cancellation(EmbeddedDocument):
+class Cancellation(ClinicEmbeddedDocument):
     """Who cancelled an appointment, and how much of what was paid is due back, in whole rupees.
 
     `refund_date` stays empty until the money is given back.

@@ -36,7 +36,7 @@ class AuditEvent(Document):
     is another than before, nested ones by a dotted path. MongoDB removes an event after three years.
     """
 
-    meta = {"collection": "audit_events", "auto_create_index": False, "queryset_class": ClinicQuerySet}
+    meta = {"collection": "audit_events", "auto_create_index": False, "queryset_class": ClinicQuerySet, "strict": False}
 
     at = DateTimeField(required=True)
     actor = ObjectIdField()

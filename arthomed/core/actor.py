@@ -1,4 +1,4 @@
-"""Who acts: a signed-in person, or the system itself."""
+"""The actor of a use case: a signed-in user, or the system itself."""
 
 from dataclasses import dataclass
 
@@ -9,15 +9,15 @@ from arthomed.core.permissions import ROLE_PERMISSIONS, Permission, Role
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """The person behind a request; the system has neither id, role nor session."""
+    """The user behind a request. The system has no id, role or session."""
 
     user_id: ObjectId | None
     role: Role | None
     session_id: ObjectId | None = None
 
     @property
-    def person(self) -> ObjectId:
-        """The id of one who is not the system."""
+    def signed_in_user_id(self) -> ObjectId:
+        """The id of an actor that is not the system."""
         assert self.user_id is not None  # noqa: S101  every signed-in actor has one
         return self.user_id
 

@@ -1,4 +1,4 @@
-"""The only source of time, and the way between instants and the clinic's wall clock."""
+"""The only source of the current time, and conversions between UTC instants and the clinic's local time."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
@@ -6,43 +6,45 @@ from zoneinfo import ZoneInfo
 
 
 def now() -> datetime:
-    """The present instant in UTC, in whole milliseconds as MongoDB keeps them."""
+    """The current instant in UTC, in whole milliseconds, which is the precision of MongoDB."""
     instant = datetime.now(UTC)
     return instant.replace(microsecond=instant.microsecond // 1000 * 1000)
 
 
 def today(zone: ZoneInfo) -> date:
-    """The calendar date at the clinic."""
+    """The current calendar date at the clinic."""
     return now().astimezone(zone).date()
 
 
 def local_date(instant: datetime, zone: ZoneInfo) -> date:
+    """The calendar date of an instant at the clinic."""
     return instant.astimezone(zone).date()
 
 
 def wall_clock(day: date, hhmm: str, zone: ZoneInfo) -> datetime:
-    """The UTC instant of a time of day ("09:30") at the clinic; the earlier one where it comes twice."""
+    """The UTC instant of a local time of day ("09:30"); the first one if daylight saving time makes it occur twice."""
     hours, minutes = hhmm.split(":")
     return datetime.combine(day, time(int(hours), int(minutes)), zone).astimezone(UTC)
 
 
 @lru_cache(maxsize=1000)
-def offset_all_day(day: date, zone: ZoneInfo) -> timedelta | None:
-    """How far the clinic's clock is ahead of UTC; None on a day on which, or at whose end, it changes."""
+def fixed_utc_offset(day: date, zone: ZoneInfo) -> timedelta | None:
+    """The UTC offset of a day; None if the clocks change during the day or at its end."""
     start = datetime.combine(day, time(), zone)
     found = {(start + timedelta(hours=hour)).replace(fold=fold).utcoffset() for hour in range(25) for fold in (0, 1)}
     return found.pop() if len(found) == 1 else None
 
 
 def midnight_utc(day: date) -> datetime:
-    """How a calendar date is stored: midnight UTC of that date, whatever the clinic's zone."""
+    """The stored form of a calendar date: midnight UTC of that date, in every time zone of the clinic."""
     return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
 
 def days(first: date, count: int) -> list[date]:
+    """`count` consecutive dates, starting with `first`."""
     return [first + timedelta(days=offset) for offset in range(count)]
 
 
 def iso(instant: datetime) -> str:
-    """ISO 8601 in UTC with milliseconds and `Z`."""
+    """Format an instant as ISO 8601 in UTC, with milliseconds and `Z`."""
     return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 import pymongo
 from bson import ObjectId
-from mongoengine import DateTimeField, Document, QuerySet
+from mongoengine import DateTimeField, Document, EmbeddedDocument, QuerySet
 from mongoengine.connection import get_connection
 from mongoengine.errors import OperationError
 from pymongo.client_session import ClientSession
@@ -52,10 +52,16 @@ class ClinicQuerySet(QuerySet):
         return Page.of(items, asked, self.count())
 
 
+class ClinicEmbeddedDocument(EmbeddedDocument):
+    """An embedded document that, like ClinicDocument, loads stored fields that only a newer version knows."""
+
+    meta = {"abstract": True, "strict": False}
+
+
 class ClinicDocument(Document):
     """A document with `createdAt` and `updatedAt`; indexes are made by migrations, never at import."""
 
-    meta = {"abstract": True, "auto_create_index": False, "queryset_class": ClinicQuerySet}
+    meta = {"abstract": True, "auto_create_index": False, "queryset_class": ClinicQuerySet, "strict": False}
 
     created_at = DateTimeField(db_field="createdAt", required=True, default=clock.now)
     updated_at = DateTimeField(db_field="updatedAt", required=True, default=clock.now)
@@ -96,10 +102,15 @@ class ClinicDocument(Document):
         for document, document_id in zip(documents, ids, strict=True):
             document.id = document_id
 
-    def replace(self, session: ClientSession) -> None:
-        """Validate and write the whole document; only within a transaction that has read it."""
+    def save_changes(self, session: ClientSession) -> None:
+        """Validate, and write the fields that changed since the document was read in the same transaction.
+
+        Stored fields that only a newer version knows stay, so a rolling deploy or a rollback loses none of them.
+        The exception is an item of a list: a changed list is written as a whole.
+        """
         self.validate()
-        self.collection().replace_one({"_id": self.id}, self.to_mongo(), session=session)
+        assigned, removed = self._delta()
+        self.collection().update_one({"_id": self.id}, {"$set": assigned, "$unset": removed}, session=session)
 
 
 def transaction(work: Callable[[ClientSession], T]) -> T:

@@ -1,4 +1,4 @@
-"""Pages of a list."""
+"""Pagination of lists."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """Which page is asked for: `page` from 1, `limit` 1 to 100."""
+    """The requested page: `page` counts from 1, `limit` is 1 to 100 items."""
 
     page: int = 1
     limit: int = 10
@@ -44,5 +44,5 @@ class Page(Generic[T]):
     pagination: Pagination
 
     @classmethod
-    def of(cls, items: Sequence[T], asked: PageRequest, total: int) -> "Page[T]":
-        return cls(items, Pagination(asked.page, asked.limit, total))
+    def of(cls, items: Sequence[T], request: PageRequest, total: int) -> "Page[T]":
+        return cls(items, Pagination(request.page, request.limit, total))

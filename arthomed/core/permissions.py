@@ -1,4 +1,4 @@
-"""Who may do what: roles, permissions and the table that joins them."""
+"""Roles, permissions, and the table of permissions by role."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -12,7 +12,7 @@ class Role(StrEnum):
 
 
 class Permission(StrEnum):
-    """What a route asks for; whose records it reaches is decided in the query."""
+    """A right that a route requires. The query of the service decides which records the actor reaches."""
 
     PROFILE = "profile"
     FILES = "files"
@@ -37,7 +37,7 @@ class Permission(StrEnum):
     APPOINTMENT_STATS = "appointment:stats"
 
 
-_EVERYONE = frozenset(
+_EVERY_ROLE = frozenset(
     {
         Permission.PROFILE,
         Permission.FILES,
@@ -53,17 +53,18 @@ _EVERYONE = frozenset(
 )
 
 ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
-    Role.PATIENT: _EVERYONE
+    Role.PATIENT: _EVERY_ROLE
     | {
         Permission.APPOINTMENT_BOOK,
         Permission.APPOINTMENT_LIST_MINE,
         Permission.APPOINTMENT_CALENDAR,
         Permission.ACCOUNT_ERASE,
     },
-    Role.DOCTOR: _EVERYONE | {Permission.APPOINTMENT_LIST, Permission.APPOINTMENT_CALENDAR, Permission.SCHEDULE_WRITE},
-    Role.RECEPTIONIST: _EVERYONE
+    Role.DOCTOR: _EVERY_ROLE
+    | {Permission.APPOINTMENT_LIST, Permission.APPOINTMENT_CALENDAR, Permission.SCHEDULE_WRITE},
+    Role.RECEPTIONIST: _EVERY_ROLE
     | {Permission.APPOINTMENT_LIST, Permission.APPOINTMENT_LIST_PENDING, Permission.USERS_READ},
-    Role.ADMIN: _EVERYONE
+    Role.ADMIN: _EVERY_ROLE
     | {
         Permission.APPOINTMENT_LIST,
         Permission.APPOINTMENT_LIST_PENDING,

@@ -82,7 +82,7 @@ def current_actor() -> Actor:
 
 def own_id() -> ObjectId:
     """The id of the user behind this request."""
-    return current_actor().person
+    return current_actor().signed_in_user_id
 
 
 def requires(permission: Permission) -> Callable[[View], View]:

@@ -32,9 +32,7 @@ def success(message: str, content: object) -> dict[str, Any]:
     return {"success": True, "message": message, "data": {} if content is None else content, "timestamp": clock.now()}
 
 
-def failure(
-    status: int, code: str, message: str, *, fields: Sequence[FieldError] = (), **more: Any
-) -> Response:
+def failure(status: int, code: str, message: str, *, fields: Sequence[FieldError] = (), **more: Any) -> Response:
     """An error response; `more` are further keys of `error`."""
     response = jsonify(
         {

@@ -20,7 +20,7 @@ class FailedJob(Document):
     It holds ids and the type of the error; an error's words may quote a person's record.
     """
 
-    meta = {"collection": "failed_jobs", "auto_create_index": False, "queryset_class": ClinicQuerySet}
+    meta = {"collection": "failed_jobs", "auto_create_index": False, "queryset_class": ClinicQuerySet, "strict": False}
 
     id = StringField(primary_key=True)
     job = StringField(required=True)

@@ -9,7 +9,6 @@ from bson import ObjectId
 from mongoengine import (
     BooleanField,
     DateTimeField,
-    EmbeddedDocument,
     EmbeddedDocumentField,
     EnumField,
     IntField,
@@ -19,7 +18,7 @@ from mongoengine import (
 from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError
 
-from arthomed.core.documents import ClinicDocument, Raw
+from arthomed.core.documents import ClinicDocument, ClinicEmbeddedDocument, Raw
 from arthomed.notifications.gateways import Arrival, Attempt, Receipt
 
 _REMOVED = "$$REMOVE"
@@ -53,7 +52,7 @@ class Timing:
     about: datetime | None = None
 
 
-class StoredReceipt(EmbeddedDocument):
+class StoredReceipt(ClinicEmbeddedDocument):
     """The best that the carrier has said so far; see gateways.Receipt."""
 
     sid = StringField(required=True)

@@ -84,7 +84,9 @@ def sendings(notifications: Sequence[Notification], source: Origin) -> list[jobs
     """The jobs that send messages of that request, for `ask_or_leave` after the commit."""
     # Somebody waits for a code with the phone in hand: it doesn't queue up behind the rest.
     return [
-        jobs.JobRequest(jobs.Job.SEND_CODE if rules.is_secret(one.kind) else _JOB_OF[one.channel], (str(one.id),), source)
+        jobs.JobRequest(
+            jobs.Job.SEND_CODE if rules.is_secret(one.kind) else _JOB_OF[one.channel], (str(one.id),), source
+        )
         for one in notifications
     ]
 

@@ -1,4 +1,4 @@
-"""Slots, and how their seats are claimed and freed."""
+"""The `slots` collection: bookable slots and their seats."""
 
 import datetime as dt
 from collections.abc import Iterable, Sequence
@@ -15,9 +15,9 @@ from pymongo.errors import BulkWriteError
 from arthomed.core import clock
 from arthomed.core.cache import invalidate
 from arthomed.core.documents import ClinicDocument, Pipeline, Raw
-from arthomed.scheduling.rules import Change, ExistingSlot, PlannedSlot, Shapes, capacity, length, smallest_free_seat
+from arthomed.scheduling.rules import ExistingSlot, PlannedSlot, SlotChanges, SlotGroups, length, smallest_free_seat
 
-# How the derived fields follow from `takenSeats`; every change of a slot ends with these two stages.
+# Derives the other fields from `takenSeats`. Every update of a slot ends with these two stages.
 _DERIVED: Pipeline = [
     {"$set": {"bookedPatients": {"$size": "$takenSeats"}}},
     {
@@ -28,27 +28,18 @@ _DERIVED: Pipeline = [
     },
 ]
 
-_OF_EXISTING = (
-    "date",
-    "startTime",
-    "endTime",
-    "startsAt",
-    "maxPatients",
-    "consultationFee",
-    "isBlocked",
-    "bookedPatients",
-)
-_OF_SHAPE = ("startTime", "endTime", "maxPatients", "consultationFee", "isBlocked")
-_AT_ONCE = 10_000
-_LONGEST = timedelta(days=1)  # no slot goes on beyond its day
+_GROUP_FIELDS = ("startTime", "endTime", "maxPatients", "consultationFee", "isBlocked")
+_EXISTING_FIELDS = (*_GROUP_FIELDS, "date", "startsAt", "bookedPatients")
+_INSERT_BATCH_SIZE = 10_000
+_MAX_LENGTH = timedelta(days=1)  # a slot ends on the day it starts
 
 Start = tuple[ObjectId, dt.date, str]
-"""What tells a slot: doctor, the clinic's date, "HH:MM"."""
+"""Identifies a slot: doctor, date at the clinic, start time as "HH:MM"."""
 
 
-def _coming(after: datetime) -> Raw:
-    """What starts later; by the date as well, which `slot_once` has and which is at most a day before that of UTC."""
-    return {"date": {"$gt": after - 2 * _LONGEST}, "startsAt": {"$gt": after}}
+def _upcoming(after: datetime) -> Raw:
+    """Match slots that start later than `after`; `date`, at most a day behind UTC's, allows the index `slot_once`."""
+    return {"date": {"$gt": after - 2 * _MAX_LENGTH}, "startsAt": {"$gt": after}}
 
 
 def schedule_tag(doctor: ObjectId) -> str:
@@ -91,9 +82,9 @@ class Seat:
 
 
 class Slot(ClinicDocument):
-    """Half an hour of a doctor; `starts_at` is the instant, `date` midnight UTC of the calendar date.
+    """A bookable time of a doctor. `starts_at` is the instant, `date` is midnight UTC of the clinic's calendar date.
 
-    `taken_seats` holds the seats (1 to `max_patients`) of its active visits, the last claimed last.
+    `taken_seats` holds the seats (1 to `max_patients`) of its active appointments, in the order of booking.
     """
 
     meta = {"collection": "slots"}
@@ -109,11 +100,6 @@ class Slot(ClinicDocument):
     booked_patients = IntField(db_field="bookedPatients", default=0)
     taken_seats = ListField(IntField(), db_field="takenSeats")
     consultation_fee = IntField(db_field="consultationFee", default=0)
-
-    @property
-    def ends_at(self) -> datetime:
-        ends_at: datetime = self.starts_at + length(self.start_time, self.end_time)
-        return ends_at
 
     @classmethod
     def free_seats(cls, starts: Iterable[Start], *, now: datetime, session: ClientSession) -> dict[Start, Seat]:
@@ -171,17 +157,17 @@ class Slot(ClinicDocument):
         return list(cls.objects(doctor=doctor, date=clock.midnight_utc(day)).order_by("start_time"))
 
     @classmethod
-    def nearest_free(cls, doctor: ObjectId, instant: datetime, *, now: datetime, most: int) -> "list[Slot]":
-        """The free slots nearest to an instant, earlier or later, nearest first."""
+    def nearest_free(cls, doctor: ObjectId, instant: datetime, *, now: datetime, limit: int) -> "list[Slot]":
+        """Return the free slots closest to an instant, before or after it, the closest first."""
 
-        def free(bounds: Raw, sign: str) -> "list[Slot]":
-            wanted = {"doctor": doctor, "isAvailable": True, "$and": [_coming(now), bounds]}
-            found = cls.objects(__raw__=wanted).order_by(f"{sign}date", f"{sign}start_time").limit(most)
+        def find_free(bounds: Raw, sign: str) -> "list[Slot]":
+            query = {"doctor": doctor, "isAvailable": True, "$and": [_upcoming(now), bounds]}
+            found = cls.objects(__raw__=query).order_by(f"{sign}date", f"{sign}start_time").limit(limit)
             return list(found.hint("slot_once"))
 
-        later = free({"date": {"$gt": instant - 2 * _LONGEST}, "startsAt": {"$gte": instant}}, "")
-        earlier = free({"date": {"$lt": instant + _LONGEST}, "startsAt": {"$lt": instant}}, "-")
-        return sorted([*later, *earlier], key=lambda slot: abs(slot.starts_at - instant))[:most]
+        later = find_free({"date": {"$gt": instant - 2 * _MAX_LENGTH}, "startsAt": {"$gte": instant}}, "")
+        earlier = find_free({"date": {"$lt": instant + _MAX_LENGTH}, "startsAt": {"$lt": instant}}, "-")
+        return sorted([*later, *earlier], key=lambda slot: abs(slot.starts_at - instant))[:limit]
 
     @classmethod
     def doctors_free_on(cls, day: dt.date, *, now: datetime) -> list[ObjectId]:
@@ -191,32 +177,32 @@ class Slot(ClinicDocument):
 
     @classmethod
     def counts_by_day(cls, doctor: ObjectId, first: dt.date, last: dt.date, *, now: datetime) -> list[Raw]:
-        """Per day that has slots, in any order: `{_id: date, total, free}`; in one query."""
+        """Count the slots of each day that has any: `{_id: date, total, free}`, in no particular order."""
         days = {"$gte": clock.midnight_utc(first), "$lte": clock.midnight_utc(last)}
         bookable = {"$and": ["$isAvailable", {"$gt": ["$startsAt", now]}]}
-        counted = {"_id": "$date", "total": {"$sum": 1}, "free": {"$sum": {"$cond": [bookable, 1, 0]}}}
-        return list(cls.collection().aggregate([{"$match": {"doctor": doctor, "date": days}}, {"$group": counted}]))
+        counts = {"_id": "$date", "total": {"$sum": 1}, "free": {"$sum": {"$cond": [bookable, 1, 0]}}}
+        return list(cls.collection().aggregate([{"$match": {"doctor": doctor, "date": days}}, {"$group": counts}]))
 
     @classmethod
-    def shapes(cls, doctors: Sequence[ObjectId], *, after: datetime) -> dict[ObjectId, Shapes]:
-        """The coming slots of doctors, put together by MongoDB: to see that nothing is to be done, this is enough."""
-        alike = {name: f"${name}" for name in ("doctor", *_OF_SHAPE)}
+    def group_upcoming(cls, doctors: Sequence[ObjectId], *, after: datetime) -> dict[ObjectId, SlotGroups]:
+        """Group each doctor's upcoming slots in MongoDB, which is cheaper than to load them all for a comparison."""
+        key = {name: f"${name}" for name in ("doctor", *_GROUP_FIELDS)}
         rows = cls.collection().aggregate(
             [
-                {"$match": {"doctor": {"$in": doctors}, **_coming(after)}},
-                {"$group": {"_id": alike, "days": {"$push": "$date"}}},
+                {"$match": {"doctor": {"$in": doctors}, **_upcoming(after)}},
+                {"$group": {"_id": key, "days": {"$push": "$date"}}},
             ]
         )
-        found: dict[ObjectId, Shapes] = {}
+        found: dict[ObjectId, SlotGroups] = {}
         for row in rows:
-            doctor, *shape = row["_id"].values()
-            found.setdefault(doctor, {})[tuple(shape)] = set(row["days"])
+            doctor, *group = row["_id"].values()
+            found.setdefault(doctor, {})[tuple(group)] = set(row["days"])
         return found
 
     @classmethod
     def existing(cls, doctor: ObjectId, *, after: datetime, session: ClientSession | None = None) -> list[ExistingSlot]:
-        """The stored slots that have not ended."""
-        unfinished = {"doctor": doctor, **_coming(after - _LONGEST)}
+        """Return the stored slots that end later than `after`."""
+        unfinished = {"doctor": doctor, **_upcoming(after - _MAX_LENGTH)}
         stored = [
             ExistingSlot(
                 id=raw["_id"],
@@ -229,69 +215,69 @@ class Slot(ClinicDocument):
                 is_blocked=raw["isBlocked"],
                 bookings=raw["bookedPatients"],
             )
-            for raw in cls.collection().find(unfinished, _OF_EXISTING, session=session)
+            for raw in cls.collection().find(unfinished, _EXISTING_FIELDS, session=session)
         ]
         return [slot for slot in stored if slot.starts_at > after or slot.ends_at > after]
 
     @classmethod
-    def close_coming(cls, doctor: ObjectId, *, session: ClientSession) -> None:
-        """Take no more bookings, and write to each slot, so that a booking under way comes before or not at all."""
+    def block_upcoming(cls, doctor: ObjectId, *, session: ClientSession) -> None:
+        """Block all upcoming slots of a doctor; the writes conflict with concurrent bookings, so none slips through."""
         now = clock.now()
         invalidate(schedule_tag(doctor))
-        cls._close({"doctor": doctor, **_coming(now)}, now, session)
+        cls._block({"doctor": doctor, **_upcoming(now)}, now, session)
 
     @classmethod
-    def _close(cls, which: Raw, now: datetime, session: ClientSession) -> None:
-        closed = {"isBlocked": True, "isAvailable": False, "updatedAt": now}
-        cls.collection().update_many(which, {"$set": closed}, session=session)
+    def _block(cls, query: Raw, now: datetime, session: ClientSession) -> None:
+        blocked = {"isBlocked": True, "isAvailable": False, "updatedAt": now}
+        cls.collection().update_many(query, {"$set": blocked}, session=session)
 
     @classmethod
-    def apply(cls, change: Change, doctor: ObjectId, *, fee: int, session: ClientSession) -> None:
-        """Carry out a change of a doctor's slots.
+    def apply(cls, changes: SlotChanges, doctor: ObjectId, *, fee: int, session: ClientSession) -> None:
+        """Write changes of a doctor's slots.
 
-        Deleting comes last where it can: inserting into what the same transaction deleted gets slower with
-        each deleted slot (a week shifted by 15 minutes: seconds instead of a quarter of one).
+        Deletes come last where the unique index allows it: each slot that a transaction deleted slows down its later
+        inserts (a week shifted by 15 minutes took seconds instead of a quarter of one).
         """
         invalidate(schedule_tag(doctor))
         slots, now = cls.collection(), clock.now()
-        made_at = {(slot.date, slot.start_time) for slot in change.made} if change.removed else set()
-        in_the_way = [slot.id for slot in change.removed if (slot.date, slot.start_time) in made_at]
-        if in_the_way:
-            slots.delete_many({"_id": {"$in": in_the_way}}, session=session)
-        if change.conflicts:
-            cls._close({"_id": {"$in": [slot.id for slot in change.conflicts]}}, now, session)
-        if change.altered:
-            slots.bulk_write(_alterations(change, fee), session=session)
-        cls._insert([_raw(slot, doctor, fee, now) for slot in change.made], session)
-        if len(in_the_way) < len(change.removed):
-            slots.delete_many({"_id": {"$in": [slot.id for slot in change.removed]}}, session=session)
+        new_starts = {(slot.date, slot.start_time) for slot in changes.created} if changes.removed else set()
+        replaced = [slot.id for slot in changes.removed if (slot.date, slot.start_time) in new_starts]
+        if replaced:
+            slots.delete_many({"_id": {"$in": replaced}}, session=session)
+        if changes.conflicts:
+            cls._block({"_id": {"$in": [slot.id for slot in changes.conflicts]}}, now, session)
+        if changes.updated:
+            slots.bulk_write(_update_operations(changes, fee), session=session)
+        cls._insert([_slot_record(slot, doctor, fee, now) for slot in changes.created], session)
+        if len(replaced) < len(changes.removed):
+            slots.delete_many({"_id": {"$in": [slot.id for slot in changes.removed]}}, session=session)
 
     @classmethod
     def _insert(cls, rows: list[Raw], session: ClientSession) -> None:
-        """As insert_many, but the ids are MongoDB's, and so is the checking: a quarter of the work."""
+        """Insert with the raw command: the server assigns the ids, a quarter of the work of `insert_many`."""
         slots = cls.collection()
-        for start in range(0, len(rows), _AT_ONCE):
-            some = rows[start : start + _AT_ONCE]
-            answer = slots.database.command("insert", slots.name, documents=some, session=session)
-            if "writeErrors" in answer:
-                raise BulkWriteError(answer)
+        for start in range(0, len(rows), _INSERT_BATCH_SIZE):
+            batch = rows[start : start + _INSERT_BATCH_SIZE]
+            result = slots.database.command("insert", slots.name, documents=batch, session=session)
+            if "writeErrors" in result:
+                raise BulkWriteError(result)
 
 
-def _alterations(change: Change, fee: int) -> list[UpdateMany]:
-    """One update for all the slots that are to take the same number of patients."""
+def _update_operations(changes: SlotChanges, fee: int) -> list[UpdateMany]:
+    """Build one update for all slots that get the same maximum of patients."""
     ids: dict[int, list[object]] = {}
-    for slot, asked in change.altered:
-        ids.setdefault(capacity(slot, asked), []).append(slot.id)
+    for slot, max_patients in changes.updated:
+        ids.setdefault(max_patients, []).append(slot.id)
     return [
         UpdateMany(
-            {"_id": {"$in": of_capacity}},
-            [{"$set": {"isBlocked": False, "maxPatients": patients, "consultationFee": fee}}, *_DERIVED],
+            {"_id": {"$in": slot_ids}},
+            [{"$set": {"isBlocked": False, "maxPatients": max_patients, "consultationFee": fee}}, *_DERIVED],
         )
-        for patients, of_capacity in ids.items()
+        for max_patients, slot_ids in ids.items()
     ]
 
 
-def _raw(slot: PlannedSlot, doctor: ObjectId, fee: int, now: datetime) -> Raw:
+def _slot_record(slot: PlannedSlot, doctor: ObjectId, fee: int, now: datetime) -> Raw:
     return {
         "doctor": doctor,
         "date": clock.midnight_utc(slot.date),

@@ -1,4 +1,4 @@
-"""Doctors, their hours and their slots over HTTP."""
+"""HTTP routes for doctors, their weekly hours and their slots."""
 
 from typing import Any
 
@@ -24,8 +24,8 @@ from arthomed.users import service as users
 from arthomed.users.models import User
 from arthomed.users.schemas import DoctorOut
 
-doctors = Blueprint("doctors", __name__, url_prefix="/api/users/doctors", description="Doctors and their hours.")
-slots = Blueprint("slots", __name__, url_prefix="/api/appointments/slots", description="What can be booked.")
+doctors = Blueprint("doctors", __name__, url_prefix="/api/users/doctors", description="Doctors and their weekly hours.")
+slots = Blueprint("slots", __name__, url_prefix="/api/appointments/slots", description="Bookable slots.")
 
 
 @doctors.get("")
@@ -44,7 +44,7 @@ def list_doctors(query: dict[str, Any]) -> Page[User]:
 @doctors.response(200, DoctorOut, name="doctor", description="Doctor retrieved successfully")
 def get_doctor(doctor_id: ObjectId) -> User:
     """Read a doctor's public profile and weekly hours."""
-    return users.doctor(doctor_id)
+    return users.get_bookable_doctor(doctor_id)
 
 
 @doctors.get("/<object_id:doctor_id>/availability")
@@ -52,7 +52,7 @@ def get_doctor(doctor_id: ObjectId) -> User:
 @doctors.arguments(AvailabilityQuery, location="query")
 @doctors.response(200, AvailabilityOut, description="Availability retrieved successfully")
 def availability(query: dict[str, Any], doctor_id: ObjectId) -> dict[str, Any]:
-    """Count a doctor's free and total slots, day by day."""
+    """Count a doctor's free and total slots of each day."""
     return {"days": service.availability(doctor_id, query["first"], query["last"])}
 
 
@@ -61,7 +61,7 @@ def availability(query: dict[str, Any], doctor_id: ObjectId) -> dict[str, Any]:
 @doctors.arguments(SaveSchedule)
 @doctors.response(200, SavedScheduleOut, description="Schedule saved successfully")
 def save_schedule(body: dict[str, Any], doctor_id: ObjectId) -> service.SavedSchedule:
-    """Replace a doctor's week; free future slots follow at once, booked ones stay and are listed."""
+    """Replace a doctor's weekly hours. Free slots change at once; booked slots stay, conflicts are listed."""
     return service.save_schedule(current_actor(), doctor_id, body["schedule"])
 
 

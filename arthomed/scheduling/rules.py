@@ -1,4 +1,4 @@
-"""Which slots a doctor's week makes, and how a day's slots follow a change of the week."""
+"""Plan slots from a doctor's weekly hours, and compare the plan with the stored slots."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from arthomed.core import clock
 
 
 class Weekday(StrEnum):
-    """In the order of `date.weekday()`."""
+    """The members have the order of `date.weekday()`."""
 
     MONDAY = "monday"
     TUESDAY = "tuesday"
@@ -27,7 +27,7 @@ WEEK = tuple(Weekday)
 
 
 class HoursLike(Protocol):
-    """One range of a week, as `users.models.Hours` has it."""
+    """One range of the weekly hours; `users.models.Hours` implements it."""
 
     day: str
     start_time: str
@@ -37,7 +37,7 @@ class HoursLike(Protocol):
 
 
 class PlannedSlot(NamedTuple):
-    """A slot that the hours ask for: half-open, from `start_time` up to but not including `end_time`."""
+    """A slot that follows from the weekly hours. It includes `start_time` and excludes `end_time`."""
 
     date: date
     start_time: str
@@ -47,7 +47,7 @@ class PlannedSlot(NamedTuple):
 
 
 class ExistingSlot(NamedTuple):
-    """As much of a stored slot as a change of the week depends on; `bookings` counts its active visits."""
+    """The fields of a stored slot that `diff` needs; `bookings` counts its active appointments."""
 
     id: object
     date: date
@@ -64,23 +64,27 @@ class ExistingSlot(NamedTuple):
         return self.starts_at + length(self.start_time, self.end_time)
 
 
-Shapes = dict[tuple[str, str, int, int, bool], set[datetime]]
-"""Slots by start, end, patients, fee and whether they are blocked, each with its days as they are stored."""
+SlotGroups = dict[tuple[str, str, int, int, bool], set[datetime]]
+"""Slot dates (midnight UTC) by start time, end time, maximum of patients, fee and whether the slot is blocked."""
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """What to do with the slots: make, take away, alter, and which booked ones fit the hours no more."""
+class SlotChanges:
+    """The changes that bring the stored slots in line with the plan.
 
-    made: list[PlannedSlot]
+    `updated` has the new maximum of patients of each slot. `conflicts` are booked slots outside the hours; they stay,
+    but take no further appointments.
+    """
+
+    created: list[PlannedSlot]
     removed: list[ExistingSlot]
-    altered: list[tuple[ExistingSlot, PlannedSlot]]
+    updated: list[tuple[ExistingSlot, int]]
     conflicts: list[ExistingSlot]
 
     @property
     def is_needed(self) -> bool:
-        open_conflicts = any(not slot.is_blocked for slot in self.conflicts)
-        return bool(self.made or self.removed or self.altered) or open_conflicts
+        has_open_conflicts = any(not slot.is_blocked for slot in self.conflicts)
+        return bool(self.created or self.removed or self.updated) or has_open_conflicts
 
 
 def minutes(hhmm: str) -> int:
@@ -90,33 +94,34 @@ def minutes(hhmm: str) -> int:
 
 
 def length(start: str, end: str) -> timedelta:
-    """How long it is from one "HH:MM" to another of the same day."""
+    """The time between two "HH:MM" of the same day."""
     return timedelta(minutes=minutes(end) - minutes(start))
 
 
 def hhmm(since_midnight: int) -> str:
+    """Format minutes since midnight as "HH:MM"."""
     return f"{since_midnight // 60:02}:{since_midnight % 60:02}"
 
 
-_SINCE_MIDNIGHT = {hhmm(minute): timedelta(minutes=minute) for minute in range(24 * 60)}
+_OFFSETS = {hhmm(minute): timedelta(minutes=minute) for minute in range(24 * 60)}
 
 
-def faults(week: Sequence[HoursLike], slot_minutes: int) -> dict[int, str]:
-    """What is wrong with a week, by the index of the range."""
-    wrong: dict[int, str] = {}
+def validation_errors(week: Sequence[HoursLike], slot_minutes: int) -> dict[int, str]:
+    """Check weekly hours. Return an error message for each invalid range, by its index."""
+    errors: dict[int, str] = {}
     for index, hours in enumerate(week):
         start, end = minutes(hours.start_time), minutes(hours.end_time)
         if end <= start:
-            wrong[index] = "Must end after it starts."
+            errors[index] = "Must end after it starts."
         elif (end - start) % slot_minutes:
-            wrong[index] = f"Must be a multiple of {slot_minutes} minutes long."
+            errors[index] = f"Must be a multiple of {slot_minutes} minutes long."
         elif any(_overlap(hours, earlier) for earlier in week[:index]):
-            wrong[index] = "Overlaps with another range of that day."
-    return wrong
+            errors[index] = "Overlaps with another range of that day."
+    return errors
 
 
-def slots_of_day(ranges: Iterable[HoursLike], slot_minutes: int) -> list[tuple[str, str, int]]:
-    """(start, end, patients) of a day's slots in order; the last one of a range may not overrun it."""
+def split_into_slots(ranges: Iterable[HoursLike], slot_minutes: int) -> list[tuple[str, str, int]]:
+    """Return (start, end, maximum of patients) of a day's slots in order. No slot ends after its range."""
     return sorted(
         (hhmm(start), hhmm(start + slot_minutes), hours.max_patients)
         for hours in ranges
@@ -128,93 +133,97 @@ def slots_of_day(ranges: Iterable[HoursLike], slot_minutes: int) -> list[tuple[s
 def plan(
     week: Sequence[HoursLike], days: Iterable[date], *, slot_minutes: int, zone: ZoneInfo, after: datetime
 ) -> list[PlannedSlot]:
-    """The slots of those days that start after an instant.
+    """Plan the slots of these days that start later than `after`.
 
-    A time of day that comes twice when the clocks change makes the earlier slot; one that is skipped makes
-    none, and neither does one between whose start and end they change: it would run into another.
+    Daylight saving time: a time of day that occurs twice makes one slot, at its first occurrence. A time of day that
+    is skipped makes no slot. A slot during which the clocks change is left out, because it would overlap another one.
     """
-    of_day = [tuple(slots_of_day([hours for hours in week if hours.day == weekday], slot_minutes)) for weekday in WEEK]
-    planned = (_plan_of_day(of_day[day.weekday()], day, slot_minutes, zone) for day in days)
+    by_weekday = [tuple(split_into_slots([one for one in week if one.day == day], slot_minutes)) for day in WEEK]
+    planned = (_plan_day(by_weekday[day.weekday()], day, slot_minutes, zone) for day in days)
     return [slot for slots in planned for slot in slots if slot.starts_at > after]
 
 
 @lru_cache(maxsize=4096)
-def _plan_of_day(
+def _plan_day(
     times: tuple[tuple[str, str, int], ...], day: date, slot_minutes: int, zone: ZoneInfo
 ) -> list[PlannedSlot]:
-    """As `plan` for one day; remembered, because many doctors have the same hours."""
-    offset = clock.offset_all_day(day, zone)
+    """Plan one day. The result is cached, because many doctors have the same hours."""
+    offset = clock.fixed_utc_offset(day, zone)
     midnight = None if offset is None else clock.midnight_utc(day) - offset
     planned = []
     for start, end, patients in times:
-        starts_at = clock.wall_clock(day, start, zone) if midnight is None else midnight + _SINCE_MIDNIGHT[start]
-        if midnight or _is_on_the_clock(starts_at, start, slot_minutes, zone):
+        starts_at = clock.wall_clock(day, start, zone) if midnight is None else midnight + _OFFSETS[start]
+        if midnight or _is_regular(starts_at, start, slot_minutes, zone):
             planned.append(PlannedSlot(day, start, end, starts_at, patients))
     return planned
 
 
-def shapes(planned: Iterable[PlannedSlot], *, fee: int) -> Shapes:
-    """What `Slot.shapes` tells of free slots that are just as planned."""
-    found: Shapes = {}
+def group(planned: Iterable[PlannedSlot], *, fee: int) -> SlotGroups:
+    """Group planned slots as `Slot.group_upcoming` groups stored ones, for a comparison."""
+    found: SlotGroups = {}
     for day, start, end, _, patients in planned:
         found.setdefault((start, end, patients, fee, False), set()).add(clock.midnight_utc(day))
     return found
 
 
-def change(planned: Sequence[PlannedSlot], existing: Sequence[ExistingSlot], *, fee: int, after: datetime) -> Change:
-    """How the stored slots become the planned ones, all of which start after an instant.
+def diff(planned: Sequence[PlannedSlot], existing: Sequence[ExistingSlot], *, fee: int, after: datetime) -> SlotChanges:
+    """Compare the stored slots with the planned ones, which all start later than `after`.
 
-    Free slots follow; booked ones and those under way stay, and nothing new is made over one that stays.
-    A booked slot that the hours no longer ask for takes no further patients: it is a conflict for the
-    clinic to settle.
+    Free slots follow the plan. Booked slots and slots in progress stay, and no new slot overlaps them. A booked slot
+    outside the planned hours takes no further patients; the clinic resolves that conflict.
     """
-    wanted = {_key(slot): slot for slot in planned}
-    under_way = [slot for slot in existing if slot.starts_at <= after]
-    coming = {_key(slot): slot for slot in existing if slot.starts_at > after}
-    outside = [slot for key, slot in coming.items() if key not in wanted]
+    planned_by_key = {_key(slot): slot for slot in planned}
+    in_progress = [slot for slot in existing if slot.starts_at <= after]
+    upcoming = {_key(slot): slot for slot in existing if slot.starts_at > after}
+    outside = [slot for key, slot in upcoming.items() if key not in planned_by_key]
     conflicts = [slot for slot in outside if slot.bookings]
-    kept = [*under_way, *conflicts]
-    return Change(
-        made=[slot for key, slot in wanted.items() if key not in coming and not (kept and _meets_any(slot, kept))],
+    kept = [*in_progress, *conflicts]
+    return SlotChanges(
+        created=[
+            slot
+            for key, slot in planned_by_key.items()
+            if key not in upcoming and not (kept and _overlaps_any(slot, kept))
+        ],
         removed=[slot for slot in outside if not slot.bookings],
-        altered=[
-            (slot, asked)
-            for key, slot in coming.items()
-            if (asked := wanted.get(key)) is not None and _differs(slot, asked, fee)
+        updated=[
+            (slot, capacity(slot, target))
+            for key, slot in upcoming.items()
+            if (target := planned_by_key.get(key)) is not None and _differs(slot, target, fee)
         ],
         conflicts=conflicts,
     )
 
 
-def capacity(slot: ExistingSlot, asked: PlannedSlot) -> int:
-    """How many patients a slot takes from now on: as asked, but never fewer than it holds."""
-    return max(asked.max_patients, slot.bookings)
+def capacity(slot: ExistingSlot, target: PlannedSlot) -> int:
+    """The new maximum of patients: as planned, but never lower than the number of bookings."""
+    return max(target.max_patients, slot.bookings)
 
 
 def horizon(now: datetime, zone: ZoneInfo, days: int) -> list[date]:
-    """The calendar days that can be booked: today at the clinic and the following, `days` in all."""
+    """The `days` calendar days that can be booked, from today at the clinic on."""
     return clock.days(clock.local_date(now, zone), days)
 
 
-def _is_on_the_clock(starts_at: datetime, start: str, slot_minutes: int, zone: ZoneInfo) -> bool:
-    """Whether the clinic's clock shows that start, and runs on evenly from there to the end of the slot."""
+def _is_regular(starts_at: datetime, start: str, slot_minutes: int, zone: ZoneInfo) -> bool:
+    """Whether the clinic's clock shows `start` at that instant, and does not change before the slot ends."""
     local = starts_at.astimezone(zone)
     last_moment = (starts_at + timedelta(minutes=slot_minutes, microseconds=-1)).astimezone(zone)
     return f"{local:%H:%M}" == start and local.utcoffset() == last_moment.utcoffset()
 
 
 def _overlap(one: HoursLike, other: HoursLike) -> bool:
-    return one.day == other.day and _meet(one.start_time, one.end_time, other.start_time, other.end_time)
+    return one.day == other.day and _times_overlap(one.start_time, one.end_time, other.start_time, other.end_time)
 
 
-def _meet(start: str, end: str, other_start: str, other_end: str) -> bool:
-    """Whether two half-open ranges of one day share a moment."""
+def _times_overlap(start: str, end: str, other_start: str, other_end: str) -> bool:
+    """Whether two half-open ranges of one day overlap."""
     return start < other_end and other_start < end
 
 
-def _meets_any(slot: PlannedSlot, others: Iterable[ExistingSlot]) -> bool:
+def _overlaps_any(slot: PlannedSlot, others: Iterable[ExistingSlot]) -> bool:
     return any(
-        slot.date == one.date and _meet(slot.start_time, slot.end_time, one.start_time, one.end_time) for one in others
+        slot.date == one.date and _times_overlap(slot.start_time, slot.end_time, one.start_time, one.end_time)
+        for one in others
     )
 
 
@@ -222,11 +231,10 @@ def _key(slot: PlannedSlot | ExistingSlot) -> tuple[date, str, str]:
     return (slot.date, slot.start_time, slot.end_time)
 
 
-def _differs(slot: ExistingSlot, asked: PlannedSlot, fee: int) -> bool:
-    wanted = capacity(slot, asked)
-    return slot.is_blocked or slot.max_patients != wanted or slot.consultation_fee != fee
+def _differs(slot: ExistingSlot, target: PlannedSlot, fee: int) -> bool:
+    return slot.is_blocked or slot.max_patients != capacity(slot, target) or slot.consultation_fee != fee
 
 
 def smallest_free_seat(taken: Collection[int], patients: int) -> int:
-    """Seats are counted from one."""
+    """Return the smallest seat number, counted from 1, that is not taken."""
     return next(seat for seat in range(1, patients + 1) if seat not in taken)

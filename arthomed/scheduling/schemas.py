@@ -1,4 +1,4 @@
-"""Shapes of hours and slots, in and out."""
+"""Request and response schemas of weekly hours and slots."""
 
 from marshmallow import fields
 from marshmallow.validate import Length, OneOf
@@ -38,13 +38,13 @@ class HoursPart(Schema):
 
 
 class SaveSchedule(Schema):
-    """A whole week; a day may have several ranges."""
+    """All weekly hours of a doctor. A day may have several ranges."""
 
     schedule = fields.List(fields.Nested(HoursPart), required=True, validate=Length(0, _MAX_RANGES))
 
 
 class SlotOut(Schema):
-    """A booked one tells nobody who holds it."""
+    """A slot without the patients who booked it."""
 
     _id = Id(attribute="id", data_key="_id", required=True)
     start_time = TimeOfDay(required=True)

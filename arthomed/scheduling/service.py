@@ -1,4 +1,4 @@
-"""Use cases of weekly hours and slots."""
+"""Use cases of weekly hours and slots: list, save, synchronize, generate."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,21 +16,21 @@ from arthomed.audit.models import Action, Kind
 from arthomed.config import settings
 from arthomed.core import cache, clock, jobs, metrics
 from arthomed.core.actor import Actor
-from arthomed.core.documents import transaction
-from arthomed.core.errors import FieldError, NotFound, ValidationFailed
+from arthomed.core.documents import Raw, is_database_unavailable, transaction
+from arthomed.core.errors import FieldError, NotFound, ServiceUnavailable, ValidationFailed
 from arthomed.core.paging import Page, PageRequest
 from arthomed.core.permissions import Role
 from arthomed.scheduling import rules
 from arthomed.scheduling.models import Slot, day_tag, schedule_tag
-from arthomed.scheduling.rules import Change, ExistingSlot, PlannedSlot
+from arthomed.scheduling.rules import ExistingSlot, PlannedSlot, SlotChanges, SlotGroups
 from arthomed.users import service as users
-from arthomed.users.models import DOCTORS_TAG, Hours, User
+from arthomed.users.models import BOOKABLE, DOCTORS_TAG, Hours, User
 
 log = structlog.get_logger()
 
 MAX_AVAILABILITY_DAYS = 42  # one page of a calendar
-_DOCTORS_AT_ONCE = 20  # about a second's work when all of their slots are new
-_BATCHES_AT_ONCE = 2
+_DOCTORS_PER_JOB = 20  # about a second of work when all of their slots are new
+_GENERATION_THREADS = 2  # one plans the slots of a batch while MongoDB writes those of another
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +43,24 @@ class DaySlots:
 
 @dataclass(frozen=True, slots=True)
 class SavedSchedule:
-    """`conflicts` are booked slots that the new hours don't cover."""
+    """`conflicts` are booked slots outside the new hours."""
 
     doctor: User
     conflicts: list[ExistingSlot]
+
+
+class SlotsNotSynced(Exception):
+    """Some doctors' slots could not be brought in line; the log event `slots_not_synced` names each of them."""
+
+    def __init__(self, failed: int, doctors: int) -> None:
+        super().__init__(f"The slots of {failed} of {doctors} doctors could not be brought in line")
+
+
+@dataclass(frozen=True, slots=True)
+class _SyncResult:
+    doctors: int
+    created: int
+    failed: int
 
 
 def list_doctors(asked: PageRequest, *, on: date | None = None, **filters: Any) -> Page[User]:
@@ -58,7 +72,7 @@ def list_doctors(asked: PageRequest, *, on: date | None = None, **filters: Any) 
 def slots_of_day(doctor_id: ObjectId, day: date) -> DaySlots:
     """The free and the booked slots of a doctor's day; a past day has none."""
     cache.depends_on(DOCTORS_TAG, schedule_tag(doctor_id), day_tag(doctor_id, day))
-    doctor, now, zone = users.doctor(doctor_id), clock.now(), settings().policy.timezone
+    doctor, now, zone = users.get_bookable_doctor(doctor_id), clock.now(), settings().policy.timezone
     slots = Slot.of_day(doctor_id, day) if day >= clock.today(zone) else []
     free = [slot for slot in slots if slot.is_available and slot.starts_at > now]
     cache.valid_until(min([clock.wall_clock(day + timedelta(days=1), "00:00", zone), *(one.starts_at for one in free)]))
@@ -66,32 +80,32 @@ def slots_of_day(doctor_id: ObjectId, day: date) -> DaySlots:
 
 
 def availability(doctor_id: ObjectId, first: date, last: date) -> list[dict[str, Any]]:
-    """Free and total slots of each day from the first to the last."""
+    """Count the free and all slots of each day, from the first to the last."""
     if not 0 <= (last - first).days < MAX_AVAILABILITY_DAYS:
         raise ValidationFailed.of("to", f"Must be from 0 to {MAX_AVAILABILITY_DAYS - 1} days after `from`", str(last))
-    users.doctor(doctor_id)
-    counted = {row["_id"].date(): row for row in Slot.counts_by_day(doctor_id, first, last, now=clock.now())}
+    users.get_bookable_doctor(doctor_id)
+    counts = {row["_id"].date(): row for row in Slot.counts_by_day(doctor_id, first, last, now=clock.now())}
     return [
-        {"date": day, "free": counted.get(day, {}).get("free", 0), "total": counted.get(day, {}).get("total", 0)}
+        {"date": day, "free": counts.get(day, {}).get("free", 0), "total": counts.get(day, {}).get("total", 0)}
         for day in clock.days(first, (last - first).days + 1)
     ]
 
 
 def save_schedule(actor: Actor, doctor_id: ObjectId, week: list[dict[str, Any]]) -> SavedSchedule:
-    """Replace a doctor's weekly hours; the free slots of the horizon follow in the same transaction.
+    """Replace a doctor's weekly hours, and bring the free slots of the horizon in line in the same transaction.
 
     Raises:
-        NotFound: no such doctor, or another doctor asks.
-        ValidationFailed: a range overlaps another, or is no multiple of the slot length.
+        NotFound: the doctor does not exist, or the actor is another doctor.
+        ValidationFailed: a range overlaps another, or is not a multiple of the slot length.
     """
     if actor.role is Role.DOCTOR and actor.user_id != doctor_id:
         raise NotFound
     hours = [Hours(**one) for one in week]
-    _ensure_sound(hours)
+    _ensure_valid(hours)
 
-    def work(session: ClientSession) -> tuple[User, Change | None]:
+    def work(session: ClientSession) -> tuple[User, SlotChanges | None]:
         before = users.get(doctor_id, session)
-        doctor = _lock(doctor_id, session, schedule=[one.to_mongo() for one in hours])
+        doctor = _lock_doctor(doctor_id, session, schedule=[one.to_mongo() for one in hours])
         audit.note_change(
             actor,
             Action.CHANGE,
@@ -101,60 +115,94 @@ def save_schedule(actor: Actor, doctor_id: ObjectId, week: list[dict[str, Any]])
             session=session,
             changes=audit.differences(before.doctor_info.to_mongo(), doctor.doctor_info.to_mongo(), "doctorInfo."),
         )
-        return doctor, _sync(doctor, session)
+        return doctor, _sync_slots(doctor, session)
 
-    doctor, change = transaction(work)
-    _count(change)
-    return SavedSchedule(doctor, change.conflicts if change else [])
+    doctor, slot_changes = transaction(work)
+    _count_created(slot_changes)
+    return SavedSchedule(doctor, slot_changes.conflicts if slot_changes else [])
 
 
-def sync_doctor(doctor_id: ObjectId) -> Change | None:
-    """Bring one doctor's slots in line with the hours; None for who can't be booked.
+def sync_doctor(doctor_id: ObjectId) -> SlotChanges | None:
+    """Bring one doctor's slots in line with the weekly hours; None if the doctor is not bookable.
 
-    Idempotent, also when it runs twice at the same time: the transaction writes to the doctor, so that
-    two runs for one doctor come one after the other.
+    Idempotent. Concurrent runs for one doctor are serialized, because each transaction writes to the doctor.
+
+    Raises:
+        NotFound: the user does not exist, or is no doctor.
     """
-    change = transaction(lambda session: _sync(_lock(doctor_id, session), session))
-    _count(change)
-    return change
+    slot_changes = transaction(lambda session: _sync_slots(_lock_doctor(doctor_id, session), session))
+    _count_created(slot_changes)
+    return slot_changes
 
 
 def sync_doctors(doctor_ids: Sequence[ObjectId]) -> int:
-    """The same for several, most of whose slots are in line; returns how many slots are new."""
-    now, made = clock.now(), 0
-    stored = Slot.shapes(doctor_ids, after=now)
-    for doctor in User.bookable_doctors().filter(id__in=doctor_ids).only("doctor_info"):
-        wanted = rules.shapes(_planned(doctor, now), fee=doctor.doctor_info.consultation_fee)
-        if stored.get(doctor.id, {}) != wanted:
-            change = sync_doctor(doctor.id)
-            made += len(change.made) if change else 0
-    return made
+    """Bring the slots of several doctors in line with their weekly hours; return the number of new slots.
+
+    A doctor that fails does not stop the others, except when the database is unavailable: then a retry is due.
+
+    Raises:
+        SlotsNotSynced: some doctors failed.
+    """
+    result = _sync_batch(doctor_ids)
+    if result.failed:
+        raise SlotsNotSynced(result.failed, result.doctors)
+    return result.created
 
 
 def generate() -> int:
-    """Make the slots of the whole horizon for every doctor, here and now; returns how many are new.
+    """Bring the slots of all doctors in line in this process; return the number of new slots.
 
-    While MongoDB is busy with some, the next ones are made ready.
+    Raises:
+        SlotsNotSynced: some doctors failed.
     """
-    with ThreadPoolExecutor(_BATCHES_AT_ONCE) as pool:
-        made = sum(pool.map(sync_doctors, _batches_of_doctors()))
-    log.info("slots_generated", made=made)
-    return made
+    with ThreadPoolExecutor(_GENERATION_THREADS) as pool:
+        results = list(pool.map(_sync_batch, _batches_of_doctors()))
+    created, failed = sum(one.created for one in results), sum(one.failed for one in results)
+    log.info("slots_generated", created=created, failed=failed)
+    if failed:
+        raise SlotsNotSynced(failed, sum(one.doctors for one in results))
+    return created
 
 
-def ask_for_generation() -> None:
-    """Ask for a job for some doctors each, so that the night's work is shared and a killed job loses little."""
+def enqueue_generation() -> None:
+    """Enqueue one job for each batch of doctors: the workers share them, and a killed job loses little work."""
     for doctor_ids in _batches_of_doctors():
         jobs.enqueue(jobs.Job.SYNC_SLOTS, *map(str, doctor_ids))
 
 
 def _batches_of_doctors() -> Iterator[list[ObjectId]]:
     ids = list(User.bookable_doctors().scalar("id"))
-    return (ids[start : start + _DOCTORS_AT_ONCE] for start in range(0, len(ids), _DOCTORS_AT_ONCE))
+    return (ids[start : start + _DOCTORS_PER_JOB] for start in range(0, len(ids), _DOCTORS_PER_JOB))
 
 
-def _lock(doctor_id: ObjectId, session: ClientSession, schedule: list[Any] | None = None) -> User:
-    """Write to the doctor, so that this transaction is the only one at work on their slots."""
+def _sync_batch(doctor_ids: Sequence[ObjectId]) -> _SyncResult:
+    """Sync each doctor whose stored slots differ from the plan."""
+    now, created, failed = clock.now(), 0, 0
+    stored = Slot.group_upcoming(doctor_ids, after=now)
+    bookable = User.collection().find({"_id": {"$in": doctor_ids}, **BOOKABLE}, {"doctorInfo": 1})
+    for record in bookable:
+        try:
+            created += _sync_if_needed(record, stored.get(record["_id"], {}), now)
+        except NotFound:
+            log.info("slots_skipped", doctor_id=str(record["_id"]))  # the user stopped being a doctor meanwhile
+        except Exception as error:
+            if is_database_unavailable(error) or isinstance(error, ServiceUnavailable):
+                raise
+            failed += 1
+            doctor_id, kind = str(record["_id"]), type(error).__name__
+            log.error("slots_not_synced", doctor_id=doctor_id, error=kind)  # noqa: TRY400  a traceback repeats the record
+    return _SyncResult(len(doctor_ids), created, failed)
+
+
+def _sync_if_needed(record: Raw, stored: SlotGroups, now: datetime) -> int:
+    doctor: User = User.from_raw(record)
+    planned = rules.group(_plan_slots(doctor, now), fee=doctor.doctor_info.consultation_fee)
+    slot_changes = None if stored == planned else sync_doctor(doctor.id)
+    return len(slot_changes.created) if slot_changes else 0
+
+
+def _lock_doctor(doctor_id: ObjectId, session: ClientSession, schedule: list[Any] | None = None) -> User:
+    """Write to the doctor, which makes other transactions that change the doctor's slots conflict with this one."""
     update: dict[str, Any] = {"$inc": {"slotsVersion": 1}}
     if schedule is not None:
         cache.invalidate(DOCTORS_TAG)
@@ -168,24 +216,24 @@ def _lock(doctor_id: ObjectId, session: ClientSession, schedule: list[Any] | Non
     return doctor
 
 
-def _sync(doctor: User, session: ClientSession) -> Change | None:
-    """Let the slots follow; those of a doctor who can't be booked stay closed."""
+def _sync_slots(doctor: User, session: ClientSession) -> SlotChanges | None:
+    """Bring a doctor's slots in line; None, and no change, if the doctor is not bookable."""
     if not doctor.is_bookable:
         return None
     now, fee = clock.now(), doctor.doctor_info.consultation_fee
     existing = Slot.existing(doctor.id, after=now, session=session)
-    change = rules.change(_planned(doctor, now), existing, fee=fee, after=now)
-    if change.is_needed:
-        Slot.apply(change, doctor.id, fee=fee, session=session)
-    return change
+    slot_changes = rules.diff(_plan_slots(doctor, now), existing, fee=fee, after=now)
+    if slot_changes.is_needed:
+        Slot.apply(slot_changes, doctor.id, fee=fee, session=session)
+    return slot_changes
 
 
-def _count(change: Change | None) -> None:
-    """After the commit."""
-    metrics.SLOTS.add(by=len(change.made) if change else 0)
+def _count_created(slot_changes: SlotChanges | None) -> None:
+    """Count the new slots; only after the commit."""
+    metrics.SLOTS.add(by=len(slot_changes.created) if slot_changes else 0)
 
 
-def _planned(doctor: User, now: datetime) -> list[PlannedSlot]:
+def _plan_slots(doctor: User, now: datetime) -> list[PlannedSlot]:
     policy = settings().policy
     return rules.plan(
         doctor.doctor_info.schedule,
@@ -196,12 +244,12 @@ def _planned(doctor: User, now: datetime) -> list[PlannedSlot]:
     )
 
 
-def _ensure_sound(week: list[Hours]) -> None:
-    wrong = rules.faults(week, settings().policy.slot_minutes)
-    if wrong:
+def _ensure_valid(week: list[Hours]) -> None:
+    errors = rules.validation_errors(week, settings().policy.slot_minutes)
+    if errors:
         raise ValidationFailed(
             [
                 FieldError(f"schedule.{index}", message, f"{week[index].start_time}-{week[index].end_time}")
-                for index, message in wrong.items()
+                for index, message in errors.items()
             ]
         )

@@ -1,1 +1,1 @@
-"""People: patients, doctors, receptionists and admins."""
+"""Users: patients, doctors, receptionists and admins."""

@@ -1,4 +1,4 @@
-"""People, as stored in `users`."""
+"""The `users` collection."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -8,7 +8,6 @@ from bson import ObjectId
 from mongoengine import (
     BooleanField,
     DateTimeField,
-    EmbeddedDocument,
     EmbeddedDocumentField,
     EmbeddedDocumentListField,
     EnumField,
@@ -19,11 +18,11 @@ from mongoengine import (
 from pymongo import UpdateOne
 from pymongo.client_session import ClientSession
 
-from arthomed.core.documents import ClinicDocument, Raw
+from arthomed.core.documents import ClinicDocument, ClinicEmbeddedDocument, Raw
 from arthomed.core.permissions import Role
 
 
-class Address(EmbeddedDocument):
+class Address(ClinicEmbeddedDocument):
     street = StringField()
     city = StringField()
     state = StringField()
@@ -31,14 +30,14 @@ class Address(EmbeddedDocument):
     country = StringField(default="India")
 
 
-class EmergencyContact(EmbeddedDocument):
+class EmergencyContact(ClinicEmbeddedDocument):
     name = StringField()
     relationship = StringField()
     mobile_number = StringField(db_field="mobileNumber")
 
 
-class Profile(EmbeddedDocument):
-    """`language` is that of messages: one of `notifications/templates`."""
+class Profile(ClinicEmbeddedDocument):
+    """`language` is the language of messages, one of `notifications/templates`."""
 
     language = StringField(default="en")
     date_of_birth = DateTimeField(db_field="dateOfBirth")
@@ -47,8 +46,8 @@ class Profile(EmbeddedDocument):
     emergency_contact = EmbeddedDocumentField(EmergencyContact, db_field="emergencyContact")
 
 
-class Hours(EmbeddedDocument):
-    """One range of a doctor's week: a day's name, "HH:MM" to "HH:MM" in the clinic's time."""
+class Hours(ClinicEmbeddedDocument):
+    """One range of a doctor's weekly hours: weekday, start and end as "HH:MM" in the clinic's time zone."""
 
     day = StringField(required=True)
     start_time = StringField(db_field="startTime", required=True)
@@ -57,8 +56,8 @@ class Hours(EmbeddedDocument):
     max_patients = IntField(db_field="maxPatients", default=1)
 
 
-class DoctorInfo(EmbeddedDocument):
-    """What makes a user a doctor; `consultation_fee` is in whole rupees."""
+class DoctorInfo(ClinicEmbeddedDocument):
+    """The part of a user that only doctors have; `consultation_fee` is in whole rupees."""
 
     specialization = StringField()
     qualification = StringField()
@@ -68,22 +67,22 @@ class DoctorInfo(EmbeddedDocument):
     schedule = EmbeddedDocumentListField(Hours)
 
 
-class Condition(EmbeddedDocument):
+class Condition(ClinicEmbeddedDocument):
     condition = StringField()
     diagnosed_date = DateTimeField(db_field="diagnosedDate")
     treatment = StringField()
     doctor = StringField()
 
 
-class PatientInfo(EmbeddedDocument):
+class PatientInfo(ClinicEmbeddedDocument):
     blood_group = StringField(db_field="bloodGroup")
     allergies = ListField(StringField())
     medical_history = EmbeddedDocumentListField(Condition, db_field="medicalHistory")
     emergency_contact = EmbeddedDocumentField(EmergencyContact, db_field="emergencyContact")
 
 
-class Consent(EmbeddedDocument):
-    """The version of the privacy notice that a patient agreed to (DPDP Act 2023 sections 5 to 7)."""
+class Consent(ClinicEmbeddedDocument):
+    """Consent to a version of the privacy notice (DPDP Act 2023 sections 5 to 7)."""
 
     notice = StringField(required=True)
     at = DateTimeField(required=True)
@@ -104,7 +103,7 @@ DOCTORS_TAG = "doctors"
 """The cache tag (core/cache.py) of the public part of all doctors."""
 BOOKABLE = {"role": str(Role.DOCTOR), "isActive": True, "isVerified": True}
 ERASED_NAME = "Erased patient"
-_CONTACT = (
+_CONTACT_FIELDS = (
     "email",
     "statusReason",
     "avatar",
@@ -112,7 +111,7 @@ _CONTACT = (
     "profile.emergencyContact",
     "patientInfo.emergencyContact",
 )
-_ALL = ("email", "statusReason", "avatar", "profile", "patientInfo", "keptUntil")
+_PERSONAL_FIELDS = ("email", "statusReason", "avatar", "profile", "patientInfo", "keptUntil")
 
 
 def user_tag(user_id: ObjectId) -> str:
@@ -121,10 +120,10 @@ def user_tag(user_id: ObjectId) -> str:
 
 
 class User(ClinicDocument):
-    """A person.
+    """A user of any role.
 
-    `visits_booked` counts the visits that a patient ever booked: a booking raises it, so that two
-    bookings of one patient never run side by side. `slots_version` does the same for a doctor's slots.
+    `visits_booked` counts all appointments that a patient ever booked. Each booking increments it, so two concurrent
+    bookings of one patient conflict. `slots_version` does the same for changes of a doctor's slots.
     """
 
     meta = {"collection": "users"}
@@ -132,7 +131,7 @@ class User(ClinicDocument):
     mobile_number = StringField(db_field="mobileNumber", required=True)
     name = StringField(required=True)
     email = StringField()
-    avatar = StringField()  # the name of a stored file
+    avatar = StringField()  # the file name of an uploaded picture
     role = EnumField(Role, required=True, default=Role.PATIENT)
     is_active = BooleanField(db_field="isActive", default=True)
     is_verified = BooleanField(db_field="isVerified", default=False)
@@ -149,7 +148,7 @@ class User(ClinicDocument):
 
     @property
     def is_bookable(self) -> bool:
-        """Whether visits may be booked with this person; `bookable_doctors` asks the same of the database."""
+        """Whether patients can book appointments with this user; `bookable_doctors` is the same rule as a query."""
         return self.role is Role.DOCTOR and self.is_active and self.is_verified
 
     @classmethod
@@ -170,16 +169,19 @@ class User(ClinicDocument):
 
     @classmethod
     def by_id(cls, ids: Iterable[ObjectId]) -> "dict[ObjectId, User]":
-        """The people of those ids, in one query."""
+        """Load users by their ids, in one query."""
         return {user.id: user for user in cls.objects(id__in=set(ids))}
 
     @classmethod
-    def forget(cls, user_id: ObjectId, *, now: datetime, keep_until: datetime | None, session: ClientSession) -> None:
-        """Remove what leads to a person; all but the medical record's part while that must be kept."""
-        gone = dict.fromkeys(_CONTACT if keep_until else _ALL, "")
-        kept = {"keptUntil": keep_until} if keep_until else {"name": ERASED_NAME}
-        closed = {"isActive": False, "erasedAt": now, "updatedAt": now, "mobileNumber": f"erased:{user_id}"}
-        cls.collection().update_one({"_id": user_id}, {"$set": {**closed, **kept}, "$unset": gone}, session=session)
+    def anonymise(
+        cls, user_id: ObjectId, *, now: datetime, keep_until: datetime | None, session: ClientSession
+    ) -> None:
+        """Deactivate a user and remove personal data; with `keep_until`, keep the part of the medical record."""
+        removed = dict.fromkeys(_CONTACT_FIELDS if keep_until else _PERSONAL_FIELDS, "")
+        retention = {"keptUntil": keep_until} if keep_until else {"name": ERASED_NAME}
+        erased = {"isActive": False, "erasedAt": now, "updatedAt": now, "mobileNumber": f"erased:{user_id}"}
+        update = {"$set": {**erased, **retention}, "$unset": removed}
+        cls.collection().update_one({"_id": user_id}, update, session=session)
 
     @classmethod
     def bookable_doctors(cls) -> Any:

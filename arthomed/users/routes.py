@@ -1,4 +1,4 @@
-"""People over HTTP: own profile, administration, counts."""
+"""HTTP routes for users: own profile, administration, statistics."""
 
 from typing import Any
 
@@ -13,14 +13,14 @@ from arthomed.users import service
 from arthomed.users.models import User
 from arthomed.users.schemas import CreateUser, UpdateProfile, UserOut, UserQuery, UserStatsOut
 
-blueprint = Blueprint("users", __name__, url_prefix="/api/users", description="People and their profiles.")
+blueprint = Blueprint("users", __name__, url_prefix="/api/users", description="Users and their profiles.")
 
 
 @blueprint.get("/profile")
 @requires(Permission.PROFILE)
 @blueprint.response(200, UserOut, name="user", description="Profile retrieved successfully")
 def profile() -> User:
-    """Read one's own profile."""
+    """Read the caller's own profile."""
     return service.get(own_id())
 
 
@@ -29,7 +29,7 @@ def profile() -> User:
 @blueprint.arguments(UpdateProfile, example=example_of(UpdateProfile(), without="doctor_info"))
 @blueprint.response(200, UserOut, name="user", description="Profile updated successfully")
 def update_profile(changes: dict[str, Any]) -> User:
-    """Change one's own profile; what is not named stays."""
+    """Update the caller's own profile. Fields that are not sent stay as they are."""
     return service.update(own_id(), changes, by=current_actor())
 
 
@@ -38,7 +38,7 @@ def update_profile(changes: dict[str, Any]) -> User:
 @blueprint.arguments(UserQuery, location="query")
 @blueprint.response(200, page_of(UserOut), description="Users retrieved successfully")
 def list_users(query: dict[str, Any]) -> Page[User]:
-    """List people."""
+    """List users."""
     return service.list_users(current_actor(), query.pop("paging"), **query)
 
 
@@ -46,16 +46,16 @@ def list_users(query: dict[str, Any]) -> Page[User]:
 @requires(Permission.USERS_MANAGE)
 @blueprint.arguments(CreateUser, example=example_of(CreateUser(), without="patient_info"))
 @blueprint.response(201, UserOut, name="user", description="User created successfully")
-def create_user(wanted: dict[str, Any]) -> User:
-    """Create a person of any role."""
-    return service.register(**wanted, by=current_actor())
+def create_user(body: dict[str, Any]) -> User:
+    """Create a user of any role."""
+    return service.register(**body, by=current_actor())
 
 
 @blueprint.get("/stats")
 @requires(Permission.USERS_MANAGE)
 @blueprint.response(200, UserStatsOut, description="User statistics retrieved successfully")
 def stats() -> dict[str, Any]:
-    """Count people by role and status."""
+    """Count users by role and status."""
     return service.stats()
 
 
@@ -63,5 +63,5 @@ def stats() -> dict[str, Any]:
 @requires(Permission.USERS_READ)
 @blueprint.response(200, UserOut, name="user", description="User retrieved successfully")
 def get_user(user_id: ObjectId) -> User:
-    """Read one person's record."""
+    """Read a user's record."""
     return service.read(current_actor(), user_id)

@@ -1,4 +1,4 @@
-"""Shapes of people, in and out."""
+"""Request and response schemas of users."""
 
 from typing import Any
 
@@ -31,14 +31,14 @@ _LANGUAGES = tuple(catalogue.languages())
 
 
 class Mobile(Text):
-    """An Indian mobile number in any usual notation; loads as ten digits."""
+    """An Indian mobile number in any common notation; loads as ten digits."""
 
     def __init__(self, **kwargs: Any) -> None:
         kwargs["metadata"] = {"example": "9876543210", **kwargs.pop("metadata", {})}
         super().__init__(most=20, **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
-        mobile = rules.normalised_mobile(super()._deserialize(value, attr, data, **kwargs))
+        mobile = rules.normalise_mobile(super()._deserialize(value, attr, data, **kwargs))
         if mobile is None:
             raise ma.ValidationError("Please enter a valid Indian mobile number")
         return mobile
@@ -52,7 +52,7 @@ class Name(Text):
         super().__init__(least=rules.NAME_MIN, most=200, **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
-        name = rules.normalised_name(super()._deserialize(value, attr, data, **kwargs))
+        name = rules.normalise_name(super()._deserialize(value, attr, data, **kwargs))
         if name is None:
             raise ma.ValidationError(
                 f"Must be {rules.NAME_MIN} to {rules.NAME_MAX} letters, spaces, full stops, apostrophes or hyphens"
@@ -61,7 +61,7 @@ class Name(Text):
 
 
 class EmailAddress(Text):
-    """An e-mail address, kept in lower case."""
+    """An e-mail address; loads in lower case."""
 
     def __init__(self, **kwargs: Any) -> None:
         kwargs["metadata"] = {"example": "asha@example.com", "format": "email"}
@@ -69,7 +69,7 @@ class EmailAddress(Text):
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         address = super()._deserialize(value, attr, data, **kwargs).lower()
-        if "=?" in address:  # RFC 2047: a header would decode it into other addresses
+        if "=?" in address:  # an encoded word (RFC 2047), which mail software would decode into other addresses
             raise ma.ValidationError("Please enter a valid email address")
         return address
 
@@ -95,7 +95,8 @@ class EmergencyContactPart(Schema):
 
 class ProfilePart(Schema):
     language = fields.String(
-        validate=OneOf(_LANGUAGES), metadata={"example": "hi", "description": "Of messages, as in ISO 639-1."}
+        validate=OneOf(_LANGUAGES),
+        metadata={"example": "hi", "description": "Language of messages, an ISO 639-1 code."},
     )
     date_of_birth = Day(allow_none=True, metadata={"example": "1990-04-21"})
     gender = fields.String(allow_none=True, validate=OneOf(_GENDERS), metadata={"example": "female"})
@@ -122,7 +123,7 @@ class PatientInfoPart(Schema):
 
 
 class OwnDoctorInfoPart(Schema):
-    """What a doctor may say about themselves; fee and registration number are the admin's."""
+    """The fields that doctors may change themselves. Only an admin changes fee and registration number."""
 
     specialization = Text(most=100, metadata={"example": "Cardiology"})
     qualification = Text(most=200, allow_none=True, metadata={"example": "MBBS, MD"})
@@ -145,7 +146,7 @@ class UpdateProfile(Changes):
 
 
 class UpdateUser(Changes):
-    """Merged into a user's record by an admin; weekly hours are set with the doctor's schedule."""
+    """Merged into a user's record by an admin. The schedule endpoint sets a doctor's weekly hours."""
 
     mobile_number = Mobile()
     name = Name()
@@ -191,7 +192,9 @@ class EmergencyContactOut(Schema):
 
 class ProfileOut(Schema):
     language = fields.String(
-        required=True, dump_default="en", metadata={"example": "hi", "description": "Of messages; `en` at first."}
+        required=True,
+        dump_default="en",
+        metadata={"example": "hi", "description": "Language of messages; the default is `en`."},
     )
     date_of_birth = Day(allow_none=True, metadata={"example": "1990-04-21"})
     gender = fields.String(allow_none=True, metadata={"example": "female"})
@@ -234,7 +237,7 @@ class PatientInfoOut(Schema):
 
 
 class UserOut(Schema):
-    """A person as they see themselves, and as the clinic's staff see them."""
+    """A user's record for the user and for the clinic's staff."""
 
     _id = Id(attribute="id", data_key="_id", required=True)
     mobile_number = fields.String(required=True, metadata={"example": "9876543210"})
@@ -245,14 +248,14 @@ class UserOut(Schema):
     is_active = fields.Boolean(required=True, metadata={"example": True})
     is_verified = fields.Boolean(required=True, metadata={"example": True})
     profile = fields.Nested(ProfileOut, required=True, dump_default={})
-    doctor_info = fields.Nested(DoctorInfoOut, metadata={"description": "Of doctors only."})
-    patient_info = fields.Nested(PatientInfoOut, metadata={"description": "Of patients only."})
+    doctor_info = fields.Nested(DoctorInfoOut, metadata={"description": "Only for doctors."})
+    patient_info = fields.Nested(PatientInfoOut, metadata={"description": "Only for patients."})
     created_at = Instant(required=True)
     updated_at = Instant(required=True)
 
     @staticmethod
     def trimmed(dumped: dict[str, Any]) -> dict[str, Any]:
-        """Only what the role has."""
+        """Leave out the parts of other roles."""
         return {key: value for key, value in dumped.items() if _ROLE_OF_PART.get(key, dumped["role"]) == dumped["role"]}
 
     @ma.post_dump
@@ -264,7 +267,7 @@ _ROLE_OF_PART = {"doctorInfo": Role.DOCTOR, "patientInfo": Role.PATIENT}
 
 
 class DoctorOut(Schema):
-    """A doctor as everybody sees them: no mobile number, no e-mail address."""
+    """The public profile of a doctor, without mobile number and e-mail address."""
 
     _id = Id(attribute="id", data_key="_id", required=True)
     name = fields.String(required=True, metadata={"example": "Dr Meera Iyer"})

@@ -1,4 +1,4 @@
-"""Use cases around people."""
+"""Use cases of users: read, list, register, update, deactivate, anonymise."""
 
 import re
 import unicodedata
@@ -25,14 +25,15 @@ from arthomed.users import rules
 from arthomed.users.models import BOOKABLE, DOCTORS_TAG, Condition, DoctorInfo, PatientInfo, User, user_tag
 
 Changes = dict[str, Any]
-"""Field names in snake_case to new values, nested as the document is; None clears a field."""
+"""New values by field name in snake_case, nested like the document; None clears a field."""
 
 _MOBILE_TAKEN = "Mobile number is already registered"
-_BATCH = 500
-_PARTS = {"doctor_info": (Role.DOCTOR, DoctorInfo), "patient_info": (Role.PATIENT, PatientInfo)}
+_ANONYMISATION_BATCH = 500
+_ROLE_PARTS = {"doctor_info": (Role.DOCTOR, DoctorInfo), "patient_info": (Role.PATIENT, PatientInfo)}
 
 
 def get(user_id: ObjectId, session: ClientSession | None = None) -> User:
+    """Load a user. Raises NotFound."""
     raw = User.collection().find_one({"_id": user_id}, session=session)
     if raw is None:
         raise NotFound
@@ -41,7 +42,7 @@ def get(user_id: ObjectId, session: ClientSession | None = None) -> User:
 
 
 def read(actor: Actor, user_id: ObjectId) -> User:
-    """Another person's record, for staff; noted in the audit trail."""
+    """Load a user's record for staff, and note the access in the audit trail."""
     user = get(user_id)
     audit.note_read(actor, Kind.USER, [user_id], [user_id])
     return user
@@ -54,7 +55,7 @@ def find_by_mobile(mobile: str) -> User | None:
 
 def list_users(
     actor: Actor,
-    asked: PageRequest,
+    page_request: PageRequest,
     *,
     sort: str,
     role: str | None = None,
@@ -68,11 +69,11 @@ def list_users(
         users = users.filter(is_active=is_active)
     if search is not None:
         users = users.filter(__raw__={"$or": [{name: _contains(search)} for name in ("name", "mobileNumber", "email")]})
-    field = {"name": "name", "createdAt": "created_at"}[sort.removeprefix("-")]
+    sort_field = {"name": "name", "createdAt": "created_at"}[sort.removeprefix("-")]
     sign = "-" if sort.startswith("-") else ""
-    page: Page[User] = users.order_by(sign + field, sign + "id").page(asked)
-    found = [user.id for user in page.items]
-    audit.note_read(actor, Kind.USER, found, found)
+    page: Page[User] = users.order_by(sign + sort_field, sign + "id").page(page_request)
+    user_ids = [user.id for user in page.items]
+    audit.note_read(actor, Kind.USER, user_ids, user_ids)
     return page
 
 
@@ -97,23 +98,23 @@ def list_doctors(
     return page
 
 
-def doctor(doctor_id: ObjectId) -> User:
-    """A doctor who can be booked."""
+def get_bookable_doctor(doctor_id: ObjectId) -> User:
+    """Load a bookable doctor. Raises NotFound."""
     found: User = User.bookable_doctors().require(doctor_id)
     return found
 
 
 def register(*, role: Role, mobile_number: str, name: str | None = None, by: Actor | None = None, **parts: Any) -> User:
-    """Create a person of any role; without a name a placeholder stands in, without `by` it is their own doing.
+    """Create a user of any role. The default of `name` is a placeholder, the default of `by` is the new user.
 
     Raises:
-        DuplicateValue: the mobile number is registered.
-        ValidationFailed: the parts don't fit the role.
+        DuplicateValue: the mobile number is already registered.
+        ValidationFailed: a part belongs to another role.
     """
     user = User(role=Role(role), mobile_number=mobile_number, name=name or rules.placeholder_name(mobile_number))
-    _give_parts(user, parts)
+    _ensure_role_part(user, parts)
     _merge(user, parts)
-    with _explained():
+    with _translate_duplicate_mobile():
         transaction(partial(_insert, user, by))
     return user
 
@@ -131,37 +132,37 @@ def update(user_id: ObjectId, changes: Changes, *, by: Actor) -> User:
     """Merge changes into a user's record.
 
     Raises:
-        NotFound: there is no such user.
-        DuplicateValue: the mobile number is another's.
-        ValidationFailed: the parts don't fit the role, or an admin would take away their own.
+        NotFound: the user does not exist, or was erased.
+        DuplicateValue: the mobile number belongs to another user.
+        ValidationFailed: a part belongs to another role, or admins would change their own role.
     """
     return transaction(lambda session: save_changes(user_id, changes, by=by, session=session))
 
 
 def save_changes(user_id: ObjectId, changes: Changes, *, by: Actor, session: ClientSession) -> User:
-    """As update, within a transaction, whose write conflicts keep two changes from crossing."""
-    user = _still_there(user_id, session)
+    """Do `update` within a transaction; concurrent changes of one user conflict."""
+    user = _require_not_erased(user_id, session)
     before = user.to_mongo()
     role = Role(changes.get("role", user.role))
     if role is not user.role and by.user_id == user_id:
         raise ValidationFailed.of("role", "You can't change your own role", role)
     user.role = role
-    _give_parts(user, changes)
+    _ensure_role_part(user, changes)
     _merge(user, {name: value for name, value in changes.items() if name != "role"})
     _save(by, user, before, session)
     return user
 
 
 def set_active(user_id: ObjectId, *, is_active: bool, reason: str | None, by: Actor, session: ClientSession) -> User:
-    """Switch a person on or off, within a transaction.
+    """Activate or deactivate a user, within a transaction.
 
     Raises:
-        NotFound: there is no such person.
-        PermissionDenied: admins can't switch themselves off, nor others once they are off themselves.
+        NotFound: the user does not exist, or was erased.
+        PermissionDenied: admins would deactivate themselves, or the admin was deactivated meanwhile.
     """
     if not is_active:
         _ensure_may_deactivate(by, user_id, session)
-    user = _still_there(user_id, session)
+    user = _require_not_erased(user_id, session)
     before = user.to_mongo()
     user.is_active, user.status_reason = is_active, reason
     _save(by, user, before, session)
@@ -169,40 +170,40 @@ def set_active(user_id: ObjectId, *, is_active: bool, reason: str | None, by: Ac
 
 
 def set_avatar(by: Actor, user_id: ObjectId, filename: str, session: ClientSession) -> None:
-    """Note a person's picture, within the transaction that attaches it."""
-    user = _still_there(user_id, session)
+    """Set a user's picture, within the transaction that attaches the file."""
+    user = _require_not_erased(user_id, session)
     before = user.to_mongo()
     user.avatar = filename
     _save(by, user, before, session)
 
 
-def forget_avatar(user_id: ObjectId, filename: str) -> None:
-    """Let a person have no picture where theirs is this one."""
+def remove_avatar(user_id: ObjectId, filename: str) -> None:
+    """Remove a user's picture if it is this file."""
     User.objects(id=user_id, avatar=filename).update(unset__avatar=True, set__updated_at=clock.now())
 
 
-def forget(user_id: ObjectId, *, keep_until: datetime | None, session: ClientSession) -> None:
-    """Anonymise a person; `keep_until` spares what makes a medical record one until then."""
+def anonymise(user_id: ObjectId, *, keep_until: datetime | None, session: ClientSession) -> None:
+    """Anonymise a user; until `keep_until` the part of the medical record stays."""
     cache.invalidate(user_tag(user_id), DOCTORS_TAG)  # appointments name former doctors, too
-    User.forget(user_id, now=clock.now(), keep_until=keep_until, session=session)
+    User.anonymise(user_id, now=clock.now(), keep_until=keep_until, session=session)
 
 
-def due_to_be_forgotten(now: datetime) -> list[ObjectId]:
-    """Who was kept for as long as the law wanted."""
-    return list(User.objects(kept_until__lte=now).limit(_BATCH).scalar("id"))
+def due_for_anonymisation(now: datetime) -> list[ObjectId]:
+    """Find users whose retention period (`keptUntil`) is over, at most a batch."""
+    return list(User.objects(kept_until__lte=now).limit(_ANONYMISATION_BATCH).scalar("id"))
 
 
 def _save(by: Actor, user: User, before: Raw, session: ClientSession) -> None:
-    """Write a person's record as it is now, and into the trail what has changed."""
+    """Save a user, and note the changed fields in the audit trail."""
     cache.invalidate(user_tag(user.id), *([DOCTORS_TAG] if user.doctor_info or "doctorInfo" in before else []))
     user.updated_at = clock.now()
-    with _explained():
-        user.replace(session)
+    with _translate_duplicate_mobile():
+        user.save_changes(session)
     changes = audit.differences(before, user.to_mongo())
     audit.note_change(by, Action.CHANGE, Kind.USER, user.id, subject=user.id, session=session, changes=changes)
 
 
-def _still_there(user_id: ObjectId, session: ClientSession) -> User:
+def _require_not_erased(user_id: ObjectId, session: ClientSession) -> User:
     user = get(user_id, session)
     if user.erased_at is not None:
         raise NotFound("This account was erased")
@@ -212,17 +213,17 @@ def _still_there(user_id: ObjectId, session: ClientSession) -> User:
 def _ensure_may_deactivate(by: Actor, user_id: ObjectId, session: ClientSession) -> None:
     if not rules.may_deactivate(by, user_id):
         raise PermissionDenied("You can't deactivate yourself")
-    # Writing to the one who acts keeps two admins from switching each other off at the same moment.
-    acting = {"_id": by.user_id, "isActive": True}
-    if not User.collection().update_one(acting, {"$set": {"updatedAt": clock.now()}}, session=session).matched_count:
+    # The write to the acting admin makes two admins who deactivate each other at the same moment conflict.
+    admin = {"_id": by.user_id, "isActive": True}
+    if not User.collection().update_one(admin, {"$set": {"updatedAt": clock.now()}}, session=session).matched_count:
         raise PermissionDenied
 
 
 def stats() -> dict[str, Any]:
-    """How many people there are, by role and by status."""
-    counted = {"_id": {"role": "$role", "active": "$isActive"}, "count": {"$sum": 1}}
-    through_an_index = {"$sort": {"role": 1, "isActive": 1}}
-    rows = User.objects.aggregate([through_an_index, {"$group": counted}])
+    """Count users by role and by status."""
+    counts = {"_id": {"role": "$role", "active": "$isActive"}, "count": {"$sum": 1}}
+    index_order = {"$sort": {"role": 1, "isActive": 1}}  # so that MongoDB reads the index and not the documents
+    rows = User.objects.aggregate([index_order, {"$group": counts}])
     by_role = dict.fromkeys(map(str, Role), 0)
     active = 0
     for row in rows:
@@ -233,41 +234,41 @@ def stats() -> dict[str, Any]:
 
 
 def _contains(text: str) -> Changes:
-    """A literal, case-blind search: what looks like a pattern in the text is not one; names are kept in NFC."""
+    """Match fields that contain a text literally, in any case. Names are stored in NFC."""
     return {"$regex": re.escape(unicodedata.normalize("NFC", text)), "$options": "i"}
 
 
-def _give_parts(user: User, changes: Changes) -> None:
-    """Give a person the part of the record that goes with the role, and refuse another role's."""
-    for part, (owner, made) in _PARTS.items():
+def _ensure_role_part(user: User, changes: Changes) -> None:
+    """Add the part that the role requires, and refuse changes of another role's part."""
+    for part, (owner, part_type) in _ROLE_PARTS.items():
         if user.role is owner:
-            setattr(user, part, getattr(user, part) or made())
+            setattr(user, part, getattr(user, part) or part_type())
         elif part in changes:
             name = User._fields[part].db_field
             raise ValidationFailed([FieldError(name, f"Only a {owner} has this", shows_value=False)])
 
 
 def _merge(document: BaseDocument, changes: Changes) -> None:
-    """Write changes into a document, field by field, so that what is not named stays."""
+    """Assign changes field by field; fields that are not named stay as they are."""
     for name, value in changes.items():
         if isinstance(value, dict):
             part = getattr(document, name) or document._fields[name].document_type()
             _merge(part, value)
             setattr(document, name, part)
         else:
-            setattr(document, name, _stored(name, value))
+            setattr(document, name, _to_stored_value(name, value))
 
 
-def _stored(name: str, value: Any) -> Any:
+def _to_stored_value(name: str, value: Any) -> Any:
     if isinstance(value, date):
         return clock.midnight_utc(value)
     if name == "medical_history":
-        return [Condition(**{key: _stored(key, one) for key, one in row.items()}) for row in value]
+        return [Condition(**{key: _to_stored_value(key, one) for key, one in row.items()}) for row in value]
     return value
 
 
 @contextmanager
-def _explained() -> Iterator[None]:
+def _translate_duplicate_mobile() -> Iterator[None]:
     try:
         yield
     except DuplicateKeyError as error:

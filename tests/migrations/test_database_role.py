@@ -264,7 +264,7 @@ def test_every_job_can_do_its_work_with_the_applications_rights(run: Run, refusa
     Export.is_to_be_asked_for(patient.id, now=clock.now(), again_after=timedelta(0), kept=timedelta(hours=1))
     otp.request_code(patient.mobile_number, purpose="login", address="127.0.0.1")
     erased = factories.make_user().id
-    transaction(lambda session: users.forget(erased, keep_until=clock.now(), session=session))
+    transaction(lambda session: users.anonymise(erased, keep_until=clock.now(), session=session))
     ids = {
         Job.TELL_CODE: Otp.objects.get(mobile_number=patient.mobile_number).issue,
         Job.SEND_CODE: Notification.objects.get(channel="sms", kind="appointment-confirmed").id,

@@ -80,7 +80,7 @@ class Portraits:
             raise PermissionDenied
 
     def forget(self, file: File) -> None:
-        users.forget_avatar(file.record, file.filename)
+        users.remove_avatar(file.record, file.filename)
 
     def given_up(self, records: Collection[ObjectId], before: datetime) -> set[ObjectId]:  # noqa: ARG002
         return set()

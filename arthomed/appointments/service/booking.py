@@ -67,7 +67,7 @@ class BookingAttempt:
 
     @property
     def patient_id(self) -> ObjectId:
-        return self.actor.person
+        return self.actor.signed_in_user_id
 
     @property
     def start(self) -> Start:
@@ -109,7 +109,7 @@ def book(
         fingerprint = _fingerprint(details, uploads)
         stored_key = IdempotencyKey(user=actor.user_id, key=key, fingerprint=fingerprint, appointment=attempt.id)
         attempt = replace(attempt, key=stored_key)
-    place = Place(FileKind.APPOINTMENTS, Category.REPORTS, attempt.id, actor.person)
+    place = Place(FileKind.APPOINTMENTS, Category.REPORTS, attempt.id, actor.signed_in_user_id)
     try:
         with receiving.taken_in(actor, uploads, place) as files:
             booked = _batched_booking(replace(attempt, files=files))
@@ -254,5 +254,5 @@ def _alternatives(details: BookingDetails) -> list[dict[str, str]]:
             "appointmentDate": f"{slot.date:%Y-%m-%d}",
             "appointmentTime": slot.start_time,
         }
-        for slot in Slot.nearest_free(details.doctor_id, requested, now=clock.now(), most=ALTERNATIVES)
+        for slot in Slot.nearest_free(details.doctor_id, requested, now=clock.now(), limit=ALTERNATIVES)
     ]

@@ -43,8 +43,8 @@ def list_mine(actor: Actor, asked: PageRequest, **limits: Any) -> Page[Appointme
     """A patient's own appointments: coming ones soonest first, others latest first."""
     when: str | None = limits.get("when")
     if when is None or (when == "upcoming" and asked.offset == 0):  # time moves appointments into the other pages
-        cache.depends_on(appointments_tag(actor.person), user_tag(actor.person), DOCTORS_TAG)
-    page = _list(Appointment.objects(patient_id=actor.person), asked, limits)
+        cache.depends_on(appointments_tag(actor.signed_in_user_id), user_tag(actor.signed_in_user_id), DOCTORS_TAG)
+    page = _list(Appointment.objects(patient_id=actor.signed_in_user_id), asked, limits)
     for appointment in page.items:
         if appointment.images:  # a worker changes the state of a file, and invalidates no tag
             cache.valid_until(clock.now())

@@ -62,7 +62,7 @@ def _change(actor: Actor, user_id: ObjectId, save: Callable[..., User]) -> Accou
         if not after.is_active or (before.role, before.mobile_number) != (after.role, after.mobile_number):
             ended = sessions.end_all_sessions(actor, user_id, session)
         if before.is_bookable and not after.is_bookable:
-            Slot.close_coming(user_id, session=session)
+            Slot.block_upcoming(user_id, session=session)
         return after, ended
 
     after, ended = transaction(work)

@@ -20,7 +20,7 @@ def note_read(actor: Actor, visits: Sequence[Appointment]) -> None:
 
 def of_booking(actor: Actor, visit: ObjectId) -> Raw:
     """The event of a visit that its patient books; to be noted with it."""
-    return audit.change(actor, Action.CREATE, Kind.APPOINTMENT, visit, subject=actor.person)
+    return audit.change(actor, Action.CREATE, Kind.APPOINTMENT, visit, subject=actor.signed_in_user_id)
 
 
 def note_change(actor: Actor, before: Appointment, after: Appointment, session: ClientSession) -> None:

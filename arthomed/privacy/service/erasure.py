@@ -12,8 +12,8 @@ from pymongo.client_session import ClientSession
 from arthomed.appointments.service import forgetting, transitions
 from arthomed.audit import service as audit
 from arthomed.audit.models import Action, Kind
-from arthomed.auth.service import sessions, sign_in
 from arthomed.auth.models import Otp
+from arthomed.auth.service import sessions, sign_in
 from arthomed.core import clock
 from arthomed.core.actor import SYSTEM, Actor
 from arthomed.core.documents import transaction
@@ -62,7 +62,7 @@ def erase(actor: Actor, user_id: ObjectId, code: str) -> Erasure:
 
 def finish() -> int:
     """Erase what had to be kept until now; returns the number of people."""
-    due = users.due_to_be_forgotten(clock.now())
+    due = users.due_for_anonymisation(clock.now())
     for user_id in due:
         transaction(partial(_forget, SYSTEM, user_id, None))
     return len(due)
@@ -71,6 +71,6 @@ def finish() -> int:
 def _forget(actor: Actor, user_id: ObjectId, records: datetime | None, session: ClientSession) -> None:
     """Anonymise a person and their visits; with `records` what was recorded until then is left."""
     removing.doom_all(FileKind.PROFILES, [user_id], session)
-    users.forget(user_id, keep_until=records, session=session)
+    users.anonymise(user_id, keep_until=records, session=session)
     forgetting.forget(user_id, treated_too=records is None, session=session)
     audit.note_change(actor, Action.DELETE, Kind.USER, user_id, subject=user_id, session=session)

@@ -1,4 +1,4 @@
-"""Who may do what."""
+"""Permissions of actors."""
 
 import pytest
 from bson import ObjectId
@@ -13,16 +13,16 @@ def test_the_system_has_no_permission_of_a_role(permission: Permission) -> None:
 
 
 @pytest.mark.parametrize("role", Role)
-def test_an_actor_may_what_the_table_grants_the_role_and_no_more(role: Role) -> None:
+def test_actor_has_exactly_the_permissions_of_the_role(role: Role) -> None:
     actor = Actor(ObjectId(), role)
 
     assert {one for one in Permission if actor.may(one)} == ROLE_PERMISSIONS[role]
 
 
 @pytest.mark.parametrize("permission", Permission)
-def test_every_permission_is_somebody_s(permission: Permission) -> None:
+def test_each_permission_belongs_to_a_role(permission: Permission) -> None:
     assert any(permission in granted for granted in ROLE_PERMISSIONS.values())
 
 
-def test_only_an_admin_manages_people() -> None:
+def test_only_admins_manage_users() -> None:
     assert [role for role, granted in ROLE_PERMISSIONS.items() if Permission.USERS_MANAGE in granted] == [Role.ADMIN]

@@ -1,4 +1,4 @@
-"""Instants and the clinic's wall clock."""
+"""Instants and the local time of the clinic."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -19,7 +19,7 @@ def test_now_is_in_utc() -> None:
 
 
 @time_machine.travel("2026-11-22T04:30:00.123987Z", tick=False)
-def test_now_is_in_whole_milliseconds_as_the_database_keeps_them() -> None:
+def test_now_has_the_millisecond_precision_of_the_database() -> None:
     assert clock.now() == datetime(2026, 11, 22, 4, 30, 0, 123000, UTC)
 
 
@@ -31,32 +31,32 @@ def test_now_is_in_whole_milliseconds_as_the_database_keeps_them() -> None:
         ("2026-11-22T23:59:59Z", date(2026, 11, 23)),
     ],
 )
-def test_today_changes_at_the_clinic_s_midnight(instant: str, day: date) -> None:
+def test_today_changes_at_midnight_at_the_clinic(instant: str, day: date) -> None:
     with time_machine.travel(instant, tick=False):
         assert clock.today(INDIA) == day
 
 
-def test_a_time_of_day_at_the_clinic_is_one_instant() -> None:
+def test_local_time_of_day_is_converted_to_utc() -> None:
     assert clock.wall_clock(date(2026, 11, 22), "09:30", INDIA) == datetime(2026, 11, 22, 4, 0, tzinfo=UTC)
 
 
-def test_a_time_of_day_that_comes_twice_is_the_earlier_one() -> None:
+def test_repeated_local_time_is_its_first_occurrence() -> None:
     assert clock.wall_clock(date(2026, 11, 1), "01:30", NEW_YORK) == datetime(2026, 11, 1, 5, 30, tzinfo=UTC)
 
 
 @given(st.dates(date(2000, 1, 1), date(2100, 1, 1)), st.times().map(lambda one: time(one.hour, one.minute)))
-def test_the_clinic_s_date_comes_back_from_the_instant(day: date, at: time) -> None:
+def test_local_date_is_the_inverse_of_wall_clock(day: date, at: time) -> None:
     assert clock.local_date(clock.wall_clock(day, f"{at:%H:%M}", INDIA), INDIA) == day
 
 
 @given(st.dates())
-def test_a_calendar_date_is_stored_as_its_own_midnight_whatever_the_zone(day: date) -> None:
+def test_calendar_date_is_stored_as_midnight_utc(day: date) -> None:
     assert clock.iso(clock.midnight_utc(day)) == f"{day.isoformat()}T00:00:00.000Z"
 
 
-def test_days_are_counted_over_the_end_of_a_month() -> None:
+def test_days_continue_after_the_end_of_a_month() -> None:
     assert clock.days(date(2028, 2, 28), 3) == [date(2028, 2, 28), date(2028, 2, 29), date(2028, 3, 1)]
 
 
-def test_an_instant_is_told_in_utc_with_milliseconds() -> None:
+def test_instant_is_formatted_in_utc_with_milliseconds() -> None:
     assert clock.iso(datetime(2026, 11, 22, 10, 0, 0, 5999, INDIA)) == "2026-11-22T04:30:00.005Z"

@@ -1,4 +1,4 @@
-"""What holds for every week, zone and moment: half-open slots, no overlap, no overrun, idempotent changes."""
+"""Properties of planned and stored slots for random hours, time zones and instants."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,18 +12,18 @@ from hypothesis import strategies as st
 
 from arthomed.core import clock
 from arthomed.scheduling import rules
-from arthomed.scheduling.rules import Change, ExistingSlot, PlannedSlot, Weekday
+from arthomed.scheduling.rules import ExistingSlot, PlannedSlot, SlotChanges, Weekday
 from arthomed.users.models import Hours
 from tests.factories import FEE, stored_slot
 
 ZONES = ["Asia/Kolkata", "America/New_York", "Europe/London", "Australia/Lord_Howe", "UTC"]
-CHANGES_OF_CLOCKS = [date(2026, 3, 8), date(2026, 11, 1), date(2026, 3, 29), date(2026, 10, 25), date(2026, 4, 5)]
+DST_CHANGES = [date(2026, 3, 8), date(2026, 11, 1), date(2026, 3, 29), date(2026, 10, 25), date(2026, 4, 5)]
 few = settings(max_examples=60, deadline=None)
 
 
 @dataclass(frozen=True)
 class Clinic:
-    """What the slots of a doctor depend on besides the week."""
+    """The inputs of slot planning besides the weekly hours."""
 
     zone: ZoneInfo
     days: list[date]
@@ -37,7 +37,7 @@ class Clinic:
 @st.composite
 def clinics(draw: st.DrawFn) -> Clinic:
     zone = ZoneInfo(draw(st.sampled_from(ZONES)))
-    around = draw(st.sampled_from(CHANGES_OF_CLOCKS)) - timedelta(days=draw(st.integers(0, 2)))
+    around = draw(st.sampled_from(DST_CHANGES)) - timedelta(days=draw(st.integers(0, 2)))
     days = clock.days(around, draw(st.integers(1, 4)))
     now = datetime(around.year, around.month, around.day, tzinfo=UTC) + timedelta(minutes=draw(st.integers(-900, 900)))
     return Clinic(zone, days, draw(st.sampled_from([15, 20, 30, 60])), now)
@@ -45,7 +45,7 @@ def clinics(draw: st.DrawFn) -> Clinic:
 
 @st.composite
 def weeks(draw: st.DrawFn, slot_minutes: int) -> list[Hours]:
-    """A sound week: ranges are dropped that `faults` would refuse."""
+    """Valid weekly hours: ranges that `validation_errors` refuses are left out."""
     week: list[Hours] = []
     for _ in range(draw(st.integers(0, 10))):
         start = draw(st.integers(0, 22 * 12)) * 5
@@ -57,20 +57,20 @@ def weeks(draw: st.DrawFn, slot_minutes: int) -> list[Hours]:
             is_available=draw(st.booleans()),
             max_patients=draw(st.integers(1, 3)),
         )
-        if not rules.faults([*week, hours], slot_minutes):
+        if not rules.validation_errors([*week, hours], slot_minutes):
             week.append(hours)
     return week
 
 
 @st.composite
-def clinics_and_weeks(draw: st.DrawFn, most: int = 1) -> tuple[Clinic, list[list[Hours]]]:
+def clinics_and_weeks(draw: st.DrawFn, max_weeks: int = 1) -> tuple[Clinic, list[list[Hours]]]:
     clinic = draw(clinics())
-    return clinic, draw(st.lists(weeks(clinic.slot_minutes), min_size=1, max_size=most))
+    return clinic, draw(st.lists(weeks(clinic.slot_minutes), min_size=1, max_size=max_weeks))
 
 
 @few
 @given(clinics_and_weeks())
-def test_planned_slots_never_share_a_moment(drawn: tuple[Clinic, list[list[Hours]]]) -> None:
+def test_planned_slots_do_not_overlap(drawn: tuple[Clinic, list[list[Hours]]]) -> None:
     clinic, [week] = drawn
     length = timedelta(minutes=clinic.slot_minutes)
     planned = sorted(clinic.plan(week), key=lambda slot: slot.starts_at)
@@ -80,7 +80,7 @@ def test_planned_slots_never_share_a_moment(drawn: tuple[Clinic, list[list[Hours
 
 @few
 @given(clinics_and_weeks())
-def test_planned_slots_are_whole_and_lie_within_their_hours(drawn: tuple[Clinic, list[list[Hours]]]) -> None:
+def test_planned_slots_have_full_length_and_lie_within_the_hours(drawn: tuple[Clinic, list[list[Hours]]]) -> None:
     clinic, [week] = drawn
 
     for slot in clinic.plan(week):
@@ -96,7 +96,7 @@ def test_planned_slots_are_whole_and_lie_within_their_hours(drawn: tuple[Clinic,
 
 @few
 @given(clinics_and_weeks())
-def test_planned_slots_start_when_the_clinics_clock_says_so(drawn: tuple[Clinic, list[list[Hours]]]) -> None:
+def test_planned_slots_start_at_the_local_time_of_the_clinic(drawn: tuple[Clinic, list[list[Hours]]]) -> None:
     clinic, [week] = drawn
 
     for slot in clinic.plan(week):
@@ -107,9 +107,9 @@ def test_planned_slots_start_when_the_clinics_clock_says_so(drawn: tuple[Clinic,
 
 @few
 @given(clinics_and_weeks())
-def test_hours_are_filled_without_a_gap_when_the_clocks_run_evenly(drawn: tuple[Clinic, list[list[Hours]]]) -> None:
+def test_hours_are_filled_without_gaps_on_days_without_a_clock_change(drawn: tuple[Clinic, list[list[Hours]]]) -> None:
     clinic, [week] = drawn
-    evenly = replace(clinic, zone=ZoneInfo("Asia/Kolkata"), now=datetime(2026, 1, 1, tzinfo=UTC))
+    without_dst = replace(clinic, zone=ZoneInfo("Asia/Kolkata"), now=datetime(2026, 1, 1, tzinfo=UTC))
     expected = sum(
         rules.length(hours.start_time, hours.end_time) // timedelta(minutes=clinic.slot_minutes)
         for day in clinic.days
@@ -117,59 +117,59 @@ def test_hours_are_filled_without_a_gap_when_the_clocks_run_evenly(drawn: tuple[
         if hours.is_available and hours.day == rules.WEEK[day.weekday()]
     )
 
-    assert len(evenly.plan(week)) == expected
+    assert len(without_dst.plan(week)) == expected
 
 
 @few
-@given(clinics_and_weeks(most=4), st.integers(), st.integers(0, 120))
-def test_however_often_the_week_changes_the_stored_slots_stay_sound(
+@given(clinics_and_weeks(max_weeks=4), st.integers(), st.integers(0, 120))
+def test_repeated_schedule_changes_keep_bookings_and_never_overlap(
     drawn: tuple[Clinic, list[list[Hours]]], seed: int, minutes_between: int
 ) -> None:
     clinic, saved = drawn
-    random, store = Random(seed), list[ExistingSlot]()
+    random, stored = Random(seed), list[ExistingSlot]()
     for week in saved:
-        store = _booked(store, random)
-        unfinished = [slot for slot in store if slot.ends_at > clinic.now]
+        stored = _with_random_bookings(stored, random)
+        unfinished = [slot for slot in stored if slot.ends_at > clinic.now]
         planned = clinic.plan(week)
-        change = rules.change(planned, unfinished, fee=FEE, after=clinic.now)
-        after = _carried_out(change, store)
+        changes = rules.diff(planned, unfinished, fee=FEE, after=clinic.now)
+        after = _apply(changes, stored)
 
-        assert _holds(after) >= _holds(store)
-        assert _share_no_moment(after)
-        again = rules.change(planned, [s for s in after if s.ends_at > clinic.now], fee=FEE, after=clinic.now)
+        assert _bookings_by_slot(after) >= _bookings_by_slot(stored)
+        assert _have_no_overlap(after)
+        again = rules.diff(planned, [s for s in after if s.ends_at > clinic.now], fee=FEE, after=clinic.now)
         assert not again.is_needed
-        store, clinic = after, replace(clinic, now=clinic.now + timedelta(minutes=minutes_between))
+        stored, clinic = after, replace(clinic, now=clinic.now + timedelta(minutes=minutes_between))
 
 
-def _booked(store: list[ExistingSlot], random: Random) -> list[ExistingSlot]:
-    """Some visits come, some go; as in the database, a closed slot takes none."""
+def _with_random_bookings(stored: list[ExistingSlot], random: Random) -> list[ExistingSlot]:
+    """Change the number of bookings at random; as in the database, a blocked slot takes none."""
     return [
         slot if slot.is_blocked else slot._replace(bookings=random.choice([0, 0, slot.bookings, slot.max_patients]))
-        for slot in store
+        for slot in stored
     ]
 
 
-def _carried_out(change: Change, store: list[ExistingSlot]) -> list[ExistingSlot]:
-    """What `Slot.apply` makes of the store."""
-    removed = {slot.id for slot in change.removed}
-    closed = {slot.id for slot in change.conflicts}
-    altered = {slot.id: asked for slot, asked in change.altered}
+def _apply(changes: SlotChanges, stored: list[ExistingSlot]) -> list[ExistingSlot]:
+    """Apply changes to slots in memory, as `Slot.apply` does in the database."""
+    removed = {slot.id for slot in changes.removed}
+    closed = {slot.id for slot in changes.conflicts}
+    updated = {slot.id: max_patients for slot, max_patients in changes.updated}
     kept = [
         slot._replace(is_blocked=True)
         if slot.id in closed
-        else slot._replace(is_blocked=False, consultation_fee=FEE, max_patients=rules.capacity(slot, altered[slot.id]))
-        if slot.id in altered
+        else slot._replace(is_blocked=False, consultation_fee=FEE, max_patients=updated[slot.id])
+        if slot.id in updated
         else slot
-        for slot in store
+        for slot in stored
         if slot.id not in removed
     ]
-    return [*kept, *map(stored_slot, change.made)]
+    return [*kept, *map(stored_slot, changes.created)]
 
 
-def _holds(store: list[ExistingSlot]) -> set[tuple[object, int]]:
-    return {(slot.id, slot.bookings) for slot in store if slot.bookings}
+def _bookings_by_slot(stored: list[ExistingSlot]) -> set[tuple[object, int]]:
+    return {(slot.id, slot.bookings) for slot in stored if slot.bookings}
 
 
-def _share_no_moment(store: list[ExistingSlot]) -> bool:
-    in_order = sorted(store, key=lambda slot: slot.starts_at)
+def _have_no_overlap(stored: list[ExistingSlot]) -> bool:
+    in_order = sorted(stored, key=lambda slot: slot.starts_at)
     return all(one.ends_at <= following.starts_at for one, following in pairwise(in_order))

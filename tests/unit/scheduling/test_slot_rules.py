@@ -1,4 +1,4 @@
-"""Which slots a week makes, and how the stored slots follow a change of the week."""
+"""Planning slots from weekly hours, and the diff between planned and stored slots."""
 
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -13,7 +13,7 @@ from tests.factories import FEE, stored_slot
 KOLKATA, NEW_YORK = ZoneInfo("Asia/Kolkata"), ZoneInfo("America/New_York")
 MONDAY = date(2026, 11, 30)
 BEFORE = datetime(2026, 1, 1, tzinfo=UTC)
-SPRING, AUTUMN = date(2026, 3, 8), date(2026, 11, 1)  # when New York's clocks change, at two in the night
+SPRING, AUTUMN = date(2026, 3, 8), date(2026, 11, 1)  # daylight saving time begins and ends in New York at 02:00
 
 
 def hours(start: str, end: str, day: Weekday = Weekday.MONDAY, **more: object) -> Hours:
@@ -30,15 +30,15 @@ def starts(planned: list[PlannedSlot]) -> list[str]:
     return [slot.start_time for slot in planned]
 
 
-def change(planned: list[PlannedSlot], existing: list[ExistingSlot], after: datetime = BEFORE) -> rules.Change:
-    return rules.change(planned, existing, fee=FEE, after=after)
+def diff(planned: list[PlannedSlot], existing: list[ExistingSlot], after: datetime = BEFORE) -> rules.SlotChanges:
+    return rules.diff(planned, existing, fee=FEE, after=after)
 
 
-def test_the_names_of_the_week_stand_in_the_order_of_the_calendar() -> None:
+def test_week_has_the_order_of_date_weekday() -> None:
     assert [rules.WEEK[(MONDAY + timedelta(days=ahead)).weekday()] for ahead in range(7)] == list(Weekday)
 
 
-def test_a_range_makes_slots_up_to_its_end_and_not_beyond() -> None:
+def test_range_is_split_into_slots_up_to_its_end() -> None:
     assert [(slot.start_time, slot.end_time) for slot in plan(hours("09:00", "10:30"))] == [
         ("09:00", "09:30"),
         ("09:30", "10:00"),
@@ -47,46 +47,46 @@ def test_a_range_makes_slots_up_to_its_end_and_not_beyond() -> None:
 
 
 @pytest.mark.parametrize("end", ["10:01", "10:15", "10:29"])
-def test_the_last_slot_never_overruns_the_hours(end: str) -> None:
+def test_last_slot_does_not_end_after_the_range(end: str) -> None:
     assert starts(plan(hours("09:00", end))) == ["09:00", "09:30"]
 
 
-def test_a_day_may_have_several_ranges() -> None:
+def test_day_can_have_several_ranges() -> None:
     assert starts(plan(hours("16:00", "17:00"), hours("09:00", "10:00"))) == ["09:00", "09:30", "16:00", "16:30"]
 
 
-def test_a_range_makes_slots_on_its_own_weekday_only() -> None:
+def test_range_creates_slots_only_on_its_weekday() -> None:
     assert plan(hours("09:00", "10:00", Weekday.TUESDAY)) == []
 
 
-def test_a_range_that_is_switched_off_makes_no_slots() -> None:
+def test_unavailable_range_creates_no_slots() -> None:
     assert plan(hours("09:00", "10:00", is_available=False)) == []
 
 
-def test_a_slot_takes_as_many_patients_as_its_range_says() -> None:
+def test_slot_has_the_maximum_of_patients_of_its_range() -> None:
     planned = plan(hours("09:00", "09:30", max_patients=3), hours("10:00", "10:30"))
 
     assert [slot.max_patients for slot in planned] == [3, 1]
 
 
-def test_a_slot_starts_at_the_clinics_wall_clock() -> None:
+def test_slot_starts_at_local_time_of_the_clinic() -> None:
     assert plan(hours("09:30", "10:00"))[0].starts_at == datetime(2026, 11, 30, 4, 0, tzinfo=UTC)
 
 
-def test_a_slot_that_starts_now_is_not_planned_any_more() -> None:
+def test_slot_that_starts_now_is_not_planned() -> None:
     half_past_nine = datetime(2026, 11, 30, 4, 0, tzinfo=UTC)
 
     assert starts(plan(hours("09:00", "11:00"), after=half_past_nine)) == ["10:00", "10:30"]
 
 
-def test_times_that_the_clocks_skip_make_no_slots() -> None:
+def test_skipped_local_times_create_no_slots() -> None:
     planned = plan(hours("01:00", "04:00", Weekday.SUNDAY), day=SPRING, zone=NEW_YORK)
 
     assert starts(planned) == ["01:00", "01:30", "03:00", "03:30"]
     assert planned[2].starts_at - planned[1].starts_at == timedelta(minutes=30)
 
 
-def test_times_that_come_twice_make_one_slot_the_earlier() -> None:
+def test_repeated_local_times_create_one_slot_at_the_first_occurrence() -> None:
     planned = plan(hours("00:30", "03:00", Weekday.SUNDAY), day=AUTUMN, zone=NEW_YORK)
 
     assert starts(planned) == ["00:30", "01:00", "01:30", "02:00", "02:30"]
@@ -95,7 +95,7 @@ def test_times_that_come_twice_make_one_slot_the_earlier() -> None:
 
 
 @pytest.mark.parametrize("day", [SPRING, AUTUMN])
-def test_a_slot_in_whose_middle_the_clocks_change_is_not_made(day: date) -> None:
+def test_slot_during_a_clock_change_is_not_planned(day: date) -> None:
     assert "01:45" not in starts(plan(hours("01:15", "03:45", Weekday.SUNDAY), day=day, zone=NEW_YORK))
 
 
@@ -108,8 +108,8 @@ def test_a_slot_in_whose_middle_the_clocks_change_is_not_made(day: date) -> None
         (hours("09:00", "09:29"), "Must be a multiple of 30 minutes long."),
     ],
 )
-def test_a_range_runs_forward_in_whole_slots(refused: Hours, message: str) -> None:
-    assert rules.faults([refused], 30) == {0: message}
+def test_range_must_end_after_its_start_and_hold_whole_slots(refused: Hours, message: str) -> None:
+    assert rules.validation_errors([refused], 30) == {0: message}
 
 
 @pytest.mark.parametrize(
@@ -117,99 +117,103 @@ def test_a_range_runs_forward_in_whole_slots(refused: Hours, message: str) -> No
     [hours("09:00", "10:00"), hours("09:30", "10:30"), hours("08:30", "09:30"), hours("08:00", "12:00")],
     ids=lambda one: f"{one.start_time}-{one.end_time}",
 )
-def test_ranges_of_one_day_that_share_a_moment_are_refused(other: Hours) -> None:
-    assert rules.faults([hours("09:00", "10:00"), other], 30) == {1: "Overlaps with another range of that day."}
+def test_overlapping_ranges_of_one_day_are_refused(other: Hours) -> None:
+    assert rules.validation_errors([hours("09:00", "10:00"), other], 30) == {
+        1: "Overlaps with another range of that day."
+    }
 
 
-def test_ranges_that_only_touch_are_sound() -> None:
-    assert rules.faults([hours("09:00", "10:00"), hours("10:00", "11:00"), hours("08:00", "09:00")], 30) == {}
+def test_adjacent_ranges_are_valid() -> None:
+    assert (
+        rules.validation_errors([hours("09:00", "10:00"), hours("10:00", "11:00"), hours("08:00", "09:00")], 30) == {}
+    )
 
 
-def test_ranges_of_different_days_never_overlap() -> None:
-    assert rules.faults([hours("09:00", "10:00", day) for day in Weekday], 30) == {}
+def test_ranges_of_different_days_do_not_overlap() -> None:
+    assert rules.validation_errors([hours("09:00", "10:00", day) for day in Weekday], 30) == {}
 
 
-def test_every_fault_of_a_week_is_told_by_its_place() -> None:
+def test_each_invalid_range_is_reported_by_its_index() -> None:
     week = [hours("10:00", "09:00"), hours("11:00", "12:00"), hours("11:30", "12:30"), hours("14:00", "14:10")]
 
-    assert set(rules.faults(week, 30)) == {0, 2, 3}
+    assert set(rules.validation_errors(week, 30)) == {0, 2, 3}
 
 
-def test_an_empty_store_gets_all_that_is_planned() -> None:
+def test_all_planned_slots_are_created_when_none_is_stored() -> None:
     planned = plan(hours("09:00", "10:00"))
 
-    assert change(planned, []) == rules.Change(made=planned, removed=[], altered=[], conflicts=[])
+    assert diff(planned, []) == rules.SlotChanges(created=planned, removed=[], updated=[], conflicts=[])
 
 
-def test_nothing_is_needed_when_the_store_is_as_planned() -> None:
+def test_no_changes_when_the_stored_slots_match_the_plan() -> None:
     planned = plan(hours("09:00", "10:00"))
 
-    assert not change(planned, [stored_slot(slot) for slot in planned]).is_needed
+    assert not diff(planned, [stored_slot(slot) for slot in planned]).is_needed
 
 
-def test_free_slots_outside_the_hours_go() -> None:
+def test_free_slots_outside_the_hours_are_removed() -> None:
     existing = [stored_slot(slot) for slot in plan(hours("09:00", "10:00"))]
 
-    assert change([], existing) == rules.Change(made=[], removed=existing, altered=[], conflicts=[])
+    assert diff([], existing) == rules.SlotChanges(created=[], removed=existing, updated=[], conflicts=[])
 
 
-def test_a_booked_slot_outside_the_hours_stays_as_a_conflict() -> None:
+def test_booked_slot_outside_the_hours_is_a_conflict() -> None:
     existing = [stored_slot(slot, bookings=1) for slot in plan(hours("09:00", "09:30"))]
 
-    found = change([], existing)
+    found = diff([], existing)
 
     assert (found.removed, found.conflicts, found.is_needed) == ([], existing, True)
 
 
-def test_a_conflict_that_is_closed_already_needs_nothing() -> None:
+def test_blocked_conflict_needs_no_change() -> None:
     existing = [stored_slot(slot, bookings=1, is_blocked=True) for slot in plan(hours("09:00", "09:30"))]
 
-    assert not change([], existing).is_needed
+    assert not diff([], existing).is_needed
 
 
-def test_a_conflict_whose_visits_are_gone_goes() -> None:
+def test_conflict_without_appointments_is_removed() -> None:
     existing = [stored_slot(slot, is_blocked=True) for slot in plan(hours("09:00", "09:30"))]
 
-    assert change([], existing).removed == existing
+    assert diff([], existing).removed == existing
 
 
-def test_a_conflict_that_the_hours_cover_again_is_opened() -> None:
+def test_conflict_within_the_new_hours_is_unblocked() -> None:
     planned = plan(hours("09:00", "09:30"))
     existing = [stored_slot(planned[0], bookings=1, is_blocked=True)]
 
-    assert change(planned, existing).altered == [(existing[0], planned[0])]
+    assert diff(planned, existing).updated == [(existing[0], 1)]
 
 
-def test_no_slot_is_made_over_a_conflict() -> None:
+def test_no_new_slot_overlaps_a_conflict() -> None:
     existing = [stored_slot(slot, bookings=1) for slot in plan(hours("09:15", "09:45"))]
 
-    assert starts(change(plan(hours("08:30", "10:30")), existing).made) == ["08:30", "10:00"]
+    assert starts(diff(plan(hours("08:30", "10:30")), existing).created) == ["08:30", "10:00"]
 
 
 @pytest.mark.parametrize("bookings", [0, 1])
-def test_a_slot_under_way_stays_and_nothing_is_made_over_it(bookings: int) -> None:
+def test_slot_in_progress_stays_and_no_new_slot_overlaps_it(bookings: int) -> None:
     now = datetime(2026, 11, 30, 3, 35, tzinfo=UTC)  # 09:05
     existing = [stored_slot(slot, bookings=bookings) for slot in plan(hours("09:00", "09:30"))]
 
-    found = change(plan(hours("09:15", "10:15"), after=now), existing, after=now)
+    found = diff(plan(hours("09:15", "10:15"), after=now), existing, after=now)
 
-    assert starts(found.made) == ["09:45"]
-    assert (found.removed, found.altered, found.conflicts) == ([], [], [])
+    assert starts(found.created) == ["09:45"]
+    assert (found.removed, found.updated, found.conflicts) == ([], [], [])
 
 
-def test_the_same_hour_on_another_day_is_no_conflict() -> None:
+def test_same_hour_on_another_day_is_no_conflict() -> None:
     existing = [stored_slot(slot, bookings=1) for slot in plan(hours("09:15", "09:45"))]
     tuesday = plan(hours("09:00", "09:30", Weekday.TUESDAY), day=MONDAY + timedelta(days=1))
 
-    assert change(tuesday, existing).made == tuesday
+    assert diff(tuesday, existing).created == tuesday
 
 
-def test_another_length_of_slots_replaces_the_free_ones() -> None:
+def test_changed_slot_length_replaces_free_slots() -> None:
     existing = [stored_slot(slot) for slot in plan(hours("09:00", "10:00"))]
 
-    found = change(plan(hours("09:00", "10:00"), slot_minutes=20), existing)
+    found = diff(plan(hours("09:00", "10:00"), slot_minutes=20), existing)
 
-    assert (found.removed, starts(found.made)) == (existing, ["09:00", "09:20", "09:40"])
+    assert (found.removed, starts(found.created)) == (existing, ["09:00", "09:20", "09:40"])
 
 
 @pytest.mark.parametrize(
@@ -224,31 +228,31 @@ def test_another_length_of_slots_replaces_the_free_ones() -> None:
     ],
     ids=str,
 )
-def test_a_slot_within_the_hours_follows_capacity_fee_and_openness(parts: dict[str, object], *, needed: bool) -> None:
+def test_slot_is_updated_when_capacity_fee_or_blocking_differs(parts: dict[str, object], *, needed: bool) -> None:
     planned = plan(hours("09:00", "09:30"))
 
-    assert change(planned, [stored_slot(planned[0], **parts)]).is_needed is needed
+    assert diff(planned, [stored_slot(planned[0], **parts)]).is_needed is needed
 
 
-@pytest.mark.parametrize(("asked", "bookings", "expected"), [(1, 0, 1), (1, 3, 3), (3, 1, 3), (2, 2, 2)])
-def test_capacity_is_as_asked_but_never_below_what_is_booked(asked: int, bookings: int, expected: int) -> None:
-    planned = plan(hours("09:00", "09:30", max_patients=asked))[0]
+@pytest.mark.parametrize(("planned_patients", "bookings", "expected"), [(1, 0, 1), (1, 3, 3), (3, 1, 3), (2, 2, 2)])
+def test_capacity_never_falls_below_the_bookings(planned_patients: int, bookings: int, expected: int) -> None:
+    planned = plan(hours("09:00", "09:30", max_patients=planned_patients))[0]
 
     assert rules.capacity(stored_slot(planned, max_patients=3, bookings=bookings), planned) == expected
 
 
-def test_the_horizon_begins_today_at_the_clinic() -> None:
+def test_horizon_begins_today_at_the_clinic() -> None:
     half_past_midnight = datetime(2026, 11, 29, 19, 0, tzinfo=UTC)
 
     assert rules.horizon(half_past_midnight, KOLKATA, 3) == [MONDAY + timedelta(days=ahead) for ahead in range(3)]
 
 
 @pytest.mark.parametrize(("text", "minutes"), [("00:00", 0), ("09:05", 545), ("23:59", 1439)])
-def test_a_time_of_day_is_read_and_written_alike(text: str, minutes: int) -> None:
+def test_time_of_day_is_parsed_and_formatted(text: str, minutes: int) -> None:
     assert (rules.minutes(text), rules.hhmm(minutes)) == (minutes, text)
 
 
-def test_a_stored_slot_ends_after_its_length() -> None:
+def test_stored_slot_ends_after_its_length() -> None:
     slot = stored_slot(plan(hours("09:00", "09:30"))[0])
 
     assert slot.ends_at - slot.starts_at == timedelta(minutes=30)

@@ -1,4 +1,4 @@
-"""Names and mobile numbers."""
+"""Normalisation of names and mobile numbers, and who can deactivate a user."""
 
 import unicodedata
 
@@ -31,28 +31,28 @@ ZWJ, ZWNJ = "\u200d", "\u200c"
         "9-8-7-6-5-4-3-2-1-0",
     ],
 )
-def test_an_indian_mobile_in_any_usual_notation_is_ten_digits(text: str) -> None:
-    assert rules.normalised_mobile(text) == "9876543210"
+def test_mobile_number_in_any_common_notation_is_normalised(text: str) -> None:
+    assert rules.normalise_mobile(text) == "9876543210"
 
 
 @pytest.mark.parametrize("first", "6789")
-def test_a_mobile_may_begin_with_six_to_nine(first: str) -> None:
-    assert rules.normalised_mobile(f"{first}123456789") == f"{first}123456789"
+def test_mobile_number_can_begin_with_six_to_nine(first: str) -> None:
+    assert rules.normalise_mobile(f"{first}123456789") == f"{first}123456789"
 
 
 @pytest.mark.parametrize("first", "012345")
-def test_no_mobile_begins_with_zero_to_five(first: str) -> None:
-    assert rules.normalised_mobile(f"{first}123456789") is None
+def test_mobile_number_cannot_begin_with_zero_to_five(first: str) -> None:
+    assert rules.normalise_mobile(f"{first}123456789") is None
 
 
 @pytest.mark.parametrize("mobile", ["9198765432", "9191919191", "9100000000"])
-def test_ten_digits_that_begin_with_91_keep_them(mobile: str) -> None:
-    assert rules.normalised_mobile(mobile) == mobile
+def test_ten_digits_that_begin_with_91_are_not_shortened(mobile: str) -> None:
+    assert rules.normalise_mobile(mobile) == mobile
 
 
 @pytest.mark.parametrize("text", ["+919198765432", "919198765432", "09198765432"])
-def test_only_one_prefix_is_taken_off(text: str) -> None:
-    assert rules.normalised_mobile(text) == "9198765432"
+def test_only_one_prefix_is_removed(text: str) -> None:
+    assert rules.normalise_mobile(text) == "9198765432"
 
 
 @pytest.mark.parametrize(
@@ -86,20 +86,20 @@ def test_only_one_prefix_is_taken_off(text: str) -> None:
         "9876543210\x00",
     ],
 )
-def test_anything_else_is_no_indian_mobile(text: str) -> None:
-    assert rules.normalised_mobile(text) is None
+def test_invalid_mobile_number_is_refused(text: str) -> None:
+    assert rules.normalise_mobile(text) is None
 
 
 @given(st.text(alphabet="+0916789- ", max_size=20))
-def test_a_normalised_mobile_stays_as_it_is(text: str) -> None:
-    mobile = rules.normalised_mobile(text)
+def test_normalising_a_mobile_number_is_idempotent(text: str) -> None:
+    mobile = rules.normalise_mobile(text)
 
-    assert mobile is None or rules.normalised_mobile(mobile) == mobile
+    assert mobile is None or rules.normalise_mobile(mobile) == mobile
 
 
 @given(st.text(alphabet="+0123456789- ", max_size=20))
-def test_a_normalised_mobile_is_what_the_database_takes(text: str) -> None:
-    mobile = rules.normalised_mobile(text) or "6000000000"
+def test_normalised_mobile_number_has_the_stored_format(text: str) -> None:
+    mobile = rules.normalise_mobile(text) or "6000000000"
 
     assert len(mobile) == 10
     assert mobile[0] in "6789"
@@ -128,8 +128,8 @@ def test_a_normalised_mobile_is_what_the_database_takes(text: str) -> None:
         "ᱥᱟᱱᱛᱟᱲ",
     ],
 )
-def test_a_name_in_any_script_of_india_is_kept_as_written(name: str) -> None:
-    assert rules.normalised_name(name) == name
+def test_name_in_any_indian_script_does_not_change(name: str) -> None:
+    assert rules.normalise_name(name) == name
 
 
 @pytest.mark.parametrize(
@@ -142,16 +142,16 @@ def test_a_name_in_any_script_of_india_is_kept_as_written(name: str) -> None:
     ],
     ids=["malayalam chillu", "bengali ya-phalaa", "marathi eyelash ra", "kannada explicit virama"],
 )
-def test_joiners_that_indian_scripts_write_letters_with_are_kept(name: str) -> None:
-    assert rules.normalised_name(name) == unicodedata.normalize("NFC", name)
+def test_joiner_within_a_conjunct_is_kept(name: str) -> None:
+    assert rules.normalise_name(name) == unicodedata.normalize("NFC", name)
 
 
 @pytest.mark.parametrize(
     "name",
     [f"Asha{ZWJ}", f"{ZWNJ}Asha", f"As{ZWJ}ha", f"आ{ZWJ}शा", f"Asha {ZWJ} Verma"],
 )
-def test_a_joiner_that_joins_nothing_is_refused(name: str) -> None:
-    assert rules.normalised_name(name) is None
+def test_joiner_outside_a_conjunct_is_refused(name: str) -> None:
+    assert rules.normalise_name(name) is None
 
 
 @pytest.mark.parametrize(
@@ -162,10 +162,10 @@ def test_a_joiner_that_joins_nothing_is_refused(name: str) -> None:
         ("Jose\u0301", "José"),
         ("\u0958मर", "क\u093cमर"),
     ],
-    ids=["trimmed", "single spaces", "composed", "a letter that NFC takes apart"],
+    ids=["trimmed", "single spaces", "composed", "decomposed by NFC"],
 )
-def test_a_name_is_kept_in_one_form(text: str, name: str) -> None:
-    assert rules.normalised_name(text) == name
+def test_name_is_normalised(text: str, name: str) -> None:
+    assert rules.normalise_name(text) == name
 
 
 @pytest.mark.parametrize(
@@ -198,44 +198,44 @@ def test_a_name_is_kept_in_one_form(text: str, name: str) -> None:
         "Asha\ud800",
     ],
 )
-def test_what_is_no_name_is_refused(text: str) -> None:
-    assert rules.normalised_name(text) is None
+def test_invalid_name_is_refused(text: str) -> None:
+    assert rules.normalise_name(text) is None
 
 
 @pytest.mark.parametrize("length", [rules.NAME_MIN, rules.NAME_MAX])
-def test_a_name_may_be_as_short_and_as_long_as_the_bounds(length: int) -> None:
-    assert rules.normalised_name("आ" * length) == "आ" * length
+def test_name_of_minimum_and_maximum_length_is_valid(length: int) -> None:
+    assert rules.normalise_name("आ" * length) == "आ" * length
 
 
 @given(st.text(max_size=120))
-def test_a_name_that_was_accepted_is_accepted_again_unchanged(text: str) -> None:
-    name = rules.normalised_name(text)
+def test_normalising_a_name_is_idempotent(text: str) -> None:
+    name = rules.normalise_name(text)
 
-    assert name is None or rules.normalised_name(name) == name
-
-
-def test_the_apostrophe_of_a_phone_is_kept_as_the_plain_one() -> None:
-    assert rules.normalised_name("Sunita O\N{RIGHT SINGLE QUOTATION MARK}Neil") == "Sunita O'Neil"
+    assert name is None or rules.normalise_name(name) == name
 
 
-def test_a_patient_without_a_name_is_called_after_the_last_four_digits() -> None:
+def test_typographic_apostrophe_becomes_a_plain_one() -> None:
+    assert rules.normalise_name("Sunita O\N{RIGHT SINGLE QUOTATION MARK}Neil") == "Sunita O'Neil"
+
+
+def test_placeholder_name_has_the_last_four_digits() -> None:
     assert rules.placeholder_name("9876543210") == "Patient 3210"
 
 
-def test_an_admin_may_deactivate_somebody_else() -> None:
+def test_admin_can_deactivate_another_user() -> None:
     assert rules.may_deactivate(Actor(ObjectId(), Role.ADMIN), ObjectId())
 
 
-def test_an_admin_may_not_deactivate_themselves() -> None:
+def test_admin_cannot_deactivate_themselves() -> None:
     admin = Actor(ObjectId(), Role.ADMIN)
 
     assert not rules.may_deactivate(admin, admin.user_id)
 
 
 @pytest.mark.parametrize("role", [role for role in Role if role is not Role.ADMIN])
-def test_nobody_but_an_admin_may_deactivate(role: Role) -> None:
+def test_other_roles_cannot_deactivate_users(role: Role) -> None:
     assert not rules.may_deactivate(Actor(ObjectId(), role), ObjectId())
 
 
-def test_the_system_deactivates_nobody() -> None:
+def test_system_cannot_deactivate_users() -> None:
     assert not rules.may_deactivate(SYSTEM, ObjectId())

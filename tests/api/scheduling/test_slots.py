@@ -1,4 +1,4 @@
-"""What can be booked with a doctor: one day's slots, and counts for a page of a calendar."""
+"""A doctor's slots of one day, and the availability of up to 42 days."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -38,7 +38,7 @@ def times(found: list[dict[str, Any]]) -> list[str]:
     return [slot["startTime"] for slot in found]
 
 
-def test_a_day_shows_the_doctor_the_date_and_the_free_slots_in_order(app: Flask, client: FlaskClient) -> None:
+def test_response_has_doctor_date_and_free_slots_in_order(app: Flask, client: FlaskClient) -> None:
     doctor = factories.make_doctor(MORNING)
 
     found = slots(client, app, doctor, TUESDAY + timedelta(days=1))
@@ -48,7 +48,7 @@ def test_a_day_shows_the_doctor_the_date_and_the_free_slots_in_order(app: Flask,
     assert found["bookedSlots"] == []
 
 
-def test_a_past_day_is_empty(app: Flask, client: FlaskClient) -> None:
+def test_past_day_has_no_slots(app: Flask, client: FlaskClient) -> None:
     doctor = factories.make_doctor(MORNING)
     factories.make_visit(doctor=doctor, day=TUESDAY, time="10:00")
     with time_machine.travel(datetime(2026, 12, 2, 4, 0, tzinfo=UTC), tick=True):
@@ -57,20 +57,20 @@ def test_a_past_day_is_empty(app: Flask, client: FlaskClient) -> None:
     assert (found["availableSlots"], found["bookedSlots"]) == ([], [])
 
 
-def test_started_slots_of_today_are_not_available(app: Flask, client: FlaskClient) -> None:
+def test_started_slots_are_not_available(app: Flask, client: FlaskClient) -> None:
     with time_machine.travel(datetime(2026, 12, 1, 1, 0, tzinfo=UTC), tick=True):
         doctor = factories.make_doctor(MORNING)
 
     assert times(slots(client, app, doctor, TUESDAY)["availableSlots"]) == ["10:00", "10:30"]
 
 
-def test_a_slot_that_starts_this_moment_is_not_available(app: Flask, client: FlaskClient) -> None:
+def test_slot_that_starts_now_is_not_available(app: Flask, client: FlaskClient) -> None:
     doctor = factories.make_doctor(MORNING)
     with time_machine.travel(factories.at_clinic(TUESDAY, "10:00"), tick=False):
         assert times(slots(client, app, doctor, TUESDAY)["availableSlots"]) == ["10:30"]
 
 
-def test_a_booked_slot_tells_nobody_who_holds_it(app: Flask, client: FlaskClient) -> None:
+def test_booked_slot_does_not_reveal_the_patient(app: Flask, client: FlaskClient) -> None:
     doctor = factories.make_doctor(MORNING)
     factories.make_visit(doctor=doctor, day=TUESDAY, time="10:00")
 
@@ -89,7 +89,7 @@ def test_a_booked_slot_tells_nobody_who_holds_it(app: Flask, client: FlaskClient
     }
 
 
-def test_a_slot_for_two_is_available_until_both_seats_are_taken(app: Flask, client: FlaskClient) -> None:
+def test_slot_for_two_patients_is_available_until_both_seats_are_booked(app: Flask, client: FlaskClient) -> None:
     doctor = factories.make_doctor(factories.every_day("10:00", "10:30", max_patients=2))
     factories.make_visit(doctor=doctor, day=TUESDAY, time="10:00")
     assert [slot["bookedPatients"] for slot in slots(client, app, doctor, TUESDAY)["availableSlots"]] == [1]
@@ -110,7 +110,7 @@ def test_reading_slots_writes_nothing(app: Flask, client: FlaskClient, database:
 @pytest.mark.parametrize(
     "query", [{}, {"date": "2026-12-01"}, {"date": "1 Dec"}, {"date": "2026-02-30"}, {"who": "me"}], ids=str
 )
-def test_a_malformed_question_is_refused(app: Flask, client: FlaskClient, query: dict[str, str]) -> None:
+def test_invalid_query_is_refused(app: Flask, client: FlaskClient, query: dict[str, str]) -> None:
     headers = factories.sign_in(app).headers
     answer = client.get("/api/appointments/slots", query_string=query, headers=headers)
 
@@ -118,7 +118,7 @@ def test_a_malformed_question_is_refused(app: Flask, client: FlaskClient, query:
 
 
 @pytest.mark.parametrize("parts", [{"is_active": False}, {"is_verified": False}], ids=str)
-def test_the_slots_of_a_doctor_who_cannot_be_booked_are_not_found(
+def test_slots_of_a_doctor_who_is_not_bookable_are_not_found(
     app: Flask, client: FlaskClient, parts: dict[str, bool]
 ) -> None:
     doctor = factories.make_doctor(MORNING, **parts)
@@ -152,7 +152,7 @@ def test_availability_counts_free_and_all_slots_of_each_day(app: Flask, client: 
     ]
 
 
-def test_started_slots_count_but_not_as_free(app: Flask, client: FlaskClient) -> None:
+def test_availability_counts_started_slots_as_not_free(app: Flask, client: FlaskClient) -> None:
     doctor = factories.make_doctor(MORNING)
     with time_machine.travel(factories.at_clinic(TUESDAY, "10:10"), tick=True):
         days = factories.told(availability(client, app, doctor.id, TUESDAY, TUESDAY))["days"]
@@ -181,42 +181,42 @@ def test_availability_of_42_days_is_one_query(
 
 
 def uses_of_indexes(database: Database[dict[str, Any]]) -> int:
-    """How often the slots were looked up so far, by MongoDB's own count."""
+    """The number of index accesses on `slots` so far, as MongoDB counts them."""
     return sum(int(index["accesses"]["ops"]) for index in database.slots.aggregate([{"$indexStats": {}}]))
 
 
-class TestPolling:
-    """Apps ask for a day's slots again and again."""
+class TestConditionalRequests:
+    """Apps poll a day's slots with `If-None-Match`."""
 
     @pytest.fixture
-    def ask(self, app: Flask, client: FlaskClient) -> Callable[..., TestResponse]:
+    def get_slots(self, app: Flask, client: FlaskClient) -> Callable[..., TestResponse]:
         doctor, patient = factories.make_doctor(MORNING), factories.sign_in(app)
         path = f"/api/appointments/slots?doctorId={doctor.id}&date={TUESDAY + timedelta(days=1)}"
 
-        def ask(**headers: str) -> TestResponse:
+        def get(**headers: str) -> TestResponse:
             return client.get(path, headers={**patient.headers, **headers})
 
-        return ask
+        return get
 
-    def test_who_has_the_answer_is_not_sent_it_again(self, ask: Callable[..., TestResponse]) -> None:
-        first = ask()
+    def test_unchanged_slots_return_not_modified(self, get_slots: Callable[..., TestResponse]) -> None:
+        first = get_slots()
 
-        again = ask(**{"If-None-Match": first.headers["ETag"]})
+        again = get_slots(**{"If-None-Match": first.headers["ETag"]})
 
         assert (again.status_code, again.data) == (304, b"")
         assert again.headers["ETag"] == first.headers["ETag"]
         assert first.headers["Cache-Control"] == again.headers["Cache-Control"] == "private, no-cache"
 
-    def test_what_has_changed_is_sent(self, ask: Callable[..., TestResponse]) -> None:
-        known = ask().headers["ETag"]
+    def test_changed_slots_are_sent(self, get_slots: Callable[..., TestResponse]) -> None:
+        known = get_slots().headers["ETag"]
         factories.make_visit(doctor=User.objects.get(role="doctor"), day=TUESDAY + timedelta(days=1), time="10:00")
 
-        assert ask(**{"If-None-Match": known}).status_code == 200
+        assert get_slots(**{"If-None-Match": known}).status_code == 200
 
-    def test_who_was_signed_out_is_told_so_all_the_same(
-        self, ask: Callable[..., TestResponse], database: Database[dict[str, Any]]
+    def test_ended_session_is_refused_despite_a_matching_etag(
+        self, get_slots: Callable[..., TestResponse], database: Database[dict[str, Any]]
     ) -> None:
-        known = ask().headers["ETag"]
+        known = get_slots().headers["ETag"]
         sessions.end_all_sessions(SYSTEM, database.sessions.find_one({})["user"])  # type: ignore[index]
 
-        assert factories.refused(ask(**{"If-None-Match": known})) == (401, "SESSION_REVOKED")
+        assert factories.refused(get_slots(**{"If-None-Match": known})) == (401, "SESSION_REVOKED")

@@ -1,4 +1,4 @@
-"""What an admin does with people's records."""
+"""Admins create, update and deactivate users."""
 
 from contextlib import suppress
 from typing import Any
@@ -39,14 +39,14 @@ def changed(client: FlaskClient, admin: SignedIn, user_id: object, **changes: An
     return user
 
 
-class TestCreating:
+class TestCreateUser:
     @pytest.mark.parametrize("role", Role)
-    def test_people_of_every_role_can_be_created(self, client: FlaskClient, admin: SignedIn, role: Role) -> None:
+    def test_users_of_every_role_can_be_created(self, client: FlaskClient, admin: SignedIn, role: Role) -> None:
         user = created(client, admin, role=role)
 
         assert (user["role"], user["isActive"], user["isVerified"]) == (role, True, True)
 
-    def test_whoever_was_created_can_sign_in(self, client: FlaskClient, admin: SignedIn) -> None:
+    def test_created_user_can_sign_in(self, client: FlaskClient, admin: SignedIn) -> None:
         mobile = created(client, admin, role="receptionist")["mobileNumber"]
         told(factories.ask_for_code(client, mobile))
 
@@ -54,7 +54,7 @@ class TestCreating:
 
         assert (signed_in["isNewUser"], signed_in["user"]["role"]) == (False, "receptionist")
 
-    def test_a_doctor_can_be_created_with_all_that_makes_one(self, client: FlaskClient, admin: SignedIn) -> None:
+    def test_doctor_can_be_created_with_doctor_info(self, client: FlaskClient, admin: SignedIn) -> None:
         info = {
             "specialization": "Cardiology",
             "qualification": "MBBS, MD",
@@ -65,7 +65,7 @@ class TestCreating:
 
         assert created(client, admin, role="doctor", doctorInfo=info)["doctorInfo"] == {**info, "schedule": []}
 
-    def test_a_person_can_be_created_with_a_profile(self, client: FlaskClient, admin: SignedIn) -> None:
+    def test_user_can_be_created_with_a_profile(self, client: FlaskClient, admin: SignedIn) -> None:
         profile = {"gender": "female", "address": {"city": "Pune"}, "emergencyContact": None}
 
         user = created(client, admin, email="Some@Example.com", profile=profile)
@@ -73,7 +73,7 @@ class TestCreating:
         assert (user["email"], user["profile"]["address"]["city"]) == ("some@example.com", "Pune")
 
     @pytest.mark.parametrize("mobile", ["{}", "+91 {}", "0{}"])
-    def test_a_number_that_is_taken_is_a_duplicate_in_every_notation(
+    def test_registered_mobile_number_is_a_duplicate_in_every_notation(
         self, client: FlaskClient, admin: SignedIn, mobile: str
     ) -> None:
         answer = create(client, admin, mobileNumber=mobile.format(admin.user.mobile_number))
@@ -82,7 +82,7 @@ class TestCreating:
         assert envelope_of(answer)["message"] == "Mobile number is already registered"
 
     @pytest.mark.parametrize("missing", ["mobileNumber", "name", "role"])
-    def test_number_name_and_role_are_required(self, client: FlaskClient, admin: SignedIn, missing: str) -> None:
+    def test_mobile_number_name_and_role_are_required(self, client: FlaskClient, admin: SignedIn, missing: str) -> None:
         body = {"mobileNumber": factories.new_mobile(), "name": "Some One", "role": "patient"}
         del body[missing]
 
@@ -108,7 +108,7 @@ class TestCreating:
             ({"profile": {"address": {"pincode": "x"}}}, "profile.address.pincode"),
         ],
     )
-    def test_a_refused_field_is_named_by_its_dotted_path(
+    def test_validation_error_names_the_dotted_path_of_the_field(
         self, client: FlaskClient, admin: SignedIn, parts: dict[str, Any], field: str
     ) -> None:
         answer = create(client, admin, **parts)
@@ -117,8 +117,8 @@ class TestCreating:
         assert [one["field"] for one in envelope_of(answer)["errors"]] == [field]
 
 
-class TestChanging:
-    def test_a_change_is_merged(self, client: FlaskClient, admin: SignedIn) -> None:
+class TestUpdateUser:
+    def test_update_is_merged_into_the_record(self, client: FlaskClient, admin: SignedIn) -> None:
         before = created(client, admin, profile={"gender": "female", "address": {"city": "Pune"}})
 
         after = changed(client, admin, before["_id"], profile={"address": {"state": "Maharashtra"}})
@@ -126,17 +126,19 @@ class TestChanging:
         assert after["profile"]["gender"] == "female"
         assert (after["profile"]["address"]["city"], after["profile"]["address"]["state"]) == ("Pune", "Maharashtra")
 
-    def test_the_number_can_be_changed_to_one_that_is_free(self, client: FlaskClient, admin: SignedIn) -> None:
+    def test_mobile_number_can_be_changed_to_an_unregistered_one(self, client: FlaskClient, admin: SignedIn) -> None:
         user, mobile = factories.make_user(), factories.new_mobile()
 
         assert changed(client, admin, user.id, mobileNumber=f"+91{mobile}")["mobileNumber"] == mobile
 
-    def test_the_number_of_somebody_else_is_a_duplicate(self, client: FlaskClient, admin: SignedIn) -> None:
+    def test_mobile_number_of_another_user_is_a_duplicate(self, client: FlaskClient, admin: SignedIn) -> None:
         answer = change(client, admin, factories.make_user().id, mobileNumber=admin.user.mobile_number)
 
         assert refused(answer) == (400, "DUPLICATE_VALUE")
 
-    def test_an_admin_may_change_a_doctor_s_fee_and_registration(self, client: FlaskClient, admin: SignedIn) -> None:
+    def test_admin_can_change_fee_and_registration_number_of_a_doctor(
+        self, client: FlaskClient, admin: SignedIn
+    ) -> None:
         doctor = factories.make_doctor(fee=500)
         info = {"consultationFee": 600, "registrationNumber": "MH-2"}
 
@@ -154,7 +156,7 @@ class TestChanging:
             (Role.RECEPTIONIST, Role.PATIENT, {"patientInfo"}),
         ],
     )
-    def test_another_role_has_its_own_part_and_no_other(
+    def test_changed_role_has_only_its_own_part(
         self, client: FlaskClient, admin: SignedIn, old: Role, new: Role, part: set[str]
     ) -> None:
         user = changed(client, admin, factories.make_user(old).id, role=new)
@@ -162,46 +164,42 @@ class TestChanging:
         assert user["role"] == new
         assert {"doctorInfo", "patientInfo"} & set(user) == part
 
-    def test_a_role_and_its_part_can_be_given_together(self, client: FlaskClient, admin: SignedIn) -> None:
+    def test_role_and_its_part_can_be_saved_together(self, client: FlaskClient, admin: SignedIn) -> None:
         info = {"specialization": "Dermatology", "consultationFee": 450}
 
         user = changed(client, admin, factories.make_user().id, role="doctor", doctorInfo=info)
 
         assert (user["doctorInfo"]["specialization"], user["doctorInfo"]["consultationFee"]) == ("Dermatology", 450)
 
-    def test_a_part_that_does_not_fit_the_new_role_is_refused(self, client: FlaskClient, admin: SignedIn) -> None:
+    def test_part_of_another_role_is_refused(self, client: FlaskClient, admin: SignedIn) -> None:
         doctor = factories.make_user(Role.DOCTOR)
 
         answer = change(client, admin, doctor.id, role="patient", doctorInfo={"experience": 1})
 
         assert refused(answer) == (400, "VALIDATION_ERROR")
 
-    def test_admins_can_not_take_their_own_role_away(self, client: FlaskClient, admin: SignedIn) -> None:
+    def test_admin_cannot_change_their_own_role(self, client: FlaskClient, admin: SignedIn) -> None:
         answer = change(client, admin, admin.user.id, role="patient")
 
         assert refused(answer) == (400, "VALIDATION_ERROR")
         assert told(client.get("/api/auth/me", headers=admin.headers))["user"]["role"] == "admin"
 
-    def test_admins_can_change_the_rest_of_their_own_record(self, client: FlaskClient, admin: SignedIn) -> None:
+    def test_admin_can_change_other_fields_of_their_own_record(self, client: FlaskClient, admin: SignedIn) -> None:
         assert changed(client, admin, admin.user.id, role="admin", name="Kavita Rao")["name"] == "Kavita Rao"
 
     @pytest.mark.parametrize("name", ["isActive", "password", "_id", "createdAt", "statusReason"])
-    def test_what_is_not_changed_here_is_an_unknown_field(
-        self, client: FlaskClient, admin: SignedIn, name: str
-    ) -> None:
+    def test_field_that_admins_cannot_change_is_unknown(self, client: FlaskClient, admin: SignedIn, name: str) -> None:
         answer = change(client, admin, factories.make_user().id, **{name: "x"})
 
         assert [one["field"] for one in envelope_of(answer)["errors"]] == [name]
 
     @pytest.mark.parametrize("user_id", [ObjectId(), "abc", "0" * 25])
-    def test_somebody_who_there_is_not_is_not_found(
-        self, client: FlaskClient, admin: SignedIn, user_id: object
-    ) -> None:
+    def test_unknown_user_is_not_found(self, client: FlaskClient, admin: SignedIn, user_id: object) -> None:
         assert refused(change(client, admin, user_id, name="Nobody")) == (404, "NOT_FOUND")
 
 
-class TestDeactivating:
-    def test_a_deactivated_person_keeps_the_record(self, client: FlaskClient, admin: SignedIn, database: Data) -> None:
+class TestDeactivateUser:
+    def test_deactivated_user_keeps_the_record(self, client: FlaskClient, admin: SignedIn, database: Data) -> None:
         user = factories.make_user()
 
         answer = client.delete(f"/api/users/{user.id}", headers=admin.headers)
@@ -209,7 +207,7 @@ class TestDeactivating:
         assert told(answer)["user"]["isActive"] is False
         assert database.users.count_documents({"_id": user.id, "name": user.name}) == 1
 
-    def test_the_reason_is_kept(self, client: FlaskClient, admin: SignedIn, database: Data) -> None:
+    def test_reason_of_a_deactivation_is_stored(self, client: FlaskClient, admin: SignedIn, database: Data) -> None:
         user = factories.make_user()
         body = {"isActive": False, "reason": "Moved away"}
 
@@ -218,33 +216,33 @@ class TestDeactivating:
         stored = database.users.find_one({"_id": user.id}) or {}
         assert stored["statusReason"] == "Moved away"
 
-    def test_two_admins_who_deactivate_each_other_at_once_leave_one(self, client: FlaskClient) -> None:
+    def test_two_admins_cannot_deactivate_each_other_at_the_same_moment(self, client: FlaskClient) -> None:
         del client
         for _ in range(5):
             pair = [factories.make_user(Role.ADMIN) for _ in range(2)]
 
-            def deactivate_the_other(number: int, pair: list[User] = pair) -> None:
+            def deactivate_other(number: int, pair: list[User] = pair) -> None:
                 with suppress(PermissionDenied):
                     staff.set_active(factories.acting(pair[number]), pair[1 - number].id, is_active=False)
 
-            factories.at_once(2, deactivate_the_other)
+            factories.at_once(2, deactivate_other)
 
             assert User.objects(id__in=[one.id for one in pair], is_active=True).count() == 1
 
     @pytest.mark.parametrize("path", ["/api/users/{}/status", "/api/admin/users/{}/status"])
-    def test_both_addresses_switch_a_person_on_and_off(self, client: FlaskClient, admin: SignedIn, path: str) -> None:
+    def test_both_paths_activate_and_deactivate_a_user(self, client: FlaskClient, admin: SignedIn, path: str) -> None:
         user = factories.make_user()
 
-        def switched(*, is_active: bool) -> bool:
+        def set_status(*, is_active: bool) -> bool:
             body = {"isActive": is_active, "reason": "Moved"}
             answer = client.put(path.format(user.id), json=body, headers=admin.headers)
             active: bool = told(answer)["user"]["isActive"]
             return active
 
-        assert [switched(is_active=False), switched(is_active=True)] == [False, True]
+        assert [set_status(is_active=False), set_status(is_active=True)] == [False, True]
 
     @pytest.mark.parametrize("method", ["DELETE", "PUT"])
-    def test_admins_can_not_deactivate_themselves(self, client: FlaskClient, admin: SignedIn, method: str) -> None:
+    def test_admin_cannot_deactivate_themselves(self, client: FlaskClient, admin: SignedIn, method: str) -> None:
         path = f"/api/users/{admin.user.id}" + ("/status" if method == "PUT" else "")
         body = {"isActive": False, "reason": "Tired"} if method == "PUT" else None
 
@@ -265,7 +263,7 @@ class TestDeactivating:
             ({"isActive": False, "reason": "x", "until": "2027"}, "until"),
         ],
     )
-    def test_a_switch_needs_a_state_and_a_reason(
+    def test_status_change_requires_is_active_and_reason(
         self, client: FlaskClient, admin: SignedIn, body: dict[str, Any], field: str
     ) -> None:
         answer = client.put(f"/api/users/{factories.make_user().id}/status", json=body, headers=admin.headers)
@@ -273,12 +271,10 @@ class TestDeactivating:
         assert refused(answer) == (400, "VALIDATION_ERROR")
         assert [one["field"] for one in envelope_of(answer)["errors"]] == [field]
 
-    def test_somebody_who_there_is_not_is_not_found(self, client: FlaskClient, admin: SignedIn) -> None:
+    def test_unknown_user_is_not_found(self, client: FlaskClient, admin: SignedIn) -> None:
         assert refused(client.delete(f"/api/users/{ObjectId()}", headers=admin.headers)) == (404, "NOT_FOUND")
 
-    def test_a_deactivated_doctor_is_not_offered_any_more(
-        self, app: Flask, client: FlaskClient, admin: SignedIn
-    ) -> None:
+    def test_deactivated_doctor_is_not_listed(self, app: Flask, client: FlaskClient, admin: SignedIn) -> None:
         doctor, patient = factories.make_doctor(), factories.sign_in(app)
         told(client.delete(f"/api/users/{doctor.id}", headers=admin.headers))
 

@@ -1,4 +1,4 @@
-"""What one may not change about oneself."""
+"""Profile updates that are refused."""
 
 from typing import Any
 
@@ -27,17 +27,15 @@ def put(client: FlaskClient, person: SignedIn, **changes: Any) -> TestResponse:
     return client.put("/api/users/profile", json=changes, headers=person.headers)
 
 
-class TestRefusing:
+class TestProfileValidation:
     @pytest.mark.parametrize(
         "name", ["role", "isActive", "isVerified", "mobileNumber", "_id", "id", "createdAt", "visitsBooked", "$set"]
     )
-    def test_what_is_not_one_s_own_to_change_is_an_unknown_field(
-        self, client: FlaskClient, person: SignedIn, name: str
-    ) -> None:
+    def test_field_that_users_cannot_change_is_unknown(self, client: FlaskClient, person: SignedIn, name: str) -> None:
         assert fields_refused(put(client, person, **{name: "x"})) == [name]
 
     @pytest.mark.parametrize("name", ["consultationFee", "registrationNumber", "schedule", "isVerified"])
-    def test_a_doctor_may_not_change_fee_registration_or_hours_here(
+    def test_doctor_cannot_change_fee_registration_number_or_hours(
         self, client: FlaskClient, doctor: SignedIn, database: Data, name: str
     ) -> None:
         before = database.users.find_one({"_id": doctor.user.id})
@@ -47,7 +45,7 @@ class TestRefusing:
         assert fields_refused(answer) == [f"doctorInfo.{name}"]
         assert database.users.find_one({"_id": doctor.user.id}) == before
 
-    def test_a_doctor_may_change_what_is_said_about_them(self, client: FlaskClient, doctor: SignedIn) -> None:
+    def test_doctor_can_change_qualification_and_experience(self, client: FlaskClient, doctor: SignedIn) -> None:
         info = told(put(client, doctor, doctorInfo={"qualification": "MD", "experience": 12}))["user"]["doctorInfo"]
 
         assert (info["qualification"], info["experience"], info["consultationFee"], info["specialization"]) == (
@@ -57,10 +55,10 @@ class TestRefusing:
             "Cardiology",
         )
 
-    def test_a_patient_has_no_doctor_s_part(self, client: FlaskClient, person: SignedIn) -> None:
+    def test_patient_cannot_save_doctor_info(self, client: FlaskClient, person: SignedIn) -> None:
         assert fields_refused(put(client, person, doctorInfo={"qualification": "MD"})) == ["doctorInfo"]
 
-    def test_a_doctor_has_no_patient_s_part(self, client: FlaskClient, doctor: SignedIn) -> None:
+    def test_doctor_cannot_save_patient_info(self, client: FlaskClient, doctor: SignedIn) -> None:
         assert fields_refused(put(client, doctor, patientInfo={"bloodGroup": "A+"})) == ["patientInfo"]
 
     @pytest.mark.parametrize(
@@ -87,26 +85,28 @@ class TestRefusing:
             ({"profile.gender": "male"}, "profile.gender"),
         ],
     )
-    def test_a_refused_field_is_named_by_its_dotted_path(
+    def test_validation_error_names_the_dotted_path_of_the_field(
         self, client: FlaskClient, person: SignedIn, body: dict[str, Any], field: str
     ) -> None:
         assert field in fields_refused(put(client, person, **body))
 
     @pytest.mark.parametrize("value", ["12", True, 5.5, -1, 81, 10**30, []])
-    def test_years_of_experience_are_a_whole_number(self, client: FlaskClient, doctor: SignedIn, value: object) -> None:
+    def test_experience_must_be_a_whole_number_of_years(
+        self, client: FlaskClient, doctor: SignedIn, value: object
+    ) -> None:
         assert fields_refused(put(client, doctor, doctorInfo={"experience": value})) == ["doctorInfo.experience"]
 
-    def test_a_refused_value_is_told_back(self, client: FlaskClient, person: SignedIn) -> None:
+    def test_validation_error_includes_the_refused_value(self, client: FlaskClient, person: SignedIn) -> None:
         errors = envelope_of(put(client, person, profile={"address": {"pincode": "12"}}))["errors"]
 
         assert errors == [{"field": "profile.address.pincode", "message": "Must be six digits.", "value": "12"}]
 
-    def test_all_that_is_wrong_is_told_at_once(self, client: FlaskClient, person: SignedIn) -> None:
+    def test_all_validation_errors_are_returned_at_once(self, client: FlaskClient, person: SignedIn) -> None:
         answer = put(client, person, name="1", email="x", profile={"gender": "y"}, color="red")
 
         assert set(fields_refused(answer)) == {"name", "email", "profile.gender", "color"}
 
-    def test_of_a_change_that_is_refused_in_part_nothing_is_saved(
+    def test_update_with_one_invalid_field_saves_nothing(
         self, client: FlaskClient, person: SignedIn, database: Data
     ) -> None:
         before = database.users.find_one({"_id": person.user.id})

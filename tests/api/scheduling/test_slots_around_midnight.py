@@ -1,4 +1,4 @@
-"""The clinic's day is the clinic's: around its midnight nothing depends on the zone of the server."""
+"""Days begin at midnight at the clinic, in every time zone of the server."""
 
 import os
 import time
@@ -27,8 +27,8 @@ pytestmark = pytest.mark.usefixtures("database")
 
 
 @pytest.fixture(params=["UTC", "America/New_York", "Asia/Kolkata"], autouse=True)
-def zone_of_the_server(request: pytest.FixtureRequest) -> Iterator[str]:
-    """This process in another zone, as on a server that was set up elsewhere."""
+def server_zone(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Run the test with another local time zone of the process."""
     before = os.environ.get("TZ")
     os.environ["TZ"] = request.param
     time.tzset()
@@ -39,13 +39,13 @@ def zone_of_the_server(request: pytest.FixtureRequest) -> Iterator[str]:
     time.tzset()
 
 
-def shown(app: Flask, doctor: User, day: date) -> tuple[list[str], list[str]]:
-    """The times that are free and those that are taken."""
+def slot_times(app: Flask, doctor: User, day: date) -> tuple[list[str], list[str]]:
+    """The start times of the available and of the booked slots."""
     query = {"doctorId": str(doctor.id), "date": day.isoformat()}
     headers = factories.sign_in(app).headers
     found = factories.told(app.test_client().get("/api/appointments/slots", query_string=query, headers=headers))
-    free, taken = found["availableSlots"], found["bookedSlots"]
-    return [slot["startTime"] for slot in free], [slot["startTime"] for slot in taken]
+    free, booked = found["availableSlots"], found["bookedSlots"]
+    return [slot["startTime"] for slot in free], [slot["startTime"] for slot in booked]
 
 
 def book(app: Flask, doctor: User, day: date, at: str) -> tuple[int, str]:
@@ -54,8 +54,8 @@ def book(app: Flask, doctor: User, day: date, at: str) -> tuple[int, str]:
     return factories.refused(app.test_client().post("/api/appointments/book", json=body, headers=headers))
 
 
-def test_the_zone_of_the_server_is_really_another(zone_of_the_server: str) -> None:
-    hours = {"UTC": 0, "America/New_York": -5, "Asia/Kolkata": 5.5}[zone_of_the_server]
+def test_server_zone_is_set(server_zone: str) -> None:
+    hours = {"UTC": 0, "America/New_York": -5, "Asia/Kolkata": 5.5}[server_zone]
 
     assert time.localtime(AFTER_MIDNIGHT.timestamp()).tm_gmtoff == hours * 3600
 
@@ -68,25 +68,23 @@ def test_the_zone_of_the_server_is_really_another(zone_of_the_server: str) -> No
     ],
     ids=["before midnight", "after midnight"],
 )
-def test_the_slots_of_a_day_are_those_that_have_not_started(
-    app: Flask, now: datetime, monday: list[str], tuesday: list[str]
-) -> None:
+def test_available_slots_have_not_started(app: Flask, now: datetime, monday: list[str], tuesday: list[str]) -> None:
     with time_machine.travel(now - timedelta(hours=12), tick=True):
         doctor = factories.make_doctor(NIGHT_AND_DAY)
     with time_machine.travel(now, tick=False):
-        assert shown(app, doctor, MONDAY)[0] == monday
-        assert shown(app, doctor, TUESDAY)[0] == tuesday
+        assert slot_times(app, doctor, MONDAY)[0] == monday
+        assert slot_times(app, doctor, TUESDAY)[0] == tuesday
 
 
 @pytest.mark.parametrize(
-    ("now", "taken"), [(BEFORE_MIDNIGHT, ["23:00"]), (AFTER_MIDNIGHT, [])], ids=["before midnight", "after midnight"]
+    ("now", "booked"), [(BEFORE_MIDNIGHT, ["23:00"]), (AFTER_MIDNIGHT, [])], ids=["before midnight", "after midnight"]
 )
-def test_a_day_is_past_from_the_clinics_midnight_on(app: Flask, now: datetime, taken: list[str]) -> None:
+def test_day_is_past_from_midnight_at_the_clinic_on(app: Flask, now: datetime, booked: list[str]) -> None:
     with time_machine.travel(BEFORE_MIDNIGHT - timedelta(hours=2), tick=True):
         doctor = factories.make_doctor(NIGHT_AND_DAY)
         factories.make_visit(doctor=doctor, day=MONDAY, time="23:00")
     with time_machine.travel(now, tick=False):
-        assert shown(app, doctor, MONDAY) == ([], taken)
+        assert slot_times(app, doctor, MONDAY) == ([], booked)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +95,7 @@ def test_a_day_is_past_from_the_clinics_midnight_on(app: Flask, now: datetime, t
     ],
     ids=["before midnight", "after midnight"],
 )
-def test_the_horizon_moves_at_the_clinics_midnight(app: Flask, now: datetime, first: date, last: date) -> None:
+def test_horizon_moves_at_midnight_at_the_clinic(app: Flask, now: datetime, first: date, last: date) -> None:
     with time_machine.travel(now, tick=False):
         doctor = factories.make_doctor(factories.every_day("10:00", "10:30"))
         dates = sorted(slot.date.date() for slot in Slot.objects(doctor=doctor.id))
@@ -114,7 +112,7 @@ def test_the_horizon_moves_at_the_clinics_midnight(app: Flask, now: datetime, fi
         (AFTER_MIDNIGHT, "00:30", (201, "")),
     ],
 )
-def test_the_first_slot_of_the_day_is_booked_until_midnight(
+def test_first_slot_of_a_day_can_be_booked_until_midnight(
     app: Flask, now: datetime, at: str, expected: tuple[int, str]
 ) -> None:
     with time_machine.travel(BEFORE_MIDNIGHT, tick=True):
@@ -123,17 +121,19 @@ def test_the_first_slot_of_the_day_is_booked_until_midnight(
         assert book(app, doctor, TUESDAY, at) == expected
 
 
-def test_a_visit_after_midnight_is_of_the_new_day(app: Flask) -> None:
+def test_appointment_after_midnight_belongs_to_the_new_day(app: Flask) -> None:
     with time_machine.travel(BEFORE_MIDNIGHT, tick=True):
         patient = factories.sign_in(app)
-        visit = factories.make_visit(patient.user, factories.make_doctor(NIGHT_AND_DAY), day=TUESDAY, time="00:00")
+        appointment = factories.make_visit(
+            patient.user, factories.make_doctor(NIGHT_AND_DAY), day=TUESDAY, time="00:00"
+        )
         path = "/api/appointments/my-appointments"
 
         def listed(**query: str) -> list[str]:
             answer = app.test_client().get(path, query_string=query, headers=patient.headers)
             return [one["appointmentDate"] for one in factories.told(answer)["items"]]
 
-        assert visit.starts_at == datetime(2026, 11, 30, 18, 30, tzinfo=UTC)
+        assert appointment.starts_at == datetime(2026, 11, 30, 18, 30, tzinfo=UTC)
         assert listed(startDate="2026-12-01", endDate="2026-12-01") == ["2026-12-01"]
         assert listed(endDate="2026-11-30") == []
 
@@ -143,14 +143,16 @@ def test_a_visit_after_midnight_is_of_the_new_day(app: Flask) -> None:
     [(BEFORE_MIDNIGHT, (400, "INVALID_STATUS_TRANSITION")), (AFTER_MIDNIGHT, (200, ""))],
     ids=["before midnight", "after midnight"],
 )
-def test_a_visit_is_started_on_its_day_at_the_clinic(app: Flask, now: datetime, expected: tuple[int, str]) -> None:
+def test_appointment_can_start_only_on_its_day_at_the_clinic(
+    app: Flask, now: datetime, expected: tuple[int, str]
+) -> None:
     with time_machine.travel(BEFORE_MIDNIGHT, tick=True):
         doctor = factories.make_doctor(NIGHT_AND_DAY)
-        visit = factories.make_visit(doctor=doctor, day=TUESDAY, time="23:00")
-        transitions.change_status(factories.acting(factories.make_user(Role.ADMIN)), visit.id, Status.CONFIRMED)
+        appointment = factories.make_visit(doctor=doctor, day=TUESDAY, time="23:00")
+        transitions.change_status(factories.acting(factories.make_user(Role.ADMIN)), appointment.id, Status.CONFIRMED)
     with time_machine.travel(now, tick=False):
         headers = factories.sign_in(app, doctor).headers
-        path = f"/api/appointments/{visit.id}/status"
+        path = f"/api/appointments/{appointment.id}/status"
         assert (
             factories.refused(app.test_client().put(path, json={"status": "in-progress"}, headers=headers)) == expected
         )
@@ -159,14 +161,14 @@ def test_a_visit_is_started_on_its_day_at_the_clinic(app: Flask, now: datetime, 
 @pytest.mark.parametrize(
     ("now", "new"), [(BEFORE_MIDNIGHT, 0), (AFTER_MIDNIGHT, 3)], ids=["before midnight", "after midnight"]
 )
-def test_the_nightly_slots_are_those_of_the_new_last_day(now: datetime, new: int) -> None:
+def test_nightly_generation_adds_the_new_last_day(now: datetime, new: int) -> None:
     with time_machine.travel(BEFORE_MIDNIGHT - timedelta(minutes=1), tick=False):
         factories.make_doctor(NIGHT_AND_DAY)
     with time_machine.travel(now, tick=False):
         assert scheduling.generate() == new
 
 
-def test_doctors_free_today_are_those_with_a_slot_to_come(app: Flask) -> None:
+def test_doctor_is_free_today_only_with_an_upcoming_slot(app: Flask) -> None:
     with time_machine.travel(BEFORE_MIDNIGHT, tick=False):
         factories.make_doctor(NIGHT_AND_DAY)
 

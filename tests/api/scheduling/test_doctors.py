@@ -1,4 +1,4 @@
-"""Whom one can book: the list of doctors, their public profile, and what happens when one leaves."""
+"""The list of bookable doctors, their public profile, and the deactivation of a doctor."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -52,7 +52,7 @@ def test_doctors_are_listed_by_name(app: Flask, client: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize("parts", [{"is_active": False}, {"is_verified": False}], ids=str)
-def test_who_cannot_be_booked_is_not_listed(app: Flask, client: FlaskClient, parts: dict[str, bool]) -> None:
+def test_doctor_who_is_not_bookable_is_not_listed(app: Flask, client: FlaskClient, parts: dict[str, bool]) -> None:
     doctor = factories.make_doctor([], **parts)
     factories.make_user(Role.RECEPTIONIST)
 
@@ -61,7 +61,7 @@ def test_who_cannot_be_booked_is_not_listed(app: Flask, client: FlaskClient, par
     assert factories.refused(answer) == (404, "NOT_FOUND")
 
 
-def test_a_specialization_narrows_the_list(app: Flask, client: FlaskClient) -> None:
+def test_doctors_are_filtered_by_specialization(app: Flask, client: FlaskClient) -> None:
     specialist("Dr Amit", "Cardiology")
     specialist("Dr Meera", "Dermatology")
 
@@ -72,7 +72,7 @@ def test_a_specialization_narrows_the_list(app: Flask, client: FlaskClient) -> N
     ("search", "found"),
     [("meera", ["Dr Meera"]), ("DR", ["Dr Amit", "Dr Meera"]), (".*", []), ("(", []), ("Dr.Meera", [])],
 )
-def test_a_search_is_literal_text_whatever_its_case(
+def test_search_matches_literal_text_in_any_case(
     app: Flask, client: FlaskClient, search: str, found: list[str]
 ) -> None:
     specialist("Dr Amit", "Cardiology")
@@ -85,7 +85,7 @@ def test_a_search_is_literal_text_whatever_its_case(
     ("day", "found"),
     [("2026-12-01", ["Dr Amit"]), ("2026-12-02", []), ("2026-11-24", []), ("2027-12-07", [])],
 )
-def test_a_date_keeps_those_with_a_free_slot_on_that_day(
+def test_doctors_are_filtered_by_a_free_slot_on_a_date(
     app: Flask, client: FlaskClient, day: str, found: list[str]
 ) -> None:
     specialist("Dr Amit", "Cardiology", TUESDAYS)
@@ -94,7 +94,7 @@ def test_a_date_keeps_those_with_a_free_slot_on_that_day(
     assert listed(app, client, date=day) == found
 
 
-def test_a_doctor_who_is_full_or_whose_slots_have_started_is_not_free_that_day(app: Flask, client: FlaskClient) -> None:
+def test_doctor_without_an_upcoming_free_slot_is_not_free_on_that_date(app: Flask, client: FlaskClient) -> None:
     full = specialist("Dr Amit", "Cardiology", TUESDAYS)
     specialist("Dr Meera", "Cardiology", [{"day": "tuesday", "start_time": "09:30", "end_time": "10:00"}])
     factories.make_visit(doctor=full, day=TUESDAY, time="10:00")
@@ -102,7 +102,7 @@ def test_a_doctor_who_is_full_or_whose_slots_have_started_is_not_free_that_day(a
         assert listed(app, client, date="2026-12-01") == []
 
 
-def test_filters_narrow_together(app: Flask, client: FlaskClient) -> None:
+def test_filters_are_combined(app: Flask, client: FlaskClient) -> None:
     specialist("Dr Amit", "Cardiology", TUESDAYS)
     specialist("Dr Anil", "Dermatology", TUESDAYS)
     specialist("Dr Arun", "Cardiology")
@@ -110,7 +110,7 @@ def test_filters_narrow_together(app: Flask, client: FlaskClient) -> None:
     assert listed(app, client, search="Dr A", specialization="Cardiology", date="2026-12-01") == ["Dr Amit"]
 
 
-def test_the_list_comes_in_pages(app: Flask, client: FlaskClient) -> None:
+def test_list_of_doctors_is_paginated(app: Flask, client: FlaskClient) -> None:
     for letter in "ABCDE":
         specialist(f"Dr {letter}{letter}", "Cardiology")
     query = {"page": "2", "limit": "2"}
@@ -129,7 +129,7 @@ def test_the_list_comes_in_pages(app: Flask, client: FlaskClient) -> None:
     }
 
 
-def test_a_doctor_is_shown_without_mobile_number_and_address(app: Flask, client: FlaskClient) -> None:
+def test_public_profile_includes_the_schedule_and_no_private_fields(app: Flask, client: FlaskClient) -> None:
     doctor = specialist("Dr Amit", "Cardiology", TUESDAYS)
     answer = client.get(f"/api/users/doctors/{doctor.id}", headers=factories.sign_in(app).headers)
 
@@ -142,7 +142,7 @@ def test_a_doctor_is_shown_without_mobile_number_and_address(app: Flask, client:
     assert "registrationNumber" not in found["doctorInfo"]
 
 
-def test_a_patient_is_no_doctor(app: Flask, client: FlaskClient) -> None:
+def test_patient_is_not_found_as_a_doctor(app: Flask, client: FlaskClient) -> None:
     patient = factories.sign_in(app)
 
     answer = client.get(f"/api/users/doctors/{patient.user.id}", headers=patient.headers)
@@ -150,47 +150,47 @@ def test_a_patient_is_no_doctor(app: Flask, client: FlaskClient) -> None:
     assert factories.refused(answer) == (404, "NOT_FOUND")
 
 
-def dismiss(app: Flask, client: FlaskClient, doctor: User) -> Any:
+def deactivate(app: Flask, client: FlaskClient, doctor: User) -> Any:
     admin = factories.sign_in(app, factories.make_user(Role.ADMIN))
     return factories.told(client.delete(f"/api/users/{doctor.id}", headers=admin.headers))
 
 
-def test_a_deactivated_doctors_coming_visits_are_listed_soonest_first(app: Flask, client: FlaskClient) -> None:
+def test_deactivating_a_doctor_lists_the_upcoming_appointments_soonest_first(app: Flask, client: FlaskClient) -> None:
     doctor = factories.make_doctor(MIDDAY)
     later = factories.make_visit(doctor=doctor, day=TUESDAY + timedelta(days=2), time="10:00")
     sooner = factories.make_visit(doctor=doctor, day=TUESDAY, time="10:30")
-    given_up = factories.make_visit(doctor=doctor, day=TUESDAY, time="11:00")
-    transitions.cancel(factories.acting(factories.make_user(Role.RECEPTIONIST)), given_up.id, reason=None)
+    cancelled = factories.make_visit(doctor=doctor, day=TUESDAY, time="11:00")
+    transitions.cancel(factories.acting(factories.make_user(Role.RECEPTIONIST)), cancelled.id, reason=None)
     factories.make_visit(day=TUESDAY, doctor=factories.make_doctor(MIDDAY), time="10:00")
 
-    left = dismiss(app, client, doctor)
+    left = deactivate(app, client, doctor)
 
     assert left["user"]["isActive"] is False
-    assert [visit["_id"] for visit in left["upcomingAppointments"]] == [str(sooner.id), str(later.id)]
+    assert [appointment["_id"] for appointment in left["upcomingAppointments"]] == [str(sooner.id), str(later.id)]
 
 
-def test_the_visits_of_a_deactivated_doctor_are_not_lost(app: Flask, client: FlaskClient) -> None:
+def test_appointments_of_a_deactivated_doctor_can_still_be_confirmed(app: Flask, client: FlaskClient) -> None:
     doctor = factories.make_doctor(MIDDAY)
-    visit = factories.make_visit(doctor=doctor, day=TUESDAY, time="10:00")
+    appointment = factories.make_visit(doctor=doctor, day=TUESDAY, time="10:00")
 
-    dismiss(app, client, doctor)
+    deactivate(app, client, doctor)
 
     reception = factories.sign_in(app, factories.make_user(Role.RECEPTIONIST))
     waiting = factories.told(client.get("/api/appointments/pending", headers=reception.headers))["items"]
-    assert [one["_id"] for one in waiting] == [str(visit.id)]
-    confirmed = transitions.change_status(factories.acting(reception.user), visit.id, Status.CONFIRMED)
+    assert [one["_id"] for one in waiting] == [str(appointment.id)]
+    confirmed = transitions.change_status(factories.acting(reception.user), appointment.id, Status.CONFIRMED)
     assert confirmed.status is Status.CONFIRMED
 
 
-def test_a_patient_who_is_deactivated_leaves_nothing_to_settle(app: Flask, client: FlaskClient) -> None:
-    visit = factories.make_visit(day=TUESDAY, time="10:00")
+def test_deactivating_a_patient_lists_no_upcoming_appointments(app: Flask, client: FlaskClient) -> None:
+    appointment = factories.make_visit(day=TUESDAY, time="10:00")
 
-    assert dismiss(app, client, User.objects.get(id=visit.patient_id))["upcomingAppointments"] == []
+    assert deactivate(app, client, User.objects.get(id=appointment.patient_id))["upcomingAppointments"] == []
 
 
-def test_nobody_books_a_doctor_who_was_deactivated(app: Flask, client: FlaskClient, database: Records) -> None:
+def test_deactivated_doctor_cannot_be_booked(app: Flask, client: FlaskClient, database: Records) -> None:
     doctor = factories.make_doctor()
-    dismiss(app, client, doctor)
+    deactivate(app, client, doctor)
 
     answer = client.post(
         "/api/appointments/book", json=factories.booking_body(doctor), headers=factories.sign_in(app).headers
@@ -200,15 +200,17 @@ def test_nobody_books_a_doctor_who_was_deactivated(app: Flask, client: FlaskClie
     assert database.appointments.count_documents({}) == 0
 
 
-def test_a_doctor_who_comes_back_can_be_booked_again_at_once(app: Flask, client: FlaskClient) -> None:
+def test_reactivated_doctor_can_be_booked_at_once(app: Flask, client: FlaskClient) -> None:
     doctor = factories.make_doctor(MIDDAY)
     factories.make_visit(doctor=doctor, day=TUESDAY, time="10:00")
-    dismiss(app, client, doctor)
+    deactivate(app, client, doctor)
     admin = factories.sign_in(app, factories.make_user(Role.ADMIN))
 
     factories.told(
         client.put(
-            f"/api/users/{doctor.id}/status", json={"isActive": True, "reason": "Came back"}, headers=admin.headers
+            f"/api/users/{doctor.id}/status",
+            json={"isActive": True, "reason": "Back from leave"},
+            headers=admin.headers,
         )
     )
 
@@ -216,10 +218,10 @@ def test_a_doctor_who_comes_back_can_be_booked_again_at_once(app: Flask, client:
     assert list(audit.faults()) == []
 
 
-def test_a_deactivated_doctors_coming_slots_are_closed(app: Flask, client: FlaskClient) -> None:
+def test_deactivating_a_doctor_blocks_the_upcoming_slots(app: Flask, client: FlaskClient) -> None:
     doctor = factories.make_doctor(MIDDAY)
 
-    dismiss(app, client, doctor)
+    deactivate(app, client, doctor)
 
     assert Slot.objects(doctor=doctor.id, is_available=True).count() == 0
     assert list(audit.faults()) == []
@@ -229,23 +231,26 @@ def aborted_transactions(database: Records) -> int:
     return int(database.command("serverStatus")["transactions"]["totalAborted"])
 
 
-def test_a_deactivation_waits_for_a_booking_that_is_under_way(app: Flask, database: Records) -> None:
+def test_deactivation_waits_for_a_booking_in_progress(app: Flask, database: Records) -> None:
     doctor, patient = factories.make_doctor(MIDDAY), factories.make_user()
     wish = factories.make_details(doctor, day=TUESDAY, time="10:00")
     before = aborted_transactions(database)
     with ThreadPoolExecutor(1) as thread, database.client.start_session() as session, session.start_transaction():
         with copies.telling():
             booking._book([booking.Request(factories.acting(patient), wish)], session)
-        left = thread.submit(dismiss, app, app.test_client(), doctor)
-        wait_for(lambda: left.done() or aborted_transactions(database) > before, what="the two to meet")
+        left = thread.submit(deactivate, app, app.test_client(), doctor)
+        wait_for(
+            lambda: left.done() or aborted_transactions(database) > before,
+            what="the deactivation to conflict with the booking",
+        )
         session.commit_transaction()
 
-        booked = [str(visit["_id"]) for visit in database.appointments.find()]
+        booked = [str(appointment["_id"]) for appointment in database.appointments.find()]
         assert [one["_id"] for one in left.result()["upcomingAppointments"]] == booked
         assert len(booked) == 1
 
 
-def test_a_visit_booked_while_its_doctor_is_deactivated_is_listed_or_was_refused(app: Flask) -> None:
+def test_booking_during_a_deactivation_is_listed_or_refused(app: Flask) -> None:
     doctor = factories.make_doctor(factories.every_day("10:00", "15:00"))
     patients = [factories.sign_in(app) for _ in range(10)]
     bodies = [
@@ -259,9 +264,9 @@ def test_a_visit_booked_while_its_doctor_is_deactivated_is_listed_or_was_refused
 
     with ThreadPoolExecutor(11) as threads:
         bookings = [threads.submit(book, number) for number in range(10)]
-        left = threads.submit(dismiss, app, app.test_client(), doctor).result()
+        left = threads.submit(deactivate, app, app.test_client(), doctor).result()
         answers = [one.result() for one in bookings]
 
     assert {answer.status_code for answer in answers} <= {201, 404}
     booked = {factories.told(one, 201)["appointment"]["_id"] for one in answers if one.status_code == 201}
-    assert {visit["_id"] for visit in left["upcomingAppointments"]} == booked
+    assert {appointment["_id"] for appointment in left["upcomingAppointments"]} == booked

@@ -1,4 +1,4 @@
-"""Saving a doctor's week: free slots follow at once, booked ones stay."""
+"""Saving a doctor's weekly hours: free slots change at once, booked slots stay."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -53,8 +53,8 @@ def slot_at(doctor: User, time: str, day: date = TUESDAY) -> Slot:
     return next(slot for slot in factories.slots_of(doctor, day) if slot.start_time == time)
 
 
-def cancelled_by_the_desk(visit: Appointment) -> Appointment:
-    return transitions.cancel(factories.acting(factories.make_user(Role.RECEPTIONIST)), visit.id, reason=None)
+def cancel_as_receptionist(appointment: Appointment) -> Appointment:
+    return transitions.cancel(factories.acting(factories.make_user(Role.RECEPTIONIST)), appointment.id, reason=None)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def cancelled_by_the_desk(visit: Appointment) -> Appointment:
         ([hours("monday", "09:00", "11:00", room="3")], "schedule.0.room"),
     ],
 )
-def test_a_week_that_cannot_be_is_refused_and_the_old_one_stays(
+def test_invalid_schedule_is_refused_and_the_old_one_stays(
     app: Flask, client: FlaskClient, week: list[dict[str, Any]], field: str
 ) -> None:
     doctor = factories.make_doctor(MORNING)
@@ -86,7 +86,7 @@ def test_a_week_that_cannot_be_is_refused_and_the_old_one_stays(
     assert slots_on(doctor) == ["09:00", "09:30", "10:00", "10:30"]
 
 
-def test_the_whole_week_is_replaced_and_the_slots_follow_at_once(app: Flask, client: FlaskClient) -> None:
+def test_saving_replaces_the_whole_schedule_and_the_free_slots(app: Flask, client: FlaskClient) -> None:
     doctor = factories.make_doctor(MORNING)
 
     saved = factories.told(save(app, client, doctor, [hours("tuesday", "14:00", "15:00")]))
@@ -97,24 +97,24 @@ def test_the_whole_week_is_replaced_and_the_slots_follow_at_once(app: Flask, cli
     assert saved["conflicts"] == []
 
 
-def test_a_day_may_have_several_ranges(app: Flask, client: FlaskClient) -> None:
+def test_day_can_have_several_ranges(app: Flask, client: FlaskClient) -> None:
     doctor = factories.make_doctor([])
     factories.told(save(app, client, doctor, [hours("tuesday", "16:00", "17:00"), hours("tuesday", "09:00", "10:00")]))
 
     assert slots_on(doctor) == ["09:00", "09:30", "16:00", "16:30"]
 
 
-def test_slots_reach_to_the_end_of_the_horizon_and_not_beyond(app: Flask, client: FlaskClient) -> None:
+def test_slots_are_created_up_to_the_end_of_the_horizon(app: Flask, client: FlaskClient) -> None:
     doctor = factories.make_doctor([])
     week = [hours(day, "09:00", "09:30") for day in WEEK]
     factories.told(save(app, client, doctor, week))
 
     dates = sorted(slot.date.date() for slot in Slot.objects(doctor=doctor.id))
 
-    assert (dates[0], dates[-1], len(dates)) == (TUESDAY, date(2026, 12, 29), 29)  # today's hour has passed
+    assert (dates[0], dates[-1], len(dates)) == (TUESDAY, date(2026, 12, 29), 29)  # today's slot is over
 
 
-def test_an_empty_week_takes_all_free_slots_away(app: Flask, client: FlaskClient) -> None:
+def test_empty_schedule_removes_all_free_slots(app: Flask, client: FlaskClient) -> None:
     doctor = factories.make_doctor(MORNING)
 
     factories.told(save(app, client, doctor, []))
@@ -122,14 +122,14 @@ def test_an_empty_week_takes_all_free_slots_away(app: Flask, client: FlaskClient
     assert Slot.objects(doctor=doctor.id).count() == 0
 
 
-def test_hours_that_are_switched_off_make_no_slots(app: Flask, client: FlaskClient) -> None:
+def test_unavailable_hours_create_no_slots(app: Flask, client: FlaskClient) -> None:
     doctor = factories.make_doctor([])
     factories.told(save(app, client, doctor, two_days("09:00", "10:00", isAvailable=False)))
 
     assert slots_on(doctor) == []
 
 
-def test_another_doctors_week_is_not_touched(app: Flask, client: FlaskClient) -> None:
+def test_slots_of_another_doctor_do_not_change(app: Flask, client: FlaskClient) -> None:
     doctor, other = factories.make_doctor(MORNING), factories.make_doctor(MORNING)
 
     factories.told(save(app, client, doctor, []))
@@ -137,25 +137,25 @@ def test_another_doctors_week_is_not_touched(app: Flask, client: FlaskClient) ->
     assert slots_on(other) == ["09:00", "09:30", "10:00", "10:30"]
 
 
-@pytest.mark.parametrize("someone", [factories.NOBODY, "patient"], ids=str)
-def test_only_doctors_have_hours(app: Flask, client: FlaskClient, someone: object) -> None:
+@pytest.mark.parametrize("user", [factories.NOBODY, "patient"], ids=str)
+def test_schedule_of_a_user_who_is_no_doctor_is_not_found(app: Flask, client: FlaskClient, user: object) -> None:
     admin = factories.sign_in(app, factories.make_user(Role.ADMIN))
-    user_id = factories.make_user().id if someone == "patient" else someone
+    user_id = factories.make_user().id if user == "patient" else user
 
     answer = client.put(f"/api/users/doctors/{user_id}/schedule", json={"schedule": []}, headers=admin.headers)
 
     assert factories.refused(answer) == (404, "NOT_FOUND")
 
 
-def test_booked_slots_outside_the_new_hours_stay_and_are_told_as_conflicts(app: Flask, client: FlaskClient) -> None:
+def test_booked_slots_outside_the_new_hours_stay_and_are_returned_as_conflicts(app: Flask, client: FlaskClient) -> None:
     doctor = factories.make_doctor(MORNING)
-    visit = factories.make_visit(doctor=doctor, day=TUESDAY, time="09:30")
+    appointment = factories.make_visit(doctor=doctor, day=TUESDAY, time="09:30")
 
     saved = factories.told(save(app, client, doctor, two_days("14:00", "15:00")))
 
     assert saved["conflicts"] == [
         {
-            "slotId": str(visit.slot),
+            "slotId": str(appointment.slot),
             "date": "2026-12-01",
             "startTime": "09:30",
             "endTime": "10:00",
@@ -166,21 +166,21 @@ def test_booked_slots_outside_the_new_hours_stay_and_are_told_as_conflicts(app: 
     assert list(audit.faults()) == []
 
 
-def test_a_conflict_takes_no_more_patients_not_even_when_a_seat_is_given_back(app: Flask, client: FlaskClient) -> None:
+def test_conflicting_slot_takes_no_bookings_even_after_a_cancellation(app: Flask, client: FlaskClient) -> None:
     doctor = factories.make_doctor(factories.every_day("09:00", "10:00", max_patients=3)[WEEKDAYS])
-    visits = [factories.make_visit(doctor=doctor, day=TUESDAY, time="09:00") for _ in range(2)]
+    appointments = [factories.make_visit(doctor=doctor, day=TUESDAY, time="09:00") for _ in range(2)]
     factories.told(save(app, client, doctor, []))
-    cancelled_by_the_desk(visits[0])
+    cancel_as_receptionist(appointments[0])
 
     with pytest.raises(SlotUnavailable):
         factories.make_visit(doctor=doctor, day=TUESDAY, time="09:00")
 
 
-def test_a_conflict_whose_visits_were_cancelled_goes_with_the_next_sync(app: Flask, client: FlaskClient) -> None:
+def test_next_sync_removes_a_conflicting_slot_without_appointments(app: Flask, client: FlaskClient) -> None:
     doctor = factories.make_doctor(MORNING)
-    visit = factories.make_visit(doctor=doctor, day=TUESDAY, time="09:30")
+    appointment = factories.make_visit(doctor=doctor, day=TUESDAY, time="09:30")
     factories.told(save(app, client, doctor, []))
-    cancelled_by_the_desk(visit)
+    cancel_as_receptionist(appointment)
     assert slots_on(doctor) == ["09:30"]
 
     scheduling.sync_doctor(doctor.id)
@@ -188,7 +188,7 @@ def test_a_conflict_whose_visits_were_cancelled_goes_with_the_next_sync(app: Fla
     assert slots_on(doctor) == []
 
 
-def test_a_conflict_that_the_hours_cover_again_can_be_booked_again(app: Flask, client: FlaskClient) -> None:
+def test_conflicting_slot_can_be_booked_again_when_the_hours_include_it_again(app: Flask, client: FlaskClient) -> None:
     doctor = factories.make_doctor(factories.every_day("09:00", "10:00", max_patients=2)[WEEKDAYS])
     factories.make_visit(doctor=doctor, day=TUESDAY, time="09:00")
     factories.told(save(app, client, doctor, []))
@@ -199,7 +199,7 @@ def test_a_conflict_that_the_hours_cover_again_can_be_booked_again(app: Flask, c
     assert factories.make_visit(doctor=doctor, day=TUESDAY, time="09:00").seat == 2
 
 
-def test_no_slot_is_made_over_a_booked_one_that_stays(app: Flask, client: FlaskClient) -> None:
+def test_no_new_slot_overlaps_a_booked_slot(app: Flask, client: FlaskClient) -> None:
     doctor = factories.make_doctor(MORNING)
     factories.make_visit(doctor=doctor, day=TUESDAY, time="09:30")
 
@@ -208,7 +208,7 @@ def test_no_slot_is_made_over_a_booked_one_that_stays(app: Flask, client: FlaskC
     assert slots_on(doctor) == ["09:30", "10:15", "10:45"]
 
 
-def test_no_slot_is_made_over_a_visit_that_is_under_way(app: Flask, client: FlaskClient) -> None:
+def test_no_new_slot_overlaps_an_appointment_in_progress(app: Flask, client: FlaskClient) -> None:
     doctor = factories.make_doctor(MORNING)
     factories.make_visit(doctor=doctor, day=TUESDAY, time="09:30")
     with time_machine.travel(factories.at_clinic(TUESDAY, "09:40"), tick=True):
@@ -217,7 +217,7 @@ def test_no_slot_is_made_over_a_visit_that_is_under_way(app: Flask, client: Flas
     assert slots_on(doctor) == ["09:00", "09:30", "10:15", "10:45"]
 
 
-def test_past_slots_stay_as_they_were(app: Flask, client: FlaskClient) -> None:
+def test_past_slots_do_not_change(app: Flask, client: FlaskClient) -> None:
     doctor = factories.make_doctor(MORNING)
     with time_machine.travel(factories.at_clinic(TUESDAY, "12:00"), tick=True):
         factories.told(save(app, client, doctor, []))
@@ -225,7 +225,7 @@ def test_past_slots_stay_as_they_were(app: Flask, client: FlaskClient) -> None:
     assert slots_on(doctor) == ["09:00", "09:30", "10:00", "10:30"]
 
 
-def test_more_patients_a_slot_open_a_full_one(app: Flask, client: FlaskClient) -> None:
+def test_higher_maximum_of_patients_reopens_a_full_slot(app: Flask, client: FlaskClient) -> None:
     doctor = factories.make_doctor(MORNING)
     factories.make_visit(doctor=doctor, day=TUESDAY, time="09:00")
 
@@ -234,35 +234,33 @@ def test_more_patients_a_slot_open_a_full_one(app: Flask, client: FlaskClient) -
     assert factories.make_visit(doctor=doctor, day=TUESDAY, time="09:00").seat == 2
 
 
-def test_fewer_patients_a_slot_never_fall_below_those_booked(app: Flask, client: FlaskClient) -> None:
+def test_lower_maximum_of_patients_never_falls_below_the_bookings(app: Flask, client: FlaskClient) -> None:
     doctor = factories.make_doctor(factories.every_day("09:00", "10:00", max_patients=3)[WEEKDAYS])
-    visits = [factories.make_visit(doctor=doctor, day=TUESDAY, time="09:00") for _ in range(2)]
+    appointments = [factories.make_visit(doctor=doctor, day=TUESDAY, time="09:00") for _ in range(2)]
 
     factories.told(save(app, client, doctor, two_days("09:00", "10:00", maxPatients=1)))
 
     slot = slot_at(doctor, "09:00")
     assert (slot.max_patients, slot.booked_patients, slot.is_available) == (2, 2, False)
-    cancelled_by_the_desk(visits[0])
+    cancel_as_receptionist(appointments[0])
     scheduling.sync_doctor(doctor.id)
     assert (slot_at(doctor, "09:00").max_patients, slot_at(doctor, "09:30").max_patients) == (1, 1)
     assert list(audit.faults()) == []
 
 
-def test_a_seat_above_the_new_capacity_is_freed_and_taken_again_without_trouble(
-    app: Flask, client: FlaskClient
-) -> None:
+def test_seat_above_the_new_maximum_can_be_freed_and_booked_again(app: Flask, client: FlaskClient) -> None:
     doctor = factories.make_doctor(factories.every_day("09:00", "10:00", max_patients=2)[WEEKDAYS])
     first, second = (factories.make_visit(doctor=doctor, day=TUESDAY, time="09:00") for _ in range(2))
-    cancelled_by_the_desk(first)
+    cancel_as_receptionist(first)
     factories.told(save(app, client, doctor, two_days("09:00", "10:00", maxPatients=1)))
     assert slot_at(doctor, "09:00").taken_seats == [second.seat]
-    cancelled_by_the_desk(second)
+    cancel_as_receptionist(second)
 
     assert factories.make_visit(doctor=doctor, day=TUESDAY, time="09:00").seat == 1
     assert list(audit.faults()) == []
 
 
-def test_two_saves_at_once_leave_the_slots_of_exactly_one_of_the_weeks(app: Flask) -> None:
+def test_concurrent_saves_leave_the_slots_of_exactly_one_schedule(app: Flask) -> None:
     doctor = factories.make_doctor(MORNING)
     weeks = [two_days("08:00", "09:00"), two_days("14:00", "15:00")] * 4
     headers = factories.sign_in(app, doctor).headers
@@ -273,12 +271,12 @@ def test_two_saves_at_once_leave_the_slots_of_exactly_one_of_the_weeks(app: Flas
 
     assert set(factories.at_once(len(weeks), put)) == {200}
 
-    kept = {one.start_time for one in User.objects.get(id=doctor.id).doctor_info.schedule}
-    expected = {"08:00": ["08:00", "08:30"], "14:00": ["14:00", "14:30"]}[kept.pop()]
+    saved_starts = {one.start_time for one in User.objects.get(id=doctor.id).doctor_info.schedule}
+    expected = {"08:00": ["08:00", "08:30"], "14:00": ["14:00", "14:30"]}[saved_starts.pop()]
     assert [slots_on(doctor, TUESDAY + timedelta(weeks=ahead)) for ahead in range(4)] == [expected] * 4
 
 
-def test_a_save_among_bookings_loses_no_visit(app: Flask) -> None:
+def test_concurrent_bookings_and_saves_lose_no_appointment(app: Flask) -> None:
     doctor = factories.make_doctor(factories.every_day("09:00", "13:00")[WEEKDAYS])
     patients = [factories.sign_in(app) for _ in range(8)]
     times = [f"{9 + half // 2:02}:{half % 2 * 30:02}" for half in range(8)]

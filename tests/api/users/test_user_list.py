@@ -1,4 +1,4 @@
-"""How an admin finds people."""
+"""Admins read, list, search and count users."""
 
 from datetime import timedelta
 from typing import Any
@@ -12,18 +12,18 @@ from arthomed.users.models import User
 from tests import factories
 from tests.factories import SignedIn, envelope_of, refused, told
 
-JOSEPH = "Joseph \u0915\u093c"  # a letter that NFC takes apart; many keyboards give \u0958
+JOSEPH = "Joseph \u0915\u093c"  # NFC decomposes U+0958, which many keyboards type
 
 
 def listed(client: FlaskClient, admin: SignedIn, **query: Any) -> list[str]:
-    """The names of the people that a query finds."""
+    """The names of the users that a query finds."""
     answer = client.get("/api/users", query_string=query, headers=admin.headers)
     return [one["name"] for one in told(answer)["items"]]
 
 
-class TestReading:
+class TestReadUser:
     @pytest.mark.parametrize("role", Role)
-    def test_a_record_is_read_by_its_id(self, client: FlaskClient, admin: SignedIn, role: Role) -> None:
+    def test_user_is_read_by_id(self, client: FlaskClient, admin: SignedIn, role: Role) -> None:
         user = factories.make_user(role)
 
         answer = client.get(f"/api/users/{user.id}", headers=admin.headers)
@@ -33,13 +33,13 @@ class TestReading:
     @pytest.mark.parametrize(
         "user_id", [str(factories.NOBODY), "abc", "G" * 24, "0" * 23, "A" * 24, "../auth", "%2e%2e"]
     )
-    def test_somebody_who_there_is_not_is_not_found(self, client: FlaskClient, admin: SignedIn, user_id: str) -> None:
+    def test_unknown_user_is_not_found(self, client: FlaskClient, admin: SignedIn, user_id: str) -> None:
         answer = client.get(f"/api/users/{user_id}", headers=admin.headers)
 
         assert refused(answer) == (404, "NOT_FOUND")
         assert envelope_of(answer)["message"] == "Resource not found"
 
-    def test_people_are_counted_by_role_and_state(self, client: FlaskClient, admin: SignedIn) -> None:
+    def test_users_are_counted_by_role_and_status(self, client: FlaskClient, admin: SignedIn) -> None:
         patient = factories.make_user()
         factories.make_user(Role.DOCTOR)
         told(client.delete(f"/api/users/{patient.id}", headers=admin.headers))
@@ -52,10 +52,10 @@ class TestReading:
         }
 
 
-class TestListing:
+class TestListUsers:
     @pytest.fixture(autouse=True)
-    def _people(self, client: FlaskClient, admin: SignedIn) -> None:
-        """Six people; the admin was there first."""
+    def _users(self, client: FlaskClient, admin: SignedIn) -> None:
+        """Six users. The admin is the oldest one."""
         rahul = factories.make_user(name="Rahul Mehta", mobile_number="9876543210", email="rahul.m@example.com")
         factories.make_user(name="आशा वर्मा", mobile_number="9876500001")
         factories.make_user(name="Mr. D'Souza", mobile_number="6000000001")
@@ -64,7 +64,7 @@ class TestListing:
         User.objects(id=joseph.id).update(set__created_at=clock.now() + timedelta(minutes=1))
         told(client.delete(f"/api/users/{rahul.id}", headers=admin.headers))
 
-    def test_the_newest_come_first(self, client: FlaskClient, admin: SignedIn) -> None:
+    def test_default_order_is_newest_first(self, client: FlaskClient, admin: SignedIn) -> None:
         names = listed(client, admin)
 
         assert (names[0], names[-1], len(names)) == (JOSEPH, "Kavita Desai", 6)
@@ -78,7 +78,7 @@ class TestListing:
             ("-createdAt", JOSEPH, "Kavita Desai"),
         ],
     )
-    def test_people_are_sorted_as_asked(
+    def test_users_are_sorted_by_the_requested_field(
         self, client: FlaskClient, admin: SignedIn, sort: str, first: str, last: str
     ) -> None:
         names = listed(client, admin, sort=sort)
@@ -103,7 +103,7 @@ class TestListing:
             ({"search": "  iyer "}, ["Dr Meera Iyer"]),
         ],
     )
-    def test_people_are_found_by_what_is_asked(
+    def test_users_are_filtered_by_role_status_and_text(
         self, client: FlaskClient, admin: SignedIn, query: dict[str, str], names: list[str]
     ) -> None:
         assert listed(client, admin, **query) == names
@@ -111,16 +111,16 @@ class TestListing:
     @pytest.mark.parametrize(
         "text", [".*", "^", "$", "R.hul", "Rahul|Meera", "[A-Z]", "(", "\\", "(?i)rahul", "a{1,9}", "9876.*", "%", "_"]
     )
-    def test_what_looks_like_a_pattern_is_only_text(self, client: FlaskClient, admin: SignedIn, text: str) -> None:
+    def test_search_treats_a_pattern_as_literal_text(self, client: FlaskClient, admin: SignedIn, text: str) -> None:
         assert listed(client, admin, search=text) == []
 
-    def test_pages_follow_one_another_without_gap_or_overlap(self, client: FlaskClient, admin: SignedIn) -> None:
+    def test_pages_have_no_gap_and_no_overlap(self, client: FlaskClient, admin: SignedIn) -> None:
         pages = [listed(client, admin, page=page, limit=4, sort="name") for page in (1, 2, 3)]
 
         assert [len(one) for one in pages] == [4, 2, 0]
         assert [*pages[0], *pages[1]] == listed(client, admin, sort="name")
 
-    def test_a_page_tells_where_it_is(self, client: FlaskClient, admin: SignedIn) -> None:
+    def test_page_has_pagination_metadata(self, client: FlaskClient, admin: SignedIn) -> None:
         answer = client.get("/api/users?page=2&limit=4", headers=admin.headers)
 
         assert told(answer)["pagination"] == {
@@ -132,15 +132,15 @@ class TestListing:
             "hasPrev": True,
         }
 
-    def test_without_being_asked_a_page_has_ten(self, client: FlaskClient, admin: SignedIn) -> None:
+    def test_default_page_has_ten_items(self, client: FlaskClient, admin: SignedIn) -> None:
         answer = client.get("/api/users", headers=admin.headers)
 
         assert (told(answer)["pagination"]["limit"], told(answer)["pagination"]["current"]) == (10, 1)
 
 
-class TestAskingForAPage:
+class TestListQueryValidation:
     @pytest.mark.parametrize(("name", "value"), [("limit", "1"), ("limit", "100"), ("page", "1"), ("page", "1000000")])
-    def test_the_bounds_themselves_are_allowed(
+    def test_smallest_and_largest_page_and_limit_are_allowed(
         self, client: FlaskClient, admin: SignedIn, name: str, value: str
     ) -> None:
         assert client.get(f"/api/users?{name}={value}", headers=admin.headers).status_code == 200
@@ -157,7 +157,7 @@ class TestAskingForAPage:
             *[(one, "x") for one in ("colour", "Role", "search[$ne]", "role[]", "$where", "skip")],
         ],
     )
-    def test_what_can_not_be_asked_is_refused_by_its_name(
+    def test_invalid_query_parameter_is_refused_by_name(
         self, client: FlaskClient, admin: SignedIn, name: str, value: str
     ) -> None:
         answer = client.get(f"/api/users?{name}={value}", headers=admin.headers)

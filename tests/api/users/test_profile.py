@@ -1,4 +1,4 @@
-"""One's own profile: what is merged, and what is cleared."""
+"""Users read, update and clear fields of their own profile."""
 
 from typing import Any
 
@@ -40,14 +40,14 @@ def save(client: FlaskClient, person: SignedIn, **changes: Any) -> dict[str, Any
     return user
 
 
-class TestReading:
+class TestReadProfile:
     @pytest.mark.parametrize("role", Role)
-    def test_everybody_reads_their_own(self, app: Flask, client: FlaskClient, role: Role) -> None:
+    def test_user_of_every_role_reads_their_own_profile(self, app: Flask, client: FlaskClient, role: Role) -> None:
         person = factories.sign_in(app, factories.make_user(role))
 
         assert told(client.get("/api/users/profile", headers=person.headers))["user"]["_id"] == str(person.user.id)
 
-    def test_me_is_the_same_as_the_profile(self, client: FlaskClient, person: SignedIn) -> None:
+    def test_me_returns_the_same_as_profile(self, client: FlaskClient, person: SignedIn) -> None:
         me, profile = (client.get(path, headers=person.headers) for path in ("/api/auth/me", "/api/users/profile"))
 
         assert told(me) == told(profile)
@@ -61,7 +61,7 @@ class TestReading:
             (Role.ADMIN, set()),
         ],
     )
-    def test_a_person_has_the_part_of_the_role(
+    def test_profile_has_only_the_part_of_the_role(
         self, app: Flask, client: FlaskClient, role: Role, parts: set[str]
     ) -> None:
         person = factories.sign_in(app, factories.make_user(role))
@@ -71,19 +71,19 @@ class TestReading:
         assert {"patientInfo", "doctorInfo"} & set(user) == parts
 
 
-class TestMerging:
-    def test_all_of_it_can_be_said_at_once(self, client: FlaskClient, person: SignedIn) -> None:
+class TestUpdateProfile:
+    def test_all_fields_can_be_saved_at_once(self, client: FlaskClient, person: SignedIn) -> None:
         user = save(client, person, name="Asha", email="A@b.in", profile=PROFILE, patientInfo=PATIENT_INFO)
 
         assert (user["name"], user["email"], user["profile"]) == ("Asha", "a@b.in", PROFILE)
         assert user["patientInfo"] == PATIENT_INFO
 
-    def test_what_was_said_is_there_afterwards(self, client: FlaskClient, person: SignedIn) -> None:
+    def test_saved_profile_is_returned_by_the_next_read(self, client: FlaskClient, person: SignedIn) -> None:
         saved = save(client, person, profile=PROFILE, patientInfo=PATIENT_INFO)
 
         assert told(client.get("/api/users/profile", headers=person.headers))["user"] == saved
 
-    def test_what_is_not_named_stays(self, client: FlaskClient, person: SignedIn) -> None:
+    def test_fields_that_are_not_sent_stay(self, client: FlaskClient, person: SignedIn) -> None:
         before = save(client, person, name="Asha", profile=PROFILE, patientInfo=PATIENT_INFO)
 
         after = save(client, person, email="asha@example.com")
@@ -99,40 +99,42 @@ class TestMerging:
             ({"address": {}}, PROFILE),
             ({}, PROFILE),
         ],
-        ids=["field", "field of a part", "field of another part", "empty part", "empty"],
+        ids=["field", "field of the address", "field of the emergency contact", "empty address", "empty"],
     )
-    def test_a_part_is_merged_field_by_field(
+    def test_profile_is_merged_field_by_field(
         self, client: FlaskClient, person: SignedIn, change: dict[str, Any], expected: dict[str, Any]
     ) -> None:
         save(client, person, profile=PROFILE)
 
         assert save(client, person, profile=change)["profile"] == expected
 
-    def test_a_list_is_replaced_as_a_whole(self, client: FlaskClient, person: SignedIn) -> None:
+    def test_list_is_replaced_as_a_whole(self, client: FlaskClient, person: SignedIn) -> None:
         save(client, person, patientInfo=PATIENT_INFO)
 
         info = save(client, person, patientInfo={"allergies": ["Dust"], "medicalHistory": []})["patientInfo"]
 
         assert (info["allergies"], info["medicalHistory"], info["bloodGroup"]) == (["Dust"], [], "B+")
 
-    def test_an_address_is_in_india_until_another_country_is_named(self, client: FlaskClient, person: SignedIn) -> None:
+    def test_default_country_of_an_address_is_india(self, client: FlaskClient, person: SignedIn) -> None:
         assert save(client, person, profile={"address": {"city": "Pune"}})["profile"]["address"]["country"] == "India"
 
-    def test_messages_are_in_english_until_another_language_is_chosen(
+    def test_default_language_of_messages_is_english(
         self, client: FlaskClient, person: SignedIn, database: Data
     ) -> None:
-        database.users.update_one({"_id": person.user.id}, {"$unset": {"profile": ""}})  # as it was before
+        database.users.update_one(
+            {"_id": person.user.id}, {"$unset": {"profile": ""}}
+        )  # an old record without a profile
 
         assert told(client.get("/api/users/profile", headers=person.headers))["user"]["profile"]["language"] == "en"
         assert save(client, person, profile={"language": "hi"})["profile"]["language"] == "hi"
 
-    def test_nothing_to_change_is_refused(self, client: FlaskClient, person: SignedIn) -> None:
+    def test_update_without_fields_is_refused(self, client: FlaskClient, person: SignedIn) -> None:
         assert refused(put(client, person)) == (400, "VALIDATION_ERROR")
 
-    def test_texts_are_trimmed(self, client: FlaskClient, person: SignedIn) -> None:
+    def test_white_space_around_text_is_removed(self, client: FlaskClient, person: SignedIn) -> None:
         assert save(client, person, profile={"address": {"city": "  Pune "}})["profile"]["address"]["city"] == "Pune"
 
-    def test_nobody_else_s_record_is_touched(self, client: FlaskClient, person: SignedIn, database: Data) -> None:
+    def test_update_does_not_change_other_users(self, client: FlaskClient, person: SignedIn, database: Data) -> None:
         other = factories.make_user()
         before = database.users.find_one({"_id": other.id})
 
@@ -141,7 +143,7 @@ class TestMerging:
         assert database.users.find_one({"_id": other.id}) == before
 
 
-class TestClearing:
+class TestClearFields:
     @pytest.mark.parametrize("name", ["dateOfBirth", "gender"])
     def test_null_clears_a_field(self, client: FlaskClient, person: SignedIn, name: str) -> None:
         save(client, person, profile=PROFILE)
@@ -167,13 +169,13 @@ class TestClearing:
         assert save(client, person, patientInfo={"bloodGroup": None})["patientInfo"]["bloodGroup"] is None
 
     @pytest.mark.parametrize("name", ["address", "emergencyContact"])
-    def test_null_clears_a_whole_part(self, client: FlaskClient, person: SignedIn, name: str) -> None:
+    def test_null_clears_address_and_emergency_contact(self, client: FlaskClient, person: SignedIn, name: str) -> None:
         save(client, person, profile=PROFILE)
 
         assert save(client, person, profile={name: None})["profile"] == {**PROFILE, name: None}
 
     @pytest.mark.parametrize("profile", [{}, PROFILE], ids=["empty", "full"])
-    def test_what_was_read_can_be_saved_as_it_is(
+    def test_profile_that_was_read_can_be_saved_unchanged(
         self, client: FlaskClient, person: SignedIn, profile: dict[str, Any]
     ) -> None:
         read = save(client, person, profile=profile)
@@ -182,7 +184,7 @@ class TestClearing:
 
         assert {**saved, "updatedAt": read["updatedAt"]} == read
 
-    def test_what_was_cleared_is_not_in_the_database(
+    def test_cleared_field_is_removed_from_the_database(
         self, client: FlaskClient, person: SignedIn, database: Data
     ) -> None:
         save(client, person, email="asha@example.com", profile=PROFILE)
@@ -194,15 +196,15 @@ class TestClearing:
         assert "gender" not in stored["profile"]
         assert "city" not in stored["profile"]["address"]
 
-    def test_clearing_what_was_never_there_is_no_error(self, client: FlaskClient, person: SignedIn) -> None:
+    def test_clearing_a_missing_field_succeeds(self, client: FlaskClient, person: SignedIn) -> None:
         profile = save(client, person, profile={"address": {"city": None}, "emergencyContact": {"name": None}})
 
         assert profile["profile"]["gender"] is None
 
     @pytest.mark.parametrize("language", [None, "", "xx", "EN", "../en"])
-    def test_a_language_is_one_that_there_is(self, client: FlaskClient, person: SignedIn, language: str | None) -> None:
+    def test_unsupported_language_is_refused(self, client: FlaskClient, person: SignedIn, language: str | None) -> None:
         assert fields_refused(put(client, person, profile={"language": language})) == ["profile.language"]
 
     @pytest.mark.parametrize("name", ["name", "profile", "patientInfo"])
-    def test_what_every_person_has_can_not_be_cleared(self, client: FlaskClient, person: SignedIn, name: str) -> None:
+    def test_required_field_cannot_be_cleared(self, client: FlaskClient, person: SignedIn, name: str) -> None:
         assert fields_refused(put(client, person, **{name: None})) == [name]

@@ -1,4 +1,4 @@
-"""What everybody sees of a doctor."""
+"""The public profile of a doctor."""
 
 from typing import Any
 
@@ -16,14 +16,14 @@ MOBILE, EMAIL, REGISTRATION = "9876501234", "private@example.com", "MH-777"
 
 @pytest.fixture
 def doctor(client: FlaskClient) -> User:
-    """A doctor with all that may be known of one, and all that may not."""
+    """A doctor with public and private fields."""
     del client
     info = {"specialization": "Cardiology", "qualification": "MD", "registration_number": REGISTRATION}
     return factories.make_user(Role.DOCTOR, mobile_number=MOBILE, email=EMAIL, doctor_info=info)
 
 
-def seen(app: Flask, client: FlaskClient, role: Role, doctor: User, where: str) -> dict[str, Any]:
-    """The doctor in the list or alone, as somebody of a role sees them."""
+def public_profile(app: Flask, client: FlaskClient, role: Role, doctor: User, where: str) -> dict[str, Any]:
+    """Read the doctor's public profile as a user of a role, from the list or by id."""
     headers = factories.sign_in(app, factories.make_user(role)).headers
     if where == "list":
         items = told(client.get("/api/users/doctors", headers=headers))["items"]
@@ -33,19 +33,19 @@ def seen(app: Flask, client: FlaskClient, role: Role, doctor: User, where: str) 
     return dict(found)
 
 
-@pytest.mark.parametrize("where", ["list", "alone"])
+@pytest.mark.parametrize("where", ["list", "by id"])
 @pytest.mark.parametrize("role", Role)
-def test_a_doctor_s_public_fields_are_these_and_no_others(
+def test_doctor_has_exactly_these_public_fields(
     app: Flask, client: FlaskClient, doctor: User, role: Role, where: str
 ) -> None:
-    found = seen(app, client, role, doctor, where)
+    found = public_profile(app, client, role, doctor, where)
 
     assert set(found) == {"_id", "name", "isActive", "doctorInfo"}
     assert set(found["doctorInfo"]) == {"specialization", "qualification", "experience", "consultationFee", "schedule"}
 
 
 @pytest.mark.parametrize("path", ["/api/users/doctors", "/api/users/doctors/{}"])
-def test_neither_number_nor_email_nor_registration_is_told(
+def test_mobile_number_email_and_registration_number_are_not_public(
     app: Flask, client: FlaskClient, doctor: User, path: str
 ) -> None:
     answer = client.get(path.format(doctor.id), headers=factories.sign_in(app).headers)
@@ -54,7 +54,7 @@ def test_neither_number_nor_email_nor_registration_is_told(
     assert [one for one in (MOBILE, EMAIL, REGISTRATION) if one in answer.text] == []
 
 
-def test_a_doctor_can_not_be_searched_for_by_what_is_not_public(app: Flask, client: FlaskClient, doctor: User) -> None:
+def test_doctors_cannot_be_found_by_private_fields(app: Flask, client: FlaskClient, doctor: User) -> None:
     headers = factories.sign_in(app).headers
 
     def found(text: str) -> int:

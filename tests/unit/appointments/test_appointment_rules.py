@@ -1,0 +1,307 @@
+"""Status transitions of appointments, refunds, and the fields that each role can edit."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from itertools import product
+from zoneinfo import ZoneInfo
+
+import pytest
+from bson import ObjectId
+
+from arthomed.appointments import rules
+from arthomed.appointments.rules import ACTIVE, Status
+from arthomed.config import Policy
+from arthomed.core.actor import SYSTEM, Actor
+from arthomed.core.errors import ClinicError, PermissionDenied, ValidationFailed
+from arthomed.core.permissions import Role
+
+PATIENT, DOCTOR, RECEPTIONIST, ADMIN = (
+    Actor(ObjectId(), role) for role in (Role.PATIENT, Role.DOCTOR, Role.RECEPTIONIST, Role.ADMIN)
+)
+ACTORS = {"patient": PATIENT, "doctor": DOCTOR, "receptionist": RECEPTIONIST, "admin": ADMIN, "system": SYSTEM}
+
+STARTS_AT = datetime(2026, 12, 1, 4, 30, tzinfo=UTC)  # 10:00 at the clinic
+ENDS_AT = STARTS_AT + timedelta(minutes=30)
+A_DAY_EARLY, MINUTE, INSTANT = STARTS_AT - timedelta(hours=30), timedelta(minutes=1), timedelta(milliseconds=1)
+POLICY = Policy(
+    timezone=ZoneInfo("Asia/Kolkata"),
+    slot_minutes=30,
+    horizon_days=90,
+    cancel_notice=timedelta(minutes=120),
+    max_open_visits=10,
+    no_show_after=timedelta(minutes=60),
+)
+
+
+@dataclass(frozen=True)
+class Transition:
+    """An allowed transition: its actors, an instant at which it is allowed, and its effects."""
+
+    actors: tuple[Actor, ...]
+    at: datetime = A_DAY_EARLY
+    needs_reason: bool = False
+    notifies_patient: bool = False
+
+
+PENDING, CONFIRMED, REJECTED, CANCELLED, IN_PROGRESS, COMPLETED, NO_SHOW = Status
+TRANSITIONS = {
+    (PENDING, CONFIRMED): Transition((RECEPTIONIST, ADMIN), notifies_patient=True),
+    (PENDING, REJECTED): Transition((RECEPTIONIST, ADMIN, SYSTEM), needs_reason=True, notifies_patient=True),
+    (PENDING, CANCELLED): Transition((PATIENT, RECEPTIONIST, ADMIN), notifies_patient=True),
+    (CONFIRMED, IN_PROGRESS): Transition((DOCTOR, ADMIN), STARTS_AT),
+    (CONFIRMED, CANCELLED): Transition((PATIENT, DOCTOR, RECEPTIONIST, ADMIN), notifies_patient=True),
+    (CONFIRMED, NO_SHOW): Transition((DOCTOR, RECEPTIONIST, ADMIN, SYSTEM), ENDS_AT + timedelta(minutes=60)),
+    (NO_SHOW, CONFIRMED): Transition((RECEPTIONIST, ADMIN), ENDS_AT),
+    (IN_PROGRESS, COMPLETED): Transition((DOCTOR, ADMIN), STARTS_AT, notifies_patient=True),
+    (IN_PROGRESS, CANCELLED): Transition((DOCTOR, ADMIN), STARTS_AT, needs_reason=True, notifies_patient=True),
+}
+
+
+@dataclass(frozen=True)
+class FakeAppointment:
+    status: Status = PENDING
+    since: datetime = A_DAY_EARLY
+    starts_at: datetime = STARTS_AT
+    ends_at: datetime = ENDS_AT
+
+
+def move(
+    source: Status,
+    target: Status,
+    actor: Actor,
+    now: datetime,
+    *,
+    reason: str | None = "Fever",
+    **appointment: datetime,
+) -> rules.Move:
+    return rules.move(
+        FakeAppointment(source, **appointment), target, actor=actor, reason=reason, now=now, policy=POLICY
+    )
+
+
+def refusal(source: Status, target: Status, actor: Actor, now: datetime) -> type[ClinicError] | None:
+    try:
+        move(source, target, actor, now)
+    except ClinicError as error:
+        return type(error)
+    return None
+
+
+@pytest.mark.parametrize("name", list(ACTORS))
+@pytest.mark.parametrize(("source", "target"), list(product(Status, Status)))
+def test_only_listed_transitions_are_allowed_and_only_for_the_listed_actors(
+    source: Status, target: Status, name: str
+) -> None:
+    actor, transition = ACTORS[name], TRANSITIONS.get((source, target))
+    expected: type[ClinicError] | None = rules.InvalidTransition
+    if transition is not None:
+        expected = None if actor in transition.actors else PermissionDenied
+
+    assert refusal(source, target, actor, transition.at if transition else STARTS_AT) is expected
+
+
+@pytest.mark.parametrize(("source", "target"), list(TRANSITIONS))
+def test_transition_out_of_active_frees_the_seat_and_into_active_claims_it(source: Status, target: Status) -> None:
+    found = rules.MOVES[source, target]
+
+    assert found.frees_seat is (source in ACTIVE and target not in ACTIVE)
+    assert found.claims_seat is (source not in ACTIVE and target in ACTIVE)
+
+
+def test_patient_is_notified_of_the_marked_transitions() -> None:
+    assert {pair for pair, found in rules.MOVES.items() if found.tells_patient} == {
+        pair for pair, transition in TRANSITIONS.items() if transition.notifies_patient
+    }
+
+
+@pytest.mark.parametrize("reason", [None, ""])
+@pytest.mark.parametrize("pair", [pair for pair, transition in TRANSITIONS.items() if transition.needs_reason])
+def test_transition_that_requires_a_reason_is_refused_without_one(
+    pair: tuple[Status, Status], reason: str | None
+) -> None:
+    with pytest.raises(ValidationFailed) as refused:
+        move(*pair, ADMIN, TRANSITIONS[pair].at, reason=reason)
+
+    assert [one.field for one in refused.value.fields] == ["reason"]
+
+
+@pytest.mark.parametrize("pair", [pair for pair, transition in TRANSITIONS.items() if not transition.needs_reason])
+def test_other_transitions_need_no_reason(pair: tuple[Status, Status]) -> None:
+    assert move(*pair, ADMIN, TRANSITIONS[pair].at, reason=None).target is pair[1]
+
+
+@pytest.mark.parametrize(
+    ("now", "expected"),
+    [(STARTS_AT, None), (ENDS_AT - INSTANT, None), (ENDS_AT, rules.TooLate), (ENDS_AT + MINUTE, rules.TooLate)],
+)
+def test_appointment_can_be_confirmed_until_its_slot_ends(now: datetime, expected: type[ClinicError] | None) -> None:
+    assert refusal(PENDING, CONFIRMED, RECEPTIONIST, now) is expected
+
+
+NOTICE = timedelta(minutes=120)
+
+
+@pytest.mark.parametrize(
+    ("now", "expected"),
+    [
+        (STARTS_AT - NOTICE, None),
+        (STARTS_AT - NOTICE + INSTANT, rules.TooLate),
+        (STARTS_AT, rules.TooLate),
+        (ENDS_AT + MINUTE, rules.TooLate),
+    ],
+)
+def test_patient_can_cancel_a_confirmed_appointment_until_120_minutes_before_the_start(
+    now: datetime, expected: type[ClinicError] | None
+) -> None:
+    assert refusal(CONFIRMED, CANCELLED, PATIENT, now) is expected
+
+
+@pytest.mark.parametrize("actor", [DOCTOR, RECEPTIONIST, ADMIN], ids=["doctor", "receptionist", "admin"])
+def test_staff_can_cancel_a_confirmed_appointment_at_any_time(actor: Actor) -> None:
+    assert refusal(CONFIRMED, CANCELLED, actor, ENDS_AT + timedelta(days=1)) is None
+
+
+def test_patient_can_cancel_a_pending_appointment_without_notice() -> None:
+    assert refusal(PENDING, CANCELLED, PATIENT, STARTS_AT - MINUTE) is None
+
+
+FIRST_MOMENT = datetime(2026, 11, 30, 18, 30, tzinfo=UTC)  # midnight at the clinic
+LAST_MOMENT = FIRST_MOMENT + timedelta(days=1) - INSTANT
+
+
+@pytest.mark.parametrize("pair", [(CONFIRMED, IN_PROGRESS), (NO_SHOW, CONFIRMED)])
+@pytest.mark.parametrize(
+    ("now", "expected"),
+    [
+        (FIRST_MOMENT - INSTANT, rules.InvalidTransition),
+        (FIRST_MOMENT, None),
+        (LAST_MOMENT, None),
+        (LAST_MOMENT + INSTANT, rules.InvalidTransition),
+    ],
+)
+def test_same_day_transitions_are_allowed_on_the_calendar_day_at_the_clinic(
+    pair: tuple[Status, Status], now: datetime, expected: type[ClinicError] | None
+) -> None:
+    assert refusal(*pair, ADMIN, now) is expected
+
+
+@pytest.mark.parametrize(
+    ("actor", "earliest"),
+    [(DOCTOR, STARTS_AT), (RECEPTIONIST, STARTS_AT), (ADMIN, STARTS_AT), (SYSTEM, ENDS_AT + timedelta(minutes=60))],
+    ids=["doctor", "receptionist", "admin", "system"],
+)
+def test_staff_can_mark_a_no_show_from_the_start_and_the_system_60_minutes_after_the_end(
+    actor: Actor, earliest: datetime
+) -> None:
+    assert refusal(CONFIRMED, NO_SHOW, actor, earliest - INSTANT) is rules.InvalidTransition
+    assert refusal(CONFIRMED, NO_SHOW, actor, earliest) is None
+
+
+def test_system_waits_60_minutes_after_a_no_show_was_undone() -> None:
+    undone = ENDS_AT + timedelta(hours=2)
+    with pytest.raises(rules.InvalidTransition):
+        move(CONFIRMED, NO_SHOW, SYSTEM, undone + timedelta(minutes=59), since=undone)
+
+    assert move(CONFIRMED, NO_SHOW, SYSTEM, undone + timedelta(minutes=60), since=undone).target is NO_SHOW
+
+
+@pytest.mark.parametrize(
+    ("early", "percent"),
+    [
+        (timedelta(days=30), 100),
+        (timedelta(hours=24), 100),
+        (timedelta(hours=24) - INSTANT, 50),
+        (timedelta(hours=2), 50),
+        (timedelta(hours=2) - INSTANT, 0),
+        (timedelta(0), 0),
+        (-timedelta(hours=1), 0),
+    ],
+)
+def test_refund_of_a_patient_depends_on_the_notice(early: timedelta, percent: int) -> None:
+    assert rules.refund_percent(FakeAppointment(CONFIRMED), actor=PATIENT, now=STARTS_AT - early) == percent
+
+
+@pytest.mark.parametrize(
+    "actor", [DOCTOR, RECEPTIONIST, ADMIN, SYSTEM], ids=["doctor", "receptionist", "admin", "system"]
+)
+@pytest.mark.parametrize("status", [CONFIRMED, IN_PROGRESS])
+def test_cancellation_by_the_clinic_is_refunded_in_full(actor: Actor, status: Status) -> None:
+    assert rules.refund_percent(FakeAppointment(status), actor=actor, now=ENDS_AT) == 100
+
+
+def test_cancellation_of_a_pending_appointment_is_refunded_in_full() -> None:
+    assert rules.refund_percent(FakeAppointment(PENDING), actor=PATIENT, now=STARTS_AT) == 100
+
+
+@pytest.mark.parametrize(
+    ("fee", "percent", "amount"), [(500, 100, 500), (500, 50, 250), (501, 50, 250), (500, 0, 0), (0, 100, 0)]
+)
+def test_refund_is_rounded_down_to_whole_rupees(fee: int, percent: int, amount: int) -> None:
+    assert rules.refund_amount(fee, percent) == amount
+
+
+FIELDS = ("reason", "symptoms", "notes", "prescription", "purpose_of_visit")
+EDITABLE = {
+    "patient": {"reason", "symptoms"},
+    "doctor": {"notes", "prescription"},
+    "receptionist": {"purpose_of_visit", "reason"},
+    "admin": {"purpose_of_visit", "reason"},
+    "system": set(),
+}
+
+
+@pytest.mark.parametrize(("name", "field"), list(product(ACTORS, FIELDS)))
+def test_each_role_can_edit_only_its_own_fields(name: str, field: str) -> None:
+    try:
+        rules.ensure_may_edit(ACTORS[name], FakeAppointment(), {field})
+        allowed = True
+    except PermissionDenied:
+        allowed = False
+
+    assert allowed is (field in EDITABLE[name])
+
+
+def test_edit_with_one_field_of_another_role_is_refused() -> None:
+    with pytest.raises(PermissionDenied):
+        rules.ensure_may_edit(PATIENT, FakeAppointment(), {"reason", "notes"})
+
+
+@pytest.mark.parametrize("status", [one for one in Status if one is not PENDING])
+def test_patient_cannot_edit_after_the_appointment_was_confirmed(status: Status) -> None:
+    with pytest.raises(rules.TooLate):
+        rules.ensure_may_edit(PATIENT, FakeAppointment(status), {"reason"})
+
+
+@pytest.mark.parametrize("actor", [DOCTOR, RECEPTIONIST, ADMIN], ids=["doctor", "receptionist", "admin"])
+@pytest.mark.parametrize("status", list(Status))
+def test_staff_can_edit_an_appointment_in_every_status(actor: Actor, status: Status) -> None:
+    field = "notes" if actor is DOCTOR else "reason"
+
+    assert _may_edit(actor, FakeAppointment(status), field)
+
+
+def _may_edit(actor: Actor, appointment: FakeAppointment, field: str) -> bool:
+    rules.ensure_may_edit(actor, appointment, {field})
+    return True
+
+
+@pytest.mark.parametrize(("days_ahead", "bookable"), [(-1, False), (0, True), (89, True), (90, False)])
+def test_appointments_can_be_booked_from_today_to_the_end_of_the_horizon(days_ahead: int, *, bookable: bool) -> None:
+    try:
+        rules.ensure_bookable_day(days_ahead, POLICY)
+        found = True
+    except rules.SlotUnavailable:
+        found = False
+
+    assert found is bookable
+
+
+def test_horizon_comes_from_the_policy() -> None:
+    with pytest.raises(rules.SlotUnavailable):
+        rules.ensure_bookable_day(7, replace(POLICY, horizon_days=7))
+
+
+def test_slot_unavailable_error_lists_alternatives() -> None:
+    alternative = {"doctorId": "1", "appointmentDate": "2026-12-01", "appointmentTime": "10:00"}
+
+    assert rules.SlotUnavailable([alternative]).extra == {"alternatives": [alternative]}
