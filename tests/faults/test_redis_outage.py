@@ -1,4 +1,4 @@
-"""What is to be told is told, whatever happens to Redis meanwhile."""
+"""Messages and jobs while Redis is unavailable, or restarts without its data."""
 
 import shutil
 import threading
@@ -12,82 +12,86 @@ import pytest
 from redis import Redis
 
 from dev.processes import Process
-from tests.faults.away import HOW, away
 from tests.faults.clinic import Clinic, outcomes
-from tests.faults.conftest import FULL, Fragile, Tell
+from tests.faults.conftest import FULL, ReportFigure, System
+from tests.faults.outage import OUTAGES, outage
 from tests.stack import wait_for
 
 BOOKINGS = 200 if FULL else 24
 CLIENTS = 8
-AWAY_SECONDS = 60.0 if FULL else 3.0
+OUTAGE_SECONDS = 60.0 if FULL else 3.0
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("how", HOW)
-def test_everybody_who_booked_while_redis_was_away_is_told_exactly_once(
-    fragile: Fragile, clinic: Clinic, how: str, tell: Tell
+@pytest.mark.parametrize("kind", OUTAGES)
+def test_each_booking_during_an_outage_of_redis_sends_exactly_one_message(
+    system: System, clinic: Clinic, kind: str, report_figure: ReportFigure
 ) -> None:
     patients, doctor = clinic.patients(BOOKINGS), clinic.doctor(slots=20, capacity=BOOKINGS // 20 + 1)
     times, pause = clinic.times(doctor), threading.Event()
 
     def book(nth: int) -> httpx.Response:
-        answer = clinic.book(patients[nth], doctor, times[nth % len(times)])
-        pause.wait(AWAY_SECONDS * CLIENTS / BOOKINGS)
-        return answer
+        response = clinic.book(patients[nth], doctor, times[nth % len(times)])
+        pause.wait(OUTAGE_SECONDS * CLIENTS / BOOKINGS)
+        return response
 
-    with away(fragile.valkey, how), ThreadPoolExecutor(CLIENTS) as pool:
-        answers = list(pool.map(book, range(BOOKINGS)))
-    back = time.monotonic()
-    assert outcomes(answers) == {(201, "OK"): BOOKINGS}
-    mobiles = {mobile_of(answer) for answer in answers}
-    wait_for(lambda: fragile.sweep() and mobiles <= set(fragile.gateway.taken), seconds=90, what="the last SMS")
-    told = time.monotonic() - back
-    wait_for(fragile.is_idle, what="the end of all work")
+    with outage(system.valkey, kind), ThreadPoolExecutor(CLIENTS) as pool:
+        responses = list(pool.map(book, range(BOOKINGS)))
+    restored_at = time.monotonic()
+    assert outcomes(responses) == {(201, "OK"): BOOKINGS}
+    mobiles = {mobile_of(response) for response in responses}
+    wait_for(lambda: system.sweep_outbox() and mobiles <= set(system.twilio.accepted), seconds=90, what="the last SMS")
+    delay = time.monotonic() - restored_at
+    wait_for(system.is_idle, what="the end of all work")
 
-    slowest = max(answer.elapsed.total_seconds() for answer in answers)
-    tell(f"{BOOKINGS} booked, the slowest in {slowest:.1f} s; all told {told:.1f} s after its return")
-    assert {mobile: times for mobile, times in Counter(fragile.gateway.taken).items() if times > 1} == {}
+    slowest = max(response.elapsed.total_seconds() for response in responses)
+    report_figure(
+        f"{BOOKINGS} booked, the slowest in {slowest:.1f} s; all messages sent {delay:.1f} s after the outage"
+    )
+    assert {mobile: times for mobile, times in Counter(system.twilio.accepted).items() if times > 1} == {}
 
 
-def test_beat_and_worker_go_on_when_redis_comes_back_empty(fragile: Fragile, clinic: Clinic) -> None:
-    beat, worker = go_through_the_loss_of_redis(fragile, clinic, lambda: True)
+def test_beat_and_worker_survive_a_restart_of_redis_without_data(system: System, clinic: Clinic) -> None:
+    beat, worker = restart_redis_without_data(system, clinic, lambda: True)
 
-    with Redis.from_url(fragile.valkey.url) as redis:
-        wait_for(lambda: redis.exists("redbeat::lock", "redbeat::schedule") == 2, what="beat's new start")
-    fragile.stack.wait_until_ready()
+    with Redis.from_url(system.valkey.url) as redis:
+        wait_for(lambda: redis.exists("redbeat::lock", "redbeat::schedule") == 2, what="beat's schedule")
+    system.stack.wait_until_ready()
     assert (beat.exit_code, worker.exit_code) == (None, None)
 
 
 @pytest.mark.slow
-def test_what_was_booked_without_redis_is_told_when_it_is_back_even_empty(fragile: Fragile, clinic: Clinic) -> None:
+def test_message_of_a_booking_during_an_outage_is_sent_though_redis_restarts_without_data(
+    system: System, clinic: Clinic
+) -> None:
     booked = []
 
-    def while_it_is_away() -> bool:
+    def book_during_outage() -> bool:
         booked.append(mobile_of(clinic.book(clinic.patients(1)[0], clinic.doctor(slots=1))))
-        return bool(wait_for(lambda: fragile.stack.beat and "beat_without_redis" in fragile.stack.beat.log.read_text()))
+        return bool(wait_for(lambda: system.stack.beat and "beat_without_redis" in system.stack.beat.log.read_text()))
 
-    beat, worker = go_through_the_loss_of_redis(fragile, clinic, while_it_is_away)
+    beat, worker = restart_redis_without_data(system, clinic, book_during_outage)
 
-    wait_for(lambda: booked[0] in fragile.gateway.taken, seconds=60, what="the SMS")
+    wait_for(lambda: booked[0] in system.twilio.accepted, seconds=60, what="the SMS")
     assert (beat.exit_code, worker.exit_code) == (None, None)
 
 
-def go_through_the_loss_of_redis(
-    fragile: Fragile, clinic: Clinic, while_it_is_away: Callable[[], bool]
+def restart_redis_without_data(
+    system: System, clinic: Clinic, during_outage: Callable[[], bool]
 ) -> tuple[Process, Process]:
-    """Redis stops while an SMS is under way, and comes back without its data; gives beat and worker."""
-    beat, worker = fragile.stack.beat, fragile.stack.worker
+    """Stop Redis while a worker sends an SMS, and start it without data; returns beat and worker."""
+    beat, worker = system.stack.beat, system.stack.worker
     assert beat
     assert worker
-    fragile.gateway.seconds = 0.5
-    under_way = mobile_of(clinic.book(clinic.patients(1)[0], clinic.doctor(slots=1)))
-    wait_for(lambda: under_way in fragile.gateway.taken, what="an SMS under way")
-    with away(fragile.valkey, "stopped"):
-        assert while_it_is_away()
-        shutil.rmtree(fragile.valkey.data_dir)
-        fragile.valkey.data_dir.mkdir()
+    system.twilio.delay_seconds = 0.5
+    mobile = mobile_of(clinic.book(clinic.patients(1)[0], clinic.doctor(slots=1)))
+    wait_for(lambda: mobile in system.twilio.accepted, what="an SMS in flight")
+    with outage(system.valkey, "stopped"):
+        assert during_outage()
+        shutil.rmtree(system.valkey.data_dir)
+        system.valkey.data_dir.mkdir()
     return beat, worker
 
 
-def mobile_of(booked: httpx.Response) -> str:
-    return str(booked.json()["data"]["appointment"]["patient"]["mobileNumber"])
+def mobile_of(booking: httpx.Response) -> str:
+    return str(booking.json()["data"]["appointment"]["patient"]["mobileNumber"])

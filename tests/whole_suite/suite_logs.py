@@ -1,4 +1,4 @@
-"""Puts what the suite's processes log, and who lived in its databases, into the folder that SUITE_LOGS names."""
+"""Collects the logs of the suite's processes and the personal data of its users in the folder SUITE_LOGS."""
 
 import json
 import os
@@ -11,13 +11,13 @@ from uuid import uuid4
 import pytest
 from pymongo import MongoClient
 
-_OF_PEOPLE = {"name", "mobileNumber", "email"}
-PERSONAL = {"users": _OF_PEOPLE, "otps": _OF_PEOPLE, "sessions": {"pushToken"}}
+_USER_FIELDS = {"name", "mobileNumber", "email"}
+PERSONAL = {"users": _USER_FIELDS, "otps": _USER_FIELDS, "sessions": {"pushToken"}}
 _COLLECTIONS = re.compile(rf"\.({'|'.join(PERSONAL)})$")
 
 
 def folder() -> Path | None:
-    """Where to; None when nobody asked for it."""
+    """The folder for the logs; None if SUITE_LOGS is not set."""
     named = os.environ.get("SUITE_LOGS")
     if not named:
         return None
@@ -26,44 +26,48 @@ def folder() -> Path | None:
     return found
 
 
-def keep_test(report: pytest.TestReport) -> None:
-    """Keep what the test's own process wrote; its last report has all of it."""
-    written = report.capstderr + report.capstdout
-    if report.when == "teardown" and written and (to := folder()):
+def keep_test_output(report: pytest.TestReport) -> None:
+    """Keep the output of a test's own process; the report of its teardown holds all of it."""
+    output = report.capstderr + report.capstdout
+    if report.when == "teardown" and output and (to := folder()):
         with (to / "pytest.log").open("a", encoding="utf-8") as file:
-            file.write(f"{written}\n")
+            file.write(f"{output}\n")
 
 
-def keep_process(log: Path) -> None:
+def keep_process_log(log: Path) -> None:
     """Keep the log of a process that has ended."""
     if to := folder():
         (to / f"{log.parent.name}-{log.stem}-{uuid4().hex}.log").write_bytes(log.read_bytes())
 
 
-def keep_people(mongodb_uri: str) -> None:
-    """Keep who ever lived on a server, from its journal of changes, since tests come and empty the databases."""
+def keep_personal_data(mongodb_uri: str) -> None:
+    """Keep the personal data of all users that a server ever stored.
+
+    It comes from the oplog, because tests empty the databases.
+    """
     if to := folder():
         client: MongoClient[dict[str, Any]] = MongoClient(mongodb_uri)
         with client:
-            found = sorted(set(_people(client)))
+            found = sorted(set(_personal_data(client)))
         (to / f"people-{uuid4().hex}.json").write_text(json.dumps(found))
 
 
-def _people(client: MongoClient[dict[str, Any]]) -> Iterator[str]:
+def _personal_data(client: MongoClient[dict[str, Any]]) -> Iterator[str]:
     ours = {"$regex": _COLLECTIONS}
-    wanted = {"$or": [{"ns": ours}, {"o.applyOps.ns": ours}]}
-    for entry in client["local"]["oplog.rs"].find(wanted, {"ns": True, "o": True}):
-        for change in entry["o"].get("applyOps", [entry]):  # a transaction's changes are one entry
-            if found := _COLLECTIONS.search(change["ns"]):
-                yield from _personal(change["o"], PERSONAL[found[1]])
+    query = {"$or": [{"ns": ours}, {"o.applyOps.ns": ours}]}
+    for entry in client["local"]["oplog.rs"].find(query, {"ns": True, "o": True}):
+        for change in entry["o"].get("applyOps", [entry]):  # the changes of a transaction are one entry
+            if collection := _COLLECTIONS.search(change["ns"]):
+                yield from _values(change["o"], PERSONAL[collection[1]])
 
 
-def _personal(value: object, wanted: set[str], key: str = "") -> Iterator[str]:
+def _values(value: object, fields: set[str], key: str = "") -> Iterator[str]:
+    """All strings in `fields`, at any depth."""
     if isinstance(value, dict):
         for name, part in value.items():
-            yield from _personal(part, wanted, name)
+            yield from _values(part, fields, name)
     elif isinstance(value, list):
         for part in value:
-            yield from _personal(part, wanted, key)
-    elif isinstance(value, str) and key in wanted:
+            yield from _values(part, fields, key)
+    elif isinstance(value, str) and key in fields:
         yield value
