@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.clinic import BOOKS_IN_ORDER, Clinic, all_at_once, outcomes
-from tests.faults.conftest import Fragile
+from tests.faults.clinic import AUDIT_PASSED, Clinic, in_parallel, outcomes
+from tests.faults.conftest import System
 from tests.faults.test_uploads_killed import CLEAN, book_with_files, fetched, two_days_later
 from tests.stack import Stack
 
@@ -19,7 +19,7 @@ NO_ROOM = (503, "SERVICE_UNAVAILABLE")
 
 
 @pytest.fixture
-def small_disk(fragile: Fragile, tmp_path: Path) -> Iterator[Stack]:
+def small_disk(system: System, tmp_path: Path) -> Iterator[Stack]:
     """A web process whose uploads have a file system of their own."""
     folder = tmp_path / "uploads"
     folder.mkdir()
@@ -28,8 +28,8 @@ def small_disk(fragile: Fragile, tmp_path: Path) -> Iterator[Stack]:
         pytest.skip("no file system may be mounted here")
     stack = Stack(
         tmp_path,
-        mongodb_uri=fragile.mongo.uri("arthomed_disk"),
-        redis_url=fragile.valkey.url.removesuffix("/0") + "/5",
+        mongodb_uri=system.mongo.uri("arthomed_disk"),
+        redis_url=system.valkey.url.removesuffix("/0") + "/5",
         parts=("web",),
         demo=False,
     )
@@ -60,10 +60,10 @@ def test_on_a_full_disk_files_are_refused_and_everything_else_goes_on(small_disk
     with Clinic(small_disk) as clinic:
         patients, doctor = clinic.patients(2 * CLIENTS), clinic.doctor(slots=1, capacity=2 * CLIENTS)
         with full(folder):
-            refused = all_at_once(lambda who: book_with_files(clinic, who, doctor), patients[:CLIENTS])
-            booked = all_at_once(lambda who: clinic.book(who, doctor), patients[CLIENTS:])
+            refused = in_parallel(lambda who: book_with_files(clinic, who, doctor), patients[:CLIENTS])
+            booked = in_parallel(lambda who: clinic.book(who, doctor), patients[CLIENTS:])
         visits = clinic.database.appointments.count_documents({"doctor": doctor})
-        later = all_at_once(lambda who: book_with_files(clinic, who, doctor), patients[:CLIENTS])
+        later = in_parallel(lambda who: book_with_files(clinic, who, doctor), patients[:CLIENTS])
 
         assert outcomes(refused) == {NO_ROOM: CLIENTS}
         assert (outcomes(booked), visits) == ({(201, "OK"): CLIENTS}, CLIENTS)
@@ -71,7 +71,7 @@ def test_on_a_full_disk_files_are_refused_and_everything_else_goes_on(small_disk
         for who, answer in zip(patients, later, strict=False):
             for image in answer.json()["data"]["appointment"]["images"]:
                 assert fetched(clinic, who, image["url"]).startswith(b"\x89PNG")
-        assert clinic.audit() == BOOKS_IN_ORDER
+        assert clinic.audit() == AUDIT_PASSED
     two_days_later(small_disk, "uploads", "purge")
     assert two_days_later(small_disk, "uploads", "check") == CLEAN
     assert list((folder / "incoming").iterdir()) == []

@@ -23,8 +23,8 @@ from arthomed.files.rules import Category, Kind, State
 from arthomed.files.storage import INCOMING
 from tests.factories import picture
 from tests.faults.clinic import DAY, Clinic, Person
-from tests.faults.conftest import FULL, Fragile, Tell
-from tests.faults.test_sudden_death import kill_at_random
+from tests.faults.conftest import FULL, ReportFigure, System
+from tests.faults.test_killed_processes import kill_at_random
 from tests.stack import ROOT, Stack, children, kill_group, wait_for
 
 UPLOADS = 100 if FULL else 12
@@ -37,8 +37,8 @@ CLEAN = "Every stored file has its record, and every record its file.\n"
 
 
 @pytest.mark.long
-def test_uploads_cut_off_by_kills_leave_nothing_unaccounted_for(fragile: Fragile, clinic: Clinic) -> None:
-    stack = fragile.stack
+def test_uploads_cut_off_by_kills_leave_nothing_unaccounted_for(system: System, clinic: Clinic) -> None:
+    stack = system.stack
     patients, doctor = clinic.patients(UPLOADS), clinic.doctor(slots=20, capacity=UPLOADS // 10)
     times = clinic.times(doctor)
 
@@ -98,7 +98,7 @@ def fetched(clinic: Clinic, patient: Person, url: str) -> bytes:
 
 def two_days_later(stack: Stack, *command: str) -> str:
     """What a flask command says then."""
-    later = [sys.executable, "-m", "tests.faults.later", "2", *command]
+    later = [sys.executable, "-m", "tests.faults.time_travel", "2", *command]
     return subprocess.run(later, cwd=ROOT, env=stack.env, check=True, capture_output=True, text=True).stdout
 
 
@@ -110,13 +110,13 @@ def stored(stack: Stack) -> set[str]:
 
 
 @pytest.mark.long
-def test_a_purge_that_is_killed_again_and_again_comes_to_its_end(fragile: Fragile, clinic: Clinic) -> None:
-    stack = fragile.stack
+def test_a_purge_that_is_killed_again_and_again_comes_to_its_end(system: System, clinic: Clinic) -> None:
+    stack = system.stack
     kept, unwanted = stored(stack), [unattached(stack, nth) for nth in range(PURGED)]
     clinic.database.files.insert_many([file.to_mongo() for file in unwanted])
 
     for most in (PURGED * 3 // 4, PURGED // 2, PURGED // 4):
-        purge = stack.start("purge", sys.executable, "-m", "tests.faults.later", "2", "uploads", "purge")
+        purge = stack.start("purge", sys.executable, "-m", "tests.faults.time_travel", "2", "uploads", "purge")
         wait_for(partial(has_fewer, stack, len(kept) + most), what="a purge that has begun")
         kill_group(purge)
         assert stored(stack) > kept
@@ -158,13 +158,15 @@ def unattached(stack: Stack, nth: int) -> File:
 
 
 @pytest.mark.slow
-def test_five_full_uploads_at_once_take_less_than_80_mb(fragile: Fragile, tmp_path: Path, tell: Tell) -> None:
+def test_five_full_uploads_at_once_take_less_than_80_mb(
+    system: System, tmp_path: Path, report_figure: ReportFigure
+) -> None:
     photograph = as_large_as_allowed()
     with (
         Stack(
             tmp_path / "alone",
-            mongodb_uri=fragile.mongo.uri("arthomed_memory"),
-            redis_url=fragile.valkey.url,
+            mongodb_uri=system.mongo.uri("arthomed_memory"),
+            redis_url=system.valkey.url,
             parts=("web",),
             demo=False,
             env={"WEB_CONCURRENCY": "1"},
@@ -189,7 +191,7 @@ def test_five_full_uploads_at_once_take_less_than_80_mb(fragile: Fragile, tmp_pa
             answers = list(pool.map(send, range(1, AT_ONCE + 1)))
 
     assert answers == [201] * AT_ONCE
-    tell(f"{(max(usage) - usage[0]) / 1e6:.1f} MB more, of {len(usage)} samples")
+    report_figure(f"{(max(usage) - usage[0]) / 1e6:.1f} MB more, of {len(usage)} samples")
     assert max(usage) - usage[0] < MOST_MEMORY
 
 

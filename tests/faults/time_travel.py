@@ -1,4 +1,4 @@
-"""A flask command some days from now: `python -m tests.faults.later DAYS COMMAND...`."""
+"""Run a flask command with the clock some days ahead: `python -m tests.faults.time_travel DAYS COMMAND...`."""
 
 import sys
 from datetime import timedelta
@@ -12,9 +12,9 @@ from arthomed.core import clock
 
 def main(days: str, *command: str) -> int:
     with time_machine.travel(clock.now() + timedelta(days=int(days)), tick=True):
-        done = create_app(settings()).test_cli_runner().invoke(args=command)
-    print(done.output, end="")  # noqa: T201
-    return done.exit_code
+        result = create_app(settings()).test_cli_runner().invoke(args=command)
+    print(result.output, end="")  # noqa: T201
+    return result.exit_code
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A stand-in for Twilio's API at the wire, as slow as a test wants it."""
+"""A fake of Twilio's HTTP API."""
 
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,40 +12,40 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, *_: object) -> None:
-        """Say nothing: a client was killed."""
+        """Log nothing: tests kill clients."""
 
 
-class Gateway:
-    """Takes SMS on a port of its own; `taken` are the numbers, in order, of those it answered for."""
+class FakeTwilio:
+    """Accepts SMS after `delay_seconds`; `accepted` holds their numbers in order."""
 
     def __init__(self) -> None:
-        self.seconds = 0.0
-        self.taken: list[str] = []
-        gateway = self
+        self.delay_seconds = 0.0
+        self.accepted: list[str] = []
+        twilio = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def do_POST(self) -> None:
-                sent = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
-                gateway._take(sent["To"][0])
-                answer = b'{"sid": "SM1", "status": "queued"}'
+                form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+                twilio._accept(form["To"][0])
+                body = b'{"sid": "SM1", "status": "queued"}'
                 self.send_response(201)
                 self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(answer)))
+                self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
-                self.wfile.write(answer)
+                self.wfile.write(body)
 
             def log_message(self, *_: object) -> None:
-                """Say nothing."""
+                """Log nothing."""
 
-        self._pause = threading.Event()
+        self._stop = threading.Event()
         self._server = _Server(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
 
     @property
     def settings(self) -> dict[str, str]:
-        """The environment that makes a stack send through here."""
+        """The environment in which a stack sends its SMS to this fake."""
         return {
             "TWILIO_ACCOUNT_SID": ACCOUNT,
             "TWILIO_AUTH_TOKEN": "a-token",
@@ -58,11 +58,11 @@ class Gateway:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._pause.set()
+        self._stop.set()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
 
-    def _take(self, number: str) -> None:
-        self.taken.append(number.removeprefix("+91"))
-        self._pause.wait(self.seconds)
+    def _accept(self, number: str) -> None:
+        self.accepted.append(number.removeprefix("+91"))
+        self._stop.wait(self.delay_seconds)

@@ -1,4 +1,4 @@
-"""Servers that are out of reach for a while."""
+"""Outages of a server."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,13 +6,13 @@ from contextlib import contextmanager
 from dev.servers import Server
 from tests.stack import asleep
 
-HOW = ["stopped", "silent"]
+OUTAGES = ["stopped", "silent"]
 
 
 @contextmanager
-def away(server: Server, how: str) -> Iterator[None]:
-    """A server that refuses connections, or takes them and says nothing; afterwards it is back on its port."""
-    if how == "silent":
+def outage(server: Server, kind: str) -> Iterator[None]:
+    """Make a server refuse connections ("stopped"), or accept them without a response ("silent"); then restore it."""
+    if kind == "silent":
         with asleep(server.pid):
             yield
         return
