@@ -23,7 +23,7 @@ from arthomed.core.together import Together
 from arthomed.notifications import catalogue
 from arthomed.notifications import service as notifications
 from arthomed.notifications.gateways import Sms
-from arthomed.notifications.models import Channel, Notification, State, Timing
+from arthomed.notifications.models import Channel, Notification, State, Topic
 from arthomed.users import service as users
 
 log = structlog.get_logger()
@@ -83,7 +83,9 @@ def _issue_all(asked: Sequence[_Asked], **_: bool) -> list[bool | Exception]:
     made = {one.mobile: _new_code(one) for one in admitted}
     refused = Otp.replace_older(made, now=clock.now(), policy=settings().codes) if made else set()
     stored = [(str(made[one.mobile]["issue"]), one.origin) for one in admitted if one.mobile not in refused]
-    notifications.ask_or_leave([jobs.Asked(jobs.Job.TELL_CODE, (which,), source) for which, source in stored])
+    notifications.enqueue_or_leave_to_sweeper(
+        [jobs.Asked(jobs.Job.TELL_CODE, (which,), source) for which, source in stored]
+    )
     return [refusal or one.mobile not in refused for one, refusal in zip(asked, refusals, strict=True)]
 
 
@@ -113,12 +115,10 @@ def put_message(which: ObjectId) -> list[Notification]:
     code = Otp.live(which, clock.now())
     if code is None or code.tell_at is None:
         return []
-    timing = Timing(useful_until=code.created_at + _WAITED_FOR)
-    messages = notifications.messages(
-        user=None, subject=which, kind=MESSAGE, version=0, channels=[Channel.SMS], timing=timing
-    )
+    topic = Topic(user=None, subject=which, kind=MESSAGE, version=0, useful_until=code.created_at + _WAITED_FOR)
+    messages = notifications.build_notifications(topic, [Channel.SMS])
     try:
-        notifications.put(messages)
+        notifications.add_to_outbox(messages)
     except DuplicateKeyError:  # another run for the same code, which was killed then
         messages = []
     Otp.note_told(which)
@@ -148,7 +148,7 @@ def word(notification: Notification) -> Sms | None:
     if code is None:
         return None
     person = users.find_by_mobile(code.mobile_number)
-    return catalogue.words(person and person.profile.language).sms(
+    return catalogue.language(person and person.profile.language).render_sms(
         MESSAGE,
         code.mobile_number,
         entity_id=settings().dlt_entity_id,

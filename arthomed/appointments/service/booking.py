@@ -126,8 +126,8 @@ def book(actor: Actor, wish: Wish, *, key: str | None = None, uploads: Sequence[
 def _book_all(requests: Sequence[Request], *, once: bool) -> list[_Booked | Exception]:
     outcomes = transaction(partial(_book, requests), once=once)
     booked = [(request, one) for request, one in zip(requests, outcomes, strict=True) if isinstance(one, _Booked)]
-    notifications.ask_or_leave(
-        [job for request, one in booked for job in notifications.sendings(one.told, request.origin)]
+    notifications.enqueue_or_leave_to_sweeper(
+        [job for request, one in booked for job in notifications.sending_jobs(one.told, request.origin)]
     )
     return outcomes
 
@@ -192,17 +192,17 @@ def _write(requests: Sequence[Request], found: _Found, session: ClientSession) -
     Slot.claim(seats, session=session)
     visits = [_visit(request, seat) for request, seat in zip(requests, seats, strict=True)]
     Appointment.insert_new(visits, session)
-    with_devices = notifications.with_devices([request.patient for request in requests])
+    with_devices = notifications.users_with_devices([request.patient for request in requests])
     events, booked = [], []
     for request, visit in zip(requests, visits, strict=True):
         patient, doctor = found.people[request.patient], found.people[request.wish.doctor_id]
-        told = messages.of_booking(visit, patient.get("email"), has_device=request.patient in with_devices)
+        told = messages.for_booking(visit, patient.get("email"), has_device=request.patient in with_devices)
         with origin.instead(request.origin):
             receiving.attach(request.actor, request.files, session)
             events.append(trail.of_booking(request.actor, request.id))
         booked.append(_Booked({**visit, "patient": patient, "doctor": doctor, "images": request.files}, told))
     audit.note(events, session)
-    notifications.put([message for one in booked for message in one.told], session)
+    notifications.add_to_outbox([message for one in booked for message in one.told], session)
     return booked
 
 

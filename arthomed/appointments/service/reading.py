@@ -30,7 +30,7 @@ def get(actor: Actor, appointment_id: ObjectId) -> Appointment:
 def event(actor: Actor, appointment_id: ObjectId) -> bytes:
     """A visit for the calendar of its patient or its doctor."""
     visit = get(actor, appointment_id)
-    return calendar.published(visit, visit.doctor if actor.role is Role.DOCTOR else visit.patient)
+    return calendar.to_ics(visit, visit.doctor if actor.role is Role.DOCTOR else visit.patient)
 
 
 _BY_STATUS: Pipeline = [

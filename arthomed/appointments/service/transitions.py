@@ -66,7 +66,7 @@ def change_status(
         moved, told = transaction(partial(_advance, step))
     except DuplicateKeyError as error:
         raise DuplicateValue(_TAKEN_ELSEWHERE) from error
-    notifications.hand_over_or_leave(told)
+    notifications.enqueue_or_leave_to_sweeper(notifications.sending_jobs(told))
     log.info("appointment_moved", appointment_id=str(appointment_id), status=str(target))
     return Appointment.with_people([moved])[0]
 
@@ -135,8 +135,8 @@ def _advance(step: _Step, session: ClientSession) -> tuple[Appointment, list[Not
         Slot.free(moved.slot, moved.seat, session=session)
     if not move.tells_patient:
         return moved, []
-    told = messages.of_change(moved, users.get(moved.patient_id, session))
-    notifications.put(told, session)
+    told = messages.for_change(moved, users.get(moved.patient_id, session))
+    notifications.add_to_outbox(told, session)
     return moved, told
 
 
