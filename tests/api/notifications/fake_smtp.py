@@ -1,4 +1,4 @@
-"""SMTP servers for tests: a whole one, with and without TLS, and one that answers as it is told or not at all."""
+"""SMTP servers for tests: a complete one, with and without TLS, and one with scripted replies."""
 
 import asyncio
 import ssl
@@ -20,14 +20,14 @@ USER, PASSWORD = b"clinic", b"p@ss word"
 
 
 @dataclass
-class PostOffice:
-    """Takes everything, but for the answers that it was told to give; knows which letters came over TLS."""
+class FakeSmtp:
+    """Accepts all e-mails unless `rcpt` or `data` has another reply; `seconds` delays the reply to the content."""
 
     port: int
     rcpt: str = "250 OK"
     data: str = "250 OK"
     seconds: float = 0
-    taken: list[Envelope] = field(default_factory=list)
+    accepted: list[Envelope] = field(default_factory=list)
     over_tls: list[bool] = field(default_factory=list)
     passwords: list[bytes] = field(default_factory=list)
 
@@ -41,78 +41,80 @@ class PostOffice:
     async def handle_DATA(self, _server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
         await asyncio.sleep(self.seconds)
         if self.data.startswith("250"):
-            self.taken.append(envelope)
+            self.accepted.append(envelope)
             self.over_tls.append(session.ssl is not None)
         return self.data
 
-    def authenticate(self, _server: SMTP, _session: Session, _envelope: Envelope, _how: str, given: Any) -> AuthResult:
-        assert isinstance(given, LoginPassword)
-        self.passwords.append(given.password)
-        return AuthResult(success=given == LoginPassword(USER, PASSWORD), handled=False)
+    def authenticate(
+        self, _server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, credentials: Any
+    ) -> AuthResult:
+        assert isinstance(credentials, LoginPassword)
+        self.passwords.append(credentials.password)
+        return AuthResult(success=credentials == LoginPassword(USER, PASSWORD), handled=False)
 
-    def letter(self) -> EmailMessage:
-        """The one letter that was taken."""
-        [envelope] = self.taken
+    def email(self) -> EmailMessage:
+        """The only accepted e-mail."""
+        [envelope] = self.accepted
         assert isinstance(envelope.content, bytes)
         found = message_from_bytes(envelope.content, policy=policy.default)
         assert isinstance(found, EmailMessage)
         return found
 
-    def part(self, kind: str) -> EmailMessage:
-        """The part of the letter that is of this media type."""
-        [found] = [one for one in self.letter().walk() if one.get_content_type() == kind]
+    def part(self, content_type: str) -> EmailMessage:
+        """The part of the e-mail with this content type."""
+        [found] = [one for one in self.email().walk() if one.get_content_type() == content_type]
         assert isinstance(found, EmailMessage)
         return found
 
 
 @contextmanager
-def opened(*, starttls: ssl.SSLContext | None = None, tls: ssl.SSLContext | None = None) -> Iterator[PostOffice]:
-    """A post office of 127.0.0.1, with STARTTLS or TLS from the start when it is given a certificate."""
-    office = PostOffice(free_port())
+def running(*, starttls: ssl.SSLContext | None = None, tls: ssl.SSLContext | None = None) -> Iterator[FakeSmtp]:
+    """A server on 127.0.0.1, with STARTTLS or with TLS from the start when a certificate is given."""
+    server = FakeSmtp(free_port())
     controller = Controller(
-        office,
+        server,
         "127.0.0.1",
-        office.port,
-        authenticator=office.authenticate,
+        server.port,
+        authenticator=server.authenticate,
         auth_require_tls=False,
         tls_context=starttls,
         ssl_context=tls,
     )
     controller.start()
     try:
-        yield office
+        yield server
     finally:
         controller.stop()
 
 
-HANGS_UP, SAYS_NOTHING = "", None
-GREETING, END_OF_LETTER = "greeting", "."
-_WELL = {GREETING: "220 hello", "EHLO": "250 hello", "DATA": "354 go on", "QUIT": "221 bye"}
+CLOSES_CONNECTION, SILENT = "", None
+GREETING, END_OF_CONTENT = "greeting", "."
+_DEFAULT_REPLIES = {GREETING: "220 hello", "EHLO": "250 hello", "DATA": "354 go on", "QUIT": "221 bye"}
 
 
 @contextmanager
-def scripted(answers: Mapping[str, str | None]) -> Iterator[tuple[int, list[str]]]:
-    """A server's port, and the commands that it was given; it answers well to those that it was told nothing of."""
-    heard: list[str] = []
+def scripted(replies: Mapping[str, str | None]) -> Iterator[tuple[int, list[str]]]:
+    """The port of a server with the given replies (default: success) and the list of commands that it receives."""
+    received: list[str] = []
 
-    class Clerk(StreamRequestHandler):
+    class Handler(StreamRequestHandler):
         def handle(self) -> None:
             command = GREETING
-            while (answer := {**_WELL, **answers}.get(command, "250 OK")) != HANGS_UP:
-                if answer is not SAYS_NOTHING:
-                    self.wfile.write(f"{answer}\r\n".encode())
-                command = self._command(letter=answer == _WELL["DATA"])
+            while (reply := {**_DEFAULT_REPLIES, **replies}.get(command, "250 OK")) != CLOSES_CONNECTION:
+                if reply is not SILENT:
+                    self.wfile.write(f"{reply}\r\n".encode())
+                command = self._read_command(is_content=reply == _DEFAULT_REPLIES["DATA"])
                 if not command:
                     return
-                heard.append(command)
+                received.append(command)
 
-        def _command(self, *, letter: bool) -> str:
+        def _read_command(self, *, is_content: bool) -> str:
             line = self.rfile.readline()
-            while letter and line not in (b".\r\n", b""):
+            while is_content and line not in (b".\r\n", b""):
                 line = self.rfile.readline()
             return line.decode().strip().partition(" ")[0].upper()
 
-    with ThreadingTCPServer(("127.0.0.1", 0), Clerk) as server:
+    with ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
         Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-        yield server.server_address[1], heard
+        yield server.server_address[1], received
         server.shutdown()

@@ -1,4 +1,4 @@
-"""A server that answers as Twilio's API does, or misbehaves, and Twilio's signature under receipts."""
+"""A fake of Twilio's API that can also misbehave, and receipts with Twilio's signature."""
 
 import base64
 import json
@@ -16,11 +16,11 @@ from werkzeug.test import TestResponse
 
 from arthomed.config_messages import Twilio
 from arthomed.infra.sms import TwilioReceipts, TwilioSms
-from arthomed.notifications import outlets
+from arthomed.notifications import delivery
 
 SID, TOKEN, NUMBER = "AC" + "0" * 32, "token-of-the-tests", "+15005550006"
 PUBLIC_URL = "https://api.clinic.example"
-TAKEN = (201, {"sid": "SM1", "status": "queued"})
+ACCEPTED = (201, {"sid": "SM1", "status": "queued"})
 BASIC = "Basic " + base64.b64encode(f"{SID}:{TOKEN}".encode()).decode()
 
 
@@ -32,86 +32,85 @@ class Request:
 
     @property
     def callback(self) -> str:
-        """Where receipts of this message are to go, below the public address."""
+        """The path and query of the URL for receipts of this message."""
         [url] = self.form["StatusCallback"]
         assert url.startswith(PUBLIC_URL)
         return url.removeprefix(PUBLIC_URL)
 
 
 @dataclass
-class Carrier:
-    """What it answers next (None: it hangs up) with which headers, and what it was asked.
+class FakeTwilio:
+    """The response to send (None closes the connection) with its headers, and the requests so far.
 
-    While `goes_on` is not set it keeps who asks waiting.
+    The server does not respond while `may_respond` is cleared.
     """
 
-    answer: tuple[int, object] | None = TAKEN
+    response: tuple[int, object] | None = ACCEPTED
     headers: dict[str, str] = field(default_factory=dict)
-    asked: list[Request] = field(default_factory=list)
-    goes_on: Event = field(default_factory=Event)
+    requests: list[Request] = field(default_factory=list)
+    may_respond: Event = field(default_factory=Event)
     url: str = ""
 
 
 @contextmanager
-def running() -> Iterator[Carrier]:
-    """A carrier on a port of its own."""
-    found = Carrier()
-    found.goes_on.set()
-    with ThreadingHTTPServer(("127.0.0.1", 0), _handler(found)) as server:
-        found.url = f"http://127.0.0.1:{server.server_port}"
+def running() -> Iterator[FakeTwilio]:
+    twilio = FakeTwilio()
+    twilio.may_respond.set()
+    with ThreadingHTTPServer(("127.0.0.1", 0), _handler(twilio)) as server:
+        twilio.url = f"http://127.0.0.1:{server.server_port}"
         Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-        yield found
-        found.goes_on.set()
+        yield twilio
+        twilio.may_respond.set()
         server.shutdown()
 
 
 @contextmanager
-def in_use(carrier: Carrier) -> Iterator[None]:
-    """The application's SMS go to the carrier, which sends receipts."""
-    account = Twilio(SID, TOKEN, NUMBER, None, carrier.url)
-    before = outlets.outlet()
+def configured(twilio: FakeTwilio) -> Iterator[None]:
+    """The application sends its SMS to the fake, and accepts receipts."""
+    account = Twilio(SID, TOKEN, NUMBER, None, twilio.url)
+    before = delivery.config()
     receipts = TwilioReceipts(account, PUBLIC_URL)
-    outlets.use(replace(before, sms=TwilioSms(account, PUBLIC_URL), receipts=receipts))
+    delivery.configure(replace(before, sms=TwilioSms(account, PUBLIC_URL), receipts=receipts))
     yield
-    outlets.use(before)
+    delivery.configure(before)
 
 
-def _handler(carrier: Carrier) -> type[BaseHTTPRequestHandler]:
+def _handler(twilio: FakeTwilio) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-            carrier.asked.append(Request(self.path, self.headers["Authorization"], parse_qs(body)))
-            carrier.goes_on.wait()
-            if carrier.answer is None:
+            twilio.requests.append(Request(self.path, self.headers["Authorization"], parse_qs(body)))
+            twilio.may_respond.wait()
+            if twilio.response is None:
                 self.close_connection = True
                 return
-            status, told = carrier.answer
-            text = told if isinstance(told, bytes) else json.dumps(told).encode()
+            status, content = twilio.response
+            text = content if isinstance(content, bytes) else json.dumps(content).encode()
             self.send_response(status)
-            for name, value in {"Content-Type": "application/json", **carrier.headers}.items():
+            for name, value in {"Content-Type": "application/json", **twilio.headers}.items():
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(text)))
             self.end_headers()
             self.wfile.write(text)
 
         def log_message(self, *_: object) -> None:
-            """Nothing on standard error."""
+            """Do not write to standard error."""
 
     return Handler
 
 
-def form_of(status: str, sid: str = "SM1", **more: Any) -> dict[str, Any]:
-    """What Twilio tells of a message, as far as its documentation shows it."""
-    told = {"AccountSid": SID, "From": NUMBER, "To": "+919876500001", "ApiVersion": "2010-04-01"}
-    return {**told, "MessageSid": sid, "SmsSid": sid, "MessageStatus": status, "SmsStatus": status, **more}
+def receipt_form(status: str, sid: str = "SM1", **more: Any) -> dict[str, Any]:
+    """The fields of a receipt as in Twilio's documentation."""
+    account = {"AccountSid": SID, "From": NUMBER, "To": "+919876500001", "ApiVersion": "2010-04-01"}
+    return {**account, "MessageSid": sid, "SmsSid": sid, "MessageStatus": status, "SmsStatus": status, **more}
 
 
-def signed(path: str, form: dict[str, Any], token: str = TOKEN) -> dict[str, str]:
-    """The header by which Twilio proves that it is Twilio."""
+def sign(path: str, form: dict[str, Any], token: str = TOKEN) -> dict[str, str]:
+    """Twilio's signature over the public URL and the form."""
     return {"X-Twilio-Signature": RequestValidator(token).compute_signature(PUBLIC_URL + path, form)}
 
 
-def post(client: FlaskClient, path: str, status: str, **more: Any) -> TestResponse:
-    """A receipt, as Twilio sends it."""
-    form = form_of(status, **more)
-    return client.post(path, data=form, headers=signed(path, form))
+def post_receipt(client: FlaskClient, path: str, status: str, **more: Any) -> TestResponse:
+    """Send a receipt as Twilio does."""
+    form = receipt_form(status, **more)
+    return client.post(path, data=form, headers=sign(path, form))

@@ -1,4 +1,4 @@
-"""E-mail leaves this machine over TLS, to the server that was meant, or not at all."""
+"""E-mail to another machine requires TLS with a valid certificate."""
 
 import socket
 import ssl
@@ -10,12 +10,12 @@ import trustme
 
 from arthomed.infra.email import SmtpEmail
 from arthomed.notifications.gateways import DeliveryFailed, Email
-from tests.api import post_office
-from tests.api.post_office import PASSWORD
+from tests.api.notifications import fake_smtp
+from tests.api.notifications.fake_smtp import PASSWORD
 
 HOST = "mail.clinic.example"
 CREDENTIALS = "clinic:p%40ss%20word"
-LETTER = Email("asha@example.com", "Your visit is confirmed", "Dear Asha,\n\nsee you soon.", "1")
+EMAIL = Email("asha@example.com", "Your visit is confirmed", "Dear Asha,\n\nsee you soon.", "1")
 
 
 @pytest.fixture(scope="module")
@@ -24,12 +24,12 @@ def authority() -> trustme.CA:
 
 
 @pytest.fixture(autouse=True)
-def internet(monkeypatch: pytest.MonkeyPatch, authority: trustme.CA, tmp_path: Path) -> None:
-    """The clinic's mail server is at 127.0.0.1 by its name, and this machine trusts the authority."""
-    asked = socket.getaddrinfo
+def mail_server_dns(monkeypatch: pytest.MonkeyPatch, authority: trustme.CA, tmp_path: Path) -> None:
+    """The mail server's name resolves to 127.0.0.1, and this machine trusts the test CA."""
+    getaddrinfo = socket.getaddrinfo
 
     def resolve(host: str, *args: Any, **kwargs: Any) -> Any:
-        return asked("127.0.0.1" if host == HOST else host, *args, **kwargs)
+        return getaddrinfo("127.0.0.1" if host == HOST else host, *args, **kwargs)
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
     trusted = tmp_path / "trusted.pem"
@@ -37,15 +37,15 @@ def internet(monkeypatch: pytest.MonkeyPatch, authority: trustme.CA, tmp_path: P
     monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
 
 
-def certified(authority: trustme.CA, name: str = HOST) -> ssl.SSLContext:
-    """A server's side of TLS, with a certificate for a name."""
+def server_context(authority: trustme.CA, name: str = HOST) -> ssl.SSLContext:
+    """A TLS server context with a certificate for a name."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert(name).configure_cert(context)
     return context
 
 
 def send(url: str) -> None:
-    SmtpEmail(url, "clinic@arthomed.example").send(LETTER, kind="appointment-confirmed")
+    SmtpEmail(url, "clinic@arthomed.example").send(EMAIL, kind="appointment-confirmed")
 
 
 def failure_of(url: str) -> DeliveryFailed:
@@ -54,61 +54,61 @@ def failure_of(url: str) -> DeliveryFailed:
     return failed.value
 
 
-def test_with_starttls(authority: trustme.CA) -> None:
-    with post_office.opened(starttls=certified(authority)) as office:
-        send(f"smtp://{CREDENTIALS}@{HOST}:{office.port}")
+def test_starttls_is_used_before_login(authority: trustme.CA) -> None:
+    with fake_smtp.running(starttls=server_context(authority)) as smtp:
+        send(f"smtp://{CREDENTIALS}@{HOST}:{smtp.port}")
 
-    assert (office.over_tls, office.passwords) == ([True], [PASSWORD])
+    assert (smtp.over_tls, smtp.passwords) == ([True], [PASSWORD])
 
 
-def test_with_tls_from_the_start(authority: trustme.CA) -> None:
-    with post_office.opened(tls=certified(authority)) as office:
-        send(f"smtps://{CREDENTIALS}@{HOST}:{office.port}")
+def test_smtps_uses_tls_from_the_start(authority: trustme.CA) -> None:
+    with fake_smtp.running(tls=server_context(authority)) as smtp:
+        send(f"smtps://{CREDENTIALS}@{HOST}:{smtp.port}")
 
-    assert (len(office.taken), office.passwords) == (1, [PASSWORD])
+    assert (len(smtp.accepted), smtp.passwords) == (1, [PASSWORD])
 
 
 @pytest.mark.parametrize("scheme", ["smtp", "smtps"])
-@pytest.mark.parametrize("case", ["another name", "an authority that nobody knows"])
-def test_a_server_that_can_not_show_who_it_is_gets_neither_letter_nor_password(
+@pytest.mark.parametrize("case", ["another name", "an unknown CA"])
+def test_server_with_an_invalid_certificate_receives_neither_email_nor_password(
     authority: trustme.CA, scheme: str, case: str
 ) -> None:
-    certificate = certified(authority, "evil.example") if case == "another name" else certified(trustme.CA())
-    with post_office.opened(**{"starttls" if scheme == "smtp" else "tls": certificate}) as office:
-        failure = failure_of(f"{scheme}://{CREDENTIALS}@{HOST}:{office.port}")
+    certificate = server_context(authority, "evil.example") if case == "another name" else server_context(trustme.CA())
+    with fake_smtp.running(**{"starttls" if scheme == "smtp" else "tls": certificate}) as smtp:
+        failure = failure_of(f"{scheme}://{CREDENTIALS}@{HOST}:{smtp.port}")
 
     assert (str(failure), failure.permanent) == ("SSLCertVerificationError", False)
-    assert (office.taken, office.passwords) == ([], [])
+    assert (smtp.accepted, smtp.passwords) == ([], [])
 
 
-def test_without_starttls_nothing_is_sent_to_another_machine() -> None:
-    """As when somebody in between takes the offer out of the server's answer."""
-    with post_office.opened() as office:
-        failure = failure_of(f"smtp://{CREDENTIALS}@{HOST}:{office.port}")
+def test_nothing_is_sent_to_another_machine_without_starttls() -> None:
+    """An attacker in the middle can remove STARTTLS from the server's reply."""
+    with fake_smtp.running() as smtp:
+        failure = failure_of(f"smtp://{CREDENTIALS}@{HOST}:{smtp.port}")
 
     assert (str(failure), failure.permanent) == ("SMTPNotSupportedError", False)
-    assert (office.taken, office.passwords) == ([], [])
+    assert (smtp.accepted, smtp.passwords) == ([], [])
 
 
-@pytest.mark.parametrize("answer", ["454 TLS not available", "501 What?"])
-def test_a_refused_starttls_is_no_reason_to_go_on_in_the_clear(answer: str) -> None:
-    with post_office.scripted({"EHLO": "250-hello\r\n250 STARTTLS", "STARTTLS": answer}) as (port, heard):
+@pytest.mark.parametrize("reply", ["454 TLS not available", "501 What?"])
+def test_refused_starttls_aborts_the_session(reply: str) -> None:
+    with fake_smtp.scripted({"EHLO": "250-hello\r\n250 STARTTLS", "STARTTLS": reply}) as (port, commands):
         failure = failure_of(f"smtp://{HOST}:{port}")
 
-    assert (str(failure), failure.permanent) == (f"smtp {answer[:3]}", False)
-    assert heard == ["EHLO", "STARTTLS"]
+    assert (str(failure), failure.permanent) == (f"smtp {reply[:3]}", False)
+    assert commands == ["EHLO", "STARTTLS"]
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-def test_a_relay_on_this_machine_may_do_without(host: str) -> None:
-    with post_office.opened() as office:
-        send(f"smtp://{host}:{office.port}")
+def test_relay_on_this_machine_may_be_used_without_tls(host: str) -> None:
+    with fake_smtp.running() as smtp:
+        send(f"smtp://{host}:{smtp.port}")
 
-    assert office.over_tls == [False]
+    assert smtp.over_tls == [False]
 
 
-def test_a_relay_on_this_machine_that_offers_starttls_is_taken_at_its_word(authority: trustme.CA) -> None:
-    with post_office.opened(starttls=certified(authority, "127.0.0.1")) as office:
-        send(f"smtp://127.0.0.1:{office.port}")
+def test_relay_on_this_machine_is_used_with_starttls_when_it_offers_it(authority: trustme.CA) -> None:
+    with fake_smtp.running(starttls=server_context(authority, "127.0.0.1")) as smtp:
+        send(f"smtp://127.0.0.1:{smtp.port}")
 
-    assert office.over_tls == [True]
+    assert smtp.over_tls == [True]

@@ -1,4 +1,4 @@
-"""An e-mail in the place of an SMS that did not arrive: one at most, and never with a code in it."""
+"""An e-mail replaces an SMS that was not delivered: at most one, and never with a code."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,12 +16,12 @@ from arthomed.config import settings
 from arthomed.core import clock
 from arthomed.core.permissions import Role
 from arthomed.infra.mailbox import Mailbox
-from arthomed.notifications import fallback, outlets
+from arthomed.notifications import delivery, fallback
 from arthomed.notifications import service as notifications
 from arthomed.notifications.models import Channel, Notification, State
 from tests import factories
-from tests.api import carrier as twilio
-from tests.api.carrier import Carrier, post
+from tests.api.notifications import fake_twilio
+from tests.api.notifications.fake_twilio import FakeTwilio, post_receipt
 from tests.factories import told
 
 REFUSED = (400, {"code": 21614, "message": "not a mobile number", "status": 400})
@@ -30,189 +30,191 @@ WAIT = timedelta(minutes=10)
 
 
 @pytest.fixture
-def carrier(app: Flask, client: FlaskClient) -> Iterator[Carrier]:
+def twilio(app: Flask, client: FlaskClient) -> Iterator[FakeTwilio]:
     del app, client  # the second empties the database
-    with twilio.running() as found, twilio.in_use(found):
-        yield found
+    with fake_twilio.running() as server, fake_twilio.configured(server):
+        yield server
 
 
 @pytest.fixture
-def visit(carrier: Carrier) -> Appointment:
-    """Requested, and to be told by SMS."""
+def appointment(twilio: FakeTwilio) -> Appointment:
+    """A requested appointment, with a waiting SMS about it."""
     doctor = factories.make_doctor(factories.every_day("09:00", "09:30"))
     return factories.make_visit(factories.make_user(email=ADDRESS), doctor)
 
 
-def by(channel: Channel) -> list[Notification]:
+def messages_by(channel: Channel) -> list[Notification]:
     return list(Notification.objects(channel=channel))
 
 
 def send(channel: Channel = Channel.SMS) -> State | None:
-    """Send the one message of a channel."""
-    [message] = by(channel)
+    """Send the only message of a channel."""
+    [message] = messages_by(channel)
     return notifications.send(message.id)
 
 
-def letters() -> int:
+def count_sent_emails() -> int:
     return len(Mailbox(settings().mailbox_file).newest_first(ADDRESS))
 
 
-def test_a_number_that_takes_no_sms_is_told_by_email(carrier: Carrier, visit: Appointment) -> None:
-    carrier.answer = REFUSED
+def test_refused_sms_is_replaced_by_an_email(twilio: FakeTwilio, appointment: Appointment) -> None:
+    twilio.response = REFUSED
     assert send() is State.FAILED
 
-    assert fallback.take_over() == 1
-    [letter] = by(Channel.EMAIL)
-    assert (letter.user, letter.subject, letter.kind) == (visit.patient_id, visit.id, "appointment-pending")
+    assert fallback.send_fallbacks() == 1
+    [email] = messages_by(Channel.EMAIL)
+    assert (email.user, email.subject, email.kind) == (appointment.patient_id, appointment.id, "appointment-pending")
     assert send(Channel.EMAIL) is State.SENT
-    assert letters() == 1
+    assert count_sent_emails() == 1
 
 
-def test_an_sms_that_is_only_late_is_not_told_by_email(carrier: Carrier, visit: Appointment) -> None:
-    carrier.answer = (500, {})
+def test_sms_that_is_being_retried_has_no_fallback(twilio: FakeTwilio, appointment: Appointment) -> None:
+    twilio.response = (500, {})
     assert send() is State.WAITING
 
-    assert (fallback.take_over(), by(Channel.EMAIL)) == (0, [])
+    assert (fallback.send_fallbacks(), messages_by(Channel.EMAIL)) == (0, [])
 
 
-def test_an_sms_that_the_carrier_does_not_take_for_long_is_told_by_email(carrier: Carrier, visit: Appointment) -> None:
-    carrier.answer = (401, {"code": 20003, "message": "Authenticate", "status": 401})
+def test_sms_that_is_retried_for_too_long_is_replaced_by_an_email(twilio: FakeTwilio, appointment: Appointment) -> None:
+    twilio.response = (401, {"code": 20003, "message": "Authenticate", "status": 401})
     send()
     with time_machine.travel(clock.now() + timedelta(minutes=5), tick=True):
         send()
     with time_machine.travel(clock.now() + WAIT, tick=True):
-        assert fallback.take_over() == 1
+        assert fallback.send_fallbacks() == 1
 
-    assert len(by(Channel.EMAIL)) == 1
+    assert len(messages_by(Channel.EMAIL)) == 1
 
 
-def test_an_sms_whose_next_attempt_would_be_too_late_is_told_by_email(carrier: Carrier, visit: Appointment) -> None:
-    carrier.answer = (503, {})
+def test_sms_expiring_before_its_retry_is_replaced_by_an_email(twilio: FakeTwilio, appointment: Appointment) -> None:
+    twilio.response = (503, {})
     Notification.objects.update(set__useful_until=clock.now() + timedelta(seconds=5))
     assert send() is State.EXPIRED
 
-    assert fallback.take_over() == 1
+    assert fallback.send_fallbacks() == 1
     assert send(Channel.EMAIL) is State.SENT
 
 
-def test_an_sms_that_is_taken_at_last_where_no_receipts_come_is_not_told_by_email(
-    carrier: Carrier, visit: Appointment
-) -> None:
-    outlets.use(replace(outlets.outlet(), receipts=None))
-    carrier.answer = (503, {})
+def test_sms_accepted_on_retry_without_receipts_has_no_fallback(twilio: FakeTwilio, appointment: Appointment) -> None:
+    delivery.configure(replace(delivery.config(), receipts=None))
+    twilio.response = (503, {})
     send()
-    carrier.answer = twilio.TAKEN
+    twilio.response = fake_twilio.ACCEPTED
     with time_machine.travel(clock.now() + timedelta(minutes=1), tick=True):
         assert send() is State.SENT
     with time_machine.travel(clock.now() + 2 * WAIT, tick=True):
-        assert fallback.take_over() == 0
+        assert fallback.send_fallbacks() == 0
 
 
 @pytest.mark.parametrize("status", ["undelivered", "failed"])
-def test_an_sms_that_the_carrier_could_not_deliver_is_told_by_email(
-    client: FlaskClient, carrier: Carrier, visit: Appointment, status: str
+def test_undelivered_sms_is_replaced_by_an_email(
+    client: FlaskClient, twilio: FakeTwilio, appointment: Appointment, status: str
 ) -> None:
     send()
-    told(post(client, carrier.asked[0].callback, status))
+    told(post_receipt(client, twilio.requests[0].callback, status))
 
-    assert fallback.take_over() == 1
-    assert len(by(Channel.EMAIL)) == 1
+    assert fallback.send_fallbacks() == 1
+    assert len(messages_by(Channel.EMAIL)) == 1
 
 
 @pytest.mark.parametrize("status", [None, "queued", "sent"])
-def test_an_sms_without_a_receipt_in_time_is_told_by_email(
-    client: FlaskClient, carrier: Carrier, visit: Appointment, status: str | None
+def test_sms_without_a_delivery_receipt_in_time_is_replaced_by_an_email(
+    client: FlaskClient, twilio: FakeTwilio, appointment: Appointment, status: str | None
 ) -> None:
     send()
     if status:
-        told(post(client, carrier.asked[0].callback, status))
+        told(post_receipt(client, twilio.requests[0].callback, status))
     with time_machine.travel(clock.now() + WAIT - timedelta(seconds=30), tick=True):
-        assert fallback.take_over() == 0
+        assert fallback.send_fallbacks() == 0
     with time_machine.travel(clock.now() + WAIT, tick=True):
-        assert fallback.take_over() == 1
+        assert fallback.send_fallbacks() == 1
 
-    assert len(by(Channel.EMAIL)) == 1
+    assert len(messages_by(Channel.EMAIL)) == 1
 
 
-def test_an_sms_that_was_delivered_is_not_told_again(client: FlaskClient, carrier: Carrier, visit: Appointment) -> None:
+def test_delivered_sms_has_no_fallback(client: FlaskClient, twilio: FakeTwilio, appointment: Appointment) -> None:
     send()
-    told(post(client, carrier.asked[0].callback, "delivered"))
+    told(post_receipt(client, twilio.requests[0].callback, "delivered"))
 
     with time_machine.travel(clock.now() + WAIT, tick=True):
-        assert (fallback.take_over(), by(Channel.EMAIL)) == (0, [])
+        assert (fallback.send_fallbacks(), messages_by(Channel.EMAIL)) == (0, [])
 
 
-def test_an_email_is_dropped_when_the_receipt_comes_before_it_leaves(
-    client: FlaskClient, carrier: Carrier, visit: Appointment
+def test_fallback_is_dropped_when_the_sms_is_delivered_before_it_is_sent(
+    client: FlaskClient, twilio: FakeTwilio, appointment: Appointment
 ) -> None:
     send()
     with time_machine.travel(clock.now() + WAIT, tick=True):
-        fallback.take_over()
-    told(post(client, carrier.asked[0].callback, "delivered"))
+        fallback.send_fallbacks()
+    told(post_receipt(client, twilio.requests[0].callback, "delivered"))
 
     with time_machine.travel(clock.now() + WAIT, tick=True):
         assert send(Channel.EMAIL) is State.DROPPED
-    assert letters() == 0
+    assert count_sent_emails() == 0
 
 
-def test_who_looks_for_it_at_once_and_again_writes_one_email(carrier: Carrier, visit: Appointment) -> None:
-    carrier.answer = REFUSED
+def test_concurrent_and_repeated_runs_create_one_email(twilio: FakeTwilio, appointment: Appointment) -> None:
+    twilio.response = REFUSED
     send()
-    factories.at_once(4, lambda _: fallback.take_over())
-    Notification.objects(channel=Channel.SMS).update(set__fallback_at=clock.now())  # as when it was cut off
-    fallback.take_over()
+    factories.at_once(4, lambda _: fallback.send_fallbacks())
+    Notification.objects(channel=Channel.SMS).update(set__fallback_at=clock.now())  # as after an interrupted run
+    fallback.send_fallbacks()
 
-    assert len(by(Channel.EMAIL)) == 1
-    assert fallback.take_over() == 0
+    assert len(messages_by(Channel.EMAIL)) == 1
+    assert fallback.send_fallbacks() == 0
 
 
-def test_after_its_useful_time_nothing_takes_over(carrier: Carrier, visit: Appointment) -> None:
-    carrier.answer = REFUSED
+def test_expired_sms_has_no_fallback(twilio: FakeTwilio, appointment: Appointment) -> None:
+    twilio.response = REFUSED
     send()
 
-    with time_machine.travel(visit.ends_at, tick=True):
-        assert (fallback.take_over(), by(Channel.EMAIL)) == (1, [])
+    with time_machine.travel(appointment.ends_at, tick=True):
+        assert (fallback.send_fallbacks(), messages_by(Channel.EMAIL)) == (1, [])
 
 
-def test_where_no_receipts_come_their_absence_says_nothing(carrier: Carrier, visit: Appointment) -> None:
-    before = outlets.outlet()
-    outlets.use(replace(before, receipts=None))
+def test_missing_receipt_causes_no_fallback_where_no_receipts_are_configured(
+    twilio: FakeTwilio, appointment: Appointment
+) -> None:
+    before = delivery.config()
+    delivery.configure(replace(before, receipts=None))
     try:
         send()
         with time_machine.travel(clock.now() + WAIT, tick=True):
-            assert (fallback.take_over(), by(Channel.EMAIL)) == (0, [])
+            assert (fallback.send_fallbacks(), messages_by(Channel.EMAIL)) == (0, [])
     finally:
-        outlets.use(before)
+        delivery.configure(before)
 
 
 @pytest.mark.parametrize("status", [Status.CONFIRMED, Status.CANCELLED])
-def test_what_was_told_by_email_anyhow_is_not_told_twice(carrier: Carrier, visit: Appointment, status: Status) -> None:
-    transitions.change_status(factories.acting(factories.make_user(Role.ADMIN)), visit.id, status)
-    carrier.answer = REFUSED
-    for message in by(Channel.SMS):
+def test_message_that_went_by_email_anyway_has_no_fallback(
+    twilio: FakeTwilio, appointment: Appointment, status: Status
+) -> None:
+    transitions.change_status(factories.acting(factories.make_user(Role.ADMIN)), appointment.id, status)
+    twilio.response = REFUSED
+    for message in messages_by(Channel.SMS):
         notifications.send(message.id)
 
-    assert fallback.take_over() == 0
-    assert len(by(Channel.EMAIL)) == 1
+    assert fallback.send_fallbacks() == 0
+    assert len(messages_by(Channel.EMAIL)) == 1
 
 
-def test_who_has_no_address_is_told_by_sms_only(carrier: Carrier) -> None:
+def test_patient_without_an_email_address_has_no_fallback(twilio: FakeTwilio) -> None:
     factories.make_visit(doctor=factories.make_doctor(factories.every_day("09:00", "09:30")))
-    carrier.answer = REFUSED
+    twilio.response = REFUSED
     send()
 
-    assert (fallback.take_over(), by(Channel.EMAIL)) == (0, [])
+    assert (fallback.send_fallbacks(), messages_by(Channel.EMAIL)) == (0, [])
 
 
-def test_a_code_never_goes_by_email(client: FlaskClient, carrier: Carrier) -> None:
+def test_code_is_never_sent_by_email(client: FlaskClient, twilio: FakeTwilio) -> None:
     user = factories.make_user(email=ADDRESS)
     factories.ask_for_code(client, user.mobile_number)
     factories.message_of_code(user.mobile_number)
-    carrier.answer = REFUSED
+    twilio.response = REFUSED
     assert send() is State.FAILED
-    assert fallback.take_over() == 0
+    assert fallback.send_fallbacks() == 0
 
-    wrongly = {"set__user": user.id, "set__fallback": Channel.EMAIL, "set__fallback_at": clock.now()}
-    Notification.objects.update(**wrongly)
-    assert fallback.take_over() == 1
-    assert by(Channel.EMAIL) == []
+    wrong_fallback = {"set__user": user.id, "set__fallback": Channel.EMAIL, "set__fallback_at": clock.now()}
+    Notification.objects.update(**wrong_fallback)
+    assert fallback.send_fallbacks() == 1
+    assert messages_by(Channel.EMAIL) == []

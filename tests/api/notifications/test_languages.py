@@ -1,4 +1,4 @@
-"""SMS in the language of who has the number, as templates that carriers know."""
+"""SMS in the language of the recipient, with registered templates."""
 
 from dataclasses import replace
 from typing import Any
@@ -13,7 +13,7 @@ from arthomed.auth import codes
 from arthomed.auth.models import Otp
 from arthomed.config import settings
 from arthomed.core.permissions import Role
-from arthomed.notifications.catalogue import languages, words
+from arthomed.notifications.catalogue import language, languages
 from arthomed.notifications.gateways import Sms
 from arthomed.notifications.models import Channel, Notification
 from arthomed.users.models import User
@@ -24,8 +24,7 @@ pytestmark = pytest.mark.usefixtures("database")
 
 
 @pytest.fixture(autouse=True)
-def registered(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The clinic has its entity id."""
+def entity_id_configured(monkeypatch: pytest.MonkeyPatch) -> None:
     found = replace(settings(), dlt_entity_id=ENTITY)
     for module in (codes, messages):
         monkeypatch.setattr(module, "settings", lambda: found)
@@ -40,30 +39,32 @@ def code_sms(mobile: str) -> Sms:
     return sms
 
 
-def sms_about(visit: Appointment, status: Status = Status.PENDING) -> Sms:
-    sms = messages.word(Notification.objects.get(subject=visit.id, channel=Channel.SMS, kind=f"appointment-{status}"))
+def sms_about(appointment: Appointment, status: Status = Status.PENDING) -> Sms:
+    sms = messages.render(
+        Notification.objects.get(subject=appointment.id, channel=Channel.SMS, kind=f"appointment-{status}")
+    )
     assert isinstance(sms, Sms)
     return sms
 
 
-def visit_of(**patient: Any) -> Appointment:
+def make_appointment(**patient: Any) -> Appointment:
     doctor = factories.make_doctor(factories.every_day("09:00", "09:30"), name="Dr Meera Iyer")
     return factories.make_visit(factories.make_user(**patient), doctor)
 
 
-@pytest.mark.parametrize("language", languages())
-def test_a_code_is_told_in_the_language_of_who_has_the_number(language: str) -> None:
-    person = factories.make_user(profile={"language": language})
-    digits = words(language).message["code"].sms.format(code="", minutes=5)
+@pytest.mark.parametrize("code", languages())
+def test_code_is_sent_in_the_language_of_the_owner_of_the_number(code: str) -> None:
+    person = factories.make_user(profile={"language": code})
+    text = language(code).message["code"].sms.format(code="", minutes=5)
 
     sms = code_sms(person.mobile_number)
 
-    assert (sms.text[:6], sms.text[6:]) == (factories.code_for(person.mobile_number), digits)
-    assert (sms.template.entity_id, sms.template.id) == (ENTITY, words(language).message["code"].template_id)
+    assert (sms.text[:6], sms.text[6:]) == (factories.code_for(person.mobile_number), text)
+    assert (sms.template.entity_id, sms.template.id) == (ENTITY, language(code).message["code"].template_id)
     assert sms.segments == 1
 
 
-def test_a_code_for_a_stranger_is_told_in_english() -> None:
+def test_code_for_an_unknown_number_is_in_english() -> None:
     mobile = factories.new_mobile()
 
     assert code_sms(mobile).text == (
@@ -71,38 +72,38 @@ def test_a_code_for_a_stranger_is_told_in_english() -> None:
     )
 
 
-@pytest.mark.parametrize("language", languages())
-def test_a_visit_is_told_in_the_patient_s_language(language: str) -> None:
-    visit = visit_of(profile={"language": language})
-    wording = words(language).message["appointment-pending"]
-    when = words(language).time(visit.starts_at.astimezone(settings().policy.timezone))
+@pytest.mark.parametrize("code", languages())
+def test_appointment_message_is_in_the_language_of_the_patient(code: str) -> None:
+    appointment = make_appointment(profile={"language": code})
+    template = language(code).message["appointment-pending"]
+    when = language(code).format_time(appointment.starts_at.astimezone(settings().policy.timezone))
 
-    sms = sms_about(visit)
+    sms = sms_about(appointment)
 
-    assert sms.text == wording.sms.format(when=when, doctor="Dr Meera Iyer")
-    assert (sms.template.entity_id, sms.template.header, sms.template.id) == (ENTITY, "ARTHMD", wording.template_id)
+    assert sms.text == template.sms.format(when=when, doctor="Dr Meera Iyer")
+    assert (sms.template.entity_id, sms.template.header, sms.template.id) == (ENTITY, "ARTHMD", template.template_id)
 
 
-def test_a_language_that_was_taken_away_is_told_in_english() -> None:
-    visit = visit_of()
-    User.objects(id=visit.patient_id).update(set__profile__language="xx")
+def test_message_in_a_removed_language_is_in_english() -> None:
+    appointment = make_appointment()
+    User.objects(id=appointment.patient_id).update(set__profile__language="xx")
 
-    assert sms_about(visit).text.startswith("Arthomed: Your request for ")
+    assert sms_about(appointment).text.startswith("Arthomed: Your request for ")
 
 
 @pytest.mark.parametrize(
-    ("acts", "template"), [("the reception", "appointment-rejected"), ("the system", "appointment-unconfirmed")]
+    ("actor", "template"), [("admin", "appointment-rejected"), ("system", "appointment-unconfirmed")]
 )
-def test_the_system_s_reason_is_part_of_the_template(acts: str, template: str) -> None:
-    visit = visit_of(profile={"language": "hi"})
-    if acts == "the system":
-        Appointment.objects(id=visit.id).update(set__starts_at=visit.created_at)
+def test_reason_of_an_automatic_rejection_is_part_of_the_template(actor: str, template: str) -> None:
+    appointment = make_appointment(profile={"language": "hi"})
+    if actor == "system":
+        Appointment.objects(id=appointment.id).update(set__starts_at=appointment.created_at)
         transitions.reject_unconfirmed()
     else:
         admin = factories.acting(factories.make_user(Role.ADMIN))
-        transitions.change_status(admin, visit.id, Status.REJECTED, reason="On leave")
+        transitions.change_status(admin, appointment.id, Status.REJECTED, reason="On leave")
 
-    sms = sms_about(visit, Status.REJECTED)
+    sms = sms_about(appointment, Status.REJECTED)
 
-    assert sms.template.id == words("hi").message[template].template_id
-    assert ("On leave" in sms.text) == (acts == "the reception")
+    assert sms.template.id == language("hi").message[template].template_id
+    assert ("On leave" in sms.text) == (actor == "admin")

@@ -1,4 +1,4 @@
-"""Push by FCM, against a server that checks who asks and what, and can misbehave."""
+"""Push notifications by FCM, sent to a fake server, and the endpoint for push tokens."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,310 +13,312 @@ from flask import Flask
 from flask.testing import FlaskClient
 from pymongo.database import Database
 
-from arthomed.appointments.service import booking
 from arthomed.auth import service as auth
 from arthomed.auth.models import Session
 from arthomed.config_messages import Fcm
 from arthomed.infra.push import FcmPush
-from arthomed.notifications import outlets
+from arthomed.notifications import delivery
 from arthomed.notifications import service as notifications
-from arthomed.notifications.gateways import DeliveryFailed, DeviceGone, Push
+from arthomed.notifications.gateways import DeliveryFailed, DeviceUnregistered, Push
 from arthomed.notifications.models import Channel, Notification, State
 from tests import factories
-from tests.api import google as googles
-from tests.api.google import Google, refusal
+from tests.api.notifications import fake_fcm
+from tests.api.notifications.fake_fcm import FakeFcm, error
 from tests.factories import SignedIn, fields_refused, refused, told
 
 Records = Database[dict[str, Any]]
 PATH = "/api/auth/sessions/current/push-token"
 TOKENS = [f"{number}-token-of-a-phone:APA91b" for number in range(3)]
-TO_A_PHONE = Push(TOKENS[0], "Arthomed", "Namaste", "message-1")
+PUSH = Push(TOKENS[0], "Arthomed", "Namaste", "message-1")
 
 
 @pytest.fixture
-def google() -> Iterator[Google]:
-    with googles.running() as found:
-        yield found
+def fcm() -> Iterator[FakeFcm]:
+    with fake_fcm.running() as server:
+        yield server
 
 
 @pytest.fixture
-def gateway(google: Google, tmp_path: Path) -> FcmPush:
-    return FcmPush(Fcm(google.credentials(tmp_path), google.url))
+def gateway(fcm: FakeFcm, tmp_path: Path) -> FcmPush:
+    return FcmPush(Fcm(fcm.credentials(tmp_path), fcm.url))
 
 
 class TestGateway:
-    def test_a_push_has_its_device_words_and_kind(self, google: Google, gateway: FcmPush) -> None:
-        gateway.send(TO_A_PHONE, kind="appointment-confirmed")
+    def test_push_contains_token_title_text_and_kind(self, fcm: FakeFcm, gateway: FcmPush) -> None:
+        gateway.send(PUSH, kind="appointment-confirmed")
 
-        words = {"title": "Arthomed", "body": "Namaste"}
-        [taken] = google.taken
-        told = {"token": TOKENS[0], "notification": words, "data": {"kind": "appointment-confirmed"}}
-        assert {name: taken[name] for name in told} == told
+        notification = {"title": "Arthomed", "body": "Namaste"}
+        [accepted] = fcm.accepted
+        expected = {"token": TOKENS[0], "notification": notification, "data": {"kind": "appointment-confirmed"}}
+        assert {name: accepted[name] for name in expected} == expected
 
-    def test_a_phone_shows_it_once_and_not_when_its_time_has_passed(self, google: Google, gateway: FcmPush) -> None:
+    def test_push_has_a_collapse_key_and_a_time_to_live(self, fcm: FakeFcm, gateway: FcmPush) -> None:
         with time_machine.travel(datetime(2026, 12, 1, tzinfo=UTC), tick=False):
-            gateway.send(replace(TO_A_PHONE, useful_for=timedelta(minutes=90)), kind="x")
+            gateway.send(replace(PUSH, ttl=timedelta(minutes=90)), kind="x")
 
         until = str(int(datetime(2026, 12, 1, 1, 30, tzinfo=UTC).timestamp()))
-        [taken] = google.taken
-        assert taken["android"] == {"notification": {"tag": "message-1"}, "ttl": "5400s"}
-        assert taken["apns"] == {"headers": {"apns-collapse-id": "message-1", "apns-expiration": until}}
+        [accepted] = fcm.accepted
+        assert accepted["android"] == {"notification": {"tag": "message-1"}, "ttl": "5400s"}
+        assert accepted["apns"] == {"headers": {"apns-collapse-id": "message-1", "apns-expiration": until}}
 
-    def test_one_access_token_is_good_for_many(self, google: Google, gateway: FcmPush) -> None:
+    def test_access_token_is_cached(self, fcm: FakeFcm, gateway: FcmPush) -> None:
         for _ in range(3):
-            gateway.send(TO_A_PHONE, kind="x")
+            gateway.send(PUSH, kind="x")
 
-        assert (len(google.taken), google.given) == (3, 1)
+        assert (len(fcm.accepted), fcm.issued_tokens) == (3, 1)
 
-    def test_an_access_token_that_is_about_to_expire_is_not_used(self, google: Google, gateway: FcmPush) -> None:
-        google.expires_in = 30
+    def test_access_token_is_renewed_before_it_expires(self, fcm: FakeFcm, gateway: FcmPush) -> None:
+        fcm.expires_in = 30
         for _ in range(2):
-            gateway.send(TO_A_PHONE, kind="x")
+            gateway.send(PUSH, kind="x")
 
-        assert (len(google.taken), google.given) == (2, 2)
+        assert (len(fcm.accepted), fcm.issued_tokens) == (2, 2)
 
-    def test_an_access_token_that_was_revoked_is_replaced(self, google: Google, gateway: FcmPush) -> None:
-        gateway.send(TO_A_PHONE, kind="x")
-        google.given += 1  # the last one is another
-        gateway.send(TO_A_PHONE, kind="x")
+    def test_revoked_access_token_is_renewed(self, fcm: FakeFcm, gateway: FcmPush) -> None:
+        gateway.send(PUSH, kind="x")
+        fcm.issued_tokens += 1  # invalidates the cached token
+        gateway.send(PUSH, kind="x")
 
-        assert (len(google.taken), google.given) == (2, 3)
+        assert (len(fcm.accepted), fcm.issued_tokens) == (2, 3)
 
     @pytest.mark.parametrize(
-        ("answer", "permanent"),
+        ("response", "permanent"),
         [
-            ((500, refusal("INTERNAL")), False),
+            ((500, error("INTERNAL")), False),
             ((503, b"unavailable"), False),
-            ((429, refusal("RESOURCE_EXHAUSTED", "QUOTA_EXCEEDED")), False),
-            ((403, refusal("PERMISSION_DENIED")), False),
+            ((429, error("RESOURCE_EXHAUSTED", "QUOTA_EXCEEDED")), False),
+            ((403, error("PERMISSION_DENIED")), False),
             ((302, b""), False),
             (None, False),
-            ((400, refusal("INVALID_ARGUMENT", "INVALID_ARGUMENT")), True),
+            ((400, error("INVALID_ARGUMENT", "INVALID_ARGUMENT")), True),
         ],
         ids=str,
     )
-    def test_only_a_refusal_of_this_very_message_is_final(
-        self, google: Google, gateway: FcmPush, answer: Any, *, permanent: bool
+    def test_only_a_refusal_of_this_message_is_permanent(
+        self, fcm: FakeFcm, gateway: FcmPush, response: Any, *, permanent: bool
     ) -> None:
-        google.answers = [answer]
+        fcm.responses = [response]
         with pytest.raises(DeliveryFailed) as failed:
-            gateway.send(TO_A_PHONE, kind="x")
+            gateway.send(PUSH, kind="x")
 
         assert failed.value.permanent is permanent
-        assert "never kept" not in str(failed.value)
+        assert "never stored" not in str(failed.value)
 
-    def test_a_device_that_is_no_more_is_told_apart(self, google: Google, gateway: FcmPush) -> None:
-        google.answers = [(404, refusal("NOT_FOUND", "UNREGISTERED"))]
-        with pytest.raises(DeviceGone):
-            gateway.send(TO_A_PHONE, kind="x")
+    def test_unregistered_device_raises_its_own_error(self, fcm: FakeFcm, gateway: FcmPush) -> None:
+        fcm.responses = [(404, error("NOT_FOUND", "UNREGISTERED"))]
+        with pytest.raises(DeviceUnregistered):
+            gateway.send(PUSH, kind="x")
 
     @pytest.mark.parametrize(
-        ("answer", "permanent"),
+        ("response", "permanent"),
         [
             ((404, b"<html>"), False),
-            ((404, refusal("NOT_FOUND")), False),
-            ((403, refusal("PERMISSION_DENIED", "SENDER_ID_MISMATCH")), True),
+            ((404, error("NOT_FOUND")), False),
+            ((403, error("PERMISSION_DENIED", "SENDER_ID_MISMATCH")), True),
         ],
         ids=str,
     )
-    def test_a_fault_that_may_be_ours_says_nothing_about_the_device(
-        self, google: Google, gateway: FcmPush, answer: Any, *, permanent: bool
+    def test_error_of_our_configuration_does_not_unregister_the_device(
+        self, fcm: FakeFcm, gateway: FcmPush, response: Any, *, permanent: bool
     ) -> None:
-        google.answers = [answer]
+        fcm.responses = [response]
         with pytest.raises(DeliveryFailed) as failed:
-            gateway.send(TO_A_PHONE, kind="x")
+            gateway.send(PUSH, kind="x")
 
         assert (type(failed.value), failed.value.permanent) == (DeliveryFailed, permanent)
 
-    def test_a_wait_that_google_asks_for_is_told(self, google: Google, gateway: FcmPush) -> None:
-        google.answers, google.headers = [(429, refusal("RESOURCE_EXHAUSTED"))], {"Retry-After": "60"}
+    def test_retry_after_header_is_returned(self, fcm: FakeFcm, gateway: FcmPush) -> None:
+        fcm.responses, fcm.headers = [(429, error("RESOURCE_EXHAUSTED"))], {"Retry-After": "60"}
         with pytest.raises(DeliveryFailed) as failed:
-            gateway.send(TO_A_PHONE, kind="x")
+            gateway.send(PUSH, kind="x")
 
         assert (str(failed.value), failed.value.retry_after) == ("fcm 429 RESOURCE_EXHAUSTED", timedelta(seconds=60))
 
     @pytest.mark.parametrize(
-        "answer",
+        "response",
         [(400, {"error": "invalid_grant"}), (200, b"<html>"), (200, {"access_token": "x"}), (200, [1])],
         ids=str,
     )
-    def test_without_an_access_token_it_is_tried_again(
-        self, google: Google, gateway: FcmPush, answer: tuple[int, object]
+    def test_failure_to_get_an_access_token_is_retried(
+        self, fcm: FakeFcm, gateway: FcmPush, response: tuple[int, object]
     ) -> None:
-        google.token_answer = answer
-        with pytest.raises(DeliveryFailed, match=f"fcm token {answer[0]}") as failed:
-            gateway.send(TO_A_PHONE, kind="x")
+        fcm.token_response = response
+        with pytest.raises(DeliveryFailed, match=f"fcm token {response[0]}") as failed:
+            gateway.send(PUSH, kind="x")
 
         assert not failed.value.permanent
-        assert google.taken == []
+        assert fcm.accepted == []
 
-    def test_without_a_good_key_nothing_is_lost(self, google: Google, tmp_path: Path) -> None:
-        file = google.credentials(tmp_path)
+    def test_invalid_private_key_is_retried(self, fcm: FakeFcm, tmp_path: Path) -> None:
+        file = fcm.credentials(tmp_path)
         file.write_text(file.read_text().replace("PRIVATE KEY", "NO KEY"))
         with pytest.raises(DeliveryFailed) as failed:
-            FcmPush(Fcm(file, google.url)).send(TO_A_PHONE, kind="x")
+            FcmPush(Fcm(file, fcm.url)).send(PUSH, kind="x")
 
         assert not failed.value.permanent
 
 
 @pytest.fixture
-def by_push(app: Flask, gateway: FcmPush) -> Iterator[None]:
+def push_configured(app: Flask, gateway: FcmPush) -> Iterator[None]:
     del app
-    before = outlets.outlet()
-    outlet = outlets.PushOutlet(gateway, auth.push_tokens, auth.with_push_tokens, auth.forget_push_token)
-    outlets.use(replace(before, push=outlet))
+    before = delivery.config()
+    push = delivery.PushConfig(gateway, auth.push_tokens, auth.with_push_tokens, auth.forget_push_token)
+    delivery.configure(replace(before, push=push))
     yield
-    outlets.use(before)
+    delivery.configure(before)
 
 
-def give(client: FlaskClient, who: SignedIn, token: str) -> None:
-    told(client.put(PATH, json={"pushToken": token}, headers=who.headers))
+def register_token(client: FlaskClient, user: SignedIn, token: str) -> None:
+    told(client.put(PATH, json={"pushToken": token}, headers=user.headers))
 
 
 def book(patient: SignedIn) -> list[Notification]:
-    """The pushes about a request."""
+    """Book an appointment; returns the pushes about it."""
     doctor = factories.make_doctor(factories.every_day("09:00", "09:30"), name="Dr Meera Iyer")
     factories.make_visit(patient.user, doctor)
     return list(Notification.objects(channel=Channel.PUSH))
 
 
-@pytest.mark.usefixtures("by_push")
+@pytest.mark.usefixtures("push_configured")
 class TestMessages:
-    def test_a_visit_is_told_to_all_of_ones_devices_in_the_words_of_the_sms(
-        self, app: Flask, client: FlaskClient, person: SignedIn, google: Google
+    def test_push_goes_to_all_devices_with_the_text_of_the_sms(
+        self, app: Flask, client: FlaskClient, person: SignedIn, fcm: FakeFcm
     ) -> None:
         for token, device in zip(TOKENS, [person, factories.sign_in(app, person.user)], strict=False):
-            give(client, device, token)
+            register_token(client, device, token)
         [push] = book(person)
 
         assert notifications.send(push.id) is State.SENT
-        assert {one["token"] for one in google.taken} == set(TOKENS[:2])
-        for one in google.taken:
+        assert {one["token"] for one in fcm.accepted} == set(TOKENS[:2])
+        for one in fcm.accepted:
             assert one["notification"]["body"].startswith("Arthomed: Your request for")
 
-    def test_who_gave_no_token_gets_none(self, person: SignedIn) -> None:
+    def test_user_without_a_token_gets_no_push(self, person: SignedIn) -> None:
         assert book(person) == []
 
-    def test_who_of_several_has_a_device_is_asked_once(
-        self, app: Flask, client: FlaskClient, person: SignedIn, monkeypatch: pytest.MonkeyPatch
+    def test_only_the_patient_with_a_device_gets_a_push_in_a_batch_of_bookings(
+        self, app: Flask, client: FlaskClient, person: SignedIn
     ) -> None:
-        give(client, person, TOKENS[0])
+        register_token(client, person, TOKENS[0])
         doctor = factories.make_doctor(factories.every_day("09:00", "10:30"))
         patients = [factories.sign_in(app).user, person.user, factories.sign_in(app).user]
-        asking = Mock(wraps=Session.with_push_tokens)
-        monkeypatch.setattr(Session, "with_push_tokens", asking)
-        wishes = [factories.make_wish(doctor, time=time) for time in ("09:00", "09:30", "10:00")]
+        times = ("09:00", "09:30", "10:00")
 
-        booking._book_all(
-            [booking.Request(factories.acting(who), wish) for who, wish in zip(patients, wishes, strict=True)],
-            once=True,
-        )
+        factories.at_once(3, lambda number: factories.make_visit(patients[number], doctor, time=times[number]))
 
         assert [one.user for one in Notification.objects(channel=Channel.PUSH)] == [person.user.id]
         assert Notification.objects(channel=Channel.SMS).count() == 3
-        assert asking.call_count == 1
 
-    def test_a_code_never_goes_by_push(self, client: FlaskClient, person: SignedIn) -> None:
-        give(client, person, TOKENS[0])
+    def test_devices_of_several_patients_are_found_in_one_query(
+        self, app: Flask, client: FlaskClient, person: SignedIn, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        register_token(client, person, TOKENS[0])
+        users = [person.user.id, factories.sign_in(app).user.id, factories.sign_in(app).user.id]
+        query = Mock(wraps=Session.with_push_tokens)
+        monkeypatch.setattr(Session, "with_push_tokens", query)
+
+        assert notifications.users_with_devices(users) == {person.user.id}
+        assert query.call_count == 1
+
+    def test_code_is_never_sent_by_push(self, client: FlaskClient, person: SignedIn) -> None:
+        register_token(client, person, TOKENS[0])
         factories.ask_for_code(client, person.user.mobile_number)
 
         assert factories.message_of_code(person.user.mobile_number).channel is Channel.SMS
         assert Notification.objects.count() == 1
 
-    def test_one_device_that_takes_it_is_enough(
-        self, app: Flask, client: FlaskClient, person: SignedIn, google: Google
+    def test_push_is_sent_when_one_device_accepts_it(
+        self, app: Flask, client: FlaskClient, person: SignedIn, fcm: FakeFcm
     ) -> None:
         for token, device in zip(TOKENS, [person, factories.sign_in(app, person.user)], strict=False):
-            give(client, device, token)
+            register_token(client, device, token)
         [push] = book(person)
-        google.answers = [(500, refusal("INTERNAL"))]
+        fcm.responses = [(500, error("INTERNAL"))]
 
         assert notifications.send(push.id) is State.SENT
-        assert len(google.taken) == 1
+        assert len(fcm.accepted) == 1
 
-    def test_only_the_devices_used_last_are_told(self, app: Flask, client: FlaskClient, person: SignedIn) -> None:
+    def test_push_goes_to_the_four_most_recently_used_devices(
+        self, app: Flask, client: FlaskClient, person: SignedIn
+    ) -> None:
         for number in range(5):
-            give(client, factories.sign_in(app, person.user), f"{number}-token-of-a-phone:APA91b")
+            register_token(client, factories.sign_in(app, person.user), f"{number}-token-of-a-phone:APA91b")
 
         assert [token[0] for token in auth.push_tokens(person.user.id)] == ["4", "3", "2", "1"]
 
-    def test_a_push_that_google_refuses_has_failed(self, client: FlaskClient, person: SignedIn, google: Google) -> None:
-        give(client, person, TOKENS[0])
+    def test_push_that_fcm_refuses_fails(self, client: FlaskClient, person: SignedIn, fcm: FakeFcm) -> None:
+        register_token(client, person, TOKENS[0])
         [push] = book(person)
-        google.answers = [(400, refusal("INVALID_ARGUMENT"))]
+        fcm.responses = [(400, error("INVALID_ARGUMENT"))]
 
         assert notifications.send(push.id) is State.FAILED
         assert auth.push_tokens(person.user.id) == [TOKENS[0]]
 
-    def test_a_push_that_no_device_takes_is_tried_again(
-        self, client: FlaskClient, person: SignedIn, google: Google
-    ) -> None:
-        give(client, person, TOKENS[0])
+    def test_push_that_no_device_accepts_is_retried(self, client: FlaskClient, person: SignedIn, fcm: FakeFcm) -> None:
+        register_token(client, person, TOKENS[0])
         [push] = book(person)
-        google.answers = [(503, b"unavailable")]
+        fcm.responses = [(503, b"unavailable")]
 
         assert notifications.send(push.id) is State.WAITING
 
-    def test_the_token_of_a_device_that_is_gone_is_forgotten(
-        self, client: FlaskClient, database: Records, person: SignedIn, google: Google
+    def test_token_of_an_unregistered_device_is_deleted(
+        self, client: FlaskClient, database: Records, person: SignedIn, fcm: FakeFcm
     ) -> None:
-        give(client, person, TOKENS[0])
+        register_token(client, person, TOKENS[0])
         [push] = book(person)
-        google.answers = [(404, refusal("NOT_FOUND", "UNREGISTERED"))]
+        fcm.responses = [(404, error("NOT_FOUND", "UNREGISTERED"))]
 
         assert notifications.send(push.id) is State.DROPPED
         assert database.sessions.count_documents({"pushToken": {"$exists": True}}) == 0
 
-    def test_a_device_that_was_signed_out_is_told_no_more(
-        self, client: FlaskClient, person: SignedIn, google: Google
-    ) -> None:
-        give(client, person, TOKENS[0])
+    def test_signed_out_device_gets_no_push(self, client: FlaskClient, person: SignedIn, fcm: FakeFcm) -> None:
+        register_token(client, person, TOKENS[0])
         [push] = book(person)
         client.post("/api/auth/logout", headers=person.headers)
 
         assert notifications.send(push.id) is State.DROPPED
-        assert google.taken == []
+        assert fcm.accepted == []
 
 
 class TestTokens:
-    def test_a_phone_that_changes_hands_is_its_new_owners(
+    def test_token_moves_to_the_user_who_registered_it_last(
         self, app: Flask, client: FlaskClient, person: SignedIn
     ) -> None:
         other = factories.sign_in(app)
-        give(client, person, TOKENS[0])
-        give(client, other, TOKENS[0])
+        register_token(client, person, TOKENS[0])
+        register_token(client, other, TOKENS[0])
 
         assert (auth.push_tokens(person.user.id), auth.push_tokens(other.user.id)) == ([], [TOKENS[0]])
 
-    def test_two_who_give_the_same_token_at_once_do_not_both_have_it(self, app: Flask, person: SignedIn) -> None:
-        several = [person, *(factories.sign_in(app) for _ in range(3))]
-        factories.at_once(4, lambda number: give(app.test_client(), several[number], TOKENS[0]))
+    def test_concurrent_registrations_of_a_token_leave_one_owner(self, app: Flask, person: SignedIn) -> None:
+        users = [person, *(factories.sign_in(app) for _ in range(3))]
+        factories.at_once(4, lambda number: register_token(app.test_client(), users[number], TOKENS[0]))
 
-        assert sum(len(auth.push_tokens(one.user.id)) for one in several) == 1
+        assert sum(len(auth.push_tokens(one.user.id)) for one in users) == 1
 
-    def test_a_new_token_takes_the_place_of_the_old(self, client: FlaskClient, person: SignedIn) -> None:
+    def test_new_token_replaces_the_old_one_of_the_device(self, client: FlaskClient, person: SignedIn) -> None:
         for token in TOKENS:
-            give(client, person, token)
+            register_token(client, person, token)
 
         assert auth.push_tokens(person.user.id) == [TOKENS[2]]
 
     @pytest.mark.parametrize("token", ["", "short", "a" * 5000, "with a blank in the middle", "नमस्ते" * 10, None, 5])
-    def test_what_is_no_token_is_refused_and_not_repeated(
+    def test_invalid_token_is_refused_and_not_echoed(
         self, client: FlaskClient, person: SignedIn, token: object
     ) -> None:
-        answer = client.put(PATH, json={"pushToken": token}, headers=person.headers)
+        response = client.put(PATH, json={"pushToken": token}, headers=person.headers)
 
-        assert fields_refused(answer) == ["pushToken"]
-        assert "value" not in factories.envelope_of(answer)["errors"][0]
+        assert fields_refused(response) == ["pushToken"]
+        assert "value" not in factories.envelope_of(response)["errors"][0]
 
-    def test_no_list_of_devices_shows_it_but_ones_own_export(self, client: FlaskClient, person: SignedIn) -> None:
-        give(client, person, TOKENS[0])
+    def test_token_is_only_visible_in_the_export_of_its_owner(self, client: FlaskClient, person: SignedIn) -> None:
+        register_token(client, person, TOKENS[0])
 
         assert TOKENS[0] not in client.get("/api/auth/sessions", headers=person.headers).text
         assert TOKENS[0] in client.get("/api/users/profile/export", headers=person.headers).text
 
-    def test_who_is_signed_out_gives_none(self, client: FlaskClient, person: SignedIn) -> None:
+    def test_signed_out_user_cannot_register_a_token(self, client: FlaskClient, person: SignedIn) -> None:
         client.post("/api/auth/logout", headers=person.headers)
 
-        answer = client.put(PATH, json={"pushToken": TOKENS[0]}, headers=person.headers)
-        assert refused(answer) == (401, "SESSION_REVOKED")
+        response = client.put(PATH, json={"pushToken": TOKENS[0]}, headers=person.headers)
+        assert refused(response) == (401, "SESSION_REVOKED")

@@ -1,4 +1,4 @@
-"""Delivery receipts over HTTP: only Twilio's own count, in whatever order and however often they come."""
+"""The webhook for delivery receipts: signed by Twilio, in any order, repeated or not."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -13,13 +13,13 @@ from pymongo.database import Database
 
 from arthomed.config_messages import Twilio
 from arthomed.infra.sms import TwilioReceipts
-from arthomed.notifications import outlets
+from arthomed.notifications import delivery
 from arthomed.notifications import service as notifications
-from arthomed.notifications.gateways import Arrival
+from arthomed.notifications.gateways import DeliveryStatus
 from arthomed.notifications.models import Notification, State
 from tests import factories
-from tests.api import carrier as twilio
-from tests.api.carrier import Carrier, form_of, post, signed
+from tests.api.notifications import fake_twilio
+from tests.api.notifications.fake_twilio import FakeTwilio, post_receipt, receipt_form, sign
 from tests.factories import refused, told
 from tests.stack import wait_for
 
@@ -29,15 +29,15 @@ UNDELIVERED = {"ErrorCode": "30005"}
 
 
 @pytest.fixture
-def carrier() -> Iterator[Carrier]:
-    with twilio.running() as found:
-        yield found
+def twilio() -> Iterator[FakeTwilio]:
+    with fake_twilio.running() as server:
+        yield server
 
 
 @pytest.fixture(autouse=True)
-def by_twilio(app: Flask, carrier: Carrier) -> Iterator[None]:
+def twilio_configured(app: Flask, twilio: FakeTwilio) -> Iterator[None]:
     del app
-    with twilio.in_use(carrier):
+    with fake_twilio.configured(twilio):
         yield
 
 
@@ -46,91 +46,89 @@ def stored(message: Notification) -> Notification:
     return found
 
 
-def waiting() -> Notification:
+def waiting_sms() -> Notification:
     doctor = factories.make_doctor(factories.every_day("09:00", "09:30"))
-    visit = factories.make_visit(factories.make_user(email="asha@example.com"), doctor)
-    found: Notification = Notification.objects.get(subject=visit.id)
+    appointment = factories.make_visit(factories.make_user(email="asha@example.com"), doctor)
+    found: Notification = Notification.objects.get(subject=appointment.id)
     return found
 
 
 @pytest.fixture
 def sent(client: FlaskClient) -> Notification:
     del client  # it empties the database
-    message = waiting()
+    message = waiting_sms()
     assert notifications.send(message.id) is State.SENT
     return stored(message)
 
 
-def test_what_twilio_says_when_it_takes_a_message_is_stored(client: FlaskClient, carrier: Carrier) -> None:
-    carrier.answer = (
+def test_response_to_the_sms_is_stored_as_the_first_receipt(client: FlaskClient, twilio: FakeTwilio) -> None:
+    twilio.response = (
         201,
         {"sid": "SM1", "status": "queued", "num_segments": "2", "price": "-0.05", "price_unit": "USD"},
     )
-    message = waiting()
+    message = waiting_sms()
     notifications.send(message.id)
 
     receipt = stored(message).receipt
-    assert (receipt.sid, receipt.arrival, receipt.segments) == ("SM1", Arrival.QUEUED, 2)
+    assert (receipt.sid, receipt.status, receipt.segments) == ("SM1", DeliveryStatus.QUEUED, 2)
     assert (receipt.price, receipt.currency) == ("-0.05", "USD")
-    told(post(client, carrier.asked[0].callback, "delivered"))
+    told(post_receipt(client, twilio.requests[0].callback, "delivered"))
     receipt = stored(message).receipt
-    assert (receipt.arrival, receipt.segments, receipt.price) == (Arrival.DELIVERED, 2, "-0.05")
+    assert (receipt.status, receipt.segments, receipt.price) == (DeliveryStatus.DELIVERED, 2, "-0.05")
 
 
 @pytest.mark.parametrize(
-    ("status", "arrival"),
+    ("status", "stored_status"),
     [("queued", "queued"), ("sending", "queued"), ("sent", "sent"), ("delivered", "delivered"), ("read", "delivered")],
 )
-def test_a_receipt_is_stored_on_its_message(
-    client: FlaskClient, carrier: Carrier, sent: Notification, status: str, arrival: str
+def test_receipt_is_stored_with_its_message(
+    client: FlaskClient, twilio: FakeTwilio, sent: Notification, status: str, stored_status: str
 ) -> None:
-    assert post(client, carrier.asked[0].callback, status).status_code == 200
+    assert post_receipt(client, twilio.requests[0].callback, status).status_code == 200
 
-    assert (stored(sent).state, stored(sent).receipt.arrival) == (State.SENT, arrival)
+    assert (stored(sent).state, stored(sent).receipt.status) == (State.SENT, stored_status)
 
 
 @pytest.mark.parametrize("status", ["undelivered", "failed"])
-def test_a_message_that_did_not_arrive_has_failed(
-    client: FlaskClient, carrier: Carrier, sent: Notification, status: str
-) -> None:
-    told(post(client, carrier.asked[0].callback, status, **UNDELIVERED))
+def test_undelivered_message_fails(client: FlaskClient, twilio: FakeTwilio, sent: Notification, status: str) -> None:
+    told(post_receipt(client, twilio.requests[0].callback, status, **UNDELIVERED))
 
     found = stored(sent)
     assert (found.state, found.failure, found.receipt.error_code) == (State.FAILED, f"carrier {status} 30005", 30005)
 
 
-def test_in_any_order_the_best_of_all_receipts_stays(
-    client: FlaskClient, database: Records, carrier: Carrier, sent: Notification
+def test_receipt_with_the_highest_rank_is_kept_in_any_order(
+    client: FlaskClient, database: Records, twilio: FakeTwilio, sent: Notification
 ) -> None:
     for order in permutations(["queued", "sent", "undelivered", "delivered"]):
         database.notifications.replace_one({"_id": sent.id}, sent.to_mongo())
         for status in order:
             error = UNDELIVERED if status == "undelivered" else {}
-            told(post(client, carrier.asked[0].callback, status, **error))
+            told(post_receipt(client, twilio.requests[0].callback, status, **error))
 
         found = stored(sent)
-        assert (found.state, found.receipt.arrival) == (State.SENT, Arrival.DELIVERED), order
+        assert (found.state, found.receipt.status) == (State.SENT, DeliveryStatus.DELIVERED), order
         assert (found.failure, found.receipt.error_code) == (None, None), order
 
 
-def test_a_message_that_failed_is_not_sent_again_by_a_late_receipt(
-    client: FlaskClient, carrier: Carrier, sent: Notification
+def test_late_receipt_does_not_revive_a_failed_message(
+    client: FlaskClient, twilio: FakeTwilio, sent: Notification
 ) -> None:
     for status in ("undelivered", "sent", "queued"):
-        told(post(client, carrier.asked[0].callback, status))
+        told(post_receipt(client, twilio.requests[0].callback, status))
 
-    assert (stored(sent).state, stored(sent).receipt.arrival) == (State.FAILED, Arrival.UNDELIVERED)
+    assert (stored(sent).state, stored(sent).receipt.status) == (State.FAILED, DeliveryStatus.UNDELIVERED)
 
 
-def test_a_receipt_that_comes_often_and_at_once_is_one(
-    app: Flask, client: FlaskClient, carrier: Carrier, sent: Notification
+def test_repeated_and_concurrent_receipts_are_stored_once(
+    app: Flask, client: FlaskClient, twilio: FakeTwilio, sent: Notification
 ) -> None:
-    path = carrier.asked[0].callback
-    answers = factories.at_once(6, lambda _: post(app.test_client(), path, "delivered").status_code)
+    path = twilio.requests[0].callback
+    statuses = factories.at_once(6, lambda _: post_receipt(app.test_client(), path, "delivered").status_code)
     once = stored(sent).to_mongo()
-    post(client, path, "delivered")
+    post_receipt(client, path, "delivered")
 
-    assert answers == [200] * 6
+    assert statuses == [200] * 6
     again = stored(sent).to_mongo()
     assert {**again, "updatedAt": None} == {**once, "updatedAt": None}
 
@@ -138,132 +136,130 @@ def test_a_receipt_that_comes_often_and_at_once_is_one(
 @pytest.mark.parametrize(
     ("status", "state"), [("sent", State.SENT), ("delivered", State.SENT), ("undelivered", State.FAILED)]
 )
-def test_a_receipt_that_comes_before_twilios_own_answer_is_not_lost(
-    app: Flask, client: FlaskClient, carrier: Carrier, status: str, state: State
+def test_receipt_before_the_response_to_the_sms_is_stored(
+    app: Flask, client: FlaskClient, twilio: FakeTwilio, status: str, state: State
 ) -> None:
-    message = waiting()
-    carrier.answer = (201, {"sid": "SM1", "status": "queued", "num_segments": "2"})
-    carrier.goes_on.clear()
+    message = waiting_sms()
+    twilio.response = (201, {"sid": "SM1", "status": "queued", "num_segments": "2"})
+    twilio.may_respond.clear()
 
     def work(number: int) -> Any:
         if number == 0:
             return notifications.send(message.id)
-        wait_for(lambda: carrier.asked, what="the request")
-        answer = post(app.test_client(), carrier.asked[0].callback, status)
-        carrier.goes_on.set()
-        return answer.status_code
+        wait_for(lambda: twilio.requests, what="the request")
+        response = post_receipt(app.test_client(), twilio.requests[0].callback, status)
+        twilio.may_respond.set()
+        return response.status_code
 
     assert factories.at_once(2, work)[1] == 200
-    assert (stored(message).state, stored(message).receipt.arrival) == (state, status)
-    assert stored(message).receipt.segments == 2  # of Twilio's answer, which came last
+    assert (stored(message).state, stored(message).receipt.status) == (state, status)
+    assert stored(message).receipt.segments == 2  # from Twilio's response, which came last
 
 
-def test_a_receipt_of_an_attempt_without_an_answer_says_that_it_was_taken(
-    client: FlaskClient, carrier: Carrier
+def test_receipt_of_an_attempt_without_a_response_marks_the_message_as_sent(
+    client: FlaskClient, twilio: FakeTwilio
 ) -> None:
-    message = waiting()
-    carrier.answer = None
+    message = waiting_sms()
+    twilio.response = None
     assert notifications.send(message.id) is State.WAITING
-    told(post(client, carrier.asked[0].callback, "sent"))
+    told(post_receipt(client, twilio.requests[0].callback, "sent"))
 
     assert stored(message).state is State.SENT
     assert notifications.send(message.id) is None
-    assert len(carrier.asked) == 1
+    assert len(twilio.requests) == 1
 
 
-def test_that_an_earlier_attempt_failed_says_nothing_of_the_last(client: FlaskClient, carrier: Carrier) -> None:
-    message = waiting()
-    carrier.answer = None
+def test_failure_receipt_of_an_earlier_attempt_is_ignored(client: FlaskClient, twilio: FakeTwilio) -> None:
+    message = waiting_sms()
+    twilio.response = None
     notifications.send(message.id)
     Notification.objects(id=message.id).update(set__due_at=message.due_at)
-    carrier.answer = twilio.TAKEN
+    twilio.response = fake_twilio.ACCEPTED
     notifications.send(message.id)
-    first, second = (asked.callback for asked in carrier.asked)
+    first, second = (request.callback for request in twilio.requests)
 
-    told(post(client, first, "undelivered"))
+    told(post_receipt(client, first, "undelivered"))
     assert stored(message).state is State.SENT
-    told(post(client, second, "undelivered"))
+    told(post_receipt(client, second, "undelivered"))
     assert stored(message).state is State.FAILED
 
 
-Break = Callable[[str, dict[str, Any]], tuple[str, dict[str, Any], dict[str, str]]]
-FORGERIES: dict[str, Break] = {
+Forgery = Callable[[str, dict[str, Any]], tuple[str, dict[str, Any], dict[str, str]]]
+FORGERIES: dict[str, Forgery] = {
     "no signature": lambda path, form: (path, form, {}),
-    "an empty one": lambda path, form: (path, form, {"X-Twilio-Signature": ""}),
-    "another secret's": lambda path, form: (path, form, signed(path, form, token="another")),
-    "of another form": lambda path, form: (path, form, signed(path, {**form, "MessageStatus": "sent"})),
-    "of another message": lambda path, form: (path.replace("message=", "message=0"), form, signed(path, form)),
-    "of no query": lambda path, form: (path, form, signed(PATH, form)),
-    "with one more field": lambda path, form: (path, {**form, "ErrorCode": "1"}, signed(path, form)),
+    "empty signature": lambda path, form: (path, form, {"X-Twilio-Signature": ""}),
+    "signature with another token": lambda path, form: (path, form, sign(path, form, token="another")),
+    "signature of another form": lambda path, form: (path, form, sign(path, {**form, "MessageStatus": "sent"})),
+    "signature of another message": lambda path, form: (path.replace("message=", "message=0"), form, sign(path, form)),
+    "signature without the query": lambda path, form: (path, form, sign(PATH, form)),
+    "one more field": lambda path, form: (path, {**form, "ErrorCode": "1"}, sign(path, form)),
 }
 
 
 @pytest.mark.parametrize("forgery", FORGERIES)
-def test_what_twilio_did_not_sign_is_refused_and_changes_nothing(
-    client: FlaskClient, carrier: Carrier, sent: Notification, forgery: str
+def test_receipt_without_a_valid_signature_is_refused(
+    client: FlaskClient, twilio: FakeTwilio, sent: Notification, forgery: str
 ) -> None:
-    path, form, headers = FORGERIES[forgery](carrier.asked[0].callback, form_of("delivered"))
+    path, form, headers = FORGERIES[forgery](twilio.requests[0].callback, receipt_form("delivered"))
 
     assert refused(client.post(path, data=form, headers=headers)) == (403, "PERMISSION_DENIED")
-    assert stored(sent).receipt.arrival is Arrival.QUEUED
+    assert stored(sent).receipt.status is DeliveryStatus.QUEUED
 
 
-def test_the_signature_counts_however_the_proxy_calls_this_server(
-    client: FlaskClient, carrier: Carrier, sent: Notification
+def test_signature_is_valid_behind_a_proxy_with_another_host(
+    client: FlaskClient, twilio: FakeTwilio, sent: Notification
 ) -> None:
-    path, form = carrier.asked[0].callback, form_of("delivered")
-    headers = {**signed(path, form), "Host": "10.0.0.7:5000", "X-Forwarded-Host": "evil.example"}
+    path, form = twilio.requests[0].callback, receipt_form("delivered")
+    headers = {**sign(path, form), "Host": "10.0.0.7:5000", "X-Forwarded-Host": "evil.example"}
 
     assert client.post(path, data=form, headers=headers).status_code == 200
 
 
-@pytest.mark.parametrize("kind", ["application/json", "text/plain", "multipart/form-data; boundary=x"])
-def test_a_body_that_is_no_form_is_refused(
-    client: FlaskClient, carrier: Carrier, sent: Notification, kind: str
+@pytest.mark.parametrize("content_type", ["application/json", "text/plain", "multipart/form-data; boundary=x"])
+def test_body_that_is_not_a_form_is_refused(
+    client: FlaskClient, twilio: FakeTwilio, sent: Notification, content_type: str
 ) -> None:
-    path, form = carrier.asked[0].callback, form_of("delivered")
-    answer = client.post(path, data=b"MessageStatus=delivered", content_type=kind, headers=signed(path, form))
+    path, form = twilio.requests[0].callback, receipt_form("delivered")
+    response = client.post(path, data=b"MessageStatus=delivered", content_type=content_type, headers=sign(path, form))
 
-    assert refused(answer) == (403, "PERMISSION_DENIED")
+    assert refused(response) == (403, "PERMISSION_DENIED")
 
 
-def test_where_no_receipts_are_asked_for_none_is_taken(
-    client: FlaskClient, carrier: Carrier, sent: Notification
+def test_receipt_is_refused_where_no_receipts_are_configured(
+    client: FlaskClient, twilio: FakeTwilio, sent: Notification
 ) -> None:
-    before = outlets.outlet()
-    outlets.use(replace(before, receipts=None))
+    before = delivery.config()
+    delivery.configure(replace(before, receipts=None))
     try:
-        assert refused(post(client, carrier.asked[0].callback, "delivered")) == (403, "PERMISSION_DENIED")
+        assert refused(post_receipt(client, twilio.requests[0].callback, "delivered")) == (403, "PERMISSION_DENIED")
     finally:
-        outlets.use(before)
+        delivery.configure(before)
 
 
-def test_a_receipt_of_a_message_that_there_is_not_is_taken_and_passed_over(client: FlaskClient) -> None:
-    assert post(client, f"{PATH}?message={ObjectId()}&attempt=1", "delivered").status_code == 200
+def test_receipt_of_an_unknown_message_is_ignored(client: FlaskClient) -> None:
+    assert post_receipt(client, f"{PATH}?message={ObjectId()}&attempt=1", "delivered").status_code == 200
 
 
 @pytest.mark.parametrize("query", ["x=1", "message=1&attempt=1", f"message={'0' * 24}&attempt=x"])
-def test_a_signed_address_that_we_never_gave_is_refused(client: FlaskClient, query: str) -> None:
-    assert refused(post(client, f"{PATH}?{query}", "delivered")) == (400, "VALIDATION_ERROR")
+def test_invalid_query_is_refused_even_with_a_signature(client: FlaskClient, query: str) -> None:
+    assert refused(post_receipt(client, f"{PATH}?{query}", "delivered")) == (400, "VALIDATION_ERROR")
 
 
-def test_a_status_that_says_nothing_to_us_changes_nothing(
-    client: FlaskClient, carrier: Carrier, sent: Notification
-) -> None:
-    told(post(client, carrier.asked[0].callback, "receiving"))
+def test_unknown_status_changes_nothing(client: FlaskClient, twilio: FakeTwilio, sent: Notification) -> None:
+    told(post_receipt(client, twilio.requests[0].callback, "receiving"))
 
     assert stored(sent).to_mongo() == sent.to_mongo()
 
 
-def test_twilios_receipts_are_charged_to_nobody_and_forgeries_to_their_sender() -> None:
+def test_signed_receipts_are_exempt_from_the_rate_limit_and_forgeries_are_not() -> None:
     with factories.another_app(rate_limit_anonymous=3) as app:
-        outlet = outlets.outlet()
-        account = Twilio(twilio.SID, twilio.TOKEN, twilio.NUMBER, None, None)
-        outlets.use(replace(outlet, receipts=TwilioReceipts(account, twilio.PUBLIC_URL)))
+        before = delivery.config()
+        account = Twilio(fake_twilio.SID, fake_twilio.TOKEN, fake_twilio.NUMBER, None, None)
+        delivery.configure(replace(before, receipts=TwilioReceipts(account, fake_twilio.PUBLIC_URL)))
         client, path = app.test_client(), f"{PATH}?message={'0' * 24}&attempt=1"
 
-        genuine = [post(client, path, "delivered").status_code for _ in range(10)]
+        genuine = [post_receipt(client, path, "delivered").status_code for _ in range(10)]
         forged = [client.post(path, data={}).status_code for _ in range(5)]
 
         assert (genuine, forged) == ([200] * 10, [403, 403, 403, 429, 429])
-        assert post(client, path, "delivered").status_code == 200
+        assert post_receipt(client, path, "delivered").status_code == 200
