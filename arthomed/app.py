@@ -33,10 +33,10 @@ from arthomed.infra.mailbox import ConsoleEmail, ConsoleSms, Mailbox
 from arthomed.infra.queue import CeleryJobs
 from arthomed.infra.quota import RedisQuotaCounter
 from arthomed.infra.storage import LocalStorage
-from arthomed.notifications import outlets
+from arthomed.notifications import delivery as message_delivery
 from arthomed.notifications import routes as messages
 from arthomed.notifications.gateways import EmailGateway, ReceiptReader, SmsGateway
-from arthomed.notifications.rules import Quiet
+from arthomed.notifications.rules import QuietHours
 from arthomed.privacy import routes as privacy
 from arthomed.privacy.schemas import ExportOut
 from arthomed.privacy.service import export
@@ -136,21 +136,21 @@ def wire(settings: Settings, *, database_timeout_ms: int) -> None:
     quota.use(RedisQuotaCounter(settings.redis_url))
     export.use(ExportOut().dumps)
     file_records.use(_cabinet(settings.uploads))
-    composers: dict[str, outlets.Composer] = {
+    renderers: dict[str, message_delivery.Renderer] = {
         otp.MESSAGE: otp.render_message,
-        **dict.fromkeys(appointment_messages.KINDS, appointment_messages.word),
+        **dict.fromkeys(appointment_messages.KINDS, appointment_messages.render),
     }
     delivery = settings.delivery
-    outlets.use(
-        outlets.Outlet(
+    message_delivery.configure(
+        message_delivery.DeliveryConfig(
             sms=_sms_gateway(settings),
             email=_email_gateway(settings),
-            composers=composers,
+            renderers=renderers,
             lease=delivery.lease,
-            push=_push_outlet(settings),
+            push=_push_config(settings),
             receipts=_receipts(settings),
             receipt_wait=delivery.receipt_wait,
-            quiet=Quiet(*delivery.quiet, settings.policy.timezone) if delivery.quiet else None,
+            quiet_hours=QuietHours(*delivery.quiet, settings.policy.timezone) if delivery.quiet else None,
         )
     )
 
@@ -197,12 +197,12 @@ def _receipts(settings: Settings) -> ReceiptReader | None:
     return TwilioReceipts(settings.twilio, settings.public_url)
 
 
-def _push_outlet(settings: Settings) -> outlets.PushOutlet | None:
+def _push_config(settings: Settings) -> message_delivery.PushConfig | None:
     if settings.fcm is None:
         return None
     from arthomed.infra.push import FcmPush  # noqa: PLC0415  as above
 
-    return outlets.PushOutlet(
+    return message_delivery.PushConfig(
         FcmPush(settings.fcm),
         sessions.push_tokens,
         sessions.with_push_tokens,

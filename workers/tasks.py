@@ -87,7 +87,7 @@ def sweep_messages() -> None:
 @app.task(name=Job.FALL_BACK, single_run=True)
 def fall_back() -> None:
     """Tell by another channel what did not arrive."""
-    fallback.take_over()
+    fallback.send_fallbacks()
 
 
 @app.task(name=Job.GENERATE_SLOTS, single_run=True)

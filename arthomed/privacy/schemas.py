@@ -110,7 +110,7 @@ class MessageOut(Schema):
     created_at = Instant(required=True)
     sent_at = Instant(required=True, allow_none=True)
     arrival = fields.String(
-        attribute="receipt.arrival",
+        attribute="receipt.status",
         required=True,
         allow_none=True,
         dump_default=None,

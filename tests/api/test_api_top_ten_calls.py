@@ -105,7 +105,7 @@ class TestApi10UnsafeConsumptionOfApis:
     def test_its_endless_answer_is_not_read_to_the_end(self, gateway: Any) -> None:
         gateway.answer = (201, {"Content-Type": "application/json"}, b" " * 50_000_000)
 
-        assert str(self._send(gateway)) == "twilio's answer is no JSON"
+        assert str(self._send(gateway)) == "twilio's response is not JSON"
         assert wait_for(lambda: gateway.was_cut_off, what="the end of the connection")
 
     def test_its_words_for_a_refusal_are_not_kept_either(self, gateway: Any) -> None:

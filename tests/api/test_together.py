@@ -23,7 +23,6 @@ from arthomed.appointments import rules
 from arthomed.appointments.models import IdempotencyKey
 from arthomed.appointments.service import audit, booking
 from arthomed.auth.service import otp
-from arthomed.auth import service as auth
 from arthomed.auth.models import Otp, Session
 from arthomed.config import settings
 from arthomed.core import clock

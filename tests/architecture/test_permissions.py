@@ -230,7 +230,7 @@ def _path(route: tuple[str, str], record: object) -> str:
 
 def _failed_message_of(visit: Appointment) -> ObjectId:
     [message, *_] = Notification.objects(subject=visit.id)
-    message.settle(State.FAILED, now=clock.now(), failure="twilio 400 21211")
+    message.finish(State.FAILED, now=clock.now(), failure="twilio 400 21211")
     return ObjectId(message.id)
 
 

@@ -184,7 +184,7 @@ HOT: dict[str, Callable[[Clinic], object]] = {
     "booking what is taken": book_a_taken_slot,
     "cancelling": lambda c: transitions.cancel(factories.acting(c.desk.user), c.visit.id, reason=None),
     "the sweep of the outbox": lambda _: notifications.sweep(),
-    "another way for what did not arrive": lambda _: fallback.take_over(),
+    "another way for what did not arrive": lambda _: fallback.send_fallbacks(),
     "messages that failed": lambda c: c.as_admin("/admin/messages"),
     "messages that failed of a channel": lambda c: c.as_admin("/admin/messages?channel=sms&kind=code"),
     "messages that were sent": lambda c: c.as_admin("/admin/messages?state=sent&page=2"),

@@ -115,7 +115,7 @@ def book(
             booked = _batched_booking(replace(attempt, files=files))
     except (NotFound, rules.SlotUnavailable, rules.BookingLimitReached, DuplicateKeyError) as error:
         return _repeated_or_refused(error, attempt)
-    notifications.hand_over_or_leave(booked.messages)
+    notifications.enqueue_or_leave_to_sweeper(notifications.sending_jobs(booked.messages))
     log.info("appointment_booked", appointment_id=str(booked.appointment.id))
     metrics.BOOKINGS.add()
     return booked.appointment
@@ -179,17 +179,17 @@ def _write(attempts: Sequence[BookingAttempt], context: _Context, session: Clien
     Slot.claim(seats, session=session)
     appointments = [_appointment(attempt, seat, context) for attempt, seat in zip(attempts, seats, strict=True)]
     Appointment.insert_new(appointments, session)
-    with_devices = notifications.with_devices([attempt.patient_id for attempt in attempts])
+    with_devices = notifications.users_with_devices([attempt.patient_id for attempt in attempts])
     events, booked = [], []
     for attempt, appointment in zip(attempts, appointments, strict=True):
         has_device = attempt.patient_id in with_devices
-        new = messages.of_booking(appointment.to_mongo(), appointment.patient.email, has_device=has_device)
+        new = messages.for_booking(appointment.to_mongo(), appointment.patient.email, has_device=has_device)
         with origin.instead(attempt.origin):
             receiving.attach(attempt.actor, attempt.files, session)
             events.append(trail.of_booking(attempt.actor, attempt.id))
         booked.append(_Booked(appointment, new))
     audit.note(events, session)
-    notifications.put([message for one in booked for message in one.messages], session)
+    notifications.add_to_outbox([message for one in booked for message in one.messages], session)
     return booked
 
 

@@ -66,7 +66,7 @@ def change_status(
         moved, new_messages = transaction(partial(_advance, step))
     except DuplicateKeyError as error:
         raise DuplicateValue(_TAKEN_ELSEWHERE) from error
-    notifications.hand_over_or_leave(new_messages)
+    notifications.enqueue_or_leave_to_sweeper(notifications.sending_jobs(new_messages))
     log.info("appointment_moved", appointment_id=str(appointment_id), status=str(target))
     return Appointment.with_people([moved])[0]
 
@@ -141,8 +141,8 @@ def _advance(step: _Step, session: ClientSession) -> tuple[Appointment, list[Not
         Slot.free(moved.slot, moved.seat, session=session)
     if not move.notifies_patient:
         return moved, []
-    new_messages = messages.of_change(moved, users.get(moved.patient_id, session))
-    notifications.put(new_messages, session)
+    new_messages = messages.for_change(moved, users.get(moved.patient_id, session))
+    notifications.add_to_outbox(new_messages, session)
     return moved, new_messages
 
 

@@ -1,4 +1,4 @@
-"""What admins see of messages, and sending again by hand."""
+"""Admins list messages and resend failed ones."""
 
 from datetime import timedelta
 from typing import Any
@@ -16,8 +16,8 @@ from arthomed.notifications import service as notifications
 from arthomed.notifications.models import Notification, State
 from arthomed.users.models import User
 from tests import factories
-from tests.api import carrier as twilio
-from tests.api.carrier import post
+from tests.api.notifications import fake_twilio
+from tests.api.notifications.fake_twilio import post_receipt
 from tests.factories import NOBODY, SignedIn, refused, told
 from tests.migrations.records import message as record
 
@@ -25,16 +25,16 @@ Records = Database[dict[str, Any]]
 PATH = "/api/admin/messages"
 
 
-def failed(patient: User | None = None, reason: str = "twilio 400 21211") -> Notification:
-    """An SMS about a visit, which failed."""
+def failed_message(patient: User | None = None, reason: str = "twilio 400 21211") -> Notification:
+    """An SMS about an appointment that could not be sent."""
     doctor = factories.make_doctor(factories.every_day("09:00", "09:30"))
-    visit = factories.make_visit(patient or factories.make_user(), doctor)
-    found: Notification = Notification.objects.get(subject=visit.id)
-    found.settle(State.FAILED, now=clock.now(), failure=reason)
+    appointment = factories.make_visit(patient or factories.make_user(), doctor)
+    found: Notification = Notification.objects.get(subject=appointment.id)
+    found.finish(State.FAILED, now=clock.now(), failure=reason)
     return found
 
 
-def listed(client: FlaskClient, admin: SignedIn, query: str = "") -> list[dict[str, Any]]:
+def list_messages(client: FlaskClient, admin: SignedIn, query: str = "") -> list[dict[str, Any]]:
     items: list[dict[str, Any]] = told(client.get(f"{PATH}?{query}", headers=admin.headers))["items"]
     return items
 
@@ -44,13 +44,13 @@ def resend(client: FlaskClient, admin: SignedIn, message: Any) -> Any:
 
 
 class TestListing:
-    def test_what_failed_is_listed_with_its_reason_and_without_its_words(
+    def test_failed_message_is_listed_with_its_reason_and_without_its_text(
         self, client: FlaskClient, admin: SignedIn
     ) -> None:
         patient = factories.make_user(name="Asha Verma")
-        message = failed(patient)
+        message = failed_message(patient)
 
-        [item] = listed(client, admin)
+        [item] = list_messages(client, admin)
 
         assert (item["_id"], item["user"], item["subject"]) == (str(message.id), str(patient.id), str(message.subject))
         assert (item["state"], item["failure"], item["sendAttempts"]) == ("failed", "twilio 400 21211", 0)
@@ -58,16 +58,16 @@ class TestListing:
         assert patient.mobile_number not in str(item)
         assert "Asha" not in str(item)
 
-    def test_a_receipt_is_shown_with_what_it_cost(self, client: FlaskClient, admin: SignedIn) -> None:
-        message = failed()
+    def test_listed_receipt_contains_the_cost(self, client: FlaskClient, admin: SignedIn) -> None:
+        message = failed_message()
         Notification.objects.update(set__state=State.WAITING)
-        taken = {"sid": "SM1", "status": "queued", "num_segments": "2", "price": "-0.05", "price_unit": "USD"}
-        with twilio.running() as carrier, twilio.in_use(carrier):
-            carrier.answer = (201, taken)
+        accepted = {"sid": "SM1", "status": "queued", "num_segments": "2", "price": "-0.05", "price_unit": "USD"}
+        with fake_twilio.running() as twilio, fake_twilio.configured(twilio):
+            twilio.response = (201, accepted)
             notifications.send(message.id)
-            told(post(client, carrier.asked[0].callback, "undelivered", ErrorCode="30005"))
+            told(post_receipt(client, twilio.requests[0].callback, "undelivered", ErrorCode="30005"))
 
-        receipt = listed(client, admin)[0]["receipt"]
+        receipt = list_messages(client, admin)[0]["receipt"]
         assert receipt.pop("at")
         assert receipt == {
             "sid": "SM1",
@@ -89,13 +89,13 @@ class TestListing:
             ("state=sent", ["e"]),
         ],
     )
-    def test_it_can_be_narrowed(
+    def test_list_is_filtered_by_state_channel_and_kind(
         self, client: FlaskClient, database: Records, admin: SignedIn, query: str, found: list[str]
     ) -> None:
         now = clock.now()
         parts = {
             "state": "failed",
-            "kind": "visit",
+            "kind": "appointment-pending",
             "channel": "sms",
             "createdAt": now,
             "updatedAt": now,
@@ -111,15 +111,15 @@ class TestListing:
         database.notifications.insert_many(stored.values())
         names = {str(one["_id"]): name for name, one in stored.items()}
 
-        assert sorted(names[item["_id"]] for item in listed(client, admin, query)) == found
+        assert sorted(names[item["_id"]] for item in list_messages(client, admin, query)) == found
 
     @pytest.mark.parametrize("query", ["state=lost", "channel=fax", "text=1", "page=0"])
-    def test_a_filter_that_there_is_not_is_refused(self, client: FlaskClient, admin: SignedIn, query: str) -> None:
+    def test_invalid_filter_is_refused(self, client: FlaskClient, admin: SignedIn, query: str) -> None:
         assert refused(client.get(f"{PATH}?{query}", headers=admin.headers)) == (400, "VALIDATION_ERROR")
 
-    def test_who_looked_is_noted(self, client: FlaskClient, database: Records, admin: SignedIn) -> None:
-        message = failed()
-        listed(client, admin)
+    def test_reading_the_list_is_audited(self, client: FlaskClient, database: Records, admin: SignedIn) -> None:
+        message = failed_message()
+        list_messages(client, admin)
         audit.flush()
 
         event = database.audit_events.find_one({"action": "read", "kind": "message"})
@@ -128,10 +128,10 @@ class TestListing:
 
 
 class TestResending:
-    def test_a_message_that_failed_is_sent_as_if_it_were_new(
+    def test_failed_message_is_enqueued_and_sent_again(
         self, client: FlaskClient, database: Records, admin: SignedIn, environment: dict[str, str]
     ) -> None:
-        message = failed()
+        message = failed_message()
         Notification.objects.update(set__attempts=56)
         with Redis.from_url(environment["REDIS_URL"]) as redis:
             redis.flushdb()
@@ -145,56 +145,62 @@ class TestResending:
         assert (event["records"], event["subjects"]) == ([message.id], [message.user])
         assert event["changes"] == [{"field": "state", "from": "failed", "to": "waiting"}]
 
-    def test_of_many_who_ask_at_once_one_does_it(self, app: Flask, admin: SignedIn) -> None:
-        message = failed()
-        answers = factories.at_once(4, lambda _: resend(app.test_client(), admin, message.id).status_code)
+    def test_one_of_several_concurrent_resends_succeeds(self, app: Flask, admin: SignedIn) -> None:
+        message = failed_message()
+        statuses = factories.at_once(4, lambda _: resend(app.test_client(), admin, message.id).status_code)
 
-        assert sorted(answers) == [200, 400, 400, 400]
+        assert sorted(statuses) == [200, 400, 400, 400]
 
     @pytest.mark.parametrize("state", [State.WAITING, State.SENT, State.DROPPED])
-    def test_what_did_not_fail_is_not_sent_again(self, client: FlaskClient, admin: SignedIn, state: State) -> None:
-        message = failed()
+    def test_message_that_did_not_fail_is_not_resendable(
+        self, client: FlaskClient, admin: SignedIn, state: State
+    ) -> None:
+        message = failed_message()
         Notification.objects.update(set__state=state)
 
         assert refused(resend(client, admin, message.id)) == (400, "INVALID_STATUS_TRANSITION")
         assert Notification.objects.get().state is state
 
     @pytest.mark.parametrize("state", [State.FAILED, State.EXPIRED])
-    def test_what_is_of_no_more_use_is_not_sent_again(self, client: FlaskClient, admin: SignedIn, state: State) -> None:
-        message = failed()
+    def test_message_that_is_no_longer_useful_is_not_resendable(
+        self, client: FlaskClient, admin: SignedIn, state: State
+    ) -> None:
+        message = failed_message()
         Notification.objects.update(set__state=state, set__useful_until=clock.now())
 
         assert refused(resend(client, admin, message.id)) == (400, "INVALID_STATUS_TRANSITION")
 
-    def test_what_expired_too_early_can_be_sent_again(self, client: FlaskClient, admin: SignedIn) -> None:
-        message = failed()
+    def test_expired_message_that_is_still_useful_can_be_resent(self, client: FlaskClient, admin: SignedIn) -> None:
+        message = failed_message()
         Notification.objects.update(set__state=State.EXPIRED)
 
         assert resend(client, admin, message.id).status_code == 200
 
-    def test_a_code_is_asked_for_anew_by_its_owner_only(self, client: FlaskClient, admin: SignedIn) -> None:
+    def test_code_is_not_resendable(self, client: FlaskClient, admin: SignedIn) -> None:
         factories.ask_for_code(client, mobile := factories.new_mobile())
         message = factories.message_of_code(mobile)
         Notification.objects.update(set__state=State.FAILED)
 
         assert refused(resend(client, admin, message.id)) == (400, "INVALID_STATUS_TRANSITION")
 
-    def test_what_there_is_not_is_not_found(self, client: FlaskClient, admin: SignedIn) -> None:
+    def test_resending_an_unknown_message_is_not_found(self, client: FlaskClient, admin: SignedIn) -> None:
         assert refused(resend(client, admin, NOBODY)) == (404, "NOT_FOUND")
 
-    def test_a_late_word_of_the_failure_before_does_not_undo_it(self, client: FlaskClient, admin: SignedIn) -> None:
-        message = failed()
+    def test_late_receipt_of_an_earlier_attempt_does_not_change_a_resent_message(
+        self, client: FlaskClient, admin: SignedIn
+    ) -> None:
+        message = failed_message()
         Notification.objects.update(set__state=State.WAITING)
-        with twilio.running() as carrier, twilio.in_use(carrier):
+        with fake_twilio.running() as twilio, fake_twilio.configured(twilio):
             notifications.send(message.id)
-            path = carrier.asked[0].callback
-            told(post(client, path, "undelivered"))
+            path = twilio.requests[0].callback
+            told(post_receipt(client, path, "undelivered"))
             told(resend(client, admin, message.id))
-            for again in ("undelivered", "sent", "queued"):
-                told(post(client, path, again))
+            for late in ("undelivered", "sent", "queued"):
+                told(post_receipt(client, path, late))
             assert Notification.objects.get().state is State.WAITING
 
             with time_machine.travel(clock.now() + timedelta(seconds=1), tick=True):
                 assert notifications.send(message.id) is State.SENT
-            told(post(client, carrier.asked[1].callback, "undelivered"))
+            told(post_receipt(client, twilio.requests[1].callback, "undelivered"))
             assert Notification.objects.get().state is State.FAILED
