@@ -184,7 +184,7 @@ def _open(arrivals: Sequence[_Arrival], session: ClientSession) -> dict[str, tup
     User.note_signing_in(agreed, now=clock.now(), session=session)
     opened = {one.mobile: (user, _session(user, one.device)) for user, one in coming}
     Session.insert_raw([one for _, one in opened.values()], session)
-    audit.note([_event_of(opened[one.mobile][1], one.origin) for _, one in coming], session)
+    audit.insert_events([_event_of(opened[one.mobile][1], one.origin) for _, one in coming], session)
     return opened
 
 

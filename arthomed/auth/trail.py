@@ -21,7 +21,7 @@ _SPENT_TOKEN = {"field": "reason", "from": None, "to": "spent refresh token"}
 
 def of_signing_in(opened: Raw) -> Raw:
     """The event of a new session, as stored; to be noted with it."""
-    return audit.change(
+    return audit.change_event(
         Actor(opened["user"], Role(opened["role"]), opened["_id"]),
         Action.CREATE,
         Kind.SESSION,
@@ -43,7 +43,7 @@ def tell_refused(error: ClinicError) -> None:
 def note_ended(actor: Actor, user_id: ObjectId, ended: Sequence[ObjectId], session: ClientSession) -> None:
     """One event, however many they are."""
     if ended:
-        audit.note_change(actor, Action.DELETE, Kind.SESSION, *ended, subject=user_id, session=session)
+        audit.record_change(actor, Action.DELETE, Kind.SESSION, *ended, subject=user_id, session=session)
 
 
 def tell_ended(actor: Actor, user_id: ObjectId, ended: Sequence[ObjectId]) -> None:
@@ -53,7 +53,7 @@ def tell_ended(actor: Actor, user_id: ObjectId, ended: Sequence[ObjectId]) -> No
 
 def note_reuse(reused: Session, session: ClientSession) -> None:
     """A spent refresh token ended the session that it was of."""
-    audit.note_change(
+    audit.record_change(
         SYSTEM,
         Action.DELETE,
         Kind.SESSION,

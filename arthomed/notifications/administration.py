@@ -21,7 +21,7 @@ def messages(by: Actor, asked: PageRequest, **wanted: str) -> Page[Notification]
     """The messages of a `state`, by `channel` and `kind` where asked for, the newest first; their texts are nowhere."""
     page: Page[Notification] = Notification.objects(**wanted).order_by("-id").page(asked)
     people = {message.user for message in page.items if message.user}
-    audit.note_read(by, Kind.MESSAGE, [message.id for message in page.items], people)
+    audit.record_read(by, Kind.MESSAGE, [message.id for message in page.items], people)
     return page
 
 
@@ -47,7 +47,7 @@ def _revive(by: Actor, message_id: ObjectId, session: ClientSession) -> bool:
     if before is None:
         return False
     change = {"field": "state", "from": before.state, "to": State.WAITING}
-    audit.note_change(
+    audit.record_change(
         by, Action.CHANGE, Kind.MESSAGE, message_id, subject=before.user, session=session, changes=[change]
     )
     return True

@@ -45,7 +45,7 @@ def get(user_id: ObjectId, session: ClientSession | None = None) -> User:
 def read(actor: Actor, user_id: ObjectId) -> User:
     """Another person's record, for staff; noted in the audit trail."""
     user = get(user_id)
-    audit.note_read(actor, Kind.USER, [user_id], [user_id])
+    audit.record_read(actor, Kind.USER, [user_id], [user_id])
     return user
 
 
@@ -74,7 +74,7 @@ def list_users(
     sign = "-" if sort.startswith("-") else ""
     page: Page[User] = users.order_by(sign + field, sign + "id").page(asked)
     found = [user.id for user in page.items]
-    audit.note_read(actor, Kind.USER, found, found)
+    audit.record_read(actor, Kind.USER, found, found)
     return page
 
 
@@ -126,7 +126,7 @@ def _insert(user: User, by: Actor | None, session: ClientSession) -> None:
     if user.role is Role.DOCTOR:
         changed(DOCTORS)
     user.insert(session)
-    audit.note_change(
+    audit.record_change(
         by or Actor(user.id, user.role), Action.CREATE, Kind.USER, user.id, subject=user.id, session=session
     )
 
@@ -203,7 +203,7 @@ def _save(by: Actor, user: User, before: Raw, session: ClientSession) -> None:
     with _explained():
         user.replace(session)
     changes = audit.differences(before, user.to_mongo())
-    audit.note_change(by, Action.CHANGE, Kind.USER, user.id, subject=user.id, session=session, changes=changes)
+    audit.record_change(by, Action.CHANGE, Kind.USER, user.id, subject=user.id, session=session, changes=changes)
 
 
 def _still_there(user_id: ObjectId, session: ClientSession) -> User:

@@ -201,7 +201,7 @@ def _write(requests: Sequence[Request], found: _Found, session: ClientSession) -
             receiving.attach(request.actor, request.files, session)
             events.append(trail.of_booking(request.actor, request.id))
         booked.append(_Booked({**visit, "patient": patient, "doctor": doctor, "images": request.files}, told))
-    audit.note(events, session)
+    audit.insert_events(events, session)
     notifications.put([message for one in booked for message in one.told], session)
     return booked
 

@@ -73,4 +73,4 @@ def _forget(actor: Actor, user_id: ObjectId, records: datetime | None, session: 
     removing.doom_all(FileKind.PROFILES, [user_id], session)
     users.forget(user_id, keep_until=records, session=session)
     forgetting.forget(user_id, treated_too=records is None, session=session)
-    audit.note_change(actor, Action.DELETE, Kind.USER, user_id, subject=user_id, session=session)
+    audit.record_change(actor, Action.DELETE, Kind.USER, user_id, subject=user_id, session=session)

@@ -102,4 +102,4 @@ def _render(user_id: ObjectId) -> bytes:
 
 
 def _note(actor: Actor, user_id: ObjectId) -> None:
-    audit.note_change(actor, Action.READ, Kind.EXPORT, user_id, subject=user_id, session=None)
+    audit.record_change(actor, Action.READ, Kind.EXPORT, user_id, subject=user_id, session=None)

@@ -29,7 +29,7 @@ def read(by: Actor, asked: PageRequest, **wanted: ObjectId) -> Page[Access]:
     """The whole trail, or what of it is about a person, a record, or an actor; noted itself."""
     page = audit.events(asked, **wanted)
     subjects = {subject for event in page.items for subject in event.subjects}
-    audit.note_read(by, Kind.AUDIT_TRAIL, [event.id for event in page.items], subjects)
+    audit.record_read(by, Kind.AUDIT_TRAIL, [event.id for event in page.items], subjects)
     return _named(page)
 
 
