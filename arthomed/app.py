@@ -17,7 +17,7 @@ from arthomed.auth import codes
 from arthomed.auth import routes as auth
 from arthomed.auth import service as auth_service
 from arthomed.config import AppEnv, Settings, Uploads
-from arthomed.core import copies, faults, jobs
+from arthomed.core import copies, error_reporting, jobs
 from arthomed.core import limits as core_limits
 from arthomed.core import metrics as core_metrics
 from arthomed.files import records as file_records
@@ -166,7 +166,7 @@ def _report_faults(dsn: str, environment: str) -> None:
     from arthomed.infra import sentry  # noqa: PLC0415  not loaded where nobody asked
 
     sentry.start(dsn, environment)
-    faults.use(sentry.report)
+    error_reporting.use(sentry.report)
 
 
 def _cabinet(uploads: Uploads) -> file_records.Cabinet:

@@ -189,7 +189,7 @@ def _open(arrivals: Sequence[_Arrival], session: ClientSession) -> dict[str, tup
 
 
 def _event_of(opened: Raw, source: Origin) -> Raw:
-    with origin.instead(source):
+    with origin.override(source):
         return trail.of_signing_in(opened)
 
 

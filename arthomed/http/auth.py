@@ -219,7 +219,7 @@ def _decoded(token: str, secrets: Keys) -> Mapping[str, Any]:
     named = jwt.get_unverified_header(token).get("kid") if len(secrets) > 1 else None
     claims = jwt.decode(
         token,
-        keys.chosen(named, secrets),
+        keys.select_key(named, secrets),
         algorithms=[ALGORITHM],
         issuer=ISSUER,
         audience=AUDIENCE,

@@ -66,7 +66,7 @@ def begin(asked: str, address: str | None) -> str:
     request_id = asked if _SANE_REQUEST_ID.fullmatch(asked) else token_hex(16)
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request_id=request_id)
-    origin.begin(origin.Origin(request_id, address))
+    origin.set_current(origin.Origin(request_id, address))
     return request_id
 
 

@@ -56,7 +56,7 @@ def read_refresh(token: str) -> RefreshClaim:
     try:
         claims = jwt.decode(
             token,
-            keys.chosen(jwt.get_unverified_header(token).get("kid"), settings().jwt_refresh_keys),
+            keys.select_key(jwt.get_unverified_header(token).get("kid"), settings().jwt_refresh_keys),
             algorithms=[ALGORITHM],
             issuer=ISSUER,
             audience=AUDIENCE,

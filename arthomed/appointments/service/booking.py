@@ -197,7 +197,7 @@ def _write(requests: Sequence[Request], found: _Found, session: ClientSession) -
     for request, visit in zip(requests, visits, strict=True):
         patient, doctor = found.people[request.patient], found.people[request.wish.doctor_id]
         told = messages.of_booking(visit, patient.get("email"), has_device=request.patient in with_devices)
-        with origin.instead(request.origin):
+        with origin.override(request.origin):
             receiving.attach(request.actor, request.files, session)
             events.append(trail.of_booking(request.actor, request.id))
         booked.append(_Booked({**visit, "patient": patient, "doctor": doctor, "images": request.files}, told))
