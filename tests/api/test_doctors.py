@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from pymongo.database import Database
 
 from arthomed.appointments.rules import Status
-from arthomed.appointments.service import audit, booking, transitions
+from arthomed.appointments.service import booking, consistency, transitions
 from arthomed.core import copies
 from arthomed.core.permissions import Role
 from arthomed.scheduling import service as scheduling
@@ -213,7 +213,7 @@ def test_a_doctor_who_comes_back_can_be_booked_again_at_once(app: Flask, client:
     )
 
     assert factories.make_visit(doctor=doctor, day=TUESDAY, time="10:30").status is Status.PENDING
-    assert list(audit.faults()) == []
+    assert list(consistency.violations()) == []
 
 
 def test_a_deactivated_doctors_coming_slots_are_closed(app: Flask, client: FlaskClient) -> None:
@@ -222,7 +222,7 @@ def test_a_deactivated_doctors_coming_slots_are_closed(app: Flask, client: Flask
     dismiss(app, client, doctor)
 
     assert Slot.objects(doctor=doctor.id, is_available=True).count() == 0
-    assert list(audit.faults()) == []
+    assert list(consistency.violations()) == []
 
 
 def aborted_transactions(database: Records) -> int:

@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.rules import SlotUnavailable, Status
-from arthomed.appointments.service import audit, transitions
+from arthomed.appointments.service import consistency, transitions
 from arthomed.core.permissions import Role
 from arthomed.scheduling import service as scheduling
 from arthomed.scheduling.models import Slot
@@ -163,7 +163,7 @@ def test_booked_slots_outside_the_new_hours_stay_and_are_told_as_conflicts(app: 
         }
     ]
     assert slots_on(doctor) == ["09:30", "14:00", "14:30"]
-    assert list(audit.faults()) == []
+    assert list(consistency.violations()) == []
 
 
 def test_a_conflict_takes_no_more_patients_not_even_when_a_seat_is_given_back(app: Flask, client: FlaskClient) -> None:
@@ -245,7 +245,7 @@ def test_fewer_patients_a_slot_never_fall_below_those_booked(app: Flask, client:
     cancelled_by_the_desk(visits[0])
     scheduling.sync_doctor(doctor.id)
     assert (slot_at(doctor, "09:00").max_patients, slot_at(doctor, "09:30").max_patients) == (1, 1)
-    assert list(audit.faults()) == []
+    assert list(consistency.violations()) == []
 
 
 def test_a_seat_above_the_new_capacity_is_freed_and_taken_again_without_trouble(
@@ -259,7 +259,7 @@ def test_a_seat_above_the_new_capacity_is_freed_and_taken_again_without_trouble(
     cancelled_by_the_desk(second)
 
     assert factories.make_visit(doctor=doctor, day=TUESDAY, time="09:00").seat == 1
-    assert list(audit.faults()) == []
+    assert list(consistency.violations()) == []
 
 
 def test_two_saves_at_once_leave_the_slots_of_exactly_one_of_the_weeks(app: Flask) -> None:
@@ -301,4 +301,4 @@ def test_a_save_among_bookings_loses_no_visit(app: Flask) -> None:
 
     assert set(answers) <= {201, 400}
     assert Appointment.objects(doctor_id=doctor.id, status=Status.PENDING).count() == answers.count(201)
-    assert list(audit.faults()) == []
+    assert list(consistency.violations()) == []

@@ -11,7 +11,7 @@ import time_machine
 from pymongo.database import Database
 from redis import Redis
 
-from arthomed.appointments.service import audit
+from arthomed.appointments.service import consistency
 from arthomed.config import settings
 from arthomed.core.permissions import Role
 from arthomed.scheduling import service as scheduling
@@ -116,7 +116,7 @@ def test_visits_stay_untouched_by_the_night(database: Records) -> None:
     slot = database.slots.find_one({"_id": visit.slot})
     assert slot is not None
     assert slot["takenSeats"] == [1]
-    assert list(audit.faults()) == []
+    assert list(consistency.violations()) == []
 
 
 @pytest.mark.parametrize("parts", [{"is_active": False}, {"is_verified": False}], ids=str)
@@ -182,4 +182,4 @@ def test_slots_of_another_length_replace_the_free_ones(slots_of_twenty_minutes: 
     first, second = (factories.slots_of(doctor, TUESDAY + timedelta(days=ahead)) for ahead in range(2))
     assert [(slot.start_time, slot.id == visit.slot) for slot in first] == [("09:00", False), ("09:30", True)]
     assert [slot.start_time for slot in second] == ["09:00", "09:20", "09:40"]
-    assert list(audit.faults()) == []
+    assert list(consistency.violations()) == []

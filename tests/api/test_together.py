@@ -21,7 +21,7 @@ from werkzeug.test import TestResponse
 
 from arthomed.appointments import rules
 from arthomed.appointments.models import IdempotencyKey
-from arthomed.appointments.service import audit, booking
+from arthomed.appointments.service import booking, consistency
 from arthomed.auth import codes
 from arthomed.auth import service as auth
 from arthomed.auth.models import Otp, Session
@@ -127,7 +127,7 @@ class TestBookings:
             assert event["address"] == f"127.0.0.{number + 1}"
             [message] = database.notifications.find({"subject": ObjectId(visit["_id"])})
             assert sending[str(message["_id"])] == answer.headers["X-Request-ID"]
-        assert list(audit.faults()) == []
+        assert list(consistency.violations()) == []
 
     def test_each_is_refused_for_its_own_reason_and_leaves_nothing(
         self, database: Records, doctor: User, patients: list[SignedIn]
@@ -161,7 +161,7 @@ class TestBookings:
         assert kinds[1:5] == [rules.SlotUnavailable, NotFound, NotFound, rules.BookingLimitReached]
         assert database.idempotency_keys.distinct("key") == ["key-of-09:30", "key-of-11:30"]
         assert database.appointments.distinct("appointmentTime", {"doctor": doctor.id}) == ["09:00", "09:30", "11:30"]
-        assert list(audit.faults()) == []
+        assert list(consistency.violations()) == []
 
     def test_one_that_a_unique_index_refuses_is_refused_alone(
         self,
@@ -184,7 +184,7 @@ class TestBookings:
         codes = [one.result().status_code for one in asked]
         assert codes == [201, 400, 201]
         assert database.appointments.distinct("appointmentTime") == ["09:00", "09:30", "10:30"]
-        assert list(audit.faults()) == []
+        assert list(consistency.violations()) == []
 
     def test_who_has_somebody_in_the_way_holds_up_nobody_else(
         self, app: Flask, database: Records, doctor: User, patients: list[SignedIn]
@@ -199,7 +199,7 @@ class TestBookings:
                 assert [one.result().status_code for one in others] == [201] * len(others)
                 assert not held_up.done()
             assert held_up.result().status_code == 201
-        assert list(audit.faults()) == []
+        assert list(consistency.violations()) == []
 
 
 class TestCodes:

@@ -53,13 +53,13 @@ def patient(sentry: FakeSentry) -> Iterator[tuple[SignedIn, FlaskClient]]:
 
 def call_broken_route(patient: tuple[SignedIn, FlaskClient]) -> SignedIn:
     person, client = patient
-    answer = client.post(
+    response = client.post(
         f"/api/broken/{MOBILE}?name={NAME}",
         json={"name": NAME, "otp": CODE},
         headers={**person.headers, "X-Request-ID": "the-one-that-broke", "Cookie": f"name={NAME}"},
         environ_base={"REMOTE_ADDR": ADDRESS},
     )
-    assert answer.status_code == 500
+    assert response.status_code == 500
     return person
 
 

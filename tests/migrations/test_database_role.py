@@ -19,8 +19,7 @@ from redis import Redis
 
 from arthomed.app import wire
 from arthomed.appointments.rules import Status
-from arthomed.appointments.service import audit as books
-from arthomed.appointments.service import transitions
+from arthomed.appointments.service import consistency, transitions
 from arthomed.audit import service as audit
 from arthomed.audit.models import AuditEvent
 from arthomed.auth import codes
@@ -251,7 +250,7 @@ def test_a_person_signs_in_books_and_is_told_and_the_trail_says_so(client: Flask
         "appointment",
     }
     assert set(Notification.objects.distinct("state")) == {State.SENT}
-    assert list(books.faults()) == []
+    assert list(consistency.violations()) == []
 
 
 @pytest.mark.parametrize("job", sorted(Job))
@@ -261,7 +260,7 @@ def test_every_job_can_do_its_work_with_the_applications_rights(run: Run, refusa
     Notification.objects.update(set__fallback_at=clock.now())
     transitions.change_status(factories.acting(factories.make_user(Role.ADMIN)), visit.id, Status.CONFIRMED)
     Slot.objects(doctor=visit.doctor_id, is_available=True).delete()
-    Export.is_to_be_asked_for(patient.id, now=clock.now(), again_after=timedelta(0), kept=timedelta(hours=1))
+    Export.request(patient.id, now=clock.now(), retry_after=timedelta(0), ttl=timedelta(hours=1))
     codes.issue(patient.mobile_number, "login", [])
     erased = factories.make_user().id
     transaction(lambda session: users.forget(erased, keep_until=clock.now(), session=session))

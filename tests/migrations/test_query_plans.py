@@ -205,7 +205,7 @@ HOT: dict[str, Callable[[Clinic], object]] = {
     "uploading": upload_a_file,
     "the scans that were left": lambda _: sweep_scans(),
     "the purge of files": lambda _: purging.purge(),
-    "who is due to be forgotten": lambda _: erasure.finish(),
+    "who is due to be forgotten": lambda _: erasure.erase_expired_records(),
     "my devices": lambda c: c.get("/auth/sessions", c.patient),
     "signing out": lambda c: auth.end_session(
         factories.acting(c.desk.user), factories.sign_in(c.app, c.desk.user).session_id

@@ -1,4 +1,4 @@
-"""Everything about oneself in one file."""
+"""The export of everything that is stored about oneself."""
 
 import json
 from datetime import timedelta
@@ -31,135 +31,140 @@ from tests.stack import Stack, wait_for
 Data = Database[dict[str, Any]]
 
 
-def ask(client: FlaskClient, who: SignedIn) -> TestResponse:
+def request_export(client: FlaskClient, who: SignedIn) -> TestResponse:
     return client.get("/api/users/profile/export", headers=who.headers)
 
 
 def exported(client: FlaskClient, who: SignedIn) -> Any:
-    answer = ask(client, who)
-    assert answer.status_code == 200, answer.text
-    return json.loads(answer.data)
+    response = request_export(client, who)
+    assert response.status_code == 200, response.text
+    return json.loads(response.data)
 
 
-def jobs_waiting() -> int:
+def queued_jobs() -> int:
     with Redis.from_url(settings().redis_url) as redis:
-        waiting: int = redis.llen("default")
-    return waiting
+        length: int = redis.llen("default")
+    return length
 
 
 @pytest.fixture
-def much(database: Data, person: SignedIn) -> SignedIn:
-    """A person with more records than a request gathers."""
+def large_account(database: Data, person: SignedIn) -> SignedIn:
+    """A person with more records than a request exports."""
     database.notifications.insert_many([message(user=person.user.id, createdAt=clock.now()) for _ in range(500)])
     return person
 
 
 class TestContent:
-    def test_it_holds_all_that_is_stored_about_a_patient(self, client: FlaskClient) -> None:
+    def test_the_export_holds_everything_that_is_stored_about_a_patient(self, client: FlaskClient) -> None:
         code = code_sent(client)
         signed_in = told(answer_with(client, MOBILE, code, name="Asha Verma", email="asha@example.com"))
         patient = users.find_by_mobile(MOBILE)
         assert patient is not None
-        visit = factories.make_visit(patient, symptoms="Fever")
+        appointment = factories.make_visit(patient, symptoms="Fever")
         audit.flush()
 
-        answer = client.get(
+        response = client.get(
             "/api/users/profile/export", headers={"Authorization": f"Bearer {signed_in['tokens']['accessToken']}"}
         )
-        found = json.loads(answer.data)
+        found = json.loads(response.data)
 
         assert (found["user"]["mobileNumber"], found["user"]["email"]) == (MOBILE, "asha@example.com")
         assert found["user"]["consents"][0]["notice"]
-        assert [one["_id"] for one in found["appointments"]] == [str(visit.id)]
+        assert [one["_id"] for one in found["appointments"]] == [str(appointment.id)]
         assert found["appointments"][0]["symptoms"] == "Fever"
         assert [(one["kind"], one["arrival"]) for one in found["messages"]] == [("appointment-pending", None)]
         assert len(found["sessions"]) == 1
         assert {"user", "appointment"} <= {one["kind"] for one in found["accessLog"]}
 
-    def test_it_is_a_file_that_nobody_caches(self, client: FlaskClient, person: SignedIn) -> None:
-        answer = ask(client, person)
+    def test_the_export_is_a_download_that_no_cache_stores(self, client: FlaskClient, person: SignedIn) -> None:
+        response = request_export(client, person)
 
-        assert answer.headers["Content-Disposition"] == 'attachment; filename="arthomed-export.json"'
-        assert (answer.mimetype, answer.headers["Cache-Control"]) == ("application/json", "no-store")
+        assert response.headers["Content-Disposition"] == 'attachment; filename="arthomed-export.json"'
+        assert (response.mimetype, response.headers["Cache-Control"]) == ("application/json", "no-store")
 
-    def test_it_holds_nothing_of_others(self, client: FlaskClient, person: SignedIn) -> None:
+    def test_the_export_holds_no_data_of_others(self, client: FlaskClient, person: SignedIn) -> None:
         stranger = factories.make_user(name="Quite Secret")
         factories.make_visit(stranger)
 
-        assert "Quite Secret" not in ask(client, person).text
+        assert "Quite Secret" not in request_export(client, person).text
         assert exported(client, person)["appointments"] == []
 
-    def test_a_doctor_gets_nothing_of_the_patients(self, app: Flask, client: FlaskClient) -> None:
+    def test_a_doctors_export_holds_no_data_of_patients(self, app: Flask, client: FlaskClient) -> None:
         doctor = factories.make_doctor()
         factories.make_visit(factories.make_user(name="Quite Secret"), doctor)
 
-        assert "Quite Secret" not in ask(client, factories.sign_in(app, doctor)).text
+        assert "Quite Secret" not in request_export(client, factories.sign_in(app, doctor)).text
 
     @pytest.mark.parametrize("role", Role)
-    def test_everybody_may_have_theirs(self, app: Flask, client: FlaskClient, role: Role) -> None:
+    def test_every_role_can_export_its_own_data(self, app: Flask, client: FlaskClient, role: Role) -> None:
         assert exported(client, factories.sign_in(app, factories.make_user(role)))["user"]["role"] == role
 
-    def test_it_is_noted(self, client: FlaskClient, person: SignedIn) -> None:
+    def test_the_audit_trail_records_the_export(self, client: FlaskClient, person: SignedIn) -> None:
         exported(client, person)
 
         assert AuditEvent.objects(kind="export", actor=person.user.id, action="read").count() == 1
 
 
 class TestJob:
-    def test_much_is_left_to_a_job(self, client: FlaskClient, much: SignedIn) -> None:
-        first = ask(client, much)
-        waiting = jobs_waiting()
-        export.prepare(much.user.id)
+    def test_a_job_generates_the_export_of_a_large_account(self, client: FlaskClient, large_account: SignedIn) -> None:
+        first = request_export(client, large_account)
+        queued = queued_jobs()
+        export.prepare(large_account.user.id)
 
         assert told(first, 202) == {"state": "preparing"}
-        assert waiting == 1
-        assert len(exported(client, much)["messages"]) == 500
+        assert queued == 1
+        assert len(exported(client, large_account)["messages"]) == 500
 
-    def test_asking_again_asks_for_no_other_job(self, app: Flask, much: SignedIn) -> None:
-        answers = at_once(10, lambda _: ask(app.test_client(), much).status_code)
+    def test_repeated_requests_enqueue_one_job(self, app: Flask, large_account: SignedIn) -> None:
+        responses = at_once(10, lambda _: request_export(app.test_client(), large_account).status_code)
 
-        assert set(answers) == {202}
-        assert jobs_waiting() == 1
+        assert set(responses) == {202}
+        assert queued_jobs() == 1
 
-    def test_a_job_that_was_lost_is_asked_for_again(self, client: FlaskClient, much: SignedIn, now: Now) -> None:
-        ask(client, much)
-        now.shift(timedelta(minutes=1))
-        ask(client, much)
-
-        assert jobs_waiting() == 2
-
-    def test_an_old_export_is_made_anew(self, app: Flask, client: FlaskClient, much: SignedIn, now: Now) -> None:
-        ask(client, much)
-        export.prepare(much.user.id)
-        now.shift(timedelta(minutes=59))
-        kept = ask(client, much).status_code
-        now.shift(timedelta(minutes=2))
-
-        assert (kept, ask(client, factories.sign_in(app, much.user)).status_code) == (200, 202)
-
-    def test_a_job_that_runs_twice_or_unasked_does_nothing(
-        self, client: FlaskClient, database: Data, much: SignedIn
+    def test_a_lost_job_is_enqueued_again_after_a_minute(
+        self, client: FlaskClient, large_account: SignedIn, now: Now
     ) -> None:
-        export.prepare(much.user.id)
-        unasked = database.exports.count_documents({})
-        ask(client, much)
-        export.prepare(much.user.id)
-        once = database.exports.find_one()
-        export.prepare(much.user.id)
+        request_export(client, large_account)
+        now.shift(timedelta(minutes=1))
+        request_export(client, large_account)
 
-        assert unasked == 0
+        assert queued_jobs() == 2
+
+    def test_an_export_is_generated_again_after_it_expired(
+        self, app: Flask, client: FlaskClient, large_account: SignedIn, now: Now
+    ) -> None:
+        request_export(client, large_account)
+        export.prepare(large_account.user.id)
+        now.shift(timedelta(minutes=59))
+        within_an_hour = request_export(client, large_account).status_code
+        now.shift(timedelta(minutes=2))
+        expired = request_export(client, factories.sign_in(app, large_account.user)).status_code
+
+        assert (within_an_hour, expired) == (200, 202)
+
+    def test_a_job_without_a_pending_export_does_nothing(
+        self, client: FlaskClient, database: Data, large_account: SignedIn
+    ) -> None:
+        export.prepare(large_account.user.id)
+        unrequested = database.exports.count_documents({})
+        request_export(client, large_account)
+        export.prepare(large_account.user.id)
+        once = database.exports.find_one()
+        export.prepare(large_account.user.id)
+
+        assert unrequested == 0
         assert database.exports.find_one() == once
 
-    def test_without_a_broker_it_says_so_and_can_be_asked_again(self, app: Flask, much: SignedIn) -> None:
+    def test_a_request_without_a_broker_fails_and_can_be_repeated(self, app: Flask, large_account: SignedIn) -> None:
         with factories.another_app(redis_url=f"redis://127.0.0.1:{free_port()}/0") as brokerless:
-            away = refused(ask(brokerless.test_client(), much))
-        again = ask(app.test_client(), much)
+            unavailable = refused(request_export(brokerless.test_client(), large_account))
+        again = request_export(app.test_client(), large_account)
 
-        assert away == (503, "SERVICE_UNAVAILABLE")
+        assert unavailable == (503, "SERVICE_UNAVAILABLE")
         assert again.status_code == 202
 
 
-def test_a_worker_makes_what_is_much(stack: Stack) -> None:
+def test_a_worker_generates_the_export_of_a_large_account(stack: Stack) -> None:
     mobile = "9000000041"
     with httpx.Client(base_url=f"{stack.url}/api", timeout=10) as api:
         api.post("/auth/send-otp", json={"mobileNumber": mobile})
@@ -173,11 +178,11 @@ def test_a_worker_makes_what_is_much(stack: Stack) -> None:
             )
 
         first = api.get("/users/profile/export")
-        made = wait_for(lambda: is_file(api.get("/users/profile/export")), what="the export")
+        export_file = wait_for(lambda: downloaded(api.get("/users/profile/export")), what="the export")
 
     assert first.status_code == 202
-    assert len(made["messages"]) == 500
+    assert len(export_file["messages"]) == 500
 
 
-def is_file(answer: httpx.Response) -> Any:
-    return answer.json() if answer.status_code == 200 else None
+def downloaded(response: httpx.Response) -> Any:
+    return response.json() if response.status_code == 200 else None
