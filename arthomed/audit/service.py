@@ -68,7 +68,7 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any], path: str =
     return found
 
 
-def events(page_request: PageRequest, **filters: ObjectId) -> Page[AuditEvent]:
+def events(page_request: PageRequest, /, **filters: ObjectId) -> Page[AuditEvent]:
     """A page of the audit trail, the newest event first; each filter is `subjects`, `actor` or `records` with an id."""
     page: Page[AuditEvent] = AuditEvent.objects(**filters).order_by("-at", "-id").page(page_request)
     return page

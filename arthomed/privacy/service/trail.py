@@ -25,7 +25,7 @@ def access_log(user_id: ObjectId, page_request: PageRequest) -> Page[Access]:
     return _page_with_actors(audit.events(page_request, subjects=user_id))
 
 
-def read(actor: Actor, page_request: PageRequest, **filters: ObjectId) -> Page[Access]:
+def read(actor: Actor, page_request: PageRequest, /, **filters: ObjectId) -> Page[Access]:
     """The audit trail, filtered by person, record or actor. Reading it is recorded, too."""
     page = audit.events(page_request, **filters)
     subjects = {subject for event in page.items for subject in event.subjects}
