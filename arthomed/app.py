@@ -13,7 +13,7 @@ from arthomed.appointments.service import attachments
 from arthomed.auth import routes as auth
 from arthomed.auth.service import otp, sessions
 from arthomed.config import AppEnv, Settings, Uploads
-from arthomed.core import faults, jobs, quota
+from arthomed.core import error_reporting, jobs, quota
 from arthomed.core import metrics as core_metrics
 from arthomed.files import records as file_records
 from arthomed.files import routes as files
@@ -159,7 +159,7 @@ def _report_faults(dsn: str, environment: str) -> None:
     from arthomed.infra import sentry  # noqa: PLC0415  not loaded where nobody asked
 
     sentry.start(dsn, environment)
-    faults.use(sentry.report)
+    error_reporting.use(sentry.report)
 
 
 def _cabinet(uploads: Uploads) -> file_records.Cabinet:

@@ -15,7 +15,7 @@ from mongoengine.connection import get_connection, get_db
 from pymongo.errors import ConnectionFailure, OperationFailure
 
 from arthomed import demo
-from arthomed.appointments.service import audit as books
+from arthomed.appointments.service import consistency
 from arthomed.config import settings
 from arthomed.core import clock
 from arthomed.core.actor import SYSTEM
@@ -110,7 +110,7 @@ def load_demo(*, if_empty: bool) -> None:
 @_with_patience
 def audit() -> None:
     """Check that no time is promised twice; exits 1 and says what is wrong."""
-    found = list(books.faults())
+    found = list(consistency.violations())
     click.echo("\n".join(found) or "The books are in order.")
     sys.exit(1 if found else 0)
 

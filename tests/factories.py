@@ -172,7 +172,11 @@ def sign_in(app: Flask, user: User | None = None) -> SignedIn:
     person = user or make_user()
     now = clock.now()
     session = Session(
-        user=person.id, role=person.role, rotated_at=now, expires_at=now + settings().refresh_token_lifetime, name="tests"
+        user=person.id,
+        role=person.role,
+        rotated_at=now,
+        expires_at=now + settings().refresh_token_lifetime,
+        name="tests",
     )
     session.insert()
     with app.app_context():

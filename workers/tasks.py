@@ -74,7 +74,7 @@ def prepare_export(user_id: str) -> None:
 @app.task(name=Job.FINISH_ERASURES, **_LONG)
 def finish_erasures() -> None:
     """Erase what had to be kept until now."""
-    erasure.finish()
+    erasure.erase_expired_records()
 
 
 @app.task(name=Job.SWEEP_MESSAGES, single_run=True)

@@ -21,7 +21,7 @@ def list_messages(actor: Actor, paging: PageRequest, **filters: str) -> Page[Not
     """List messages by `state`, `channel` and `kind`, the newest first; the texts are not stored."""
     page: Page[Notification] = Notification.objects(**filters).order_by("-id").page(paging)
     users = {message.user for message in page.items if message.user}
-    audit.note_read(actor, Kind.MESSAGE, [message.id for message in page.items], users)
+    audit.record_read(actor, Kind.MESSAGE, [message.id for message in page.items], users)
     return page
 
 
@@ -47,7 +47,7 @@ def _reset_failed(actor: Actor, message_id: ObjectId, session: ClientSession) ->
     if before is None:
         return False
     change = {"field": "state", "from": before.state, "to": State.WAITING}
-    audit.note_change(
+    audit.record_change(
         actor, Action.CHANGE, Kind.MESSAGE, message_id, subject=before.user, session=session, changes=[change]
     )
     return True

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from arthomed.core.limits import Limit
 from flask import Flask
 from flask.testing import FlaskClient
 from pymongo.errors import NetworkTimeout
@@ -13,7 +14,6 @@ from werkzeug.test import TestResponse
 from arthomed.auth.models import Otp
 from arthomed.config import settings
 from arthomed.core import limits
-from arthomed.core.limits import Limit
 from tests import factories
 from tests.factories import answer_with, ask_for_code, at_once, refused, told
 from tests.signing_in import MOBILE, Now, budgets, code_sent, retry_after

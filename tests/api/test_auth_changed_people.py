@@ -8,9 +8,9 @@ import pytest
 from flask.testing import FlaskClient
 
 from arthomed.appointments.service import staff
-from arthomed.auth.service import sign_in
 from arthomed.auth.models import Session
 from arthomed.auth.rules import Platform
+from arthomed.auth.service import sign_in
 from arthomed.core.permissions import Role
 from arthomed.users import service as users
 from arthomed.users.models import User

@@ -6,8 +6,8 @@ import pytest
 from flask.testing import FlaskClient
 from pymongo.database import Database
 
-from arthomed.auth.service import sign_in
 from arthomed.auth.rules import AccountLocked, CodeExpired, CodeInvalid, CodeUsedUp
+from arthomed.auth.service import sign_in
 from tests.factories import SignedIn, at_once, other_than
 from tests.signing_in import MOBILE, Now, code_sent, fail, lock
 

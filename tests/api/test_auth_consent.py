@@ -8,8 +8,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 from pymongo.database import Database
 
-from arthomed.auth.service import sign_in
 from arthomed.auth.rules import Platform
+from arthomed.auth.service import sign_in
 from arthomed.config import settings
 from arthomed.core import clock
 from arthomed.core.permissions import Role

@@ -11,8 +11,8 @@ import pytest
 from flask.testing import FlaskClient
 from pymongo.database import Database
 
-from arthomed.auth.service import otp
 from arthomed.auth.models import Otp
+from arthomed.auth.service import otp
 from arthomed.notifications.models import Notification
 from tests import factories
 from tests.factories import answer_with, ask_for_code, code_for, other_than, told

@@ -7,8 +7,8 @@ import pytest
 from bson import ObjectId
 from flask.testing import FlaskClient
 
-from arthomed.auth.service import otp
 from arthomed.auth.models import Otp
+from arthomed.auth.service import otp
 from arthomed.core import clock
 from arthomed.notifications.models import Notification, State
 from tests.factories import answer_with, ask_for_code, at_once, code_for, told

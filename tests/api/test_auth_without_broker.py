@@ -8,13 +8,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from arthomed.infra.budgets import RedisBudgets
 from flask.testing import FlaskClient
 from pymongo.database import Database
 
 from arthomed.auth.service import otp
 from arthomed.config import settings
 from arthomed.core import jobs, limits
-from arthomed.infra.budgets import RedisBudgets
 from arthomed.infra.queue import CeleryJobs
 from dev.servers import free_port
 from tests.factories import answer_with, ask_for_code, refused

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import pytest
 import time_machine
+from arthomed.infra.versions import RedisVersions
 from flask import Flask
 from flask.testing import FlaskClient
 from mongoengine.connection import get_db
@@ -21,7 +22,6 @@ from arthomed.core import clock
 from arthomed.core.actor import Actor
 from arthomed.core.permissions import Role
 from arthomed.infra import versions
-from arthomed.infra.versions import RedisVersions
 from arthomed.scheduling import service as scheduling
 from arthomed.users import service as users
 from arthomed.users.models import User

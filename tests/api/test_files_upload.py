@@ -333,8 +333,8 @@ class TestOutcomes:
     def test_files_of_a_commit_that_was_made_unheard_stay(
         self, client: FlaskClient, person: SignedIn, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def made_unheard(work: Callable[[Any], Any], *, once: bool) -> Any:
-            transaction(work, once=once)
+        def made_unheard(work: Callable[[Any], Any]) -> Any:
+            transaction(work)
             raise WTimeoutError("the commit was made, but its answer got lost")
 
         monkeypatch.setattr(booking, "transaction", made_unheard)
@@ -346,9 +346,9 @@ class TestOutcomes:
     def test_what_the_purge_took_meanwhile_books_nothing(
         self, client: FlaskClient, person: SignedIn, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def after_a_purge(work: Callable[[Any], Any], *, once: bool) -> Any:
+        def after_a_purge(work: Callable[[Any], Any]) -> Any:
             File.doom({}, now=clock.now())
-            return transaction(work, once=once)
+            return transaction(work)
 
         monkeypatch.setattr(booking, "transaction", after_a_purge)
         body = factories.booking_body(factories.make_doctor(HOUR), images=[picture()])

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from arthomed.core.jobs import JobRequest, Job
+from arthomed.core.jobs import Job, JobRequest
 from arthomed.infra.queue import CeleryJobs
 from dev.servers import Mongo, Valkey
 from tests.faults.clinic import Clinic

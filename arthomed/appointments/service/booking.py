@@ -184,11 +184,11 @@ def _write(attempts: Sequence[BookingAttempt], context: _Context, session: Clien
     for attempt, appointment in zip(attempts, appointments, strict=True):
         has_device = attempt.patient_id in with_devices
         new = messages.for_booking(appointment.to_mongo(), appointment.patient.email, has_device=has_device)
-        with origin.instead(attempt.origin):
+        with origin.override(attempt.origin):
             receiving.attach(attempt.actor, attempt.files, session)
             events.append(trail.of_booking(attempt.actor, attempt.id))
         booked.append(_Booked(appointment, new))
-    audit.note(events, session)
+    audit.insert_events(events, session)
     notifications.add_to_outbox([message for one in booked for message in one.messages], session)
     return booked
 

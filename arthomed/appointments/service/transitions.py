@@ -15,7 +15,7 @@ from arthomed.appointments.models import Appointment, Cancellation, Change, due
 from arthomed.appointments.rules import Move, Status
 from arthomed.appointments.service import trail
 from arthomed.config import settings
-from arthomed.core import clock, faults
+from arthomed.core import clock, error_reporting
 from arthomed.core.actor import SYSTEM, Actor
 from arthomed.core.documents import is_database_unavailable, transaction
 from arthomed.core.errors import ClinicError, DuplicateValue, ValidationFailed
@@ -111,7 +111,7 @@ def _move_all(appointments: Any, target: Status, reason: str | None) -> int:
             if is_database_unavailable(error):
                 raise
             log.exception("appointment_broken", appointment_id=str(appointment_id))
-            faults.report(error, f"moving appointments to {target}")
+            error_reporting.report(error, f"moving appointments to {target}")
         else:
             moved += 1
     return moved

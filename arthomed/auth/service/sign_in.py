@@ -164,12 +164,12 @@ def _create_sessions(attempts: Sequence[SignInAttempt], session: ClientSession) 
     User.note_sign_in(consents, now=clock.now(), session=session)
     signed_in = {one.mobile: SignedIn(user, _new_session(user, one.device)) for user, one in known}
     Session.insert_all([one.session for one in signed_in.values()], session)
-    audit.note([_event_of(signed_in[one.mobile].session, one.origin) for _, one in known], session)
+    audit.insert_events([_event_of(signed_in[one.mobile].session, one.origin) for _, one in known], session)
     return signed_in
 
 
 def _event_of(opened: Session, source: Origin) -> Raw:
-    with origin.instead(source):
+    with origin.override(source):
         return audit_trail.sign_in_event(opened)
 
 

@@ -36,7 +36,7 @@ def give(actor: Actor, filename: str, *, small: bool = False) -> Sheet:
         raise NotFound
     cabinet().records[file.kind].ensure_may_read(actor, file)
     rules.ensure_may_be_read(file.state)
-    audit.note_read(actor, Audited.FILE, [file.id], [file.owner])
+    audit.record_read(actor, Audited.FILE, [file.id], [file.owner])
     if small:
         return Sheet(file.thumbnail, f"thumbnail_{file.original_name}", _JPEG, f"{file.sha256}-thumbnail")
     return Sheet(file.key, file.original_name, file.mime_type, file.sha256)

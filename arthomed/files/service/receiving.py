@@ -107,7 +107,7 @@ def attach(actor: Actor, files: Sequence[File], session: ClientSession) -> list[
     if File.attach(new, now=now, session=session) < len(new):
         raise ServiceUnavailable  # the purge was quicker
     for file in new:
-        audit.note_change(actor, Action.CREATE, Audited.FILE, file.id, subject=file.owner, session=session)
+        audit.record_change(actor, Action.CREATE, Audited.FILE, file.id, subject=file.owner, session=session)
     return [known.get(file.sending, file) for file in files]
 
 

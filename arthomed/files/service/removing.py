@@ -36,7 +36,7 @@ def delete(actor: Actor, filename: str) -> None:
         records.ensure_may_delete(actor, file, session)
         if not File.doom({"_id": file.id}, now=clock.now(), session=session):
             raise NotFound
-        audit.note_change(actor, Action.DELETE, Audited.FILE, file.id, subject=file.owner, session=session)
+        audit.record_change(actor, Action.DELETE, Audited.FILE, file.id, subject=file.owner, session=session)
 
     transaction(work)
     remove(file)

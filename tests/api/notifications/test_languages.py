@@ -9,8 +9,8 @@ from arthomed.appointments import messages
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.rules import Status
 from arthomed.appointments.service import transitions
-from arthomed.auth.service import otp
 from arthomed.auth.models import Otp
+from arthomed.auth.service import otp
 from arthomed.config import settings
 from arthomed.core.permissions import Role
 from arthomed.notifications.catalogue import language, languages
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("database")
 @pytest.fixture(autouse=True)
 def entity_id_configured(monkeypatch: pytest.MonkeyPatch) -> None:
     found = replace(settings(), dlt_entity_id=ENTITY)
-    for module in (codes, messages):
+    for module in (otp, messages):
         monkeypatch.setattr(module, "settings", lambda: found)
 
 

@@ -13,8 +13,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 from pymongo.database import Database
 
-from arthomed.auth.service import sessions
 from arthomed.auth.models import Session
+from arthomed.auth.service import sessions
 from arthomed.config_messages import Fcm
 from arthomed.infra.push import FcmPush
 from arthomed.notifications import delivery

@@ -1,4 +1,4 @@
-"""Backup, loss and restoration, as docs/operations.md tells."""
+"""Backup and restore with the commands of docs/operations.md."""
 
 import gzip
 import re
@@ -26,7 +26,7 @@ Documents = dict[str, list[dict[str, Any]]]
 
 @pytest.fixture(scope="module")
 def clinic(mongo: Mongo, valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The demo clinic's database, with nobody at work."""
+    """The database of the demo clinic, without running servers."""
     folder, redis = tmp_path_factory.mktemp("backup"), valkey.url.removesuffix("/0") + "/4"
     with Stack(folder, mongodb_uri=mongo.uri("arthomed_backup"), redis_url=redis, parts=()) as stack:
         yield stack
@@ -45,7 +45,9 @@ def dumped(clinic: Stack, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-def test_what_was_lost_is_back_as_it_was(clinic: Stack, database: Database[dict[str, Any]], tmp_path: Path) -> None:
+def test_a_restored_database_holds_the_same_documents(
+    clinic: Stack, database: Database[dict[str, Any]], tmp_path: Path
+) -> None:
     before = documents(database)
     dump, migrate, restore, audit = commands_of("flask backup dump")
 
@@ -60,7 +62,9 @@ def test_what_was_lost_is_back_as_it_was(clinic: Stack, database: Database[dict[
 
 
 @pytest.mark.skipif(MONGODUMP is None, reason="MongoDB's database tools are not installed here")
-def test_mongodump_brings_it_back_too(clinic: Stack, database: Database[dict[str, Any]], tmp_path: Path) -> None:
+def test_mongorestore_restores_the_same_documents(
+    clinic: Stack, database: Database[dict[str, Any]], tmp_path: Path
+) -> None:
     before = documents(database)
     dump, restore, audit = commands_of("mongodump")
 
@@ -72,41 +76,45 @@ def test_mongodump_brings_it_back_too(clinic: Stack, database: Database[dict[str
     assert run(clinic, audit, tmp_path) == "The books are in order.\n"
 
 
-def test_a_backup_is_its_owner_s_alone(dumped: Path) -> None:
+def test_only_its_owner_may_read_a_backup(dumped: Path) -> None:
     assert stat.S_IMODE(dumped.stat().st_mode) == 0o600
     assert [*dumped.parent.iterdir()] == [dumped]
 
 
-def test_a_backup_never_mixes_with_other_data(database: Database[dict[str, Any]], dumped: Path) -> None:
+def test_a_backup_is_not_restored_into_a_database_with_documents(
+    database: Database[dict[str, Any]], dumped: Path
+) -> None:
     with pytest.raises(BackupError, match="restore into an empty database"):
         backup.restore(database.client, database.name, dumped)
 
 
-def test_a_backup_is_restored_by_the_version_that_made_it(database: Database[dict[str, Any]], dumped: Path) -> None:
+def test_a_backup_is_not_restored_by_a_version_with_other_migrations(
+    database: Database[dict[str, Any]], dumped: Path
+) -> None:
     with pytest.raises(BackupError, match="other migrations"):
         backup.restore(database.client, "arthomed_without_migrations", dumped)
 
 
-@pytest.mark.parametrize("harm", ["cut", "cut and packed again", "none of ours", "empty", "missing"])
-def test_a_backup_that_is_not_whole_is_refused(
-    database: Database[dict[str, Any]], dumped: Path, tmp_path: Path, harm: str
+@pytest.mark.parametrize("damage", ["truncated", "truncated before compression", "another format", "empty", "missing"])
+def test_an_incomplete_backup_is_refused(
+    database: Database[dict[str, Any]], dumped: Path, tmp_path: Path, damage: str
 ) -> None:
-    whole, harmed = dumped.read_bytes(), tmp_path / "harmed.gz"
+    complete, damaged = dumped.read_bytes(), tmp_path / "damaged.gz"
     contents = {
-        "cut": whole[:-100],
-        "cut and packed again": gzip.compress(gzip.decompress(whole)[:-30]),
-        "none of ours": gzip.compress(b"something else"),
+        "truncated": complete[:-100],
+        "truncated before compression": gzip.compress(gzip.decompress(complete)[:-30]),
+        "another format": gzip.compress(b"something else"),
         "empty": b"",
     }
-    if harm in contents:
-        harmed.write_bytes(contents[harm])
+    if damage in contents:
+        damaged.write_bytes(contents[damage])
 
-    with pytest.raises(BackupError, match="no whole backup"):
-        backup.restore(database.client, database.name, harmed)
+    with pytest.raises(BackupError, match="not a complete backup"):
+        backup.restore(database.client, database.name, damaged)
 
 
 def commands_of(tool: str) -> list[str]:
-    """The commands of the block in docs/operations.md that uses a tool."""
+    """The commands of the block in docs/operations.md that uses this tool."""
     blocks = re.findall(r"^```sh\n(.*?)^```", (ROOT / "docs/operations.md").read_text(), re.MULTILINE | re.DOTALL)
     [block] = [one for one in blocks if tool in one]
     return [line for line in block.splitlines() if line]
