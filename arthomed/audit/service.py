@@ -23,7 +23,7 @@ def record_read(actor: Actor, kind: Kind, records: Iterable[ObjectId], subjects:
     """
     recorded = set(subjects) if kind is Kind.FILE else set(subjects) - {actor.user_id}
     if recorded:
-        _writer.put(_event(actor, Action.READ, kind, list(records), sorted(recorded)))
+        _writer.put(_event(actor, Action.READ, kind, records, sorted(recorded)).to_mongo())
 
 
 def record_change(
@@ -46,14 +46,14 @@ def change_event(
     *records: ObjectId,
     subject: ObjectId,
     changes: Iterable[Raw] = (),
-) -> Raw:
+) -> AuditEvent:
     """The audit event of a change, for `insert_events`."""
-    return {**_event(actor, action, kind, list(records), [subject]), "changes": list(changes)}
+    return _event(actor, action, kind, records, [subject], changes)
 
 
-def insert_events(events: Sequence[Raw], session: ClientSession | None) -> None:
+def insert_events(events: Sequence[AuditEvent], session: ClientSession | None) -> None:
     """Record several changes with one insert, in their transaction."""
-    AuditEvent.collection().insert_many(events, session=session)
+    AuditEvent.collection().insert_many([event.to_mongo() for event in events], session=session)
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any], path: str = "") -> list[Raw]:
@@ -79,21 +79,29 @@ def flush() -> None:
     _writer.flush()
 
 
-def _event(actor: Actor, action: Action, kind: Kind, records: list[ObjectId], subjects: list[ObjectId]) -> Raw:
+def _event(
+    actor: Actor,
+    action: Action,
+    kind: Kind,
+    records: Iterable[ObjectId],
+    subjects: Iterable[ObjectId],
+    changes: Iterable[Raw] = (),
+) -> AuditEvent:
     source = origin.current()
-    return {
-        "_id": ObjectId(),
-        "at": clock.now(),
-        "actor": actor.user_id,
-        "role": actor.role,
-        "session": actor.session_id,
-        "address": source.address,
-        "requestId": source.request_id,
-        "action": action,
-        "kind": kind,
-        "records": records,
-        "subjects": subjects,
-    }
+    return AuditEvent(
+        id=ObjectId(),
+        at=clock.now(),
+        actor=actor.user_id,
+        role=actor.role,
+        session=actor.session_id,
+        address=source.address,
+        request_id=source.request_id,
+        action=action,
+        kind=kind,
+        records=list(records),
+        subjects=list(subjects),
+        changes=list(changes),
+    )
 
 
 _writer = AuditWriter(AuditEvent.collection)

@@ -7,10 +7,9 @@ from bson import ObjectId
 from pymongo.client_session import ClientSession
 
 from arthomed.audit import service as audit
-from arthomed.audit.models import Action, Kind
+from arthomed.audit.models import Action, AuditEvent, Kind
 from arthomed.auth.models import Session
 from arthomed.core.actor import SYSTEM, Actor
-from arthomed.core.documents import Raw
 from arthomed.core.errors import ClinicError
 
 log = structlog.get_logger()
@@ -18,7 +17,7 @@ log = structlog.get_logger()
 _SPENT_TOKEN = {"field": "reason", "from": None, "to": "spent refresh token"}
 
 
-def sign_in_event(opened: Session) -> Raw:
+def sign_in_event(opened: Session) -> AuditEvent:
     """The audit event of a new session, to be stored in its transaction."""
     return audit.change_event(
         Actor(opened.user, opened.role, opened.id),

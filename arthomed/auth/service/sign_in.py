@@ -8,13 +8,14 @@ from typing import Self
 from pymongo.client_session import ClientSession
 
 from arthomed.audit import service as audit
+from arthomed.audit.models import AuditEvent
 from arthomed.auth import rules
 from arthomed.auth.models import Session
 from arthomed.auth.service import audit_trail, otp
 from arthomed.config import settings
 from arthomed.core import clock, origin
 from arthomed.core.batcher import Batcher
-from arthomed.core.documents import Raw, transaction
+from arthomed.core.documents import transaction
 from arthomed.core.origin import Origin
 from arthomed.core.permissions import Role
 from arthomed.users import service as users
@@ -168,7 +169,7 @@ def _create_sessions(attempts: Sequence[SignInAttempt], session: ClientSession) 
     return signed_in
 
 
-def _event_of(opened: Session, source: Origin) -> Raw:
+def _event_of(opened: Session, source: Origin) -> AuditEvent:
     with origin.override(source):
         return audit_trail.sign_in_event(opened)
 
