@@ -20,10 +20,10 @@ from arthomed.config import AppEnv, Settings, Uploads
 from arthomed.core import copies, faults, jobs
 from arthomed.core import limits as core_limits
 from arthomed.core import metrics as core_metrics
-from arthomed.files import records as file_records
+from arthomed.files import file_store
 from arthomed.files import routes as files
 from arthomed.files.rules import Kind
-from arthomed.files.service import receiving
+from arthomed.files.service import uploading
 from arthomed.files.storage import INCOMING, Storage, StorageUnavailable
 from arthomed.http import answers, context, docs, errors, health, limits, mailbox, overload
 from arthomed.http import auth as http_auth
@@ -81,7 +81,7 @@ def create_app(settings: Settings) -> Flask:
     http_auth.register(app, settings, auth_service.find_actor)
     counting = limits.register(app, settings, versions)
     answers.register(app, versions.look)
-    http_files.register(app, receiving.incoming)
+    http_files.register(app, uploading.incoming_folder)
     api = docs.register(app)
     for blueprint in (
         auth.blueprint,
@@ -141,7 +141,7 @@ def wire(settings: Settings, *, database_timeout_ms: int) -> RedisVersions:
     jobs.use(CeleryJobs(settings.redis_url))
     core_limits.use(RedisBudgets(settings.redis_url))
     export.use(ExportOut().dumps)
-    file_records.use(_cabinet(settings.uploads))
+    file_store.use(_file_store(settings.uploads))
     composers: dict[str, outlets.Composer] = {
         codes.MESSAGE: codes.word,
         **dict.fromkeys(appointment_messages.KINDS, appointment_messages.word),
@@ -169,11 +169,11 @@ def _report_faults(dsn: str, environment: str) -> None:
     faults.use(sentry.report)
 
 
-def _cabinet(uploads: Uploads) -> file_records.Cabinet:
-    return file_records.Cabinet(
+def _file_store(uploads: Uploads) -> file_store.FileStore:
+    return file_store.FileStore(
         storage=_storage(uploads),
         scanner=ClamAV(uploads.clamd_url) if uploads.clamd_url else None,
-        records={Kind.APPOINTMENTS: attachments.VisitFiles(), Kind.PROFILES: attachments.Portraits()},
+        policies={Kind.APPOINTMENTS: attachments.AppointmentFiles(), Kind.PROFILES: attachments.ProfilePictures()},
         retention=uploads.retention,
     )
 

@@ -239,7 +239,7 @@ def network() -> str:
 def _budgets(view: Any) -> set[Budget]:
     """The stricter ones that this request is charged to: whatever comes with files costs what an upload does."""
     budget: Budget | None = getattr(view, "budget", None)
-    return ({budget} if budget else set()) | ({Budget.UPLOAD} if files.are_sent() else set())
+    return ({budget} if budget else set()) | ({Budget.UPLOAD} if files.is_upload() else set())
 
 
 def _is_unlimited(view: Any) -> bool:

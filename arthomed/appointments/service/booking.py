@@ -27,10 +27,10 @@ from arthomed.core.errors import ClinicError, DuplicateValue, IdempotencyKeyReus
 from arthomed.core.origin import Origin
 from arthomed.core.together import Together
 from arthomed.files.models import File
-from arthomed.files.rules import Category, Place
+from arthomed.files.rules import Category, UploadTarget
 from arthomed.files.rules import Kind as FileKind
-from arthomed.files.service import receiving
-from arthomed.files.service.receiving import Upload
+from arthomed.files.service import uploading
+from arthomed.files.service.uploading import Upload
 from arthomed.notifications import service as notifications
 from arthomed.notifications.models import Notification
 from arthomed.scheduling.models import Seat, Slot, Start, slots_of
@@ -112,9 +112,9 @@ def book(actor: Actor, wish: Wish, *, key: str | None = None, uploads: Sequence[
     if key is not None:
         of = {"user": actor.user_id, "key": key, "fingerprint": _fingerprint(wish, uploads)}
         request = replace(request, key=IdempotencyKey(appointment=request.id, **of))
-    place = Place(FileKind.APPOINTMENTS, Category.REPORTS, request.id, actor.person)
+    target = UploadTarget(FileKind.APPOINTMENTS, Category.REPORTS, request.id, actor.person)
     try:
-        with receiving.taken_in(actor, uploads, place) as files:
+        with uploading.stored_files(actor, uploads, target) as files:
             booked = _book_with_others(replace(request, files=files))
     except (NotFound, rules.SlotUnavailable, rules.BookingLimitReached, DuplicateKeyError) as error:
         return _explained(error, request)
@@ -198,7 +198,7 @@ def _write(requests: Sequence[Request], found: _Found, session: ClientSession) -
         patient, doctor = found.people[request.patient], found.people[request.wish.doctor_id]
         told = messages.of_booking(visit, patient.get("email"), has_device=request.patient in with_devices)
         with origin.instead(request.origin):
-            receiving.attach(request.actor, request.files, session)
+            uploading.attach(request.actor, request.files, session)
             events.append(trail.of_booking(request.actor, request.id))
         booked.append(_Booked({**visit, "patient": patient, "doctor": doctor, "images": request.files}, told))
     audit.note(events, session)

@@ -10,7 +10,7 @@ from arthomed.appointments.rules import TREATED
 from arthomed.core.copies import changed
 from arthomed.core.documents import Raw
 from arthomed.files.rules import Kind
-from arthomed.files.service import removing
+from arthomed.files.service import deleting
 
 
 def last_treatment(patient_id: ObjectId, session: ClientSession) -> datetime | None:
@@ -26,6 +26,6 @@ def forget(patient_id: ObjectId, *, treated_too: bool, session: ClientSession) -
     if not treated_too:
         visits["status"] = {"$nin": sorted(TREATED)}
     ids = [one["_id"] for one in Appointment.collection().find(visits, {"_id": 1}, session=session)]
-    removing.doom_all(Kind.APPOINTMENTS, ids, session)
+    deleting.mark_files_of(Kind.APPOINTMENTS, ids, session)
     changed(visits_of(patient_id))
     Appointment.forget(visits, session=session)

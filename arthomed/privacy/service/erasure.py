@@ -18,7 +18,7 @@ from arthomed.core import clock
 from arthomed.core.actor import SYSTEM, Actor
 from arthomed.core.documents import transaction
 from arthomed.files.rules import Kind as FileKind
-from arthomed.files.service import removing
+from arthomed.files.service import deleting
 from arthomed.privacy import rules
 from arthomed.privacy.models import Export
 from arthomed.users import service as users
@@ -70,7 +70,7 @@ def finish() -> int:
 
 def _forget(actor: Actor, user_id: ObjectId, records: datetime | None, session: ClientSession) -> None:
     """Anonymise a person and their visits; with `records` what was recorded until then is left."""
-    removing.doom_all(FileKind.PROFILES, [user_id], session)
+    deleting.mark_files_of(FileKind.PROFILES, [user_id], session)
     users.forget(user_id, keep_until=records, session=session)
     forgetting.forget(user_id, treated_too=records is None, session=session)
     audit.note_change(actor, Action.DELETE, Kind.USER, user_id, subject=user_id, session=session)
