@@ -33,28 +33,28 @@ def pdf(name: str = "report.pdf") -> FormFile:
 
 
 def post_files(
-    client: FlaskClient, who: SignedIn, appointment_id: ObjectId, *files: FormFile, **form: Any
+    client: FlaskClient, user: SignedIn, appointment_id: ObjectId, *files: FormFile, **form: Any
 ) -> TestResponse:
     body = {"appointmentId": str(appointment_id), "category": "reports", "files": list(files), **form}
     response = client.post(
-        "/api/files/upload/appointments", data=body, headers=who.headers, content_type="multipart/form-data"
+        "/api/files/upload/appointments", data=body, headers=user.headers, content_type="multipart/form-data"
     )
     response.request.input_stream.close()  # the test client keeps a large form in a file, and leaves it open
     return response
 
 
 def upload_files(
-    client: FlaskClient, who: SignedIn, appointment_id: ObjectId, *files: FormFile, **form: Any
+    client: FlaskClient, user: SignedIn, appointment_id: ObjectId, *files: FormFile, **form: Any
 ) -> list[dict[str, Any]]:
     """Upload files, one small picture by default, and return their serialized metadata."""
-    response = post_files(client, who, appointment_id, *(files or (picture(),)), **form)
+    response = post_files(client, user, appointment_id, *(files or (picture(),)), **form)
     uploaded: list[dict[str, Any]] = told(response)["uploadedFiles"]
     return uploaded
 
 
-def fetch(client: FlaskClient, who: SignedIn, url: str, **headers: str) -> Response:
+def fetch(client: FlaskClient, user: SignedIn, url: str, **headers: str) -> Response:
     """Download a file like a phone: follow a redirect to the bucket."""
-    response = client.get(url, headers={**who.headers, **headers}, buffered=True)
+    response = client.get(url, headers={**user.headers, **headers}, buffered=True)
     if response.status_code != FOUND:
         return response
     stored = httpx.get(response.location, headers=headers)

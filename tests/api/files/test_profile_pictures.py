@@ -18,8 +18,8 @@ pytestmark = pytest.mark.usefixtures("empty_storage")
 
 
 class TestProfilePictures:
-    def post(self, client: FlaskClient, who: SignedIn, *pictures: FormFile) -> Any:
-        return client.post(PROFILES, data={"files": list(pictures)}, headers=who.headers)
+    def post(self, client: FlaskClient, user: SignedIn, *pictures: FormFile) -> Any:
+        return client.post(PROFILES, data={"files": list(pictures)}, headers=user.headers)
 
     def test_profile_has_the_url_of_the_picture(self, client: FlaskClient, person: SignedIn) -> None:
         (uploaded,) = told(self.post(client, person, picture()))["uploadedFiles"]

@@ -262,10 +262,10 @@ def test_purge_deletes_the_files_of_an_erased_patient(
     app: Flask, client: FlaskClient, appointment: Appointment, file: File
 ) -> None:
     patient = users.get(appointment.patient_id)
-    who = factories.sign_in(app, patient)
+    user = factories.sign_in(app, patient)
     factories.ask_for_code(client, patient.mobile_number)
     body = {"otp": factories.code_for(patient.mobile_number)}
-    factories.told(client.post("/api/users/profile/erasure", json=body, headers=who.headers))
+    factories.told(client.post("/api/users/profile/erasure", json=body, headers=user.headers))
     purging.purge()
 
     assert (stored_keys(), File.objects.count()) == ([], 0)
