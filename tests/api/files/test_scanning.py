@@ -1,6 +1,5 @@
 """Scanning uploads for malware before anyone may download them."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 
@@ -25,18 +24,19 @@ from tests.infra.eicar import EICAR
 from tests.signing_in import Now
 
 
-@pytest.fixture(autouse=True)
-def scanner(empty_storage: None, clamd: Clamd) -> Iterator[None]:
-    before = file_store.current()
-    file_store.use(replace(before, scanner=ClamAV(clamd.url, seconds=5)))
-    yield
-    file_store.use(before)
+@pytest.fixture
+def scanner(empty_storage: None, clamd: Clamd) -> None:
+    install_scanner(clamd.url)
 
 
 @pytest.fixture
-def unavailable_scanner(scanner: None) -> None:
-    unavailable = ClamAV(f"tcp://127.0.0.1:{free_port()}", seconds=5)
-    file_store.use(replace(file_store.current(), scanner=unavailable))
+def unavailable_scanner(empty_storage: None) -> None:
+    install_scanner(f"tcp://127.0.0.1:{free_port()}")
+
+
+def install_scanner(url: str) -> None:
+    """Scan with the clamd at this URL until `empty_storage` restores the file store."""
+    file_store.use(replace(file_store.current(), scanner=ClamAV(url, seconds=5)))
 
 
 def make_waiting_file(appointment: Appointment, person: SignedIn, content: bytes | None = None) -> File:
@@ -51,6 +51,7 @@ def queued_jobs() -> int:
     return length
 
 
+@pytest.mark.usefixtures("scanner")
 def test_upload_can_be_downloaded_only_after_its_scan(
     client: FlaskClient, person: SignedIn, appointment: Appointment
 ) -> None:
@@ -62,6 +63,7 @@ def test_upload_can_be_downloaded_only_after_its_scan(
     assert file_requests.fetch(client, person, uploaded["url"]).status_code == 200
 
 
+@pytest.mark.usefixtures("scanner")
 def test_infected_file_is_quarantined_and_cannot_be_downloaded(
     client: FlaskClient, person: SignedIn, appointment: Appointment
 ) -> None:
@@ -73,6 +75,7 @@ def test_infected_file_is_quarantined_and_cannot_be_downloaded(
     assert (quarantined.key, quarantined.signature) == (f"quarantine/infected/{file.key}", "Eicar-Test.UNOFFICIAL")
 
 
+@pytest.mark.usefixtures("scanner")
 def test_purge_finishes_an_interrupted_quarantine(person: SignedIn, appointment: Appointment) -> None:
     file = make_waiting_file(appointment, person)
     File.set_scan_result(file.id, State.INFECTED, now=clock.now(), signature="Eicar-Test")
@@ -82,6 +85,7 @@ def test_purge_finishes_an_interrupted_quarantine(person: SignedIn, appointment:
 
 
 @pytest.mark.usefixtures("unavailable_scanner")
+@pytest.mark.usefixtures("scanner")
 def test_file_stays_waiting_while_the_scanner_is_unavailable(
     person: SignedIn, appointment: Appointment, now: Now
 ) -> None:
@@ -92,6 +96,7 @@ def test_file_stays_waiting_while_the_scanner_is_unavailable(
     assert (verdict, scanning.sweep(), File.objects.get().state) == (None, 0, State.WAITING)
 
 
+@pytest.mark.usefixtures("scanner")
 def test_sweep_scans_files_that_have_waited_for_a_minute(person: SignedIn, appointment: Appointment, now: Now) -> None:
     for _ in range(5):
         make_waiting_file(appointment, person)
@@ -103,6 +108,7 @@ def test_sweep_scans_files_that_have_waited_for_a_minute(person: SignedIn, appoi
 
 
 @pytest.mark.usefixtures("unavailable_scanner")
+@pytest.mark.usefixtures("scanner")
 def test_sweep_stops_after_three_failures_and_starts_with_other_files_next_time(
     person: SignedIn, appointment: Appointment, now: Now
 ) -> None:
@@ -117,6 +123,7 @@ def test_sweep_stops_after_three_failures_and_starts_with_other_files_next_time(
     assert (tried_first, File.objects(updated_at__gte=before).count()) == (3, 6)
 
 
+@pytest.mark.usefixtures("scanner")
 def test_repeated_scan_and_scan_of_an_unknown_file_do_nothing(person: SignedIn, appointment: Appointment) -> None:
     file = make_waiting_file(appointment, person)
 
