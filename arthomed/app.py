@@ -15,10 +15,10 @@ from arthomed.auth.service import otp, sessions
 from arthomed.config import AppEnv, Settings, Uploads
 from arthomed.core import error_reporting, jobs, quota
 from arthomed.core import metrics as core_metrics
-from arthomed.files import records as file_records
+from arthomed.files import file_store
 from arthomed.files import routes as files
 from arthomed.files.rules import Kind
-from arthomed.files.service import receiving
+from arthomed.files.service import uploading
 from arthomed.files.storage import INCOMING, Storage, StorageUnavailable
 from arthomed.http import auth as auth_hooks
 from arthomed.http import cache, context, docs, errors, health, limits, mailbox, overload
@@ -91,7 +91,7 @@ def _register_request_hooks(app: Flask, settings: Settings) -> None:
     auth_hooks.register(app, settings, sessions.find_actor)
     limits.register(app, settings)
     cache.register(app)
-    http_files.register(app, receiving.incoming)
+    http_files.register(app, uploading.incoming_folder)
 
 
 def _register_routes(app: Flask, settings: Settings) -> None:
@@ -135,7 +135,7 @@ def wire(settings: Settings, *, database_timeout_ms: int) -> None:
     jobs.use(CeleryJobs(settings.redis_url))
     quota.use(RedisQuotaCounter(settings.redis_url))
     export.use(ExportOut().dumps)
-    file_records.use(_cabinet(settings.uploads))
+    file_store.use(_file_store(settings.uploads))
     renderers: dict[str, message_delivery.Renderer] = {
         otp.MESSAGE: otp.render_message,
         **dict.fromkeys(appointment_messages.KINDS, appointment_messages.render),
@@ -162,11 +162,11 @@ def _report_faults(dsn: str, environment: str) -> None:
     error_reporting.use(sentry.report)
 
 
-def _cabinet(uploads: Uploads) -> file_records.Cabinet:
-    return file_records.Cabinet(
+def _file_store(uploads: Uploads) -> file_store.FileStore:
+    return file_store.FileStore(
         storage=_storage(uploads),
         scanner=ClamAV(uploads.clamd_url) if uploads.clamd_url else None,
-        records={Kind.APPOINTMENTS: attachments.VisitFiles(), Kind.PROFILES: attachments.Portraits()},
+        policies={Kind.APPOINTMENTS: attachments.AppointmentFiles(), Kind.PROFILES: attachments.ProfilePictures()},
         retention=uploads.retention,
     )
 

@@ -71,7 +71,7 @@ def test_signing_in_and_booking_have_a_budget_of_their_own(app: Flask) -> None:
         "privacy.erase": Budget.AUTH,
         "appointments.book": Budget.BOOKING,
         "attachments.upload": Budget.UPLOAD,
-        "files.upload_portrait": Budget.UPLOAD,
+        "files.upload_profile_picture": Budget.UPLOAD,
     }
 
 

@@ -18,8 +18,7 @@ from arthomed.auth.models import Otp
 from arthomed.auth.service import otp, sessions
 from arthomed.core import clock
 from arthomed.core.permissions import Role
-from arthomed.files.records import cabinet
-from arthomed.files.records import use as use_cabinet
+from arthomed.files import file_store
 from arthomed.files.service import purging, scanning
 from arthomed.infra.clamav import ClamAV
 from arthomed.notifications import fallback
@@ -29,7 +28,7 @@ from arthomed.privacy.service import erasure
 from arthomed.scheduling import service as scheduling
 from arthomed.users.models import User
 from tests import factories
-from tests.api import files
+from tests.api.files import file_requests
 from tests.factories import SignedIn
 from tests.migrations import records
 from tests.migrations.plans import inefficient, profiled
@@ -62,7 +61,7 @@ class Clinic:
         assert self.app.test_client().get(f"/api{path}", headers=caller.headers).mimetype == "application/json"
 
     def fetch(self, filename: str) -> None:
-        assert files.fetch(self.app.test_client(), self.patient, f"/api/files/{filename}").status_code == 200
+        assert file_requests.fetch(self.app.test_client(), self.patient, f"/api/files/{filename}").status_code == 200
 
     def delete(self, filename: str) -> None:
         factories.told(self.app.test_client().delete(f"/api/files/{filename}", headers=self.patient.headers))
@@ -108,7 +107,7 @@ def clinic(app: Flask) -> Clinic:
     failed = [records.message(state="failed", fallback="email", fallbackAt=clock.now()) for _ in range(MANY)]
     database.notifications.insert_many(failed)
     database.notifications.insert_many([records.message(state="sent") for _ in range(MANY)])
-    cabinet().storage.prepare()
+    file_store.current().storage.prepare()
     database.files.insert_many([records.file(owner=patient.user.id) for _ in range(MANY)])
     database.sessions.insert_many(
         [records.session(user=other_patient.id, pushToken=str(ObjectId())) for _ in range(MANY)]
@@ -143,10 +142,10 @@ def sign_in_with_a_code(clinic: Clinic) -> None:
 
 
 def sweep_scans() -> None:
-    before = cabinet()
-    use_cabinet(replace(before, scanner=ClamAV("tcp://127.0.0.1:1")))
+    before = file_store.current()
+    file_store.use(replace(before, scanner=ClamAV("tcp://127.0.0.1:1")))
     scanning.sweep()
-    use_cabinet(before)
+    file_store.use(before)
 
 
 def upload_a_file(clinic: Clinic) -> None:

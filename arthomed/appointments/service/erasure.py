@@ -10,7 +10,7 @@ from arthomed.appointments.rules import TREATED
 from arthomed.core.cache import invalidate
 from arthomed.core.documents import Raw
 from arthomed.files.rules import Kind
-from arthomed.files.service import removing
+from arthomed.files.service import deleting
 
 
 def last_treatment_at(patient_id: ObjectId, session: ClientSession) -> datetime | None:
@@ -26,6 +26,6 @@ def erase_appointments(patient_id: ObjectId, *, including_treated: bool, session
     if not including_treated:
         query["status"] = {"$nin": sorted(TREATED)}
     ids = [one["_id"] for one in Appointment.collection().find(query, {"_id": 1}, session=session)]
-    removing.doom_all(Kind.APPOINTMENTS, ids, session)
+    deleting.mark_files_of(Kind.APPOINTMENTS, ids, session)
     invalidate(appointments_tag(patient_id))
     Appointment.forget(query, session=session)

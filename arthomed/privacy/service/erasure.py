@@ -19,7 +19,7 @@ from arthomed.core import clock
 from arthomed.core.actor import SYSTEM, Actor
 from arthomed.core.documents import transaction
 from arthomed.files.rules import Kind as FileKind
-from arthomed.files.service import removing
+from arthomed.files.service import deleting
 from arthomed.privacy import rules
 from arthomed.privacy.models import Export
 from arthomed.users import service as users
@@ -73,7 +73,7 @@ def _erase_personal_data(
     actor: Actor, user_id: ObjectId, record_until: datetime | None, session: ClientSession
 ) -> None:
     """Anonymise a person and their appointments; with `record_until` the medical record stays until then."""
-    removing.doom_all(FileKind.PROFILES, [user_id], session)
+    deleting.mark_files_of(FileKind.PROFILES, [user_id], session)
     users.anonymise(user_id, keep_until=record_until, session=session)
     erase_appointments(user_id, including_treated=record_until is None, session=session)
     audit.record_change(actor, Action.DELETE, Kind.USER, user_id, subject=user_id, session=session)

@@ -96,7 +96,7 @@ def _serialize(user_id: ObjectId) -> bytes:
         user=users.get(user_id),
         sessions=list(Session.objects(user=user_id, expires_at__gt=clock.now())),
         appointments=Appointment.with_people(appointments),
-        files=list(File.there().filter(owner=user_id).order_by("id")),
+        files=list(File.available().filter(owner=user_id).order_by("id")),
         messages=list(Notification.objects(user=user_id).order_by("created_at")),
         access_log=trail.with_actors(list(AuditEvent.objects(subjects=user_id).order_by("at"))),
     )

@@ -1,4 +1,4 @@
-"""A server that does to each connection whatever a test wants."""
+"""A TCP server that handles each connection with a function of the test."""
 
 import socket
 import threading
@@ -10,16 +10,16 @@ Behaviour = Callable[[socket.socket], None]
 
 
 def silent(connection: socket.socket) -> None:
-    """Take everything, say nothing, until the other side gives up."""
+    """Read everything and send nothing, until the client closes the connection."""
     while connection.recv(65536):
         pass
 
 
-class Wire:
-    """Listens on a port of its own; `hung_up` is set when a client has closed its connection."""
+class ScriptedServer:
+    """Listens on a free port; `client_closed` is set when a client has closed its connection."""
 
     def __init__(self, behaviour: Behaviour) -> None:
-        self.hung_up = threading.Event()
+        self.client_closed = threading.Event()
         self._behaviour = behaviour
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._threads = [threading.Thread(target=self._serve)]
@@ -35,9 +35,9 @@ class Wire:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        for one in (self._listener, *self._connections):
+        for opened in (self._listener, *self._connections):
             with suppress(OSError):  # closed already
-                one.shutdown(socket.SHUT_RDWR)
+                opened.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         for thread in self._threads:
             thread.join()
@@ -55,4 +55,4 @@ class Wire:
             connection.settimeout(20)
             self._behaviour(connection)
             silent(connection)
-            self.hung_up.set()
+            self.client_closed.set()

@@ -1,4 +1,4 @@
-"""A storage with what tests do to it again and again."""
+"""Drives a storage in tests: puts, reads and lists files."""
 
 import secrets
 from collections.abc import Callable
@@ -11,33 +11,33 @@ from arthomed.core import clock
 from arthomed.files.storage import Storage
 
 KEY = "appointments/prescriptions/2026/11/appointment_672b1234_1642234567890_prescription_Zx-9_q.jpg"
-OTHER = "quarantine/appointments/2026/11/appointment_672b1234_1642234567890_prescription_Zx-9_q.jpg"
+OTHER_KEY = "quarantine/appointments/2026/11/appointment_672b1234_1642234567890_prescription_Zx-9_q.jpg"
 CALLS: dict[str, Callable[[Storage, str], object]] = {
     "put": lambda storage, key: storage.put(key, storage.incoming() / "file"),
-    "find": lambda storage, key: storage.find(key),
+    "stat": lambda storage, key: storage.stat(key),
     "open": lambda storage, key: storage.open(key),
     "delete": lambda storage, key: storage.delete(key),
-    "move from": lambda storage, key: storage.move(key, OTHER),
-    "move to": lambda storage, key: storage.move(OTHER, key),
-    "link": lambda storage, key: storage.link(key, "scan.jpg", "image/jpeg"),
+    "move from": lambda storage, key: storage.move(key, OTHER_KEY),
+    "move to": lambda storage, key: storage.move(OTHER_KEY, key),
+    "download_url": lambda storage, key: storage.download_url(key, "scan.jpg", "image/jpeg"),
     "accel_path": lambda storage, key: storage.accel_path(key),
 }
 
 
 def soon() -> datetime:
-    """After all that was stored until now, whatever clock stored it."""
+    """Later than everything stored until now, even if the server's clock differs from ours."""
     return clock.now() + timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
-class Shelf:
-    """`place` says where it is, to another process; see tests/infra/filling.py."""
+class StorageDriver:
+    """`location` opens the same storage in another process; see tests/infra/store_until_killed.py."""
 
     storage: Storage
-    place: tuple[str, ...] = ()
+    location: tuple[str, ...] = ()
 
     def receive(self, content: bytes) -> Path:
-        """A finished file in `incoming`."""
+        """Write a finished file to `incoming`."""
         path = self.storage.incoming() / secrets.token_hex(8)
         path.write_bytes(content)
         return path
@@ -49,5 +49,5 @@ class Shelf:
         with closing(self.storage.open(key, start, end)) as content:
             return b"".join(content)
 
-    def list(self, prefix: str = "") -> "list[str]":
-        return [found.key for found in self.storage.keys(prefix, older_than=soon())]
+    def stored_keys(self, prefix: str = "") -> list[str]:
+        return [found.key for found in self.storage.list_files(prefix, older_than=soon())]

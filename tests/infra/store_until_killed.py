@@ -1,4 +1,4 @@
-"""A process that stores files as fast as it can, until it is killed: `filling.py FOLDER [BUCKET...]`."""
+"""Stores files as fast as possible until it is killed: `store_until_killed.py FOLDER [BUCKET REGION ...]`."""
 
 import hashlib
 import itertools
@@ -15,11 +15,11 @@ THREADS = 6
 SIZE = 400_000
 
 
-def is_whole(content: bytes) -> bool:
+def is_complete(content: bytes) -> bool:
     return hashlib.sha256(content[32:]).digest() == content[:32]
 
 
-def fill(storage: Storage, name: str) -> None:
+def store_files(storage: Storage, name: str) -> None:
     for number in itertools.count():
         content = os.urandom(SIZE)
         path = storage.incoming() / f"{name}-{number}"
@@ -27,17 +27,17 @@ def fill(storage: Storage, name: str) -> None:
         storage.put(f"profiles/2026/11/{name}-{number}.jpg", path)
 
 
-def opened(folder: str, name: str = "", region: str = "", *where_and_who: str) -> Storage:
+def open_storage(folder: str, name: str = "", region: str = "", *credentials: str) -> Storage:
     if not name:
         return LocalStorage(Path(folder))
-    endpoint, access_key, secret_key = where_and_who
+    endpoint, access_key, secret_key = credentials
     return S3Storage(Bucket(name, region, endpoint, access_key, secret_key), Path(folder))
 
 
-def main(*place: str) -> None:
-    storage = opened(*place)
+def main(*location: str) -> None:
+    storage = open_storage(*location)
     for number in range(THREADS):
-        threading.Thread(target=fill, args=(storage, f"user-{number}")).start()
+        threading.Thread(target=store_files, args=(storage, f"user-{number}")).start()
 
 
 if __name__ == "__main__":
