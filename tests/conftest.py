@@ -23,7 +23,7 @@ from dev.clamd import Clamd
 from dev.seaweedfs import SeaweedFS
 from dev.servers import Mongo, Valkey
 from tests import factories
-from tests.infra.harmful import EICAR
+from tests.infra.eicar import EICAR
 from tests.stack import Stack
 from tests.whole_suite import suite_logs
 

@@ -1,4 +1,4 @@
-"""Codes and tokens over HTTP, for tests of signing in and out."""
+"""Requests for codes and tokens, for tests of sign-in and sign-out."""
 
 from datetime import timedelta
 from typing import Any
@@ -14,7 +14,7 @@ MOBILE = "9876543210"
 
 
 class Now:
-    """A clock that a test can set forward; the budgets in Redis grow older with it."""
+    """A clock that a test can move forward. The OTP quotas in Redis expire accordingly."""
 
     def __init__(self, traveller: time_machine.Traveller, redis_url: str) -> None:
         self.move_to = traveller.move_to
@@ -28,29 +28,29 @@ class Now:
 
 
 def budgets(redis: Any) -> dict[bytes, int]:
-    """How much of each budget of codes is used."""
+    """Read how much of each OTP quota is used."""
     return {key: int(redis.get(key) or 0) for key in redis.scan_iter("quota:*")}
 
 
-def retry_after(answer: TestResponse) -> int:
-    return int(answer.headers["Retry-After"])
+def retry_after(response: TestResponse) -> int:
+    return int(response.headers["Retry-After"])
 
 
 def code_sent(client: FlaskClient, mobile: str = MOBILE) -> str:
-    """A new code of a number."""
+    """Request a new code for a number."""
     told(ask_for_code(client, mobile))
     return code_for(mobile)
 
 
 def fail(client: FlaskClient, times: int, mobile: str = MOBILE) -> None:
-    """Answer with a wrong code."""
+    """Enter a wrong code."""
     wrong = other_than(code_for(mobile))
     for _ in range(times):
         assert refused(answer_with(client, mobile, wrong)) == (400, "OTP_INVALID")
 
 
 def lock(client: FlaskClient, now: Now, mobile: str = MOBILE) -> str:
-    """Lock a number with five failures, which take two codes; returns the second one, which still has a try."""
+    """Lock a number with five wrong entries for two codes; returns the second code, which has one attempt left."""
     for failures in (3, 2):
         code = code_sent(client, mobile)
         fail(client, failures, mobile)

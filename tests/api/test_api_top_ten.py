@@ -16,7 +16,7 @@ from arthomed.appointments.rules import Status
 from arthomed.config import AppEnv, settings
 from arthomed.core.permissions import Role
 from tests import factories
-from tests.architecture.test_permissions import TABLE, _world, ask, routes_of
+from tests.architecture.test_permissions import TABLE, call_route, make_world, routes_of
 from tests.factories import SignedIn, envelope_of, refused, told
 from tests.stack import Stack
 
@@ -93,11 +93,11 @@ class TestApi3BrokenObjectPropertyLevelAuthorization:
 
     @pytest.mark.parametrize("role", Role)
     def test_no_answer_to_anybody_has_an_internal_field(self, app: Flask, client: FlaskClient, role: Role) -> None:
-        world = _world(app, role, Status.PENDING)
+        world = make_world(app, role, Status.PENDING)
         read = {route: row for route, row in TABLE.items() if route[0] == "GET" and role in row.roles}
         found: dict[str, set[str]] = {}
         for route, row in read.items():
-            answer = ask(client, route, world, world.one_that_may_be_reached(row))
+            answer = call_route(client, route, world, world.accessible_record(row))
             assert answer.status_code == 200, answer.text
             if answer.is_json:
                 found[route[1]] = _keys(envelope_of(answer))

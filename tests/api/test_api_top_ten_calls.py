@@ -18,7 +18,7 @@ from arthomed.infra.sms import TwilioSms
 from arthomed.notifications import service as notifications
 from arthomed.notifications.gateways import DeliveryFailed
 from arthomed.notifications.models import Notification
-from tests.architecture.test_permissions import TABLE, _world, ask
+from tests.architecture.test_permissions import TABLE, call_route, make_world
 from tests.stack import ROOT, wait_for
 
 
@@ -37,11 +37,11 @@ class TestApi7ServerSideRequestForgery:
         for route, row in TABLE.items():
             if row.body is None:
                 continue
-            world = _world(app, min(row.roles), row.status)
+            world = make_world(app, min(row.roles), row.status)
             own, _ = world.records_of(row)
             for name in row.body(world):
                 for value in (f"http://{place}/", f"//{place}/x.png", f"somebody@[{place}]"):
-                    ask(client, route, world, own, headers=everywhere, **{name: value})
+                    call_route(client, route, world, own, headers=everywhere, **{name: value})
                     asked += 1
         for waiting in Notification.objects:
             notifications.send(waiting.id)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.clinic import BOOKS_IN_ORDER, Clinic, all_at_once, outcomes
-from tests.faults.conftest import Fragile
+from tests.faults.clinic import AUDIT_PASSED, Clinic, in_parallel, outcomes
+from tests.faults.conftest import System
 from tests.faults.test_uploads_killed import NO_PROBLEMS, book_with_files, download, run_two_days_later
 from tests.stack import Stack
 
@@ -19,7 +19,7 @@ DISK_FULL = (503, "SERVICE_UNAVAILABLE")
 
 
 @pytest.fixture
-def small_disk(fragile: Fragile, tmp_path: Path) -> Iterator[Stack]:
+def small_disk(system: System, tmp_path: Path) -> Iterator[Stack]:
     """A web process whose folder for uploads is a small file system of its own."""
     folder = tmp_path / "uploads"
     folder.mkdir()
@@ -60,10 +60,10 @@ def test_full_disk_rejects_only_requests_with_files(small_disk: Stack) -> None:
     with Clinic(small_disk) as clinic:
         patients, doctor = clinic.patients(2 * CLIENTS), clinic.doctor(slots=1, capacity=2 * CLIENTS)
         with full_disk(folder):
-            refused = all_at_once(lambda who: book_with_files(clinic, who, doctor), patients[:CLIENTS])
-            booked = all_at_once(lambda who: clinic.book(who, doctor), patients[CLIENTS:])
+            refused = in_parallel(lambda who: book_with_files(clinic, who, doctor), patients[:CLIENTS])
+            booked = in_parallel(lambda who: clinic.book(who, doctor), patients[CLIENTS:])
         appointments = clinic.database.appointments.count_documents({"doctor": doctor})
-        retried = all_at_once(lambda who: book_with_files(clinic, who, doctor), patients[:CLIENTS])
+        retried = in_parallel(lambda who: book_with_files(clinic, who, doctor), patients[:CLIENTS])
 
         assert outcomes(refused) == {DISK_FULL: CLIENTS}
         assert (outcomes(booked), appointments) == ({(201, "OK"): CLIENTS}, CLIENTS)
@@ -71,7 +71,7 @@ def test_full_disk_rejects_only_requests_with_files(small_disk: Stack) -> None:
         for who, response in zip(patients, retried, strict=False):
             for image in response.json()["data"]["appointment"]["images"]:
                 assert download(clinic, who, image["url"]).startswith(b"\x89PNG")
-        assert clinic.audit() == BOOKS_IN_ORDER
+        assert clinic.audit() == AUDIT_PASSED
     run_two_days_later(small_disk, "uploads", "purge")
     assert run_two_days_later(small_disk, "uploads", "check") == NO_PROBLEMS
     assert list((folder / "incoming").iterdir()) == []

@@ -23,7 +23,7 @@ from arthomed.files.rules import Category, Kind, State
 from arthomed.files.storage import INCOMING
 from tests.factories import picture
 from tests.faults.clinic import DAY, Clinic, Person
-from tests.faults.conftest import FULL
+from tests.faults.conftest import FULL, ReportFigure, System
 from tests.faults.test_killed_processes import kill_at_random
 from tests.stack import ROOT, Stack, children, kill_group, wait_for
 
@@ -37,8 +37,8 @@ NO_PROBLEMS = "Every stored file has its record, and every record its file.\n"
 
 
 @pytest.mark.long
-def test_killed_uploads_leave_no_inconsistency(fragile: Fragile, clinic: Clinic) -> None:
-    stack = fragile.stack
+def test_killed_uploads_leave_no_inconsistency(system: System, clinic: Clinic) -> None:
+    stack = system.stack
     patients, doctor = clinic.patients(BOOKINGS), clinic.doctor(slots=20, capacity=BOOKINGS // 10)
     times = clinic.times(doctor)
 
@@ -98,7 +98,7 @@ def download(clinic: Clinic, patient: Person, url: str) -> bytes:
 
 def run_two_days_later(stack: Stack, *command: str) -> str:
     """The output of a flask command whose clock is two days ahead."""
-    command_line = [sys.executable, "-m", "tests.faults.later", "2", *command]
+    command_line = [sys.executable, "-m", "tests.faults.time_travel", "2", *command]
     return subprocess.run(command_line, cwd=ROOT, env=stack.env, check=True, capture_output=True, text=True).stdout
 
 
@@ -110,13 +110,13 @@ def stored_keys(stack: Stack) -> set[str]:
 
 
 @pytest.mark.long
-def test_repeatedly_killed_purge_completes(fragile: Fragile, clinic: Clinic) -> None:
-    stack = fragile.stack
+def test_repeatedly_killed_purge_completes(system: System, clinic: Clinic) -> None:
+    stack = system.stack
     kept, unattached = stored_keys(stack), [store_unattached_file(stack, nth) for nth in range(UNATTACHED_FILES)]
     clinic.database.files.insert_many([file.to_mongo() for file in unattached])
 
     for limit in (UNATTACHED_FILES * 3 // 4, UNATTACHED_FILES // 2, UNATTACHED_FILES // 4):
-        purge = stack.start("purge", sys.executable, "-m", "tests.faults.later", "2", "uploads", "purge")
+        purge = stack.start("purge", sys.executable, "-m", "tests.faults.time_travel", "2", "uploads", "purge")
         wait_for(partial(has_fewer, stack, len(kept) + limit), what="the purge to delete files")
         kill_group(purge)
         assert stored_keys(stack) > kept
@@ -158,7 +158,9 @@ def store_unattached_file(stack: Stack, nth: int) -> File:
 
 
 @pytest.mark.slow
-def test_five_concurrent_uploads_take_less_than_80_mb(fragile: Fragile, tmp_path: Path, tell: Tell) -> None:
+def test_five_concurrent_uploads_take_less_than_80_mb(
+    system: System, tmp_path: Path, report_figure: ReportFigure
+) -> None:
     photograph = largest_photograph()
     with (
         Stack(
@@ -189,7 +191,7 @@ def test_five_concurrent_uploads_take_less_than_80_mb(fragile: Fragile, tmp_path
             statuses = list(pool.map(send, range(1, CONCURRENT_UPLOADS + 1)))
 
     assert statuses == [201] * CONCURRENT_UPLOADS
-    tell(f"{(max(usage) - usage[0]) / 1e6:.1f} MB more, of {len(usage)} samples")
+    report_figure(f"{(max(usage) - usage[0]) / 1e6:.1f} MB more, of {len(usage)} samples")
     assert max(usage) - usage[0] < MAX_MEMORY_BYTES
 
 

@@ -37,7 +37,7 @@ from arthomed.scheduling.models import Slot
 from arthomed.users import service as users
 from dev.servers import Mongo
 from tests import factories
-from tests.architecture.test_permissions import TABLE, _world, ask
+from tests.architecture.test_permissions import TABLE, call_route, make_world
 from tests.factories import told
 
 pytestmark = pytest.mark.long
@@ -223,9 +223,9 @@ def test_every_route_works_with_the_privileges_of_the_application(
 ) -> None:
     row = TABLE[route]
     role = min(row.roles)
-    world = _world(app, role, row.status)
+    world = make_world(app, role, row.status)
 
-    response = ask(client, route, world, world.one_that_may_be_reached(row))
+    response = call_route(client, route, world, world.accessible_record(row))
 
     audit.flush()
     assert response.status_code < 300, response.text

@@ -151,7 +151,7 @@ def sweep_scans() -> None:
 def upload_a_file(clinic: Clinic) -> None:
     patient = factories.sign_in(clinic.app)
     appointment = factories.make_visit(patient.user, clinic.doctor, time="10:30")
-    files.uploaded(clinic.app.test_client(), patient, appointment.id)
+    file_requests.upload_files(clinic.app.test_client(), patient, appointment.id)
 
 
 def a_month() -> str:

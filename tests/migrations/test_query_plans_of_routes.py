@@ -7,7 +7,7 @@ from mongoengine.connection import get_db
 
 from arthomed.core.permissions import Role
 from tests import factories
-from tests.architecture.test_permissions import TABLE, _world, ask
+from tests.architecture.test_permissions import TABLE, call_route, make_world
 from tests.migrations.plans import inefficient, profiled
 
 _ROLES_BY_ACCESS = (Role.ADMIN, Role.RECEPTIONIST, Role.PATIENT, Role.DOCTOR)
@@ -18,10 +18,10 @@ def test_a_route_uses_indexes_and_sorts_nothing_in_memory(
     client: FlaskClient, app: Flask, route: tuple[str, str]
 ) -> None:
     row = TABLE[route]
-    world = _world(app, next(role for role in _ROLES_BY_ACCESS if role in row.roles), row.status)
+    world = make_world(app, next(role for role in _ROLES_BY_ACCESS if role in row.roles), row.status)
 
     with profiled(get_db()) as operations:
-        response = ask(client, route, world, world.one_that_may_be_reached(row))
+        response = call_route(client, route, world, world.accessible_record(row))
 
     assert response.status_code < 300, response.text
     assert operations

@@ -23,10 +23,10 @@ def purge() -> dict[str, int]:
     counts |= {
         "deleted": _delete_marked(),
         "leftovers": clear_incoming(),
-        "strays": consistency.quarantine_strays(),
-        "restored": consistency.restore_missing_files(),
-        "unclaimed": consistency.delete_unclaimed_quarantine(),
-        "missing": consistency.mark_missing_files(),
+        "strays": integrity.quarantine_strays(),
+        "restored": integrity.restore_missing_files(),
+        "unclaimed": integrity.delete_unclaimed_quarantine(),
+        "missing": integrity.mark_missing_files(),
     }
     log.info("uploads_purged", **counts)
     return counts
@@ -56,7 +56,7 @@ def _mark_files_of_cancelled_records(now: datetime) -> int:
     for kind, policy in file_store.current().policies.items():
         old = File.objects(kind=kind, marked_for_deletion_at=None, created_at__lt=before)
         records = old.hint("of_record").order_by("record").no_cache().scalar("record")
-        for batch in consistency.batches(record for record, _ in groupby(records)):
+        for batch in integrity.batches(record for record, _ in groupby(records)):
             cancelled = policy.cancelled_before(batch, before)
             marked += File.mark_for_deletion({"kind": kind, "record": {"$in": list(cancelled)}}, now=now)
     return marked

@@ -83,8 +83,8 @@ class TestInterruptedBooking:
     def test_files_stay_if_the_response_to_the_commit_is_lost(
         self, client: FlaskClient, person: SignedIn, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def commit_without_response(work: Callable[[Any], Any], *, once: bool) -> Any:
-            transaction(work, once=once)
+        def commit_without_response(work: Callable[[Any], Any]) -> Any:
+            transaction(work)
             raise WTimeoutError("the commit succeeded, but its response was lost")
 
         monkeypatch.setattr(booking, "transaction", commit_without_response)
@@ -96,9 +96,9 @@ class TestInterruptedBooking:
     def test_booking_fails_if_the_purge_marks_its_files_in_the_meantime(
         self, client: FlaskClient, person: SignedIn, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def after_a_purge(work: Callable[[Any], Any], *, once: bool) -> Any:
+        def after_a_purge(work: Callable[[Any], Any]) -> Any:
             File.mark_for_deletion({}, now=clock.now())
-            return transaction(work, once=once)
+            return transaction(work)
 
         monkeypatch.setattr(booking, "transaction", after_a_purge)
         body = factories.booking_body(factories.make_doctor(HOUR), images=[picture()])
