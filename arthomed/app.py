@@ -16,7 +16,8 @@ from arthomed.appointments.service import attachments
 from arthomed.auth import codes
 from arthomed.auth import routes as auth
 from arthomed.auth import service as auth_service
-from arthomed.config import AppEnv, Settings, Uploads
+from arthomed.config import AppEnv, Settings
+from arthomed.config_uploads import Uploads
 from arthomed.core import copies, faults, jobs
 from arthomed.core import limits as core_limits
 from arthomed.core import metrics as core_metrics

@@ -25,7 +25,7 @@ from arthomed.auth import codes
 from arthomed.auth import rules as auth_rules
 from arthomed.auth import service as auth
 from arthomed.auth.models import Otp
-from arthomed.config import settings
+from arthomed.config import RateLimits, settings
 from arthomed.core import clock
 from arthomed.core.actor import Actor
 from arthomed.core.permissions import Role
@@ -248,6 +248,11 @@ def another_app(**changes: Any) -> Iterator[Flask]:
         yield create_app(replace(settings(), **changes))
     finally:
         wire(settings(), database_timeout_ms=mongo.WEB_TIMEOUT_MS)
+
+
+def rate_limits(**changes: Any) -> RateLimits:
+    """The rate limits of the settings with some of them changed, for another_app."""
+    return replace(settings().rate_limits, **changes)
 
 
 def at_once(count: int, work: Callable[[int], T]) -> list[T]:

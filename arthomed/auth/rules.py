@@ -72,9 +72,9 @@ def limits_on_codes(mobile: str, address: str, policy: CodePolicy) -> list[Limit
     """How many codes a number, an address and the whole clinic may ask for."""
     return [
         Limit(f"resend:{mobile}", 1, policy.resend_after),
-        Limit(f"number:{mobile}", policy.per_number_an_hour, timedelta(hours=1)),
-        Limit(f"address:{address}", policy.per_address_an_hour, timedelta(hours=1)),
-        Limit("clinic", policy.per_clinic_a_day, timedelta(days=1)),
+        Limit(f"number:{mobile}", policy.hourly_quota_per_number, timedelta(hours=1)),
+        Limit(f"address:{address}", policy.hourly_quota_per_address, timedelta(hours=1)),
+        Limit("clinic", policy.daily_quota, timedelta(days=1)),
     ]
 
 

@@ -120,12 +120,12 @@ class Counting:
 
     def __init__(self, versions: RedisVersions, settings: Settings) -> None:
         self._versions = versions
-        self._window = settings.rate_limit_window
-        self._of_user, self._of_address = settings.rate_limit_user, settings.rate_limit_anonymous
+        self._window = settings.rate_limits.window
+        self._of_user, self._of_address = settings.rate_limits.user, settings.rate_limits.address
         self._strict = {  # in this order: what the first refuses is not charged to the next
-            Budget.AUTH: settings.rate_limit_auth,
-            Budget.UPLOAD: settings.rate_limit_upload,
-            Budget.BOOKING: settings.rate_limit_booking,
+            Budget.AUTH: settings.rate_limits.auth,
+            Budget.UPLOAD: settings.rate_limits.upload,
+            Budget.BOOKING: settings.rate_limits.booking,
         }
         self._in_memory = FixedWindowRateLimiter(MemoryStorage())
         self._away_until = 0.0

@@ -50,7 +50,7 @@ def refusal(most: timedelta) -> ServiceUnavailable | None:
 
 def register(app: Flask, settings: Settings) -> None:
     def check() -> None:
-        if request.path.startswith("/api/") and (error := refusal(settings.most_waiting)):
+        if request.path.startswith("/api/") and (error := refusal(settings.max_queue_wait)):
             raise error
 
     app.before_request(check)

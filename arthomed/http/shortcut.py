@@ -43,7 +43,7 @@ class Shortcut:
             and not rule.arguments
         }
         self._keys = settings.jwt_keys
-        self._most_waiting = settings.most_waiting
+        self._max_queue_wait = settings.max_queue_wait
         self._counting = counting
         self._answers: Copies[Answer] = app.extensions["answers"]
         self._fuse: Fuse = app.extensions["fuse"]
@@ -52,7 +52,7 @@ class Shortcut:
         environ[context.STARTED] = time.perf_counter()
         view = self._readings.get(environ.get("PATH_INFO", ""))
         if view is not None and self._is_ordinary(environ):
-            if refusal := overload.refusal(self._most_waiting):
+            if refusal := overload.refusal(self._max_queue_wait):
                 return _refuse(refusal, environ, start_response)
             try:
                 known = self._find(view, environ)

@@ -273,7 +273,7 @@ class TestVisits:
     @in_a_folder
     def test_uploads_have_a_budget_of_their_own(self, app: Flask, person: SignedIn, visit: Appointment) -> None:
         del app
-        with factories.another_app(rate_limit_upload=1) as strict:
+        with factories.another_app(rate_limits=factories.rate_limits(upload=1)) as strict:
             answers = [files.send(strict.test_client(), person, visit.id, picture()).status_code for _ in range(2)]
 
         assert answers == [200, 429]

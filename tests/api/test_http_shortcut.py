@@ -260,7 +260,7 @@ def test_what_waited_too_long_for_a_thread_is_refused_as_flask_refuses_it(known:
 
 def test_who_asked_too_often_is_refused(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(versions, "_MOST_SILENT_SECONDS", 60)
-    with factories.another_app(rate_limit_user=3) as strict:
+    with factories.another_app(rate_limits=factories.rate_limits(user=3)) as strict:
         person = factories.sign_in(strict)
         answers = [strict.test_client().get(path, headers=person.headers) for _ in range(5)]
 

@@ -256,7 +256,7 @@ def test_a_status_that_says_nothing_to_us_changes_nothing(
 
 
 def test_twilios_receipts_are_charged_to_nobody_and_forgeries_to_their_sender() -> None:
-    with factories.another_app(rate_limit_anonymous=3) as app:
+    with factories.another_app(rate_limits=factories.rate_limits(address=3)) as app:
         outlet = outlets.outlet()
         account = Twilio(twilio.SID, twilio.TOKEN, twilio.NUMBER, None, None)
         outlets.use(replace(outlet, receipts=TwilioReceipts(account, twilio.PUBLIC_URL)))

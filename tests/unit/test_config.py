@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from arthomed.config import AppEnv, ConfigurationError, Settings, settings
+from arthomed.config import AppEnv, ConfigurationError, RateLimits, Settings, require_loopback, settings
 
 Read = Callable[..., Settings]
 
@@ -83,11 +83,6 @@ def test_development_needs_no_settings(read: Read) -> None:
     [
         ("port", 5000),
         ("host", "127.0.0.1"),
-        ("rate_limit_window", timedelta(minutes=15)),
-        ("rate_limit_anonymous", 100),
-        ("rate_limit_user", 1000),
-        ("rate_limit_auth", 30),
-        ("rate_limit_booking", 30),
         ("trusted_proxies", 0),
         ("log_level", "info"),
         ("twilio", None),
@@ -100,11 +95,17 @@ def test_defaults_are_those_of_the_contract(read: Read, name: str, value: object
     assert getattr(read(), name) == value
 
 
+def test_rate_limits_have_the_defaults_of_the_contract(read: Read) -> None:
+    assert read().rate_limits == RateLimits(
+        window=timedelta(minutes=15), address=100, user=1000, auth=30, booking=30, upload=30
+    )
+
+
 def test_the_clinic_s_numbers_have_the_defaults_of_the_contract(read: Read) -> None:
     policy = read().policy
 
     assert policy.timezone == ZoneInfo("Asia/Kolkata")
-    assert (policy.slot_minutes, policy.horizon_days, policy.max_open_visits) == (30, 90, 10)
+    assert (policy.slot_minutes, policy.horizon_days, policy.max_open_appointments) == (30, 90, 10)
     assert policy.cancel_notice == timedelta(minutes=120)
 
 
@@ -113,7 +114,7 @@ def test_codes_have_the_numbers_of_the_contract(read: Read) -> None:
 
     assert (codes.lifetime, codes.resend_after, codes.lock) == tuple(timedelta(minutes=n) for n in (5, 1, 30))
     assert (codes.max_attempts, codes.failures_to_lock) == (3, 5)
-    assert (codes.per_number_an_hour, codes.per_address_an_hour) == (10, 20)
+    assert (codes.hourly_quota_per_number, codes.hourly_quota_per_address) == (10, 20)
 
 
 def test_settings_can_not_be_changed(read: Read) -> None:
@@ -355,6 +356,61 @@ def test_production_lets_no_origin_in_unless_it_is_told(read: Read) -> None:
 
 def test_production_listens_everywhere_unless_it_is_told(read: Read) -> None:
     assert read(**PRODUCTION).host == "0.0.0.0"
+
+
+LOOPBACK = ["127.0.0.1", "127.8.8.8", "::1", "[::1]", "localhost", "LOCALHOST"]
+PUBLIC = ["0.0.0.0", "::", "[::]", "192.168.1.5", "10.0.0.1", "clinic.example", "127.0.0.1.example", "::ffff:10.0.0.1"]
+
+
+@pytest.mark.parametrize("app_env", ["development", "test"])
+@pytest.mark.parametrize("host", PUBLIC)
+def test_development_and_test_refuse_a_host_that_is_not_loopback(read: Read, app_env: str, host: str) -> None:
+    refusal = refusal_of(read, APP_ENV=app_env, HOST=host)
+
+    assert f"HOST: {host} is not a loopback address" in refusal
+    assert "set HOST=127.0.0.1, APP_ENV=production, or ALLOW_PUBLIC_DEVELOPMENT=true" in refusal
+
+
+def test_an_unset_environment_refuses_a_host_that_is_not_loopback(read: Read) -> None:
+    assert "HOST: 0.0.0.0 is not a loopback address" in refusal_of(read, HOST="0.0.0.0")
+
+
+@pytest.mark.parametrize("host", LOOPBACK)
+def test_development_listens_on_loopback(read: Read, host: str) -> None:
+    assert read(HOST=host).host == host
+
+
+def test_an_empty_host_is_the_default(read: Read) -> None:
+    assert read(HOST="").host == "127.0.0.1"
+
+
+def test_development_listens_on_any_address_when_told_explicitly(read: Read) -> None:
+    assert read(HOST="0.0.0.0", ALLOW_PUBLIC_DEVELOPMENT="true").host == "0.0.0.0"
+    assert "HOST: 0.0.0.0 is not" in refusal_of(read, HOST="0.0.0.0", ALLOW_PUBLIC_DEVELOPMENT="false")
+
+
+@pytest.mark.parametrize("host", PUBLIC)
+def test_production_listens_on_any_address(read: Read, host: str) -> None:
+    assert read(**PRODUCTION, HOST=host).host == host
+
+
+@pytest.mark.parametrize("address", [*((host, 5000) for host in PUBLIC), ("", 5000), 3], ids=str)
+def test_development_refuses_to_bind_an_address_that_is_not_loopback(read: Read, address: Any) -> None:
+    with pytest.raises(ConfigurationError, match="is not a loopback address"):
+        require_loopback(read(), [("127.0.0.1", 5000), address])
+
+
+@pytest.mark.parametrize("address", [*((host, 5000) for host in LOOPBACK), "/run/arthomed.sock"], ids=str)
+def test_development_binds_loopback_and_unix_sockets(read: Read, address: Any) -> None:
+    require_loopback(read(), [address])
+
+
+def test_production_binds_any_address(read: Read) -> None:
+    require_loopback(read(**PRODUCTION), [("0.0.0.0", 5000)])
+
+
+def test_development_binds_any_address_when_told_explicitly(read: Read) -> None:
+    require_loopback(read(ALLOW_PUBLIC_DEVELOPMENT="true"), [("0.0.0.0", 5000)])
 
 
 def test_the_mailbox_is_among_the_data(read: Read) -> None:

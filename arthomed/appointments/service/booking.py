@@ -156,7 +156,7 @@ def _find(requests: Sequence[Request], now: datetime, session: ClientSession) ->
         [one for request in requests for one in (request.patient, request.wish.doctor_id)], session
     )
     seats = Slot.free_seats([request.start for request in requests], now=now, session=session)
-    most = settings().policy.max_open_visits
+    most = settings().policy.max_open_appointments
     patients = (people.get(request.patient) for request in requests)
     often = [patient["_id"] for patient in patients if patient and patient.get("visitsBooked", 0) >= most]
     return _Found(people, seats, Appointment.count_open(often, session) if often else {})
@@ -174,7 +174,7 @@ def _ensure_bookable(request: Request, found: _Found, now: datetime) -> None:
     wish, policy = request.wish, settings().policy
     if request.patient not in found.people:
         raise NotFound
-    if found.open_visits.get(request.patient, 0) >= policy.max_open_visits:
+    if found.open_visits.get(request.patient, 0) >= policy.max_open_appointments:
         raise rules.BookingLimitReached
     doctor = found.people.get(wish.doctor_id)
     if doctor is None or not doctor.items() >= BOOKABLE.items():
