@@ -10,11 +10,12 @@ from array import array
 from contextlib import suppress
 
 from bson import ObjectId
+from gunicorn.arbiter import Arbiter
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
-from arthomed.config import ConfigurationError, settings
+from arthomed.config import ConfigurationError, require_loopback, settings
 from arthomed.files.service import purging
 from arthomed.files.storage import StorageUnavailable
 from arthomed.http import overload
@@ -156,11 +157,12 @@ accesslog = None  # the application writes its own line for each request
 control_socket_disable = True
 
 
-def on_starting(_server: object) -> None:
-    """Refuse to serve from a database without its guards."""
+def on_starting(server: Arbiter) -> None:
+    """Refuse a public address outside production, and a database without its guards."""
     try:
+        require_loopback(_settings, server.address)
         mongo.require_guards(_settings.mongodb_uri)
-    except mongo.DatabaseNotReady as error:
+    except (ConfigurationError, mongo.DatabaseNotReady) as error:
         sys.exit(str(error))
     with suppress(StorageUnavailable):  # whoever sends files will be told
         purging.clear_incoming()  # with a bucket the nightly purge, on another machine, can't

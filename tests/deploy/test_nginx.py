@@ -55,6 +55,43 @@ def test_the_inside_is_not_there_for_strangers(front: httpx.Client, path: str) -
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "NOT_FOUND")
 
 
+@pytest.fixture(scope="module")
+def front_with_client_address(clinic: Clinic, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """nginx that takes the header X-Client-Address for the address of the client."""
+    real_ip = "server_tokens off; set_real_ip_from 127.0.0.1; real_ip_header X-Client-Address;"
+    folder = tmp_path_factory.mktemp("nginx-client-address")
+    with (
+        in_front_of([clinic.stack], folder, {"server_tokens off;": real_ip}) as url,
+        httpx.Client(base_url=url, timeout=10) as client,
+    ):
+        yield client
+
+
+@pytest.mark.parametrize("address", ["203.0.113.9", "172.32.0.1", "11.0.0.1", "2001:db8::1"])
+@pytest.mark.parametrize("path", ["/health/ready", "/health/ready/", "/health//ready", "/health/%72eady"])
+def test_readiness_is_not_shown_to_public_addresses(
+    front_with_client_address: httpx.Client, address: str, path: str
+) -> None:
+    answer = front_with_client_address.get(path, headers={"X-Client-Address": address})
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "NOT_FOUND")
+
+
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1", "::1", "10.9.8.7", "172.16.0.1", "172.31.255.254", "192.168.1.2", "fd00::1"]
+)
+def test_readiness_is_shown_to_loopback_and_private_networks(
+    front_with_client_address: httpx.Client, address: str
+) -> None:
+    answer = front_with_client_address.get("/health/ready", headers={"X-Client-Address": address})
+
+    assert (answer.status_code, answer.json()["status"]) == (200, "degraded")  # no worker runs here
+
+
+def test_liveness_is_shown_to_everyone(front_with_client_address: httpx.Client) -> None:
+    assert front_with_client_address.get("/health", headers={"X-Client-Address": "203.0.113.9"}).status_code == 200
+
+
 def test_nobody_chooses_the_address_that_is_held_against_them(front: httpx.Client, clinic: Clinic) -> None:
     request_id = "asked-through-nginx"
     front.get("/api/auth/me", headers={"X-Forwarded-For": "203.0.113.9", "X-Request-ID": request_id})
