@@ -160,7 +160,7 @@ def require_loopback(settings: Settings, addresses: Iterable[tuple[str, int] | s
     """Check the addresses that a server is about to bind, as gunicorn's `server.address` lists them.
 
     An address is (host, port), the path of a UNIX socket, or a file descriptor, which counts as public. Development
-    and test have known secrets and publish every one-time code, so only production may listen publicly.
+    and test have known secrets and publish every one-time code.
 
     Raises:
         ConfigurationError: an address is not a loopback address, outside production.
@@ -170,7 +170,7 @@ def require_loopback(settings: Settings, addresses: Iterable[tuple[str, int] | s
     for address in addresses:
         host = address[0] if isinstance(address, tuple) else address
         if not isinstance(address, str) and not config_readers.is_loopback(str(host)):
-            raise ConfigurationError(_not_loopback(settings.app_env, f"{host!s}"))
+            raise ConfigurationError(_not_loopback(settings.app_env, str(host)))
 
 
 def _exposed(found: Settings) -> list[str]:
@@ -181,8 +181,8 @@ def _exposed(found: Settings) -> list[str]:
 
 def _not_loopback(app_env: AppEnv, host: str) -> str:
     return (
-        f"{host} is not a loopback address. APP_ENV={app_env} has known secrets and publishes one-time codes: "
-        "set HOST=127.0.0.1, APP_ENV=production, or ALLOW_PUBLIC_DEVELOPMENT=true to listen there anyway."
+        f"{host} is not a loopback address, but APP_ENV={app_env} publishes one-time codes: "
+        "set HOST=127.0.0.1, APP_ENV=production, or ALLOW_PUBLIC_DEVELOPMENT=true"
     )
 
 

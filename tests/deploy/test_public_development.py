@@ -9,7 +9,7 @@ import pytest
 from dev.servers import free_port
 from tests.stack import BIN, ROOT
 
-REFUSAL = "0.0.0.0 is not a loopback address. APP_ENV={} has known secrets and publishes one-time codes: "
+REFUSAL = "0.0.0.0 is not a loopback address, but APP_ENV={} publishes one-time codes: "
 NO_DATABASE = "MongoDB can't be reached; see MONGODB_URI"
 
 
@@ -18,7 +18,7 @@ def start_gunicorn(folder: Path, *arguments: str, **env: str) -> subprocess.Comp
     servers = {"MONGODB_URI": "mongodb://127.0.0.1:1/clinic", "REDIS_URL": "redis://127.0.0.1:1/0"}
     var = {"VAR_DIR": str(folder / "var"), "UPLOADS_DIR": str(folder / "uploads"), "PORT": str(free_port())}
     inherited = {name: value for name, value in os.environ.items() if name not in ("APP_ENV", "HOST")}
-    command = [BIN / "gunicorn", "-c", "gunicorn.conf.py", *arguments, "wsgi:app"]
+    command: list[str | Path] = [BIN / "gunicorn", "-c", "gunicorn.conf.py", *arguments, "wsgi:app"]
     ended = subprocess.run(
         command, cwd=ROOT, env={**inherited, **servers, **var, **env}, capture_output=True, text=True, check=False
     )
