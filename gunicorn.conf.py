@@ -41,7 +41,7 @@ class _Logger(Logger):
 
     def setup(self, cfg: Config) -> None:
         super().setup(cfg)
-        logging.set_up(_settings.log_level, as_json=_settings.is_production)
+        logging.configure(_settings.log_level, as_json=_settings.is_production)
         self.error_log.handlers.clear()
         self.error_log.propagate = True
 

@@ -126,14 +126,14 @@ def _allow_origins(app: Flask, settings: Settings) -> None:
 def _count(app: Flask, redis: Redis) -> None:
     from arthomed.infra import metrics  # noqa: PLC0415  it makes a folder, see there
 
-    core_metrics.use(metrics.note)
-    backlog = metrics.Backlog(redis)
-    http_metrics.register(app, lambda: metrics.told(backlog))
+    core_metrics.use(metrics.record)
+    backlog = metrics.BacklogCollector(redis)
+    http_metrics.register(app, lambda: metrics.render(backlog))
 
 
 def wire(settings: Settings, *, database_timeout_ms: int) -> RedisVersions:
     """Connect a process, of whatever kind, to the outside; returns what the web processes count their limits with."""
-    logging.set_up(settings.log_level, as_json=settings.is_production)
+    logging.configure(settings.log_level, as_json=settings.is_production)
     if settings.sentry_dsn:
         _report_faults(settings.sentry_dsn, settings.app_env)
     mongo.open_database(settings.mongodb_uri, timeout_ms=database_timeout_ms)

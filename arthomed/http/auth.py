@@ -104,7 +104,7 @@ def reads(permission: Permission, *, for_all: bool = False) -> Callable[[View], 
             _claimed()
             if (known := answers.find()) is not None:
                 _admit(permission, [])
-                metrics.READINGS.add("yes")
+                metrics.CACHEABLE_RESPONSES.add("yes")
                 return known.response()
             try:
                 return view(*args, **kwargs)
@@ -123,7 +123,7 @@ def reads(permission: Permission, *, for_all: bool = False) -> Callable[[View], 
 def read(reading: Reading[Any]) -> Any:
     """Admit the caller and carry out what a view behind `reads` wants to know, in one round trip."""
     found = _admit(g.admitting, reading.stages)
-    metrics.READINGS.add("no")
+    metrics.CACHEABLE_RESPONSES.add("no")
     return reading.answer(found)
 
 

@@ -120,7 +120,7 @@ def note(
     seconds, method = time.perf_counter() - environ[STARTED], environ["REQUEST_METHOD"]
     metrics.REQUESTS.observe(seconds, *((route, method) if route else ("none", "any")), str(status))  # or any word
     if code is not None:
-        metrics.REFUSALS.add(code)
+        metrics.ERROR_RESPONSES.add(code)
     log.info(
         "request",
         method=method,

@@ -95,7 +95,7 @@ class Shortcut:
 
 
 def _answer(answer: Answer, actor: Actor, rate: Rate, environ: Environ, start_response: Start) -> list[bytes]:
-    metrics.READINGS.add("yes")
+    metrics.CACHEABLE_RESPONSES.add("yes")
     context.note(environ, environ["PATH_INFO"], 200, actor=actor)
     return _send(200, answer.body(), {**answer.headers, **rate.headers()}, environ, start_response)
 

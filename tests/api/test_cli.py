@@ -26,7 +26,7 @@ from arthomed.scheduling.models import Slot
 from arthomed.users.models import User
 from dev.servers import free_port
 from tests import factories
-from tests.commands import twice_at_once
+from tests.commands import run_twice_concurrently
 
 Run = Callable[..., Result]
 Records = Database[dict[str, Any]]
@@ -192,7 +192,7 @@ def test_slots_made_by_two_commands_at_once_are_made_once(environment: dict[str,
     expected = Slot.objects.count()
     Slot.objects.delete()
 
-    told = twice_at_once(tmp_path, environment, "slots", "generate")
+    told = run_twice_concurrently(tmp_path, environment, "slots", "generate")
 
     assert sum(int(text.split()[0]) for text in told) == Slot.objects.count() == expected
 

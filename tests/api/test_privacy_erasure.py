@@ -244,7 +244,9 @@ class TestRefused:
 
 
 class TestAtOnce:
-    def test_twice_at_once_is_once(self, app: Flask, client: FlaskClient, database: Data, asha: SignedIn) -> None:
+    def test_run_twice_concurrently_is_once(
+        self, app: Flask, client: FlaskClient, database: Data, asha: SignedIn
+    ) -> None:
         code = code_sent(client, asha.user.mobile_number)
         answers = at_once(2, lambda _: erase(app.test_client(), asha, code).status_code)
 

@@ -64,7 +64,9 @@ def test_what_was_booked_without_redis_is_told_when_it_is_back_even_empty(fragil
 
     def while_it_is_away() -> bool:
         booked.append(mobile_of(clinic.book(clinic.patients(1)[0], clinic.doctor(slots=1))))
-        return bool(wait_for(lambda: fragile.stack.beat and "beat_without_redis" in fragile.stack.beat.log.read_text()))
+        return bool(
+            wait_for(lambda: fragile.stack.beat and "beat_redis_unavailable" in fragile.stack.beat.log.read_text())
+        )
 
     beat, worker = go_through_the_loss_of_redis(fragile, clinic, while_it_is_away)
 

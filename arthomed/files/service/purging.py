@@ -42,7 +42,7 @@ def purge() -> dict[str, int]:
     done["leftovers"] = clear_incoming()
     for stray in _strays():
         log.warning("file_without_record", key=stray.key if is_key(stray.key) else "not ours")
-        metrics.FILES_SET_ASIDE.add("stray")
+        metrics.FILES_QUARANTINED.add("stray")
         _put_aside(stray)
         done["strays"] += 1
     done["found"] = _find_again()
@@ -52,7 +52,7 @@ def purge() -> dict[str, int]:
         done["forgotten"] += 1
     for file in _without_file():
         log.error("record_without_file", file_id=str(file.id))
-        metrics.FILES_SET_ASIDE.add("missing")
+        metrics.FILES_QUARANTINED.add("missing")
         unchanged = {"id": file.id, "state": file.state, "key": file.key}
         done["missing"] += File.objects(**unchanged).update(set__state=State.MISSING, set__updated_at=clock.now())
     log.info("uploads_purged", **done)

@@ -72,7 +72,7 @@ def _quarantine(file: File, signature: str) -> None:
     """Keep a harmful file where nobody reads it; once its record says so nobody does, wherever it is."""
     if File.settle(file.id, State.INFECTED, now=clock.now(), signature=signature):
         log.error("file_infected", file_id=str(file.id), uploader=str(file.uploader), signature=signature)
-        metrics.FILES_SET_ASIDE.add("infected")
+        metrics.FILES_QUARANTINED.add("infected")
     with suppress(FileMissing):  # it was deleted meanwhile
         _put_away(file)
 
