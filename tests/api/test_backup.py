@@ -56,7 +56,7 @@ def test_what_was_lost_is_back_as_it_was(clinic: Stack, database: Database[dict[
 
     assert documents(database) == before
     assert before["slots"]
-    assert run(clinic, audit, tmp_path) == "The books are in order.\n"
+    assert run(clinic, audit, tmp_path) == "Appointments and slots are consistent.\n"
 
 
 @pytest.mark.skipif(MONGODUMP is None, reason="MongoDB's database tools are not installed here")
@@ -69,7 +69,7 @@ def test_mongodump_brings_it_back_too(clinic: Stack, database: Database[dict[str
     run(clinic, restore, tmp_path)
 
     assert documents(database) == before
-    assert run(clinic, audit, tmp_path) == "The books are in order.\n"
+    assert run(clinic, audit, tmp_path) == "Appointments and slots are consistent.\n"
 
 
 def test_a_backup_is_its_owner_s_alone(dumped: Path) -> None:

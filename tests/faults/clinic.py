@@ -116,7 +116,7 @@ class Clinic:
         return self.stack.flask("audit", check=False).stdout
 
 
-BOOKS_IN_ORDER = "The books are in order.\n"
+BOOKS_IN_ORDER = "Appointments and slots are consistent.\n"
 
 
 def wish(doctor: ObjectId, time: str) -> dict[str, str]:

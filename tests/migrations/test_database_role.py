@@ -165,10 +165,10 @@ def test_the_command_says_what_the_role_may(flask: Run) -> None:
     done = flask(OWNER)
 
     assert done.exit_code == 0
-    assert done.output.startswith(f"The role arthomed-app of the database {NAME} is to have\n")
+    assert done.output.startswith(f"Privileges of the role arthomed-app in the database {NAME}:\n")
     assert "  audit_events: find, insert, listIndexes\n" in done.output
     assert "  users: find, insert, listIndexes, remove, update\n" in done.output
-    assert done.output.endswith("\nIt has.\n")
+    assert done.output.endswith("\nThe role is up to date.\n")
 
 
 def test_who_does_not_own_the_database_is_told_so_in_one_line(flask: Run) -> None:
