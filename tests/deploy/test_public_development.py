@@ -1,4 +1,4 @@
-"""gunicorn outside production listens on loopback only, because secrets are known there and codes are published."""
+"""Outside production gunicorn listens on loopback only, because secrets are known and codes are published."""
 
 import os
 import subprocess
