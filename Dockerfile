@@ -1,5 +1,5 @@
-# One image for web, worker, beat and the flask commands; compose.yaml says which is which.
-# What is in requirements-fast.txt comes as source only: the larger image has the compiler.
+# One image for web, worker, beat and the flask commands; compose.yaml sets the command.
+# requirements-fast.txt has source packages only, so the build stage uses the larger image with a compiler.
 FROM python:3.11-bookworm AS build
 
 COPY requirements.txt requirements-fast.txt /
@@ -17,14 +17,14 @@ RUN /venv/bin/python -m compileall -q /app
 
 FROM python:3.11-slim-bookworm
 
-# nginx runs as the same number, to send the files of which only their owner may read (mode 0600)
+# nginx runs with the same user id, because it sends files that only their owner may read (mode 0600)
 RUN groupadd --gid 10001 arthomed \
     && useradd --uid 10001 --gid arthomed --no-create-home --home-dir /tmp --shell /usr/sbin/nologin arthomed \
     && install --directory --owner arthomed --group arthomed --mode 0700 /srv/uploads
 COPY --from=build /venv /venv
 COPY --from=build /app /app
 
-# The root may be read-only: /tmp and /srv/uploads are all that is written to.
+# The root file system may be read-only: the application writes to /tmp and /srv/uploads only.
 ENV PATH=/venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 APP_ENV=production PORT=5000 UPLOADS_DIR=/srv/uploads
 WORKDIR /app
 USER 10001:10001

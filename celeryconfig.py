@@ -1,4 +1,4 @@
-"""Celery's settings for workers and beat; the web process publishes through arthomed/infra/queue.py."""
+"""Celery's configuration for workers and beat. The application enqueues jobs through arthomed/infra/queue.py."""
 
 from celery.schedules import crontab
 from kombu.entity import Exchange, Queue
@@ -9,14 +9,14 @@ from arthomed.infra.queue import QUEUES, queue_of
 from workers import broker
 
 _settings = settings()
-_OUTDATED = 120  # seconds: what is left of a longer queue does no harm, and clocks of machines are seconds apart
+_EXPIRES = 120  # seconds; far above the clock differences between machines, and it bounds a backlog of periodic jobs
 
 broker.install()
 broker_url = _settings.redis_url
 broker_connection_retry_on_startup = True
-broker_connection_max_retries = None  # for as long as it takes
+broker_connection_max_retries = None  # retry for ever
 broker_transport_options = {
-    "visibility_timeout": 300,  # above the longest task that has no lock, or it would run twice
+    "visibility_timeout": 300,  # must exceed the time limit of tasks without a lock, or they run twice
     "unacked_restore_interval": 5,
     "unacked_restore_throttle": 1,
     "socket_timeout": 5,
@@ -40,7 +40,7 @@ task_time_limit = 240
 task_soft_time_limit = 200
 worker_prefetch_multiplier = 1
 worker_max_tasks_per_child = 10_000
-worker_max_memory_per_child = 300_000  # KiB at its peak; a process above it is replaced after its task
+worker_max_memory_per_child = 300_000  # KiB of peak memory; the process is replaced after its task
 worker_hijack_root_logger = False
 
 timezone = str(_settings.policy.timezone)
@@ -52,20 +52,20 @@ redbeat_redis_options = {"socket_timeout": 5, "socket_connect_timeout": 2}
 redbeat_lock_timeout = 30
 beat_max_loop_interval = 5
 beat_schedule = {
-    "slots-of-the-horizon": {"task": Job.GENERATE_SLOTS.value, "schedule": crontab(hour="0", minute="5")},
-    "messages-left-behind": {
+    "generate-slots": {"task": Job.GENERATE_SLOTS.value, "schedule": crontab(hour="0", minute="5")},
+    "sweep-outbox": {
         "task": Job.SWEEP_MESSAGES.value,
         "schedule": 10.0,
-        "options": {"expires": _OUTDATED},
+        "options": {"expires": _EXPIRES},
     },
-    "messages-not-arrived": {"task": Job.FALL_BACK.value, "schedule": 15.0, "options": {"expires": _OUTDATED}},
-    "unconfirmed-visits": {
+    "message-fallback": {"task": Job.FALL_BACK.value, "schedule": 15.0, "options": {"expires": _EXPIRES}},
+    "reject-unconfirmed-appointments": {
         "task": Job.REJECT_UNCONFIRMED.value,
         "schedule": 60.0,
-        "options": {"expires": _OUTDATED},
+        "options": {"expires": _EXPIRES},
     },
-    "files-not-looked-at": {"task": Job.SWEEP_SCANS.value, "schedule": 60.0, "options": {"expires": _OUTDATED}},
-    "files-kept-long-enough": {"task": Job.PURGE_FILES.value, "schedule": crontab(hour="1", minute="5")},
-    "erasures-put-off": {"task": Job.FINISH_ERASURES.value, "schedule": crontab(hour="0", minute="35")},
-    "missed-visits": {"task": Job.MARK_NO_SHOWS.value, "schedule": 300.0, "options": {"expires": 300}},
+    "sweep-scans": {"task": Job.SWEEP_SCANS.value, "schedule": 60.0, "options": {"expires": _EXPIRES}},
+    "purge-files": {"task": Job.PURGE_FILES.value, "schedule": crontab(hour="1", minute="5")},
+    "finish-erasures": {"task": Job.FINISH_ERASURES.value, "schedule": crontab(hour="0", minute="35")},
+    "mark-no-shows": {"task": Job.MARK_NO_SHOWS.value, "schedule": 300.0, "options": {"expires": 300}},
 }

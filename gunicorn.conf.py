@@ -5,10 +5,11 @@ import sys
 from contextlib import suppress
 
 from bson import ObjectId
+from gunicorn.arbiter import Arbiter
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
 
-from arthomed.config import ConfigurationError, settings
+from arthomed.config import ConfigurationError, require_loopback, settings
 from arthomed.files.service import purging
 from arthomed.files.storage import StorageUnavailable
 from arthomed.infra import logging, mongo
@@ -24,7 +25,7 @@ class _Logger(Logger):
 
     def setup(self, cfg: Config) -> None:
         super().setup(cfg)
-        logging.set_up(_settings.log_level, as_json=_settings.is_production)
+        logging.configure(_settings.log_level, as_json=_settings.is_production)
         self.error_log.handlers.clear()
         self.error_log.propagate = True
 
@@ -48,11 +49,12 @@ accesslog = None  # the application logs each request
 control_socket_disable = True
 
 
-def on_starting(_server: object) -> None:
-    """Refuse to serve a database that lacks a required index."""
+def on_starting(server: Arbiter) -> None:
+    """Refuse a public address outside production, and a database that lacks a required index."""
     try:
+        require_loopback(_settings, server.address)
         mongo.require_guards(_settings.mongodb_uri)
-    except mongo.DatabaseNotReady as error:
+    except (ConfigurationError, mongo.DatabaseNotReady) as error:
         sys.exit(str(error))
     with suppress(StorageUnavailable):  # uploads are then refused with 503
         purging.clear_incoming()  # of a process that was killed; the nightly purge may run on another machine

@@ -12,7 +12,8 @@ from arthomed.appointments import routes as appointments
 from arthomed.appointments.service import attachments
 from arthomed.auth import routes as auth
 from arthomed.auth.service import otp, sessions
-from arthomed.config import AppEnv, Settings, Uploads
+from arthomed.config import AppEnv, Settings
+from arthomed.config_uploads import Uploads
 from arthomed.core import error_reporting, jobs, quota
 from arthomed.core import metrics as core_metrics
 from arthomed.files import file_store
@@ -121,14 +122,14 @@ def _allow_origins(app: Flask, settings: Settings) -> None:
 def _count(app: Flask, redis: Redis) -> None:
     from arthomed.infra import metrics  # noqa: PLC0415  it makes a folder, see there
 
-    core_metrics.use(metrics.note)
-    backlog = metrics.Backlog(redis)
-    http_metrics.register(app, lambda: metrics.told(backlog))
+    core_metrics.use(metrics.record)
+    backlog = metrics.BacklogCollector(redis)
+    http_metrics.register(app, lambda: metrics.render(backlog))
 
 
 def wire(settings: Settings, *, database_timeout_ms: int) -> None:
     """Connect a process of any kind (web, worker, command) to the outside."""
-    logging.set_up(settings.log_level, as_json=settings.is_production)
+    logging.configure(settings.log_level, as_json=settings.is_production)
     if settings.sentry_dsn:
         _report_faults(settings.sentry_dsn, settings.app_env)
     mongo.open_database(settings.mongodb_uri, timeout_ms=database_timeout_ms)

@@ -1,5 +1,6 @@
-"""Settings: the one place that reads the environment, with config_messages for the ways of messages."""
+"""Settings: config and the modules config_* are the only ones that read the environment."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -9,25 +10,25 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from environs import Env, EnvValidationError
-from marshmallow import ValidationError
 from marshmallow.validate import Length, Range, Regexp
 
-from arthomed import config_messages
+from arthomed import config_messages, config_readers, config_uploads
 from arthomed.config_messages import Delivery, Fcm, Twilio
+from arthomed.config_readers import MINUTES_PER_DAY, duration, minutes, uri
+from arthomed.config_uploads import Uploads
 from arthomed.core import keys
 
-_MINUTES_A_DAY = 24 * 60
-_MOST_MINUTES = 3660 * _MINUTES_A_DAY  # ten years, longer than any span makes sense
-_CLAMD = Regexp(r"$|tcp://[^/]+$|unix:///.+$", error="Must be tcp://host:port or unix:///path.")
+_MILLISECOND, _SECOND = timedelta(milliseconds=1), timedelta(seconds=1)
+_LOCAL_MONGODB, _LOCAL_REDIS = "mongodb://127.0.0.1:27017/arthomed", "redis://127.0.0.1:6379/0"
+_LOCAL_ORIGINS = ["http://localhost:3000", "http://localhost:19006"]
 _ENTITY_ID = Regexp(r"$|[0-9]{19}$", error="Must be 19 digits.")
 _SENDER = Regexp(r"$|([^<>]+<)?[^<>@\s]+@[^<>@\s]+>?$", error="Must be an address, or Name <address>.")
 _SENTRY_DSN = Regexp(r"$|https?://\w+@[^@\s]+/\d+$", error="Must be https://key@host/project.")
 _LOG_LEVELS = ("debug", "info", "warn", "warning", "error", "critical")
 _LOG_LEVEL = Regexp(rf"(?i:{'|'.join(_LOG_LEVELS)})$", error=f"Must be one of: {', '.join(_LOG_LEVELS)}.")
 
-
 Keys = tuple[str, ...]
-"""The secret that signs, and perhaps one more that is accepted while it is changed."""
+"""The secret that signs, then perhaps the previous one, which is still accepted during a rotation."""
 
 
 class AppEnv(StrEnum):
@@ -37,60 +38,58 @@ class AppEnv(StrEnum):
 
 
 class ConfigurationError(Exception):
-    """The environment can't be used as it is; the message names everything that is wrong."""
+    """The environment is not usable. The message names every setting that is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The clinic's numbers, handed to the rules."""
+    """The clinic's rules for slots and appointments."""
 
     timezone: ZoneInfo
     slot_minutes: int
     horizon_days: int
     cancel_notice: timedelta
-    max_open_visits: int
+    max_open_appointments: int
     no_show_after: timedelta
 
 
 @dataclass(frozen=True, slots=True)
 class CodePolicy:
-    """How one-time codes are given out and how often they may be tried."""
+    """Lifetime, quotas and lockout of one-time codes."""
 
     lifetime: timedelta
     resend_after: timedelta
     max_attempts: int
-    per_number_an_hour: int
-    per_address_an_hour: int
-    per_clinic_a_day: int
+    hourly_quota_per_number: int
+    hourly_quota_per_address: int
+    daily_quota: int
     failures_to_lock: int
     lock: timedelta
 
 
 @dataclass(frozen=True, slots=True)
-class Uploads:
-    """Where files are kept: in `bucket` where there is one, else in `folder`, through which they arrive anyhow."""
+class RateLimits:
+    """How many requests are allowed in each `window`: for an IP address, for a user, and for groups of routes."""
 
-    folder: Path
-    bucket: str | None
-    region: str
-    endpoint: str | None
-    access_key: str | None
-    secret_key: str | None
-    accel_prefix: str | None
-    clamd_url: str | None
-    retention: timedelta
+    window: timedelta
+    address: int
+    user: int
+    auth: int
+    booking: int
+    upload: int
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything that differs between two installations."""
+    """Everything that two installations may configure differently."""
 
     app_env: AppEnv
     host: str
+    allow_public_development: bool
     port: int
     web_workers: int
     web_threads: int
-    most_waiting: timedelta
+    max_queue_wait: timedelta
     log_level: str
     mongodb_uri: str
     redis_url: str
@@ -101,16 +100,11 @@ class Settings:
     refresh_token_lifetime: timedelta
     cors_origins: tuple[str, ...]
     trusted_proxies: int
-    rate_limit_window: timedelta
-    rate_limit_anonymous: int
-    rate_limit_user: int
-    rate_limit_auth: int
-    rate_limit_booking: int
-    rate_limit_upload: int
+    rate_limits: RateLimits
     public_url: str | None
     twilio: Twilio | None
     fcm: Fcm | None
-    dlt_entity_id: str  # India's carriers ask for it
+    dlt_entity_id: str  # the clinic's id at India's carriers (DLT)
     smtp_url: str | None
     email_from: str
     delivery: Delivery
@@ -142,13 +136,13 @@ class Settings:
 
     @property
     def mailbox_file(self) -> Path:
-        """Where the console gateways of development keep what they caught."""
+        """Where the console gateways of development store messages instead of sending them."""
         return self.var_dir / "mailbox.jsonl"
 
 
 @cache
 def settings() -> Settings:
-    """The settings of this process, read once.
+    """Read the settings once per process.
 
     Raises:
         ConfigurationError: names every setting that is missing, malformed or too weak.
@@ -156,14 +150,44 @@ def settings() -> Settings:
     env = Env(eager=False)
     app_env = env.enum("APP_ENV", enum=AppEnv, by_value=True, default=AppEnv.DEVELOPMENT)
     found = _read(env, app_env or AppEnv.DEVELOPMENT)
-    wrong = [*_malformed(env), *(_weaknesses(found) if found.is_production else ())]
-    if wrong:
-        raise ConfigurationError("The configuration can't be used:\n" + "\n".join(f"  {line}" for line in wrong))
+    problems = [*_malformed(env), *(_production_problems(found) if found.is_production else _exposed(found))]
+    if problems:
+        raise ConfigurationError("The configuration can't be used:\n" + "\n".join(f"  {line}" for line in problems))
     return found
 
 
+def require_loopback(settings: Settings, addresses: Iterable[tuple[str, int] | str | int]) -> None:
+    """Check the addresses that a server is about to bind, as gunicorn's `server.address` lists them.
+
+    An address is (host, port), the path of a UNIX socket, or a file descriptor, which counts as public. Development
+    and test have known secrets and publish every one-time code.
+
+    Raises:
+        ConfigurationError: an address is not a loopback address, outside production.
+    """
+    if settings.is_production or settings.allow_public_development:
+        return
+    for address in addresses:
+        host = address[0] if isinstance(address, tuple) else address
+        if not isinstance(address, str) and not config_readers.is_loopback(str(host)):
+            raise ConfigurationError(_not_loopback(settings.app_env, str(host)))
+
+
+def _exposed(found: Settings) -> list[str]:
+    if found.allow_public_development or config_readers.is_loopback(found.host):
+        return []
+    return [f"HOST: {_not_loopback(found.app_env, found.host)}"]
+
+
+def _not_loopback(app_env: AppEnv, host: str) -> str:
+    return (
+        f"{host} is not a loopback address, but APP_ENV={app_env} publishes one-time codes: "
+        "set HOST=127.0.0.1, APP_ENV=production, or ALLOW_PUBLIC_DEVELOPMENT=true"
+    )
+
+
 def _malformed(env: Env) -> list[str]:
-    """What could not be read; until now it was passed over, with None in its place."""
+    """List the values that environs refused, one line for each variable."""
     try:
         env.seal()
     except EnvValidationError as error:
@@ -173,59 +197,75 @@ def _malformed(env: Env) -> list[str]:
 
 
 def _read(env: Env, app_env: AppEnv) -> Settings:
-    local = app_env is not AppEnv.PRODUCTION
+    production = app_env is AppEnv.PRODUCTION
     return Settings(
         app_env=app_env,
-        host=env.str("HOST", "127.0.0.1" if local else "0.0.0.0"),
+        host=env.str("HOST", "") or ("0.0.0.0" if production else "127.0.0.1"),
+        allow_public_development=env.bool("ALLOW_PUBLIC_DEVELOPMENT", False),
         port=env.int("PORT", 5000, validate=Range(1, 65535)),
         web_workers=env.int("WEB_CONCURRENCY", 2, validate=Range(1)),
         web_threads=env.int("WEB_THREADS", 8, validate=Range(1)),
-        most_waiting=timedelta(milliseconds=env.int("MOST_WAITING_MS", 5_000, validate=Range(100, 60_000)) or 0),
+        max_queue_wait=duration(env, "MOST_WAITING_MS", 5_000, unit=_MILLISECOND, allowed=Range(100, 60_000)),
         log_level=(env.str("LOG_LEVEL", "info", validate=_LOG_LEVEL) or "").lower(),
-        mongodb_uri=_uri(env, "MONGODB_URI", "mongodb", local="mongodb://127.0.0.1:27017/arthomed" if local else ""),
-        redis_url=_uri(env, "REDIS_URL", "redis", local="redis://127.0.0.1:6379/0" if local else ""),
-        jwt_keys=_keys(env, "JWT_SECRET", "access", local=local),
-        jwt_refresh_keys=_keys(env, "JWT_REFRESH_SECRET", "refresh", local=local),
-        otp_keys=_keys(env, "OTP_SECRET", "codes", local=local),
-        access_token_lifetime=_span(env, "ACCESS_TOKEN_MINUTES", minutes=60, least=1),
-        refresh_token_lifetime=_span(env, "REFRESH_TOKEN_MINUTES", minutes=30 * _MINUTES_A_DAY, least=1),
-        cors_origins=_origins(env, local=local),
+        mongodb_uri=uri(env, "MONGODB_URI", "mongodb", default="" if production else _LOCAL_MONGODB),
+        redis_url=uri(env, "REDIS_URL", "redis", default="" if production else _LOCAL_REDIS),
+        jwt_keys=_keys(env, "JWT_SECRET", "access", production=production),
+        jwt_refresh_keys=_keys(env, "JWT_REFRESH_SECRET", "refresh", production=production),
+        otp_keys=_keys(env, "OTP_SECRET", "codes", production=production),
+        access_token_lifetime=minutes(env, "ACCESS_TOKEN_MINUTES", 60, minimum=1),
+        refresh_token_lifetime=minutes(env, "REFRESH_TOKEN_MINUTES", 30 * MINUTES_PER_DAY, minimum=1),
+        cors_origins=config_readers.origins(env, "CORS_ORIGINS", [] if production else _LOCAL_ORIGINS),
         trusted_proxies=env.int("TRUSTED_PROXIES", 0, validate=Range(0)),
-        rate_limit_window=timedelta(
-            milliseconds=env.int("RATE_LIMIT_WINDOW_MS", 900_000, validate=Range(1000, 86_400_000)) or 0
-        ),
-        rate_limit_anonymous=env.int("RATE_LIMIT_MAX_REQUESTS", 100, validate=Range(1)),
-        rate_limit_user=env.int("RATE_LIMIT_USER_MAX_REQUESTS", 1000, validate=Range(1)),
-        rate_limit_auth=env.int("RATE_LIMIT_AUTH_MAX_REQUESTS", 30, validate=Range(1)),
-        rate_limit_booking=env.int("RATE_LIMIT_BOOKING_MAX_REQUESTS", 30, validate=Range(1)),
-        rate_limit_upload=env.int("RATE_LIMIT_UPLOAD_MAX_REQUESTS", 30, validate=Range(1)),
+        rate_limits=_rate_limits(env),
         public_url=config_messages.public_url(env),
         twilio=config_messages.twilio(env),
         fcm=config_messages.fcm(env),
         dlt_entity_id=env.str("DLT_ENTITY_ID", "", validate=_ENTITY_ID),
         smtp_url=env.str("SMTP_URL", "") or None,
         email_from=env.str("EMAIL_FROM", "", validate=_SENDER) or "clinic@arthomed.example",
-        delivery=config_messages.delivery(env, local=local),
-        worker_stop=timedelta(seconds=env.int("WORKER_STOP_SECONDS", 20, validate=Range(1, 3600)) or 0),
+        delivery=config_messages.delivery(env, production=production),
+        worker_stop=duration(env, "WORKER_STOP_SECONDS", 20, unit=_SECOND, allowed=Range(1, 3600)),
         metrics_enabled=env.bool("ENABLE_METRICS", False),
         worker_metrics_port=env.int("WORKER_METRICS_PORT", 0, validate=Range(0, 65535)) or None,
         sentry_dsn=env.str("SENTRY_DSN", "", validate=_SENTRY_DSN) or None,
         privacy_notice=env.str("PRIVACY_NOTICE", "2026-11", validate=Length(1, 50)),
         var_dir=Path(env.str("VAR_DIR", "var")),
-        uploads=_uploads(env),
+        uploads=config_uploads.uploads(env),
         policy=_policy(env),
         codes=_codes(env),
     )
 
 
+def _keys(env: Env, name: str, purpose: str, *, production: bool) -> Keys:
+    """Read a secret and, from the variable with the suffix _PREVIOUS, the one that it replaces.
+
+    Outside production the default is a fixed secret, so that a developer's sessions survive a restart.
+    """
+    default = "" if production else f"only-for-development-and-test-{purpose}"
+    current, previous = env.str(name, "") or default, env.str(f"{name}_PREVIOUS", "")
+    return (current, previous) if previous else (current,)
+
+
+def _rate_limits(env: Env) -> RateLimits:
+    window = Range(1000, MINUTES_PER_DAY * 60_000)
+    return RateLimits(
+        window=duration(env, "RATE_LIMIT_WINDOW_MS", 900_000, unit=_MILLISECOND, allowed=window),
+        address=env.int("RATE_LIMIT_MAX_REQUESTS", 100, validate=Range(1)),
+        user=env.int("RATE_LIMIT_USER_MAX_REQUESTS", 1000, validate=Range(1)),
+        auth=env.int("RATE_LIMIT_AUTH_MAX_REQUESTS", 30, validate=Range(1)),
+        booking=env.int("RATE_LIMIT_BOOKING_MAX_REQUESTS", 30, validate=Range(1)),
+        upload=env.int("RATE_LIMIT_UPLOAD_MAX_REQUESTS", 30, validate=Range(1)),
+    )
+
+
 def _policy(env: Env) -> Policy:
     return Policy(
-        timezone=_zone(env),
+        timezone=config_readers.time_zone(env, "CLINIC_TIMEZONE", "Asia/Kolkata"),
         slot_minutes=env.int("SLOT_MINUTES", 30, validate=Range(5, 240)),
         horizon_days=env.int("BOOKING_HORIZON_DAYS", 90, validate=Range(1, 366)),
-        cancel_notice=_span(env, "CANCEL_NOTICE_MINUTES", minutes=120),
-        max_open_visits=env.int("MAX_OPEN_VISITS", 10, validate=Range(1)),
-        no_show_after=_span(env, "NO_SHOW_AFTER_MINUTES", minutes=60),
+        cancel_notice=minutes(env, "CANCEL_NOTICE_MINUTES", 120),
+        max_open_appointments=env.int("MAX_OPEN_VISITS", 10, validate=Range(1)),
+        no_show_after=minutes(env, "NO_SHOW_AFTER_MINUTES", 60),
     )
 
 
@@ -234,67 +274,23 @@ def _codes(env: Env) -> CodePolicy:
         lifetime=timedelta(minutes=5),
         resend_after=timedelta(minutes=1),
         max_attempts=3,
-        per_number_an_hour=env.int("OTP_PER_NUMBER_HOUR", 10, validate=Range(1)),
-        per_address_an_hour=env.int("OTP_PER_ADDRESS_HOUR", 20, validate=Range(1)),
-        per_clinic_a_day=env.int("OTP_PER_CLINIC_DAY", 5000, validate=Range(1)),
+        hourly_quota_per_number=env.int("OTP_PER_NUMBER_HOUR", 10, validate=Range(1)),
+        hourly_quota_per_address=env.int("OTP_PER_ADDRESS_HOUR", 20, validate=Range(1)),
+        daily_quota=env.int("OTP_PER_CLINIC_DAY", 5000, validate=Range(1)),
         failures_to_lock=5,
         lock=timedelta(minutes=30),
     )
 
 
-def _uploads(env: Env) -> Uploads:
-    return Uploads(
-        folder=Path(env.str("UPLOADS_DIR", "uploads")),
-        bucket=env.str("S3_BUCKET", "") or None,
-        region=env.str("S3_REGION", "ap-south-1"),
-        endpoint=env.str("S3_ENDPOINT_URL", "") or None,
-        access_key=env.str("S3_ACCESS_KEY_ID", "") or None,
-        secret_key=env.str("S3_SECRET_ACCESS_KEY", "") or None,
-        accel_prefix=env.str("UPLOADS_ACCEL_PREFIX", "") or None,
-        clamd_url=env.str("CLAMD_URL", "", validate=_CLAMD) or None,
-        retention=timedelta(days=366 * (env.int("UPLOADS_RETENTION_YEARS", 7, validate=Range(1, 100)) or 0)),
-    )
-
-
-def _span(env: Env, name: str, *, minutes: int, least: int = 0) -> timedelta:
-    return timedelta(minutes=env.int(name, minutes, validate=Range(least, _MOST_MINUTES)) or 0)  # None when refused
-
-
-def _zone(env: Env) -> ZoneInfo:
-    return ZoneInfo(env.str("CLINIC_TIMEZONE", "Asia/Kolkata", validate=_ensure_zone) or "UTC")  # None when refused
-
-
-def _ensure_zone(name: str) -> None:
-    try:
-        ZoneInfo(name)
-    except (KeyError, ValueError, OSError) as error:
-        raise ValidationError(f"There is no time zone {name!r}.") from error
-
-
-def _uri(env: Env, name: str, scheme: str, *, local: str) -> str:
-    known = Regexp(rf"$|{scheme}(s|\+srv)?://", error=f"Must begin with {scheme}://.")  # it may hold a password
-    return env.str(name, "", validate=known) or local
-
-
-def _origins(env: Env, *, local: bool) -> tuple[str, ...]:
-    asked = env.list("CORS_ORIGINS", ["http://localhost:3000", "http://localhost:19006"] if local else [])
-    return tuple(origin.strip() for origin in asked if origin.strip())
-
-
-def _keys(env: Env, name: str, purpose: str, *, local: bool) -> Keys:
-    """Outside production a fixed one, so that a developer's sessions outlive a restart."""
-    first = env.str(name, "") or (f"only-for-development-and-test-{purpose}" if local else "")
-    return (first, previous) if (previous := env.str(f"{name}_PREVIOUS", "")) else (first,)
-
-
-def _weaknesses(found: Settings) -> list[str]:
+def _production_problems(found: Settings) -> list[str]:
+    """List what production requires and these settings lack: strong secrets, servers, and the SMS gateway."""
     signing = {"JWT_SECRET": found.jwt_keys, "JWT_REFRESH_SECRET": found.jwt_refresh_keys, "OTP_SECRET": found.otp_keys}
     previous = {f"{name}_PREVIOUS": "".join(both[1:]) for name, both in signing.items()}
-    wrong = [*keys.weaknesses({name: both[0] for name, both in signing.items()}, previous)]
-    needed = {"MONGODB_URI": found.mongodb_uri, "REDIS_URL": found.redis_url, "DLT_ENTITY_ID": found.dlt_entity_id}
-    wrong += [f"{name}: missing" for name, value in needed.items() if not value]
+    problems = [*keys.weaknesses({name: both[0] for name, both in signing.items()}, previous)]
+    required = {"MONGODB_URI": found.mongodb_uri, "REDIS_URL": found.redis_url, "DLT_ENTITY_ID": found.dlt_entity_id}
+    problems += [f"{name}: missing" for name, value in required.items() if not value]
     if found.twilio is None:
-        wrong.append(
+        problems.append(
             "TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN, and TWILIO_PHONE_NUMBER or TWILIO_MESSAGING_SERVICE_SID: missing"
         )
-    return wrong
+    return problems

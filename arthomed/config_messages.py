@@ -1,4 +1,4 @@
-"""The settings of how messages leave; read by config.settings() with the rest."""
+"""The settings of SMS, e-mail and push, read by config.settings()."""
 
 import json
 from dataclasses import dataclass
@@ -9,8 +9,10 @@ from environs import Env
 from marshmallow import ValidationError
 from marshmallow.validate import Range, Regexp
 
+from arthomed.config_readers import MINUTES_PER_DAY, duration, minutes
+
 ACCOUNT = ("client_email", "private_key", "token_uri", "project_id")
-"""What is needed of a service account's file."""
+"""The fields that a service account's file must have."""
 _NO_ACCOUNT = "Must be the JSON file of a service account."
 _ORIGIN = Regexp(r"$|https?://[^/?#\s]+/?\Z", error="Must be an origin, such as https://api.clinic.example.")
 _TIME = r"([01][0-9]|2[0-3]):[0-5][0-9]"
@@ -22,13 +24,13 @@ class Twilio:
     account_sid: str
     auth_token: str
     phone_number: str | None
-    messaging_service_sid: str | None  # sends in the place of the number
-    api_url: str | None  # another origin than Twilio's own, for tests at the wire
+    messaging_service_sid: str | None  # sends instead of the number
+    api_url: str | None  # instead of Twilio's own origin, for tests
 
 
 @dataclass(frozen=True, slots=True)
 class Fcm:
-    """Push by Firebase Cloud Messaging, with the service account in `credentials_file`."""
+    """Push through Firebase Cloud Messaging; `credentials_file` holds the service account."""
 
     credentials_file: Path
     api_url: str
@@ -36,9 +38,10 @@ class Fcm:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """How messages leave: a worker holds one for `lease`; without a receipt within `receipt_wait` it goes another way.
+    """How messages are delivered.
 
-    `quiet` are two times of day at the clinic, between which people sleep.
+    A worker leases a message for `lease`. Without a delivery receipt within `receipt_wait`, the fallback channel is
+    used. `quiet` are the first and the last time of the clinic's quiet hours.
     """
 
     lease: timedelta
@@ -47,8 +50,8 @@ class Delivery:
 
 
 def public_url(env: Env) -> str | None:
-    """Where the world finds this API, without a slash at the end."""
-    return (env.str("PUBLIC_URL", "", validate=_ORIGIN) or "").rstrip("/") or None  # None when refused
+    """The public origin of this API, without a trailing slash."""
+    return (env.str("PUBLIC_URL", "", validate=_ORIGIN) or "").rstrip("/") or None
 
 
 def twilio(env: Env) -> Twilio | None:
@@ -60,27 +63,27 @@ def twilio(env: Env) -> Twilio | None:
 
 
 def fcm(env: Env) -> Fcm | None:
-    file = env.str("FCM_CREDENTIALS_FILE", "", validate=_ensure_account)
+    file = env.str("FCM_CREDENTIALS_FILE", "", validate=_require_account)
     return Fcm(Path(file), env.str("FCM_API_URL", "https://fcm.googleapis.com")) if file else None
 
 
-def delivery(env: Env, *, local: bool) -> Delivery:
-    """Developers and tests work at night, too."""
-    hours = env.str("QUIET_HOURS", "" if local else "21:00-08:00", validate=_QUIET) or ""
+def delivery(env: Env, *, production: bool) -> Delivery:
+    """Outside production the default is no quiet hours, because developers and tests work at night."""
+    hours = env.str("QUIET_HOURS", "21:00-08:00" if production else "", validate=_QUIET) or ""
     begin, _, end = hours.partition("-")
     return Delivery(
-        lease=timedelta(seconds=env.int("MESSAGE_LEASE_SECONDS", 60, validate=Range(1, 3600)) or 0),
-        receipt_wait=timedelta(minutes=env.int("RECEIPT_WAIT_MINUTES", 10, validate=Range(1, 1440)) or 0),
+        lease=duration(env, "MESSAGE_LEASE_SECONDS", 60, unit=timedelta(seconds=1), allowed=Range(1, 3600)),
+        receipt_wait=minutes(env, "RECEIPT_WAIT_MINUTES", 10, minimum=1, maximum=MINUTES_PER_DAY),
         quiet=(begin, end) if end else None,
     )
 
 
-def _ensure_account(path: str) -> None:
+def _require_account(path: str) -> None:
     if not path:
         return
     try:
-        told = json.loads(Path(path).read_text(encoding="utf-8"))
+        account = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ValidationError(_NO_ACCOUNT) from error
-    if not isinstance(told, dict) or [name for name in ACCOUNT if not isinstance(told.get(name), str)]:
+    if not isinstance(account, dict) or [name for name in ACCOUNT if not isinstance(account.get(name), str)]:
         raise ValidationError(_NO_ACCOUNT)

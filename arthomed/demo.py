@@ -1,4 +1,4 @@
-"""The demo clinic: fixed people that README, scripts and tests rely on."""
+"""The demo clinic: users with fixed phone numbers, which README, scripts and tests use."""
 
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -36,7 +36,7 @@ class _Doctor:
     max_patients: int = 1
 
     @property
-    def week(self) -> list[dict[str, Any]]:
+    def schedule(self) -> list[dict[str, Any]]:
         return [
             {"day": str(day), "start_time": start, "end_time": end, "max_patients": self.max_patients}
             for day in self.days
@@ -56,9 +56,9 @@ _PATIENTS = (
     ("9000000022", "Ravi Kumar", None),
     ("9000000023", "Sunita O'Neil", "sunita@example.com"),
 )
-_ADMIN, _RECEPTION = "9000000001", "9000000002"
-_MOBILES = [_ADMIN, _RECEPTION, *(doctor.mobile for doctor in _DOCTORS), *(patient[0] for patient in _PATIENTS)]
-_PAST = (
+_ADMIN, _RECEPTIONIST = "9000000001", "9000000002"
+_MOBILES = [_ADMIN, _RECEPTIONIST, *(doctor.mobile for doctor in _DOCTORS), *(patient[0] for patient in _PATIENTS)]
+_PAST_STATUSES = (
     (Status.PENDING, Status.CONFIRMED, Status.IN_PROGRESS, Status.COMPLETED),
     (Status.PENDING, Status.CONFIRMED, Status.NO_SHOW),
     (Status.PENDING, Status.REJECTED),
@@ -66,67 +66,67 @@ _PAST = (
 
 
 def load(*, if_empty: bool) -> str:
-    """Load what is not there yet, also what a run that was cut off left out; returns a line to show."""
+    """Create the missing records, also after an interrupted run; returns a message for the command line."""
     if users.find_by_mobile(_ADMIN) is not None:
         return "The demo clinic is loaded already."
     if if_empty and User.objects(mobile_number__nin=_MOBILES).first() is not None:
-        return "There are people already; the demo clinic was not loaded."
-    reception = _person(Role.RECEPTIONIST, _RECEPTION, "Joseph Mathew")
-    doctors = [_doctor(one) for one in _DOCTORS]
-    patients = [_person(Role.PATIENT, mobile, name, email=email) for mobile, name, email in _PATIENTS]
-    _past_visits(patients, doctors)
-    _coming_visits(patients, doctors, reception)
-    _person(Role.ADMIN, _ADMIN, "Kavita Desai")  # the last, and so the sign that all is there
+        return "The database has other users already; the demo clinic was not loaded."
+    receptionist = _user(Role.RECEPTIONIST, _RECEPTIONIST, "Joseph Mathew")
+    doctors = [_create_doctor(doctor) for doctor in _DOCTORS]
+    patients = [_user(Role.PATIENT, mobile, name, email=email) for mobile, name, email in _PATIENTS]
+    _past_appointments(patients, doctors)
+    _upcoming_appointments(patients, doctors, receptionist)
+    _user(Role.ADMIN, _ADMIN, "Kavita Desai")  # the last record, which marks a complete demo clinic
     return f"Loaded the demo clinic: {len(doctors)} doctors, {len(patients)} patients."
 
 
-def _person(role: Role, mobile: str, name: str, **parts: Any) -> User:
-    found = users.find_by_mobile(mobile)
-    return found or users.register(role=role, mobile_number=mobile, name=name, is_verified=True, by=SYSTEM, **parts)
+def _user(role: Role, mobile: str, name: str, **fields: Any) -> User:
+    existing = users.find_by_mobile(mobile)
+    return existing or users.register(role=role, mobile_number=mobile, name=name, is_verified=True, by=SYSTEM, **fields)
 
 
-def _doctor(wanted: _Doctor) -> User:
-    doctor = _person(
+def _create_doctor(doctor: _Doctor) -> User:
+    user = _user(
         Role.DOCTOR,
-        wanted.mobile,
-        wanted.name,
-        doctor_info={"specialization": wanted.specialization, "consultation_fee": wanted.fee, "qualification": "MBBS"},
+        doctor.mobile,
+        doctor.name,
+        doctor_info={"specialization": doctor.specialization, "consultation_fee": doctor.fee, "qualification": "MBBS"},
     )
-    scheduling.save_schedule(_acting(doctor), doctor.id, wanted.week)
-    return users.get(doctor.id)
+    scheduling.save_schedule(_actor(user), user.id, doctor.schedule)
+    return users.get(user.id)
 
 
-def _acting(user: User) -> Actor:
+def _actor(user: User) -> Actor:
     return Actor(user.id, user.role)
 
 
-def _coming_visits(patients: list[User], doctors: list[User], reception: User) -> None:
-    """One request that waits, one visit that is confirmed, one that was given up."""
-    states = (Status.PENDING, Status.CONFIRMED, Status.CANCELLED)
-    for patient, doctor, status in zip(patients, doctors, states, strict=False):
-        coming = Appointment.objects(patient_id=patient.id, starts_at__gt=clock.now())
-        if not coming:
-            booking.book(_acting(patient), _first_wish(doctor))
-        visit = coming.first()
-        if visit.status is not status:
-            transitions.change_status(_acting(reception), visit.id, status)
+def _upcoming_appointments(patients: list[User], doctors: list[User], receptionist: User) -> None:
+    """Create one pending, one confirmed and one cancelled appointment."""
+    statuses = (Status.PENDING, Status.CONFIRMED, Status.CANCELLED)
+    for patient, doctor, status in zip(patients, doctors, statuses, strict=False):
+        upcoming = Appointment.objects(patient_id=patient.id, starts_at__gt=clock.now())
+        if not upcoming:
+            booking.book(_actor(patient), _first_free_slot(doctor))
+        appointment = upcoming.first()
+        if appointment.status is not status:
+            transitions.change_status(_actor(receptionist), appointment.id, status)
 
 
-def _first_wish(doctor: User) -> booking.BookingDetails:
-    """The doctor's first free slot in two days or later, so that today and tomorrow stay for trying out."""
+def _first_free_slot(doctor: User) -> booking.BookingDetails:
+    """Request the first free slot after two days, so that users of the demo find free slots today and tomorrow."""
     later = clock.now() + timedelta(days=2)
     slot = Slot.nearest_free(doctor.id, later, now=later, limit=1)[0]
     return booking.BookingDetails(doctor.id, slot.date.date(), slot.start_time, "consultation", "A first visit")
 
 
-def _past_visits(patients: list[User], doctors: list[User]) -> None:
+def _past_appointments(patients: list[User], doctors: list[User]) -> None:
     last_week = clock.today(settings().policy.timezone) - timedelta(days=7)
-    for patient, doctor, path in zip(patients, doctors, _PAST, strict=False):
+    for patient, doctor, path in zip(patients, doctors, _PAST_STATUSES, strict=False):
         if Appointment.objects(patient_id=patient.id).first() is None:
-            _past_visit(patient, doctor, path, last_week)
+            _past_appointment(patient, doctor, path, last_week)
 
 
-def _past_visit(patient: User, doctor: User, path: tuple[Status, ...], day: date) -> None:
+def _past_appointment(patient: User, doctor: User, path: tuple[Status, ...], day: date) -> None:
     zone, fee = settings().policy.timezone, doctor.doctor_info.consultation_fee
     starts_at = clock.wall_clock(day, "10:00", zone)
     slot = Slot(
@@ -138,7 +138,7 @@ def _past_visit(patient: User, doctor: User, path: tuple[Status, ...], day: date
         starts_at=starts_at,
         consultation_fee=fee,
     )
-    visit = Appointment(
+    appointment = Appointment(
         patient_id=patient.id,
         doctor_id=doctor.id,
         slot=slot.id,
@@ -160,6 +160,6 @@ def _past_visit(patient: User, doctor: User, path: tuple[Status, ...], day: date
 
     def work(session: ClientSession) -> None:
         slot.insert(session)
-        visit.insert(session)
+        appointment.insert(session)
 
     transaction(work)

@@ -1,4 +1,4 @@
-// Healthy is a primary; the first time, this makes the replica set of one.
+// The health check of MongoDB: succeeds on a primary. The first run initiates the replica set with one member.
 try {
   rs.status();
 } catch (error) {

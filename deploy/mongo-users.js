@@ -1,4 +1,5 @@
-// Run once by the image of MongoDB, on an empty database: who migrates, and who serves (docs/security.md).
+// The image of MongoDB runs this on an empty database. It creates the users for migrations (owner) and for the
+// application (docs/security.md).
 const clinic = db.getSiblingDB("arthomed");
 clinic.createRole({ role: "arthomed-app", privileges: [], roles: [] }); // `flask database-role` fills it
 clinic.createUser({ user: "owner", pwd: process.env.MONGO_OWNER_PASSWORD, roles: ["dbOwner"] });

@@ -1,1 +1,1 @@
-"""What a developer's machine needs besides the application: real servers and their supervisor."""
+"""Tools of a developer's machine: real servers, the supervisor of `make run`, and lints."""

@@ -1,4 +1,4 @@
-"""Where the servers' programs come from, and what to say when one can't run here."""
+"""Finds the programs of the servers and explains why one can't start."""
 
 import os
 import re
@@ -21,7 +21,7 @@ _BUNDLED = {"libcurl": "libcurl.so.4", "libssl": "libssl.so.3", "libcrypto": "li
 
 
 class ServerError(Exception):
-    """A server can't start here; the message is one line that says what to do."""
+    """A server can't start. The message is one line that says what to do."""
 
 
 def mongod() -> Path:
@@ -37,10 +37,10 @@ def valkey() -> Path:
 
 
 def bundled_libraries(folder: Path) -> dict[str, str]:
-    """Make an environment in which a program finds the libcurl inside pycurl's wheel; empty where there is none.
+    """Return environment variables with which a program finds the libcurl of pycurl's wheel; empty without the wheel.
 
-    The wheel names its libraries after their content. Links with the usual names make the loader take them, and OpenSSL
-    comes along so that one process never holds two of them.
+    The wheel adds a hash to the names of its libraries; links with the usual names make the loader find them. OpenSSL
+    is linked too, so that a process never loads two versions of it.
     """
     spec = find_spec("pycurl")
     site = Path(spec.origin).parent.parent if spec and spec.origin else None
@@ -57,31 +57,31 @@ def bundled_libraries(folder: Path) -> dict[str, str]:
 
 
 def missing_library(output: str) -> str | None:
-    """Read from the loader's message which shared library it looked for in vain."""
+    """Return the name of the shared library that the loader did not find, from its message."""
     found = re.search(r"error while loading shared libraries: ([^:\s]+):", output)
     return found[1] if found else None
 
 
-def explain(program: str, output: str, how_it_ended: str) -> str:
-    """One line on why a program did not start, made from what it wrote."""
+def explain_failure(program: str, output: str, exit_reason: str) -> str:
+    """Explain in one line why a program did not start, from its output."""
     if library := missing_library(output):
         package = _DEBIAN_PACKAGES.get(library)
-        remedy = f"install Debian's package {package}" if package else "install the package that has it"
-        return f"{program} needs the shared library {library}, which this machine lacks: {remedy}"
-    if "SIGILL" in how_it_ended:
-        return f"{program} {how_it_ended}: this processor lacks instructions that it needs (AVX)"
-    return f"{program} {how_it_ended}: {_last_words(output)}"
+        remedy = f"install Debian's package {package}" if package else "install the package that contains it"
+        return f"{program} needs the shared library {library}, which is not installed: {remedy}"
+    if "SIGILL" in exit_reason:
+        return f"{program} {exit_reason}: this processor does not support the instructions that it needs (AVX)"
+    return f"{program} {exit_reason}: {_last_error(output)}"
 
 
-def _last_words(output: str) -> str:
-    """Pick the last line of a log, or of mongod's JSON lines the last complaint."""
-    lines = output.strip().splitlines() or ["it wrote nothing"]
-    complaints = [line.partition('"msg":')[2] for line in lines if re.search(r'"s":"[EF]"', line)]
-    return (complaints or lines)[-1][:300]
+def _last_error(output: str) -> str:
+    """Return the last error of mongod's JSON log, or the last line of another log."""
+    lines = output.strip().splitlines() or ["it wrote no output"]
+    errors = [line.partition('"msg":')[2] for line in lines if re.search(r'"s":"[EF]"', line)]
+    return (errors or lines)[-1][:300]
 
 
 def _find(package: str, pattern: str, *, on_path: tuple[str, ...], setting: str) -> Path:
-    spec = find_spec(package)  # of a top-level name: finds it, imports nothing
+    spec = find_spec(package)  # imports nothing, since the name is a top-level one
     for folder in (spec and spec.submodule_search_locations) or ():
         if found := next(Path(folder).glob(pattern), None):
             return found

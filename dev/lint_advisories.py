@@ -1,4 +1,4 @@
-"""Whether a pinned package has a known vulnerability; passes with a visible line when nobody can be asked."""
+"""Checks the pinned packages for known vulnerabilities; skips visibly when the advisory service is unreachable."""
 
 import argparse
 import json
@@ -12,8 +12,8 @@ from typing import Any
 _SOCKET_SECONDS = 10
 _TOTAL_SECONDS = 180
 _ADVISORIES = "https://api.osv.dev/v1/query"
-# How pip-audit 2.10 ends without the service: requests' exceptions, mostly as a traceback, or words of its own.
-_OUT_OF_REACH = re.compile(
+# The output of pip-audit 2.10 without the service: an exception of requests, mostly as a traceback, or its own message.
+_UNREACHABLE = re.compile(
     r"requests\.exceptions\.(?:\w*ConnectionError|\w*Timeout|ProxyError|SSLError|ChunkedEncodingError): .*"
     r"|requests\.exceptions\.HTTPError: (?:429|5\d\d) .*"
     r"|Could not connect to OSV's vulnerability feed"
@@ -21,46 +21,46 @@ _OUT_OF_REACH = re.compile(
 _CAUSE_LENGTH = 100
 
 
-class OutOfReach(Exception):
-    """The advisory service can't be asked."""
+class ServiceUnreachable(Exception):
+    """The advisory service can't be reached."""
 
 
 class AuditFailed(Exception):
-    """A package is vulnerable, or could not be audited."""
+    """A package is vulnerable or could not be audited."""
 
 
 def audit(requirements: Sequence[Path], *, service: str = _ADVISORIES, seconds: float = _TOTAL_SECONDS) -> int:
-    """Ask for each package; returns how many there are. Raises AuditFailed or OutOfReach."""
-    files = [word for file in requirements for word in ("--requirement", str(file))]
-    where = ["--vulnerability-service", "osv", "--osv-url", service, "--timeout", str(_SOCKET_SECONDS)]
-    how = ["--disable-pip", "--require-hashes", "--strict", "--format", "json", "--progress-spinner", "off"]
+    """Audit all packages; returns their number. Raises AuditFailed or ServiceUnreachable."""
+    files = [argument for file in requirements for argument in ("--requirement", str(file))]
+    source = ["--vulnerability-service", "osv", "--osv-url", service, "--timeout", str(_SOCKET_SECONDS)]
+    options = ["--disable-pip", "--require-hashes", "--strict", "--format", "json", "--progress-spinner", "off"]
     try:
-        ended = subprocess.run(
-            [sys.executable, "-m", "pip_audit", *files, *where, *how],
+        completed = subprocess.run(
+            [sys.executable, "-m", "pip_audit", *files, *source, *options],
             capture_output=True,
             text=True,
             timeout=seconds,
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise OutOfReach(f"no end within {seconds:g} s") from error
-    return _judge(ended)
+        raise ServiceUnreachable(f"pip-audit did not end within {seconds:g} s") from error
+    return _evaluate(completed)
 
 
-def _judge(ended: subprocess.CompletedProcess[str]) -> int:
-    """Count a report whatever was said beside it; without one, forgive nothing but a service out of reach."""
+def _evaluate(completed: subprocess.CompletedProcess[str]) -> int:
+    """Count the packages of the report. Without a report, only an unreachable service is not a failure."""
     try:
-        packages: list[dict[str, Any]] = json.loads(ended.stdout)["dependencies"]
+        packages: list[dict[str, Any]] = json.loads(completed.stdout)["dependencies"]
     except (ValueError, KeyError):
-        cause = _OUT_OF_REACH.search(ended.stderr)
+        cause = _UNREACHABLE.search(completed.stderr)
         if cause:
-            raise OutOfReach(_short(cause.group())) from None
-        raise AuditFailed(ended.stderr or ended.stdout or f"exit code {ended.returncode}") from None
+            raise ServiceUnreachable(_short(cause.group())) from None
+        raise AuditFailed(completed.stderr or completed.stdout or f"exit code {completed.returncode}") from None
     found = [line for package in packages for line in _advisories(package)]
     if found:
         raise AuditFailed("\n".join(found))
-    if ended.returncode or not packages:
-        raise AuditFailed(f"{len(packages)} packages, exit code {ended.returncode}\n{ended.stderr}")
+    if completed.returncode or not packages:
+        raise AuditFailed(f"{len(packages)} packages, exit code {completed.returncode}\n{completed.stderr}")
     return len(packages)
 
 
@@ -75,7 +75,7 @@ def _advisories(package: dict[str, Any]) -> list[str]:
 
 
 def _short(cause: str) -> str:
-    """Give the innermost reason in a message of urllib3, which nests them."""
+    """Return the innermost cause of a nested message of urllib3."""
     return cause.removeprefix("requests.exceptions.").rpartition("): ")[2].rstrip("'\")")[:_CAUSE_LENGTH]
 
 
@@ -83,11 +83,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Audit the files of the command line; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("requirements", nargs="+", type=Path)
-    parser.add_argument("--service", default=_ADVISORIES, help="an OSV service, as a mirror of one's own")
-    given = parser.parse_args(arguments)
+    parser.add_argument("--service", default=_ADVISORIES, help="the URL of an OSV service, for example of a mirror")
+    options = parser.parse_args(arguments)
     try:
-        count = audit(given.requirements, service=given.service)
-    except OutOfReach as cause:
+        count = audit(options.requirements, service=options.service)
+    except ServiceUnreachable as cause:
         print(f"pip-audit: SKIPPED, the advisory service can't be reached: {cause}")
         return 0
     except AuditFailed as failure:

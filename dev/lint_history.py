@@ -1,4 +1,4 @@
-"""Whether the git history, or what is about to join it, holds a secret; passes with a visible line without one."""
+"""Checks the git history and uncommitted changes for secrets; skips visibly without a repository."""
 
 import re
 import subprocess
@@ -28,28 +28,28 @@ _SECRETS = {
 }
 _ANY_SECRET = re.compile("|".join(f"(?P<{kind}>{pattern})" for kind, pattern in _SECRETS.items()))
 _ALLOWED = {
-    "user:password@": "the shape of an address, in .env.example and in a docstring",
-    "clinic:p%40ss%20word@": "of the tests' own mail server",
-    "clinic:wrong@": "refused by the tests' own mail server",
-    "clinic:hunter2@": "of a database that is nowhere, in tests of the settings",
-    "QkQ0Zb2m1tWk7uYx9sVh3nLc5pRf8jDg": "made up for tests of starting in production",
-    "Hn6vTz1cXq4sLw8yKb2mJf7dRg9pUe3a": "made up for tests of starting in production",
-    "Wd5xPq8nBv3kTm6zYh1rGc9sLf4jUe7o": "made up for tests of starting in production",
+    "user:password@": "a placeholder, in .env.example and in a docstring",
+    "clinic:p%40ss%20word@": "for the mail server of the tests",
+    "clinic:wrong@": "a wrong password for the mail server of the tests",
+    "clinic:hunter2@": "for a database that does not exist, in tests of the settings",
+    "QkQ0Zb2m1tWk7uYx9sVh3nLc5pRf8jDg": "a test value for starting in production",
+    "Hn6vTz1cXq4sLw8yKb2mJf7dRg9pUe3a": "a test value for starting in production",
+    "Wd5xPq8nBv3kTm6zYh1rGc9sLf4jUe7o": "a test value for starting in production",
 }
-"""What looks like a secret, and why it is none."""
+"""Texts that look like a secret, and the reason why they are not one."""
 
 _PATCH = ["--unified=0", "--text", "--no-color", "--no-renames", "--no-ext-diff", "--no-textconv"]
 _COMMIT = "\x01"
-_SHOWN = 4
+_SHOWN_CHARACTERS = 4
 
 
 class NoHistory(Exception):
-    """There is nothing to read."""
+    """There is no git history to check."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Where a secret is; `commit` is empty for what is not committed yet."""
+    """The location of a secret; `commit` is empty for uncommitted changes."""
 
     kind: str
     text: str
@@ -58,22 +58,22 @@ class Finding:
 
     def __str__(self) -> str:
         where = f"{self.path or 'the message'} of {self.commit[:12]}" if self.commit else f"{self.path}, not committed"
-        return f"{self.kind} {self.text[:_SHOWN]}... in {where}"
+        return f"{self.kind} {self.text[:_SHOWN_CHARACTERS]}... in {where}"
 
 
-def secrets_in(root: Path) -> list[Finding]:
-    """All of them, in every commit that a branch or a tag leads to, merges included. Raises NoHistory."""
+def find_secrets(root: Path) -> list[Finding]:
+    """Search every commit of all branches and tags, merges included, and uncommitted changes. Raises NoHistory."""
     if not (root / ".git").exists():
-        raise NoHistory("this is no git repository")
+        raise NoHistory("this is not a git repository")
     if not _lines(root, "rev-parse", "--revs-only", "HEAD"):
         raise NoHistory("nothing is committed yet")
     history = _lines(root, "log", "-p", "--all", "HEAD", "--diff-merges=separate", f"--format={_COMMIT}%H%n%B", *_PATCH)
-    coming = _lines(root, "diff", "HEAD", *_PATCH)
-    return list(dict.fromkeys([*_find(history), *_find(coming)]))
+    uncommitted = _lines(root, "diff", "HEAD", *_PATCH)
+    return list(dict.fromkeys([*_find(history), *_find(uncommitted)]))
 
 
 def is_shallow(root: Path) -> bool:
-    """Whether older commits were left where the clone came from."""
+    """Whether the clone lacks older commits."""
     return _lines(root, "rev-parse", "--is-shallow-repository") == ["true"]
 
 
@@ -85,11 +85,11 @@ def _find(lines: Iterable[str]) -> Iterator[Finding]:
         elif line.startswith("+++ "):
             path = line.removeprefix("+++ ").removeprefix("b/")
         if line.startswith("+") or not path:
-            yield from (Finding(kind, text, commit, path) for kind, text in secrets_of(line))
+            yield from (Finding(kind, text, commit, path) for kind, text in secrets_in_line(line))
 
 
-def secrets_of(line: str) -> Iterator[tuple[str, str]]:
-    """Tell the kind and the text of each secret in a line that is not allowed."""
+def secrets_in_line(line: str) -> Iterator[tuple[str, str]]:
+    """Yield the kind and the text of each secret in a line, except allowed ones."""
     for match in _ANY_SECRET.finditer(line):
         if not any(allowed in match.group() for allowed in _ALLOWED):
             yield str(match.lastgroup), match.group()
@@ -97,16 +97,16 @@ def secrets_of(line: str) -> Iterator[tuple[str, str]]:
 
 def _lines(root: Path, *arguments: str) -> list[str]:
     try:
-        told = subprocess.run(["git", *arguments], cwd=root, check=True, capture_output=True).stdout
+        output = subprocess.run(["git", *arguments], cwd=root, check=True, capture_output=True).stdout
     except FileNotFoundError as error:
         raise NoHistory("git is not installed") from error
-    return told.decode(errors="replace").split("\n")[:-1]
+    return output.decode(errors="replace").split("\n")[:-1]
 
 
 def main() -> int:
-    """Read this project's history; returns the exit code."""
+    """Check the history of this project; returns the exit code."""
     try:
-        found, shallow = secrets_in(ROOT), is_shallow(ROOT)
+        found, shallow = find_secrets(ROOT), is_shallow(ROOT)
     except NoHistory as reason:
         print(f"secrets in the history: SKIPPED, {reason}")
         return 0

@@ -1,7 +1,7 @@
-"""What would break the apps that are installed: `python -m dev.openapi_changes OLD NEW` exits 1 and says it.
+"""Lists changes of the API that break installed apps: `python -m dev.openapi_changes OLD NEW` exits 1 if any exist.
 
-What is sent may only be asked for less strictly, what is answered may only grow. Unknown fields are refused, so a field
-that is taken away from a request breaks whoever sends it.
+A new version may accept more in requests and return more in responses. It must not remove a field from a request,
+because the API refuses unknown fields.
 """
 
 import json
@@ -16,24 +16,27 @@ _SMALLER_IS_STRICTER = ("maxLength", "maximum", "maxItems")
 _LARGER_IS_STRICTER = ("minLength", "minimum", "minItems")
 
 
-def breaking(old: Document, new: Document) -> Iterator[str]:
-    """One line for each change that breaks."""
+def breaking_changes(old: Document, new: Document) -> Iterator[str]:
+    """Yield one line for each change that breaks an app."""
     for path, item in old["paths"].items():
         for method in set(_METHODS) & set(item):
-            where, there = f"{method.upper()} {path}", new["paths"].get(path, {})
-            if method in there:
-                yield from _Pair(old, new).operation(where, _whole(item, method), _whole(there, method))
+            where, new_item = f"{method.upper()} {path}", new["paths"].get(path, {})
+            if method in new_item:
+                yield from _Comparison(old, new).operation(
+                    where, _operation(item, method), _operation(new_item, method)
+                )
             else:
-                yield f"{where}: is gone"
+                yield f"{where}: was removed"
 
 
-def _whole(item: Document, method: str) -> Document:
+def _operation(item: Document, method: str) -> Document:
+    """Return the operation with the parameters that its path declares."""
     parameters = [*item.get("parameters", ()), *item[method].get("parameters", ())]
     return {**item[method], "parameters": parameters}
 
 
-class _Pair:
-    """Two documents, in which schemas are looked up."""
+class _Comparison:
+    """Compares operations and schemas of two documents, and resolves their references."""
 
     def __init__(self, old: Document, new: Document) -> None:
         self._old, self._new = old, new
@@ -41,90 +44,94 @@ class _Pair:
 
     def operation(self, where: str, old: Document, new: Document) -> Iterator[str]:
         if "security" in new and "security" not in old:
-            yield f"{where}: wants a token now"
+            yield f"{where}: requires a token now"
         for role in sorted(set(old.get("x-roles", ())) - set(new.get("x-roles", old.get("x-roles", ())))):
-            yield f"{where}: is not for the role {role} any more"
+            yield f"{where}: no longer allows the role {role}"
         yield from self._parameters(where, old["parameters"], new["parameters"])
         yield from self._bodies(where, old.get("requestBody", {}), new.get("requestBody", {}))
-        for status, answer in old["responses"].items():
+        for status, response in old["responses"].items():
             if status.startswith("2"):
-                yield from self._answer(f"{where} {status}", answer, new["responses"].get(status))
+                yield from self._response(f"{where} {status}", response, new["responses"].get(status))
 
     def _parameters(self, where: str, old: list[Document], new: list[Document]) -> Iterator[str]:
         before, after = ({(one["in"], one["name"]): one for one in many} for many in (old, new))
         for key in before.keys() - after.keys():
-            yield f"{where}: the parameter {key[1]} is gone"
+            yield f"{where}: the parameter {key[1]} was removed"
         for key, parameter in after.items():
             if parameter.get("required") and not before.get(key, {}).get("required"):
-                yield f"{where}: the parameter {key[1]} is needed now"
+                yield f"{where}: the parameter {key[1]} is required now"
             if key in before:
-                yield from self._schema(f"{where} {key[1]}", before[key]["schema"], parameter["schema"], sent=True)
+                yield from self._schema(
+                    f"{where} {key[1]}", before[key]["schema"], parameter["schema"], in_request=True
+                )
 
     def _bodies(self, where: str, old: Document, new: Document) -> Iterator[str]:
         if new.get("required") and not old.get("required"):
-            yield f"{where}: a body is needed now"
+            yield f"{where}: a body is required now"
         for kind, content in old.get("content", {}).items():
             if kind not in new.get("content", {}):
-                yield f"{where}: takes no {kind} any more"
+                yield f"{where}: no longer accepts {kind}"
             else:
-                yield from self._schema(where, content["schema"], new["content"][kind]["schema"], sent=True)
+                yield from self._schema(where, content["schema"], new["content"][kind]["schema"], in_request=True)
 
-    def _answer(self, where: str, old: Document, new: Document | None) -> Iterator[str]:
+    def _response(self, where: str, old: Document, new: Document | None) -> Iterator[str]:
         if new is None:
-            yield f"{where}: is not answered any more"
+            yield f"{where}: is no longer returned"
             return
         for kind, content in old.get("content", {}).items():
             if kind not in new.get("content", {}):
-                yield f"{where}: gives no {kind} any more"
+                yield f"{where}: no longer returns {kind}"
             else:
-                yield from self._schema(where, content["schema"], new["content"][kind]["schema"], sent=False)
+                yield from self._schema(where, content["schema"], new["content"][kind]["schema"], in_request=False)
 
-    def _schema(self, where: str, old: Document, new: Document, *, sent: bool) -> Iterator[str]:
-        names = (str(old.get("$ref")), str(new.get("$ref")), sent)
+    def _schema(self, where: str, old: Document, new: Document, *, in_request: bool) -> Iterator[str]:
+        names = (str(old.get("$ref")), str(new.get("$ref")), in_request)
         if "$ref" in old and names in self._seen:
             return
         self._seen.add(names)
         old, new = _resolved(self._old, old), _resolved(self._new, new)
-        yield from _types(where, old, new, sent=sent)
-        yield from _values(where, old, new, sent=sent)
-        yield from self._fields(where, old, new, sent=sent)
+        yield from _types(where, old, new, in_request=in_request)
+        yield from _values(where, old, new, in_request=in_request)
+        yield from self._fields(where, old, new, in_request=in_request)
         if "items" in old and "items" in new:
-            yield from self._schema(f"{where}[]", old["items"], new["items"], sent=sent)
+            yield from self._schema(f"{where}[]", old["items"], new["items"], in_request=in_request)
 
-    def _fields(self, where: str, old: Document, new: Document, *, sent: bool) -> Iterator[str]:
+    def _fields(self, where: str, old: Document, new: Document, *, in_request: bool) -> Iterator[str]:
         before, after = old.get("properties", {}), new.get("properties", {})
-        needed_before, needed_after = set(old.get("required", ())), set(new.get("required", ()))
+        required_before, required_after = set(old.get("required", ())), set(new.get("required", ()))
         for name in sorted(before.keys() - after.keys()):
-            yield f"{where}.{name}: is gone"
-        for name in sorted((needed_after - needed_before) if sent else (needed_before - needed_after) & after.keys()):
-            yield f"{where}.{name}: {'is needed now' if sent else 'may be missing now'}"
+            yield f"{where}.{name}: was removed"
+        for name in sorted(
+            (required_after - required_before) if in_request else (required_before - required_after) & after.keys()
+        ):
+            yield f"{where}.{name}: {'is required now' if in_request else 'may be missing now'}"
         for name in sorted(before.keys() & after.keys()):
-            yield from self._schema(f"{where}.{name}", before[name], after[name], sent=sent)
+            yield from self._schema(f"{where}.{name}", before[name], after[name], in_request=in_request)
 
 
-def _types(where: str, old: Document, new: Document, *, sent: bool) -> Iterator[str]:
-    before, after = (_kinds(schema) for schema in (old, new))
-    lost = before - after if sent else after - before
-    if before and after and lost:
+def _types(where: str, old: Document, new: Document, *, in_request: bool) -> Iterator[str]:
+    before, after = (_type_names(schema) for schema in (old, new))
+    incompatible = before - after if in_request else after - before
+    if before and after and incompatible:
         yield f"{where}: {' or '.join(sorted(before))} became {' or '.join(sorted(after))}"
 
 
-def _values(where: str, old: Document, new: Document, *, sent: bool) -> Iterator[str]:
-    if not sent:
+def _values(where: str, old: Document, new: Document, *, in_request: bool) -> Iterator[str]:
+    if not in_request:
         return
     if "enum" in new and (gone := sorted(set(map(str, old.get("enum", ["anything"]))) - set(map(str, new["enum"])))):
         yield f"{where}: {', '.join(gone)} is refused now"
     if new.get("pattern") not in (None, old.get("pattern")):
-        yield f"{where}: has another pattern"
+        yield f"{where}: has a different pattern"
     for name in (*_SMALLER_IS_STRICTER, *_LARGER_IS_STRICTER):
         sign = 1 if name in _SMALLER_IS_STRICTER else -1
         if name in new and (name not in old or sign * new[name] < sign * old[name]):
             yield f"{where}: {name} is {new[name]} now"
 
 
-def _kinds(schema: Document) -> set[str]:
-    kinds = schema.get("type", [])
-    return {kinds} if isinstance(kinds, str) else set(kinds)
+def _type_names(schema: Document) -> set[str]:
+    names = schema.get("type", [])
+    return {names} if isinstance(names, str) else set(names)
 
 
 def _resolved(document: Document, schema: Document) -> Document:
@@ -137,10 +144,10 @@ def _resolved(document: Document, schema: Document) -> Document:
 
 
 def main(old: str, new: str) -> int:
-    """Compare two files."""
+    """Compare two files; returns the exit code."""
     documents = (json.loads(Path(file).read_text()) for file in (old, new))
-    found = sorted(breaking(*documents))
-    print("\n".join(found) or "Nothing breaks.")
+    found = sorted(breaking_changes(*documents))
+    print("\n".join(found) or "No breaking changes.")
     return 1 if found else 0
 
 

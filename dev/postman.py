@@ -1,4 +1,4 @@
-"""`make openapi`: the Postman collection (v2.1), made from the API's document and nothing else."""
+"""`make openapi`: generates the Postman collection (v2.1) from the OpenAPI document."""
 
 import json
 from collections.abc import Iterator
@@ -11,8 +11,8 @@ _SCHEMA = "https://schema.getpostman.com/json/collection/v2.1.0/collection.json"
 _JSON, _FORM, _PLAIN_FORM = "application/json", "multipart/form-data", "application/x-www-form-urlencoded"
 _METHODS = ("get", "post", "put", "delete")
 _VARIABLES = {"baseUrl": "http://127.0.0.1:5000", "accessToken": "", "refreshToken": ""}
-_SENDS_TOKEN = {"refreshToken": "{{refreshToken}}"}
-_KEEP_TOKENS = """\
+_TOKEN_VARIABLES = {"refreshToken": "{{refreshToken}}"}
+_SAVE_TOKENS_SCRIPT = """\
 {
   const { data } = pm.response.json();
   const tokens = data && (data.tokens || data);
@@ -21,15 +21,17 @@ _KEEP_TOKENS = """\
     pm.collectionVariables.set("refreshToken", tokens.refreshToken);
   }
 }"""
-_KEEPING = [{"listen": "test", "script": {"type": "text/javascript", "exec": _KEEP_TOKENS.splitlines()}}]
+_SAVE_TOKENS = [{"listen": "test", "script": {"type": "text/javascript", "exec": _SAVE_TOKENS_SCRIPT.splitlines()}}]
 
 Object = dict[str, Any]
 
 
 def collection(document: Object) -> Object:
-    """Make a folder for each tag and a request for each operation; tokens are kept as they come."""
+    """Build a folder for each tag and a request for each operation. A script saves the tokens of responses."""
     info = document["info"]
-    requests = sorted(_requests(document), key=lambda one: one[0])  # stable: the document's order within a tag
+    requests = sorted(
+        _requests(document), key=lambda one: one[0]
+    )  # stable: keeps the order of the document within a tag
     return {
         "info": {
             "name": info["title"],
@@ -65,16 +67,16 @@ def _request(method: str, path: str, operation: Object, parameters: list[Object]
         request["body"] = _body(operation["requestBody"]["content"])
     if "security" in operation:
         return {"name": operation["summary"], "request": request}
-    return {"name": operation["summary"], "request": request | {"auth": {"type": "noauth"}}, "event": _KEEPING}
+    return {"name": operation["summary"], "request": request | {"auth": {"type": "noauth"}}, "event": _SAVE_TOKENS}
 
 
 def _url(path: str, parameters: list[Object]) -> Object:
     query = [_field(one) | {"disabled": not one.get("required")} for one in parameters if one["in"] == "query"]
     variables = [_field(one) for one in parameters if one["in"] == "path"]
     segments = path.strip("/").replace("{", ":").replace("}", "").split("/")
-    sent = "&".join(f"{one['key']}={one['value']}" for one in query if not one["disabled"])
+    enabled = "&".join(f"{one['key']}={one['value']}" for one in query if not one["disabled"])
     return {
-        "raw": "{{baseUrl}}/" + "/".join(segments) + ("?" + sent if sent else ""),
+        "raw": "{{baseUrl}}/" + "/".join(segments) + ("?" + enabled if enabled else ""),
         "host": ["{{baseUrl}}"],
         "path": segments,
         "query": query,
@@ -90,8 +92,8 @@ def _headers(parameters: list[Object]) -> Iterator[Object]:
 
 def _field(parameter: Object) -> Object:
     example = parameter["schema"].get("example", parameter["schema"].get("default", ""))
-    told = example if isinstance(example, str) else json.dumps(example)
-    return {"key": parameter["name"], "value": told, "description": parameter.get("description", "")}
+    value = example if isinstance(example, str) else json.dumps(example)
+    return {"key": parameter["name"], "value": value, "description": parameter.get("description", "")}
 
 
 def _body(content: Object) -> Object:
@@ -100,21 +102,21 @@ def _body(content: Object) -> Object:
     if _JSON not in content:
         return {"mode": "formdata", "formdata": [*_form(content[_FORM]["example"])]}
     example = content[_JSON]["example"]
-    sent = {key: _SENDS_TOKEN.get(key, value) for key, value in example.items()}
+    body = {key: _TOKEN_VARIABLES.get(key, value) for key, value in example.items()}
     language = {"raw": {"language": "json"}}
-    return {"mode": "raw", "raw": json.dumps(sent, indent=2, ensure_ascii=False), "options": language}
+    return {"mode": "raw", "raw": json.dumps(body, indent=2, ensure_ascii=False), "options": language}
 
 
 def _form(example: Object) -> Iterator[Object]:
     for key, value in example.items():
-        if isinstance(value, list):  # of files
+        if isinstance(value, list):  # a list of files
             yield {"key": key, "type": "file", "src": []}
         else:
             yield {"key": key, "type": "text", "value": str(value)}
 
 
 def main() -> None:
-    """Write it beside the document."""
+    """Write the collection into clients/postman."""
     document = json.loads((CLIENTS / "openapi.json").read_text())
     text = json.dumps(collection(document), indent=2, ensure_ascii=False)
     (CLIENTS / "postman" / "arthomed.postman_collection.json").write_text(text + "\n")

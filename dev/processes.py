@@ -1,4 +1,4 @@
-"""Child processes that never outlive the one that started them."""
+"""Child processes that end when their parent ends."""
 
 import os
 import signal
@@ -11,9 +11,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-# Asks the kernel to kill this process with its parent, then becomes the command. A preexec_fn would do the
-# same inside a fork of a possibly threaded program, which is not safe.
-_TIED = """
+# Asks the kernel to kill this process when its parent dies, then executes the command. A preexec_fn would do the
+# same, but is not safe in a program that may have threads.
+_LAUNCHER = """
 import ctypes, os, signal, sys
 if sys.platform == "linux":
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
@@ -28,53 +28,58 @@ _POLL_SECONDS = 0.02
 
 
 class Process:
-    """A command in a session of its own, writing to a fresh log file, killed when its parent dies."""
+    """A command in its own session that writes to a new log file and is killed when its parent dies."""
 
     def __init__(
         self, name: str, command: Sequence[str | Path], log: Path, *, env: Mapping[str, str] | None = None
     ) -> None:
-        """Start it; only the main thread may, because the kernel ties a child to the thread that forked it."""
+        """Start the command, in the main thread only: the kernel kills a child when the thread that forked it ends."""
         if threading.current_thread() is not threading.main_thread():
             raise RuntimeError(f"start {name} from the main thread")
         self.name = name
         self.log = log
         log.parent.mkdir(parents=True, exist_ok=True)
-        tied = [sys.executable, "-I", "-S", "-c", _TIED, str(os.getpid()), *map(str, command)]
+        launcher = [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(os.getpid()), *map(str, command)]
         with log.open("wb") as out:
             self._child = subprocess.Popen(
-                tied, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, env=env, start_new_session=True
+                launcher,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                env=env,
+                start_new_session=True,
             )
 
     @property
     def pid(self) -> int:
-        """Its id, and its process group's."""
+        """The process id, which is also the id of its process group."""
         return self._child.pid
 
     @property
     def exit_code(self) -> int | None:
-        """None while it runs; negative for the signal that ended it."""
+        """None while the process runs; negative if a signal ended it."""
         return self._child.poll()
 
     def wait(self) -> int:
-        """Wait for its end; its exit code."""
+        """Wait for the process to end; returns its exit code."""
         return self._child.wait()
 
     def tail(self, lines: int = 15) -> str:
-        """Read the end of its log."""
+        """Return the last lines of the log."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
-    def how_it_ended(self) -> str:
-        """Say in words what happened."""
+    def exit_reason(self) -> str:
+        """Describe the exit code in words."""
         code = self.exit_code
         return f"was killed by {signal.Signals(-code).name}" if code and code < 0 else f"exited with {code}"
 
     def stop(self, *, within: float) -> None:
-        """End it, and what it left in its group."""
-        stop_together([self], within=within)
+        """Stop the process and all others of its group."""
+        stop_all([self], within=within)
 
 
-def stop_together(processes: Sequence[Process], *, within: float) -> None:
-    """Ask all to end, the last one started first; kill the groups of those that do not in time."""
+def stop_all(processes: Sequence[Process], *, within: float) -> None:
+    """Send SIGTERM to all, the last one first, and kill their groups after `within` seconds at the latest."""
     for process in reversed(processes):
         if process.exit_code is None:
             os.kill(process.pid, signal.SIGTERM)
@@ -87,12 +92,12 @@ def stop_together(processes: Sequence[Process], *, within: float) -> None:
 
 
 def _kill_group(group: int) -> None:
-    with suppress(ProcessLookupError, PermissionError):  # macOS says the second of a group of zombies
+    with suppress(ProcessLookupError, PermissionError):  # macOS raises PermissionError for a group of zombies
         os.killpg(group, signal.SIGKILL)
 
 
-class Guard:
-    """A process that kills whole groups when this one dies without a word (kill -9); it needs no system's help."""
+class Watchdog:
+    """A process that kills the watched process groups when this one dies, even by kill -9, on any UNIX."""
 
     _SCRIPT = """
 import os, signal, sys, time
@@ -108,15 +113,15 @@ for _ in range(100):
     time.sleep(0.05)
 """
 
-    def __init__(self, *, holding: int) -> None:
-        """Start it; it keeps the file descriptor `holding` (a lock) open until all is gone."""
+    def __init__(self, *, inherited: int) -> None:
+        """Start it. It keeps the file descriptor `inherited`, a lock, open until all groups are gone."""
         command = [sys.executable, "-I", "-S", "-u", "-c", self._SCRIPT]
         self._child = subprocess.Popen(
-            command, stdin=subprocess.PIPE, text=True, bufsize=1, start_new_session=True, pass_fds=[holding]
+            command, stdin=subprocess.PIPE, text=True, bufsize=1, start_new_session=True, pass_fds=[inherited]
         )
 
     def watch(self, process: Process) -> None:
-        """From now on it goes when we go."""
+        """Kill the group of this process when this program dies."""
         if self._child.stdin:
             self._child.stdin.write(f"{process.pid}\n")
 
@@ -124,5 +129,5 @@ for _ in range(100):
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._child.kill()  # not needed any more: all have been stopped in good order
+        self._child.kill()  # all processes have been stopped
         self._child.communicate()

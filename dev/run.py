@@ -1,6 +1,6 @@
-"""`make run`: the whole clinic on this machine, from the database to the screen that says how to use it.
+"""`make run`: run the whole clinic on this machine, with its own database and broker.
 
-With a command (`python -m dev.run flask audit`) it runs that one on the same data instead, also beside a run.
+With a command (`python -m dev.run flask audit`) it runs that command on the same data instead, also beside a run.
 """
 
 import os
@@ -10,81 +10,84 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 
-from dev.clinic import Clinic, InterruptedRun, Interruption, environment, in_venv
-from dev.place import ROOT, InUseError, Place
-from dev.processes import Guard
-from dev.screen import screen
+from dev.data_folder import ROOT, DataFolder, FolderInUse
+from dev.processes import Watchdog
 from dev.servers import ServerError
+from dev.supervisor import StopRequested, StopSignals, Supervisor, environment, in_venv
+from dev.welcome import welcome
 
 _PORT = 5000
-_PATIENCE_SECONDS = 3.0  # a run that was killed is still being cleared away
+_LOCK_TIMEOUT_SECONDS = 3.0  # the watchdog of a killed run holds the lock until its processes are gone
 
 
 def main(command: Sequence[str]) -> int:
-    """Run the clinic, or one command in it."""
+    """Run the clinic, or one command on its data; returns the exit code."""
     os.chdir(ROOT)
-    place, interruption = Place.of_environment(), Interruption()
+    folder, signals = DataFolder.from_environment(), StopSignals()
     try:
         if command:
-            return _run_command(place, interruption, command)
-        _run_clinic(place, interruption)
+            return _run_command(folder, signals, command)
+        _run_clinic(folder, signals)
     except ServerError as error:
         print(f"make run: {error}", file=sys.stderr)
         return 1
-    except InterruptedRun:
+    except StopRequested:
         print("  Stopped.")
     return 0
 
 
-def _run_clinic(place: Place, interruption: Interruption) -> None:
-    port = _free_port_of_environment()
+def _run_clinic(folder: DataFolder, signals: StopSignals) -> None:
+    port = _require_free_port()
     with (
-        place.claimed(patience=_PATIENCE_SECONDS) as lock,
-        Guard(holding=lock) as guard,
-        Clinic(place, guard, interruption) as clinic,
+        folder.locked(timeout=_LOCK_TIMEOUT_SECONDS) as lock,
+        Watchdog(inherited=lock) as watchdog,
+        Supervisor(folder, watchdog, signals) as supervisor,
     ):
-        clinic.start_servers()
-        clinic.prepare()
-        clinic.open(port)
-        print(screen(port=port, var_dir=os.path.relpath(place.path)), flush=True)
+        supervisor.start_servers()
+        supervisor.prepare()
+        supervisor.start_services(port)
+        print(welcome(port=port, var_dir=os.path.relpath(folder.path)), flush=True)
         try:
-            clinic.watch()
+            supervisor.run_until_stopped()
         finally:
             print("\n  Stopping ...", flush=True)
 
 
-def _run_command(place: Place, interruption: Interruption, command: Sequence[str]) -> int:
+def _run_command(folder: DataFolder, signals: StopSignals, command: Sequence[str]) -> int:
     try:
-        with place.claimed() as lock, Guard(holding=lock) as guard, Clinic(place, guard, interruption) as clinic:
-            clinic.start_servers()
-            return _call(command, clinic.env, interruption)
-    except InUseError:
-        return _call(command, environment(place) | place.published(), interruption)
+        with (
+            folder.locked() as lock,
+            Watchdog(inherited=lock) as watchdog,
+            Supervisor(folder, watchdog, signals) as supervisor,
+        ):
+            supervisor.start_servers()
+            return _call(command, supervisor.env, signals)
+    except FolderInUse:
+        return _call(command, environment(folder) | folder.read_servers(), signals)
 
 
-def _call(command: Sequence[str], env: Mapping[str, str], interruption: Interruption) -> int:
+def _call(command: Sequence[str], env: Mapping[str, str], signals: StopSignals) -> int:
     try:
         child = subprocess.Popen(in_venv(command), env=env)
     except OSError as error:
         raise ServerError(f"{command[0]}: {error.strerror}") from None
-    while child.poll() is None and not interruption.asked:
+    while child.poll() is None and not signals.received:
         time.sleep(0.05)
-    child.terminate()  # does nothing to one that ended
+    child.terminate()  # does nothing if it has ended
     return child.wait()
 
 
-def _free_port_of_environment() -> int:
-    wanted = os.environ.get("PORT") or str(_PORT)
-    if not (wanted.isdecimal() and 0 < int(wanted) <= 65_535):  # noqa: PLR2004
-        raise ServerError(f"PORT={wanted} is no port")
+def _require_free_port() -> int:
+    """Read PORT and check that this machine can listen there. Raises ServerError."""
+    port = os.environ.get("PORT") or str(_PORT)
+    if not (port.isdecimal() and 0 < int(port) <= 65_535):  # noqa: PLR2004
+        raise ServerError(f"PORT={port} is not a port number")
     try:
-        socket.create_server(("127.0.0.1", int(wanted))).close()
+        socket.create_server(("127.0.0.1", int(port))).close()
     except OSError as error:
         reason = os.strerror(error.errno or 0).lower()
-        raise ServerError(
-            f"port {wanted} can't be used ({reason}): choose another, as in `make run PORT=8000`"
-        ) from None
-    return int(wanted)
+        raise ServerError(f"port {port} can't be used ({reason}): choose another, as in `make run PORT=8000`") from None
+    return int(port)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Real servers on free ports of 127.0.0.1, for `make run` and for the tests."""
+"""MongoDB and Valkey on free ports of 127.0.0.1, for `make run` and for the tests."""
 
 import os
 import socket
@@ -18,7 +18,7 @@ from redis.retry import Retry
 
 from dev import binaries
 from dev.binaries import ServerError
-from dev.processes import Process, stop_together
+from dev.processes import Process, stop_all
 
 __all__ = ["Mongo", "ReplicaSet", "ServerError", "Valkey"]
 
@@ -28,11 +28,11 @@ _POLL_SECONDS = 0.02
 _PORT_TRIES = 5
 _LOG_LINES = 200
 _NOT_INITIATED = 94  # NotYetInitialized
-_PORT_TAKEN = "address already in use"
+_PORT_IN_USE = "address already in use"
 
 
 class Server(ABC):
-    """A server that has started when the constructor returns; its data outlives it."""
+    """A server that serves when the constructor returns. Its data stays when it stops."""
 
     name: ClassVar[str]
 
@@ -47,15 +47,15 @@ class Server(ABC):
 
     @property
     def pid(self) -> int:
-        """The server's process."""
+        """The id of the server's process."""
         return self.process.pid
 
     def stop(self, *, within: float = _STOP_SECONDS) -> None:
-        """End it in good order; kill it when that takes too long."""
+        """Stop the server; kill it after `within` seconds."""
         self.process.stop(within=within)
 
     def restart(self) -> None:
-        """Start it again after its end, on its port and with its data. Raises ServerError."""
+        """Start the stopped server again, on the same port and with its data. Raises ServerError."""
         self.process = self._run(self.port)
         self._wait(self.port, self.process)
 
@@ -69,8 +69,8 @@ class Server(ABC):
     def _command(self, port: int) -> list[str | Path]: ...
 
     @abstractmethod
-    def _serves(self, port: int, pid: int) -> bool:
-        """Whether it answers there; False while it starts, and when somebody else's server does."""
+    def _is_serving(self, port: int, pid: int) -> bool:
+        """Whether this process serves the port; False while it starts, or if another server has the port."""
 
     def _start(self, tries: int) -> tuple[int, Process]:
         port = free_port()
@@ -79,7 +79,7 @@ class Server(ABC):
             self._wait(port, process)
         except ServerError:
             process.stop(within=1)
-            if tries > 1 and self._can_try_again(process.tail(_LOG_LINES)):
+            if tries > 1 and self._can_retry(process.tail(_LOG_LINES)):
                 return self._start(tries - 1)
             raise
         except BaseException:
@@ -94,25 +94,25 @@ class Server(ABC):
     def _wait(self, port: int, process: Process) -> None:
         deadline = time.monotonic() + _START_SECONDS
         while process.exit_code is None:
-            if _listens(port) and self._serves(port, process.pid):
+            if _listens(port) and self._is_serving(port, process.pid):
                 return
             if time.monotonic() > deadline:
                 raise ServerError(f"{self.name} does not answer after {_START_SECONDS:.0f} s; see {self._log}")
             time.sleep(_POLL_SECONDS)
-        raise ServerError(binaries.explain(self.name, process.tail(_LOG_LINES), process.how_it_ended()))
+        raise ServerError(binaries.explain_failure(self.name, process.tail(_LOG_LINES), process.exit_reason()))
 
-    def _can_try_again(self, output: str) -> bool:
-        return _PORT_TAKEN in output.lower()
+    def _can_retry(self, output: str) -> bool:
+        return _PORT_IN_USE in output.lower()
 
 
 class Mongo(Server):
-    """mongod as a replica set of one, so that transactions work."""
+    """mongod as a replica set with one member, because transactions need a replica set."""
 
     name = "mongod"
     REPLICA_SET = "arthomed"
     _PARAMETERS: ClassVar = {
         "diagnosticDataCollectionEnabled": "false",
-        "transactionLifetimeLimitSeconds": "10",  # what a killed process had begun is undone sooner than after 60
+        "transactionLifetimeLimitSeconds": "10",  # instead of 60: transactions of a killed process are aborted sooner
     }
 
     _SIZES: ClassVar = {"--oplogSize": "256", "--wiredTigerCacheSizeGB": "0.25"}
@@ -120,7 +120,7 @@ class Mongo(Server):
     def __init__(
         self, data_dir: Path, log_dir: Path, *, extra_args: Sequence[str] = (), key: str | None = None
     ) -> None:
-        """Start it; with a key of base64 letters, only users get in, or who shows the key itself: see `root`."""
+        """Start it. With a key (base64), it requires authentication: as a user, or with the key itself, see `root`."""
         self.root: dict[str, Any] = {}
         if key is not None:
             self.root = {"username": "__system", "password": key, "authSource": "local"}
@@ -128,34 +128,34 @@ class Mongo(Server):
         super().__init__(data_dir, log_dir, extra_args=extra_args)
 
     def uri(self, database: str, user: str = "") -> str:
-        """Where a database of it is, for a `name:password@` or for anybody; transactions included."""
+        """Return the URI of a database, for a `user` (`name:password@`) or without authentication."""
         return f"mongodb://{user}127.0.0.1:{self.port}/{database}?directConnection=true"
 
     def _command(self, port: int) -> list[str | Path]:
-        where = ["--dbpath", str(self.data_dir), "--port", str(port), "--bind_ip", "127.0.0.1", "--nounixsocket"]
+        options = ["--dbpath", str(self.data_dir), "--port", str(port), "--bind_ip", "127.0.0.1", "--nounixsocket"]
         sizes = [word for size in self._SIZES.items() if size[0] not in self._extra_args for word in size]
-        named = {argument.partition("=")[0] for argument in self._extra_args}
-        ours = [f"{name}={value}" for name, value in self._PARAMETERS.items() if name not in named]
-        parameters = [word for one in ours for word in ("--setParameter", one)]
-        return [binaries.mongod(), *where, "--replSet", self.REPLICA_SET, *sizes, *parameters]
+        overridden = {argument.partition("=")[0] for argument in self._extra_args}
+        defaults = [f"{name}={value}" for name, value in self._PARAMETERS.items() if name not in overridden]
+        parameters = [word for one in defaults for word in ("--setParameter", one)]
+        return [binaries.mongod(), *options, "--replSet", self.REPLICA_SET, *sizes, *parameters]
 
-    def _serves(self, port: int, pid: int) -> bool:
+    def _is_serving(self, port: int, pid: int) -> bool:
         client: MongoClient[dict[str, Any]] = MongoClient(
             "127.0.0.1", port, directConnection=True, serverSelectionTimeoutMS=500, connect=False, **self.root
         )
         with client:
             try:
-                is_ours = client.admin.command("serverStatus")["pid"] == pid
-                return is_ours and self._is_ready(client.admin, f"127.0.0.1:{port}")
+                is_this_process = client.admin.command("serverStatus")["pid"] == pid
+                return is_this_process and self._is_ready(client.admin, f"127.0.0.1:{port}")
             except PyMongoError:
                 return False
 
     def _is_ready(self, admin: Database[dict[str, Any]], host: str) -> bool:
-        self._name_member(admin, host)
+        self._set_member_host(admin, host)
         return bool(admin.command("hello")["isWritablePrimary"])
 
-    def _name_member(self, admin: Database[dict[str, Any]], host: str) -> None:
-        """Make the set consist of this server at this port; data of an earlier run names an earlier port."""
+    def _set_member_host(self, admin: Database[dict[str, Any]], host: str) -> None:
+        """Configure the replica set with this port: the data of an earlier run has an earlier port."""
         member = {"_id": 0, "host": host}
         try:
             config = admin.command("replSetGetConfig")["config"]
@@ -168,29 +168,29 @@ class Mongo(Server):
                 config |= {"version": config["version"] + 1, "members": [member]}
                 admin.command("replSetReconfig", config, force=True)
 
-    def _can_try_again(self, output: str) -> bool:
+    def _can_retry(self, output: str) -> bool:
         if binaries.missing_library(output) and not self._env:
             self._env = binaries.bundled_libraries(self.data_dir.with_name(f"{self.data_dir.name}-lib"))
             return bool(self._env)
-        return super()._can_try_again(output)
+        return super()._can_retry(output)
 
 
 class Member(Mongo):
-    """One mongod of several, ready when it answers: which of them is the primary, they settle among themselves."""
+    """One mongod of a larger replica set. It is ready when it answers, before a primary is elected."""
 
     @property
     def host(self) -> str:
         return f"127.0.0.1:{self.port}"
 
-    def _is_ready(self, admin: Database[dict[str, Any]], host: str) -> bool:  # noqa: ARG002  the whole set names it
+    def _is_ready(self, admin: Database[dict[str, Any]], host: str) -> bool:  # noqa: ARG002  ReplicaSet configures the hosts
         return True
 
 
 class ReplicaSet:
-    """Three mongods: any one may be away, and the two others elect a primary after `election_ms` without one."""
+    """Three mongods. If one is unavailable, the other two elect a primary after `election_ms`."""
 
     def __init__(self, data_dir: Path, log_dir: Path, *, election_ms: int = 10_000) -> None:
-        """Start them and wait for the first primary. Raises ServerError."""
+        """Start the members and wait for the first primary. Raises ServerError."""
         self.members: list[Member] = []
         try:
             for name in "abc":
@@ -201,17 +201,17 @@ class ReplicaSet:
             raise
 
     def uri(self, database: str) -> str:
-        """Tell where a database of it is, whoever is the primary."""
+        """Return the URI of a database, with which a client finds the primary."""
         return f"mongodb://{','.join(one.host for one in self.members)}/{database}?replicaSet={Mongo.REPLICA_SET}"
 
     def primary(self) -> Member:
-        """Find the one that takes writes, or wait until there is one."""
+        """Return the primary; waits for the election of one."""
         with MongoClient[dict[str, Any]](self.uri("admin")) as client:
             host = client.admin.command("hello")["primary"]
         return next(one for one in self.members if one.host == host)
 
     def stop(self) -> None:
-        stop_together([one.process for one in self.members], within=_STOP_SECONDS)
+        stop_all([one.process for one in self.members], within=_STOP_SECONDS)
 
     def __enter__(self) -> Self:
         return self
@@ -228,20 +228,20 @@ class ReplicaSet:
 
 
 class Valkey(Server):
-    """Valkey that writes every change to disk."""
+    """Valkey with an append-only file, so that a restart keeps the data."""
 
     name = "valkey"
 
     @property
     def url(self) -> str:
-        """Where its first database is."""
+        """The URL of database 0."""
         return f"redis://127.0.0.1:{self.port}/0"
 
     def _command(self, port: int) -> list[str | Path]:
-        where = ["--dir", str(self.data_dir), "--port", str(port), "--bind", "127.0.0.1"]
-        return [binaries.valkey(), *where, "--appendonly", "yes", "--save", ""]
+        options = ["--dir", str(self.data_dir), "--port", str(port), "--bind", "127.0.0.1"]
+        return [binaries.valkey(), *options, "--appendonly", "yes", "--save", ""]
 
-    def _serves(self, port: int, pid: int) -> bool:
+    def _is_serving(self, port: int, pid: int) -> bool:
         with Redis(host="127.0.0.1", port=port, socket_timeout=0.5, retry=Retry(NoBackoff(), 0)) as client:
             try:
                 is_loaded = client.ping()
@@ -253,13 +253,13 @@ class Valkey(Server):
 def _key_file(data_dir: Path, key: str) -> Path:
     file = data_dir.resolve().with_name(f"{data_dir.name}.key")
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.touch(mode=0o600)  # mongod takes no other
+    file.touch(mode=0o600)  # mongod refuses other modes
     file.write_text(key)
     return file
 
 
 def free_port() -> int:
-    """Find a port of 127.0.0.1 that nobody listens on."""
+    """Return a free port of 127.0.0.1."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port

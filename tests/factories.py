@@ -25,7 +25,7 @@ from arthomed.appointments.service import booking
 from arthomed.auth import rules as auth_rules
 from arthomed.auth.models import Otp, Session
 from arthomed.auth.service import otp
-from arthomed.config import settings
+from arthomed.config import RateLimits, settings
 from arthomed.core import clock
 from arthomed.core.actor import Actor
 from arthomed.core.permissions import Role
@@ -260,6 +260,11 @@ def another_app(**changes: Any) -> Iterator[Flask]:
     finally:
         wire(settings(), database_timeout_ms=mongo.WEB_TIMEOUT_MS)
         limiter.init_app(main_app())
+
+
+def rate_limits(**changes: Any) -> RateLimits:
+    """The rate limits of the settings with some of them changed, for another_app."""
+    return replace(settings().rate_limits, **changes)
 
 
 def at_once(count: int, work: Callable[[int], T]) -> list[T]:

@@ -1,4 +1,7 @@
-"""What Prometheus reads. Its own parser is no help: prometheus_client must not be imported before infra/metrics.py."""
+"""A parser of the text format of Prometheus.
+
+That of prometheus_client is not usable: it must not be imported before infra/metrics.py.
+"""
 
 import re
 

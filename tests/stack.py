@@ -12,7 +12,7 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
-from dev.processes import Process, stop_together
+from dev.processes import Process, stop_all
 from dev.servers import free_port
 from tests.whole_suite import suite_logs
 
@@ -94,7 +94,7 @@ class Stack:
 
     def stop(self) -> None:
         """Stop all that was started."""
-        stop_together(self._started, within=10)
+        stop_all(self._started, within=10)
         for process in self._started:
             suite_logs.keep_process_log(process.log)
 

@@ -1,1 +1,1 @@
-"""The Celery side: it calls the application, never the other way round."""
+"""The Celery workers and beat. They import the application; the application does not import them."""

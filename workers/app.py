@@ -24,50 +24,50 @@ log = structlog.get_logger()
 
 
 @signals.before_task_publish.connect
-def _label(headers: dict[str, Any], **_: object) -> None:
-    """Label what Celery publishes itself: for beat, and to try a job again."""
+def _add_headers(headers: dict[str, Any], **_: object) -> None:
+    """Add the request id to messages that Celery itself publishes: those of beat and retries."""
     headers.update(queue.job_headers(origin.current()))
 
 
 @signals.setup_logging.connect
-def _set_up_logging(**_: object) -> None:
-    logging.set_up(settings().log_level, as_json=settings().is_production)
+def _configure_logging(**_: object) -> None:
+    logging.configure(settings().log_level, as_json=settings().is_production)
 
 
 @signals.worker_process_init.connect
 def _wire(**_: object) -> None:
-    """Each process of the pool has its own connections, opened after the fork."""
+    """Open the connections of each process of the pool after the fork."""
     wire(settings(), database_timeout_ms=mongo.WORKER_TIMEOUT_MS)
 
 
 @signals.worker_init.connect
-def _give_signs_of_life(sender: object, **_: object) -> None:
-    name = str(sender)
+def _send_heartbeats(sender: object, **_: object) -> None:
+    worker_name = str(sender)
 
     @signals.heartbeat_sent.connect(weak=False)
     def _beat(**_: object) -> None:
-        with suppress(RedisError):  # nobody sees this worker then, which is right
-            heartbeat.beat(redis(), name)
+        with suppress(RedisError):  # readiness then reports the worker as missing, which is right
+            heartbeat.beat(redis(), worker_name)
 
     @signals.worker_shutdown.connect(weak=False)
-    def _stop(**_: object) -> None:
+    def _remove(**_: object) -> None:
         with suppress(RedisError):
-            heartbeat.stop(redis(), name)
+            heartbeat.remove(redis(), worker_name)
 
 
 @signals.worker_init.connect
-def _count(**_: object) -> None:
-    """Before the fork, so that all processes of this worker count together."""
+def _serve_metrics(**_: object) -> None:
+    """Run before the fork, so that all processes of this worker share their metrics."""
     if port := settings().worker_metrics_port:
-        from arthomed.infra import metrics  # noqa: PLC0415  see there
+        from arthomed.infra import metrics  # noqa: PLC0415  importing it creates a folder
 
-        core_metrics.use(metrics.note)
-        metrics.listen(port, settings().host)
+        core_metrics.use(metrics.record)
+        metrics.serve(port, settings().host)
 
 
 @signals.worker_shutting_down.connect
-def _stop_in_time(how: str, **_: object) -> None:
-    """Let running tasks end first, for a while; then their messages go back for another worker."""
+def _limit_warm_shutdown(how: str, **_: object) -> None:
+    """Let running tasks finish for WORKER_STOP_SECONDS; then SIGQUIT returns their messages to the broker."""
     if how == "Warm":
         timer = Timer(settings().worker_stop.total_seconds(), os.kill, [os.getpid(), signal.SIGQUIT])
         timer.daemon = True
@@ -75,8 +75,8 @@ def _stop_in_time(how: str, **_: object) -> None:
 
 
 @signals.task_prerun.connect
-def _begin(task_id: str, task: Task, **_: object) -> None:
-    """Whose request is behind it; a job that nobody asked for counts as a request of its own."""
+def _set_origin(task_id: str, task: Task, **_: object) -> None:
+    """Bind the request id that caused the task to its logs and jobs; periodic tasks use their task id."""
     request_id = task.request.get("request_id") or task_id.replace("-", "")
     origin.set_current(origin.Origin(request_id))
     structlog.contextvars.clear_contextvars()

@@ -1,4 +1,4 @@
-"""The base of every task: what may pass is tried again, what failed for good is kept, periodic jobs run alone."""
+"""The base class of all tasks: retries with backoff, dead letters, and a lock for periodic jobs."""
 
 import time
 from contextlib import nullcontext
@@ -21,91 +21,94 @@ from workers import deliveries, lock
 
 log = structlog.get_logger()
 
-_AWAY = (JobsUnavailable, ServiceUnavailable, StorageUnavailable)
-_FIRST_WAIT, _LONGEST_WAIT = 2, 120  # seconds; far below the time after which the broker gives a message to another
+_UNAVAILABLE = (JobsUnavailable, ServiceUnavailable, StorageUnavailable)
+_MIN_BACKOFF, _MAX_BACKOFF = 2, 120  # seconds; far below the broker's visibility timeout
 
 
 class ClinicTask(Task):
-    """A job; `single_run` is for periodic ones.
+    """A task; with `single_run`, at most one run of it is in progress, as periodic jobs need.
 
-    What a dependency did that is away is tried again, about three minutes long in all, with growing waits of random
-    length. Everything else is a fault of the program, which another try would not mend.
+    If a dependency is unavailable, the task is retried for about three minutes with exponential backoff and jitter.
+    All other errors are faults of the program and are not retried.
     """
 
     max_retries = 8
-    acks_on_timeout = False  # a process killed at the hard limit tells nothing: the next one does, see deliveries
+    acks_on_timeout = False  # the next delivery records the failure, see deliveries
     single_run = False
 
     def __call__(self, *ids: str) -> None:
-        """Run the job and count how it ended."""
-        begun, outcome = time.perf_counter(), Outcome.FAILED
+        """Run the job and record its duration and outcome."""
+        started, outcome = time.perf_counter(), Outcome.FAILED
         try:
             outcome = self._attempt(ids)
         except (Retry, Reject):
             outcome = Outcome.RETRIED
             raise
         finally:
-            metrics.JOBS.observe(time.perf_counter() - begun, self.name, outcome)
+            metrics.JOB_RUNS.observe(time.perf_counter() - started, self.name, outcome)
 
     def on_failure(self, exc: Exception, task_id: str, *_: object) -> None:
-        """Note what only the worker's main process sees; it has no connection to the database."""
+        """Mark a task that was killed at the hard time limit.
+
+        Celery calls this in the worker's main process, which has no connection to the database.
+        """
         if isinstance(exc, TimeLimitExceeded):
-            deliveries.condemn(task_id)
+            deliveries.forbid(task_id)
 
     def _attempt(self, ids: tuple[str, ...]) -> Outcome:
         task_id = self.request.id
-        if killer := deliveries.begin(task_id):
-            self._bury(ids, killer, deliveries.MOST_DEATHS)
-            deliveries.end(task_id)
+        if reason := deliveries.start(task_id):
+            self._record_failure(ids, reason, deliveries.MAX_DELIVERIES)
+            deliveries.finish(task_id)
             return Outcome.FAILED
         try:
             outcome = self._run(ids)
-        except Exception:  # not SystemExit: a process that is told to go has not come to an end
-            deliveries.end(task_id)
+        except Exception:  # not SystemExit: a task of a stopped process has not finished
+            deliveries.finish(task_id)
             raise
-        deliveries.end(task_id)
+        deliveries.finish(task_id)
         return outcome
 
     def _run(self, ids: tuple[str, ...]) -> Outcome:
         try:
-            with lock.alone(self.name) if self.single_run else nullcontext():
+            with lock.exclusive(self.name) if self.single_run else nullcontext():
                 self.run(*ids)
-        except lock.AlreadyRuns:
-            self._leave_to_the_other()
+        except lock.AlreadyRunning:
+            self._skip()
             return Outcome.SKIPPED
         except Exception as error:
-            self._mend_or_bury(ids, error)
+            self._retry_or_record_failure(ids, error)
             raise
         return Outcome.DONE
 
-    def _leave_to_the_other(self) -> None:
-        """Look again later, if the other may be this message's first delivery, killed and outlived by its lock."""
+    def _skip(self) -> None:
+        """Skip the run. A redelivered message is retried later: the lock may be that of its own killed delivery."""
         if self.request.delivery_info.get("redelivered"):
-            self._try_again(None, in_seconds=lock.LIFETIME_SECONDS + 1)
-        log.info("job_runs_already")
+            self._retry_in(None, in_seconds=lock.LIFETIME_SECONDS + 1)
+        log.info("job_already_running")
 
-    def _mend_or_bury(self, ids: tuple[str, ...], error: Exception) -> None:
+    def _retry_or_record_failure(self, ids: tuple[str, ...], error: Exception) -> None:
         retries = self.request.retries
-        if (isinstance(error, _AWAY) or is_database_unavailable(error)) and retries < self.max_retries:
-            wait = get_exponential_backoff_interval(_FIRST_WAIT, retries, _LONGEST_WAIT, full_jitter=True)
-            self._try_again(error, in_seconds=wait)
-        self._bury(ids, type(error).__name__, retries + 1)
+        if (isinstance(error, _UNAVAILABLE) or is_database_unavailable(error)) and retries < self.max_retries:
+            backoff = get_exponential_backoff_interval(_MIN_BACKOFF, retries, _MAX_BACKOFF, full_jitter=True)
+            self._retry_in(error, in_seconds=backoff)
+        self._record_failure(ids, type(error).__name__, retries + 1)
         error_reporting.report(error, self.name)
 
-    def _bury(self, ids: tuple[str, ...], error: str, attempts: int) -> None:
-        """Keep it as a dead letter; while that can't be done, the message stays alive."""
+    def _record_failure(self, ids: tuple[str, ...], error: str, attempts: int) -> None:
+        """Store a dead letter; retry the task while the database is unavailable."""
         log.error("job_failed_for_good", error=error, attempts=attempts)
         try:
-            failed_jobs.keep(self.name, ids, error=error, attempts=attempts)
-        except PyMongoError as away:
-            if not is_database_unavailable(away):
+            failed_jobs.record(self.name, ids, error=error, attempts=attempts)
+        except PyMongoError as database_error:
+            if not is_database_unavailable(database_error):
                 raise
-            self._try_again(away, in_seconds=_LONGEST_WAIT)
+            self._retry_in(database_error, in_seconds=_MAX_BACKOFF)
 
-    def _try_again(self, error: Exception | None, *, in_seconds: float) -> NoReturn:
-        log.warning("job_put_off", error=type(error).__name__ if error else None, seconds=in_seconds)
-        again: dict[str, Any] = {"exc": error, "countdown": in_seconds, "max_retries": self.request.retries + 1}
+    def _retry_in(self, error: Exception | None, *, in_seconds: float) -> NoReturn:
+        log.warning("job_retry_scheduled", error=type(error).__name__ if error else None, seconds=in_seconds)
+        options: dict[str, Any] = {"exc": error, "countdown": in_seconds, "max_retries": self.request.retries + 1}
         try:
-            raise self.retry(**again)
-        except Reject as refused:  # the broker is away; Celery would let the message go
-            raise Reject(refused.reason, requeue=True) from error
+            raise self.retry(**options)
+        except Reject as rejected:  # the broker is unavailable; Celery would drop the message
+            raise Reject(rejected.reason, requeue=True) from error

@@ -1,4 +1,4 @@
-"""The scheduler of beat: RedBeat, made to outlive its Redis."""
+"""The scheduler of beat: RedBeat that survives an unavailable Redis."""
 
 from contextlib import suppress
 from datetime import datetime
@@ -15,50 +15,50 @@ _PAUSE_SECONDS = 2.0
 
 
 class Scheduler(RedBeatScheduler):
-    """Waits for a Redis that is away, where RedBeat would end.
+    """Waits while Redis is unavailable, where RedBeat would exit.
 
-    What it finds then may be empty, or its lock may be another beat's, so it begins anew: it stores the
-    table of jobs again and queues up for the lock. When the clock steps back, what ran in what is the future now
-    would not run again until then; it counts as having run just now.
+    Afterwards Redis may be empty, or another beat may hold the lock. So the scheduler initialises again: it stores the
+    schedule and acquires the lock. If the clock steps back, a last run in the future would delay the next run, so such
+    entries are rescheduled from now.
     """
 
-    _has_begun = False
+    _is_initialised = False
     _last_tick: datetime | None = None
 
     def setup_schedule(self) -> None:
-        """Leave it to the first tick, which may fail and be repeated."""
+        """Do nothing: the first tick stores the schedule, since a tick can be repeated when Redis is unavailable."""
 
     def tick(self, *args: object, **kwargs: object) -> float:
-        """Send what is due; returns the seconds to the next tick."""
+        """Publish due tasks; returns the seconds until the next tick."""
         try:
             now = self.app.now()
-            if self._has_begun and self._last_tick and now < self._last_tick:
-                self._forget_the_future(now)
+            if self._is_initialised and self._last_tick and now < self._last_tick:
+                self._reschedule_future_entries(now)
             self._last_tick = now
-            if not self._has_begun:
-                self._begin()
+            if not self._is_initialised:
+                self._initialise()
             seconds: float = super().tick(*args, **kwargs)
         except RedisError as error:
-            log.warning("beat_without_redis", error=type(error).__name__)
-            self._has_begun = self._has_begun and not isinstance(error, LockError)
+            log.warning("beat_redis_unavailable", error=type(error).__name__)
+            self._is_initialised = self._is_initialised and not isinstance(error, LockError)
             return _PAUSE_SECONDS
         return seconds
 
     def close(self) -> None:
-        """Give the lock back, if that can be done."""
+        """Release the lock, if Redis is available."""
         with suppress(RedisError):
             super().close()
 
-    def _begin(self) -> None:
-        self._forget_the_future(self.app.now())
+    def _initialise(self) -> None:
+        self._reschedule_future_entries(self.app.now())
         super().setup_schedule()
         if self.lock is None or not self.lock.owned():
             acquire_distributed_beat_lock(sender=SimpleNamespace(scheduler=self))
-        self._has_begun = True
+        self._is_initialised = True
 
-    def _forget_the_future(self, now: datetime) -> None:
+    def _reschedule_future_entries(self, now: datetime) -> None:
         for key in get_redis(self.app).zrange(ensure_conf(self.app).schedule_key, 0, -1):
-            with suppress(KeyError):  # it is no job any more
+            with suppress(KeyError):  # the entry was removed from the schedule
                 entry = RedBeatSchedulerEntry.from_key(key, app=self.app)
                 if entry.last_run_at and entry.last_run_at > now:
                     entry.reschedule()

@@ -1,30 +1,30 @@
-"""The broker's transport: kombu's for Redis, with one hole closed."""
+"""Kombu's Redis transport with a fix for a crash when Redis becomes unavailable during a task."""
 
 from kombu.transport import TRANSPORT_ALIASES, redis
-from redis.exceptions import ConnectionError as BrokerAway
+from redis.exceptions import ConnectionError as BrokerUnavailable
 
 
 class Channel(redis.Channel):
-    """Says what a closed channel is.
+    """Raises a connection error when the channel is closed.
 
-    When Redis goes away while a task runs, Celery closes the connection twice, and the task's acknowledgement
-    comes later still. kombu (5.7.0) then looks for the address of a connection that is None, and the
-    AttributeError ends the worker, where a connection error makes it connect again.
+    If Redis becomes unavailable while a task runs, Celery closes the connection twice, and acknowledges the task after
+    that. kombu 5.7.0 then reads an attribute of a connection that is None. The AttributeError ends the worker, while a
+    connection error makes it reconnect.
     """
 
     def _connparams(self, *args: object, **kwargs: object) -> object:
         if self.connection is None or self.connection.client is None:
-            raise BrokerAway("the connection to the broker was closed")
+            raise BrokerUnavailable("the connection to the broker was closed")
         return super()._connparams(*args, **kwargs)  # type: ignore[no-untyped-call]
 
 
 class Transport(redis.Transport):
-    """kombu's, with the channel above."""
+    """Kombu's Redis transport with the fixed channel."""
 
     Channel = Channel
 
 
 def install() -> None:
-    """Make this the transport of the usual URLs."""
+    """Use this transport for redis:// and rediss:// URLs."""
     for scheme in ("redis", "rediss"):
         TRANSPORT_ALIASES[scheme] = f"{__name__}:Transport"

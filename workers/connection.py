@@ -1,4 +1,4 @@
-"""The workers' own connection to Redis, for what is not the broker's."""
+"""The Redis client of the workers for locks, heartbeats and delivery counts; Celery has its own connections."""
 
 from functools import cache
 
@@ -9,5 +9,5 @@ from arthomed.config import settings
 
 @cache
 def redis() -> Redis:
-    """One a process: redis-py opens new sockets after a fork."""
+    """Return the client of this process; redis-py opens new sockets after a fork."""
     return Redis.from_url(settings().redis_url, socket_timeout=2, socket_connect_timeout=2)

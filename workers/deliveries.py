@@ -1,6 +1,6 @@
-"""How often a task was begun without coming to an end, as when it kills its worker each time.
+"""Counts how often a task was started without finishing, for example because it kills its worker each time.
 
-The number is kept where the message is, in Redis: whoever loses the one loses the other. Without Redis none is counted.
+The count is in Redis, where the message is: if Redis loses one, it loses both. Without Redis nothing is counted.
 """
 
 from contextlib import suppress
@@ -9,34 +9,34 @@ from redis.exceptions import RedisError
 
 from workers.connection import redis
 
-MOST_DEATHS = 3
-_CONDEMNED = 1_000_000
-_KEPT_SECONDS = 24 * 3600
+MAX_DELIVERIES = 3
+_FORBIDDEN = 1_000_000
+_LIFETIME_SECONDS = 24 * 3600
 
 
-def begin(task_id: str) -> str | None:
-    """Note that a task begins; why it must not, when it must not."""
-    with suppress(RedisError), redis().pipeline() as both:
-        both.incr(_key(task_id))
-        both.expire(_key(task_id), _KEPT_SECONDS)
-        begun, _ = both.execute()
-        if begun > _CONDEMNED:
+def start(task_id: str) -> str | None:
+    """Count a start of the task; returns the reason if the task must not run again."""
+    with suppress(RedisError), redis().pipeline() as pipeline:
+        pipeline.incr(_key(task_id))
+        pipeline.expire(_key(task_id), _LIFETIME_SECONDS)
+        count, _ = pipeline.execute()
+        if count > _FORBIDDEN:
             return "TimeLimitExceeded"
-        if begun > MOST_DEATHS:
+        if count > MAX_DELIVERIES:
             return "WorkerLost"
     return None
 
 
-def end(task_id: str) -> None:
-    """Note that it came to an end, whatever that was."""
+def finish(task_id: str) -> None:
+    """Reset the count: the task has finished, whatever its result."""
     with suppress(RedisError):
         redis().delete(_key(task_id))
 
 
-def condemn(task_id: str) -> None:
-    """Let it not begin again: its process was killed because it took too long."""
+def forbid(task_id: str) -> None:
+    """Prevent another start: the task exceeded the hard time limit and its process was killed."""
     with suppress(RedisError):
-        redis().set(_key(task_id), _CONDEMNED, ex=_KEPT_SECONDS)
+        redis().set(_key(task_id), _FORBIDDEN, ex=_LIFETIME_SECONDS)
 
 
 def _key(task_id: str) -> str:

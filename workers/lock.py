@@ -1,7 +1,7 @@
-"""One run of a periodic job at a time, among all workers.
+"""A Redis lock that lets one run of a periodic job proceed at a time, among all workers.
 
-It saves work and nothing else. Redis may be away or lose what it holds, so every periodic job must bear another run
-beside it: what must not happen twice, the database refuses.
+It only saves work. Redis may be unavailable or lose the lock, so every periodic job must tolerate a concurrent run: the
+database refuses what must not happen twice.
 """
 
 import threading
@@ -17,56 +17,56 @@ from workers.connection import redis
 log = structlog.get_logger()
 
 LIFETIME_SECONDS = 30.0
-"""For which it outlives a process that was killed; a living one prolongs it."""
+"""The lock of a killed process expires after this time; a running process extends it."""
 
 
-class AlreadyRuns(Exception):
+class AlreadyRunning(Exception):
     """Another run holds the lock."""
 
 
 @contextmanager
-def alone(job: str) -> Iterator[None]:
-    """Hold the job's lock meanwhile. Without Redis the job runs all the same.
+def exclusive(job: str) -> Iterator[None]:
+    """Hold the lock of a job. Without Redis the job runs without a lock.
 
     Raises:
-        AlreadyRuns: at the start.
+        AlreadyRunning: before the body runs.
     """
     lock = Lock(redis(), f"arthomed:runs:{job}", timeout=LIFETIME_SECONDS, blocking=False, thread_local=False)
-    with _held(lock, job) if _is_taken(lock, job) else nullcontext():
+    with _extended(lock, job) if _acquire(lock, job) else nullcontext():
         yield
 
 
-def _is_taken(lock: Lock, job: str) -> bool:
+def _acquire(lock: Lock, job: str) -> bool:
     try:
-        taken = lock.acquire()
+        acquired = lock.acquire()
     except RedisError as error:
-        log.warning("runs_without_lock", job=job, error=type(error).__name__)
+        log.warning("job_runs_without_lock", job=job, error=type(error).__name__)
         return False
-    if not taken:
-        raise AlreadyRuns(job)
+    if not acquired:
+        raise AlreadyRunning(job)
     return True
 
 
 @contextmanager
-def _held(lock: Lock, job: str) -> Iterator[None]:
-    ending = threading.Event()
-    keeper = threading.Thread(target=_keep, args=(lock, job, ending), name="lock-keeper", daemon=True)
-    keeper.start()
+def _extended(lock: Lock, job: str) -> Iterator[None]:
+    finished = threading.Event()
+    extender = threading.Thread(target=_extend, args=(lock, job, finished), name="lock-extender", daemon=True)
+    extender.start()
     try:
         yield
     finally:
-        ending.set()
-        keeper.join()
-        with suppress(RedisError):  # it is another's, or will expire
+        finished.set()
+        extender.join()
+        with suppress(RedisError):  # another run holds the lock, or it will expire
             lock.release()
 
 
-def _keep(lock: Lock, job: str, ending: threading.Event) -> None:
-    while not ending.wait(LIFETIME_SECONDS / 3):
+def _extend(lock: Lock, job: str, finished: threading.Event) -> None:
+    while not finished.wait(LIFETIME_SECONDS / 3):
         try:
             lock.reacquire()
         except LockError:
             log.warning("lock_lost", job=job)
             return
         except RedisError as error:
-            log.warning("lock_not_prolonged", job=job, error=type(error).__name__)
+            log.warning("lock_not_extended", job=job, error=type(error).__name__)

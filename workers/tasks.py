@@ -1,4 +1,4 @@
-"""The tasks: an id and a call."""
+"""The Celery tasks. Each takes ids and calls one service function."""
 
 from bson import ObjectId
 
@@ -12,103 +12,103 @@ from arthomed.privacy.service import erasure, export
 from arthomed.scheduling import service as scheduling
 from workers.app import app
 
-# They look through all that there is. Longer than the broker waits for an answer: it then delivers the message
-# again, to a run that finds the lock held.
-_LONG = {"single_run": True, "soft_time_limit": 3300, "time_limit": 3600}
+# These jobs process whole collections and may exceed the visibility timeout. The broker then delivers the message
+# again, and the second run finds the lock held.
+_LONG_RUNNING = {"single_run": True, "soft_time_limit": 3300, "time_limit": 3600}
 
 
 @app.task(name=Job.TELL_CODE)
-def tell_code(issue: str) -> None:
-    """Put one code into the outbox, and send it."""
+def deliver_code(issue: str) -> None:
+    """Add a one-time code to the outbox and send it."""
     otp.deliver(ObjectId(issue))
 
 
 @app.task(name=Job.SEND_CODE)
 def send_code(notification_id: str) -> None:
-    """Send one code from the outbox."""
+    """Send a one-time code from the outbox."""
     notifications.send(ObjectId(notification_id))
 
 
 @app.task(name=Job.SEND_SMS)
 def send_sms(notification_id: str) -> None:
-    """Send one SMS from the outbox."""
+    """Send an SMS from the outbox."""
     notifications.send(ObjectId(notification_id))
 
 
 @app.task(name=Job.SEND_EMAIL)
 def send_email(notification_id: str) -> None:
-    """Send one e-mail from the outbox."""
+    """Send an e-mail from the outbox."""
     notifications.send(ObjectId(notification_id))
 
 
 @app.task(name=Job.SEND_PUSH)
 def send_push(notification_id: str) -> None:
-    """Send one push from the outbox."""
+    """Send a push notification from the outbox."""
     notifications.send(ObjectId(notification_id))
 
 
 @app.task(name=Job.SCAN_FILE)
 def scan_file(file_id: str) -> None:
-    """Have one file looked at."""
+    """Scan an uploaded file for viruses."""
     scanning.scan(ObjectId(file_id))
 
 
 @app.task(name=Job.SWEEP_SCANS, single_run=True)
 def sweep_scans() -> None:
-    """Ask again for what was not looked at."""
+    """Enqueue scans of files that are still not scanned."""
     scanning.sweep()
 
 
-@app.task(name=Job.PURGE_FILES, **_LONG)
+@app.task(name=Job.PURGE_FILES, **_LONG_RUNNING)
 def purge_files() -> None:
-    """Remove the files that are to be kept no longer."""
+    """Remove files after their retention period."""
     purging.purge()
 
 
 @app.task(name=Job.EXPORT)
 def prepare_export(user_id: str) -> None:
-    """Make one person's export."""
+    """Build the data export of a person."""
     export.prepare(ObjectId(user_id))
 
 
-@app.task(name=Job.FINISH_ERASURES, **_LONG)
+@app.task(name=Job.FINISH_ERASURES, **_LONG_RUNNING)
 def finish_erasures() -> None:
-    """Erase what had to be kept until now."""
+    """Erase records whose retention period has ended."""
     erasure.erase_expired_records()
 
 
 @app.task(name=Job.SWEEP_MESSAGES, single_run=True)
 def sweep_messages() -> None:
-    """Ask again for what was left in the outbox, or did not get there."""
+    """Enqueue messages that are due in the outbox."""
     notifications.sweep()
     otp.sweep()
 
 
 @app.task(name=Job.FALL_BACK, single_run=True)
 def fall_back() -> None:
-    """Tell by another channel what did not arrive."""
+    """Send undelivered messages through the fallback channel."""
     fallback.send_fallbacks()
 
 
 @app.task(name=Job.GENERATE_SLOTS, single_run=True)
 def generate_slots() -> None:
-    """Ask for the slots of every doctor."""
+    """Enqueue the generation of slots for all doctors."""
     scheduling.enqueue_generation()
 
 
 @app.task(name=Job.SYNC_SLOTS)
 def sync_doctors_slots(*doctor_ids: str) -> None:
-    """Bring some doctors' slots in line with their hours."""
+    """Create, change and remove slots of some doctors to match their schedules."""
     scheduling.sync_doctors([*map(ObjectId, doctor_ids)])
 
 
 @app.task(name=Job.REJECT_UNCONFIRMED, single_run=True)
 def reject_unconfirmed() -> None:
-    """Reject what nobody confirmed in time."""
+    """Reject appointments that were not confirmed in time."""
     transitions.reject_unconfirmed()
 
 
 @app.task(name=Job.MARK_NO_SHOWS, single_run=True)
 def mark_no_shows() -> None:
-    """Note the visits that nobody came to."""
+    """Mark missed appointments as no-shows."""
     transitions.mark_no_shows()

@@ -72,9 +72,9 @@ def otp_quotas(mobile: str, address: str, policy: CodePolicy) -> list[Quota]:
     """How many codes a number, an address and the whole clinic may request."""
     return [
         Quota(f"resend:{mobile}", 1, policy.resend_after),
-        Quota(f"number:{mobile}", policy.per_number_an_hour, timedelta(hours=1)),
-        Quota(f"address:{address}", policy.per_address_an_hour, timedelta(hours=1)),
-        Quota("clinic", policy.per_clinic_a_day, timedelta(days=1)),
+        Quota(f"number:{mobile}", policy.hourly_quota_per_number, timedelta(hours=1)),
+        Quota(f"address:{address}", policy.hourly_quota_per_address, timedelta(hours=1)),
+        Quota("clinic", policy.daily_quota, timedelta(days=1)),
     ]
 
 

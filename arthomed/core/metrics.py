@@ -1,4 +1,4 @@
-"""What is counted: the table of it; infra/metrics.py carries it to Prometheus where that is asked for."""
+"""The table of all metrics. infra/metrics.py exports them to Prometheus if ENABLE_METRICS is set."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,32 +9,32 @@ class Outcome(StrEnum):
     """How a run of a job ended."""
 
     DONE = "done"
-    SKIPPED = "skipped"  # another run was at it
+    SKIPPED = "skipped"  # another run of the same job was in progress
     RETRIED = "retried"
-    FAILED = "failed"  # for good: a dead letter
+    FAILED = "failed"  # without another retry: a dead letter
 
 
 @dataclass(frozen=True, eq=False)
 class Metric:
-    """Labels have few values each, never a path, an id or a person; Prometheus itself gives `job` and `instance`."""
+    """A label has few possible values, never paths, ids or people. Prometheus adds the labels `job` and `instance`."""
 
     name: str
-    text: str
+    documentation: str
     labels: tuple[str, ...] = ()
 
 
 class Counter(Metric):
-    """Only ever rises."""
+    """A value that only increases."""
 
     def add(self, *labels: str, by: int = 1) -> None:
-        _note(self, labels, by)
+        _record(self, labels, by)
 
 
 class Gauge(Metric):
-    """Rises and falls; the sum over all living processes."""
+    """A value that increases and decreases; Prometheus sees the sum over all running processes."""
 
     def add(self, by: int) -> None:
-        _note(self, (), by)
+        _record(self, (), by)
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,60 +44,63 @@ class Histogram(Metric):
     buckets: tuple[float, ...] = ()
 
     def observe(self, seconds: float, *labels: str) -> None:
-        _note(self, labels, seconds)
+        _record(self, labels, seconds)
 
 
 REQUESTS = Histogram(
     "arthomed_request_seconds",
-    "Requests, by the pattern of their URL, method and status",
+    "Duration of requests by URL pattern, method and status",
     ("route", "method", "status"),
     (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
 )
-REFUSALS = Counter("arthomed_refusals", "Answers that are errors, by their code", ("code",))
-READINGS = Counter("arthomed_readings", "Hot answers, by whether they were copies", ("copied",))
-BOOKINGS = Counter("arthomed_bookings", "Visits booked")
-CODES_SENT = Counter("arthomed_codes_sent", "One-time codes made and handed over to be sent")
-CODES_VERIFIED = Counter("arthomed_codes_verified", "One-time codes that were answered with in time")
-MESSAGES = Counter("arthomed_messages", "Messages, by what became of them", ("channel", "outcome"))
-FILES_SET_ASIDE = Counter(
-    "arthomed_files_set_aside", "Files that somebody has to look at: infected, stray or missing", ("reason",)
+ERROR_RESPONSES = Counter("arthomed_refusals", "Error responses by error code", ("code",))
+CACHEABLE_RESPONSES = Counter(
+    "arthomed_readings", "Cacheable responses by whether they came from the cache", ("copied",)
 )
-SLOTS = Counter("arthomed_slots_generated", "Slots made from doctors' hours")
-JOBS = Histogram(
+BOOKINGS = Counter("arthomed_bookings", "Booked appointments")
+CODES_SENT = Counter("arthomed_codes_sent", "One-time codes that were issued")
+CODES_VERIFIED = Counter("arthomed_codes_verified", "One-time codes that were verified")
+MESSAGES = Counter("arthomed_messages", "Messages by channel and outcome", ("channel", "outcome"))
+FILES_QUARANTINED = Counter(
+    "arthomed_files_set_aside", "Files that need attention: infected, stray or missing", ("reason",)
+)
+SLOTS = Counter("arthomed_slots_generated", "Slots generated from the schedules of doctors")
+JOB_RUNS = Histogram(
     "arthomed_job_seconds",
-    "Runs of jobs, by name and how they ended",
+    "Duration of job runs by task and outcome",
     ("task", "outcome"),
     (0.01, 0.05, 0.1, 0.5, 1, 5, 30, 120, 600, 3600),
 )
-MONGO_CONNECTIONS = Gauge("arthomed_mongo_connections", "Connections to MongoDB that are open")
-MONGO_IN_USE = Gauge("arthomed_mongo_connections_in_use", "Those of them that an operation has taken")
+MONGO_CONNECTIONS = Gauge("arthomed_mongo_connections", "Open connections to MongoDB")
+MONGO_IN_USE = Gauge("arthomed_mongo_connections_in_use", "Connections to MongoDB that an operation uses")
 
 ALL: tuple[Metric, ...] = (
     REQUESTS,
-    REFUSALS,
-    READINGS,
+    ERROR_RESPONSES,
+    CACHEABLE_RESPONSES,
     BOOKINGS,
     CODES_SENT,
     CODES_VERIFIED,
     MESSAGES,
-    FILES_SET_ASIDE,
+    FILES_QUARANTINED,
     SLOTS,
-    JOBS,
+    JOB_RUNS,
     MONGO_CONNECTIONS,
     MONGO_IN_USE,
 )
 
-Note = Callable[[Metric, tuple[str, ...], float], None]
-"""Takes what happened: the metric, the values of its labels, and by how much or how long."""
+Recorder = Callable[[Metric, tuple[str, ...], float], None]
+"""Records an event: the metric, the values of its labels, and the increment or the duration in seconds."""
 
 
-def nobody(metric: Metric, labels: tuple[str, ...], amount: float) -> None:
-    """Count for nobody."""
+def discard(metric: Metric, labels: tuple[str, ...], amount: float) -> None:
+    """Record nothing; the recorder of a process without metrics."""
 
 
-_note: Note = nobody
+_record: Recorder = discard
 
 
-def use(note: Note) -> None:
-    global _note  # noqa: PLW0603  one a process, set where the parts are put together
-    _note = note
+def use(recorder: Recorder) -> None:
+    """Set the recorder of this process."""
+    global _record  # noqa: PLW0603  each process sets it once, when it starts
+    _record = recorder

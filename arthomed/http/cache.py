@@ -91,9 +91,9 @@ def cached(*, shared: bool) -> Callable[[View], View]:
             key, entries = _key(g.actor.user_id, shared=shared), _entries()
             entry = entries.get(key)
             if entry is not None and entry.is_current(g.tag_versions):
-                metrics.READINGS.add("yes")
+                metrics.CACHEABLE_RESPONSES.add("yes")
                 return entry.response()
-            metrics.READINGS.add("no")
+            metrics.CACHEABLE_RESPONSES.add("no")
             with cache.recording_dependencies() as dependencies:
                 response: Response = view(*args, **kwargs)
             body = response.get_data()

@@ -96,7 +96,7 @@ def _log(status: int) -> None:
     metrics.REQUESTS.observe(seconds, *((route, request.method) if route else ("none", "any")), str(status))
     actor, code = g.get("actor"), g.get("error_code")
     if code is not None:
-        metrics.REFUSALS.add(code)
+        metrics.ERROR_RESPONSES.add(code)
     log.info(
         "request",
         method=request.method,

@@ -123,16 +123,11 @@ def _is_preflight() -> bool:
 
 
 def register(app: Flask, settings: Settings) -> None:
-    window = int(settings.rate_limit_window.total_seconds())
-    limits = {
-        "address": settings.rate_limit_anonymous,
-        "user": settings.rate_limit_user,
-        "auth": settings.rate_limit_auth,
-        "booking": settings.rate_limit_booking,
-        "upload": settings.rate_limit_upload,
-    }
+    limits = settings.rate_limits
+    window = int(limits.window.total_seconds())
+    names = ("address", "user", "auth", "booking", "upload")
     app.config.update(
-        RATE_LIMITS={name: f"{limit} per {window} second" for name, limit in limits.items()},
+        RATE_LIMITS={name: f"{getattr(limits, name)} per {window} second" for name in names},
         RATELIMIT_STORAGE_URI=f"once+{settings.redis_url}",
         RATELIMIT_STORAGE_OPTIONS={
             "socket_timeout": _SOCKET_SECONDS,

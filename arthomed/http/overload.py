@@ -33,7 +33,7 @@ def _run(submitted_at: float, work: partial[Any]) -> Any:
 
 
 def register(app: Flask, settings: Settings) -> None:
-    limit = settings.most_waiting.total_seconds()
+    limit = settings.max_queue_wait.total_seconds()
 
     def check() -> None:
         if getattr(_thread, "waited", 0.0) > limit and request.path.startswith("/api/"):

@@ -1,4 +1,4 @@
-"""The dead letters: jobs that failed for good, kept until somebody asks for them again or a month has passed."""
+"""Dead letters: jobs whose last attempt failed, stored until they are retried or a month has passed."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -11,13 +11,13 @@ from arthomed.core.documents import ClinicQuerySet, Raw
 from arthomed.core.jobs import Job, JobsUnavailable
 
 _LEASE = timedelta(minutes=1)
-"""After which a retry that did not come to its end counts as dead."""
+"""After this time another retry may take over from one that did not finish."""
 
 
 class FailedJob(Document):
-    """One for a job and its ids, however often it failed: its id is made of both.
+    """One record for each job and ids, however often it failed; its id is made of both.
 
-    It holds ids and the type of the error; an error's words may quote a person's record.
+    It holds the type of the error and not its text, which may quote personal data.
     """
 
     meta = {"collection": "failed_jobs", "auto_create_index": False, "queryset_class": ClinicQuerySet, "strict": False}
@@ -30,7 +30,7 @@ class FailedJob(Document):
     first_failed_at = DateTimeField(db_field="firstFailedAt", required=True)
     last_failed_at = DateTimeField(db_field="lastFailedAt", required=True)
     request_id = StringField(db_field="requestId")
-    asked_again_at = DateTimeField(db_field="askedAgainAt")
+    retried_at = DateTimeField(db_field="askedAgainAt")
 
     @classmethod
     def collection(cls) -> Collection[Raw]:
@@ -38,8 +38,8 @@ class FailedJob(Document):
         return collection
 
 
-def keep(job: str, ids: Sequence[str], *, error: str, attempts: int) -> None:
-    """Record that a job failed for good after so many attempts, beside its failures of before."""
+def record(job: str, ids: Sequence[str], *, error: str, attempts: int) -> None:
+    """Record that a job failed for good after `attempts`, which are added to those of earlier failures."""
     now = clock.now()
     FailedJob.collection().update_one(
         {"_id": ":".join((job, *ids))},
@@ -54,17 +54,17 @@ def keep(job: str, ids: Sequence[str], *, error: str, attempts: int) -> None:
 
 
 def retry(failed_id: str) -> bool:
-    """Ask for the job again and forget that it failed; False when there is no such record, or another is at it.
+    """Enqueue the job again and delete its record; False if there is no record or another retry is in progress.
 
-    One that is cut off in between leaves the record; then the job may be asked for once more, which jobs bear.
+    A crash after the enqueueing leaves the record, so the job may be enqueued twice. Jobs are idempotent.
 
     Raises:
-        JobsUnavailable: the record stays.
+        JobsUnavailable: the broker is unavailable; the record stays.
     """
     now, records = clock.now(), FailedJob.collection()
-    free = {"$or": [{"askedAgainAt": None}, {"askedAgainAt": {"$lt": now - _LEASE}}]}
+    not_leased = {"$or": [{"askedAgainAt": None}, {"askedAgainAt": {"$lt": now - _LEASE}}]}
     failed = records.find_one_and_update(
-        {"_id": failed_id, "job": {"$in": list(Job)}, **free}, {"$set": {"askedAgainAt": now}}
+        {"_id": failed_id, "job": {"$in": list(Job)}, **not_leased}, {"$set": {"askedAgainAt": now}}
     )
     if failed is None:
         return False
@@ -74,11 +74,10 @@ def retry(failed_id: str) -> bool:
     except JobsUnavailable:
         records.update_one({"_id": failed_id, "askedAgainAt": now}, {"$unset": {"askedAgainAt": ""}})
         raise
-    records.delete_one({"_id": failed_id, "askedAgainAt": now})  # not when it has failed again by now
+    records.delete_one({"_id": failed_id, "askedAgainAt": now})  # unless the job has failed again meanwhile
     return True
 
 
-def how_many() -> dict[str, int]:
-    """By job."""
+def count_by_job() -> dict[str, int]:
     counted = FailedJob.collection().aggregate([{"$group": {"_id": "$job", "count": {"$sum": 1}}}])
-    return {one["_id"]: one["count"] for one in counted}
+    return {group["_id"]: group["count"] for group in counted}

@@ -1,4 +1,4 @@
-"""The workers' signs of life, kept in Redis with their times."""
+"""Heartbeats of the workers: a sorted set in Redis, worker name -> time of the last heartbeat."""
 
 from typing import Any
 
@@ -7,29 +7,31 @@ from redis import Redis
 from arthomed.core import clock
 
 _WORKERS = "arthomed:workers"
-_FRESH_SECONDS = 15
+_MAX_AGE_SECONDS = 15
 
 
 class NoWorker(Exception):
-    """No worker gave a sign of life lately."""
+    """No worker has sent a heartbeat recently."""
 
 
 def beat(redis: Redis, worker: str) -> None:
+    """Store a heartbeat and remove outdated ones."""
     now = clock.now().timestamp()
-    with redis.pipeline() as both:
-        both.zadd(_WORKERS, {worker: now})
-        both.zremrangebyscore(_WORKERS, "-inf", now - _FRESH_SECONDS)
-        both.execute()
+    with redis.pipeline() as pipeline:
+        pipeline.zadd(_WORKERS, {worker: now})
+        pipeline.zremrangebyscore(_WORKERS, "-inf", now - _MAX_AGE_SECONDS)
+        pipeline.execute()
 
 
-def stop(redis: Redis, worker: str) -> None:
+def remove(redis: Redis, worker: str) -> None:
+    """Remove a worker that stops."""
     redis.zrem(_WORKERS, worker)
 
 
 def require_worker(redis: Redis) -> dict[str, int]:
-    """How many live, and how old the newest sign of it is. Raises NoWorker when none is alive."""
+    """Return the number of live workers and the age of the newest heartbeat. Raises NoWorker."""
     now = clock.now().timestamp()
-    found: Any = redis.zrangebyscore(_WORKERS, now - _FRESH_SECONDS, "+inf", withscores=True)
+    found: Any = redis.zrangebyscore(_WORKERS, now - _MAX_AGE_SECONDS, "+inf", withscores=True)
     if not found:
         raise NoWorker
     _, newest = found[-1]

@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line in production, readable lines elsewhere; what libraries log comes out the same way."""
+"""Logs: JSON lines in production, readable lines elsewhere. Records of libraries have the same format."""
 
 import copy
 import json
@@ -10,66 +10,66 @@ from collections.abc import Mapping
 import orjson
 import structlog
 
-_OF_A_TASK = {"id", "name", "description"}  # what Celery tells of a failed one beside the words of its exception
-_LONGEST_CHAIN = 10
+_TASK_FIELDS = {"id", "name", "description"}  # the arguments of Celery's records without personal data
+_MAX_CHAIN_LENGTH = 10
 
 
 class _Stderr(logging.Handler):
-    """Writes to whatever standard error is at the moment."""
+    """Writes to the current sys.stderr, which tests and servers replace."""
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            sys.stderr.write(self.format(_discreet(record)) + "\n")
+            sys.stderr.write(self.format(_redacted(record)) + "\n")
             sys.stderr.flush()
-        except Exception:  # noqa: BLE001  as every handler of the standard library does
+        except Exception:  # noqa: BLE001  like every handler of the standard library
             self.handleError(record)
 
 
-def _discreet(record: logging.LogRecord) -> logging.LogRecord:
-    """What a library logs, without the words of exceptions: they quote the record or the request that was refused."""
-    told, at_hand = copy.copy(record), sys.exc_info()[1]
-    told.msg = str(_type_of(record.msg))
-    if at_hand is not None and str(at_hand):
-        told.msg = told.msg.replace(str(at_hand), type(at_hand).__name__)
+def _redacted(record: logging.LogRecord) -> logging.LogRecord:
+    """Replace the texts of exceptions in a library's record by their types: they may quote a document or a request."""
+    redacted, current_error = copy.copy(record), sys.exc_info()[1]
+    redacted.msg = str(_type_name(record.msg))
+    if current_error is not None and str(current_error):
+        redacted.msg = redacted.msg.replace(str(current_error), type(current_error).__name__)
     if isinstance(record.args, Mapping):
-        told.args = {name: value if name in _OF_A_TASK else "..." for name, value in record.args.items()}
+        redacted.args = {name: value if name in _TASK_FIELDS else "..." for name, value in record.args.items()}
     elif record.exc_info:
-        told.args = ()
+        redacted.args = ()
     elif record.args:
-        told.args = tuple(map(_type_of, record.args))
-    return told
+        redacted.args = tuple(map(_type_name, record.args))
+    return redacted
 
 
-def _type_of(value: object) -> object:
+def _type_name(value: object) -> object:
     return type(value).__name__ if isinstance(value, BaseException) else value
 
 
 def _trace(exc_info: structlog.typing.ExcInfo) -> str:
-    """The frames and the types of an exception and of those that led to it; their words may hold personal data."""
+    """Format the frames and types of an exception and its causes, without their texts, which may hold personal data."""
     parts: list[str] = []
     error: BaseException | None = exc_info[1]
     frames = exc_info[2]
-    while error is not None and len(parts) < _LONGEST_CHAIN:
+    while error is not None and len(parts) < _MAX_CHAIN_LENGTH:
         code = getattr(error, "code", None)
         name = f"{type(error).__module__}.{type(error).__qualname__}"
         parts.append("".join(traceback.format_tb(frames)) + (f"{name} {code}" if isinstance(code, int) else name))
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
         frames = error.__traceback__ if error else None
-    return "\nwhich led to\n".join(reversed(parts))
+    return "\nwhich caused\n".join(reversed(parts))
 
 
 def _json(event: object, **_: object) -> str:
     try:
         return orjson.dumps(event, repr).decode()
-    except orjson.JSONEncodeError:  # half a character
+    except orjson.JSONEncodeError:  # a lone surrogate
         return json.dumps(event, default=repr)
 
 
 _add_trace = structlog.processors.ExceptionRenderer(_trace)
 
 
-def set_up(level: str, *, as_json: bool) -> None:
-    """Configure the logs of this process; never log names, numbers, codes or tokens."""
+def configure(level: str, *, as_json: bool) -> None:
+    """Configure the logs of this process. Never log names, phone numbers, codes or tokens."""
     threshold = logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer(_json)
@@ -87,17 +87,17 @@ def set_up(level: str, *, as_json: bool) -> None:
         logger_factory=lambda *_: structlog.WriteLogger(sys.stderr),
         cache_logger_on_first_use=False,
     )
-    _set_up_libraries(threshold, shared, renderer, as_json=as_json)
+    _configure_libraries(threshold, shared, renderer, as_json=as_json)
 
 
-def _set_up_libraries(
+def _configure_libraries(
     threshold: int,
     shared: list[structlog.typing.Processor],
     renderer: structlog.typing.Processor,
     *,
     as_json: bool,
 ) -> None:
-    """Let through what libraries warn of, in the same form."""
+    """Write warnings and errors of libraries in the same format."""
     handler = _Stderr()
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -110,7 +110,7 @@ def _set_up_libraries(
         )
     )
     root = logging.getLogger()
-    root.handlers = [*(one for one in root.handlers if not isinstance(one, _Stderr)), handler]
+    root.handlers = [*(other for other in root.handlers if not isinstance(other, _Stderr)), handler]
     root.setLevel(max(threshold, logging.WARNING))
     if as_json:
         logging.captureWarnings(capture=True)

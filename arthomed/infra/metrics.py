@@ -1,7 +1,7 @@
-"""core.metrics over Prometheus, for all processes of one gunicorn or one worker together.
+"""Exports core.metrics to Prometheus, summed over all processes of one gunicorn or one worker.
 
-Import it where metrics are asked for, and before the fork: prometheus_client decides when it is imported where it
-counts, here in the files of a folder that the first process makes and the others inherit.
+Import this module only if metrics are enabled, and before the fork: when prometheus_client is imported, it reads the
+folder of its values from the environment. The first process creates the folder and the others inherit it.
 """
 
 import atexit
@@ -39,33 +39,32 @@ from arthomed.infra import failed_jobs, queue
 log = structlog.get_logger()
 
 
-def note(metric: metrics.Metric, labels: tuple[str, ...], amount: float) -> None:
-    """core.metrics.Note."""
-    _noting(metric, labels)(amount)
+def record(metric: metrics.Metric, labels: tuple[str, ...], amount: float) -> None:
+    """Record an event; implements core.metrics.Recorder."""
+    _update_of(metric, labels)(amount)
 
 
 @cache
-def _noting(metric: metrics.Metric, labels: tuple[str, ...]) -> Callable[[float], None]:
-    made = _MADE[metric]
-    one = made.labels(*labels) if labels else made
-    return one.observe if isinstance(one, Histogram) else one.inc
+def _update_of(metric: metrics.Metric, labels: tuple[str, ...]) -> Callable[[float], None]:
+    series = _SERIES[metric].labels(*labels) if labels else _SERIES[metric]
+    return series.observe if isinstance(series, Histogram) else series.inc
 
 
-def _make(metric: metrics.Metric) -> Counter | Gauge | Histogram:
+def _create(metric: metrics.Metric) -> Counter | Gauge | Histogram:
     match metric:
         case metrics.Histogram():
-            return Histogram(metric.name, metric.text, metric.labels, buckets=metric.buckets)
+            return Histogram(metric.name, metric.documentation, metric.labels, buckets=metric.buckets)
         case metrics.Gauge():
-            return Gauge(metric.name, metric.text, metric.labels, multiprocess_mode="livesum")
+            return Gauge(metric.name, metric.documentation, metric.labels, multiprocess_mode="livesum")
         case _:
-            return Counter(metric.name, metric.text, metric.labels)
+            return Counter(metric.name, metric.documentation, metric.labels)
 
 
-_MADE = {metric: _make(metric) for metric in metrics.ALL}
+_SERIES = {metric: _create(metric) for metric in metrics.ALL}
 
 
-class Backlog(Collector):
-    """What is asked of Redis and MongoDB at the moment when somebody looks; what is away tells nothing."""
+class BacklogCollector(Collector):
+    """Reads queue lengths and dead letters at each scrape; exports nothing while Redis or MongoDB is unavailable."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
@@ -73,55 +72,55 @@ class Backlog(Collector):
     def collect(self) -> Iterator[Metric]:
         try:
             waiting = queue.backlogs(self._redis)
-            counts = {name: one.count for name, one in waiting.items()}
-            ages = {name: one.oldest_seconds for name, one in waiting.items()}
-            yield _gauge("arthomed_queue_jobs", "Jobs that nobody has taken yet", "queue", counts)
-            yield _gauge("arthomed_queue_oldest_seconds", "How long the oldest of them has waited", "queue", ages)
-            yield _gauge("arthomed_failed_jobs", "Dead letters", "task", failed_jobs.how_many())
+            counts = {queue_name: backlog.count for queue_name, backlog in waiting.items()}
+            ages = {queue_name: backlog.oldest_seconds for queue_name, backlog in waiting.items()}
+            yield _gauge("arthomed_queue_jobs", "Jobs that wait for a worker", "queue", counts)
+            yield _gauge("arthomed_queue_oldest_seconds", "Waiting time of the oldest job", "queue", ages)
+            yield _gauge("arthomed_failed_jobs", "Dead letters", "task", failed_jobs.count_by_job())
         except (RedisError, PyMongoError) as error:
-            log.warning("backlog_unknown", error=type(error).__name__)
+            log.warning("backlog_metrics_unavailable", error=type(error).__name__)
 
 
-class _Processes(Collector):
-    """All that there were: what one had ends with it, however it ended; what it counted stays."""
+class _ProcessCollector(Collector):
+    """Sums the values of all processes. Counters of an ended process stay; its gauges are removed."""
 
     def collect(self) -> Iterator[Metric]:
         for file in Path(_FOLDER).glob("gauge_live*.db"):
             pid = int(file.stem.rpartition("_")[2])
             try:
-                os.kill(pid, 0)  # which only asks whether it is there
+                os.kill(pid, 0)  # signal 0 only checks whether the process exists
             except ProcessLookupError:
                 file.unlink(missing_ok=True)
         yield from multiprocess.MultiProcessCollector(None).collect()  # type: ignore[no-untyped-call]
 
 
-def _gauge(name: str, text: str, label: str, values: Mapping[str, float]) -> Metric:
-    family = GaugeMetricFamily(name, text, labels=[label])
+def _gauge(name: str, documentation: str, label: str, values: Mapping[str, float]) -> Metric:
+    family = GaugeMetricFamily(name, documentation, labels=[label])
     for key, value in values.items():
         family.add_metric([key], value)
     return family
 
 
-def told(*more: Collector) -> tuple[bytes, str]:
-    """All of it in Prometheus' own words, and the name of their format."""
-    return generate_latest(_registry(*more)), CONTENT_TYPE_LATEST
+def render(*collectors: Collector) -> tuple[bytes, str]:
+    """Render all metrics, and those of the collectors, for Prometheus; returns the body and its content type."""
+    return generate_latest(_registry(*collectors)), CONTENT_TYPE_LATEST
 
 
-def listen(port: int, host: str) -> None:
-    """Tell it on a port of its own, from a thread of this process: the first free one of eight."""
-    for tried in range(port, port + 8):
+def serve(port: int, host: str) -> None:
+    """Serve the metrics from a thread of this process, on the first free one of the eight ports from `port`."""
+    for candidate in range(port, port + 8):
         try:
-            start_http_server(tried, host, registry=_registry())
-        except OSError as error:  # another worker of this machine
+            start_http_server(candidate, host, registry=_registry())
+        except OSError as error:  # another worker on this machine uses the port
             if error.errno != EADDRINUSE:
                 raise
         else:
             return
 
 
-def _registry(*more: Collector) -> CollectorRegistry:
+def _registry(*collectors: Collector) -> CollectorRegistry:
     registry = CollectorRegistry()
-    for collector in (_Processes(), *more):
+    for collector in (_ProcessCollector(), *collectors):
         registry.register(collector)
     return registry
 

@@ -203,7 +203,7 @@ class TestApi6UnrestrictedAccessToSensitiveBusinessFlows:
     def test_who_books_and_cancels_without_end_is_stopped(self, app: Flask, client: FlaskClient) -> None:
         doctor, grabber = factories.make_doctor(), factories.sign_in(app)
         statuses = []
-        with factories.another_app(rate_limit_booking=3) as strict:
+        with factories.another_app(rate_limits=factories.rate_limits(booking=3)) as strict:
             client = strict.test_client()
             for _ in range(4):
                 body = factories.booking_body(doctor)

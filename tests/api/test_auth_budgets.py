@@ -20,7 +20,7 @@ from tests.signing_in import MOBILE, Now, budgets, code_sent, retry_after
 
 
 def exhaust_the_clinic(redis: Any, *, lasting: timedelta) -> None:
-    redis.set("quota:clinic", settings().codes.per_clinic_a_day, ex=lasting)
+    redis.set("quota:clinic", settings().codes.daily_quota, ex=lasting)
 
 
 def test_a_number_gets_one_code_a_minute(client: FlaskClient) -> None:
@@ -119,7 +119,7 @@ def test_what_the_clinic_s_budget_refuses_is_charged_to_nobody(client: FlaskClie
 
     ask_for_code(client, MOBILE)
 
-    assert budgets(redis) == {b"quota:clinic": settings().codes.per_clinic_a_day}
+    assert budgets(redis) == {b"quota:clinic": settings().codes.daily_quota}
 
 
 def test_a_refusal_does_not_shorten_the_minute_of_the_next_code(client: FlaskClient, redis: Any, now: Now) -> None:

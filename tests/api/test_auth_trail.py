@@ -99,7 +99,9 @@ def test_signing_all_devices_out_is_one_event_that_names_each(
     assert set(ended(database)["records"]) == {person.session_id, other.session_id}
 
 
-def test_a_device_that_is_signed_out_twice_at_once_is_noted_once(app: Flask, database: Data, person: SignedIn) -> None:
+def test_a_device_that_is_signed_out_run_twice_concurrently_is_noted_once(
+    app: Flask, database: Data, person: SignedIn
+) -> None:
     at_once(4, lambda _: app.test_client().post("/api/auth/logout", headers=person.headers))
 
     assert ended(database)["records"] == [person.session_id]

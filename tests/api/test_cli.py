@@ -1,4 +1,4 @@
-"""The flask commands: the first admin, the demo clinic, slots and the audit of the books."""
+"""The flask commands: create-admin, demo, slots, audit and migrate."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -26,7 +26,7 @@ from arthomed.scheduling.models import Slot
 from arthomed.users.models import User
 from dev.servers import free_port
 from tests import factories
-from tests.commands import twice_at_once
+from tests.commands import run_twice_concurrently
 
 Run = Callable[..., Result]
 Records = Database[dict[str, Any]]
@@ -37,43 +37,43 @@ pytestmark = pytest.mark.usefixtures("database")
 
 @pytest.fixture
 def flask(app: Flask, environment: dict[str, str]) -> Iterator[Run]:
-    """Run a command in this process; afterwards its connection and its signals are again those of the web."""
+    """Run a command in this process, then restore the database connection and signal handler of the web process."""
     on_sigterm = signal.getsignal(signal.SIGTERM)
     yield lambda *arguments: app.test_cli_runner().invoke(args=arguments)
     signal.signal(signal.SIGTERM, on_sigterm)
     mongo.open_database(environment["MONGODB_URI"], timeout_ms=mongo.WEB_TIMEOUT_MS)
 
 
-def test_the_first_admin_comes_from_the_command_line(flask: Run) -> None:
-    done = flask("create-admin", "+91 98765-43210", "Kavita Desai")
+def test_create_admin_creates_an_active_verified_admin(flask: Run) -> None:
+    result = flask("create-admin", "+91 98765-43210", "Kavita Desai")
 
-    assert (done.exit_code, done.output) == (0, "Kavita Desai can sign in as an admin with 9876543210.\n")
+    assert (result.exit_code, result.output) == (0, "Kavita Desai can sign in as an admin with 9876543210.\n")
     admin = User.objects.get(mobile_number="9876543210")
     assert (admin.role, admin.is_active, admin.is_verified) == (Role.ADMIN, True, True)
 
 
-def test_a_number_that_is_registered_makes_no_admin(flask: Run) -> None:
+def test_create_admin_refuses_a_registered_number(flask: Run) -> None:
     patient = factories.make_user()
 
-    done = flask("create-admin", patient.mobile_number, "Kavita Desai")
+    result = flask("create-admin", patient.mobile_number, "Kavita Desai")
 
-    assert (done.exit_code, done.output) == (1, "Mobile number is already registered\n")
+    assert (result.exit_code, result.output) == (1, "Mobile number is already registered\n")
     assert User.objects.get(mobile_number=patient.mobile_number).role is Role.PATIENT
 
 
 @pytest.mark.parametrize(("mobile", "name"), [("12345", "Kavita Desai"), ("9876543210", "K"), ("9876543210", "<b>")])
-def test_an_admin_has_a_mobile_number_and_a_name(flask: Run, mobile: str, name: str) -> None:
-    done = flask("create-admin", mobile, name)
+def test_create_admin_requires_a_valid_mobile_number_and_name(flask: Run, mobile: str, name: str) -> None:
+    result = flask("create-admin", mobile, name)
 
-    assert done.exit_code == 2
-    assert "an Indian mobile number and a name are needed" in done.output
+    assert result.exit_code == 2
+    assert "enter an Indian mobile number and a full name" in result.output
     assert User.objects.count() == 0
 
 
-def test_the_demo_clinic_has_the_people_that_scripts_rely_on(flask: Run) -> None:
-    done = flask("demo", "load")
+def test_the_demo_clinic_has_the_documented_users(flask: Run) -> None:
+    result = flask("demo", "load")
 
-    assert (done.exit_code, done.stdout) == (0, "Loaded the demo clinic: 5 doctors, 3 patients.\n")
+    assert (result.exit_code, result.stdout) == (0, "Loaded the demo clinic: 5 doctors, 3 patients.\n")
     roles = {user.mobile_number: user.role for user in User.objects}
     doctors, patients = range(9000000011, 9000000016), range(9000000021, 9000000024)
     assert roles == {
@@ -84,27 +84,27 @@ def test_the_demo_clinic_has_the_people_that_scripts_rely_on(flask: Run) -> None
     }
 
 
-def test_the_demo_doctors_differ(flask: Run) -> None:
+def test_the_demo_doctors_have_different_specializations_and_schedules(flask: Run) -> None:
     flask("demo", "load")
 
     doctors = [user.doctor_info for user in User.objects(role=Role.DOCTOR)]
 
-    weeks = [{(hours.day, hours.start_time, hours.end_time) for hours in one.schedule} for one in doctors]
+    schedules = [{(hours.day, hours.start_time, hours.end_time) for hours in one.schedule} for one in doctors]
     assert len({one.specialization for one in doctors}) == 5
-    assert len(set(map(frozenset, weeks))) == 5
+    assert len(set(map(frozenset, schedules))) == 5
     assert any(len({hours.day for hours in one.schedule}) < len(one.schedule) for one in doctors)
     assert {hours.max_patients for one in doctors for hours in one.schedule} == {1, 2}
     assert Slot.objects.distinct("doctor") != []
 
 
-def test_the_demo_visits_are_past_and_coming_and_of_different_states(flask: Run) -> None:
+def test_the_demo_appointments_are_past_and_upcoming_with_different_statuses(flask: Run) -> None:
     flask("demo", "load")
 
     now = datetime.now(UTC)
-    past = {visit.status for visit in Appointment.objects(starts_at__lt=now)}
-    coming = {visit.status for visit in Appointment.objects(starts_at__gt=now)}
+    past = {appointment.status for appointment in Appointment.objects(starts_at__lt=now)}
+    upcoming = {appointment.status for appointment in Appointment.objects(starts_at__gt=now)}
     assert past == {Status.COMPLETED, Status.NO_SHOW, Status.REJECTED}
-    assert coming == {Status.PENDING, Status.CONFIRMED, Status.CANCELLED}
+    assert upcoming == {Status.PENDING, Status.CONFIRMED, Status.CANCELLED}
 
 
 @pytest.mark.parametrize("day", ["2026-12-04", "2026-12-05", "2026-12-06"])
@@ -117,65 +117,65 @@ def test_the_demo_clinic_can_be_loaded_around_a_weekend_late_at_night(day: str) 
 
 
 @pytest.mark.parametrize("arguments", [[], ["--if-empty"]], ids=str)
-def test_the_demo_clinic_is_loaded_once(flask: Run, arguments: list[str]) -> None:
+def test_loading_the_demo_clinic_twice_changes_nothing(flask: Run, arguments: list[str]) -> None:
     flask("demo", "load")
     before = (User.objects.count(), Slot.objects.count(), Appointment.objects.count())
 
-    done = flask("demo", "load", *arguments)
+    result = flask("demo", "load", *arguments)
 
-    assert (done.exit_code, done.output) == (0, "The demo clinic is loaded already.\n")
+    assert (result.exit_code, result.output) == (0, "The demo clinic is loaded already.\n")
     assert (User.objects.count(), Slot.objects.count(), Appointment.objects.count()) == before
 
 
-def test_the_demo_clinic_stays_away_from_a_clinic_that_has_people(flask: Run) -> None:
+def test_the_demo_clinic_is_not_loaded_if_empty_is_demanded_and_users_exist(flask: Run) -> None:
     factories.make_user()
 
-    done = flask("demo", "load", "--if-empty")
+    result = flask("demo", "load", "--if-empty")
 
-    assert (done.exit_code, User.objects.count()) == (0, 1)
-    assert done.output == "There are people already; the demo clinic was not loaded.\n"
+    assert (result.exit_code, User.objects.count()) == (0, 1)
+    assert result.output == "The database has other users already; the demo clinic was not loaded.\n"
 
 
-def test_the_demo_clinic_stays_away_from_production(flask: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    account = {f"TWILIO_{name}": "of-the-tests" for name in ("ACCOUNT_SID", "AUTH_TOKEN", "PHONE_NUMBER")}
+def test_the_demo_clinic_is_refused_in_production(flask: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    account = {f"TWILIO_{name}": "test" for name in ("ACCOUNT_SID", "AUTH_TOKEN", "PHONE_NUMBER")}
     secrets = {name: token_hex(32) for name in ("JWT_SECRET", "JWT_REFRESH_SECRET", "OTP_SECRET")}
     for name, value in {"APP_ENV": "production", "DLT_ENTITY_ID": "1" * 19, **account, **secrets}.items():
         monkeypatch.setenv(name, value)
     settings.cache_clear()
-    done = flask("demo", "load")
+    result = flask("demo", "load")
     monkeypatch.undo()
     settings.cache_clear()
 
-    assert (done.exit_code, done.output) == (1, "The demo clinic is not for production.\n")
+    assert (result.exit_code, result.output) == (1, "The demo clinic can't be loaded in production.\n")
     assert User.objects.count() == 0
 
 
-def test_the_demo_clinic_may_join_a_clinic_that_has_people(flask: Run) -> None:
+def test_the_demo_clinic_can_be_loaded_beside_other_users(flask: Run) -> None:
     factories.make_user()
 
     assert flask("demo", "load").exit_code == 0
     assert User.objects.count() == 11
 
 
-def test_a_demo_clinic_that_was_cut_off_is_completed(flask: Run) -> None:
+def test_an_interrupted_load_of_the_demo_clinic_is_completed(flask: Run) -> None:
     flask("demo", "load")
-    whole = (User.objects.count(), Slot.objects.count(), Appointment.objects.count())
-    late = User.objects.get(mobile_number="9000000023")
-    Appointment.objects(patient_id=late.id).delete()
+    complete = (User.objects.count(), Slot.objects.count(), Appointment.objects.count())
+    last_patient = User.objects.get(mobile_number="9000000023")
+    Appointment.objects(patient_id=last_patient.id).delete()
     User.objects(mobile_number__in=["9000000001", "9000000023"]).delete()
-    Slot.objects(booked_patients=0, starts_at__lt=datetime.now(UTC), doctor=_doctor("9000000013")).delete()
+    Slot.objects(booked_patients=0, starts_at__lt=datetime.now(UTC), doctor=_user_id("9000000013")).delete()
 
     assert flask("demo", "load", "--if-empty").stdout == "Loaded the demo clinic: 5 doctors, 3 patients.\n"
-    assert (User.objects.count(), Slot.objects.count(), Appointment.objects.count()) == whole
+    assert (User.objects.count(), Slot.objects.count(), Appointment.objects.count()) == complete
     assert list(consistency.violations()) == []
 
 
-def _doctor(mobile: str) -> ObjectId:
-    found: ObjectId = User.objects.get(mobile_number=mobile).id
-    return found
+def _user_id(mobile: str) -> ObjectId:
+    user_id: ObjectId = User.objects.get(mobile_number=mobile).id
+    return user_id
 
 
-def test_slots_are_made_by_command_as_often_as_one_likes(flask: Run) -> None:
+def test_generating_slots_twice_creates_them_once(flask: Run) -> None:
     doctor = factories.make_doctor(HOUR)
     Slot.objects(doctor=doctor.id).delete()
 
@@ -186,34 +186,34 @@ def test_slots_are_made_by_command_as_often_as_one_likes(flask: Run) -> None:
     assert second.stdout == "0 new slots\n"
 
 
-def test_slots_made_by_two_commands_at_once_are_made_once(environment: dict[str, str], tmp_path: Path) -> None:
+def test_two_concurrent_commands_generate_each_slot_once(environment: dict[str, str], tmp_path: Path) -> None:
     for _ in range(3):
         factories.make_doctor(factories.every_day("08:00", "20:00"))
     expected = Slot.objects.count()
     Slot.objects.delete()
 
-    told = twice_at_once(tmp_path, environment, "slots", "generate")
+    outputs = run_twice_concurrently(tmp_path, environment, "slots", "generate")
 
-    assert sum(int(text.split()[0]) for text in told) == Slot.objects.count() == expected
+    assert sum(int(text.split()[0]) for text in outputs) == Slot.objects.count() == expected
 
 
-def good_books() -> Appointment:
-    """A doctor who takes two a slot, with two visits in one and one cancelled."""
+def consistent_appointments() -> Appointment:
+    """Create appointments of a doctor with two seats in each slot: two in the first slot and one in the next."""
     doctor = factories.make_doctor(factories.every_day("09:00", "10:00", max_patients=2))
     factories.make_visit(doctor=doctor, time="09:30")
     first, _ = (factories.make_visit(doctor=doctor) for _ in range(2))
     return first
 
 
-def test_the_audit_finds_nothing_in_good_books(flask: Run) -> None:
-    good_books()
+def test_the_audit_accepts_consistent_appointments(flask: Run) -> None:
+    consistent_appointments()
 
-    done = flask("audit")
+    result = flask("audit")
 
-    assert (done.exit_code, done.output) == (0, "The books are in order.\n")
+    assert (result.exit_code, result.output) == (0, "Appointments and slots are consistent.\n")
 
 
-def test_the_audit_of_an_empty_clinic_finds_nothing(flask: Run) -> None:
+def test_the_audit_accepts_an_empty_database(flask: Run) -> None:
     assert flask("audit").exit_code == 0
 
 
@@ -225,7 +225,7 @@ NO_SEAT = "active, but its seat is not taken in its slot"
 
 
 @pytest.mark.parametrize(
-    ("of_slot", "of_visit", "faults"),
+    ("slot_change", "appointment_change", "faults"),
     [
         ({"maxPatients": 1}, {}, {CAPACITY}),
         ({"bookedPatients": 1, "isAvailable": True}, {}, {COUNT}),
@@ -241,50 +241,52 @@ NO_SEAT = "active, but its seat is not taken in its slot"
         ({}, {"seat": 3}, {SEAT, NO_SEAT}),
     ],
 )
-def test_the_audit_finds_what_must_never_be(
-    flask: Run, of_slot: dict[str, Any], of_visit: dict[str, Any], faults: set[str]
+def test_the_audit_reports_each_inconsistency(
+    flask: Run, slot_change: dict[str, Any], appointment_change: dict[str, Any], faults: set[str]
 ) -> None:
-    visit = good_books()
-    books: Records = get_db()
-    if of_slot:
-        books.slots.update_one({"_id": visit.slot}, {"$set": of_slot}, bypass_document_validation=True)
-    if of_visit:
-        books.appointments.update_one({"_id": visit.id}, {"$set": of_visit}, bypass_document_validation=True)
+    appointment = consistent_appointments()
+    records: Records = get_db()
+    if slot_change:
+        records.slots.update_one({"_id": appointment.slot}, {"$set": slot_change}, bypass_document_validation=True)
+    if appointment_change:
+        records.appointments.update_one(
+            {"_id": appointment.id}, {"$set": appointment_change}, bypass_document_validation=True
+        )
 
-    done = flask("audit")
+    result = flask("audit")
 
-    found = {fault for line in done.output.splitlines() for fault in line.partition(": ")[2].split("; ")}
-    assert (done.exit_code, found) == (1, faults)
+    found = {fault for line in result.output.splitlines() for fault in line.partition(": ")[2].split("; ")}
+    assert (result.exit_code, found) == (1, faults)
 
 
-def test_the_audit_names_the_record(flask: Run) -> None:
-    visit = good_books()
-    slots: Records = get_db()
-    slots.slots.delete_one({"_id": visit.slot})
+def test_the_audit_reports_the_id_of_the_record(flask: Run) -> None:
+    appointment = consistent_appointments()
+    records: Records = get_db()
+    records.slots.delete_one({"_id": appointment.slot})
 
     lines = flask("audit").output.splitlines()
 
-    assert f"appointment {visit.id}: {NO_SEAT}" in lines
+    assert f"appointment {appointment.id}: {NO_SEAT}" in lines
     assert len(lines) == 2
 
 
-def test_migrating_an_up_to_date_database_says_so(flask: Run) -> None:
+def test_migrate_up_reports_an_up_to_date_database(flask: Run) -> None:
     assert flask("migrate", "up").output == "The database is up to date.\n"
 
 
-def test_the_status_of_the_migrations_is_a_line_each(flask: Run) -> None:
+def test_migrate_status_prints_one_line_for_each_migration(flask: Run) -> None:
     lines = flask("migrate", "status").output.splitlines()
 
     assert [line.split()[0] for line in lines] == sorted(path.stem for path in migrations.MIGRATIONS.glob("0*.py"))
     assert not any("missing" in line for line in lines)
 
 
-def test_a_database_that_is_away_is_told_in_one_line(flask: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unavailable_database_is_reported_in_one_line(flask: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MONGODB_URI", f"mongodb://127.0.0.1:{free_port()}/arthomed")
-    monkeypatch.setattr(cli, "_REACHED_WITHIN_SECONDS", 0.2)
+    monkeypatch.setattr(cli, "CONNECT_TIMEOUT_SECONDS", 0.2)
     settings.cache_clear()
-    done = flask("audit")
+    result = flask("audit")
     monkeypatch.undo()
     settings.cache_clear()
 
-    assert (done.exit_code, done.output) == (1, "MongoDB can't be reached; see MONGODB_URI.\n")
+    assert (result.exit_code, result.output) == (1, "MongoDB can't be reached; see MONGODB_URI.\n")

@@ -1,4 +1,4 @@
-"""From a one-time code to a confirmed visit, over HTTP and all the processes."""
+"""From a one-time code to a confirmed appointment, over HTTP and through all processes."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -7,35 +7,37 @@ import httpx
 
 from tests.stack import Stack, wait_for
 
-ASHA, RECEPTION = "9000000021", "9000000002"
+ASHA, RECEPTIONIST = "9000000021", "9000000002"
 
 
-def test_patient_signs_in_books_and_is_told_of_the_confirmation(stack: Stack) -> None:
+def test_patient_signs_in_books_and_receives_the_confirmation_by_sms_and_email(stack: Stack) -> None:
     with httpx.Client(base_url=f"{stack.url}/api", timeout=10) as api:
-        patient, reception = sign_in(stack, api, ASHA), sign_in(stack, api, RECEPTION)
+        patient, receptionist = sign_in(stack, api, ASHA), sign_in(stack, api, RECEPTIONIST)
         doctor = ok(api.get("/users/doctors", params={"search": "Leela"}, headers=patient))["items"][0]
         day, time = first_free(api, doctor["_id"], patient)
-        wish = {"doctorId": doctor["_id"], "appointmentDate": day, "appointmentTime": time, "reason": "A rash"}
-        visit = ok(api.post("/appointments/book", json=wish, headers=patient))["appointment"]
-        assert visit["status"] == "pending"
+        body = {"doctorId": doctor["_id"], "appointmentDate": day, "appointmentTime": time, "reason": "A rash"}
+        appointment = ok(api.post("/appointments/book", json=body, headers=patient))["appointment"]
+        assert appointment["status"] == "pending"
 
-        pages = ok(api.get("/appointments/pending", headers=reception))["pagination"]["pages"]
-        newest = ok(api.get("/appointments/pending", params={"page": pages}, headers=reception))["items"]
-        assert visit["_id"] in [one["_id"] for one in newest]
-        moved = ok(api.put(f"/appointments/{visit['_id']}/status", json={"status": "confirmed"}, headers=reception))
-        assert moved["appointment"]["status"] == "confirmed"
+        pages = ok(api.get("/appointments/pending", headers=receptionist))["pagination"]["pages"]
+        last_page = ok(api.get("/appointments/pending", params={"page": pages}, headers=receptionist))["items"]
+        assert appointment["_id"] in [one["_id"] for one in last_page]
+        confirmed = ok(
+            api.put(f"/appointments/{appointment['_id']}/status", json={"status": "confirmed"}, headers=receptionist)
+        )
+        assert confirmed["appointment"]["status"] == "confirmed"
 
-    for address in (ASHA, "asha@example.com"):
-        assert "Dr Leela Nair" in confirmation(stack, address)
-    assert stack.flask("audit").stdout == "The books are in order.\n"
+    for recipient in (ASHA, "asha@example.com"):
+        assert "Dr Leela Nair" in confirmation_text(stack, recipient)
+    assert stack.flask("audit").stdout == "Appointments and slots are consistent.\n"
 
 
-def confirmation(stack: Stack, to: str) -> str:
-    """The newest confirmation that was sent there."""
-    told = wait_for(
+def confirmation_text(stack: Stack, to: str) -> str:
+    """The text of the newest confirmation to a number or an e-mail address."""
+    confirmations = wait_for(
         lambda: [one for one in stack.mailbox(to) if one["kind"] == "appointment-confirmed"], what="the confirmation"
     )
-    return str(told[0]["text"])
+    return str(confirmations[0]["text"])
 
 
 def sign_in(stack: Stack, api: httpx.Client, mobile: str) -> dict[str, str]:
@@ -54,6 +56,6 @@ def first_free(api: httpx.Client, doctor_id: str, headers: dict[str, str]) -> tu
     raise AssertionError("no free slot in a week")
 
 
-def ok(answer: httpx.Response) -> Any:
-    assert answer.status_code in (200, 201), answer.text
-    return answer.json()["data"]
+def ok(response: httpx.Response) -> Any:
+    assert response.status_code in (200, 201), response.text
+    return response.json()["data"]

@@ -32,7 +32,7 @@ def _nothing_counted_yet(client: FlaskClient) -> None:
 def strict(app: Flask) -> Iterator[Flask]:
     """The application with few requests for everybody."""
     del app
-    with factories.another_app(rate_limit_anonymous=MOST, rate_limit_user=MOST_OF_A_USER) as application:
+    with factories.another_app(rate_limits=factories.rate_limits(address=MOST, user=MOST_OF_A_USER)) as application:
         yield application
 
 
@@ -105,7 +105,7 @@ class TestRefusing:
 
     def test_who_waits_as_told_is_let_in_again(self, app: Flask, client: FlaskClient) -> None:
         del app, client
-        with factories.another_app(rate_limit_anonymous=1, rate_limit_window=timedelta(seconds=1)) as hasty:
+        with factories.another_app(rate_limits=factories.rate_limits(address=1, window=timedelta(seconds=1))) as hasty:
             refusal = ask_often(hasty, 2)
             told = int(refusal.headers["Retry-After"])
 
@@ -186,7 +186,7 @@ class TestCallers:
 
     def test_behind_a_trusted_proxy_the_address_is_what_it_says(self, app: Flask, client: FlaskClient) -> None:
         del app, client
-        with factories.another_app(rate_limit_anonymous=1, trusted_proxies=1) as proxied:
+        with factories.another_app(rate_limits=factories.rate_limits(address=1), trusted_proxies=1) as proxied:
             answers = [
                 ask(proxied, **{"X-Forwarded-For": said}).status_code
                 for said in ("198.51.100.1", "198.51.100.2", "203.0.113.9, 198.51.100.2")
@@ -214,7 +214,7 @@ class TestRedisAway:
         with socket.create_server(("127.0.0.1", 0)) as silent:
             port = silent.getsockname()[1] if request.param == "silent" else free_port()
             url = f"redis://127.0.0.1:{port}/0"
-            with factories.another_app(redis_url=url, rate_limit_anonymous=MOST) as application:
+            with factories.another_app(redis_url=url, rate_limits=factories.rate_limits(address=MOST)) as application:
                 yield application
 
     def test_requests_are_still_counted_in_memory(self, away: Flask) -> None:

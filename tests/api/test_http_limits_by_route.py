@@ -31,11 +31,7 @@ def strict_app(app: Flask) -> Iterator[Flask]:
     """The application with budgets that are soon used up."""
     del app
     with factories.another_app(
-        rate_limit_auth=AUTH,
-        rate_limit_booking=BOOKING,
-        rate_limit_upload=UPLOAD,
-        rate_limit_anonymous=ANONYMOUS,
-        rate_limit_user=USER,
+        rate_limits=factories.rate_limits(auth=AUTH, booking=BOOKING, upload=UPLOAD, address=ANONYMOUS, user=USER),
     ) as application:
         yield application
 
@@ -264,7 +260,9 @@ class TestRefreshing:
 class TestRedisAway:
     def test_the_budgets_hold_in_each_process(self, app: Flask, client: FlaskClient) -> None:
         del app, client
-        with factories.another_app(redis_url=f"redis://127.0.0.1:{free_port()}/0", rate_limit_auth=AUTH) as alone:
+        with factories.another_app(
+            redis_url=f"redis://127.0.0.1:{free_port()}/0", rate_limits=factories.rate_limits(auth=AUTH)
+        ) as alone:
             assert statuses(alone.test_client(), SIGNING_IN[0], AUTH + 1) == [400] * AUTH + [429]
 
     def test_what_was_counted_is_told_though_it_died_since(self, app: Flask, database: Any, tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def counting(app: Flask, client: FlaskClient) -> Iterator[Counting]:
     del app, client  # they wire this process and empty the database
     with factories.another_app(metrics_enabled=True) as application:
         yield Counting(application)
-    metrics.use(metrics.nobody)
+    metrics.use(metrics.discard)
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ def after_waiting(work: Callable[[], T]) -> T:
 
 @pytest.fixture
 def impatient(app: Flask) -> Iterator[Flask]:
-    with factories.another_app(most_waiting=MOST) as application:
+    with factories.another_app(max_queue_wait=MOST) as application:
         yield application
 
 
@@ -45,7 +45,7 @@ def test_what_waited_too_long_is_refused_with_a_time_to_come_back(impatient: Fla
 @pytest.mark.usefixtures("app")
 def test_what_found_a_thread_in_time_is_answered() -> None:
     with (
-        factories.another_app(most_waiting=PLENTY) as patient,
+        factories.another_app(max_queue_wait=PLENTY) as patient,
         overload.TimedThreadPool(1) as threads,
     ):
         answer = threads.submit(lambda: patient.test_client().get("/api/auth/me")).result()

@@ -210,7 +210,7 @@ class TestCodes:
         until = clock.now() + timedelta(minutes=5)
         database.otps.update_one({"mobileNumber": locked}, {"$set": {"failures": 5, "failuresEndAt": until}})
         redis.flushdb()
-        redis.set(f"quota:number:{limited}", settings().codes.per_number_an_hour, ex=60)
+        redis.set(f"quota:number:{limited}", settings().codes.hourly_quota_per_number, ex=60)
         store = Mock(wraps=Otp.replace_older)
         monkeypatch.setattr(Otp, "replace_older", store)
 

@@ -421,7 +421,7 @@ def test_the_system_does_not_take_the_undoing_of_a_no_show_back_at_once(case: Ca
         assert transitions.mark_no_shows() == 1
 
 
-def test_the_systems_jobs_run_twice_at_once_do_each_thing_once(app: Flask, database: Records) -> None:
+def test_the_systems_jobs_run_run_twice_concurrently_do_each_thing_once(app: Flask, database: Records) -> None:
     cases = [make_case(app) for _ in range(4)]
     moment = factories.at_clinic(TUESDAY, "09:00")
     with time_machine.travel(moment, tick=True):

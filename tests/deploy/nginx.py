@@ -1,4 +1,4 @@
-"""The proxy's configuration as it is, but for what a test must change, in front of web processes."""
+"""Runs nginx with deploy/nginx.conf, adapted to the ports and folders of a test."""
 
 import os
 import shutil
@@ -16,25 +16,25 @@ from tests.stack import ROOT, Stack, wait_for
 NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 SERVER = "server web:5000"
 
-needs_nginx = pytest.mark.skipif(NGINX is None, reason="nginx is not installed here")
+needs_nginx = pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
 
 
 @contextmanager
 def in_front_of(stacks: Sequence[Stack], folder: Path, changes: Mapping[str, str] | None = None) -> Iterator[str]:
-    """Its address; the log of requests is `access.log` in the folder."""
+    """Yield the URL of nginx. The folder has its `access.log`; `changes` are replacements in the configuration."""
     port = free_port()
     configuration = (ROOT / "deploy/nginx.conf").read_text()
     [line] = [one for one in configuration.splitlines() if SERVER in one]
-    for there, here in {
-        "/tmp/": f"{folder}/",  # first, or it would be found in what follows
+    for original, replacement in {
+        "/tmp/": f"{folder}/",  # first, because later replacements contain /tmp/
         line: "\n".join(line.replace("web", "127.0.0.1").replace("5000", str(stack.port)) for stack in stacks),
         "listen 8080;": f"listen 127.0.0.1:{port};",
         "/srv/uploads/": f"{stacks[0].env['UPLOADS_DIR']}/",
         "/dev/stdout": f"{folder}/access.log",
         **(changes or {}),
     }.items():
-        assert there in configuration
-        configuration = configuration.replace(there, here)
+        assert original in configuration
+        configuration = configuration.replace(original, replacement)
     (folder / "nginx.conf").write_text(f"user root;\n{configuration}" if os.geteuid() == 0 else configuration)
     command = [str(NGINX), "-c", str(folder / "nginx.conf"), "-g", "daemon off;"]
     process = Process("nginx", command, folder / "nginx.log", env=dict(os.environ))

@@ -1,4 +1,4 @@
-"""Connections that are kept open share a web process's threads, however eagerly some of them send."""
+"""Connections share the threads and processes of gunicorn, and gunicorn closes them without losing responses."""
 
 import re
 import socket
@@ -14,11 +14,11 @@ import pytest
 from dev.servers import Mongo, Valkey
 from tests.stack import BIN, Stack, children
 
-PATIENCE_SECONDS = 10
-SLIGHT = 6  # a busy machine may keep a process from its turn
-WAITED_FOR_TWO_SECONDS_EACH = 20  # by gunicorn as it is
+TIMEOUT_SECONDS = 10
+MAX_IMBALANCE = 6  # a busy machine may delay a process
+IDLE_CONNECTIONS = 20  # unpatched gunicorn waits two seconds for each
 PIECES = 40
-FEW = 20  # of hundreds, if it had to wait for a pause
+MAX_OVERTAKEN = 20  # it would be hundreds without fairness
 BREAKING = """
 from wsgi import app as clinic
 
@@ -34,7 +34,7 @@ def breaking(start_response):
 
 @pytest.fixture(scope="module")
 def port(mongo: Mongo, valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """Of a web process with one thread."""
+    """The port of a web process with one thread."""
     with clinic(mongo, valkey, tmp_path_factory.mktemp("one-thread"), processes=1, threads=1) as stack:
         yield stack.port
 
@@ -52,65 +52,65 @@ def clinic(
     )
 
 
-def test_who_sends_without_a_pause_keeps_the_only_thread_from_nobody(port: int) -> None:
-    begun, over, answered = Event(), Event(), [0]
+def test_a_connection_that_sends_without_pause_does_not_block_others(port: int) -> None:
+    started, finished, responses = Event(), Event(), [0]
     address = ("127.0.0.1", port)
 
-    def send_on_and_on() -> None:
-        with socket.create_connection(address, timeout=PATIENCE_SECONDS) as eager:
-            while not over.is_set():
+    def send_continuously() -> None:
+        with socket.create_connection(address, timeout=TIMEOUT_SECONDS) as eager:
+            while not finished.is_set():
                 ask(eager)
-                answered[0] += 1
-                begun.set()
+                responses[0] += 1
+                started.set()
 
     def overtaken_by(quiet: socket.socket) -> int:
-        before = answered[0]
+        before = responses[0]
         ask(quiet)
-        return answered[0] - before
+        return responses[0] - before
 
-    with ThreadPoolExecutor() as pool, socket.create_connection(address, timeout=PATIENCE_SECONDS) as quiet:
-        sending = pool.submit(send_on_and_on)
+    with ThreadPoolExecutor() as pool, socket.create_connection(address, timeout=TIMEOUT_SECONDS) as quiet:
+        sending = pool.submit(send_continuously)
         try:
-            assert begun.wait(PATIENCE_SECONDS)
+            assert started.wait(TIMEOUT_SECONDS)
             overtaken = [overtaken_by(quiet) for _ in range(20)]
         finally:
-            over.set()
+            finished.set()
         sending.result()
 
-    assert max(overtaken) < FEW
+    assert max(overtaken) < MAX_OVERTAKEN
 
 
 @pytest.fixture
 def connect(port: int) -> Iterator[Callable[[], socket.socket]]:
     with ExitStack() as opened:
         address = ("127.0.0.1", port)
-        yield lambda: opened.enter_context(socket.create_connection(address, timeout=PATIENCE_SECONDS))
+        yield lambda: opened.enter_context(socket.create_connection(address, timeout=TIMEOUT_SECONDS))
 
 
-def test_who_does_not_hang_up_after_the_last_answer_keeps_nobody_waiting(
+def test_a_client_that_does_not_close_after_the_last_response_does_not_block_others(
     connect: Callable[[], socket.socket],
 ) -> None:
-    staying = [connect() for _ in range(WAITED_FOR_TWO_SECONDS_EACH)]
-    for one in staying:
+    idle = [connect() for _ in range(IDLE_CONNECTIONS)]
+    for one in idle:
         one.sendall(b"GET /health HTTP/1.1\r\nHost: clinic\r\nConnection: close\r\n\r\n")
-    assert {one.recv(12) for one in staying} == {b"HTTP/1.1 200"}
+    assert {one.recv(12) for one in idle} == {b"HTTP/1.1 200"}
 
     ask(connect())
 
 
-def test_who_is_refused_while_still_sending_is_told_so(connect: Callable[[], socket.socket]) -> None:
+def test_a_client_that_is_still_sending_receives_the_error_response(connect: Callable[[], socket.socket]) -> None:
     piece = b" " * 1_000
     head = "POST /api/appointments/book HTTP/1.1\r\nHost: clinic\r\nConnection: close\r\n"
     sending = connect()
     sending.sendall(f"{head}Content-Length: {PIECES * len(piece)}\r\n\r\n".encode())
     for _ in range(PIECES):
         sending.sendall(piece)
-        ask(connect())  # meanwhile it is taken, or refused
+        ask(connect())  # meanwhile gunicorn handles the first request
 
     assert b"".join(iter(partial(sending.recv, 65536), b"")).startswith(b"HTTP/1.1 401")
 
 
-def test_what_comes_after_the_last_answer_is_read_for_no_longer_than_gunicorn_would(
+def test_data_after_the_last_response_is_read_up_to_a_limit(
     connect: Callable[[], socket.socket],
 ) -> None:
     sending = connect()
@@ -123,25 +123,25 @@ def test_what_comes_after_the_last_answer_is_read_for_no_longer_than_gunicorn_wo
 
 def ask(connection: socket.socket) -> None:
     connection.sendall(b"GET /health HTTP/1.1\r\nHost: clinic\r\n\r\n")
-    told = b""
-    while not told.endswith(b"}"):
-        told += connection.recv(65536)
-    assert told.startswith(b"HTTP/1.1 200")
+    received = b""
+    while not received.endswith(b"}"):
+        received += connection.recv(65536)
+    assert received.startswith(b"HTTP/1.1 200")
 
 
-def test_requests_that_come_in_one_piece_are_answered_in_order(port: int) -> None:
+def test_pipelined_requests_are_answered_in_order(port: int) -> None:
     paths = ["/health", "/nowhere", "/health"]
-    asked = "".join(f"GET {path} HTTP/1.1\r\nHost: clinic\r\n\r\n" for path in paths)
-    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS) as connection:
-        connection.sendall(asked.encode())
-        told = b""
-        while told.count(b"X-Request-ID") < len(paths) or not told.endswith(b"}"):
-            told += connection.recv(65536)
+    requests = "".join(f"GET {path} HTTP/1.1\r\nHost: clinic\r\n\r\n" for path in paths)
+    with socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_SECONDS) as connection:
+        connection.sendall(requests.encode())
+        received = b""
+        while received.count(b"X-Request-ID") < len(paths) or not received.endswith(b"}"):
+            received += connection.recv(65536)
 
-    assert re.findall(rb"HTTP/1.1 (\d+)", told) == [b"200", b"404", b"200"]
+    assert re.findall(rb"HTTP/1.1 (\d+)", received) == [b"200", b"404", b"200"]
 
 
-def test_all_processes_have_as_many_connections(mongo: Mongo, valkey: Valkey, tmp_path: Path) -> None:
+def test_connections_are_distributed_evenly_over_processes(mongo: Mongo, valkey: Valkey, tmp_path: Path) -> None:
     stack = clinic(mongo, valkey, tmp_path, processes=2, threads=2)
     with ExitStack() as opened:
         web = opened.enter_context(stack).web
@@ -149,33 +149,33 @@ def test_all_processes_have_as_many_connections(mongo: Mongo, valkey: Valkey, tm
 
         def connect() -> None:
             address = ("127.0.0.1", stack.port)
-            ask(opened.enter_context(socket.create_connection(address, timeout=PATIENCE_SECONDS)))
+            ask(opened.enter_context(socket.create_connection(address, timeout=TIMEOUT_SECONDS)))
 
         def shares() -> list[int]:
             return [connections_of(process, stack.port) for process in children(web.pid)]
 
-        while len(shares()) < 2 or not all(shares()):  # one of them may still be starting
+        while len(shares()) < 2 or not all(shares()):  # a process may still be starting
             connect()
         for _ in range(20):
             connect()
 
         found = shares()
 
-        assert max(found) - min(found) <= SLIGHT
+        assert max(found) - min(found) <= MAX_IMBALANCE
 
 
 def connections_of(process: int, port: int) -> int:
-    """How many of a process's sockets somebody is connected to by that port of its own."""
+    """The number of established connections of a process to its port."""
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    open_ones = {f"socket:[{row[9]}]" for row in rows if (int(row[1].partition(":")[2], 16), row[3]) == (port, "01")}
+    established = {f"socket:[{row[9]}]" for row in rows if (int(row[1].partition(":")[2], 16), row[3]) == (port, "01")}
     names = []
     for file in Path(f"/proc/{process}/fd").iterdir():
-        with suppress(FileNotFoundError):  # closed just now
+        with suppress(FileNotFoundError):  # closed meanwhile
             names.append(str(file.readlink()))
-    return len(open_ones.intersection(names))
+    return len(established.intersection(names))
 
 
-def test_answers_that_break_off_cost_no_process(mongo: Mongo, valkey: Valkey, tmp_path: Path) -> None:
+def test_a_response_that_fails_midway_does_not_end_the_process(mongo: Mongo, valkey: Valkey, tmp_path: Path) -> None:
     (tmp_path / "breaking.py").write_text(BREAKING)
     with clinic(mongo, valkey, tmp_path, processes=1, threads=2, parts=()) as stack:
         command = (BIN / "gunicorn", "-c", "gunicorn.conf.py", "--pythonpath", tmp_path, "breaking:app")
@@ -183,7 +183,7 @@ def test_answers_that_break_off_cost_no_process(mongo: Mongo, valkey: Valkey, tm
         stack.wait_until_live()
         [process] = children(web.pid)
         for _ in range(3):
-            with socket.create_connection(("127.0.0.1", stack.port), timeout=PATIENCE_SECONDS) as connection:
+            with socket.create_connection(("127.0.0.1", stack.port), timeout=TIMEOUT_SECONDS) as connection:
                 connection.sendall(b"GET /breaks HTTP/1.1\r\nHost: clinic\r\n\r\n")
                 while connection.recv(65536):
                     pass

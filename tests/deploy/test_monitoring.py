@@ -1,4 +1,4 @@
-"""The dashboard and the alarms ask for what the processes tell, and alarms ring when they should and not before."""
+"""The dashboard and the alerts query existing metrics, and each alert fires when it should and only then."""
 
 import json
 import os
@@ -28,103 +28,103 @@ ALERTS = ROOT / "deploy/prometheus/alerts.yml"
 RULES: list[dict[str, Any]] = yaml.safe_load(ALERTS.read_text())["groups"][0]["rules"]
 PANELS = json.loads((ROOT / "deploy/grafana/arthomed.json").read_text())["panels"]
 TARGETS: list[dict[str, Any]] = [target for panel in PANELS for target in panel.get("targets", [])]
-OF_PROMETHEUS = {"up": {"job", "instance"}}  # what it knows of each process by itself
+PROMETHEUS_SERIES = {"up": {"job", "instance"}}  # Prometheus adds them itself
 
-needs_promtool = pytest.mark.skipif(PROMTOOL is None, reason="no promtool: install prometheus")
+needs_promtool = pytest.mark.skipif(PROMTOOL is None, reason="promtool is not installed: install prometheus")
 
 
 def expressions() -> list[str]:
-    asked = [*(rule["expr"] for rule in RULES), *(target["expr"] for target in TARGETS)]
-    return [expression.replace("$__rate_interval", "5m") for expression in asked]
+    queries = [*(rule["expr"] for rule in RULES), *(target["expr"] for target in TARGETS)]
+    return [expression.replace("$__rate_interval", "5m") for expression in queries]
 
 
-def selected(expression: str) -> list[promql_parser.VectorSelector]:
-    """All the series that an expression asks for."""
+def selectors(expression: str) -> list[promql_parser.VectorSelector]:
+    """All series selectors of an expression."""
     found: list[promql_parser.VectorSelector] = []
 
-    def keep(part: promql_parser.Expr) -> None:
+    def collect(part: promql_parser.Expr) -> None:
         if isinstance(part, promql_parser.VectorSelector):
             found.append(part)
 
-    promql_parser.walk(promql_parser.parse(expression), keep)
+    promql_parser.walk(promql_parser.parse(expression), collect)
     return found
 
 
 @pytest.fixture(scope="module")
 def stack(mongo: Mongo, valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Two web processes and a worker that count: a code that was sent, a refusal, a failed job and a stray file."""
-    watched = Stack(
-        tmp_path_factory.mktemp("watched"),
-        mongodb_uri=mongo.uri("arthomed_watched"),
+    """Two web processes and a worker with metrics of a sign-in, an error response, a failed job and a stray file."""
+    monitored = Stack(
+        tmp_path_factory.mktemp("monitored"),
+        mongodb_uri=mongo.uri("arthomed_monitored"),
         redis_url=valkey.url.removesuffix("/0") + "/4",
         parts=("web", "worker"),
         demo=False,
         env={"ENABLE_METRICS": "true", "WEB_CONCURRENCY": "2", "WORKER_METRICS_PORT": str(free_port())},
     )
-    with watched:
+    with monitored:
         person = {"mobileNumber": new_mobile()}
-        httpx.post(f"{watched.url}/api/auth/send-otp", json=person).raise_for_status()
-        answer = {**person, "otp": watched.code_sent_to(person["mobileNumber"])}
-        tokens = httpx.post(f"{watched.url}/api/auth/verify-otp", json=answer).json()["data"]["tokens"]
+        httpx.post(f"{monitored.url}/api/auth/send-otp", json=person).raise_for_status()
+        verification = {**person, "otp": monitored.code_sent_to(person["mobileNumber"])}
+        tokens = httpx.post(f"{monitored.url}/api/auth/verify-otp", json=verification).json()["data"]["tokens"]
         headers = {"Authorization": f"Bearer {tokens['accessToken']}"}
-        httpx.get(f"{watched.url}/api/users/doctors", headers=headers).raise_for_status()
-        httpx.get(f"{watched.url}/api/auth/me")
-        broker = Celery("the-tests", broker=watched.env["REDIS_URL"], set_as_current=False)
-        broker.send_task("email.send", args=["of-nobody"], queue="email")
-        stray = Path(watched.env["UPLOADS_DIR"], "profiles", "nobodys.jpg")
+        httpx.get(f"{monitored.url}/api/users/doctors", headers=headers).raise_for_status()
+        httpx.get(f"{monitored.url}/api/auth/me")
+        broker = Celery("tests", broker=monitored.env["REDIS_URL"], set_as_current=False)
+        broker.send_task("email.send", args=["not-an-id"], queue="email")
+        stray = Path(monitored.env["UPLOADS_DIR"], "profiles", "stray.jpg")
         stray.parent.mkdir(parents=True)
         stray.touch()
         os.utime(stray, (0, 0))
         broker.send_task("files.purge", queue="files")
-        yield watched
+        yield monitored
 
 
-def told_by(stack: Stack) -> dict[Series, float]:
-    """What a scrape of web and worker finds."""
+def scrape(stack: Stack) -> dict[Series, float]:
+    """Scrape the web process and the worker."""
     ports = stack.port, stack.env["WORKER_METRICS_PORT"]
     return series_in("\n".join(httpx.get(f"http://127.0.0.1:{port}/metrics").text for port in ports))
 
 
 def labels_of(stack: Stack) -> dict[str, set[str]]:
-    """By the name of each series: the names of its labels."""
-    found = dict(OF_PROMETHEUS)
-    for name, labels in told_by(stack):
+    """The labels of each series, by name."""
+    found = dict(PROMETHEUS_SERIES)
+    for name, labels in scrape(stack):
         found[name] = {"job", "instance", *(label for label, _ in labels)}
     return found
 
 
-def test_what_all_processes_of_the_web_counted_is_told_by_each(stack: Stack) -> None:
+def test_each_web_process_exports_the_sum_of_all(stack: Stack) -> None:
     series = (
         "arthomed_request_seconds_count",
         frozenset({("route", "/health"), ("method", "GET"), ("status", "200")}),
     )
-    before = told_by(stack).get(series, 0)
+    before = scrape(stack).get(series, 0)
     for _ in range(20):
         httpx.get(f"{stack.url}/health")
 
-    assert {told_by(stack)[series] - before for _ in range(10)} == {20}
+    assert {scrape(stack)[series] - before for _ in range(10)} == {20}
 
 
-def test_what_dashboard_and_alarms_ask_for_is_told_under_that_name_and_with_those_labels(stack: Stack) -> None:
-    asked = [one for expression in expressions() for one in selected(expression)]
-    wait_for(lambda: {str(one.name) for one in asked} <= labels_of(stack).keys(), what="the telling of all metrics")
+def test_dashboard_and_alerts_query_existing_series_and_labels(stack: Stack) -> None:
+    queried = [selector for expression in expressions() for selector in selectors(expression)]
+    wait_for(lambda: {str(selector.name) for selector in queried} <= labels_of(stack).keys(), what="all metrics")
 
-    told = labels_of(stack)
-    wrong = {
-        f"{one.name}: {matcher.name}"
-        for one in asked
-        for matcher in one.matchers.matchers
-        if matcher.name not in told[str(one.name)]
+    labels = labels_of(stack)
+    unknown = {
+        f"{selector.name}: {matcher.name}"
+        for selector in queried
+        for matcher in selector.matchers.matchers
+        if matcher.name not in labels[str(selector.name)]
     }
-    assert wrong == set()
+    assert unknown == set()
 
 
-def test_all_that_is_counted_is_in_the_dashboard() -> None:
-    shown = " ".join(target["expr"] for target in TARGETS)
-    assert [metric.name for metric in metrics.ALL if metric.name not in shown] == []
+def test_the_dashboard_shows_every_metric() -> None:
+    queries = " ".join(target["expr"] for target in TARGETS)
+    assert [metric.name for metric in metrics.ALL if metric.name not in queries] == []
 
 
-def test_each_line_of_the_dashboard_is_named_by_labels_that_it_has() -> None:
+def test_each_legend_of_the_dashboard_uses_labels_of_its_query() -> None:
     for target in TARGETS:
         named = set(re.findall(r"{{(\w+)}}", target["legendFormat"]))
         grouped = set(re.findall(r"\w+", " ".join(re.findall(r"by \(([^)]*)\)", target["expr"])))) - {"le"}
@@ -132,7 +132,7 @@ def test_each_line_of_the_dashboard_is_named_by_labels_that_it_has() -> None:
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
-def test_an_alarm_has_a_severity_and_a_runbook_that_there_is(rule: dict[str, Any]) -> None:
+def test_an_alert_has_a_severity_and_an_existing_runbook(rule: dict[str, Any]) -> None:
     page, _, anchor = rule["annotations"]["runbook"].partition("#")
     titles = re.findall(r"^#+ (.+)$", (ROOT / page).read_text(), re.MULTILINE)
 
@@ -157,7 +157,7 @@ HEALTHY = {
     'arthomed_queue_jobs{queue="sms"}': "0+0x6000",
     'arthomed_queue_oldest_seconds{queue="sms"}': "0+0x6000",
 }
-"""A clinic in order, one value a minute, with a request a second."""
+"""Series of a healthy clinic, one value each minute, with one request each second."""
 
 BROKEN = {
     "ArthomedDown": {'up{job="arthomed-web"}': "0+0x6000"},
@@ -174,12 +174,14 @@ BROKEN = {
     "ArthomedFilesSetAside": {'arthomed_files_set_aside_total{reason="stray"}': "0+1x6000"},
     "ArthomedNoSlots": {"arthomed_slots_generated_total": "600+0x6000"},
 }
-"""For each alarm what must differ for it to ring, and no other."""
+"""For each alert the series that make it fire, and no other alert."""
 
 
-def ringing(folder: Path, minutes: int, series: dict[str, str], alarms: list[str]) -> subprocess.CompletedProcess[str]:
-    """Ask promtool whether after so many minutes these alarms ring and no others."""
-    rings = [{"labels": f'{{alertname="{alarm}"}}', "value": 1} for alarm in alarms]
+def run_promtool(
+    folder: Path, minutes: int, series: dict[str, str], alerts: list[str]
+) -> subprocess.CompletedProcess[str]:
+    """Check with promtool that exactly these alerts fire after `minutes`."""
+    firing = [{"labels": f'{{alertname="{alert}"}}', "value": 1} for alert in alerts]
     case = {
         "interval": "1m",
         "input_series": [{"series": name, "values": values} for name, values in series.items()],
@@ -187,11 +189,11 @@ def ringing(folder: Path, minutes: int, series: dict[str, str], alarms: list[str
             {
                 "expr": 'count by (alertname) (ALERTS{alertstate="firing"})',
                 "eval_time": f"{minutes}m",
-                "exp_samples": rings,
+                "exp_samples": firing,
             }
         ],
     }
-    file = folder / "alarms.yml"
+    file = folder / "alerts-test.yml"
     file.write_text(yaml.safe_dump({"rule_files": [str(ALERTS)], "evaluation_interval": "1m", "tests": [case]}))
     return subprocess.run(
         [str(PROMTOOL), "test", "rules", file], env=dict(os.environ), capture_output=True, text=True, check=False
@@ -199,22 +201,22 @@ def ringing(folder: Path, minutes: int, series: dict[str, str], alarms: list[str
 
 
 @needs_promtool
-@pytest.mark.parametrize("alarm", [rule["alert"] for rule in RULES])
-def test_an_alarm_rings_when_it_should_and_alone(alarm: str, tmp_path: Path) -> None:
-    minutes = 5900 if alarm == "ArthomedNoSlots" else 60
+@pytest.mark.parametrize("alert", [rule["alert"] for rule in RULES])
+def test_an_alert_fires_on_its_condition_and_no_other_does(alert: str, tmp_path: Path) -> None:
+    minutes = 5900 if alert == "ArthomedNoSlots" else 60
 
-    found = ringing(tmp_path, minutes, {**HEALTHY, **BROKEN[alarm]}, [alarm])
-    assert found.returncode == 0, found.stdout + found.stderr
+    result = run_promtool(tmp_path, minutes, {**HEALTHY, **BROKEN[alert]}, [alert])
+    assert result.returncode == 0, result.stdout + result.stderr
 
 
 @needs_promtool
-def test_no_alarm_rings_while_all_is_well(tmp_path: Path) -> None:
-    found = ringing(tmp_path, 5900, HEALTHY, [])
-    assert found.returncode == 0, found.stdout + found.stderr
+def test_no_alert_fires_for_a_healthy_clinic(tmp_path: Path) -> None:
+    result = run_promtool(tmp_path, 5900, HEALTHY, [])
+    assert result.returncode == 0, result.stdout + result.stderr
 
 
 @needs_promtool
 @pytest.mark.parametrize("kind", ["rules", "config"])
-def test_promtool_takes_the_configuration_of_prometheus(kind: str) -> None:
+def test_promtool_accepts_the_configuration(kind: str) -> None:
     file = ALERTS if kind == "rules" else ROOT / "deploy/prometheus/prometheus.yml"
     subprocess.run([str(PROMTOOL), "check", kind, file], check=True, capture_output=True)

@@ -119,7 +119,7 @@ class Clinic:
         return self.stack.flask("audit", check=False).stdout
 
 
-AUDIT_PASSED = "The books are in order.\n"
+AUDIT_PASSED = "Appointments and slots are consistent.\n"
 
 
 def booking_body(doctor: ObjectId, time: str) -> dict[str, str]:

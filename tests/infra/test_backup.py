@@ -58,7 +58,7 @@ def test_a_restored_database_holds_the_same_documents(
 
     assert documents(database) == before
     assert before["slots"]
-    assert run(clinic, audit, tmp_path) == "The books are in order.\n"
+    assert run(clinic, audit, tmp_path) == "Appointments and slots are consistent.\n"
 
 
 @pytest.mark.skipif(MONGODUMP is None, reason="MongoDB's database tools are not installed here")
@@ -73,7 +73,7 @@ def test_mongorestore_restores_the_same_documents(
     run(clinic, restore, tmp_path)
 
     assert documents(database) == before
-    assert run(clinic, audit, tmp_path) == "The books are in order.\n"
+    assert run(clinic, audit, tmp_path) == "Appointments and slots are consistent.\n"
 
 
 def test_only_its_owner_may_read_a_backup(dumped: Path) -> None:

@@ -1,4 +1,4 @@
-"""The servers that tests and `make run` start are ready for whoever waited for them."""
+"""A server of `make run` and the tests is ready when its constructor or restart() returns."""
 
 from pathlib import Path
 
@@ -6,12 +6,12 @@ from redis import Redis
 
 from dev.servers import Valkey
 
-_KEYS = 20_000  # it looks after its callers every 1,024 of them
-_SLOW = ["--key-load-delay", "50"]  # microseconds for each
+_KEYS = 20_000  # while loading, Valkey serves clients after every 1,024 keys
+_SLOW_LOADING = ["--key-load-delay", "50"]  # microseconds for each key
 
 
-def test_a_valkey_that_is_started_anew_has_read_its_data(tmp_path: Path) -> None:
-    with Valkey(tmp_path / "valkey", tmp_path, extra_args=_SLOW) as valkey, Redis.from_url(valkey.url) as redis:
+def test_a_restarted_valkey_has_loaded_all_its_data(tmp_path: Path) -> None:
+    with Valkey(tmp_path / "valkey", tmp_path, extra_args=_SLOW_LOADING) as valkey, Redis.from_url(valkey.url) as redis:
         with redis.pipeline(transaction=False) as writing:
             for number in range(_KEYS):
                 writing.set(f"key:{number}", number)

@@ -166,10 +166,10 @@ def test_the_command_lists_the_privileges(flask: Run) -> None:
     result = flask(OWNER)
 
     assert result.exit_code == 0
-    assert result.output.startswith(f"The role arthomed-app of the database {NAME} is to have\n")
+    assert result.output.startswith(f"Privileges of the role arthomed-app in the database {NAME}:\n")
     assert "  audit_events: find, insert, listIndexes\n" in result.output
     assert "  users: find, insert, listIndexes, remove, update\n" in result.output
-    assert result.output.endswith("\nIt has.\n")
+    assert result.output.endswith("\nThe role is up to date.\n")
 
 
 def test_the_command_explains_that_it_needs_the_owner_of_the_database(flask: Run) -> None:

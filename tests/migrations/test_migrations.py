@@ -16,7 +16,7 @@ from arthomed.appointments.rules import ACTIVE, Status
 from arthomed.core import clock
 from arthomed.infra import migrations, mongo
 from tests import factories
-from tests.commands import twice_at_once
+from tests.commands import run_twice_concurrently
 from tests.migrations.records import appointment
 
 NAMES = [
@@ -66,7 +66,7 @@ def test_concurrent_runs_apply_each_migration_once(fresh_uri: str) -> None:
 def test_concurrent_commands_apply_each_migration_once(
     environment: dict[str, str], fresh_uri: str, fresh: Fresh, tmp_path: Path
 ) -> None:
-    outputs = twice_at_once(tmp_path, {**environment, "MONGODB_URI": fresh_uri}, "migrate", "up")
+    outputs = run_twice_concurrently(tmp_path, {**environment, "MONGODB_URI": fresh_uri}, "migrate", "up")
 
     lines = [line for text in outputs for line in text.splitlines() if line.startswith("applied")]
     assert lines == [f"applied {name}" for name in NAMES]

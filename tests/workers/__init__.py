@@ -1,1 +1,1 @@
-"""The Celery side: tasks, the table of beat, the way to the broker."""
+"""Tests of the Celery workers, beat and the publishing of jobs."""

@@ -1,4 +1,4 @@
-"""The Celery application, in this process or as a worker's."""
+"""The Celery application in this process, and workers as processes of their own."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -18,7 +18,7 @@ from tests.stack import BIN, QUEUES, Stack, wait_for
 
 @pytest.fixture(scope="session")
 def celery(environment: dict[str, str]) -> Celery:
-    """With its tasks; imported here because it reads the settings when it is."""
+    """The application with its tasks, imported after the environment is set because it reads the settings."""
     assert environment
     app: Celery = import_module("workers.app").app
     app.loader.import_default_modules()
@@ -26,24 +26,26 @@ def celery(environment: dict[str, str]) -> Celery:
 
 
 class Worker:
-    """A worker process that knows jobs that misbehave, too."""
+    """A worker process that also has the tasks of misbehaving.py."""
 
     def __init__(self, stack: Stack, *options: str) -> None:
         command = ("celery", "-A", "tests.workers.misbehaving", "worker", "-Q", QUEUES, "-n", f"{stack.port}@%h")
         self.process: Process = stack.start("worker", BIN / command[0], *command[1:], *options)
-        self._celery = Celery("the-tests", broker=stack.env["REDIS_URL"], set_as_current=False)
+        self._celery = Celery("tests", broker=stack.env["REDIS_URL"], set_as_current=False)
 
-    def ask(self, job: str, *args: object) -> str:
-        """Ask for any job, for nobody; the id of its task."""
+    def send_task(self, job: str, *args: object) -> str:
+        """Enqueue any job without a request id; returns the id of its task."""
         origin.set_current(origin.SYSTEM)
         return str(self._celery.send_task(job, args=args, queue=job.partition(".")[0]).id)
 
-    def said(self, pattern: str) -> list[str]:
-        """What is in its log."""
+    def logged(self, pattern: str) -> list[str]:
+        """All matches of a pattern in the worker's log."""
         return re.findall(pattern, self.process.log.read_text())
 
     def wait_for(self, pattern: str, times: int = 1) -> list[str]:
-        return wait_for(lambda: found if len(found := self.said(pattern)) >= times else None, seconds=60, what=pattern)
+        return wait_for(
+            lambda: found if len(found := self.logged(pattern)) >= times else None, seconds=60, what=pattern
+        )
 
 
 StartWorker = Callable[..., AbstractContextManager[Worker]]
@@ -51,7 +53,7 @@ StartWorker = Callable[..., AbstractContextManager[Worker]]
 
 @pytest.fixture(scope="module")
 def start_worker(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> StartWorker:
-    """Start one on the servers and the database of the application in this process."""
+    """Start a worker with the servers and the database of the application in this process."""
 
     @contextmanager
     def start(*options: str, env: Mapping[str, str] | None = None) -> Iterator[Worker]:

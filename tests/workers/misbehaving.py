@@ -1,4 +1,4 @@
-"""The workers' application with jobs that do what none of ours should; `celery -A tests.workers.misbehaving worker`."""
+"""The Celery application with tasks that misbehave on purpose: `celery -A tests.workers.misbehaving worker`."""
 
 import os
 import signal
@@ -13,37 +13,37 @@ from workers.app import app
 log = structlog.get_logger()
 
 
-@app.task(name="default.rest")
-def rest(seconds: float) -> None:
-    """Take some time, and say so."""
-    log.info("rest_begun", pid=os.getpid())
+@app.task(name="default.sleep")
+def sleep(seconds: float) -> None:
+    """Log the start, sleep, and log the end."""
+    log.info("sleep_started", pid=os.getpid())
     time.sleep(seconds)
-    log.info("rest_ended")
+    log.info("sleep_finished")
 
 
-@app.task(name="default.rest_alone", single_run=True)
-def rest_alone(seconds: float) -> None:
-    rest.run(seconds)
+@app.task(name="default.sleep_exclusively", single_run=True)
+def sleep_exclusively(seconds: float) -> None:
+    sleep.run(seconds)
 
 
 @app.task(name="default.die")
 def die() -> None:
-    """Take the worker's process along."""
+    """Kill the process of the worker."""
     log.info("dying")
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 @app.task(name="default.hang", soft_time_limit=1, time_limit=2)
 def hang() -> None:
-    """Take no notice of the soft limit."""
+    """Ignore the soft time limit."""
     log.info("hanging")
     with suppress(SoftTimeLimitExceeded):
         time.sleep(60)
     time.sleep(60)
 
 
-@app.task(name="default.quote")
-def quote(words: str) -> None:
-    """Fail over somebody, and say over whom."""
-    person = {"words": words}
+@app.task(name="default.fail")
+def fail(text: str) -> None:
+    """Raise an error that quotes personal data."""
+    person = {"text": text}
     raise ValueError(person)

@@ -1,4 +1,4 @@
-"""Dead letters are listed, and asked for again once."""
+"""Dead letters can be listed, and retried once."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -21,37 +21,37 @@ Records = Database[dict[str, Any]]
 
 @pytest.fixture
 def flask(app: Flask, database: Records, environment: dict[str, str]) -> Iterator[Run]:
-    """Run a command in this process; afterwards its connection is again that of the web."""
+    """Run a flask command in this process, then restore the database connection of the web process."""
     yield lambda *arguments: app.test_cli_runner().invoke(args=arguments)
     mongo.open_database(environment["MONGODB_URI"], timeout_ms=mongo.WEB_TIMEOUT_MS)
 
 
-def test_they_are_listed_with_what_is_known_of_them(flask: Run) -> None:
+def test_failed_jobs_are_listed_with_their_error_and_attempts(flask: Run) -> None:
     assert flask("jobs", "failed").output == "No job has failed.\n"
     for _ in range(2):
-        failed_jobs.keep(Job.SEND_SMS, ["1"], error="InvalidId", attempts=2)
+        failed_jobs.record(Job.SEND_SMS, ["1"], error="InvalidId", attempts=2)
 
     assert "sms.send:1  InvalidId  attempts=4" in flask("jobs", "failed").output
 
 
-def test_one_is_asked_for_again_and_off_the_list(flask: Run, redis: Any) -> None:
-    failed_jobs.keep(Job.SEND_SMS, ["1"], error="InvalidId", attempts=1)
+def test_a_retried_job_is_enqueued_and_removed_from_the_list(flask: Run, redis: Any) -> None:
+    failed_jobs.record(Job.SEND_SMS, ["1"], error="InvalidId", attempts=1)
 
     assert flask("jobs", "retry", "sms.send:1").exit_code == 0
     assert (redis.llen("sms"), FailedJob.objects.count()) == (1, 0)
     assert flask("jobs", "retry", "sms.send:1").exit_code == 1
 
 
-def test_all_are_asked_for_again(flask: Run, redis: Any) -> None:
+def test_all_failed_jobs_can_be_retried(flask: Run, redis: Any) -> None:
     for number in range(3):
-        failed_jobs.keep(Job.SEND_SMS, [str(number)], error="InvalidId", attempts=1)
+        failed_jobs.record(Job.SEND_SMS, [str(number)], error="InvalidId", attempts=1)
 
     assert flask("jobs", "retry", "--all").exit_code == 0
     assert redis.llen("sms") == 3
 
 
-def test_twice_at_once_is_once(database: Records, redis: Any) -> None:
-    failed_jobs.keep(Job.SEND_SMS, ["1"], error="InvalidId", attempts=1)
+def test_concurrent_retries_enqueue_the_job_once(database: Records, redis: Any) -> None:
+    failed_jobs.record(Job.SEND_SMS, ["1"], error="InvalidId", attempts=1)
 
     done = factories.at_once(4, lambda _: failed_jobs.retry("sms.send:1"))
 
@@ -59,7 +59,7 @@ def test_twice_at_once_is_once(database: Records, redis: Any) -> None:
 
 
 @pytest.mark.parametrize(("error", "attempts"), [(ServiceUnavailable, 9), (ValueError, 1)])
-def test_what_may_pass_is_tried_again_so_often_and_a_fault_of_the_program_is_not(
+def test_a_job_is_retried_while_a_dependency_is_unavailable_and_not_after_another_error(
     celery: Celery,
     database: Records,
     monkeypatch: pytest.MonkeyPatch,
@@ -75,6 +75,6 @@ def test_what_may_pass_is_tried_again_so_often_and_a_fault_of_the_program_is_not
     monkeypatch.setattr(celery.tasks[Job.MARK_NO_SHOWS], "run", fail)
     celery.tasks[Job.MARK_NO_SHOWS].apply()
 
-    kept = database.failed_jobs.find_one()
-    assert kept
-    assert (len(runs), kept["attempts"], kept["error"]) == (attempts, attempts, error.__name__)
+    failed = database.failed_jobs.find_one()
+    assert failed
+    assert (len(runs), failed["attempts"], failed["error"]) == (attempts, attempts, error.__name__)

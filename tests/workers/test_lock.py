@@ -25,32 +25,32 @@ def redis(
         yield client
 
 
-def test_a_second_run_is_refused_for_as_long_as_the_first_lasts(redis: Any) -> None:
-    with lock.alone("a job"):
+def test_a_second_run_is_refused_until_the_first_one_ends(redis: Any) -> None:
+    with lock.exclusive("a job"):
         before = redis.get("arthomed:runs:a job")
         redis.pexpire("arthomed:runs:a job", 200)
-        wait_for(lambda: redis.pttl("arthomed:runs:a job") > 200, what="prolonging")
+        wait_for(lambda: redis.pttl("arthomed:runs:a job") > 200, what="the extension of the lock")
         assert redis.get("arthomed:runs:a job") == before
-        with pytest.raises(lock.AlreadyRuns), lock.alone("a job"):
+        with pytest.raises(lock.AlreadyRunning), lock.exclusive("a job"):
             pass
-    with lock.alone("a job"):
+    with lock.exclusive("a job"):
         pass
 
 
-def test_only_its_owner_gives_it_back(redis: Any) -> None:
-    with lock.alone("a job"):
+def test_the_lock_of_another_run_is_not_released(redis: Any) -> None:
+    with lock.exclusive("a job"):
         redis.set("arthomed:runs:a job", "of another")
     assert redis.get("arthomed:runs:a job") == b"of another"
 
 
-def test_that_of_a_process_that_died_expires(redis: Any) -> None:
+def test_the_lock_of_a_killed_process_expires(redis: Any) -> None:
     assert Lock(redis, "arthomed:runs:a job", timeout=lock.LIFETIME_SECONDS, blocking=False).acquire()
     wait_for(lambda: not redis.exists("arthomed:runs:a job"), what="expiry")
-    with lock.alone("a job"):
+    with lock.exclusive("a job"):
         pass
 
 
-def test_without_redis_the_job_runs_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_redis_the_job_runs_without_a_lock(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lock, "redis", lambda: Redis(port=free_port()))
-    with lock.alone("a job"):
+    with lock.exclusive("a job"):
         pass

@@ -1,4 +1,4 @@
-"""Every job has its task and its queue, and a task does what its job promises."""
+"""Every job has a task and a queue, and each task does its work."""
 
 import json
 import re
@@ -30,7 +30,7 @@ Run = Callable[..., None]
 
 @pytest.fixture
 def run(celery: Celery, database: Database[dict[str, Any]]) -> Run:
-    """Run a job's task here and now, over an empty clinic."""
+    """Run the task of a job in this process, with an empty database."""
     assert not database.users.count_documents({})
     return lambda job, *ids: celery.tasks[job].run(*ids)
 
@@ -39,7 +39,7 @@ def test_every_job_has_a_task_and_every_task_is_a_job(celery: Celery) -> None:
     assert {name for name in celery.tasks if not name.startswith("celery.")} == set(Job)
 
 
-def test_the_queue_of_every_job_is_declared_and_worked_on(celery: Celery) -> None:
+def test_the_queue_of_every_job_is_declared_and_consumed(celery: Celery) -> None:
     queues = {queue_of(job)["queue"] for job in Job}
     assert queues <= {queue.name for queue in celery.conf.task_queues}
     assert f"-Q {QUEUES}" in (ROOT / "Procfile").read_text()
@@ -63,40 +63,40 @@ def test_nothing_but_json_is_accepted(celery: Celery) -> None:
     assert (celery.conf.accept_content, celery.conf.task_serializer) == (["json"], "json")
 
 
-def test_a_message_counts_as_done_only_after_its_task(celery: Celery) -> None:
+def test_a_message_is_acknowledged_after_its_task(celery: Celery) -> None:
     assert (celery.conf.task_acks_late, celery.conf.task_reject_on_worker_lost) == (True, True)
 
 
-def test_no_task_outlives_the_time_after_which_its_message_is_given_to_another(celery: Celery) -> None:
+def test_the_time_limit_of_unlocked_tasks_is_below_the_visibility_timeout(celery: Celery) -> None:
     unlocked = [celery.tasks[job] for job in Job if not celery.tasks[job].single_run]
     longest = max(task.time_limit or celery.conf.task_time_limit for task in unlocked)
     assert longest < celery.conf.broker_transport_options["visibility_timeout"]
 
 
-def test_every_periodic_job_runs_alone(celery: Celery) -> None:
-    periodic = {row["task"] for row in celery.conf.beat_schedule.values()}
+def test_every_periodic_job_has_a_lock(celery: Celery) -> None:
+    periodic = {entry["task"] for entry in celery.conf.beat_schedule.values()}
     assert [name for name in periodic if not celery.tasks[name].single_run] == []
 
 
 @pytest.mark.parametrize(("job", "channel"), [(Job.SEND_SMS, Channel.SMS), (Job.SEND_EMAIL, Channel.EMAIL)])
-def test_sending_takes_a_message_out_of_the_outbox(run: Run, job: Job, channel: Channel) -> None:
+def test_a_sending_task_sends_the_message_of_the_outbox(run: Run, job: Job, channel: Channel) -> None:
     patient = factories.make_user(email="asha@example.com")
-    visit = factories.make_visit(patient)
-    transitions.change_status(factories.acting(factories.make_user(Role.ADMIN)), visit.id, Status.CONFIRMED)
+    appointment = factories.make_visit(patient)
+    transitions.change_status(factories.acting(factories.make_user(Role.ADMIN)), appointment.id, Status.CONFIRMED)
 
     run(job, str(Notification.objects.get(channel=channel, kind="appointment-confirmed").id))
 
     assert [caught.channel for caught in Mailbox(settings().mailbox_file).newest_first()] == [channel]
 
 
-def test_a_doctors_slots_follow_the_hours(run: Run) -> None:
+def test_the_slots_of_a_doctor_are_generated_from_the_schedule(run: Run) -> None:
     doctor = factories.make_doctor()
     Slot.objects.delete()
     run(Job.SYNC_SLOTS, str(doctor.id))
     assert Slot.objects(doctor=doctor.id).count() > settings().policy.horizon_days
 
 
-def test_the_nights_work_is_asked_for_many_doctors_at_once(run: Run, redis: Any) -> None:
+def test_the_generation_of_slots_is_enqueued_for_many_doctors_at_once(run: Run, redis: Any) -> None:
     for _ in range(3):
         factories.make_doctor()
     before = redis.llen("slots")
@@ -104,7 +104,7 @@ def test_the_nights_work_is_asked_for_many_doctors_at_once(run: Run, redis: Any)
     assert redis.llen("slots") - before == 1
 
 
-def test_what_a_job_asks_for_carries_the_request_behind_it_on(run: Run, redis: Any) -> None:
+def test_a_job_that_is_enqueued_by_a_job_has_the_request_id_of_the_first(run: Run, redis: Any) -> None:
     factories.make_doctor()
     redis.delete("slots")
     origin.set_current(origin.Origin("the-request-of-the-test"))
@@ -113,15 +113,15 @@ def test_what_a_job_asks_for_carries_the_request_behind_it_on(run: Run, redis: A
     assert json.loads(redis.lindex("slots", 0))["headers"]["request_id"] == "the-request-of-the-test"
 
 
-def test_the_sweep_asks_again_for_what_is_left_in_the_outbox(run: Run, redis: Any) -> None:
+def test_the_outbox_sweeper_enqueues_messages_that_the_broker_lost(run: Run, redis: Any) -> None:
     factories.make_visit()
-    redis.delete("sms")  # the broker lost it
+    redis.delete("sms")  # the broker loses the job
     with time_machine.travel(timedelta(minutes=1), tick=True):
         run(Job.SWEEP_MESSAGES)
     assert redis.llen("sms") == 1
 
 
-def test_what_did_not_arrive_is_told_another_way(run: Run, redis: Any) -> None:
+def test_an_undelivered_sms_is_sent_by_email(run: Run, redis: Any) -> None:
     factories.make_visit(factories.make_user(email="asha@example.com"))
     Notification.objects.update(set__state=State.SENT, set__fallback_at=clock.now())
     run(Job.FALL_BACK)
@@ -142,12 +142,14 @@ def test_a_push_without_a_device_is_dropped(run: Run) -> None:
         (Job.MARK_NO_SHOWS, Status.CONFIRMED, Status.NO_SHOW),
     ],
 )
-def test_visits_that_nobody_cared_for_are_closed(run: Run, job: Job, before: Status, after: Status) -> None:
-    visit = factories.make_visit()
-    Appointment.objects(id=visit.id).update(set__status=before)
-    with time_machine.travel(visit.ends_at + timedelta(hours=2), tick=True):
+def test_overdue_appointments_are_rejected_or_marked_as_no_show(
+    run: Run, job: Job, before: Status, after: Status
+) -> None:
+    appointment = factories.make_visit()
+    Appointment.objects(id=appointment.id).update(set__status=before)
+    with time_machine.travel(appointment.ends_at + timedelta(hours=2), tick=True):
         run(job)
-    assert Appointment.objects.get(id=visit.id).status is after
+    assert Appointment.objects.get(id=appointment.id).status is after
 
 
 def test_a_failed_task_is_logged_once_with_its_job(

@@ -1,4 +1,4 @@
-"""A worker that is stopped, or has grown too big, loses nothing of what it was at."""
+"""A worker that is stopped, or exceeds its memory limit, loses no task."""
 
 import os
 import signal
@@ -12,31 +12,31 @@ from tests.workers.conftest import StartWorker
 pytestmark = [pytest.mark.usefixtures("database"), pytest.mark.long]
 
 
-def test_a_worker_that_is_stopped_ends_what_it_does_and_a_process_over_its_memory_is_replaced(
+def test_a_stopped_worker_finishes_its_task_and_a_process_above_its_memory_limit_is_replaced(
     start_worker: StartWorker,
 ) -> None:
     with start_worker("-c", "1", "--max-memory-per-child", "1") as worker:
-        worker.ask("default.rest", 0)
-        worker.wait_for("rest_ended")
-        worker.ask("default.rest", 1)
-        worker.wait_for("rest_begun", times=2)
+        worker.send_task("default.sleep", 0)
+        worker.wait_for("sleep_finished")
+        worker.send_task("default.sleep", 1)
+        worker.wait_for("sleep_started", times=2)
 
         os.kill(worker.process.pid, signal.SIGTERM)
 
         assert worker.process.wait() == 0
-        assert len(worker.said("rest_ended")) == 2
-        assert len(set(worker.said(r"rest_begun .*pid=(\d+)"))) == 2
+        assert len(worker.logged("sleep_finished")) == 2
+        assert len(set(worker.logged(r"sleep_started .*pid=(\d+)"))) == 2
 
 
-def test_a_worker_that_is_stopped_gives_back_what_takes_too_long(
+def test_a_stopped_worker_returns_a_task_that_takes_too_long_to_the_broker(
     start_worker: StartWorker, environment: dict[str, str]
 ) -> None:
     with (
         start_worker("-c", "1", env={"WORKER_STOP_SECONDS": "1"}) as worker,
         Redis.from_url(environment["REDIS_URL"]) as redis,
     ):
-        worker.ask("default.rest", 60)
-        worker.wait_for("rest_begun")
+        worker.send_task("default.sleep", 60)
+        worker.wait_for("sleep_started")
 
         os.kill(worker.process.pid, signal.SIGTERM)
 

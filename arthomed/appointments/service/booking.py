@@ -143,7 +143,7 @@ def _read_context(attempts: Sequence[BookingAttempt], now: datetime, session: Cl
     ids = [user_id for attempt in attempts for user_id in (attempt.patient_id, attempt.details.doctor_id)]
     users = User.active_by_id(ids, session)
     seats = Slot.free_seats([attempt.start for attempt in attempts], now=now, session=session)
-    limit = settings().policy.max_open_visits
+    limit = settings().policy.max_open_appointments
     patients = (users.get(attempt.patient_id) for attempt in attempts)
     frequent = [patient.id for patient in patients if patient and patient.visits_booked >= limit]
     return _Context(users, seats, Appointment.count_open(frequent, session) if frequent else {})
@@ -161,7 +161,7 @@ def _ensure_bookable(attempt: BookingAttempt, context: _Context, now: datetime) 
     details, policy = attempt.details, settings().policy
     if attempt.patient_id not in context.users:
         raise NotFound
-    if context.open_appointments.get(attempt.patient_id, 0) >= policy.max_open_visits:
+    if context.open_appointments.get(attempt.patient_id, 0) >= policy.max_open_appointments:
         raise rules.BookingLimitReached
     doctor = context.users.get(details.doctor_id)
     if doctor is None or not doctor.is_bookable:

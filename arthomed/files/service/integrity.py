@@ -53,7 +53,7 @@ def quarantine_strays() -> int:
     count = 0
     for stray in _strays():
         log.warning("file_without_record", key=stray.key if is_key(stray.key) else "not ours")
-        metrics.FILES_SET_ASIDE.add("stray")
+        metrics.FILES_QUARANTINED.add("stray")
         _move_to_quarantine(stray)
         count += 1
     return count
@@ -91,7 +91,7 @@ def mark_missing_files() -> int:
     count = 0
     for file in _files_without_content():
         log.error("record_without_file", file_id=str(file.id))
-        metrics.FILES_SET_ASIDE.add("missing")
+        metrics.FILES_QUARANTINED.add("missing")
         unchanged = File.objects(id=file.id, state=file.state, key=file.key)
         count += unchanged.update(set__state=State.MISSING, set__updated_at=clock.now())
     return count

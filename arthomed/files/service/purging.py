@@ -9,7 +9,7 @@ from arthomed.core import clock
 from arthomed.files import file_store, rules
 from arthomed.files.models import File
 from arthomed.files.rules import Kind
-from arthomed.files.service import deleting, scanning, uploading
+from arthomed.files.service import deleting, integrity, scanning, uploading
 from arthomed.files.storage import translate_disk_errors
 
 log = structlog.get_logger()

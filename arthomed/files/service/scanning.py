@@ -73,7 +73,7 @@ def _quarantine(file: File, signature: str) -> None:
     """Mark a file as infected, which makes it unreadable at once, then move it."""
     if File.set_scan_result(file.id, State.INFECTED, now=clock.now(), signature=signature):
         log.error("file_infected", file_id=str(file.id), uploader=str(file.uploader), signature=signature)
-        metrics.FILES_SET_ASIDE.add("infected")
+        metrics.FILES_QUARANTINED.add("infected")
     with suppress(FileMissing):  # deleted in the meantime
         _move_to_quarantine(file)
 

@@ -28,7 +28,7 @@ POLICY = Policy(
     slot_minutes=30,
     horizon_days=90,
     cancel_notice=timedelta(minutes=120),
-    max_open_visits=10,
+    max_open_appointments=10,
     no_show_after=timedelta(minutes=60),
 )
 

@@ -1,4 +1,4 @@
-"""The audit of the requirements, by the real pip-audit and an advisory service of our own."""
+"""The audit of the requirements with the real pip-audit and a local advisory service."""
 
 import json
 import threading
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.long
 
 ADVISORY = {
     "id": "PYSEC-2026-1",
-    "summary": "Lets anybody in",
+    "summary": "Authentication bypass",
     "affected": [
         {
             "package": {"name": "flask", "ecosystem": "PyPI"},
@@ -25,18 +25,18 @@ ADVISORY = {
         }
     ],
 }
-Answer = Callable[[str], tuple[int, Any]]
+Respond = Callable[[str], tuple[int, Any]]
 
 
 @contextmanager
-def advisory_service(answer: Answer) -> Iterator[str]:
-    """Where it is; `answer` gives the status and the body for a package."""
+def advisory_service(respond: Respond) -> Iterator[str]:
+    """Yield the URL of the service; `respond` returns the status and the body for a package."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            status, told = answer(asked["package"]["name"])
-            body = json.dumps(told).encode()
+            query = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            status, advisories = respond(query["package"]["name"])
+            body = json.dumps(advisories).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -54,24 +54,24 @@ def advisory_service(answer: Answer) -> Iterator[str]:
             serving.join()
 
 
-def nothing_known(_: str) -> tuple[int, Any]:
+def no_advisories(_: str) -> tuple[int, Any]:
     return 200, {}
 
 
-def flask_is_bad(package: str) -> tuple[int, Any]:
+def flask_is_vulnerable(package: str) -> tuple[int, Any]:
     return 200, {"vulns": [ADVISORY]} if package == "flask" else {}
 
 
-def out_of_order(package: str) -> tuple[int, Any]:
+def unavailable(package: str) -> tuple[int, Any]:
     return 503 if package == "flask" else 200, {}
 
 
-def refused(_: str) -> tuple[int, Any]:
-    return 400, {"message": "no such question"}
+def bad_request(_: str) -> tuple[int, Any]:
+    return 400, {"message": "bad query"}
 
 
 @pytest.fixture(autouse=True)
-def _straight_to_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
 
@@ -83,20 +83,20 @@ def requirements(tmp_path: Path) -> Path:
 
 
 def test_packages_without_advisories_pass(requirements: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with advisory_service(nothing_known) as url:
+    with advisory_service(no_advisories) as url:
         code = lint_advisories.main([str(requirements), "--service", url])
     assert (code, capsys.readouterr().out) == (0, "pip-audit: 2 packages, no known vulnerability\n")
 
 
 def test_a_vulnerable_package_fails(requirements: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with advisory_service(flask_is_bad) as url:
+    with advisory_service(flask_is_vulnerable) as url:
         code = lint_advisories.main([str(requirements), "--service", url])
-    told = "pip-audit: FAILED\nflask 3.1.0: PYSEC-2026-1, fixed in 3.1.1: Lets anybody in\n"
-    assert (code, capsys.readouterr().err) == (1, told)
+    report = "pip-audit: FAILED\nflask 3.1.0: PYSEC-2026-1, fixed in 3.1.1: Authentication bypass\n"
+    assert (code, capsys.readouterr().err) == (1, report)
 
 
-def test_a_service_that_refuses_the_question_fails(requirements: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with advisory_service(refused) as url:
+def test_a_service_that_refuses_the_query_fails(requirements: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with advisory_service(bad_request) as url:
         code = lint_advisories.main([str(requirements), "--service", url])
     assert (code, "400 Client Error" in capsys.readouterr().err) == (1, True)
 
@@ -107,18 +107,18 @@ def test_a_requirement_without_a_hash_fails(requirements: Path, capsys: pytest.C
     assert (code, "flask" in capsys.readouterr().err) == (1, True)
 
 
-def test_a_service_out_of_order_is_skipped_visibly(requirements: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with advisory_service(out_of_order) as url:
+def test_an_unavailable_service_is_skipped_visibly(requirements: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with advisory_service(unavailable) as url:
         code = lint_advisories.main([str(requirements), "--service", url])
     assert (code, "SKIPPED, the advisory service can't be reached: " in capsys.readouterr().out) == (0, True)
 
 
-def test_a_closed_port_is_skipped_with_its_cause(requirements: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_refused_connection_is_skipped_with_its_cause(requirements: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code = lint_advisories.main([str(requirements), "--service", f"http://127.0.0.1:{free_port()}"])
     assert (code, "refused" in capsys.readouterr().out) == (0, True)
 
 
-def test_a_proxy_that_is_gone_is_skipped(
+def test_an_unreachable_proxy_is_skipped(
     requirements: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name in ("HTTPS_PROXY", "https_proxy"):
@@ -127,6 +127,6 @@ def test_a_proxy_that_is_gone_is_skipped(
     assert (code, "pip-audit: SKIPPED" in capsys.readouterr().out) == (0, True)
 
 
-def test_an_audit_without_end_counts_as_out_of_reach(requirements: Path) -> None:
-    with pytest.raises(lint_advisories.OutOfReach, match="no end within"):
+def test_an_audit_that_does_not_end_in_time_raises_service_unreachable(requirements: Path) -> None:
+    with pytest.raises(lint_advisories.ServiceUnreachable, match="did not end within"):
         lint_advisories.audit([requirements], seconds=0.1)

@@ -1,11 +1,11 @@
-"""The search for secrets in the history, on throw-away repositories; no secret stands here in one piece."""
+"""The search for secrets in the git history of temporary repositories. Its secrets are concatenated at run time."""
 
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from dev.lint_history import NoHistory, is_shallow, secrets_in, secrets_of
+from dev.lint_history import NoHistory, find_secrets, is_shallow, secrets_in_line
 
 HEX, LETTERS = "0123456789abcdef" * 2, "Ab3" * 30
 SECRETS = {
@@ -33,31 +33,31 @@ class Repository:
         self.git("init", "--quiet", "--initial-branch=main")
 
     def git(self, *arguments: str) -> None:
-        who = ["-c", "user.name=Tests", "-c", "user.email=tests@example.com", "-c", "commit.gpgsign=false"]
-        subprocess.run(["git", *who, *arguments], cwd=self.root, check=True, capture_output=True)
+        identity = ["-c", "user.name=Tests", "-c", "user.email=tests@example.com", "-c", "commit.gpgsign=false"]
+        subprocess.run(["git", *identity, *arguments], cwd=self.root, check=True, capture_output=True)
 
     def commit(self, text: str, message: str = "Change it", name: str = "settings.txt") -> None:
         (self.root / name).write_text(text)
         self.git("add", "--all")
         self.git("commit", "--quiet", "--allow-empty", f"--message={message}")
 
-    def found(self) -> list[tuple[str, str, bool]]:
-        """Kind, path, and whether it is committed."""
-        return [(one.kind, one.path, bool(one.commit)) for one in secrets_in(self.root)]
+    def findings(self) -> list[tuple[str, str, bool]]:
+        """The kind and path of each secret, and whether it is committed."""
+        return [(one.kind, one.path, bool(one.commit)) for one in find_secrets(self.root)]
 
 
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
-    for name in ("GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE"):  # as a hook has them
+    for name in ("GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE"):  # set when git runs this test in a hook
         monkeypatch.delenv(name, raising=False)
-    made = Repository(tmp_path)
-    made.commit("PORT=5000\n")
-    return made
+    new = Repository(tmp_path)
+    new.commit("PORT=5000\n")
+    return new
 
 
 @pytest.mark.parametrize("kind", SECRETS)
-def test_each_kind_of_secret_is_known(kind: str) -> None:
-    assert [found for found, _ in secrets_of(f"+ {SECRETS[kind]}")] == [kind]
+def test_each_kind_of_secret_is_recognised(kind: str) -> None:
+    assert [found for found, _ in secrets_in_line(f"+ {SECRETS[kind]}")] == [kind]
 
 
 @pytest.mark.parametrize(
@@ -73,74 +73,74 @@ def test_each_kind_of_secret_is_known(kind: str) -> None:
         "access_token = tokens.pair(person.id, session.id, session.generation)",
     ],
 )
-def test_what_is_no_secret_passes(line: str) -> None:
-    assert list(secrets_of(line)) == []
+def test_a_line_without_a_secret_is_accepted(line: str) -> None:
+    assert list(secrets_in_line(line)) == []
 
 
-def test_a_clean_history_passes(repository: Repository) -> None:
+def test_a_history_without_secrets_is_accepted(repository: Repository) -> None:
     repository.commit("PORT=5001\n")
-    assert repository.found() == []
+    assert repository.findings() == []
 
 
 def test_a_secret_that_was_removed_later_is_found(repository: Repository) -> None:
     repository.commit(SECRET)
     repository.commit("PORT=5001\n")
-    assert repository.found() == [("twilio_token", "settings.txt", True)]
+    assert repository.findings() == [("twilio_token", "settings.txt", True)]
 
 
 def test_a_secret_on_another_branch_is_found(repository: Repository) -> None:
     repository.git("checkout", "--quiet", "-b", "another")
     repository.commit(SECRET)
     repository.git("checkout", "--quiet", "main")
-    assert repository.found() == [("twilio_token", "settings.txt", True)]
+    assert repository.findings() == [("twilio_token", "settings.txt", True)]
 
 
-def test_a_secret_that_only_a_merge_brought_is_found(repository: Repository) -> None:
+def test_a_secret_of_a_merge_commit_is_found(repository: Repository) -> None:
     repository.git("checkout", "--quiet", "-b", "another")
     repository.commit("HOST=a\n", name="another.txt")
     repository.git("checkout", "--quiet", "main")
     repository.git("merge", "--no-ff", "--no-commit", "another")
     repository.commit(SECRET)
-    assert ("twilio_token", "settings.txt", True) in repository.found()
+    assert ("twilio_token", "settings.txt", True) in repository.findings()
 
 
-def test_a_secret_in_a_message_is_found(repository: Repository) -> None:
+def test_a_secret_in_a_commit_message_is_found(repository: Repository) -> None:
     repository.commit("PORT=5001\n", f"Use {SECRET}")
-    assert repository.found() == [("twilio_token", "", True)]
+    assert repository.findings() == [("twilio_token", "", True)]
 
 
-@pytest.mark.parametrize("hidden", ["\0binary", "++ a path, perhaps"], ids=["in a binary file", "as if a header"])
-def test_a_secret_in_an_odd_place_is_found(repository: Repository, hidden: str) -> None:
+@pytest.mark.parametrize("hidden", ["\0binary", "++ a path, perhaps"], ids=["binary file", "like a diff header"])
+def test_a_secret_in_a_binary_file_or_a_line_like_a_diff_header_is_found(repository: Repository, hidden: str) -> None:
     repository.commit(f"{hidden} {SECRET}")
-    assert [kind for kind, _, _ in repository.found()] == ["twilio_token"]
+    assert [kind for kind, _, _ in repository.findings()] == ["twilio_token"]
 
 
-def test_a_secret_is_found_before_it_is_committed(repository: Repository) -> None:
+def test_an_uncommitted_secret_is_found(repository: Repository) -> None:
     (repository.root / "settings.txt").write_text(SECRET)
-    assert repository.found() == [("twilio_token", "settings.txt", False)]
+    assert repository.findings() == [("twilio_token", "settings.txt", False)]
 
 
-def test_a_secret_is_found_without_any_branch(repository: Repository) -> None:
+def test_a_secret_is_found_on_a_detached_head_without_branches(repository: Repository) -> None:
     repository.commit(SECRET)
     repository.git("checkout", "--quiet", "--detach")
     repository.git("branch", "-D", "main")
-    assert repository.found() == [("twilio_token", "settings.txt", True)]
+    assert repository.findings() == [("twilio_token", "settings.txt", True)]
 
 
-def test_a_finding_does_not_tell_the_secret(repository: Repository) -> None:
+def test_a_finding_does_not_print_the_whole_secret(repository: Repository) -> None:
     repository.commit(SECRET)
-    assert HEX not in str(secrets_in(repository.root)[0])
+    assert HEX not in str(find_secrets(repository.root)[0])
 
 
-@pytest.mark.parametrize("begun", [False, True], ids=["no repository", "no commit"])
-def test_a_tree_without_history_is_told_apart(tmp_path: Path, *, begun: bool) -> None:
-    if begun:
+@pytest.mark.parametrize("is_repository", [False, True], ids=["no repository", "no commit"])
+def test_a_folder_without_commits_has_no_history(tmp_path: Path, *, is_repository: bool) -> None:
+    if is_repository:
         Repository(tmp_path)
     with pytest.raises(NoHistory):
-        secrets_in(tmp_path)
+        find_secrets(tmp_path)
 
 
-def test_a_shallow_clone_is_told_apart(repository: Repository, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_shallow_clone_is_recognised(repository: Repository, tmp_path_factory: pytest.TempPathFactory) -> None:
     repository.commit("PORT=5001\n")
     clone = tmp_path_factory.mktemp("clone") / "shallow"
     repository.git("clone", "--quiet", "--depth=1", f"file://{repository.root}", str(clone))

@@ -1,4 +1,4 @@
-"""Which changes of the API break the apps that are installed."""
+"""Which changes of the OpenAPI document break installed apps."""
 
 import json
 from collections.abc import Callable
@@ -8,18 +8,18 @@ from typing import Any
 
 import pytest
 
-from dev.openapi_changes import breaking, main
+from dev.openapi_changes import breaking_changes, main
 
 Change = Callable[[dict[str, Any]], object]
 OLD: dict[str, Any] = {
     "paths": {
-        "/visits/{id}": {
+        "/appointments/{id}": {
             "parameters": [{"in": "path", "name": "id", "required": True, "schema": {"type": "string"}}],
             "put": {
                 "parameters": [{"in": "query", "name": "day", "schema": {"type": "string", "maxLength": 10}}],
-                "requestBody": {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Wish"}}}},
+                "requestBody": {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Request"}}}},
                 "responses": {
-                    "200": {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Visit"}}}},
+                    "200": {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Appointment"}}}},
                     "404": {},
                 },
                 "x-roles": ["doctor", "patient"],
@@ -28,14 +28,14 @@ OLD: dict[str, Any] = {
     },
     "components": {
         "schemas": {
-            "Wish": {
+            "Request": {
                 "type": "object",
                 "properties": {"kind": {"type": "string", "enum": ["new", "again"]}, "note": {"type": "string"}},
                 "required": ["kind"],
             },
-            "Visit": {
+            "Appointment": {
                 "type": "object",
-                "properties": {"_id": {"type": "string"}, "after": {"$ref": "#/components/schemas/Visit"}},
+                "properties": {"_id": {"type": "string"}, "after": {"$ref": "#/components/schemas/Appointment"}},
                 "required": ["_id"],
             },
         }
@@ -44,7 +44,7 @@ OLD: dict[str, Any] = {
 
 
 def put(document: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = document["paths"]["/visits/{id}"]["put"]
+    found: dict[str, Any] = document["paths"]["/appointments/{id}"]["put"]
     return found
 
 
@@ -53,55 +53,67 @@ def schema(document: dict[str, Any], name: str) -> dict[str, Any]:
     return found
 
 
-BREAK: dict[str, Change] = {
-    "PUT /visits/{id}: is gone": lambda new: new["paths"]["/visits/{id}"].pop("put"),
-    "PUT /visits/{id}: wants a token now": lambda new: put(new).update(security=[]),
-    "PUT /visits/{id}: is not for the role patient any more": lambda new: put(new).update({"x-roles": ["doctor"]}),
-    "PUT /visits/{id}: the parameter day is gone": lambda new: put(new)["parameters"].clear(),
-    "PUT /visits/{id}: the parameter day is needed now": lambda new: put(new)["parameters"][0].update(required=True),
-    "PUT /visits/{id} day: maxLength is 8 now": lambda new: put(new)["parameters"][0]["schema"].update(maxLength=8),
-    "PUT /visits/{id} day: has another pattern": lambda new: put(new)["parameters"][0]["schema"].update(pattern="^2"),
-    "PUT /visits/{id}: a body is needed now": lambda new: put(new)["requestBody"].update(required=True),
-    "PUT /visits/{id}: takes no application/json any more": lambda new: put(new)["requestBody"]["content"].clear(),
-    "PUT /visits/{id} 200: is not answered any more": lambda new: put(new)["responses"].pop("200"),
-    "PUT /visits/{id}.note: is gone": lambda new: schema(new, "Wish")["properties"].pop("note"),
-    "PUT /visits/{id}.note: is needed now": lambda new: schema(new, "Wish")["required"].append("note"),
-    "PUT /visits/{id}.kind: again is refused now": lambda new: schema(new, "Wish")["properties"]["kind"]["enum"].pop(),
-    "PUT /visits/{id} 200._id: is gone": lambda new: schema(new, "Visit")["properties"].pop("_id"),
-    "PUT /visits/{id} 200._id: may be missing now": lambda new: schema(new, "Visit")["required"].clear(),
-    "PUT /visits/{id} 200._id: string became integer": lambda new: schema(new, "Visit")["properties"]["_id"].update(
-        type="integer"
+BREAKING: dict[str, Change] = {
+    "PUT /appointments/{id}: was removed": lambda new: new["paths"]["/appointments/{id}"].pop("put"),
+    "PUT /appointments/{id}: requires a token now": lambda new: put(new).update(security=[]),
+    "PUT /appointments/{id}: no longer allows the role patient": lambda new: put(new).update({"x-roles": ["doctor"]}),
+    "PUT /appointments/{id}: the parameter day was removed": lambda new: put(new)["parameters"].clear(),
+    "PUT /appointments/{id}: the parameter day is required now": lambda new: put(new)["parameters"][0].update(
+        required=True
     ),
-    "PUT /visits/{id} 200._id: string became null or string": lambda new: schema(new, "Visit")["properties"][
+    "PUT /appointments/{id} day: maxLength is 8 now": lambda new: put(new)["parameters"][0]["schema"].update(
+        maxLength=8
+    ),
+    "PUT /appointments/{id} day: has a different pattern": lambda new: put(new)["parameters"][0]["schema"].update(
+        pattern="^2"
+    ),
+    "PUT /appointments/{id}: a body is required now": lambda new: put(new)["requestBody"].update(required=True),
+    "PUT /appointments/{id}: no longer accepts application/json": lambda new: put(new)["requestBody"][
+        "content"
+    ].clear(),
+    "PUT /appointments/{id} 200: is no longer returned": lambda new: put(new)["responses"].pop("200"),
+    "PUT /appointments/{id}.note: was removed": lambda new: schema(new, "Request")["properties"].pop("note"),
+    "PUT /appointments/{id}.note: is required now": lambda new: schema(new, "Request")["required"].append("note"),
+    "PUT /appointments/{id}.kind: again is refused now": lambda new: schema(new, "Request")["properties"]["kind"][
+        "enum"
+    ].pop(),
+    "PUT /appointments/{id} 200._id: was removed": lambda new: schema(new, "Appointment")["properties"].pop("_id"),
+    "PUT /appointments/{id} 200._id: may be missing now": lambda new: schema(new, "Appointment")["required"].clear(),
+    "PUT /appointments/{id} 200._id: string became integer": lambda new: schema(new, "Appointment")["properties"][
         "_id"
-    ].update(type=["string", "null"]),
+    ].update(type="integer"),
+    "PUT /appointments/{id} 200._id: string became null or string": lambda new: schema(new, "Appointment")[
+        "properties"
+    ]["_id"].update(type=["string", "null"]),
 }
-BREAK_NOTHING: dict[str, Change] = {
+COMPATIBLE: dict[str, Change] = {
     "another route": lambda new: new["paths"].update({"/more": {}}),
-    "another field that may be sent": lambda new: schema(new, "Wish")["properties"].update(more={"type": "string"}),
-    "a field that may be left out now": lambda new: schema(new, "Wish")["required"].clear(),
-    "another value that may be sent": lambda new: schema(new, "Wish")["properties"]["kind"]["enum"].append("other"),
-    "another field in the answer": lambda new: schema(new, "Visit")["properties"].update(more={"type": "string"}),
-    "another refusal": lambda new: put(new)["responses"].update({"409": {}}),
+    "another optional field of a request": lambda new: schema(new, "Request")["properties"].update(
+        more={"type": "string"}
+    ),
+    "a field that may be left out now": lambda new: schema(new, "Request")["required"].clear(),
+    "another value that may be sent": lambda new: schema(new, "Request")["properties"]["kind"]["enum"].append("other"),
+    "another field in the answer": lambda new: schema(new, "Appointment")["properties"].update(more={"type": "string"}),
+    "another error response": lambda new: put(new)["responses"].update({"409": {}}),
     "a longer text": lambda new: put(new)["parameters"][0]["schema"].update(maxLength=20),
 }
 
 
-@pytest.mark.parametrize("told", BREAK)
-def test_what_breaks_an_app_is_told(told: str) -> None:
+@pytest.mark.parametrize("expected", BREAKING)
+def test_a_breaking_change_is_reported(expected: str) -> None:
     new = deepcopy(OLD)
-    BREAK[told](new)
+    BREAKING[expected](new)
 
-    assert [*breaking(OLD, new)] == [told]
+    assert [*breaking_changes(OLD, new)] == [expected]
 
 
-@pytest.mark.parametrize("change", BREAK_NOTHING)
-def test_what_breaks_nothing_is_not(change: str) -> None:
+@pytest.mark.parametrize("change", COMPATIBLE)
+def test_a_compatible_change_is_not_reported(change: str) -> None:
     new = deepcopy(OLD)
-    BREAK_NOTHING[change](new)
+    COMPATIBLE[change](new)
 
     assert new != OLD
-    assert [*breaking(OLD, new)] == []
+    assert [*breaking_changes(OLD, new)] == []
 
 
 def test_two_files_are_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -110,4 +122,4 @@ def test_two_files_are_compared(tmp_path: Path, capsys: pytest.CaptureFixture[st
         file.write_text(json.dumps(document))
 
     assert (main(str(files[0]), str(files[0])), main(str(files[0]), str(files[1]))) == (0, 1)
-    assert capsys.readouterr().out == "Nothing breaks.\nPUT /visits/{id}: is gone\n"
+    assert capsys.readouterr().out == "No breaking changes.\nPUT /appointments/{id}: was removed\n"

@@ -1,4 +1,4 @@
-"""Children end when they are told to, and when their parent dies without telling anybody."""
+"""Child processes end when they are stopped, and when their parent is killed."""
 
 import os
 import signal
@@ -11,24 +11,24 @@ from pathlib import Path
 
 import pytest
 
-from dev.processes import Process, stop_together
+from dev.processes import Process, stop_all
 
 _ROOT = Path(__file__).parents[3]
-_STUBBORN = "trap '' TERM; sleep 60 & echo $!; wait; wait"
+_IGNORES_SIGTERM = "trap '' TERM; sleep 60 & echo $!; wait; wait"
 _PARENT = """
 import sys, tempfile, threading
 from pathlib import Path
-from dev.processes import Guard, Process
+from dev.processes import Process, Watchdog
 log = Path(sys.argv[1])
-with log.with_name("lock").open("w") as lock, Guard(holding=lock.fileno()) as guard:
+with log.with_name("lock").open("w") as lock, Watchdog(inherited=lock.fileno()) as watchdog:
     child = Process("child", ["sh", "-c", "sleep 60 & echo $!; wait"], log)
-    guard.watch(child)
+    watchdog.watch(child)
     print(child.pid, flush=True)
     threading.Event().wait()
 """
 
 
-def _until(condition: Callable[[], bool], seconds: float = 5) -> bool:
+def _wait_until(condition: Callable[[], bool], seconds: float = 5) -> bool:
     deadline = time.monotonic() + seconds
     while not (met := condition()) and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -36,58 +36,58 @@ def _until(condition: Callable[[], bool], seconds: float = 5) -> bool:
 
 
 def _is_gone(pid: int) -> bool:
-    """Whether it ended; one that its parent has not asked about yet (a zombie) has."""
+    """Whether the process has ended; a zombie, which its parent has not waited for, has."""
     try:
         os.kill(pid, 0)
         return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].startswith("Z")
     except ProcessLookupError:
         return True
-    except FileNotFoundError:  # gone in between, or no Linux
+    except FileNotFoundError:  # it ended meanwhile, or this is not Linux
         return False
 
 
-def _grandchild(log: Path) -> int:
-    assert _until(lambda: log.exists() and log.read_text().endswith("\n"))
+def _read_grandchild(log: Path) -> int:
+    assert _wait_until(lambda: log.exists() and log.read_text().endswith("\n"))
     return int(log.read_text())
 
 
-def test_one_that_will_not_end_is_killed_with_its_children(tmp_path: Path) -> None:
-    stubborn = Process("stubborn", ["sh", "-c", _STUBBORN], tmp_path / "log")
-    grandchild = _grandchild(tmp_path / "log")
+def test_a_process_that_ignores_sigterm_is_killed_with_its_children(tmp_path: Path) -> None:
+    process = Process("process", ["sh", "-c", _IGNORES_SIGTERM], tmp_path / "log")
+    grandchild = _read_grandchild(tmp_path / "log")
     started = time.monotonic()
-    stubborn.stop(within=0.2)
+    process.stop(within=0.2)
     assert time.monotonic() - started < 1
-    assert stubborn.how_it_ended() == "was killed by SIGKILL"
-    assert _until(lambda: _is_gone(grandchild))
+    assert process.exit_reason() == "was killed by SIGKILL"
+    assert _wait_until(lambda: _is_gone(grandchild))
 
 
-def test_several_share_one_time_limit(tmp_path: Path) -> None:
-    both = [Process(name, ["sh", "-c", _STUBBORN], tmp_path / name) for name in ("a", "b")]
+def test_processes_that_are_stopped_together_share_one_time_limit(tmp_path: Path) -> None:
+    both = [Process(name, ["sh", "-c", _IGNORES_SIGTERM], tmp_path / name) for name in ("a", "b")]
     for process in both:
-        _grandchild(process.log)
+        _read_grandchild(process.log)
     started = time.monotonic()
-    stop_together(both, within=0.3)
+    stop_all(both, within=0.3)
     assert time.monotonic() - started < 0.6
 
 
-def test_nothing_is_left_when_the_parent_is_killed(tmp_path: Path) -> None:
+def test_children_and_grandchildren_end_when_the_parent_is_killed(tmp_path: Path) -> None:
     log = tmp_path / "log"
     command = [sys.executable, "-c", _PARENT, str(log)]
     with subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout
         child = int(parent.stdout.readline())
-        grandchild = _grandchild(log)
+        grandchild = _read_grandchild(log)
         parent.send_signal(signal.SIGKILL)
-    assert _until(lambda: _is_gone(child) and _is_gone(grandchild))
+    assert _wait_until(lambda: _is_gone(child) and _is_gone(grandchild))
 
 
-def test_command_that_does_not_exist_says_so(tmp_path: Path) -> None:
-    process = Process("lost", ["no-such-command"], tmp_path / "log")
+def test_the_log_names_a_command_that_does_not_exist(tmp_path: Path) -> None:
+    process = Process("missing", ["no-such-command"], tmp_path / "log")
     assert process.wait() == 1
     assert process.tail() == "no-such-command: No such file or directory"
 
 
-def test_only_the_main_thread_may_start_one(tmp_path: Path) -> None:
+def test_a_process_can_be_started_from_the_main_thread_only(tmp_path: Path) -> None:
     caught: list[BaseException] = []
 
     def start() -> None:
@@ -102,14 +102,14 @@ def test_only_the_main_thread_may_start_one(tmp_path: Path) -> None:
     assert [str(error) for error in caught] == ["start late from the main thread"]
 
 
-def test_environment_of_a_child_is_the_given_one(tmp_path: Path) -> None:
+def test_a_child_has_the_given_environment(tmp_path: Path) -> None:
     process = Process("env", ["sh", "-c", "echo $CLINIC"], tmp_path / "log", env={**os.environ, "CLINIC": "open"})
     assert process.wait() == 0
     assert process.tail() == "open"
 
 
 @pytest.mark.parametrize(("lines", "tail"), [(1, "c"), (2, "b\nc")])
-def test_tail_is_the_end_of_the_log(tmp_path: Path, lines: int, tail: str) -> None:
+def test_tail_returns_the_last_lines_of_the_log(tmp_path: Path, lines: int, tail: str) -> None:
     process = Process("talker", ["printf", "a\\nb\\nc\\n"], tmp_path / "log")
     process.wait()
     assert process.tail(lines) == tail

@@ -1,4 +1,4 @@
-"""What `make run` says before and after it works."""
+"""Messages of `make run` and of commands on its data."""
 
 import os
 import socket
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dev.screen import screen
+from dev.welcome import welcome
 
 _ROOT = Path(__file__).parents[3]
 
@@ -18,7 +18,7 @@ def _run(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=_ROOT, env={**os.environ, **env}, capture_output=True, text=True, check=False)
 
 
-def test_taken_port_gives_one_line(tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported_in_one_line(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = str(listener.getsockname()[1])
         done = _run(PORT=port, VAR_DIR=str(tmp_path / "var"))
@@ -29,22 +29,22 @@ def test_taken_port_gives_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("port", ["http", "0", "70000", "-1"])
-def test_port_that_is_none_gives_one_line(tmp_path: Path, port: str) -> None:
+def test_an_invalid_port_is_reported_in_one_line(tmp_path: Path, port: str) -> None:
     done = _run(PORT=port, VAR_DIR=str(tmp_path / "var"))
-    assert (done.returncode, done.stderr) == (1, f"make run: PORT={port} is no port\n")
+    assert (done.returncode, done.stderr) == (1, f"make run: PORT={port} is not a port number\n")
 
 
-def test_command_runs_on_the_servers_and_gives_its_exit_code(tmp_path: Path) -> None:
-    place = str(tmp_path / "var")
-    done = _run("sh", "-c", "echo $REDIS_URL $APP_ENV; exit 7", VAR_DIR=place, MONGODB_URI="mongodb://db", REDIS_URL="")
+def test_a_command_runs_with_the_servers_and_returns_its_exit_code(tmp_path: Path) -> None:
+    var = str(tmp_path / "var")
+    done = _run("sh", "-c", "echo $REDIS_URL $APP_ENV; exit 7", VAR_DIR=var, MONGODB_URI="mongodb://db", REDIS_URL="")
     assert done.returncode == 7
     assert done.stdout.splitlines()[-1].startswith("redis://127.0.0.1:")
     assert done.stdout.endswith(" development\n")
-    lost = _run("no-such-command", VAR_DIR=place, MONGODB_URI="mongodb://db", REDIS_URL="redis://cache")
-    assert (lost.returncode, lost.stderr) == (1, "make run: no-such-command: No such file or directory\n")
+    missing = _run("no-such-command", VAR_DIR=var, MONGODB_URI="mongodb://db", REDIS_URL="redis://cache")
+    assert (missing.returncode, missing.stderr) == (1, "make run: no-such-command: No such file or directory\n")
 
 
-def test_lines_of_the_first_booking_are_shell() -> None:
-    _, _, lines = screen(port=5000, var_dir="var").partition("(sh, curl, python3):\n")
-    assert lines.count("# ") == 3
-    subprocess.run(["sh", "-n"], input=lines, text=True, check=True)
+def test_the_commands_of_the_first_booking_are_valid_shell() -> None:
+    _, _, commands = welcome(port=5000, var_dir="var").partition("(sh, curl, python3):\n")
+    assert commands.count("# ") == 3
+    subprocess.run(["sh", "-n"], input=commands, text=True, check=True)

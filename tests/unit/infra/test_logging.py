@@ -1,4 +1,4 @@
-"""What errors leave in the logs: where they came from and of which kind they are, never what they quote."""
+"""Errors in the logs: their type and their traceback, never their text, which may quote personal data."""
 
 import logging
 import sys
@@ -23,14 +23,14 @@ Logged = Callable[[], str]
 
 @pytest.fixture(params=[True, False], ids=["json", "console"])
 def logged(request: pytest.FixtureRequest, app: Flask, capsys: pytest.CaptureFixture[str]) -> Iterator[Logged]:
-    """What was written since; in both forms."""
-    our_logging.set_up("info", as_json=request.param)
+    """Return what was logged since the last call; runs each test with both formats."""
+    our_logging.configure("info", as_json=request.param)
     yield lambda: capsys.readouterr().err
-    our_logging.set_up(settings().log_level, as_json=settings().is_production)
+    our_logging.configure(settings().log_level, as_json=settings().is_production)
 
 
-def refusal_of(database: Database[dict[str, Any]]) -> DuplicateKeyError:
-    """The database's own, which quotes the number."""
+def duplicate_key_error(database: Database[dict[str, Any]]) -> DuplicateKeyError:
+    """An error of MongoDB that quotes the phone number."""
     make_user(mobile_number=MOBILE)
     stored = database["users"].find_one({"mobileNumber": MOBILE}, {"_id": False})
     with pytest.raises(DuplicateKeyError, match=MOBILE) as refused:
@@ -38,81 +38,95 @@ def refusal_of(database: Database[dict[str, Any]]) -> DuplicateKeyError:
     return refused.value
 
 
-def test_a_duplicate_key_leaves_its_kind_and_place(database: Database[dict[str, Any]], logged: Logged) -> None:
-    structlog.get_logger().error("unexpected_error", exc_info=refusal_of(database))
-    told = logged()
-    assert (MOBILE in told, "DuplicateKeyError 11000" in told, "in refusal_of" in told) == (False, True, True)
+def test_a_duplicate_key_error_is_logged_with_its_type_and_traceback(
+    database: Database[dict[str, Any]], logged: Logged
+) -> None:
+    structlog.get_logger().error("unexpected_error", exc_info=duplicate_key_error(database))
+    output = logged()
+    assert (MOBILE in output, "DuplicateKeyError 11000" in output, "in duplicate_key_error" in output) == (
+        False,
+        True,
+        True,
+    )
 
 
-def test_the_web_process_does_not_quote_an_error(database: Database[dict[str, Any]], logged: Logged) -> None:
+def test_the_web_process_does_not_log_the_text_of_an_error(database: Database[dict[str, Any]], logged: Logged) -> None:
     with another_app() as app:
-        our_logging.set_up("info", as_json=True)
+        our_logging.configure("info", as_json=True)
 
         @app.get("/refused")
         def refused() -> str:
-            raise refusal_of(get_db())  # of this application: it has a connection of its own
+            raise duplicate_key_error(get_db())  # this application has its own connection
 
         assert app.test_client().get("/refused").status_code == 500
-    told = logged()
-    assert (MOBILE in told, "DuplicateKeyError 11000" in told) == (False, True)
+    output = logged()
+    assert (MOBILE in output, "DuplicateKeyError 11000" in output) == (False, True)
 
 
-def test_what_led_to_an_error_is_not_quoted(database: Database[dict[str, Any]], logged: Logged) -> None:
+def test_the_text_of_the_cause_of_an_error_is_not_logged(database: Database[dict[str, Any]], logged: Logged) -> None:
     try:
         try:
-            raise refusal_of(database)
+            raise duplicate_key_error(database)
         except DuplicateKeyError as error:
             raise ValueError(MOBILE) from error
     except ValueError:
         structlog.get_logger().exception("unexpected_error")
-    told = logged()
-    assert (MOBILE in told, "DuplicateKeyError 11000" in told, "ValueError" in told) == (False, True, True)
+    output = logged()
+    assert (MOBILE in output, "DuplicateKeyError 11000" in output, "ValueError" in output) == (False, True, True)
 
 
-def test_a_failed_task_is_not_quoted(database: Database[dict[str, Any]], logged: Logged) -> None:
+def test_the_text_of_the_error_of_a_failed_task_is_not_logged(
+    database: Database[dict[str, Any]], logged: Logged
+) -> None:
     celery = Celery("tests", set_as_current=False)
 
-    @celery.task(name="failing", shared=False)  # not of the other applications in this process
+    @celery.task(name="failing", shared=False)  # not registered with other applications in this process
     def failing() -> None:
-        raise refusal_of(database)
+        raise duplicate_key_error(database)
 
     failing.apply()
-    told = logged()
-    kind, place = "DuplicateKeyError 11000", "failing["
-    assert (MOBILE in told, kind in told, place in told) == (False, True, True)
+    output = logged()
+    error_type, task_id = "DuplicateKeyError 11000", "failing["
+    assert (MOBILE in output, error_type in output, task_id in output) == (False, True, True)
 
 
-def test_a_library_that_quotes_a_request_is_not_quoted(logged: Logged) -> None:
+def test_the_request_in_a_record_of_gunicorn_is_not_logged(logged: Logged) -> None:
     line = f"GET /api/users?search={MOBILE}"
     try:
         int(line)
-    except ValueError as error:  # as gunicorn does
+    except ValueError as error:  # like gunicorn
         logging.getLogger("gunicorn.error").warning(f"Invalid request from ip=127.0.0.1: {error!s}")  # noqa: G004
         logging.getLogger("gunicorn.error").exception("Error handling request %s", line)
-    told = logged()
-    assert (MOBILE in told, "ip=127.0.0.1: ValueError" in told, "Error handling request" in told) == (False, True, True)
+    output = logged()
+    assert (MOBILE in output, "ip=127.0.0.1: ValueError" in output, "Error handling request" in output) == (
+        False,
+        True,
+        True,
+    )
 
 
-@pytest.mark.parametrize("words", [("%s", ValueError(MOBILE)), (ValueError(MOBILE),)], ids=["argument", "message"])
-def test_an_error_as_a_word_is_not_quoted(logged: Logged, words: tuple[Any, ...]) -> None:
-    logging.getLogger("celery").error(*words)
-    told = logged()
-    assert (MOBILE in told, "ValueError" in told) == (False, True)
+@pytest.mark.parametrize("arguments", [("%s", ValueError(MOBILE)), (ValueError(MOBILE),)], ids=["argument", "message"])
+def test_the_text_of_an_error_in_the_arguments_of_a_record_is_not_logged(
+    logged: Logged, arguments: tuple[Any, ...]
+) -> None:
+    logging.getLogger("celery").error(*arguments)
+    output = logged()
+    assert (MOBILE in output, "ValueError" in output) == (False, True)
 
 
-def test_other_words_of_libraries_stay(logged: Logged) -> None:
+def test_arguments_that_are_not_errors_are_logged(logged: Logged) -> None:
     logging.getLogger("celery").warning("Substantial drift from %s: %d s", "worker-1", 3)
     assert "Substantial drift from worker-1: 3 s" in logged()
 
 
-def test_errors_that_lead_to_each_other_end(logged: Logged) -> None:
+def test_the_traceback_of_errors_with_circular_causes_ends(logged: Logged) -> None:
     first, second = ValueError("first"), ValueError("second")
     first.__cause__, second.__cause__ = second, first
     structlog.get_logger().error("unexpected_error", exc_info=first)
     assert "ValueError" in logged()
 
 
-def test_lines_go_to_the_standard_error_of_the_moment(logged: Logged, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lines_are_written_to_the_current_standard_error(logged: Logged, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", sys.stdout)
     structlog.get_logger().info("appointment_booked")
     assert logged() == ""

@@ -1,8 +1,8 @@
-"""What `make run` prints when all is up."""
+"""The text that `make run` prints when the clinic is ready."""
 
 from string import Template
 
-_SCREEN = Template(r"""
+_WELCOME = Template(r"""
   Arthomed is up.  Ctrl-C stops it; your data stays in $var_dir (`make reset` empties it).
 
     API        $api/api          documents  $api/api/docs
@@ -16,10 +16,10 @@ _SCREEN = Template(r"""
 API=$api JSON='Content-Type: application/json'
 get() { python3 -c "import json, re, sys; got = json.load(sys.stdin); print($$1)" 2>/dev/null; }
 
-# 1. ask for a code
+# 1. request a code
 curl -s $$API/api/auth/send-otp -H "$$JSON" -d '{"mobileNumber": "$patient"}'
 
-# 2. read it in the messages and sign in
+# 2. read it on the messages page and sign in
 sleep 2
 CODE=$$(curl -s "$$API/dev/mailbox.json?to=$patient" | get 're.search(r"\b\d{6}\b", got["items"][0]["text"])[0]')
 TOKEN=$$(curl -s $$API/api/auth/verify-otp -H "$$JSON" -d '{"mobileNumber": "$patient", "otp": "'$$CODE'"}' |
@@ -37,6 +37,6 @@ done
 """)
 
 
-def screen(*, port: int, var_dir: str) -> str:
-    """One screen: where things are, who is there, and a first booking."""
-    return _SCREEN.substitute(api=f"http://127.0.0.1:{port}", var_dir=var_dir, patient="9000000021")
+def welcome(*, port: int, var_dir: str) -> str:
+    """Render the addresses, the demo users and the commands of a first booking."""
+    return _WELCOME.substitute(api=f"http://127.0.0.1:{port}", var_dir=var_dir, patient="9000000021")

@@ -1,0 +1,63 @@
+"""Outside production gunicorn listens on loopback only, because secrets are known and codes are published."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from dev.servers import free_port
+from tests.stack import BIN, ROOT
+
+REFUSAL = "0.0.0.0 is not a loopback address, but APP_ENV={} publishes one-time codes: "
+NO_DATABASE = "MongoDB can't be reached; see MONGODB_URI"
+
+
+def start_gunicorn(folder: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """Start gunicorn without a database, so that it ends in any case; its exit code is 1."""
+    servers = {"MONGODB_URI": "mongodb://127.0.0.1:1/clinic", "REDIS_URL": "redis://127.0.0.1:1/0"}
+    var = {"VAR_DIR": str(folder / "var"), "UPLOADS_DIR": str(folder / "uploads"), "PORT": str(free_port())}
+    inherited = {name: value for name, value in os.environ.items() if name not in ("APP_ENV", "HOST")}
+    command: list[str | Path] = [BIN / "gunicorn", "-c", "gunicorn.conf.py", *arguments, "wsgi:app"]
+    ended = subprocess.run(
+        command, cwd=ROOT, env={**inherited, **servers, **var, **env}, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 1, ended.stderr
+    return ended
+
+
+@pytest.mark.parametrize(
+    ("arguments", "env"),
+    [
+        ([], {"HOST": "0.0.0.0"}),
+        ([], {"HOST": "0.0.0.0", "APP_ENV": "test"}),
+        (["--bind", "0.0.0.0:{port}"], {}),
+        ([], {"GUNICORN_CMD_ARGS": "--bind 0.0.0.0:{port}"}),
+    ],
+    ids=["HOST", "HOST in test", "--bind", "GUNICORN_CMD_ARGS"],
+)
+def test_gunicorn_refuses_a_public_address_outside_production(
+    tmp_path: Path, arguments: list[str], env: dict[str, str]
+) -> None:
+    words = [word.format(port=free_port()) for word in arguments]
+
+    ended = start_gunicorn(tmp_path, *words, **{name: value.format(port=free_port()) for name, value in env.items()})
+
+    assert REFUSAL.format(env.get("APP_ENV", "development")) in ended.stderr
+    assert "ALLOW_PUBLIC_DEVELOPMENT=true" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "env"),
+    [
+        ([], {}),
+        (["--bind", "unix:{folder}/gunicorn.sock"], {}),
+        (["--bind", "0.0.0.0:{port}"], {"ALLOW_PUBLIC_DEVELOPMENT": "true"}),
+    ],
+    ids=["loopback", "UNIX socket", "told explicitly"],
+)
+def test_gunicorn_accepts_the_address(tmp_path: Path, arguments: list[str], env: dict[str, str]) -> None:
+    words = [word.format(folder=tmp_path, port=free_port()) for word in arguments]
+
+    assert start_gunicorn(tmp_path, *words, **env).stderr.splitlines()[-1].startswith(NO_DATABASE)

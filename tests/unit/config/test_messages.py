@@ -1,0 +1,91 @@
+"""The settings of SMS, e-mail and push."""
+
+import json
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.unit.config.environment import PRODUCTION, TWILIO, Read, configuration_error
+
+SERVICE = "TWILIO_MESSAGING_SERVICE_SID"
+
+
+@pytest.mark.parametrize("sender", ["Arthomed", "@arthomed.example", "clinic@", "Arthomed <clinic>", "a@b\nBcc: c@d"])
+def test_an_email_sender_without_an_address_is_refused(read: Read, sender: str) -> None:
+    assert "EMAIL_FROM: Must be an address, or Name <address>." in configuration_error(read, EMAIL_FROM=sender)
+
+
+@pytest.mark.parametrize(
+    ("value", "sender"),
+    [("", "clinic@arthomed.example"), ("a@b.example", "a@b.example"), ("Asha <a@b.example>", "Asha <a@b.example>")],
+)
+def test_the_email_sender_may_have_a_name(read: Read, value: str, sender: str) -> None:
+    assert read(EMAIL_FROM=value).email_from == sender
+
+
+@pytest.mark.parametrize("entity", ["1", "1" * 20, "110100000000000000x"])
+def test_a_dlt_entity_id_without_19_digits_is_refused(read: Read, entity: str) -> None:
+    assert "DLT_ENTITY_ID: Must be 19 digits." in configuration_error(read, DLT_ENTITY_ID=entity)
+
+
+@pytest.mark.parametrize("absent", TWILIO)
+def test_twilio_is_used_only_if_all_three_settings_are_present(read: Read, absent: str) -> None:
+    assert read(**{name: "something" for name in TWILIO if name != absent}).twilio is None
+
+
+def test_a_messaging_service_replaces_the_phone_number(read: Read) -> None:
+    env = {**PRODUCTION, SERVICE: "MG1"}
+    del env["TWILIO_PHONE_NUMBER"]
+
+    found = read(**env).twilio
+
+    assert found is not None
+    assert (found.phone_number, found.messaging_service_sid) == (None, "MG1")
+
+
+def test_quiet_hours_are_on_by_default_in_production_only(read: Read) -> None:
+    assert read(**PRODUCTION).delivery.quiet == ("21:00", "08:00")
+    assert read(APP_ENV="development").delivery.quiet is None
+
+
+@pytest.mark.parametrize(("hours", "quiet"), [("22:30-07:00", ("22:30", "07:00")), ("off", None), ("", None)])
+def test_quiet_hours_are_configurable(read: Read, hours: str, quiet: object) -> None:
+    assert read(**PRODUCTION, QUIET_HOURS=hours).delivery.quiet == quiet
+
+
+@pytest.mark.parametrize("hours", ["21-8", "21:00", "24:00-08:00", "21:00-08:00-09:00", "21:00-08:00\n", "on"])
+def test_malformed_quiet_hours_are_refused(read: Read, hours: str) -> None:
+    assert "QUIET_HOURS: Must be HH:MM-HH:MM, or off." in configuration_error(read, QUIET_HOURS=hours)
+
+
+def test_the_fallback_channel_is_used_after_ten_minutes_by_default(read: Read) -> None:
+    assert read().delivery.receipt_wait == timedelta(minutes=10)
+
+
+@pytest.mark.parametrize("url", ["https://api.clinic.example", "https://api.clinic.example/"])
+def test_the_public_url_has_no_trailing_slash(read: Read, url: str) -> None:
+    assert read(PUBLIC_URL=url).public_url == "https://api.clinic.example"
+
+
+@pytest.mark.parametrize(
+    "url", ["api.clinic.example", "https://clinic.example/api", "https://", "ftp://clinic.example"]
+)
+def test_a_public_url_that_is_not_an_origin_is_refused(read: Read, url: str) -> None:
+    assert "PUBLIC_URL: Must be an origin" in configuration_error(read, PUBLIC_URL=url)
+
+
+def test_push_notifications_require_the_file_of_a_service_account(read: Read, tmp_path: Path) -> None:
+    file = tmp_path / "account.json"
+    assert read().fcm is None
+    assert "FCM_CREDENTIALS_FILE: Must be the JSON file of a service account." in configuration_error(
+        read, FCM_CREDENTIALS_FILE=str(file)
+    )
+    for content in ("", "{}", "[]", '{"client_email": 5}'):
+        file.write_text(content)
+        assert "FCM_CREDENTIALS_FILE: " in configuration_error(read, FCM_CREDENTIALS_FILE=str(file))
+
+    file.write_text(json.dumps(dict.fromkeys(("client_email", "private_key", "token_uri", "project_id"), "x")))
+    found = read(FCM_CREDENTIALS_FILE=str(file)).fcm
+    assert found is not None
+    assert (found.credentials_file, found.api_url) == (file, "https://fcm.googleapis.com")
