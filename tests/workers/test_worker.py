@@ -12,6 +12,8 @@ from arthomed.core.jobs import Job
 from arthomed.notifications.models import Notification
 from dev.servers import free_port
 from tests import factories
+from tests.infra import fake_sentry
+from tests.infra.fake_sentry import FakeSentry
 from tests.scraping import Series, series_in
 from tests.stack import wait_for
 from tests.workers.conftest import StartWorker, Worker
