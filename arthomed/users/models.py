@@ -88,17 +88,20 @@ class Consent(ClinicEmbeddedDocument):
     at = DateTimeField(required=True)
 
 
-_BOOKING_FIELDS = (
+_SUMMARY_FIELDS = (
     "name",
     "mobileNumber",
     "email",
     "role",
     "isActive",
     "isVerified",
+    "erasedAt",
     "visitsBooked",
+    "profile.language",
     "doctorInfo.specialization",
     "doctorInfo.consultationFee",
 )
+"""What bookings, appointments and messages need of their users; a doctor's weekly hours are most of a record."""
 DOCTORS_TAG = "doctors"
 """The cache tag (core/cache.py) of the public part of all doctors."""
 BOOKABLE = {"role": str(Role.DOCTOR), "isActive": True, "isVerified": True}
@@ -169,8 +172,9 @@ class User(ClinicDocument):
 
     @classmethod
     def by_id(cls, ids: Iterable[ObjectId]) -> "dict[ObjectId, User]":
-        """Load users by their ids, in one query."""
-        return {user.id: user for user in cls.objects(id__in=set(ids))}
+        """Load the summary fields of users by their ids, in one query."""
+        found = cls.collection().find({"_id": {"$in": list(set(ids))}}, _SUMMARY_FIELDS)
+        return {raw["_id"]: cls.from_raw(raw) for raw in found}
 
     @classmethod
     def anonymise(
@@ -189,9 +193,9 @@ class User(ClinicDocument):
 
     @classmethod
     def active_by_id(cls, ids: Iterable[ObjectId], session: ClientSession) -> "dict[ObjectId, User]":
-        """The active users among these ids, with the fields that a booking needs."""
+        """The active users among these ids, with their summary fields."""
         active = {"_id": {"$in": list(set(ids))}, "isActive": True}
-        found = cls.collection().find(active, _BOOKING_FIELDS, session=session)
+        found = cls.collection().find(active, _SUMMARY_FIELDS, session=session)
         return {raw["_id"]: cls.from_raw(raw) for raw in found}
 
     @classmethod
