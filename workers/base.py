@@ -84,14 +84,14 @@ class ClinicTask(Task):
     def _skip(self) -> None:
         """Skip the run. A redelivered message is retried later: the lock may be that of its own killed delivery."""
         if self.request.delivery_info.get("redelivered"):
-            self._retry_in(None, in_seconds=lock.LIFETIME_SECONDS + 1)
+            self._schedule_retry(None, delay=lock.LIFETIME_SECONDS + 1)
         log.info("job_already_running")
 
     def _retry_or_record_failure(self, ids: tuple[str, ...], error: Exception) -> None:
         retries = self.request.retries
         if (isinstance(error, _UNAVAILABLE) or is_database_unavailable(error)) and retries < self.max_retries:
             backoff = get_exponential_backoff_interval(_MIN_BACKOFF, retries, _MAX_BACKOFF, full_jitter=True)
-            self._retry_in(error, in_seconds=backoff)
+            self._schedule_retry(error, delay=backoff)
         self._record_failure(ids, type(error).__name__, retries + 1)
         error_reporting.report(error, self.name)
 
@@ -103,11 +103,11 @@ class ClinicTask(Task):
         except PyMongoError as database_error:
             if not is_database_unavailable(database_error):
                 raise
-            self._retry_in(database_error, in_seconds=_MAX_BACKOFF)
+            self._schedule_retry(database_error, delay=_MAX_BACKOFF)
 
-    def _retry_in(self, error: Exception | None, *, in_seconds: float) -> NoReturn:
-        log.warning("job_retry_scheduled", error=type(error).__name__ if error else None, seconds=in_seconds)
-        options: dict[str, Any] = {"exc": error, "countdown": in_seconds, "max_retries": self.request.retries + 1}
+    def _schedule_retry(self, error: Exception | None, *, delay: float) -> NoReturn:
+        log.warning("job_retry_scheduled", error=type(error).__name__ if error else None, seconds=delay)
+        options: dict[str, Any] = {"exc": error, "countdown": delay, "max_retries": self.request.retries + 1}
         try:
             raise self.retry(**options)
         except Reject as rejected:  # the broker is unavailable; Celery would drop the message

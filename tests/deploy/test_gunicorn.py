@@ -59,13 +59,13 @@ def test_a_connection_that_sends_without_pause_does_not_block_others(port: int) 
     def send_continuously() -> None:
         with socket.create_connection(address, timeout=TIMEOUT_SECONDS) as eager:
             while not finished.is_set():
-                ask(eager)
+                request_health(eager)
                 responses[0] += 1
                 started.set()
 
     def overtaken_by(quiet: socket.socket) -> int:
         before = responses[0]
-        ask(quiet)
+        request_health(quiet)
         return responses[0] - before
 
     with ThreadPoolExecutor() as pool, socket.create_connection(address, timeout=TIMEOUT_SECONDS) as quiet:
@@ -95,7 +95,7 @@ def test_a_client_that_does_not_close_after_the_last_response_does_not_block_oth
         one.sendall(b"GET /health HTTP/1.1\r\nHost: clinic\r\nConnection: close\r\n\r\n")
     assert {one.recv(12) for one in idle} == {b"HTTP/1.1 200"}
 
-    ask(connect())
+    request_health(connect())
 
 
 def test_a_client_that_is_still_sending_receives_the_error_response(connect: Callable[[], socket.socket]) -> None:
@@ -105,7 +105,7 @@ def test_a_client_that_is_still_sending_receives_the_error_response(connect: Cal
     sending.sendall(f"{head}Content-Length: {PIECES * len(piece)}\r\n\r\n".encode())
     for _ in range(PIECES):
         sending.sendall(piece)
-        ask(connect())  # meanwhile gunicorn handles the first request
+        request_health(connect())  # meanwhile gunicorn handles the first request
 
     assert b"".join(iter(partial(sending.recv, 65536), b"")).startswith(b"HTTP/1.1 401")
 
@@ -121,7 +121,7 @@ def test_data_after_the_last_response_is_read_up_to_a_limit(
         sending.sendall(bytes(64_000_000))
 
 
-def ask(connection: socket.socket) -> None:
+def request_health(connection: socket.socket) -> None:
     connection.sendall(b"GET /health HTTP/1.1\r\nHost: clinic\r\n\r\n")
     received = b""
     while not received.endswith(b"}"):
@@ -149,7 +149,7 @@ def test_connections_are_distributed_evenly_over_processes(mongo: Mongo, valkey:
 
         def connect() -> None:
             address = ("127.0.0.1", stack.port)
-            ask(opened.enter_context(socket.create_connection(address, timeout=TIMEOUT_SECONDS)))
+            request_health(opened.enter_context(socket.create_connection(address, timeout=TIMEOUT_SECONDS)))
 
         def shares() -> list[int]:
             return [connections_of(process, stack.port) for process in children(web.pid)]

@@ -39,9 +39,9 @@ def start_gunicorn(folder: Path, *arguments: str, **env: str) -> subprocess.Comp
 def test_gunicorn_refuses_a_public_address_outside_production(
     tmp_path: Path, arguments: list[str], env: dict[str, str]
 ) -> None:
-    words = [word.format(port=free_port()) for word in arguments]
+    options = [word.format(port=free_port()) for word in arguments]
 
-    ended = start_gunicorn(tmp_path, *words, **{name: value.format(port=free_port()) for name, value in env.items()})
+    ended = start_gunicorn(tmp_path, *options, **{name: value.format(port=free_port()) for name, value in env.items()})
 
     assert REFUSAL.format(env.get("APP_ENV", "development")) in ended.stderr
     assert "ALLOW_PUBLIC_DEVELOPMENT=true" in ended.stderr
@@ -55,9 +55,9 @@ def test_gunicorn_refuses_a_public_address_outside_production(
         (["--bind", "unix:{folder}/gunicorn.sock"], {}),
         (["--bind", "0.0.0.0:{port}"], {"ALLOW_PUBLIC_DEVELOPMENT": "true"}),
     ],
-    ids=["loopback", "UNIX socket", "told explicitly"],
+    ids=["loopback", "UNIX socket", "allowed explicitly"],
 )
 def test_gunicorn_accepts_the_address(tmp_path: Path, arguments: list[str], env: dict[str, str]) -> None:
-    words = [word.format(folder=tmp_path, port=free_port()) for word in arguments]
+    options = [word.format(folder=tmp_path, port=free_port()) for word in arguments]
 
-    assert start_gunicorn(tmp_path, *words, **env).stderr.splitlines()[-1].startswith(NO_DATABASE)
+    assert start_gunicorn(tmp_path, *options, **env).stderr.splitlines()[-1].startswith(NO_DATABASE)

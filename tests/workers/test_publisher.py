@@ -57,10 +57,12 @@ def test_a_message_equals_the_message_of_celery(valkey: Valkey) -> None:
         celery = Celery("tests", broker=valkey.url, set_as_current=False)
         celery.send_task(Job.SEND_SMS, args=["672b1234a1b2c3d4e5f60718"], queue="sms", ignore_result=True)
 
-        theirs, ours = (json.loads(raw) for raw in redis.lrange("sms", 0, -1))
+        celery_message, published = (json.loads(raw) for raw in redis.lrange("sms", 0, -1))
 
-    assert shape(ours) == {name: value for name, value in shape(theirs).items() if name in shape(ours)}
-    assert json.loads(b64decode(ours["body"])) == json.loads(b64decode(theirs["body"]))
+    assert shape(published) == {
+        name: value for name, value in shape(celery_message).items() if name in shape(published)
+    }
+    assert json.loads(b64decode(published["body"])) == json.loads(b64decode(celery_message["body"]))
 
 
 def shape(message: dict[str, Any]) -> dict[str, Any]:

@@ -33,7 +33,7 @@ def test_an_empty_host_is_the_default(read: Read) -> None:
     assert read(HOST="").host == "127.0.0.1"
 
 
-def test_development_listens_on_any_address_when_told_explicitly(read: Read) -> None:
+def test_development_listens_on_any_address_when_allowed_explicitly(read: Read) -> None:
     assert read(HOST="0.0.0.0", ALLOW_PUBLIC_DEVELOPMENT="true").host == "0.0.0.0"
     assert "HOST: 0.0.0.0 is not" in configuration_error(read, HOST="0.0.0.0", ALLOW_PUBLIC_DEVELOPMENT="false")
 
@@ -58,5 +58,5 @@ def test_production_binds_any_address(read: Read) -> None:
     require_loopback(read(**PRODUCTION), [("0.0.0.0", 5000)])
 
 
-def test_development_binds_any_address_when_told_explicitly(read: Read) -> None:
+def test_development_binds_any_address_when_allowed_explicitly(read: Read) -> None:
     require_loopback(read(ALLOW_PUBLIC_DEVELOPMENT="true"), [("0.0.0.0", 5000)])
