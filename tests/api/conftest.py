@@ -20,7 +20,7 @@ from arthomed.infra.s3 import S3Storage
 from dev.seaweedfs import SeaweedFS
 from tests import factories
 from tests.factories import SignedIn
-from tests.signing_in import Now
+from tests.api.auth.sign_in import Now
 
 
 @pytest.fixture

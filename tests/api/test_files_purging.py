@@ -23,7 +23,7 @@ from arthomed.files.storage import StorageUnavailable
 from arthomed.users import service as users
 from tests import factories
 from tests.factories import SignedIn
-from tests.signing_in import Now
+from tests.api.auth.sign_in import Now
 
 HOUR = factories.every_day("09:00", "10:00")
 

@@ -21,7 +21,7 @@ from tests import factories
 from tests.api import files
 from tests.factories import SignedIn, refused
 from tests.infra.harmful import EICAR
-from tests.signing_in import Now
+from tests.api.auth.sign_in import Now
 
 
 @pytest.fixture(autouse=True)

@@ -25,7 +25,7 @@ from dev.servers import free_port
 from tests import factories
 from tests.factories import SignedIn, answer_with, at_once, refused, told
 from tests.migrations.records import message
-from tests.signing_in import MOBILE, Now, code_sent
+from tests.api.auth.sign_in import MOBILE, Now, code_sent
 from tests.stack import Stack, wait_for
 
 Data = Database[dict[str, Any]]

@@ -33,7 +33,7 @@ from tests.api import files
 from tests.factories import SignedIn
 from tests.migrations import records
 from tests.migrations.plans import poor, recorded
-from tests.signing_in import fail
+from tests.api.auth.sign_in import fail
 
 Records = Database[dict[str, Any]]
 MANY = 240

@@ -12,7 +12,7 @@ from arthomed.auth.models import Otp
 from arthomed.core import clock
 from arthomed.notifications.models import Notification, State
 from tests.factories import answer_with, ask_for_code, at_once, code_for, told
-from tests.signing_in import MOBILE, Now, code_sent
+from tests.api.auth.sign_in import MOBILE, Now, code_sent
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from arthomed.auth.models import Session
 from arthomed.core import clock
 from tests import factories
 from tests.factories import SignedIn, refused, told
-from tests.signing_in import Now, me, refresh, refreshed
+from tests.api.auth.sign_in import Now, me, refresh, refreshed
 
 Data = Database[dict[str, Any]]
 

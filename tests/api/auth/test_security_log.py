@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 from arthomed.core.errors import DuplicateValue
 from tests import factories
 from tests.factories import SignedIn, answer_with, ask_for_code, code_for, refused, told
-from tests.signing_in import MOBILE, Now, code_sent, fail, lock, me, refresh, refreshed
+from tests.api.auth.sign_in import MOBILE, Now, code_sent, fail, lock, me, refresh, refreshed
 
 Line = MutableMapping[str, Any]
 

@@ -11,7 +11,7 @@ from pymongo.database import Database
 from arthomed.appointments.service import staff
 from tests import factories
 from tests.factories import SignedIn, answer_with, ask_for_code, at_once, refused, told
-from tests.signing_in import MOBILE, Now, code_sent, fail, refresh, refreshed
+from tests.api.auth.sign_in import MOBILE, Now, code_sent, fail, refresh, refreshed
 
 Data = Database[dict[str, Any]]
 REQUEST = {"X-Request-ID": "request-of-a-test"}

@@ -17,7 +17,7 @@ from arthomed.users import service as users
 from arthomed.users.models import User
 from tests import factories
 from tests.factories import answer_with, at_once, fields_refused, told
-from tests.signing_in import MOBILE, Now, code_sent
+from tests.api.auth.sign_in import MOBILE, Now, code_sent
 
 Data = Database[dict[str, Any]]
 

@@ -12,7 +12,7 @@ from arthomed.config import settings
 from arthomed.http.auth import ALGORITHM, AUDIENCE
 from tests import factories
 from tests.factories import SignedIn, answer_with, ask_for_code, refused, told
-from tests.signing_in import MOBILE, me, refresh, refreshed
+from tests.api.auth.sign_in import MOBILE, me, refresh, refreshed
 
 NAMES = ("JWT_SECRET", "JWT_REFRESH_SECRET", "OTP_SECRET")
 OLD = dict(zip(NAMES, (f"only-for-development-and-test-{use}" for use in ("access", "refresh", "codes")), strict=True))

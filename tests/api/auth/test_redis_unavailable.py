@@ -18,7 +18,7 @@ from arthomed.infra.budgets import RedisBudgets
 from arthomed.infra.queue import CeleryJobs
 from dev.servers import free_port
 from tests.factories import answer_with, ask_for_code, refused
-from tests.signing_in import MOBILE, Now, budgets, code_sent, fail
+from tests.api.auth.sign_in import MOBILE, Now, budgets, code_sent, fail
 
 Data = Database[dict[str, Any]]
 

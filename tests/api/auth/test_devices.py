@@ -16,7 +16,7 @@ from arthomed.auth.rules import USE_NOTED_AFTER
 from arthomed.core import clock
 from tests import factories
 from tests.factories import SignedIn, answer_with, fields_refused, refused, told
-from tests.signing_in import MOBILE, Now, code_sent, me, refreshed
+from tests.api.auth.sign_in import MOBILE, Now, code_sent, me, refreshed
 
 Data = Database[dict[str, Any]]
 PIXEL = {"name": "Asha's Pixel 9", "platform": "android"}

@@ -16,7 +16,7 @@ from arthomed.auth.models import Otp
 from arthomed.notifications.models import Notification
 from tests import factories
 from tests.factories import answer_with, ask_for_code, code_for, other_than, told
-from tests.signing_in import Now, lock
+from tests.api.auth.sign_in import Now, lock
 
 Data = Database[dict[str, Any]]
 Statement = tuple[str, str]

@@ -16,7 +16,7 @@ from arthomed.core import limits
 from arthomed.core.limits import Limit
 from tests import factories
 from tests.factories import answer_with, ask_for_code, at_once, refused, told
-from tests.signing_in import MOBILE, Now, budgets, code_sent, retry_after
+from tests.api.auth.sign_in import MOBILE, Now, budgets, code_sent, retry_after
 
 
 def exhaust_the_clinic(redis: Any, *, lasting: timedelta) -> None:

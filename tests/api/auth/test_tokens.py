@@ -17,7 +17,7 @@ from arthomed.config import settings
 from arthomed.core import clock
 from tests import factories
 from tests.factories import SignedIn, refused, told
-from tests.signing_in import me, refresh
+from tests.api.auth.sign_in import me, refresh
 
 CLAIMS = ("type", "jti", "sid", "sub", "exp", "iss", "aud")
 REFRESH_CLAIMS = ("type", "jti", "sid", "sub", "gen", "exp", "iss", "aud")

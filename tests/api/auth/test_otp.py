@@ -29,7 +29,7 @@ from tests.factories import (
     refused,
     told,
 )
-from tests.signing_in import MOBILE, Now, budgets, code_sent, fail
+from tests.api.auth.sign_in import MOBILE, Now, budgets, code_sent, fail
 from tests.stack import Stack
 
 Data = Database[dict[str, Any]]

@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 
 from tests import factories
 from tests.factories import answer_with, ask_for_code, code_for, refused, told
-from tests.signing_in import MOBILE, Now, budgets, code_sent, fail, lock, refresh, retry_after
+from tests.api.auth.sign_in import MOBILE, Now, budgets, code_sent, fail, lock, refresh, retry_after
 
 
 def test_five_failures_lock_the_number_for_codes(client: FlaskClient, now: Now) -> None:

@@ -16,7 +16,7 @@ from arthomed.scheduling.models import Slot
 from tests import factories
 from tests.factories import SignedIn, message_of_code, refused
 from tests.scraping import Series, series_in
-from tests.signing_in import MOBILE, Now, code_sent
+from tests.api.auth.sign_in import MOBILE, Now, code_sent
 
 
 class Counting:

@@ -9,7 +9,7 @@ from pymongo.database import Database
 from arthomed.auth.service import sign_in
 from arthomed.auth.rules import AccountLocked, CodeExpired, CodeInvalid, CodeUsedUp
 from tests.factories import SignedIn, at_once, other_than
-from tests.signing_in import MOBILE, Now, code_sent, fail, lock
+from tests.api.auth.sign_in import MOBILE, Now, code_sent, fail, lock
 
 Data = Database[dict[str, Any]]
 

@@ -16,7 +16,7 @@ from arthomed.users import service as users
 from arthomed.users.models import User
 from tests import factories
 from tests.factories import SignedIn, refused, told
-from tests.signing_in import code_sent, me, refresh
+from tests.api.auth.sign_in import code_sent, me, refresh
 
 ROUNDS = 8
 DEVICE = sign_in.Device(None, Platform.OTHER, "127.0.0.1")
