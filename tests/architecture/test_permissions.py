@@ -180,9 +180,9 @@ def test_every_route_names_its_permission_and_documents_its_roles(client: FlaskC
 
 @pytest.mark.parametrize("route", sorted(TABLE), ids=" ".join)
 def test_anonymous_is_asked_to_sign_in(client: FlaskClient, route: tuple[str, str]) -> None:
-    answer = client.open(_path(route, ObjectId()), method=route[0], json={})
+    response = client.open(_path(route, ObjectId()), method=route[0], json={})
 
-    assert factories.refused(answer) == (401, "NO_TOKEN")
+    assert factories.refused(response) == (401, "NO_TOKEN")
 
 
 @pytest.mark.parametrize(("route", "role"), CASES)
@@ -190,7 +190,7 @@ def test_role_reaches_what_it_may_and_nothing_else(
     app: Flask, client: FlaskClient, route: tuple[str, str], role: Role
 ) -> None:
     row = TABLE[route]
-    world = _world(app, role, row.status)
+    world = make_world(app, role, row.status)
 
     def call(record: object) -> int:
         return ask(client, route, world, record).status_code
@@ -234,7 +234,7 @@ def _failed_message_of(visit: Appointment) -> ObjectId:
     return ObjectId(message.id)
 
 
-def _world(app: Flask, role: Role, status: Status) -> World:
+def make_world(app: Flask, role: Role, status: Status) -> World:
     hour = factories.every_day("09:00", "10:00")
     doctor, another = factories.make_doctor(hour), factories.make_doctor(hour)
     caller = factories.sign_in(app, factories.make_doctor(hour) if role is Role.DOCTOR else factories.make_user(role))

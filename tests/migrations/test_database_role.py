@@ -38,7 +38,7 @@ from arthomed.scheduling.models import Slot
 from arthomed.users import service as users
 from dev.servers import Mongo
 from tests import factories
-from tests.architecture.test_permissions import TABLE, _world, ask
+from tests.architecture.test_permissions import TABLE, make_world, ask
 from tests.factories import told
 
 pytestmark = pytest.mark.long
@@ -222,7 +222,7 @@ def test_every_route_can_do_its_work_with_the_applications_rights(
 ) -> None:
     row = TABLE[route]
     role = min(row.roles)
-    world = _world(app, role, row.status)
+    world = make_world(app, role, row.status)
 
     answer = ask(client, route, world, world.one_that_may_be_reached(row))
 

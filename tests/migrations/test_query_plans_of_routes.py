@@ -7,7 +7,7 @@ from mongoengine.connection import get_db
 
 from arthomed.core.permissions import Role
 from tests import factories
-from tests.architecture.test_permissions import TABLE, _world, ask
+from tests.architecture.test_permissions import TABLE, make_world, ask
 from tests.migrations.plans import poor, recorded
 
 _WIDEST = (Role.ADMIN, Role.RECEPTIONIST, Role.PATIENT, Role.DOCTOR)
@@ -18,7 +18,7 @@ def test_a_route_uses_indexes_and_sorts_nothing_in_memory(
     client: FlaskClient, app: Flask, route: tuple[str, str]
 ) -> None:
     row = TABLE[route]
-    world = _world(app, next(role for role in _WIDEST if role in row.roles), row.status)
+    world = make_world(app, next(role for role in _WIDEST if role in row.roles), row.status)
 
     with recorded(get_db()) as asked:
         answer = ask(client, route, world, world.one_that_may_be_reached(row))

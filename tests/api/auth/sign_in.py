@@ -1,4 +1,4 @@
-"""Codes and tokens over HTTP, for tests of signing in and out."""
+"""Requests of a client that signs in: codes and tokens over HTTP."""
 
 from datetime import timedelta
 from typing import Any
@@ -14,7 +14,7 @@ MOBILE = "9876543210"
 
 
 class Now:
-    """A clock that a test can set forward; the budgets in Redis grow older with it."""
+    """A clock that a test can set forward; the OTP quotas in Redis age with it."""
 
     def __init__(self, traveller: time_machine.Traveller, redis_url: str) -> None:
         self.move_to = traveller.move_to
@@ -27,30 +27,30 @@ class Now:
                 redis.pexpire(key, redis.pttl(key) - by // timedelta(milliseconds=1))
 
 
-def budgets(redis: Any) -> dict[bytes, int]:
-    """How much of each budget of codes is used."""
+def used_quotas(redis: Any) -> dict[bytes, int]:
+    """The uses of each OTP quota by its key."""
     return {key: int(redis.get(key) or 0) for key in redis.scan_iter("quota:*")}
 
 
-def retry_after(answer: TestResponse) -> int:
-    return int(answer.headers["Retry-After"])
+def retry_after(response: TestResponse) -> int:
+    return int(response.headers["Retry-After"])
 
 
 def code_sent(client: FlaskClient, mobile: str = MOBILE) -> str:
-    """A new code of a number."""
+    """Request a code; returns it."""
     told(ask_for_code(client, mobile))
     return code_for(mobile)
 
 
 def fail(client: FlaskClient, times: int, mobile: str = MOBILE) -> None:
-    """Answer with a wrong code."""
+    """Send a wrong code."""
     wrong = other_than(code_for(mobile))
     for _ in range(times):
         assert refused(answer_with(client, mobile, wrong)) == (400, "OTP_INVALID")
 
 
 def lock(client: FlaskClient, now: Now, mobile: str = MOBILE) -> str:
-    """Lock a number with five failures, which take two codes; returns the second one, which still has a try."""
+    """Lock a number with five failures over two codes; returns the second code, which has one attempt left."""
     for failures in (3, 2):
         code = code_sent(client, mobile)
         fail(client, failures, mobile)
@@ -67,5 +67,6 @@ def refresh(client: FlaskClient, token: object) -> TestResponse:
 
 
 def refreshed(client: FlaskClient, token: str) -> dict[str, str]:
+    """Refresh; returns the new tokens."""
     pair: dict[str, str] = told(refresh(client, token))
     return pair

@@ -1,4 +1,4 @@
-"""Signing in and out in the audit trail."""
+"""Sign-ins and ended sessions in the audit trail."""
 
 from datetime import timedelta
 from typing import Any
@@ -10,8 +10,8 @@ from pymongo.database import Database
 
 from arthomed.appointments.service import staff
 from tests import factories
-from tests.factories import SignedIn, answer_with, ask_for_code, at_once, refused, told
 from tests.api.auth.sign_in import MOBILE, Now, code_sent, fail, refresh, refreshed
+from tests.factories import SignedIn, answer_with, ask_for_code, at_once, refused, told
 
 Data = Database[dict[str, Any]]
 REQUEST = {"X-Request-ID": "request-of-a-test"}
@@ -22,13 +22,13 @@ def events(database: Data, action: str) -> list[dict[str, Any]]:
 
 
 def ended(database: Data) -> dict[str, Any]:
-    """The one event of an end."""
+    """The only event of ended sessions."""
     (event,) = events(database, "delete")
     return event
 
 
 @pytest.mark.parametrize(("path", "more"), [("verify-otp", {}), ("register", {"name": "Asha Verma"})])
-def test_signing_in_is_noted_with_its_origin_and_platform(
+def test_a_sign_in_is_recorded_with_its_request_and_platform(
     client: FlaskClient, database: Data, path: str, more: dict[str, str]
 ) -> None:
     body = {"mobileNumber": MOBILE, "otp": code_sent(client), "device": {"name": "Pixel", "platform": "android"}}
@@ -43,24 +43,24 @@ def test_signing_in_is_noted_with_its_origin_and_platform(
     assert event["changes"] == [{"field": "platform", "from": None, "to": "android"}]
 
 
-def test_a_refused_code_opens_and_notes_nothing(client: FlaskClient, database: Data) -> None:
+def test_a_refused_code_is_not_recorded(client: FlaskClient, database: Data) -> None:
     code_sent(client)
     fail(client, 1)
 
     assert events(database, "create") == []
 
 
-def test_somebody_deactivated_opens_and_notes_nothing(client: FlaskClient, database: Data, admin: SignedIn) -> None:
+def test_a_deactivated_user_s_sign_in_is_not_recorded(client: FlaskClient, database: Data, admin: SignedIn) -> None:
     user = factories.make_user()
     staff.set_active(factories.acting(admin.user), user.id, is_active=False)
 
-    answer = answer_with(client, user.mobile_number, code_sent(client, user.mobile_number))
+    response = answer_with(client, user.mobile_number, code_sent(client, user.mobile_number))
 
-    assert refused(answer) == (401, "USER_INACTIVE")
-    assert [one["records"] for one in events(database, "create")] == [[admin.session_id]]
+    assert refused(response) == (401, "USER_INACTIVE")
+    assert events(database, "create") == []
 
 
-def test_signing_out_is_noted(client: FlaskClient, database: Data, person: SignedIn) -> None:
+def test_a_logout_is_recorded(client: FlaskClient, database: Data, person: SignedIn) -> None:
     told(client.post("/api/auth/logout", headers={**person.headers, **REQUEST}))
 
     event = ended(database)
@@ -69,7 +69,7 @@ def test_signing_out_is_noted(client: FlaskClient, database: Data, person: Signe
     assert event["requestId"] == REQUEST["X-Request-ID"]
 
 
-def test_signing_another_device_out_is_noted_with_both(
+def test_ending_another_device_s_session_is_recorded_with_both_sessions(
     app: Flask, client: FlaskClient, database: Data, person: SignedIn
 ) -> None:
     other = factories.sign_in(app, person.user)
@@ -79,17 +79,17 @@ def test_signing_another_device_out_is_noted_with_both(
     assert (ended(database)["session"], ended(database)["records"]) == (person.session_id, [other.session_id])
 
 
-def test_a_device_of_somebody_else_notes_nothing(
+def test_an_attempt_to_end_another_user_s_session_is_not_recorded(
     app: Flask, client: FlaskClient, database: Data, person: SignedIn
 ) -> None:
-    somebody = factories.sign_in(app)
+    another = factories.sign_in(app)
 
-    refused(client.delete(f"/api/auth/sessions/{somebody.session_id}", headers=person.headers))
+    refused(client.delete(f"/api/auth/sessions/{another.session_id}", headers=person.headers))
 
     assert events(database, "delete") == []
 
 
-def test_signing_all_devices_out_is_one_event_that_names_each(
+def test_logout_all_is_one_event_with_all_sessions(
     app: Flask, client: FlaskClient, database: Data, person: SignedIn
 ) -> None:
     other = factories.sign_in(app, person.user)
@@ -99,7 +99,7 @@ def test_signing_all_devices_out_is_one_event_that_names_each(
     assert set(ended(database)["records"]) == {person.session_id, other.session_id}
 
 
-def test_a_device_that_is_signed_out_twice_at_once_is_noted_once(app: Flask, database: Data, person: SignedIn) -> None:
+def test_concurrent_logouts_of_a_device_are_recorded_once(app: Flask, database: Data, person: SignedIn) -> None:
     at_once(4, lambda _: app.test_client().post("/api/auth/logout", headers=person.headers))
 
     assert ended(database)["records"] == [person.session_id]
@@ -113,7 +113,7 @@ def test_a_device_that_is_signed_out_twice_at_once_is_noted_once(app: Flask, dat
         ("", {"mobileNumber": "9876500000"}),
     ],
 )
-def test_who_is_signed_out_by_an_admin_finds_the_admin_in_the_trail(
+def test_sessions_that_an_admin_ends_are_recorded_with_the_admin(
     client: FlaskClient, database: Data, admin: SignedIn, person: SignedIn, path: str, change: dict[str, Any]
 ) -> None:
     told(client.put(f"/api/users/{person.user.id}{path}", json=change, headers=admin.headers))
@@ -123,13 +123,15 @@ def test_who_is_signed_out_by_an_admin_finds_the_admin_in_the_trail(
     assert (event["subjects"], event["records"]) == ([person.user.id], [person.session_id])
 
 
-def test_who_had_no_device_leaves_no_event(client: FlaskClient, database: Data, admin: SignedIn) -> None:
+def test_deactivating_a_user_without_sessions_records_no_ended_session(
+    client: FlaskClient, database: Data, admin: SignedIn
+) -> None:
     staff.set_active(factories.acting(admin.user), factories.make_user().id, is_active=False)
 
     assert events(database, "delete") == []
 
 
-def test_a_spent_refresh_token_ends_the_session_in_the_name_of_the_system(
+def test_a_session_ended_by_a_reused_token_is_recorded_for_the_system(
     client: FlaskClient, database: Data, person: SignedIn, now: Now
 ) -> None:
     refreshed(client, person.refresh_token)
@@ -143,7 +145,7 @@ def test_a_spent_refresh_token_ends_the_session_in_the_name_of_the_system(
     assert event["changes"] == [{"field": "reason", "from": None, "to": "spent refresh token"}]
 
 
-def test_a_refresh_and_a_lost_answer_are_not_noted(client: FlaskClient, database: Data, person: SignedIn) -> None:
+def test_refreshes_are_not_recorded(client: FlaskClient, database: Data, person: SignedIn) -> None:
     before = database.audit_events.count_documents({})
     refreshed(client, person.refresh_token)
     refreshed(client, person.refresh_token)
@@ -151,17 +153,19 @@ def test_a_refresh_and_a_lost_answer_are_not_noted(client: FlaskClient, database
     assert database.audit_events.count_documents({}) == before
 
 
-def test_neither_code_nor_number_nor_token_is_noted(client: FlaskClient, database: Data) -> None:
+def test_events_have_no_code_number_or_token(client: FlaskClient, database: Data) -> None:
     code = code_sent(client)
     tokens = told(answer_with(client, MOBILE, code))["tokens"]
     told(client.post("/api/auth/logout", headers={"Authorization": f"Bearer {tokens['accessToken']}"}))
 
-    noted = repr([{**one, "_id": None, "records": None} for one in database.audit_events.find({"kind": "session"})])
+    recorded = repr([{**one, "_id": None, "records": None} for one in database.audit_events.find({"kind": "session"})])
 
-    assert [one for one in (f"'{code}'", MOBILE, tokens["accessToken"], tokens["refreshToken"]) if one in noted] == []
+    assert [
+        one for one in (f"'{code}'", MOBILE, tokens["accessToken"], tokens["refreshToken"]) if one in recorded
+    ] == []
 
 
-def test_asking_for_a_code_is_not_noted(client: FlaskClient, database: Data) -> None:
+def test_a_request_for_a_code_is_not_recorded(client: FlaskClient, database: Data) -> None:
     told(ask_for_code(client, MOBILE))
 
     assert database.audit_events.count_documents({}) == 0

@@ -1,4 +1,4 @@
-"""A code that confirms a step which can't be undone."""
+"""A code that confirms a step that cannot be undone, such as the erasure of an account."""
 
 from typing import Any
 
@@ -6,15 +6,15 @@ import pytest
 from flask.testing import FlaskClient
 from pymongo.database import Database
 
-from arthomed.auth.service import sign_in
 from arthomed.auth.rules import AccountLocked, CodeExpired, CodeInvalid, CodeUsedUp
-from tests.factories import SignedIn, at_once, other_than
+from arthomed.auth.service import sign_in
 from tests.api.auth.sign_in import MOBILE, Now, code_sent, fail, lock
+from tests.factories import SignedIn, at_once, other_than
 
 Data = Database[dict[str, Any]]
 
 
-def test_a_code_of_ones_own_number_confirms_once(client: FlaskClient, person: SignedIn) -> None:
+def test_a_code_of_the_user_s_own_number_confirms_once(client: FlaskClient, person: SignedIn) -> None:
     code = code_sent(client, person.user.mobile_number)
     sign_in.confirm_with_code(person.user, code)
 
@@ -22,7 +22,7 @@ def test_a_code_of_ones_own_number_confirms_once(client: FlaskClient, person: Si
         sign_in.confirm_with_code(person.user, code)
 
 
-def test_it_signs_nobody_in(client: FlaskClient, database: Data, person: SignedIn) -> None:
+def test_confirmation_creates_no_session_or_user(client: FlaskClient, database: Data, person: SignedIn) -> None:
     before = (list(database.sessions.find()), list(database.users.find()))
 
     sign_in.confirm_with_code(person.user, code_sent(client, person.user.mobile_number))
@@ -38,7 +38,7 @@ def test_a_code_of_another_number_does_not_confirm(client: FlaskClient, person: 
         sign_in.confirm_with_code(person.user, others)
 
 
-def test_three_wrong_tries_kill_the_code(client: FlaskClient, person: SignedIn) -> None:
+def test_three_wrong_attempts_use_the_code_up(client: FlaskClient, person: SignedIn) -> None:
     code = code_sent(client, person.user.mobile_number)
     fail(client, 2, person.user.mobile_number)
     with pytest.raises(CodeInvalid):
@@ -55,7 +55,7 @@ def test_a_locked_number_does_not_confirm(client: FlaskClient, person: SignedIn,
         sign_in.confirm_with_code(person.user, code)
 
 
-def test_of_ten_at_once_one_confirms(client: FlaskClient, person: SignedIn) -> None:
+def test_one_of_ten_concurrent_confirmations_succeeds(client: FlaskClient, person: SignedIn) -> None:
     code = code_sent(client, person.user.mobile_number)
 
     def is_confirmed(_: int) -> bool:
@@ -68,7 +68,7 @@ def test_of_ten_at_once_one_confirms(client: FlaskClient, person: SignedIn) -> N
     assert sum(at_once(10, is_confirmed)) == 1
 
 
-def test_a_code_of_a_stranger_is_left_alone(client: FlaskClient, database: Data, person: SignedIn) -> None:
+def test_a_wrong_code_leaves_other_numbers_unchanged(client: FlaskClient, database: Data, person: SignedIn) -> None:
     code_sent(client)
     code_sent(client, person.user.mobile_number)
     before = database.otps.find_one({"mobileNumber": MOBILE})

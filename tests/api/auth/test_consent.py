@@ -1,4 +1,4 @@
-"""What patients agreed to, and when (DPDP Act 2023 sections 5 to 7)."""
+"""The patient's consent to the privacy notice, given by signing in (DPDP Act 2023 sections 5 to 7)."""
 
 from datetime import timedelta
 from typing import Any
@@ -8,16 +8,14 @@ from flask import Flask
 from flask.testing import FlaskClient
 from pymongo.database import Database
 
-from arthomed.auth.service import sign_in
-from arthomed.auth.rules import Platform
 from arthomed.config import settings
 from arthomed.core import clock
 from arthomed.core.permissions import Role
 from arthomed.users import service as users
 from arthomed.users.models import User
 from tests import factories
-from tests.factories import answer_with, at_once, fields_refused, told
 from tests.api.auth.sign_in import MOBILE, Now, code_sent
+from tests.factories import answer_with, at_once, fields_refused, told
 
 Data = Database[dict[str, Any]]
 
@@ -31,28 +29,28 @@ def notices(mobile: str = MOBILE) -> list[str]:
 
 
 @pytest.mark.parametrize(("path", "more"), [("verify-otp", {}), ("register", {"name": "Asha Verma"})])
-def test_who_registers_agrees_to_the_notice_that_was_shown(
+def test_registration_stores_consent_to_the_notice_that_the_app_showed(
     client: FlaskClient, database: Data, path: str, more: dict[str, str]
 ) -> None:
     body = {"mobileNumber": MOBILE, "otp": code_sent(client), "privacyNotice": "2027-01", **more}
-    begun = clock.now()
+    started = clock.now()
 
     client.post(f"/api/auth/{path}", json=body)
 
     user = database.users.find_one()
     assert user is not None
     (consent,) = user["consents"]
-    assert begun <= consent.pop("at") <= clock.now()
+    assert started <= consent.pop("at") <= clock.now()
     assert consent == {"notice": "2027-01"}
 
 
-def test_an_app_that_names_no_notice_shows_the_clinic_s_present_one(client: FlaskClient) -> None:
+def test_without_a_named_notice_the_consent_is_to_the_clinic_s_present_one(client: FlaskClient) -> None:
     sign_in(client)
 
     assert notices() == [settings().privacy_notice]
 
 
-def test_a_patient_whom_the_desk_registered_agrees_with_the_first_code(client: FlaskClient) -> None:
+def test_a_patient_registered_by_the_desk_consents_at_the_first_sign_in(client: FlaskClient) -> None:
     user = factories.make_user()
     before = notices(user.mobile_number)
 
@@ -71,7 +69,7 @@ def test_a_patient_whom_the_desk_registered_agrees_with_the_first_code(client: F
     ],
     ids=str,
 )
-def test_another_notice_than_the_last_is_agreed_to_anew(
+def test_a_notice_other_than_the_last_one_is_a_new_consent(
     client: FlaskClient, now: Now, shown: list[str], agreed: list[str]
 ) -> None:
     for notice in shown:
@@ -81,7 +79,7 @@ def test_another_notice_than_the_last_is_agreed_to_anew(
     assert notices() == agreed
 
 
-def test_an_app_that_names_no_notice_agrees_to_no_later_one(client: FlaskClient, now: Now) -> None:
+def test_without_a_named_notice_a_later_sign_in_is_no_new_consent(client: FlaskClient, now: Now) -> None:
     sign_in(client, privacyNotice="an older one")
     now.shift(timedelta(seconds=61))
     sign_in(client)
@@ -90,7 +88,7 @@ def test_an_app_that_names_no_notice_agrees_to_no_later_one(client: FlaskClient,
 
 
 @pytest.mark.parametrize("notice", ["$mobileNumber", "$$ROOT", '{"$ne": null}', "निजता-1", "x" * 50])
-def test_a_notice_is_kept_as_it_was_named_however_odd(client: FlaskClient, now: Now, notice: str) -> None:
+def test_the_name_of_a_notice_is_stored_unchanged(client: FlaskClient, now: Now, notice: str) -> None:
     for _ in range(2):
         sign_in(client, privacyNotice=notice)
         now.shift(timedelta(seconds=61))
@@ -99,14 +97,14 @@ def test_a_notice_is_kept_as_it_was_named_however_odd(client: FlaskClient, now: 
 
 
 @pytest.mark.parametrize("notice", ["", " ", "x" * 51, "a\nb", 202611, None, {"$ne": None}, ["2026-11"]])
-def test_what_is_no_notice_is_refused(client: FlaskClient, notice: object) -> None:
-    answer = answer_with(client, MOBILE, code_sent(client), privacyNotice=notice)
+def test_an_invalid_name_of_a_notice_is_refused(client: FlaskClient, notice: object) -> None:
+    response = answer_with(client, MOBILE, code_sent(client), privacyNotice=notice)
 
-    assert fields_refused(answer) == ["privacyNotice"]
+    assert fields_refused(response) == ["privacyNotice"]
 
 
 @pytest.mark.parametrize("role", sorted(set(Role) - {Role.PATIENT}))
-def test_staff_are_not_asked(client: FlaskClient, role: Role) -> None:
+def test_staff_give_no_consent(client: FlaskClient, role: Role) -> None:
     user = factories.make_user(role)
 
     sign_in(client, user.mobile_number, privacyNotice="1")
@@ -114,16 +112,16 @@ def test_staff_are_not_asked(client: FlaskClient, role: Role) -> None:
     assert notices(user.mobile_number) == []
 
 
-def test_a_patient_who_signs_in_several_times_at_once_agrees_once(app: Flask, client: FlaskClient) -> None:
-    del app, client
-    user, device = factories.make_user(), sign_in.Device(None, Platform.OTHER, "127.0.0.1")
+def test_concurrent_sign_ins_of_a_patient_store_one_consent(app: Flask, client: FlaskClient) -> None:
+    user = factories.make_user()
+    code = code_sent(client, user.mobile_number)
 
-    at_once(6, lambda _: auth._open_session(user.mobile_number, device))
+    at_once(6, lambda _: answer_with(app.test_client(), user.mobile_number, code))
 
     assert notices(user.mobile_number) == [settings().privacy_notice]
 
 
-def test_who_is_deactivated_agrees_to_nothing(client: FlaskClient) -> None:
+def test_a_deactivated_patient_gives_no_consent(client: FlaskClient) -> None:
     user = factories.make_user()
     User.objects(id=user.id).update(set__is_active=False)
 
@@ -132,7 +130,7 @@ def test_who_is_deactivated_agrees_to_nothing(client: FlaskClient) -> None:
     assert notices(user.mobile_number) == []
 
 
-def test_a_changed_record_keeps_what_was_agreed_to(client: FlaskClient) -> None:
+def test_a_profile_change_keeps_the_consents(client: FlaskClient) -> None:
     user = users.get(User.objects.get(mobile_number=sign_in(client)["user"]["mobileNumber"]).id)
 
     users.update(user.id, {"name": "Asha Sharma"}, by=factories.acting(user))
@@ -141,9 +139,9 @@ def test_a_changed_record_keeps_what_was_agreed_to(client: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize("path", ["/api/auth/me", "/api/users/profile"])
-def test_it_is_not_among_what_is_told_of_a_person(client: FlaskClient, path: str) -> None:
+def test_responses_do_not_include_consents(client: FlaskClient, path: str) -> None:
     token = sign_in(client)["tokens"]["accessToken"]
 
-    answer = client.get(path, headers={"Authorization": f"Bearer {token}"})
+    response = client.get(path, headers={"Authorization": f"Bearer {token}"})
 
-    assert (answer.status_code, "consents" in answer.text) == (200, False)
+    assert (response.status_code, "consents" in response.text) == (200, False)

@@ -1,6 +1,6 @@
-"""Who asks for codes or guesses them can't tell by the work done whether a number is known.
+"""Known and unknown numbers cause the same database statements, so timing does not reveal which are known.
 
-The same statements to the database take the same time; `bench/codes.py` measures it.
+`bench/codes.py` measures the time.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,12 +11,12 @@ import pytest
 from flask.testing import FlaskClient
 from pymongo.database import Database
 
-from arthomed.auth.service import otp
 from arthomed.auth.models import Otp
+from arthomed.auth.service import otp
 from arthomed.notifications.models import Notification
 from tests import factories
-from tests.factories import answer_with, ask_for_code, code_for, other_than, told
 from tests.api.auth.sign_in import Now, lock
+from tests.factories import answer_with, ask_for_code, code_for, other_than, told
 
 Data = Database[dict[str, Any]]
 Statement = tuple[str, str]
@@ -25,21 +25,21 @@ Step = Callable[[FlaskClient, str], object]
 
 @contextmanager
 def recorded(database: Data) -> Iterator[list[Statement]]:
-    """What MongoDB was asked meanwhile, and of which collection."""
-    asked: list[Statement] = []
+    """The statements that MongoDB profiles meanwhile, each with its collection."""
+    profiled: list[Statement] = []
     database.command("profile", 2)
     try:
-        yield asked
+        yield profiled
     finally:
         database.command("profile", 0)
-        asked += [(one["op"], one["ns"]) for one in database["system.profile"].find().sort("$natural", 1)]
+        profiled += [(one["op"], one["ns"]) for one in database["system.profile"].find().sort("$natural", 1)]
         database["system.profile"].drop()
 
 
 def statements(database: Data, client: FlaskClient, step: Step, mobile: str) -> list[Statement]:
-    with recorded(database) as asked:
+    with recorded(database) as profiled:
         step(client, mobile)
-    return asked
+    return profiled
 
 
 def guess(client: FlaskClient, mobile: str) -> None:
@@ -57,14 +57,14 @@ def known(request: pytest.FixtureRequest, client: FlaskClient) -> str:
     return mobile
 
 
-def test_asking_for_a_code_is_the_same_work(client: FlaskClient, database: Data, known: str) -> None:
+def test_a_request_for_a_code_causes_the_same_statements(client: FlaskClient, database: Data, known: str) -> None:
     of_known, of_unknown = (statements(database, client, ask_for_code, one) for one in (known, factories.new_mobile()))
 
     assert of_known == of_unknown != []
 
 
 @pytest.mark.parametrize("step", [guess, guess_without_a_code])
-def test_a_guess_is_the_same_work(client: FlaskClient, database: Data, known: str, step: Step) -> None:
+def test_a_guess_causes_the_same_statements(client: FlaskClient, database: Data, known: str, step: Step) -> None:
     numbers = [known, factories.new_mobile()]
     if step is guess:
         for mobile in numbers:
@@ -75,7 +75,9 @@ def test_a_guess_is_the_same_work(client: FlaskClient, database: Data, known: st
     assert of_known == of_unknown != []
 
 
-def test_a_locked_number_is_the_same_work(client: FlaskClient, database: Data, known: str, now: Now) -> None:
+def test_a_request_for_a_locked_number_causes_the_same_statements(
+    client: FlaskClient, database: Data, known: str, now: Now
+) -> None:
     numbers = [known, factories.new_mobile()]
     for mobile in numbers:
         lock(client, now, mobile)
@@ -85,8 +87,8 @@ def test_a_locked_number_is_the_same_work(client: FlaskClient, database: Data, k
     assert of_known == of_unknown != []
 
 
-def test_wording_a_code_is_the_same_work(client: FlaskClient, database: Data, known: str) -> None:
-    def word(_: FlaskClient, mobile: str) -> None:
+def test_rendering_the_sms_causes_the_same_statements(client: FlaskClient, database: Data, known: str) -> None:
+    def render(_: FlaskClient, mobile: str) -> None:
         issue = Otp.objects.get(mobile_number=mobile).issue
         assert otp.render_message(Notification.objects.get(subject=issue)) is not None
 
@@ -95,6 +97,6 @@ def test_wording_a_code_is_the_same_work(client: FlaskClient, database: Data, kn
         told(ask_for_code(client, mobile))
         otp.deliver(Otp.objects.get(mobile_number=mobile).issue)
 
-    of_known, of_unknown = (statements(database, client, word, one) for one in numbers)
+    of_known, of_unknown = (statements(database, client, render, one) for one in numbers)
 
     assert of_known == of_unknown != []

@@ -1,4 +1,4 @@
-"""Secrets are changed without signing anybody out: what the one before signed is good until it is taken away."""
+"""Rotation of secrets: tokens and codes of the previous secret stay valid until it is removed."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -11,8 +11,8 @@ from arthomed.auth import rules
 from arthomed.config import settings
 from arthomed.http.auth import ALGORITHM, AUDIENCE
 from tests import factories
-from tests.factories import SignedIn, answer_with, ask_for_code, refused, told
 from tests.api.auth.sign_in import MOBILE, me, refresh, refreshed
+from tests.factories import SignedIn, answer_with, ask_for_code, refused, told
 
 NAMES = ("JWT_SECRET", "JWT_REFRESH_SECRET", "OTP_SECRET")
 OLD = dict(zip(NAMES, (f"only-for-development-and-test-{use}" for use in ("access", "refresh", "codes")), strict=True))
@@ -23,7 +23,7 @@ WithSecrets = Callable[..., AbstractContextManager[FlaskClient]]
 
 @pytest.fixture
 def with_secrets(client: FlaskClient) -> WithSecrets:
-    """The application as it is after a restart with other secrets."""
+    """The application after a restart with other secrets."""
     del client
 
     @contextmanager
@@ -39,7 +39,7 @@ def with_secrets(client: FlaskClient) -> WithSecrets:
     return restarted
 
 
-def test_who_is_signed_in_stays_so(with_secrets: WithSecrets, person: SignedIn) -> None:
+def test_tokens_of_the_previous_secret_stay_valid(with_secrets: WithSecrets, person: SignedIn) -> None:
     with with_secrets(**NEW, **KEEPING_OLD) as client:
         assert me(client, person.access_token).status_code == 200
         assert refresh(client, person.refresh_token).status_code == 200
@@ -53,7 +53,7 @@ def test_new_tokens_are_signed_with_the_new_secrets(with_secrets: WithSecrets, p
         assert jwt.decode(pair[token], NEW[name], audience=AUDIENCE, algorithms=[ALGORITHM])
 
 
-def test_a_process_that_has_not_changed_yet_believes_those_that_have(
+def test_a_process_with_the_old_secret_first_accepts_tokens_of_the_new_one(
     with_secrets: WithSecrets, person: SignedIn
 ) -> None:
     with with_secrets(**NEW, **KEEPING_OLD) as client:
@@ -64,13 +64,13 @@ def test_a_process_that_has_not_changed_yet_believes_those_that_have(
         assert refresh(client, pair["refreshToken"]).status_code == 200
 
 
-def test_a_secret_that_was_taken_away_signs_nothing_any_more(with_secrets: WithSecrets, person: SignedIn) -> None:
+def test_tokens_of_a_removed_secret_are_refused(with_secrets: WithSecrets, person: SignedIn) -> None:
     with with_secrets(**NEW) as client:
         assert refused(me(client, person.access_token)) == (401, "INVALID_TOKEN")
         assert refused(refresh(client, person.refresh_token)) == (401, "INVALID_TOKEN")
 
 
-def test_a_code_from_before_the_change_is_good_after_it(client: FlaskClient, with_secrets: WithSecrets) -> None:
+def test_a_code_of_the_previous_secret_stays_valid(client: FlaskClient, with_secrets: WithSecrets) -> None:
     told(ask_for_code(client, MOBILE))
     code = factories.code_for(MOBILE)
 
@@ -78,7 +78,7 @@ def test_a_code_from_before_the_change_is_good_after_it(client: FlaskClient, wit
         assert answer_with(changed, MOBILE, code).status_code == 200
 
 
-def test_a_worker_texts_the_code_that_the_web_process_made_with_the_other_secret() -> None:
+def test_a_worker_derives_a_code_of_either_secret() -> None:
     nonce = b"0123456789abcdef"
     code = rules.code_for(nonce, OLD["OTP_SECRET"])
     digest = rules.digest_of(MOBILE, code, OLD["OTP_SECRET"])

@@ -1,4 +1,4 @@
-"""Signing in and out in the log, for those who watch the clinic (OWASP ASVS 5.0 V16.3)."""
+"""Sign-in events and request lines in the log (OWASP ASVS 5.0 V16.3)."""
 
 import json
 import logging
@@ -13,15 +13,15 @@ from flask.testing import FlaskClient
 
 from arthomed.core.errors import DuplicateValue
 from tests import factories
-from tests.factories import SignedIn, answer_with, ask_for_code, code_for, refused, told
 from tests.api.auth.sign_in import MOBILE, Now, code_sent, fail, lock, me, refresh, refreshed
+from tests.factories import SignedIn, answer_with, ask_for_code, code_for, refused, told
 
 Line = MutableMapping[str, Any]
 
 
 @pytest.fixture
 def logged() -> Iterator[list[Line]]:
-    """What is logged while LOG_LEVEL is info."""
+    """The log lines at LOG_LEVEL info."""
     usual = structlog.get_config()["wrapper_class"]
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
     with structlog.testing.capture_logs([structlog.contextvars.merge_contextvars]) as lines:
@@ -30,7 +30,7 @@ def logged() -> Iterator[list[Line]]:
 
 
 def of(logged: list[Line], event: str) -> list[Line]:
-    """The lines of an event, without what every line has."""
+    """The lines of an event, without the common fields."""
     common = {"event", "log_level", "request_id"}
     return [{key: one[key] for key in one if key not in common} for one in logged if one["event"] == event]
 
@@ -40,49 +40,49 @@ def request_line(logged: list[Line]) -> Line:
 
 
 def signed_in(client: FlaskClient, mobile: str = MOBILE) -> Line:
-    """The answer to a code."""
-    answer: Line = told(answer_with(client, mobile, code_sent(client, mobile)))
-    return answer
+    """The data of a sign-in."""
+    response: Line = told(answer_with(client, mobile, code_sent(client, mobile)))
+    return response
 
 
 class TestSecurityEvents:
-    def test_signing_in(self, client: FlaskClient, logged: list[Line]) -> None:
-        answer = signed_in(client)
+    def test_sign_in_is_logged_with_user_session_and_platform(self, client: FlaskClient, logged: list[Line]) -> None:
+        response = signed_in(client)
 
         (line,) = of(logged, "signed_in")
-        assert (line["user_id"], line["platform"]) == (answer["user"]["_id"], "other")
+        assert (line["user_id"], line["platform"]) == (response["user"]["_id"], "other")
         assert set(line) == {"user_id", "session_id", "platform"}
 
-    def test_a_wrong_code(self, client: FlaskClient, logged: list[Line]) -> None:
+    def test_a_wrong_code_is_logged(self, client: FlaskClient, logged: list[Line]) -> None:
         code_sent(client)
         fail(client, 1)
 
         assert of(logged, "code_refused") == [{"code": "OTP_INVALID"}]
 
-    def test_a_code_that_is_used_up(self, client: FlaskClient, logged: list[Line]) -> None:
+    def test_a_used_up_code_is_logged(self, client: FlaskClient, logged: list[Line]) -> None:
         code = code_sent(client)
         fail(client, 3)
         answer_with(client, MOBILE, code)
 
         assert of(logged, "code_refused")[-1] == {"code": "OTP_MAX_ATTEMPTS"}
 
-    def test_a_code_that_there_is_not(self, client: FlaskClient, logged: list[Line]) -> None:
+    def test_a_guess_without_a_code_is_logged(self, client: FlaskClient, logged: list[Line]) -> None:
         answer_with(client, MOBILE, "123456")
 
         assert of(logged, "code_refused") == [{"code": "OTP_EXPIRED"}]
 
-    def test_a_number_is_locked_once(self, client: FlaskClient, logged: list[Line], now: Now) -> None:
+    def test_a_lock_is_logged_once(self, client: FlaskClient, logged: list[Line], now: Now) -> None:
         lock(client, now)
 
         assert of(logged, "number_locked") == [{"minutes": 30}]
 
-    def test_a_try_with_a_locked_number(self, client: FlaskClient, logged: list[Line], now: Now) -> None:
+    def test_a_guess_at_a_locked_number_is_logged(self, client: FlaskClient, logged: list[Line], now: Now) -> None:
         code = lock(client, now)
         answer_with(client, MOBILE, code)
 
         assert of(logged, "code_refused")[-1] == {"code": "ACCOUNT_LOCKED"}
 
-    def test_a_spent_refresh_token_is_a_warning(
+    def test_a_reused_refresh_token_is_logged_as_a_warning(
         self, client: FlaskClient, person: SignedIn, logged: list[Line], now: Now
     ) -> None:
         refreshed(client, person.refresh_token)
@@ -93,7 +93,7 @@ class TestSecurityEvents:
         assert (line["log_level"], line["session_id"]) == ("warning", str(person.session_id))
 
     @pytest.mark.parametrize(("path", "count"), [("logout", 1), ("logout-all", 2)])
-    def test_signing_out(
+    def test_logout_is_logged_with_the_number_of_sessions(
         self, app: Flask, client: FlaskClient, person: SignedIn, logged: list[Line], path: str, count: int
     ) -> None:
         factories.sign_in(app, person.user)
@@ -102,25 +102,25 @@ class TestSecurityEvents:
         user_id = str(person.user.id)
         assert of(logged, "sessions_ended") == [{"user_id": user_id, "by": user_id, "count": count}]
 
-    def test_being_signed_out_by_an_admin(
+    def test_sessions_that_an_admin_ends_are_logged_with_the_admin(
         self, client: FlaskClient, admin: SignedIn, person: SignedIn, logged: list[Line]
     ) -> None:
         told(client.delete(f"/api/users/{person.user.id}", headers=admin.headers))
 
-        told_of = {"user_id": str(person.user.id), "by": str(admin.user.id), "count": 1}
-        assert of(logged, "sessions_ended") == [told_of]
+        expected = {"user_id": str(person.user.id), "by": str(admin.user.id), "count": 1}
+        assert of(logged, "sessions_ended") == [expected]
 
-    def test_a_change_that_is_undone_signed_nobody_out(
+    def test_a_rolled_back_change_logs_no_ended_session(
         self, client: FlaskClient, admin: SignedIn, person: SignedIn, logged: list[Line]
     ) -> None:
         body = {"role": "receptionist", "mobileNumber": admin.user.mobile_number}
 
-        answer = client.put(f"/api/users/{person.user.id}", json=body, headers=admin.headers)
+        response = client.put(f"/api/users/{person.user.id}", json=body, headers=admin.headers)
 
-        assert refused(answer)[1] == DuplicateValue.code
+        assert refused(response)[1] == DuplicateValue.code
         assert of(logged, "sessions_ended") == []
 
-    def test_each_has_the_id_of_its_request(self, client: FlaskClient, logged: list[Line]) -> None:
+    def test_each_line_has_the_request_id(self, client: FlaskClient, logged: list[Line]) -> None:
         body = {"mobileNumber": MOBILE, "otp": "123456"}
         client.post("/api/auth/verify-otp", json=body, headers={"X-Request-ID": "request-of-a-test"})
 
@@ -140,14 +140,14 @@ class TestSecurityEvents:
         now.shift(timedelta(minutes=31))
         tokens = signed_in(client, mobile)["tokens"]
 
-        told_of = json.dumps([{**one, "duration": 0} for one in logged])
+        lines = json.dumps([{**one, "duration": 0} for one in logged])
 
         secrets = [person.user.name, mobile, f'"{code}"', f'"{code_for(mobile)}"', *pair.values(), *tokens.values()]
-        assert [one for one in secrets if isinstance(one, str) and one != "Bearer" and one in told_of] == []
+        assert [one for one in secrets if isinstance(one, str) and one != "Bearer" and one in lines] == []
 
 
 class TestRequests:
-    def test_a_request_tells_who_and_from_where(
+    def test_a_request_line_has_user_session_and_address(
         self, client: FlaskClient, person: SignedIn, logged: list[Line]
     ) -> None:
         client.environ_base["REMOTE_ADDR"] = "203.0.113.9"
@@ -157,7 +157,7 @@ class TestRequests:
         assert (line["userId"], line["sessionId"]) == (str(person.user.id), str(person.session_id))
         assert (line["ip"], line["statusCode"], "code" in line) == ("203.0.113.9", 200, False)
 
-    def test_a_request_tells_what_was_asked_for_and_nothing_that_was_looked_for(
+    def test_a_request_line_has_the_names_of_query_parameters_but_no_values(
         self, client: FlaskClient, person: SignedIn, logged: list[Line]
     ) -> None:
         query = {"search": person.user.name, "9876543210": "1"}
@@ -168,12 +168,12 @@ class TestRequests:
         assert line["url"] == f"/api/users/{person.user.id}?search"
         assert (line["userAgent"][:27], len(line["userAgent"])) == ("clinic-app/2.1 (Android 15)", 200)
 
-    def test_a_request_without_a_session_names_nobody(self, client: FlaskClient, logged: list[Line]) -> None:
+    def test_a_request_line_without_a_session_has_no_user(self, client: FlaskClient, logged: list[Line]) -> None:
         told(ask_for_code(client, MOBILE))
 
         assert {"userId", "sessionId"}.isdisjoint(request_line(logged))
 
-    def test_a_person_who_may_not_is_named_with_the_code(
+    def test_a_request_line_of_a_denied_user_has_user_and_error_code(
         self, client: FlaskClient, person: SignedIn, logged: list[Line]
     ) -> None:
         client.get("/api/users", headers=person.headers)
@@ -185,7 +185,7 @@ class TestRequests:
         ("path", "code"),
         [("/api/auth/me", "NO_TOKEN"), ("/api/nowhere", "NOT_FOUND"), ("/api/auth/logout", "METHOD_NOT_ALLOWED")],
     )
-    def test_a_refusal_is_told_with_its_code(
+    def test_a_request_line_of_an_error_has_its_code(
         self, client: FlaskClient, logged: list[Line], path: str, code: str
     ) -> None:
         client.get(path)

@@ -1,4 +1,4 @@
-"""What ends a session counts on every process at once, and all of them share the tries of a code."""
+"""Ended sessions and OTP attempts count in all web processes at once."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -20,7 +20,7 @@ End = Callable[[Stack, Headers, str], None]
 
 
 def call(stack: Stack, method: str, path: str, headers: Headers, **more: Any) -> httpx.Response:
-    """Over a connection of its own, which whatever process runs takes."""
+    """Over a new connection, which any running process may accept."""
     return httpx.request(method, f"{stack.url}/api{path}", headers=headers, timeout=10, **more)
 
 
@@ -38,8 +38,8 @@ def signed_in(stack: Stack, mobile: str) -> dict[str, Any]:
     return found
 
 
-def headers_of(answer: dict[str, Any]) -> Headers:
-    return {"Authorization": f"Bearer {answer['tokens']['accessToken']}"}
+def headers_of(response: dict[str, Any]) -> Headers:
+    return {"Authorization": f"Bearer {response['tokens']['accessToken']}"}
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def admin(stack: Stack) -> Headers:
 
 @pytest.fixture(scope="module")
 def processes(stack: Stack) -> list[int]:
-    """gunicorn's two processes that answer requests."""
+    """The process ids of gunicorn's two workers."""
     assert stack.web is not None
     found = Path(f"/proc/{stack.web.pid}/task/{stack.web.pid}/children").read_text()
     assert len(found.split()) == 2
@@ -67,15 +67,15 @@ def sign_out_everywhere(stack: Stack, person: Headers, _: str) -> None:
 
 
 @pytest.mark.parametrize("end", [sign_out, sign_out_everywhere])
-def test_who_signed_out_through_one_process_is_signed_out_on_the_other(
+def test_a_logout_through_one_process_ends_the_session_in_the_other(
     stack: Stack, processes: list[int], end: End
 ) -> None:
     person = signed_in(stack, str(next(_numbers)))
 
-    assert seen_by_the_other(stack, processes, person, end) == (200, 401, "SESSION_REVOKED")
+    assert responses_of_the_other(stack, processes, person, end) == (200, 401, "SESSION_REVOKED")
 
 
-def test_who_is_deactivated_through_one_process_is_signed_out_on_the_other(
+def test_a_deactivation_through_one_process_ends_the_session_in_the_other(
     stack: Stack, processes: list[int], admin: Headers
 ) -> None:
     person = signed_in(stack, str(next(_numbers)))
@@ -83,11 +83,13 @@ def test_who_is_deactivated_through_one_process_is_signed_out_on_the_other(
     def deactivate(stack: Stack, _: Headers, user_id: str) -> None:
         assert call(stack, "DELETE", f"/users/{user_id}", admin).status_code == 200
 
-    assert seen_by_the_other(stack, processes, person, deactivate) == (200, 401, "USER_INACTIVE")
+    assert responses_of_the_other(stack, processes, person, deactivate) == (200, 401, "USER_INACTIVE")
 
 
-def seen_by_the_other(stack: Stack, processes: list[int], person: dict[str, Any], end: End) -> tuple[int, int, str]:
-    """What a process answers before and right after the session is ended through the other process."""
+def responses_of_the_other(
+    stack: Stack, processes: list[int], person: dict[str, Any], end: End
+) -> tuple[int, int, str]:
+    """The responses of one process before and right after the other process ends the session."""
     ending, other = processes
     headers, user_id = headers_of(person), person["user"]["_id"]
     with asleep(ending):
@@ -99,23 +101,23 @@ def seen_by_the_other(stack: Stack, processes: list[int], person: dict[str, Any]
     return before.status_code, after.status_code, after.json()["error"]["code"]
 
 
-def outcome(answer: httpx.Response) -> str:
-    return "OK" if answer.is_success else str(answer.json()["error"]["code"])
+def outcome(response: httpx.Response) -> str:
+    return "OK" if response.is_success else str(response.json()["error"]["code"])
 
 
-def test_of_a_hundred_guesses_at_once_over_all_processes_three_are_compared(stack: Stack) -> None:
+def test_three_of_a_hundred_concurrent_guesses_are_compared_across_processes(stack: Stack) -> None:
     mobile = str(next(_numbers))
     wrong = other_than(code_sent(stack, mobile))
 
-    answers = at_once(100, lambda _: answer_with(stack, mobile, wrong))
+    responses = at_once(100, lambda _: answer_with(stack, mobile, wrong))
 
-    assert Counter(map(outcome, answers)) == {"OTP_INVALID": 3, "OTP_MAX_ATTEMPTS": 97}
+    assert Counter(map(outcome, responses)) == {"OTP_INVALID": 3, "OTP_MAX_ATTEMPTS": 97}
 
 
-def test_of_fifty_right_answers_at_once_over_all_processes_one_signs_in(stack: Stack) -> None:
+def test_one_of_fifty_concurrent_right_guesses_signs_in_across_processes(stack: Stack) -> None:
     mobile = str(next(_numbers))
     code = code_sent(stack, mobile)
 
-    answers = at_once(50, lambda _: answer_with(stack, mobile, code))
+    responses = at_once(50, lambda _: answer_with(stack, mobile, code))
 
-    assert Counter(map(outcome, answers)) == {"OK": 1, "OTP_EXPIRED": 49}
+    assert Counter(map(outcome, responses)) == {"OK": 1, "OTP_EXPIRED": 49}

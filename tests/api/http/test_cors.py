@@ -27,17 +27,17 @@ def preflight(client: FlaskClient, path: str = "/api/users/profile", origin: str
     return client.options(path, headers={"Origin": origin, **ASKING, **more})
 
 
-def listed(answer: TestResponse, name: str) -> set[str]:
-    return {one.strip().lower() for one in answer.headers[name].split(",")}
+def listed(response: TestResponse, name: str) -> set[str]:
+    return {one.strip().lower() for one in response.headers[name].split(",")}
 
 
 @pytest.mark.parametrize("origin", [ORIGIN, "http://localhost:19006"])
 def test_a_page_of_ours_may_ask(client: FlaskClient, origin: str) -> None:
-    answer = preflight(client, origin=origin)
+    response = preflight(client, origin=origin)
 
-    assert answer.status_code == 200
-    assert answer.headers["Access-Control-Allow-Origin"] == origin
-    assert answer.headers["Access-Control-Allow-Credentials"] == "true"
+    assert response.status_code == 200
+    assert response.headers["Access-Control-Allow-Origin"] == origin
+    assert response.headers["Access-Control-Allow-Credentials"] == "true"
 
 
 def test_the_methods_of_the_contract_are_allowed(client: FlaskClient) -> None:
@@ -48,22 +48,22 @@ def test_the_methods_of_the_contract_are_allowed(client: FlaskClient) -> None:
 
 @pytest.mark.parametrize("name", ["authorization", "content-type", "idempotency-key", "x-request-id"])
 def test_the_headers_that_the_app_sends_are_allowed(client: FlaskClient, name: str) -> None:
-    answer = preflight(client, **{"Access-Control-Request-Headers": name})
+    response = preflight(client, **{"Access-Control-Request-Headers": name})
 
-    assert listed(answer, "Access-Control-Allow-Headers") == {name}
+    assert listed(response, "Access-Control-Allow-Headers") == {name}
 
 
 def test_other_headers_are_not_allowed(client: FlaskClient) -> None:
-    answer = preflight(client, **{"Access-Control-Request-Headers": "x-evil, authorization"})
+    response = preflight(client, **{"Access-Control-Request-Headers": "x-evil, authorization"})
 
-    assert listed(answer, "Access-Control-Allow-Headers") == {"authorization"}
+    assert listed(response, "Access-Control-Allow-Headers") == {"authorization"}
 
 
 def test_a_preflight_needs_no_token_and_is_not_counted(client: FlaskClient) -> None:
-    answer = preflight(client)
+    response = preflight(client)
 
-    assert answer.status_code == 200
-    assert "RateLimit-Remaining" not in answer.headers
+    assert response.status_code == 200
+    assert "RateLimit-Remaining" not in response.headers
 
 
 @pytest.mark.parametrize("origin", OTHERS)
@@ -75,19 +75,19 @@ def test_a_page_of_somebody_else_may_not(client: FlaskClient, origin: str) -> No
     ("path", "status"), [("/health", 200), ("/api/auth/me", 401), ("/api/nowhere", 404), ("/api/auth/send-otp", 405)]
 )
 def test_a_page_of_ours_can_read_every_answer(client: FlaskClient, path: str, status: int) -> None:
-    answer = client.get(path, headers={"Origin": ORIGIN})
+    response = client.get(path, headers={"Origin": ORIGIN})
 
-    assert answer.status_code == status
-    assert answer.headers["Access-Control-Allow-Origin"] == ORIGIN
+    assert response.status_code == status
+    assert response.headers["Access-Control-Allow-Origin"] == ORIGIN
 
 
 @pytest.mark.parametrize(
     "name", ["X-Request-ID", "Retry-After", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"]
 )
 def test_a_page_can_read_the_headers_that_it_needs(client: FlaskClient, name: str) -> None:
-    answer = client.get("/api/auth/me", headers={"Origin": ORIGIN})
+    response = client.get("/api/auth/me", headers={"Origin": ORIGIN})
 
-    assert name.lower() in listed(answer, "Access-Control-Expose-Headers")
+    assert name.lower() in listed(response, "Access-Control-Expose-Headers")
 
 
 def test_caches_keep_the_answers_of_origins_apart(client: FlaskClient) -> None:
@@ -113,11 +113,11 @@ class TestProduction:
     def test_only_what_was_configured_is_let_in(self, production: FlaskClient) -> None:
         asked = [*OTHERS, ORIGIN, "https://clinic.example.evil.example"]
 
-        answers = [production.get("/health", headers={"Origin": origin}) for origin in asked]
+        responses = [production.get("/health", headers={"Origin": origin}) for origin in asked]
 
-        assert [one.headers.get("Access-Control-Allow-Origin") for one in answers] == [None] * len(asked)
+        assert [one.headers.get("Access-Control-Allow-Origin") for one in responses] == [None] * len(asked)
 
     def test_what_was_configured_is_let_in(self, production: FlaskClient, origins: tuple[str, ...]) -> None:
-        answer = production.get("/health", headers={"Origin": "https://clinic.example"})
+        response = production.get("/health", headers={"Origin": "https://clinic.example"})
 
-        assert answer.headers.getlist("Access-Control-Allow-Origin") == list(origins)
+        assert response.headers.getlist("Access-Control-Allow-Origin") == list(origins)

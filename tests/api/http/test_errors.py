@@ -57,13 +57,13 @@ class TestEnvelope:
         return client.open(path, method=method, **sent), status, code
 
     def test_status_and_code_are_those_of_the_contract(self, case: tuple[TestResponse, int, str]) -> None:
-        answer, status, code = case
+        response, status, code = case
 
-        assert refused(answer) == (status, code)
+        assert refused(response) == (status, code)
 
     def test_the_envelope_has_these_parts_and_no_others(self, case: tuple[TestResponse, int, str]) -> None:
-        answer, status, code = case
-        body = envelope_of(answer)
+        response, status, code = case
+        body = envelope_of(response)
 
         assert set(body) == {"success", "message", "error", "errors", "timestamp"}
         assert body["error"] == {"code": code, "statusCode": status, "details": body["message"]}
@@ -71,11 +71,11 @@ class TestEnvelope:
         assert bool(body["errors"]) == (code == "VALIDATION_ERROR")
 
     def test_the_answer_is_json_with_an_instant_and_a_request_id(self, case: tuple[TestResponse, int, str]) -> None:
-        answer = case[0]
+        response = case[0]
 
-        assert answer.mimetype == "application/json"
-        assert INSTANT.fullmatch(envelope_of(answer)["timestamp"])
-        assert answer.headers["X-Request-ID"]
+        assert response.mimetype == "application/json"
+        assert INSTANT.fullmatch(envelope_of(response)["timestamp"])
+        assert response.headers["X-Request-ID"]
 
 
 def test_a_success_has_these_parts_and_no_others(client: FlaskClient, person: SignedIn) -> None:
@@ -102,25 +102,25 @@ def test_a_success_that_has_nothing_to_tell_has_an_empty_object(client: FlaskCli
     ],
 )
 def test_a_wrong_method_is_told_the_right_ones(client: FlaskClient, path: str, allowed: set[str]) -> None:
-    answer = client.patch(path)
+    response = client.patch(path)
 
-    assert answer.status_code == 405
-    assert set(answer.headers["Allow"].split(", ")) == allowed
+    assert response.status_code == 405
+    assert set(response.headers["Allow"].split(", ")) == allowed
 
 
 @pytest.mark.parametrize("bad", ["abc", "0" * 23, "0" * 25, "g" * 24, "A" * 24, "-1", "%00", "{}", "\u0660" * 24])
 @pytest.mark.parametrize("path", ["/api/users/doctors/{}", "/api/users/{}", "/api/appointments/{}"])
 def test_a_bad_id_is_no_resource(client: FlaskClient, person: SignedIn, path: str, bad: str) -> None:
-    answer = client.get(path.format(bad), headers=person.headers)
+    response = client.get(path.format(bad), headers=person.headers)
 
-    assert refused(answer) == (404, "NOT_FOUND")
-    assert envelope_of(answer)["message"] == "Resource not found"
+    assert refused(response) == (404, "NOT_FOUND")
+    assert envelope_of(response)["message"] == "Resource not found"
 
 
 def test_a_refusal_of_permission_comes_before_a_look_at_the_body(client: FlaskClient, person: SignedIn) -> None:
-    answer = client.post("/api/users", data=b"{", headers={**person.headers, **JSON})
+    response = client.post("/api/users", data=b"{", headers={**person.headers, **JSON})
 
-    assert refused(answer) == (403, "PERMISSION_DENIED")
+    assert refused(response) == (403, "PERMISSION_DENIED")
 
 
 def test_a_missing_token_comes_before_a_look_at_the_body(client: FlaskClient) -> None:
@@ -144,19 +144,19 @@ class TestUnexpected:
     @pytest.mark.parametrize("env", [AppEnv.TEST, AppEnv.PRODUCTION])
     def test_nothing_of_it_is_told(self, env: AppEnv) -> None:
         with broken_app(env, RuntimeError(SECRET_DETAIL)) as client:
-            answer = client.get("/api/broken")
+            response = client.get("/api/broken")
 
-        assert refused(answer) == (500, "INTERNAL_ERROR")
-        assert envelope_of(answer)["message"] == "Internal server error"
-        assert [one for one in ("hunter2", "Traceback", "RuntimeError", ".py") if one in answer.text] == []
+        assert refused(response) == (500, "INTERNAL_ERROR")
+        assert envelope_of(response)["message"] == "Internal server error"
+        assert [one for one in ("hunter2", "Traceback", "RuntimeError", ".py") if one in response.text] == []
 
     @pytest.mark.parametrize("env", AppEnv)
     def test_the_answer_carries_the_request_id(self, env: AppEnv) -> None:
         with broken_app(env, RuntimeError(SECRET_DETAIL)) as client:
-            answer = client.get("/api/broken", headers={"X-Request-ID": "ask-about-this"})
+            response = client.get("/api/broken", headers={"X-Request-ID": "ask-about-this"})
 
-        assert envelope_of(answer)["error"]["requestId"] == "ask-about-this"
-        assert answer.headers["X-Request-ID"] == "ask-about-this"
+        assert envelope_of(response)["error"]["requestId"] == "ask-about-this"
+        assert response.headers["X-Request-ID"] == "ask-about-this"
 
     def test_development_shows_the_stack(self) -> None:
         with broken_app(AppEnv.DEVELOPMENT, RuntimeError(SECRET_DETAIL)) as client:
@@ -186,17 +186,17 @@ class TestUnexpected:
     )
     def test_a_server_that_is_away_is_no_internal_error(self, error: Exception) -> None:
         with broken_app(AppEnv.PRODUCTION, error) as client:
-            answer = client.get("/api/broken")
+            response = client.get("/api/broken")
 
-        assert refused(answer) == (503, "SERVICE_UNAVAILABLE")
-        assert answer.headers["Retry-After"] == "5"
-        assert set(envelope_of(answer)["error"]) == {"code", "statusCode", "details"}
+        assert refused(response) == (503, "SERVICE_UNAVAILABLE")
+        assert response.headers["Retry-After"] == "5"
+        assert set(envelope_of(response)["error"]) == {"code", "statusCode", "details"}
 
 
 class TestSlowDatabase:
     @pytest.fixture
     def stuck(self, client: FlaskClient, mongo: Mongo) -> Iterator[None]:
-        """A database that answers what is read and writes nothing."""
+        """A database that responses what is read and writes nothing."""
         del client
         with MongoClient[dict[str, Any]](mongo.uri("admin")) as server:
             server.admin.command("fsync", lock=True)
@@ -207,15 +207,15 @@ class TestSlowDatabase:
         self, client: FlaskClient, person: SignedIn, stuck: None
     ) -> None:
         del stuck
-        answer = client.post("/api/auth/refresh-token", json={"refreshToken": person.refresh_token})
+        response = client.post("/api/auth/refresh-token", json={"refreshToken": person.refresh_token})
 
-        assert refused(answer) == (503, "SERVICE_UNAVAILABLE")
+        assert refused(response) == (503, "SERVICE_UNAVAILABLE")
 
     @pytest.mark.usefixtures("stuck")
     def test_undoing_what_was_begun_does_not_take_its_own_time(self, client: FlaskClient) -> None:
         started = time.monotonic()
 
-        answer = factories.ask_for_code(client, "9876543210")
+        response = factories.ask_for_code(client, "9876543210")
 
-        assert refused(answer) == (503, "SERVICE_UNAVAILABLE")
+        assert refused(response) == (503, "SERVICE_UNAVAILABLE")
         assert time.monotonic() - started < 3

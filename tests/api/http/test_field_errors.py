@@ -30,15 +30,15 @@ class TestSecrets:
         ids=["field", "object", "in an object", "in a list", "deeper", "list", "whole body"],
     )
     def test_a_secret_is_never_repeated(self, client: FlaskClient, body: Any) -> None:
-        answer = client.post("/api/auth/verify-otp", json=body)
+        response = client.post("/api/auth/verify-otp", json=body)
 
-        assert refused(answer) == (400, "VALIDATION_ERROR")
-        assert "11111x" not in answer.text
+        assert refused(response) == (400, "VALIDATION_ERROR")
+        assert "11111x" not in response.text
 
     def test_what_is_no_secret_is_repeated_beside_one(self, client: FlaskClient) -> None:
-        answer = client.post("/api/auth/verify-otp", json={"mobileNumber": "12345", "otp": "x"})
+        response = client.post("/api/auth/verify-otp", json={"mobileNumber": "12345", "otp": "x"})
 
-        values = {one["field"]: one.get("value", "left out") for one in envelope_of(answer)["errors"]}
+        values = {one["field"]: one.get("value", "left out") for one in envelope_of(response)["errors"]}
         assert values == {"mobileNumber": "12345", "otp": "left out"}
 
 
@@ -85,6 +85,6 @@ class TestUnknownFields:
         assert refusals
         assert [
             route
-            for route, answer in refusals.items()
-            if answer.status_code != 400 or self.UNKNOWN not in envelope_of(answer)["errors"]
+            for route, response in refusals.items()
+            if response.status_code != 400 or self.UNKNOWN not in envelope_of(response)["errors"]
         ] == []

@@ -1,4 +1,4 @@
-"""What comes with every answer."""
+"""What comes with every response."""
 
 import pytest
 from flask import Flask
@@ -58,9 +58,9 @@ class TestRequestId:
 
     @pytest.mark.parametrize(("method", "path"), EVERYWHERE)
     def test_every_answer_has_it(self, client: FlaskClient, method: str, path: str) -> None:
-        answer = client.open(path, method=method, headers={"X-Request-ID": "ask-about-this"})
+        response = client.open(path, method=method, headers={"X-Request-ID": "ask-about-this"})
 
-        assert answer.headers.getlist("X-Request-ID") == ["ask-about-this"]
+        assert response.headers.getlist("X-Request-ID") == ["ask-about-this"]
 
 
 class TestSecurity:
@@ -83,18 +83,18 @@ class TestSecurity:
         assert client.get(path).headers["Cache-Control"] == "no-store"
 
     def test_what_the_api_says_to_somebody_is_stored_nowhere(self, app: Flask, client: FlaskClient) -> None:
-        answer = client.get("/api/auth/me", headers=factories.sign_in(app).headers)
+        response = client.get("/api/auth/me", headers=factories.sign_in(app).headers)
 
-        assert answer.headers["Cache-Control"] == "no-store"
+        assert response.headers["Cache-Control"] == "no-store"
 
     def test_no_cookie_is_ever_set(self, app: Flask, client: FlaskClient) -> None:
         mobile = factories.sign_in(app).user.mobile_number
         factories.ask_for_code(client, mobile)
 
-        answer = factories.answer_with(client, mobile, factories.code_for(mobile))
+        response = factories.answer_with(client, mobile, factories.code_for(mobile))
 
-        assert answer.status_code == 200
-        assert "Set-Cookie" not in answer.headers
+        assert response.status_code == 200
+        assert "Set-Cookie" not in response.headers
 
 
 class TestAccept:
@@ -135,6 +135,6 @@ class TestAccept:
 
     @pytest.mark.parametrize("path", ["/api/docs", "/dev/mailbox"])
     def test_pages_are_given_to_browsers(self, client: FlaskClient, path: str) -> None:
-        answer = client.get(path, headers={"Accept": "text/html"}, follow_redirects=True)
+        response = client.get(path, headers={"Accept": "text/html"}, follow_redirects=True)
 
-        assert (answer.status_code, answer.mimetype) == (200, "text/html")
+        assert (response.status_code, response.mimetype) == (200, "text/html")

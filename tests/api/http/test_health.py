@@ -59,10 +59,10 @@ def test_readiness_tells_how_many_workers_live_and_how_old_their_newest_sign_is(
 
 
 def readiness(client: FlaskClient) -> tuple[int, str, set[str]]:
-    """The status of the answer, what it says of the whole, and which dependencies it names as away."""
-    answer = client.get("/health/ready")
-    told = envelope_of(answer)
-    return answer.status_code, told["status"], {name for name, one in told["dependencies"].items() if not one["ok"]}
+    """The status of the response, what it says of the whole, and which dependencies it names as away."""
+    response = client.get("/health/ready")
+    told = envelope_of(response)
+    return response.status_code, told["status"], {name for name, one in told["dependencies"].items() if not one["ok"]}
 
 
 def test_readiness_is_full_with_all_dependencies_there(client: FlaskClient) -> None:

@@ -78,10 +78,10 @@ def test_a_refusal_counts_under_its_code(counting: Counting) -> None:
 def test_a_booking_that_is_sent_twice_counts_once(counting: Counting, patient: SignedIn) -> None:
     body = factories.booking_body(factories.make_doctor())
     for _ in range(2):
-        answer = counting.client.post(
+        response = counting.client.post(
             "/api/appointments/book", json=body, headers={**patient.headers, "Idempotency-Key": "of-the-test"}
         )
-        assert answer.status_code == 201
+        assert response.status_code == 201
 
     assert counting.rise("arthomed_bookings_total") == 1
 

@@ -36,10 +36,10 @@ def impatient(app: Flask) -> Iterator[Flask]:
 
 
 def test_what_waited_too_long_is_refused_with_a_time_to_come_back(impatient: Flask) -> None:
-    answer: TestResponse = after_waiting(lambda: impatient.test_client().get("/api/auth/me"))
+    response: TestResponse = after_waiting(lambda: impatient.test_client().get("/api/auth/me"))
 
-    assert factories.refused(answer) == (503, "SERVICE_UNAVAILABLE")
-    assert answer.headers["Retry-After"] == "2"
+    assert factories.refused(response) == (503, "SERVICE_UNAVAILABLE")
+    assert response.headers["Retry-After"] == "2"
 
 
 @pytest.mark.usefixtures("app")
@@ -48,15 +48,15 @@ def test_what_found_a_thread_in_time_is_answered() -> None:
         factories.another_app(most_waiting=PLENTY) as patient,
         overload.TimedThreadPool(1) as threads,
     ):
-        answer = threads.submit(lambda: patient.test_client().get("/api/auth/me")).result()
+        response = threads.submit(lambda: patient.test_client().get("/api/auth/me")).result()
 
-    assert factories.refused(answer) == (401, "NO_TOKEN")
+    assert factories.refused(response) == (401, "NO_TOKEN")
 
 
 def test_health_is_told_under_any_load(impatient: Flask) -> None:
-    answer: TestResponse = after_waiting(lambda: impatient.test_client().get("/health"))
+    response: TestResponse = after_waiting(lambda: impatient.test_client().get("/health"))
 
-    assert answer.status_code == 200
+    assert response.status_code == 200
 
 
 def test_others_know_who_is_at_work() -> None:

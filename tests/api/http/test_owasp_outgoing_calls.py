@@ -1,4 +1,4 @@
-"""Attacks after OWASP's API Security Top 10 (2023), 7 and 10: what the application calls, and what answers it."""
+"""Attacks after OWASP's API Security Top 10 (2023), 7 and 10: what the application calls, and what responses it."""
 
 import ast
 import json
@@ -18,7 +18,7 @@ from arthomed.infra.sms import TwilioSms
 from arthomed.notifications import service as notifications
 from arthomed.notifications.gateways import DeliveryFailed
 from arthomed.notifications.models import Notification
-from tests.architecture.test_permissions import TABLE, _world, ask
+from tests.architecture.test_permissions import TABLE, make_world, ask
 from tests.stack import ROOT, wait_for
 
 
@@ -37,7 +37,7 @@ class TestApi7ServerSideRequestForgery:
         for route, row in TABLE.items():
             if row.body is None:
                 continue
-            world = _world(app, min(row.roles), row.status)
+            world = make_world(app, min(row.roles), row.status)
             own, _ = world.records_of(row)
             for name in row.body(world):
                 for value in (f"http://{place}/", f"//{place}/x.png", f"somebody@[{place}]"):
@@ -71,7 +71,7 @@ class TestApi10UnsafeConsumptionOfApis:
 
     @pytest.fixture
     def gateway(self) -> Iterator[ThreadingHTTPServer]:
-        """Answers with its `answer`: status, headers, body."""
+        """Answers with its `response`: status, headers, body."""
         with ThreadingHTTPServer(("127.0.0.1", 0), _Liar) as server:
             Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
             server.was_cut_off = False  # type: ignore[attr-defined]
@@ -89,7 +89,7 @@ class TestApi10UnsafeConsumptionOfApis:
         with socket.create_server(("127.0.0.1", 0)) as elsewhere:
             elsewhere.setblocking(False)
             there = f"http://127.0.0.1:{elsewhere.getsockname()[1]}/"
-            gateway.answer = (status, {"Location": there}, b"")
+            gateway.response = (status, {"Location": there}, b"")
 
             assert str(self._send(gateway)).startswith(f"twilio {status}")
             with pytest.raises(BlockingIOError):
@@ -98,14 +98,14 @@ class TestApi10UnsafeConsumptionOfApis:
     @pytest.mark.parametrize("status", [200, 201, 400, 500])
     @pytest.mark.parametrize("kind", ["text/html", "application/json"])
     def test_nothing_of_its_page_is_kept(self, gateway: Any, status: int, kind: str) -> None:
-        gateway.answer = (status, {"Content-Type": kind}, PAGE)
+        gateway.response = (status, {"Content-Type": kind}, PAGE)
 
         assert "alert" not in str(self._send(gateway))
 
     def test_its_endless_answer_is_not_read_to_the_end(self, gateway: Any) -> None:
-        gateway.answer = (201, {"Content-Type": "application/json"}, b" " * 50_000_000)
+        gateway.response = (201, {"Content-Type": "application/json"}, b" " * 50_000_000)
 
-        assert str(self._send(gateway)) == "twilio's answer is no JSON"
+        assert str(self._send(gateway)) == "twilio's response is no JSON"
         assert wait_for(lambda: gateway.was_cut_off, what="the end of the connection")
 
     def test_its_words_for_a_refusal_are_not_kept_either(self, gateway: Any) -> None:
@@ -115,7 +115,7 @@ class TestApi10UnsafeConsumptionOfApis:
             "more_info": "http://evil.example/",
             "status": 400,
         }
-        gateway.answer = (400, {"Content-Type": "application/json"}, json.dumps(lie).encode())
+        gateway.response = (400, {"Content-Type": "application/json"}, json.dumps(lie).encode())
 
         assert str(self._send(gateway)) == "twilio 400 21211"
 
@@ -123,7 +123,7 @@ class TestApi10UnsafeConsumptionOfApis:
 class _Liar(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
-        status, headers, body = self.server.answer  # type: ignore[attr-defined]
+        status, headers, body = self.server.response  # type: ignore[attr-defined]
         self.send_response(status)
         for name, value in {**headers, "Content-Length": str(len(body))}.items():
             self.send_header(name, value)

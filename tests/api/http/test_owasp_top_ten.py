@@ -16,7 +16,7 @@ from arthomed.appointments.rules import Status
 from arthomed.config import AppEnv, settings
 from arthomed.core.permissions import Role
 from tests import factories
-from tests.architecture.test_permissions import TABLE, _world, ask, routes_of
+from tests.architecture.test_permissions import TABLE, make_world, ask, routes_of
 from tests.factories import SignedIn, envelope_of, refused, told
 from tests.stack import Stack
 
@@ -49,8 +49,8 @@ class TestApi1BrokenObjectLevelAuthorization:
         before = [list(database[name].find()) for name in ("appointments", "sessions")]
 
         def attempt(**ids: object) -> tuple[int, dict[str, Any]]:
-            answer = client.open(path.format(**ids), method=method, json=body, headers=attacker.headers)
-            return answer.status_code, {**envelope_of(answer), "timestamp": None}
+            response = client.open(path.format(**ids), method=method, json=body, headers=attacker.headers)
+            return response.status_code, {**envelope_of(response), "timestamp": None}
 
         stolen = attempt(visit=visit, session=victim.session_id)
 
@@ -66,12 +66,12 @@ class TestApi2BrokenAuthentication:
         code = factories.code_for(victim)
         wrong = factories.other_than(code)
 
-        answers = Counter(
+        responses = Counter(
             refused(factories.answer_with(client, victim, wrong, address=f"198.51.100.{nth}"))[1] for nth in range(20)
         )
         right = factories.answer_with(client, victim, code, address="198.51.100.200")
 
-        assert answers == {"OTP_INVALID": 3, "OTP_MAX_ATTEMPTS": 17}
+        assert responses == {"OTP_INVALID": 3, "OTP_MAX_ATTEMPTS": 17}
         assert refused(right) == (400, "OTP_MAX_ATTEMPTS")
 
     def test_a_role_written_into_a_well_signed_token_grants_nothing(
@@ -80,9 +80,9 @@ class TestApi2BrokenAuthentication:
         claims = jwt.decode(person.access_token, options={"verify_signature": False})
         raised = jwt.encode({**claims, "role": "admin", "roles": ["admin"]}, settings().jwt_secret, "HS256")
 
-        answer = client.get("/api/users", headers={"Authorization": f"Bearer {raised}"})
+        response = client.get("/api/users", headers={"Authorization": f"Bearer {raised}"})
 
-        assert refused(answer) == (403, "PERMISSION_DENIED")
+        assert refused(response) == (403, "PERMISSION_DENIED")
 
 
 class TestApi3BrokenObjectPropertyLevelAuthorization:
@@ -93,14 +93,14 @@ class TestApi3BrokenObjectPropertyLevelAuthorization:
 
     @pytest.mark.parametrize("role", Role)
     def test_no_answer_to_anybody_has_an_internal_field(self, app: Flask, client: FlaskClient, role: Role) -> None:
-        world = _world(app, role, Status.PENDING)
+        world = make_world(app, role, Status.PENDING)
         read = {route: row for route, row in TABLE.items() if route[0] == "GET" and role in row.roles}
         found: dict[str, set[str]] = {}
         for route, row in read.items():
-            answer = ask(client, route, world, world.one_that_may_be_reached(row))
-            assert answer.status_code == 200, answer.text
-            if answer.is_json:
-                found[route[1]] = _keys(envelope_of(answer))
+            response = ask(client, route, world, world.one_that_may_be_reached(row))
+            assert response.status_code == 200, response.text
+            if response.is_json:
+                found[route[1]] = _keys(envelope_of(response))
 
         assert {path: keys & self.INTERNAL for path, keys in found.items() if keys & self.INTERNAL} == {}
 
@@ -113,9 +113,9 @@ class TestApi3BrokenObjectPropertyLevelAuthorization:
         factories.ask_for_code(client, mobile)
         wanted = {"mobileNumber": mobile, "otp": factories.code_for(mobile), "name": "Asha Rao"}
 
-        answer = client.post(path, json={**wanted, **extra})
+        response = client.post(path, json={**wanted, **extra})
 
-        assert factories.fields_refused(answer) == list(extra)
+        assert factories.fields_refused(response) == list(extra)
         assert database.users.count_documents({}) == 0
 
 
@@ -138,9 +138,9 @@ class TestApi4UnrestrictedResourceConsumption:
     def test_no_list_is_given_whole_however_it_is_asked_for(
         self, client: FlaskClient, admin: SignedIn, path: str, field: str, value: object
     ) -> None:
-        answer = client.get(path, query_string={field: value}, headers=admin.headers)
+        response = client.get(path, query_string={field: value}, headers=admin.headers)
 
-        assert factories.fields_refused(answer) == [field]
+        assert factories.fields_refused(response) == [field]
 
     def test_a_pattern_that_would_never_end_is_only_text(self, client: FlaskClient, admin: SignedIn) -> None:
         factories.make_user(name="a" * 100)
@@ -173,13 +173,13 @@ class TestApi5BrokenFunctionLevelAuthorization:
         stranger = factories.make_user()
         body = {"mobileNumber": factories.new_mobile(), "name": "An Admin", "role": "admin"}
 
-        answer = client.open(
+        response = client.open(
             path, method=method, json=body if method == "POST" else None, headers={**person.headers, **headers}
         )
 
         is_own = (method, path) == ("GET", "/api/users/profile")
-        assert answer.status_code in ((200,) if is_own else (403, 404, 405))
-        assert stranger.mobile_number not in answer.text
+        assert response.status_code in ((200,) if is_own else (403, 404, 405))
+        assert stranger.mobile_number not in response.text
 
 
 class TestApi6UnrestrictedAccessToSensitiveBusinessFlows:
@@ -187,7 +187,7 @@ class TestApi6UnrestrictedAccessToSensitiveBusinessFlows:
         doctor, grabber = factories.make_doctor(factories.every_day("09:00", "12:00")), factories.sign_in(app)
         times = [f"{hour:02}:{minute}" for hour in (9, 10, 11) for minute in ("00", "30")]
 
-        answers = Counter(
+        responses = Counter(
             refused(
                 client.post(
                     "/api/appointments/book",
@@ -198,7 +198,7 @@ class TestApi6UnrestrictedAccessToSensitiveBusinessFlows:
             for time in times
         )
 
-        assert answers == {(201, ""): 1, (400, "DUPLICATE_VALUE"): 5}
+        assert responses == {(201, ""): 1, (400, "DUPLICATE_VALUE"): 5}
 
     def test_who_books_and_cancels_without_end_is_stopped(self, app: Flask, client: FlaskClient) -> None:
         doctor, grabber = factories.make_doctor(), factories.sign_in(app)
@@ -231,10 +231,10 @@ class TestApi8SecurityMisconfiguration:
 
     @pytest.mark.parametrize("method", ["TRACE", "TRACK", "CONNECT", "PATCH", "DEBUG", "PROPFIND"])
     def test_a_method_that_nobody_needs_is_refused_and_echoes_nothing(self, production: Flask, method: str) -> None:
-        answer = production.test_client().open("/api/auth/me", method=method, headers={"X-Secret": "a-secret-header"})
+        response = production.test_client().open("/api/auth/me", method=method, headers={"X-Secret": "a-secret-header"})
 
-        assert refused(answer) == (405, "METHOD_NOT_ALLOWED")
-        assert "a-secret-header" not in answer.text + str(answer.headers)
+        assert refused(response) == (405, "METHOD_NOT_ALLOWED")
+        assert "a-secret-header" not in response.text + str(response.headers)
 
     @pytest.mark.parametrize("coding", ["chunked", "Chunked", " chunked", "gzip, chunked", "x"])
     def test_a_request_with_two_lengths_smuggles_no_second_one_in(self, stack: Stack, coding: str) -> None:

@@ -41,15 +41,15 @@ def ask(app: Flask, address: str = "127.0.0.1", **headers: str) -> TestResponse:
 
 
 def ask_often(app: Flask, times: int, address: str = "127.0.0.1", **headers: str) -> TestResponse:
-    """The last of several answers."""
+    """The last of several responses."""
     for _ in range(times - 1):
         ask(app, address, **headers)
     return ask(app, address, **headers)
 
 
-def rate(answer: TestResponse) -> tuple[int, int, int]:
-    """Limit, remaining and reset of an answer."""
-    limit, remaining, reset = (int(answer.headers[f"RateLimit-{name}"]) for name in ("Limit", "Remaining", "Reset"))
+def rate(response: TestResponse) -> tuple[int, int, int]:
+    """Limit, remaining and reset of an response."""
+    limit, remaining, reset = (int(response.headers[f"RateLimit-{name}"]) for name in ("Limit", "Remaining", "Reset"))
     return limit, remaining, reset
 
 
@@ -68,9 +68,9 @@ class TestHeaders:
         assert [len(headers.getlist(f"RateLimit-{name}")) for name in ("Limit", "Remaining", "Reset")] == [1, 1, 1]
 
     def test_only_a_refusal_says_when_to_try_again(self, strict: Flask) -> None:
-        answers = [ask(strict) for _ in range(MOST + 1)]
+        responses = [ask(strict) for _ in range(MOST + 1)]
 
-        assert ["Retry-After" in answer.headers for answer in answers] == [False, False, False, True]
+        assert ["Retry-After" in response.headers for response in responses] == [False, False, False, True]
 
     def test_an_anonymous_caller_has_the_hundred_of_the_contract(self, client: FlaskClient) -> None:
         assert rate(client.get("/api/auth/me"))[0] == 100
@@ -82,26 +82,26 @@ class TestHeaders:
     def test_a_refusal_by_another_rule_keeps_its_own_retry_after(self, client: FlaskClient) -> None:
         factories.ask_for_code(client, "9876543210")
 
-        answer = factories.ask_for_code(client, "9876543210")
+        response = factories.ask_for_code(client, "9876543210")
 
-        assert refused(answer) == (429, "RATE_LIMIT_EXCEEDED")
-        assert int(answer.headers["Retry-After"]) <= 60
-        assert rate(answer)[1] > 0
+        assert refused(response) == (429, "RATE_LIMIT_EXCEEDED")
+        assert int(response.headers["Retry-After"]) <= 60
+        assert rate(response)[1] > 0
 
 
 class TestRefusing:
     def test_one_more_is_refused_in_the_envelope(self, strict: Flask) -> None:
-        answer = ask_often(strict, MOST + 1)
+        response = ask_often(strict, MOST + 1)
 
-        assert refused(answer) == (429, "RATE_LIMIT_EXCEEDED")
-        assert factories.envelope_of(answer)["errors"] == []
-        assert answer.headers["X-Request-ID"]
+        assert refused(response) == (429, "RATE_LIMIT_EXCEEDED")
+        assert factories.envelope_of(response)["errors"] == []
+        assert response.headers["X-Request-ID"]
 
     def test_a_refusal_says_after_how_many_seconds_to_try_again(self, strict: Flask) -> None:
-        answer = ask_often(strict, MOST + 1)
+        response = ask_often(strict, MOST + 1)
 
-        assert 890 <= int(answer.headers["Retry-After"]) <= 900
-        assert rate(answer)[1] == 0
+        assert 890 <= int(response.headers["Retry-After"]) <= 900
+        assert rate(response)[1] == 0
 
     def test_who_waits_as_told_is_let_in_again(self, app: Flask, client: FlaskClient) -> None:
         del app, client
@@ -137,18 +137,18 @@ class TestCallers:
     def test_ipv4_addresses_written_as_ipv6_have_budgets_of_their_own(self, strict: Flask) -> None:
         ask_often(strict, MOST + 1, "::ffff:198.51.100.1")
 
-        answers = [ask(strict, address).status_code for address in ("198.51.100.1", "::ffff:198.51.100.2")]
+        responses = [ask(strict, address).status_code for address in ("198.51.100.1", "::ffff:198.51.100.2")]
 
-        assert answers == [429, 401]
+        assert responses == [429, 401]
 
     @pytest.mark.parametrize(
         ("method", "path"), [("GET", "/api/nowhere"), ("GET", "/"), ("POST", "/api/auth/me"), ("PUT", "/api/auth/me/")]
     )
     def test_what_leads_nowhere_is_counted(self, strict: Flask, method: str, path: str) -> None:
-        answers = [strict.test_client().open(path, method=method).status_code for _ in range(MOST + 1)]
+        responses = [strict.test_client().open(path, method=method).status_code for _ in range(MOST + 1)]
 
-        assert answers[MOST] == 429
-        assert set(answers[:MOST]) <= {404, 405}
+        assert responses[MOST] == 429
+        assert set(responses[:MOST]) <= {404, 405}
 
     def test_a_user_has_another_budget_than_the_address(self, strict: Flask) -> None:
         person = factories.sign_in(strict)
@@ -180,19 +180,19 @@ class TestCallers:
         assert ask(strict, Authorization="Bearer another").status_code == 429
 
     def test_a_claimed_address_gives_no_budget(self, strict: Flask) -> None:
-        answers = [ask(strict, **{"X-Forwarded-For": f"198.51.100.{one}"}).status_code for one in range(MOST + 1)]
+        responses = [ask(strict, **{"X-Forwarded-For": f"198.51.100.{one}"}).status_code for one in range(MOST + 1)]
 
-        assert answers == [401] * MOST + [429]
+        assert responses == [401] * MOST + [429]
 
     def test_behind_a_trusted_proxy_the_address_is_what_it_says(self, app: Flask, client: FlaskClient) -> None:
         del app, client
         with factories.another_app(rate_limit_anonymous=1, trusted_proxies=1) as proxied:
-            answers = [
+            responses = [
                 ask(proxied, **{"X-Forwarded-For": said}).status_code
                 for said in ("198.51.100.1", "198.51.100.2", "203.0.113.9, 198.51.100.2")
             ]
 
-        assert answers == [401, 401, 429]
+        assert responses == [401, 401, 429]
 
     @pytest.mark.parametrize(
         "path", ["/health", "/health/ready", "/api/openapi.json", "/api/docs", "/dev/mailbox.json"]
@@ -200,10 +200,10 @@ class TestCallers:
     def test_what_machines_and_developers_read_is_not_counted(self, strict: Flask, path: str) -> None:
         ask_often(strict, MOST + 1)
 
-        answer = strict.test_client().get(path)
+        response = strict.test_client().get(path)
 
-        assert answer.status_code != 429
-        assert "RateLimit-Limit" not in answer.headers
+        assert response.status_code != 429
+        assert "RateLimit-Limit" not in response.headers
 
 
 class TestRedisAway:
@@ -218,9 +218,9 @@ class TestRedisAway:
                 yield application
 
     def test_requests_are_still_counted_in_memory(self, away: Flask) -> None:
-        answers = [ask(away).status_code for _ in range(MOST + 1)]
+        responses = [ask(away).status_code for _ in range(MOST + 1)]
 
-        assert answers == [401] * MOST + [429]
+        assert responses == [401] * MOST + [429]
 
     def test_what_is_left_is_still_told(self, away: Flask) -> None:
         assert rate(ask(away))[:2] == (MOST, MOST - 1)
@@ -245,9 +245,9 @@ class TestRedis:
         ids=["none", "basic", "bearer", "parameter"],
     )
     def test_the_budgets_of_all_processes_are_there(self, client: FlaskClient, redis: Any, header: str) -> None:
-        answer = client.get("/api/auth/me", headers={"Authorization": header})
+        response = client.get("/api/auth/me", headers={"Authorization": header})
 
-        assert answer.status_code == 401
+        assert response.status_code == 401
         assert len([key for key in redis.scan_iter() if "127.0.0.1" in key]) == 1
 
     def test_a_request_costs_one_round_trip(self, app: Flask, redis: Any) -> None:
@@ -270,9 +270,9 @@ class TestRedis:
         assert redis.ttl(next(redis.scan_iter("*127.0.0.1*"))) > 890
 
     def test_requests_at_once_are_each_counted(self, strict: Flask) -> None:
-        answers = factories.at_once(4 * MOST, lambda _: ask(strict).status_code)
+        responses = factories.at_once(4 * MOST, lambda _: ask(strict).status_code)
 
-        assert sorted(answers) == [401] * MOST + [429] * 3 * MOST
+        assert sorted(responses) == [401] * MOST + [429] * 3 * MOST
 
 
 def commands_of(redis: Any, work: Callable[[], object]) -> list[str]:

@@ -56,9 +56,9 @@ def statuses(client: FlaskClient, path: str, times: int, **headers: str) -> list
     return [post(client, path, **headers).status_code for _ in range(times)]
 
 
-def budget_of(answer: TestResponse) -> tuple[int, int]:
+def budget_of(response: TestResponse) -> tuple[int, int]:
     """Limit and remaining."""
-    return int(answer.headers["RateLimit-Limit"]), int(answer.headers["RateLimit-Remaining"])
+    return int(response.headers["RateLimit-Limit"]), int(response.headers["RateLimit-Remaining"])
 
 
 def test_signing_in_and_booking_have_a_budget_of_their_own(app: Flask) -> None:
@@ -100,10 +100,10 @@ class TestSigningIn:
 
     def test_a_refusal_says_when_to_try_again(self, strict: FlaskClient) -> None:
         statuses(strict, SIGNING_IN[0], AUTH)
-        answer = post(strict, SIGNING_IN[0])
+        response = post(strict, SIGNING_IN[0])
 
-        assert budget_of(answer) == (AUTH, 0)
-        assert 890 <= int(answer.headers["Retry-After"]) <= 900
+        assert budget_of(response) == (AUTH, 0)
+        assert 890 <= int(response.headers["Retry-After"]) <= 900
 
     def test_everything_else_goes_on(self, strict: FlaskClient) -> None:
         statuses(strict, SIGNING_IN[0], 10)
@@ -146,11 +146,11 @@ class TestBooking:
         assert statuses(strict, BOOK, BOOKING + 1, **person.headers) == [400] * BOOKING + [429]
 
     def test_one_with_files_costs_an_upload_too(self, strict: FlaskClient, person: SignedIn) -> None:
-        answers = [
+        responses = [
             strict.post(BOOK, data={"images": [factories.picture()]}, headers=person.headers) for _ in range(UPLOAD + 1)
         ]
 
-        assert [answer.status_code for answer in answers] == [400] * UPLOAD + [429]
+        assert [response.status_code for response in responses] == [400] * UPLOAD + [429]
         assert statuses(strict, BOOK, 1, **person.headers) == [400]
 
     def test_a_user_has_one_budget_on_all_devices_and_addresses(
@@ -188,9 +188,9 @@ class TestRefreshing:
         return factories.sign_in(strict_app)
 
     def test_it_is_charged_to_the_user(self, strict: FlaskClient, person: SignedIn) -> None:
-        answer = strict.post(REFRESH, json={"refreshToken": person.refresh_token})
+        response = strict.post(REFRESH, json={"refreshToken": person.refresh_token})
 
-        assert (answer.status_code, budget_of(answer)) == (200, (USER, USER - 1))
+        assert (response.status_code, budget_of(response)) == (200, (USER, USER - 1))
 
     def test_it_counts_with_what_the_user_does_otherwise(self, strict: FlaskClient, person: SignedIn) -> None:
         strict.post(REFRESH, json={"refreshToken": person.refresh_token})
@@ -202,26 +202,26 @@ class TestRefreshing:
             strict.get("/api/auth/me")
         people = [factories.sign_in(strict_app) for _ in range(ANONYMOUS + 1)]
 
-        answers = [strict.post(REFRESH, json={"refreshToken": one.refresh_token}).status_code for one in people]
+        responses = [strict.post(REFRESH, json={"refreshToken": one.refresh_token}).status_code for one in people]
 
-        assert answers == [200] * len(people)
+        assert responses == [200] * len(people)
 
     def test_a_user_who_refreshes_without_end_is_refused(self, strict: FlaskClient, person: SignedIn) -> None:
-        answers = [
+        responses = [
             strict.post(REFRESH, json={"refreshToken": person.refresh_token}, environ_base={"REMOTE_ADDR": address})
             for address in [f"198.51.100.{one}" for one in range(USER + 1)]
         ]
 
-        assert refused(answers[USER]) == REFUSAL
+        assert refused(responses[USER]) == REFUSAL
 
     @pytest.mark.parametrize("kind", ["access", "forged", "expired", "another", "number", "list", "none"])
     def test_without_a_good_token_it_is_charged_to_the_address(
         self, strict: FlaskClient, person: SignedIn, kind: str
     ) -> None:
-        answer = strict.post(REFRESH, json={"refreshToken": _no_good(kind, person)}, headers=person.headers)
+        response = strict.post(REFRESH, json={"refreshToken": _no_good(kind, person)}, headers=person.headers)
 
-        assert answer.status_code in {400, 401}
-        assert budget_of(answer) == (ANONYMOUS, ANONYMOUS - 1)
+        assert response.status_code in {400, 401}
+        assert budget_of(response) == (ANONYMOUS, ANONYMOUS - 1)
 
     @pytest.mark.parametrize(
         ("body", "media_type", "refusal"),
@@ -241,24 +241,24 @@ class TestRefreshing:
     def test_what_is_no_such_body_is_refused_as_ever_and_charged_to_the_address(
         self, strict: FlaskClient, body: bytes, media_type: str, refusal: tuple[int, str]
     ) -> None:
-        answer = strict.post(REFRESH, data=body, content_type=media_type)
+        response = strict.post(REFRESH, data=body, content_type=media_type)
 
-        assert refused(answer) == refusal
-        assert budget_of(answer) == (ANONYMOUS, ANONYMOUS - 1)
+        assert refused(response) == refusal
+        assert budget_of(response) == (ANONYMOUS, ANONYMOUS - 1)
 
     def test_a_body_that_breaks_off_is_refused_as_ever(self, strict: FlaskClient, person: SignedIn) -> None:
         body = json.dumps({"refreshToken": person.refresh_token}).encode()
         cut_off: dict[str, Any] = {"CONTENT_LENGTH": str(len(body)), "wsgi.input": BytesIO(body[:-1])}
 
-        answer = strict.post(REFRESH, content_type="application/json", environ_overrides=cut_off)
+        response = strict.post(REFRESH, content_type="application/json", environ_overrides=cut_off)
 
-        assert refused(answer) == (400, "VALIDATION_ERROR")
-        assert budget_of(answer) == (ANONYMOUS, ANONYMOUS - 1)
+        assert refused(response) == (400, "VALIDATION_ERROR")
+        assert budget_of(response) == (ANONYMOUS, ANONYMOUS - 1)
 
     def test_only_there_a_refresh_token_counts_for_the_user(self, strict: FlaskClient, person: SignedIn) -> None:
-        answer = strict.post("/api/auth/logout", json={"refreshToken": person.refresh_token})
+        response = strict.post("/api/auth/logout", json={"refreshToken": person.refresh_token})
 
-        assert budget_of(answer) == (ANONYMOUS, ANONYMOUS - 1)
+        assert budget_of(response) == (ANONYMOUS, ANONYMOUS - 1)
 
 
 class TestRedisAway:
@@ -276,9 +276,9 @@ class TestRedisAway:
                 server.stop()
                 return ""
 
-            answers = [dying.test_client().get(path) for path in ("/api/death", "/api/auth/me")]
+            responses = [dying.test_client().get(path) for path in ("/api/death", "/api/auth/me")]
 
-        assert [budget_of(answer) for answer in answers] == [(100, 99), (100, 99)]
+        assert [budget_of(response) for response in responses] == [(100, 99), (100, 99)]
 
 
 def _no_good(kind: str, person: SignedIn) -> object:

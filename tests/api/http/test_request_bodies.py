@@ -61,33 +61,33 @@ class TestJson:
 
     @pytest.mark.parametrize("body", [b"null", b"true", b"5", b'"name"', b"[]", b'[{"name": "Asha"}]'])
     def test_json_that_is_no_object_is_invalid(self, client: FlaskClient, person: SignedIn, body: bytes) -> None:
-        answer = put(client, person, body)
+        response = put(client, person, body)
 
-        assert refused(answer) == (400, "VALIDATION_ERROR")
-        assert envelope_of(answer)["errors"] == [
+        assert refused(response) == (400, "VALIDATION_ERROR")
+        assert envelope_of(response)["errors"] == [
             {"field": "", "message": "Invalid input type.", "value": json.loads(body)}
         ]
 
     @pytest.mark.parametrize("depth", [2, 50, 500, 800, *range(900, 1000, 7)])
     def test_no_depth_is_an_internal_error(self, client: FlaskClient, person: SignedIn, depth: int) -> None:
-        answer = put(client, person, b'{"x":' + b"[" * depth + b"]" * depth + b"}")
+        response = put(client, person, b'{"x":' + b"[" * depth + b"]" * depth + b"}")
 
-        assert refused(answer) in {(400, "VALIDATION_ERROR"), (400, "MALFORMED_JSON")}
+        assert refused(response) in {(400, "VALIDATION_ERROR"), (400, "MALFORMED_JSON")}
 
     @pytest.mark.parametrize(
         "text",
         ["\\ud800", "\\udc00\\ud800", "a\\u0000b", "\\u0007", "\\ufffe", "\\ue000", "line\\nbreak", "\\u001b[31m"],
     )
     def test_characters_that_are_none_are_refused(self, client: FlaskClient, person: SignedIn, text: str) -> None:
-        answer = put(client, person, b'{"profile": {"address": {"city": "%s"}}}' % text.encode())
+        response = put(client, person, b'{"profile": {"address": {"city": "%s"}}}' % text.encode())
 
-        assert refused(answer) == (400, "VALIDATION_ERROR")
-        assert [one["field"] for one in envelope_of(answer)["errors"]] == ["profile.address.city"]
+        assert refused(response) == (400, "VALIDATION_ERROR")
+        assert [one["field"] for one in envelope_of(response)["errors"]] == ["profile.address.city"]
 
     def test_an_object_whose_keys_are_hostile_is_refused_by_them(self, client: FlaskClient, person: SignedIn) -> None:
-        answer = put(client, person, b'{"$where": 1, "a.b": 2, "\\u0000": 3, "\\ud800": 4, "__proto__": 5, "": 6}')
+        response = put(client, person, b'{"$where": 1, "a.b": 2, "\\u0000": 3, "\\ud800": 4, "__proto__": 5, "": 6}')
 
-        assert {one["field"] for one in envelope_of(answer)["errors"]} == {
+        assert {one["field"] for one in envelope_of(response)["errors"]} == {
             "$where",
             "a.b",
             "\x00",
@@ -97,14 +97,14 @@ class TestJson:
         }
 
     def test_of_a_key_that_comes_twice_the_last_counts(self, client: FlaskClient, person: SignedIn) -> None:
-        answer = put(client, person, b'{"name": "1", "name": "Asha"}')
+        response = put(client, person, b'{"name": "1", "name": "Asha"}')
 
-        assert envelope_of(answer)["data"]["user"]["name"] == "Asha"
+        assert envelope_of(response)["data"]["user"]["name"] == "Asha"
 
     def test_every_refusal_is_json_itself(self, client: FlaskClient, person: SignedIn) -> None:
-        answer = put(client, person, b'{"a": 1e308, "b": -0.0, "c": 1E-400, "d": "\\ud800"}')
+        response = put(client, person, b'{"a": 1e308, "b": -0.0, "c": 1E-400, "d": "\\ud800"}')
 
-        assert len(json.loads(answer.data, parse_constant=pytest.fail)["errors"]) == 4
+        assert len(json.loads(response.data, parse_constant=pytest.fail)["errors"]) == 4
 
     def test_an_answer_tells_a_hundred_errors_at_most(self, client: FlaskClient, person: SignedIn) -> None:
         body = json.dumps({f"k{number}": number for number in range(5000)})
@@ -130,9 +130,9 @@ class TestMediaTypes:
     def test_a_body_of_another_type_is_unsupported(
         self, client: FlaskClient, person: SignedIn, media_type: str | None
     ) -> None:
-        answer = put(client, person, b'{"name": "Asha"}', media_type)
+        response = put(client, person, b'{"name": "Asha"}', media_type)
 
-        assert refused(answer) == (415, "UNSUPPORTED_MEDIA_TYPE")
+        assert refused(response) == (415, "UNSUPPORTED_MEDIA_TYPE")
 
     @pytest.mark.parametrize(
         "media_type",
@@ -145,9 +145,9 @@ class TestMediaTypes:
 
     @pytest.mark.parametrize("media_type", [JSON, None, "text/plain"])
     def test_no_body_is_as_good_as_an_empty_object(self, client: FlaskClient, media_type: str | None) -> None:
-        answer = client.post("/api/auth/send-otp", content_type=media_type)
+        response = client.post("/api/auth/send-otp", content_type=media_type)
 
-        assert envelope_of(answer)["errors"] == [
+        assert envelope_of(response)["errors"] == [
             {"field": "mobileNumber", "message": "Missing data for required field."}
         ]
 
@@ -159,27 +159,27 @@ class TestSize:
         assert put(client, person, body.ljust(LIMIT)).status_code == 200
 
     def test_a_body_of_one_byte_more_is_too_large(self, client: FlaskClient, person: SignedIn) -> None:
-        answer = put(client, person, b'{"name": "Asha"}'.ljust(LIMIT + 1))
+        response = put(client, person, b'{"name": "Asha"}'.ljust(LIMIT + 1))
 
-        assert refused(answer) == (413, "PAYLOAD_TOO_LARGE")
+        assert refused(response) == (413, "PAYLOAD_TOO_LARGE")
 
     @pytest.mark.parametrize("size", [LIMIT + 1, 20 * LIMIT])
     def test_a_large_body_is_refused_by_the_server_before_it_is_read(self, stack: Stack, size: int) -> None:
-        answer = httpx.post(f"{stack.url}/api/auth/send-otp", content=b" " * size, headers={"Content-Type": JSON})
+        response = httpx.post(f"{stack.url}/api/auth/send-otp", content=b" " * size, headers={"Content-Type": JSON})
 
-        assert (answer.status_code, answer.json()["error"]["code"]) == (413, "PAYLOAD_TOO_LARGE")
+        assert (response.status_code, response.json()["error"]["code"]) == (413, "PAYLOAD_TOO_LARGE")
 
     def test_a_body_in_chunks_is_read(self, stack: Stack) -> None:
-        answer = httpx.post(f"{stack.url}/api/auth/send-otp", content=chunks(1000), headers={"Content-Type": JSON})
+        response = httpx.post(f"{stack.url}/api/auth/send-otp", content=chunks(1000), headers={"Content-Type": JSON})
 
-        assert [one["field"] for one in answer.json()["errors"]] == ["mobileNumber"]
+        assert [one["field"] for one in response.json()["errors"]] == ["mobileNumber"]
 
     @pytest.mark.parametrize("size", [LIMIT + 1, 20 * LIMIT])
     def test_a_large_body_is_refused_when_it_does_not_tell_its_length(self, stack: Stack, size: int) -> None:
         """Cut off at the limit it would still be JSON, and would be taken for the whole."""
-        answer = httpx.post(f"{stack.url}/api/auth/send-otp", content=chunks(size), headers={"Content-Type": JSON})
+        response = httpx.post(f"{stack.url}/api/auth/send-otp", content=chunks(size), headers={"Content-Type": JSON})
 
-        assert (answer.status_code, answer.json()["error"]["code"]) == (413, "PAYLOAD_TOO_LARGE")
+        assert (response.status_code, response.json()["error"]["code"]) == (413, "PAYLOAD_TOO_LARGE")
 
     @pytest.mark.parametrize(
         ("headers", "body", "status"),
@@ -198,10 +198,10 @@ class TestSize:
         with socket.create_connection(("127.0.0.1", stack.port), timeout=10) as connection:
             connection.sendall(head + b"\r\nConnection: close\r\n\r\n" + body)
             connection.shutdown(socket.SHUT_WR)
-            answer = connection.makefile("rb").read()
+            response = connection.makefile("rb").read()
 
-        assert answer.split(b" ")[1] == status
-        assert b'"success":false' in answer
+        assert response.split(b" ")[1] == status
+        assert b'"success":false' in response
 
 
 def chunks(size: int) -> Iterator[bytes]:
