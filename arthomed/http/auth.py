@@ -199,7 +199,8 @@ def refreshing_user() -> str | None:
 
 def _user_of(token: str, token_type: str) -> str | None:
     claims = _signed_claims(token, current_app.extensions["jwt_keys"][token_type])
-    if claims is None or claims.get("type") != token_type or claims["exp"] <= clock.now().timestamp():
+    expired_before = clock.now().timestamp() - _LEEWAY_SECONDS
+    if claims is None or claims["type"] != token_type or claims["exp"] <= expired_before:
         return None
     return str(claims["sub"])
 
@@ -213,7 +214,7 @@ def _signed_claims(token: str, secrets: Keys) -> Mapping[str, Any] | None:
         secret = keys.chosen(pyjwt.get_unverified_header(token).get("kid"), secrets)
         options: Any = {"verify_exp": False, "verify_iat": False, "require": ["exp", "sub"]}
         claims = pyjwt.decode(token, secret, [ALGORITHM], options, audience=AUDIENCE, issuer=ISSUER)
-        return {"type": claims.get("type"), "exp": int(claims["exp"]), "sub": claims["sub"]}
+        return {"type": claims.get("type"), "exp": int(claims["exp"]), "sub": str(claimed_id(claims, "sub"))}
     except (PyJWTError, ValueError, TypeError, OverflowError, RecursionError):
         return None
 

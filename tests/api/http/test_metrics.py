@@ -14,9 +14,9 @@ from arthomed.notifications import service as notifications
 from arthomed.scheduling import service as scheduling
 from arthomed.scheduling.models import Slot
 from tests import factories
+from tests.api.auth.sign_in import MOBILE, Now, code_sent
 from tests.factories import SignedIn, message_of_code, refused
 from tests.scraping import Series, series_in
-from tests.api.auth.sign_in import MOBILE, Now, code_sent
 
 
 class Counting:

@@ -1,4 +1,4 @@
-"""A process with too much to do refuses at once what has waited too long."""
+"""Requests that waited too long for a thread are refused at once."""
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -9,33 +9,32 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from arthomed.core import underway
 from arthomed.http import overload
 from tests import factories
 
 T = TypeVar("T")
-MOST = timedelta(milliseconds=50)
+LIMIT = timedelta(milliseconds=50)
 PLENTY = timedelta(minutes=1)
 
 
 def after_waiting(work: Callable[[], T]) -> T:
-    """What comes of work that another one kept from the only thread for so long."""
+    """Run work that has waited for the only thread for longer than LIMIT."""
     done = Event()
     with overload.TimedThreadPool(1) as threads:
         threads.submit(done.wait)
         waiting = threads.submit(work)
-        assert not done.wait(1.1 * MOST.total_seconds())
+        assert not done.wait(1.1 * LIMIT.total_seconds())
         done.set()
         return waiting.result()  # type: ignore[no-any-return]
 
 
 @pytest.fixture
 def impatient(app: Flask) -> Iterator[Flask]:
-    with factories.another_app(most_waiting=MOST) as application:
+    with factories.another_app(most_waiting=LIMIT) as application:
         yield application
 
 
-def test_what_waited_too_long_is_refused_with_a_time_to_come_back(impatient: Flask) -> None:
+def test_a_request_that_waited_too_long_is_refused_with_retry_after(impatient: Flask) -> None:
     response: TestResponse = after_waiting(lambda: impatient.test_client().get("/api/auth/me"))
 
     assert factories.refused(response) == (503, "SERVICE_UNAVAILABLE")
@@ -43,7 +42,7 @@ def test_what_waited_too_long_is_refused_with_a_time_to_come_back(impatient: Fla
 
 
 @pytest.mark.usefixtures("app")
-def test_what_found_a_thread_in_time_is_answered() -> None:
+def test_a_request_that_got_a_thread_in_time_is_served() -> None:
     with (
         factories.another_app(most_waiting=PLENTY) as patient,
         overload.TimedThreadPool(1) as threads,
@@ -53,23 +52,7 @@ def test_what_found_a_thread_in_time_is_answered() -> None:
     assert factories.refused(response) == (401, "NO_TOKEN")
 
 
-def test_health_is_told_under_any_load(impatient: Flask) -> None:
+def test_health_is_served_after_any_wait(impatient: Flask) -> None:
     response: TestResponse = after_waiting(lambda: impatient.test_client().get("/health"))
 
     assert response.status_code == 200
-
-
-def test_others_know_who_is_at_work() -> None:
-    begun, over = Event(), Event()
-
-    def work() -> None:
-        begun.set()
-        over.wait()
-
-    with overload.TimedThreadPool(1) as threads:
-        threads.submit(work)
-        begun.wait()
-        meanwhile = underway.threads.wait_for_none(0)
-        over.set()
-
-    assert (meanwhile, underway.threads.wait_for_none(0)) == (False, True)

@@ -18,7 +18,7 @@ from arthomed.infra.sms import TwilioSms
 from arthomed.notifications import service as notifications
 from arthomed.notifications.gateways import DeliveryFailed
 from arthomed.notifications.models import Notification
-from tests.architecture.test_permissions import TABLE, make_world, ask
+from tests.architecture.test_permissions import TABLE, ask, make_world
 from tests.stack import ROOT, wait_for
 
 

@@ -16,7 +16,7 @@ from arthomed.appointments.rules import Status
 from arthomed.config import AppEnv, settings
 from arthomed.core.permissions import Role
 from tests import factories
-from tests.architecture.test_permissions import TABLE, make_world, ask, routes_of
+from tests.architecture.test_permissions import TABLE, ask, make_world, routes_of
 from tests.factories import SignedIn, envelope_of, refused, told
 from tests.stack import Stack
 
