@@ -6,10 +6,10 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generat
 .DEFAULT_GOAL := help
 .PHONY: help setup run test test-faults lint types migrate reset requirements openapi client bench profile
 
-help: ## Say what can be made
+help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: $(INSTALLED) ## Make .venv with the pinned requirements (PYTHON says with which Python)
+setup: $(INSTALLED) ## Create .venv with the pinned requirements (with the Python of PYTHON)
 
 $(INSTALLED): requirements-dev.txt dev/setup.sh
 	@dev/setup.sh
@@ -19,7 +19,7 @@ run: setup ## Run the whole clinic on 127.0.0.1:PORT (5000), with its data in VA
 	@$(BIN)/python -m dev.run
 
 test: export SUITE_LOGS := $(CURDIR)/.pytest_cache/suite-logs
-test: setup ## Run the tests on servers of their own; with LONG=1 all of them, and ask how much of the code they reach
+test: setup ## Run the tests on their own servers; LONG=1 runs all of them and measures the coverage
 	@rm -rf "$$SUITE_LOGS"
 	@$(BIN)/python -m pytest --ignore tests/faults --ignore tests/whole_suite --numprocesses 2 --dist loadfile $(if $(LONG),--cov --cov-report=,-m "not long")
 ifdef LONG
@@ -29,10 +29,10 @@ endif
 	@$(BIN)/python -m pytest tests/faults $(if $(LONG),,-m "not long")
 	@$(BIN)/python -m pytest --confcutdir tests/whole_suite tests/whole_suite
 
-test-faults: setup ## Break everything at full size: about a quarter of an hour
+test-faults: setup ## Run the fault injection tests at full size (about 15 minutes)
 	@FAULTS=full $(BIN)/python -m pytest tests/faults tests/contract
 
-lint: types ## Check style, types, import directions, and for known holes and secrets
+lint: types ## Check style, types, import directions, known vulnerabilities and secrets
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/lint-imports
@@ -46,17 +46,17 @@ types: setup ## Check types
 migrate: setup ## Apply the migrations to the data of `make run`, or to MONGODB_URI
 	@$(BIN)/python -m dev.run flask migrate up
 
-reset: setup ## Remove VAR_DIR with all the data of `make run`
-	@$(BIN)/python -m dev.place
+reset: setup ## Remove VAR_DIR with all data of `make run`
+	@$(BIN)/python -m dev.reset
 
-openapi: setup ## Write the API's document and its Postman collection into clients
+openapi: setup ## Write the OpenAPI document and the Postman collection into clients
 	@APP_ENV=test $(BIN)/flask openapi write --format json clients/openapi.json
 	@$(BIN)/python -m dev.postman
 
-client: openapi ## Make the TypeScript client from the API's document (needs Node 20 and npm)
+client: openapi ## Generate the TypeScript client from the OpenAPI document (needs Node 20 and npm)
 	@cd clients/typescript && npm ci --silent --no-audit --no-fund && npm run --silent generate && npm run --silent build
 
-bench: setup ## Measure our endpoints; PEER=folder of a Node server tells the ratios to it (bench/README.md)
+bench: setup ## Benchmark the endpoints; PEER=folder of a Node server compares with it (bench/README.md)
 	@$(BIN)/python -m bench $(if $(PEER),--peer $(PEER))
 
 profile: setup ## Draw a flame graph of ENDPOINT (slots)

@@ -13,12 +13,12 @@ from arthomed.appointments.service import attachments
 from arthomed.auth import routes as auth
 from arthomed.auth.service import otp, sessions
 from arthomed.config import AppEnv, Settings, Uploads
-from arthomed.core import faults, jobs, quota
+from arthomed.core import error_reporting, jobs, quota
 from arthomed.core import metrics as core_metrics
-from arthomed.files import records as file_records
+from arthomed.files import file_store
 from arthomed.files import routes as files
 from arthomed.files.rules import Kind
-from arthomed.files.service import receiving
+from arthomed.files.service import uploading
 from arthomed.files.storage import INCOMING, Storage, StorageUnavailable
 from arthomed.http import auth as auth_hooks
 from arthomed.http import cache, context, docs, errors, health, limits, mailbox, overload
@@ -33,10 +33,10 @@ from arthomed.infra.mailbox import ConsoleEmail, ConsoleSms, Mailbox
 from arthomed.infra.queue import CeleryJobs
 from arthomed.infra.quota import RedisQuotaCounter
 from arthomed.infra.storage import LocalStorage
-from arthomed.notifications import outlets
+from arthomed.notifications import delivery as message_delivery
 from arthomed.notifications import routes as messages
 from arthomed.notifications.gateways import EmailGateway, ReceiptReader, SmsGateway
-from arthomed.notifications.rules import Quiet
+from arthomed.notifications.rules import QuietHours
 from arthomed.privacy import routes as privacy
 from arthomed.privacy.schemas import ExportOut
 from arthomed.privacy.service import export
@@ -91,7 +91,7 @@ def _register_request_hooks(app: Flask, settings: Settings) -> None:
     auth_hooks.register(app, settings, sessions.find_actor)
     limits.register(app, settings)
     cache.register(app)
-    http_files.register(app, receiving.incoming)
+    http_files.register(app, uploading.incoming_folder)
 
 
 def _register_routes(app: Flask, settings: Settings) -> None:
@@ -135,22 +135,22 @@ def wire(settings: Settings, *, database_timeout_ms: int) -> None:
     jobs.use(CeleryJobs(settings.redis_url))
     quota.use(RedisQuotaCounter(settings.redis_url))
     export.use(ExportOut().dumps)
-    file_records.use(_cabinet(settings.uploads))
-    composers: dict[str, outlets.Composer] = {
+    file_store.use(_file_store(settings.uploads))
+    renderers: dict[str, message_delivery.Renderer] = {
         otp.MESSAGE: otp.render_message,
-        **dict.fromkeys(appointment_messages.KINDS, appointment_messages.word),
+        **dict.fromkeys(appointment_messages.KINDS, appointment_messages.render),
     }
     delivery = settings.delivery
-    outlets.use(
-        outlets.Outlet(
+    message_delivery.configure(
+        message_delivery.DeliveryConfig(
             sms=_sms_gateway(settings),
             email=_email_gateway(settings),
-            composers=composers,
+            renderers=renderers,
             lease=delivery.lease,
-            push=_push_outlet(settings),
+            push=_push_config(settings),
             receipts=_receipts(settings),
             receipt_wait=delivery.receipt_wait,
-            quiet=Quiet(*delivery.quiet, settings.policy.timezone) if delivery.quiet else None,
+            quiet_hours=QuietHours(*delivery.quiet, settings.policy.timezone) if delivery.quiet else None,
         )
     )
 
@@ -159,14 +159,14 @@ def _report_faults(dsn: str, environment: str) -> None:
     from arthomed.infra import sentry  # noqa: PLC0415  not loaded where nobody asked
 
     sentry.start(dsn, environment)
-    faults.use(sentry.report)
+    error_reporting.use(sentry.report)
 
 
-def _cabinet(uploads: Uploads) -> file_records.Cabinet:
-    return file_records.Cabinet(
+def _file_store(uploads: Uploads) -> file_store.FileStore:
+    return file_store.FileStore(
         storage=_storage(uploads),
         scanner=ClamAV(uploads.clamd_url) if uploads.clamd_url else None,
-        records={Kind.APPOINTMENTS: attachments.VisitFiles(), Kind.PROFILES: attachments.Portraits()},
+        policies={Kind.APPOINTMENTS: attachments.AppointmentFiles(), Kind.PROFILES: attachments.ProfilePictures()},
         retention=uploads.retention,
     )
 
@@ -197,12 +197,12 @@ def _receipts(settings: Settings) -> ReceiptReader | None:
     return TwilioReceipts(settings.twilio, settings.public_url)
 
 
-def _push_outlet(settings: Settings) -> outlets.PushOutlet | None:
+def _push_config(settings: Settings) -> message_delivery.PushConfig | None:
     if settings.fcm is None:
         return None
     from arthomed.infra.push import FcmPush  # noqa: PLC0415  as above
 
-    return outlets.PushOutlet(
+    return message_delivery.PushConfig(
         FcmPush(settings.fcm),
         sessions.push_tokens,
         sessions.with_push_tokens,

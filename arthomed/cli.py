@@ -15,15 +15,15 @@ from mongoengine.connection import get_connection, get_db
 from pymongo.errors import ConnectionFailure, OperationFailure
 
 from arthomed import demo
-from arthomed.appointments.service import audit as books
+from arthomed.appointments.service import consistency
 from arthomed.config import settings
 from arthomed.core import clock
 from arthomed.core.actor import SYSTEM
 from arthomed.core.errors import ClinicError
 from arthomed.core.jobs import JobsUnavailable
 from arthomed.core.permissions import Role
-from arthomed.files import records as file_records
-from arthomed.files.service import purging
+from arthomed.files import file_store
+from arthomed.files.service import integrity, purging
 from arthomed.infra import backup, failed_jobs, migrations, mongo, roles
 from arthomed.infra.failed_jobs import FailedJob
 from arthomed.scheduling import service as scheduling
@@ -110,7 +110,7 @@ def load_demo(*, if_empty: bool) -> None:
 @_with_patience
 def audit() -> None:
     """Check that no time is promised twice; exits 1 and says what is wrong."""
-    found = list(books.faults())
+    found = list(consistency.violations())
     click.echo("\n".join(found) or "The books are in order.")
     sys.exit(1 if found else 0)
 
@@ -157,7 +157,7 @@ def retry_failed_jobs(failed: tuple[str, ...], *, every: bool) -> None:
 @_uploads.command("init")
 def uploads_init() -> None:
     """Take the place for files into use though files are recorded: a new disk, before they are restored to it."""
-    file_records.cabinet().storage.prepare()
+    file_store.current().storage.prepare()
     click.echo("Files can be stored.")
 
 
@@ -165,7 +165,7 @@ def uploads_init() -> None:
 @_with_patience
 def uploads_check() -> None:
     """Say what the records and the stored files don't agree on; exits 1 when there is anything."""
-    wrong = list(purging.check())
+    wrong = list(integrity.check())
     click.echo("\n".join(wrong) or "Every stored file has its record, and every record its file.")
     sys.exit(1 if wrong else 0)
 

@@ -1,4 +1,4 @@
-"""Whether a slow write to the audit trail slows reading: `python -m bench.audit [READS]`."""
+"""Whether slow writes to the audit trail slow down reads: `python -m bench.audit [READS]`."""
 
 import sys
 import tempfile
@@ -17,7 +17,7 @@ from dev.servers import Mongo, Valkey
 from tests.faults.clinic import Clinic, Headers
 from tests.stack import Stack, wait_for
 
-_READS, _AT_ONCE, _WARM_UP = 1000, 4, 100
+_READS, _THREADS, _WARM_UP = 1000, 4, 100
 _SLOW_MS = 1000
 _TEST_COMMANDS = ["--setParameter", "enableTestCommands=1"]
 
@@ -38,17 +38,17 @@ def main() -> None:
 
 def _compare(clinic: Clinic, database: MongoClient[dict[str, Any]], reads: int) -> None:
     receptionist, doctor = clinic.person(Role.RECEPTIONIST), clinic.doctor(slots=1)
-    visit = clinic.book(clinic.patients(1)[0], doctor).json()["data"]["appointment"]["_id"]
-    path = f"/appointments/{visit}"
+    appointment = clinic.book(clinic.patients(1)[0], doctor).json()["data"]["appointment"]
+    path = f"/appointments/{appointment['_id']}"
     _read(clinic, path, receptionist.headers, _WARM_UP)
-    print(f"milliseconds of {reads} reads, {_AT_ONCE} at once{'':10}p50      p95      max")
-    _tell("the trail as it is", _read(clinic, path, receptionist.headers, reads))
+    print(f"milliseconds of {reads} reads in {_THREADS} threads{'':8}p50      p95      max")
+    _print_row("the trail as it is", _read(clinic, path, receptionist.headers, reads))
     with _slow_trail(database):
-        _tell(f"each write to it takes {_SLOW_MS} ms", _read(clinic, path, receptionist.headers, reads))
+        _print_row(f"each write to it takes {_SLOW_MS} ms", _read(clinic, path, receptionist.headers, reads))
     expected = 2 * reads + _WARM_UP
     trail = database.arthomed.audit_events
-    wait_for(lambda: trail.count_documents({"action": "read"}) >= expected, seconds=60, what="the trail's end")
-    print(f"reads noted: {trail.count_documents({'action': 'read'})} of {expected}")
+    wait_for(lambda: trail.count_documents({"action": "read"}) >= expected, seconds=60, what="the last audit event")
+    print(f"reads recorded: {trail.count_documents({'action': 'read'})} of {expected}")
 
 
 @contextmanager
@@ -65,18 +65,18 @@ def _slow_trail(database: MongoClient[dict[str, Any]]) -> Iterator[None]:
 def _read(clinic: Clinic, path: str, headers: Headers, reads: int) -> list[float]:
     def timed(_: int) -> float:
         started = time.perf_counter()
-        answer = clinic.api.get(path, headers=headers)
-        took = (time.perf_counter() - started) * 1000
-        answer.raise_for_status()
-        return took
+        response = clinic.api.get(path, headers=headers)
+        milliseconds = (time.perf_counter() - started) * 1000
+        response.raise_for_status()
+        return milliseconds
 
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
+    with ThreadPoolExecutor(_THREADS) as pool:
         return list(pool.map(timed, range(reads)))
 
 
-def _tell(what: str, times: list[float]) -> None:
+def _print_row(label: str, times: list[float]) -> None:
     points = quantiles(times, n=20)
-    print(f"{what:44}{points[9]:5.1f}{points[18]:9.1f}{max(times):9.1f}")
+    print(f"{label:44}{points[9]:5.1f}{points[18]:9.1f}{max(times):9.1f}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A seeded clinic of any size, and requests to it, for our server or for another one over the same collections."""
+"""A seeded clinic of any size, and requests to it, for our server or for a peer over the same collections."""
 
 import json
 import random
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import count, islice
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import jwt
@@ -23,113 +23,127 @@ _NOW = clock.now()
 _TODAY = _NOW.date()
 _ZONE = ZoneInfo("Asia/Kolkata")
 _TIMES = [(hhmm(start), hhmm(start + 30)) for start in range(9 * 60, 17 * 60, 30)]
-_AT_ONCE = 5_000
-_READ_DAYS = 7  # the first ones, which nobody books
-_BOOKINGS_OF_ONE = 5
+SLOTS_PER_DAY = len(_TIMES)
+_INSERT_BATCH = 5_000
+_READ_DAYS = 7  # the first days of each doctor are read only
+_BOOKINGS_PER_PATIENT = 5
+_OPEN_APPOINTMENTS = 200
 _FEE = 500
 
 
 @dataclass(frozen=True)
 class Size:
-    """How much there is; each reader has `visits` past ones, each doctor sixteen slots a day.
+    """Counts of documents: each reader has `appointments` past ones, each doctor has sixteen slots a day.
 
-    Without `can_be_booked` nobody is there who would book.
+    There must be at least as many readers as doctors, if there are any.
+
+    `numbers` are patients who only sign in. A clinic that is not `bookable` has no patients for `Clinic.bookings`.
     """
 
     doctors: int = 100
     days: int = 60
     readers: int = 200
-    visits: int = 50
+    appointments: int = 50
     numbers: int = 80_000
-    can_be_booked: bool = True
+    bookable: bool = True
+
+
+class FreeSlot(NamedTuple):
+    """A slot, and the token of a patient who may book it."""
+
+    token: str
+    doctor: str
+    date: str
+    time: str
+
+    def booking(self) -> str:
+        """Make the request that books it."""
+        body = {"doctorId": self.doctor, "appointmentDate": self.date, "appointmentTime": self.time, "reason": "Fever"}
+        return _post("/api/appointments/book", self.token, **body)
 
 
 @dataclass
 class Clinic:
-    """What was seeded, as far as requests need it; what can be used once is taken from the iterators."""
+    """The seeded data that requests need. Requests are lines: method, path, token or -, body or -, tab between.
+
+    The iterators hold data that can be used once. `free_slots` come in random order: successive bookings meet different
+    doctors and days.
+    """
 
     tokens: list[str]
-    staff: str
-    days: list[tuple[str, str]]
-    bookings: Iterator[tuple[str, str, str, str]]
+    receptionist_token: str
+    doctor_days: list[tuple[str, str]]
+    free_slots: Iterator[FreeSlot]
     numbers: list[str]
     used_numbers: Iterator[int] = field(default_factory=count)
 
-    def reading(self, path: str) -> list[str]:
+    def reads(self, path: str) -> list[str]:
         """Make a GET for each reader."""
         return [f"GET\t{path}\t{token}\t-" for token in self.tokens]
 
     def slots(self) -> list[str]:
-        """Make a GET for each doctor's day, by one reader after the other."""
+        """Make a GET for each day of each doctor; readers take turns."""
         path = "/api/appointments/slots?doctorId={}&date={}"
         return [
             f"GET\t{path.format(*day)}\t{self.tokens[number % len(self.tokens)]}\t-"
-            for number, day in enumerate(self.days)
+            for number, day in enumerate(self.doctor_days)
         ]
 
-    def booking(self, most: int) -> list[str]:
-        """Make bookings of free slots."""
-        return [
-            _post(
-                "/api/appointments/book",
-                token,
-                doctorId=doctor,
-                appointmentDate=day,
-                appointmentTime=time,
-                reason="Fever",
-            )
-            for token, doctor, day, time in islice(self.bookings, most)
-        ]
+    def bookings(self, limit: int) -> list[str]:
+        """Make bookings of free slots, fewer than `limit` if the slots run out."""
+        return [slot.booking() for slot in islice(self.free_slots, limit)]
 
-    def asking(self, most: int) -> list[str]:
-        """Make requests for codes, each for another number until there are no more."""
-        return [
-            _post("/api/auth/send-otp", "-", mobileNumber=number, purpose="login") for number in self.next_numbers(most)
-        ]
-
-    def next_numbers(self, most: int) -> list[str]:
-        """Take mobile numbers, each another until there are no more."""
-        return [self.numbers[at % len(self.numbers)] for at in islice(self.used_numbers, most)]
+    def next_numbers(self, how_many: int) -> list[str]:
+        """Take mobile numbers; a number comes again after all others."""
+        return [self.numbers[at % len(self.numbers)] for at in islice(self.used_numbers, how_many)]
 
 
-def answering(codes: Iterable[tuple[str, str]]) -> list[str]:
-    """Make answers with the codes of numbers."""
+def send_otp_requests(numbers: Iterable[str]) -> list[str]:
+    """Make a request for a code for each number."""
+    return [_post("/api/auth/send-otp", "-", mobileNumber=number, purpose="login") for number in numbers]
+
+
+def verify_otp_requests(codes: Iterable[tuple[str, str]]) -> list[str]:
+    """Make a sign-in for each pair of number and code."""
     return [
         _post("/api/auth/verify-otp", "-", mobileNumber=number, otp=code, purpose="login") for number, code in codes
     ]
 
 
 def seed(database: Database[Row], size: Size, secret: str) -> Clinic:
-    """Fill an empty database; the same size gives the same clinic but for ids and secrets."""
-    chance = random.Random(7)  # noqa: S311  for data
+    """Fill an empty database; the same size gives the same clinic except for ids and secrets."""
+    rng = random.Random(7)  # noqa: S311  for data
     numbers = count(6_000_000_000)
-    doctors = [_doctor(next(numbers), chance) for _ in range(size.doctors)]
+    doctors = [_doctor(next(numbers), rng) for _ in range(size.doctors)]
     readers = [_person(next(numbers)) for _ in range(size.readers)]
     days = [_TODAY + timedelta(days=1 + ahead) for ahead in range(size.days)]
-    last_block = size.days - _BOOKINGS_OF_ONE  # each whole, or somebody would book twice with one doctor on a day
+    # Whole blocks of days only, or a patient would book twice with one doctor on a day.
+    last_block = size.days - _BOOKINGS_PER_PATIENT
     free = [
         (doctor["_id"], str(day), start)
-        for block in range(_READ_DAYS, last_block + 1 if size.can_be_booked else 0, _BOOKINGS_OF_ONE)
+        for block in range(_READ_DAYS, last_block + 1 if size.bookable else 0, _BOOKINGS_PER_PATIENT)
         for doctor in doctors
         for start, _ in _TIMES
-        for day in days[block : block + _BOOKINGS_OF_ONE]
+        for day in days[block : block + _BOOKINGS_PER_PATIENT]
     ]
-    bookers = [_person(next(numbers)) for _ in range(-(-len(free) // _BOOKINGS_OF_ONE))]
-    others = [_person(next(numbers)) for _ in range(size.numbers)]
-    staff = {**_person(next(numbers)), "role": "receptionist"}
-    _insert(database, "users", [*doctors, *readers, *bookers, *others, staff])
+    bookers = [_person(next(numbers)) for _ in range(-(-len(free) // _BOOKINGS_PER_PATIENT))]
+    sign_ins = [_person(next(numbers)) for _ in range(size.numbers)]
+    receptionist = {**_person(next(numbers)), "role": "receptionist"}
+    _insert(database, "users", [*doctors, *readers, *bookers, *sign_ins, receptionist])
     _insert(database, "slots", _slots(doctors, days))
-    _insert(database, "appointments", _visits(readers, doctors, size.visits))
-    sessions = [_session(one) for one in [*readers, *bookers, staff]]
+    _insert(database, "appointments", _past_appointments(readers, doctors, size.appointments))
+    sessions = [_session(person) for person in [*readers, *bookers, receptionist]]
     _insert(database, "sessions", sessions)
-    tokens = [_token(one, secret) for one in sessions]
-    booked = [
-        (tokens[size.readers + at // _BOOKINGS_OF_ONE], str(who), day, time) for at, (who, day, time) in enumerate(free)
+    tokens = [_token(session, secret) for session in sessions]
+    free_slots = [
+        FreeSlot(tokens[size.readers + at // _BOOKINGS_PER_PATIENT], str(doctor), day, time)
+        for at, (doctor, day, time) in enumerate(free)
     ]
-    chance.shuffle(booked)
-    read_days = [(str(doctor["_id"]), str(day)) for doctor in doctors for day in days[:_READ_DAYS]]
-    chance.shuffle(read_days)
-    return Clinic(tokens[: size.readers], tokens[-1], read_days, iter(booked), [one["mobileNumber"] for one in others])
+    rng.shuffle(free_slots)
+    doctor_days = [(str(doctor["_id"]), str(day)) for doctor in doctors for day in days[:_READ_DAYS]]
+    rng.shuffle(doctor_days)
+    mobiles = [person["mobileNumber"] for person in sign_ins]
+    return Clinic(tokens[: size.readers], tokens[-1], doctor_days, iter(free_slots), mobiles)
 
 
 def _post(path: str, token: str, **body: str) -> str:
@@ -137,8 +151,8 @@ def _post(path: str, token: str, **body: str) -> str:
 
 
 def _insert(database: Database[Row], name: str, rows: Iterable[Row]) -> None:
-    waiting = iter(rows)
-    while batch := list(islice(waiting, _AT_ONCE)):
+    remaining = iter(rows)
+    while batch := list(islice(remaining, _INSERT_BATCH)):
         database[name].insert_many(batch, ordered=False)
 
 
@@ -159,19 +173,19 @@ def _person(number: int) -> Row:
     }
 
 
-def _doctor(number: int, chance: random.Random) -> Row:
+def _doctor(number: int, rng: random.Random) -> Row:
     hours = [
         {"day": str(day), "startTime": "09:00", "endTime": "17:00", "isAvailable": True, "maxPatients": 1}
         for day in WEEK
     ]
     info = {
-        "specialization": chance.choice(["Cardiology", "Dermatology", "Orthopaedics", "Paediatrics"]),
+        "specialization": rng.choice(["Cardiology", "Dermatology", "Orthopaedics", "Paediatrics"]),
         "qualification": "MBBS, MD",
-        "experience": chance.randint(2, 30),
+        "experience": rng.randint(2, 30),
         "consultationFee": _FEE,
         "schedule": hours,
     }
-    name = f"Dr {chance.choice('ABCDEFGHIJ')}. {chance.choice(['Rao', 'Iyer', 'Khan', 'Nair'])}"
+    name = f"Dr {rng.choice('ABCDEFGHIJ')}. {rng.choice(['Rao', 'Iyer', 'Khan', 'Nair'])}"
     return {**_person(number), "role": "doctor", "name": name, "doctorInfo": info}
 
 
@@ -196,16 +210,16 @@ def _slots(doctors: list[Row], days: list[Any]) -> Iterator[Row]:
                 }
 
 
-def _visits(readers: list[Row], doctors: list[Row], each: int) -> Iterator[Row]:
-    """Past visits, no two with one doctor at one moment; 200 of them still wait for the desk."""
-    all_of_them = len(readers) * each
-    for number in range(all_of_them):
+def _past_appointments(readers: list[Row], doctors: list[Row], per_reader: int) -> Iterator[Row]:
+    """Past appointments, no two with one doctor at one time; `_OPEN_APPOINTMENTS` of them are pending."""
+    total = len(readers) * per_reader
+    for number in range(total):
         nth = number // len(doctors)
-        who, doctor = readers[(number + nth) % len(readers)], doctors[number % len(doctors)]
+        patient, doctor = readers[(number + nth) % len(readers)], doctors[number % len(doctors)]
         day, (start, end) = _TODAY - timedelta(days=1 + nth // len(_TIMES)), _TIMES[nth % len(_TIMES)]
-        status = "pending" if number % max(1, all_of_them // 200) == 0 else "completed"
+        status = "pending" if number % max(1, total // _OPEN_APPOINTMENTS) == 0 else "completed"
         yield {
-            "patient": who["_id"],
+            "patient": patient["_id"],
             "doctor": doctor["_id"],
             "slot": ObjectId(),
             "seat": 1,
@@ -217,8 +231,8 @@ def _visits(readers: list[Row], doctors: list[Row], each: int) -> Iterator[Row]:
             "purposeOfVisit": "consultation",
             "reason": "Fever",
             "payment": {"amount": _FEE, "status": "pending"},
-            "history": [{"to": status, "by": who["_id"], "at": _NOW}],
-            "createdBy": who["_id"],
+            "history": [{"to": status, "by": patient["_id"], "at": _NOW}],
+            "createdBy": patient["_id"],
             "createdAt": _NOW - timedelta(seconds=number),
             "updatedAt": _NOW,
         }
@@ -240,7 +254,7 @@ def _session(person: Row) -> Row:
 
 
 def _token(session: Row, secret: str) -> str:
-    """Sign an access token of ours; `id` is what other servers may know a person by."""
+    """Sign one of our access tokens; the peers read the user from `id`."""
     user = str(session["user"])
     claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": user, "id": user, "role": session["role"], "type": "access"}
     more = {"sid": str(session["_id"]), "jti": secrets.token_hex(16), "iat": _NOW, "exp": _NOW + timedelta(days=1)}

@@ -1,4 +1,4 @@
-"""Load by wrk, and what it cost the processes under it."""
+"""Load by wrk, and the CPU time that the processes under load use."""
 
 import json
 import os
@@ -8,34 +8,45 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.clinic import answering
-from bench.servers import Side
+from bench.clinic import send_otp_requests, verify_otp_requests
+from bench.servers import Target
 
 _THREADS = 2
 _SCRIPT = Path(__file__).with_name("requests.lua")
 _TICKS = os.sysconf("SC_CLK_TCK")
-_MOST_A_SECOND = 1_500  # bookings and codes to have at hand; what is left of codes is of use for the next round
-_CODES_A_SECOND = 1_000  # answers to have at hand, whose codes are asked for before
+# Requests prepared per second of load; wrk must not run out of them.
+_MAX_WRITES_PER_SECOND = 1_500
+_MAX_SIGN_INS_PER_SECOND = 1_000
 
-Lines = Callable[[Side, float], list[str]]
-ONCE: dict[str, Lines] = {
-    "book": lambda side, seconds: side.clinic.booking(int(_MOST_A_SECOND * seconds)),
-    "send-otp": lambda side, seconds: side.clinic.asking(int(_MOST_A_SECOND * seconds)),
-    "verify-otp": lambda side, seconds: answering(side.codes(side.clinic.next_numbers(int(_CODES_A_SECOND * seconds)))),
+PrepareRequests = Callable[[Target, float], list[str]]
+
+
+def _send_otp(target: Target, seconds: float) -> list[str]:
+    return send_otp_requests(target.clinic.next_numbers(int(_MAX_WRITES_PER_SECOND * seconds)))
+
+
+def _verify_otp(target: Target, seconds: float) -> list[str]:
+    return verify_otp_requests(target.send_codes(target.clinic.next_numbers(int(_MAX_SIGN_INS_PER_SECOND * seconds))))
+
+
+READS: dict[str, PrepareRequests] = {
+    "slots": lambda target, _: target.clinic.slots(),
+    "my": lambda target, _: target.clinic.reads("/api/appointments/my-appointments?page=1&limit=10"),
+    "doctors": lambda target, _: target.clinic.reads("/api/users/doctors?page=1&limit=10"),
 }
-READS: dict[str, Lines] = {
-    "slots": lambda side, _: side.clinic.slots(),
-    "my": lambda side, _: side.clinic.reading("/api/appointments/my-appointments?page=1&limit=10"),
-    "doctors": lambda side, _: side.clinic.reading("/api/users/doctors?page=1&limit=10"),
+WRITES: dict[str, PrepareRequests] = {
+    "book": lambda target, seconds: target.clinic.bookings(int(_MAX_WRITES_PER_SECOND * seconds)),
+    "send-otp": _send_otp,
+    "verify-otp": _verify_otp,
 }
-ENDPOINTS = {**READS, **ONCE}
+ENDPOINTS = {**READS, **WRITES}
 
 
 @dataclass(frozen=True)
-class Measured:
-    """One round: answers that were good, milliseconds of latency, and of CPU for each request."""
+class Measurement:
+    """One round: successful responses a second, latency in ms, failed requests, CPU ms per request."""
 
-    good_a_second: float
+    good_per_second: float
     p50: float
     p99: float
     failed: int
@@ -43,45 +54,45 @@ class Measured:
     mongo_cpu: float
 
 
-def measure(side: Side, endpoint: str, *, connections: int, seconds: float, mongo_pid: int) -> Measured:
-    """Ask as fast as so many connections can."""
-    lines = ENDPOINTS[endpoint](side, seconds)
-    before = cpu_of(side.pid), cpu_of(mongo_pid)
-    found = play(side.url, lines, connections=connections, seconds=seconds, once=endpoint in ONCE)
-    server, mongo = (cpu_of(pid) - was for pid, was in zip((side.pid, mongo_pid), before, strict=True))
-    done = max(1, int(found["requests"]))
-    good = (done - found["refused"]) / max(found["seconds"], 0.001)
-    failed = int(found["refused"] + found["broken"])
-    return Measured(good, found["p50"], found["p99"], failed, server / done * 1000, mongo / done * 1000)
+def measure(target: Target, endpoint: str, *, connections: int, seconds: float, mongo_pid: int) -> Measurement:
+    """Load one endpoint: each connection sends its next request as soon as it has a response."""
+    lines = ENDPOINTS[endpoint](target, seconds)
+    before = cpu_seconds(target.pid), cpu_seconds(mongo_pid)
+    result = run_wrk(target.url, lines, connections=connections, seconds=seconds, once=endpoint in WRITES)
+    server, mongo = (cpu_seconds(pid) - was for pid, was in zip((target.pid, mongo_pid), before, strict=True))
+    done = max(1, int(result["requests"]))
+    good = (done - result["refused"]) / max(result["seconds"], 0.001)
+    failed = int(result["refused"] + result["broken"])
+    return Measurement(good, result["p50"], result["p99"], failed, server / done * 1000, mongo / done * 1000)
 
 
-def play(url: str, lines: list[str], *, connections: int, seconds: float, once: bool = False) -> dict[str, float]:
-    """Run wrk over lines of requests; what `requests.lua` tells.
+def run_wrk(url: str, lines: list[str], *, connections: int, seconds: float, once: bool = False) -> dict[str, float]:
+    """Run wrk over lines of requests; returns the result that `requests.lua` prints.
 
     Raises:
-        RuntimeError: the lines, which were to be played once, ran out before the time.
+        RuntimeError: the lines, to be sent `once`, ran out before the time.
     """
     with tempfile.NamedTemporaryFile("w", suffix=".requests") as file:
         file.write("".join(f"{line}\n" for line in lines))
         file.flush()
-        shape = [f"-t{_THREADS}", f"-c{max(_THREADS, connections)}", f"-d{seconds:.0f}s", "--timeout", "10s"]
-        how = ["--", file.name, str(_THREADS), "once" if once else "again"]
-        told = subprocess.run(["wrk", *shape, "-s", _SCRIPT, url, *how], capture_output=True, text=True, check=True)
-    found: dict[str, float] = json.loads(told.stdout.strip().splitlines()[-1])
-    if found["ran_out"]:
-        message = f"{len(lines)} requests were too few for {seconds} s"
-        raise RuntimeError(message)
-    return found
+        options = [f"-t{_THREADS}", f"-c{max(_THREADS, connections)}", f"-d{seconds:.0f}s", "--timeout", "10s"]
+        script_arguments = ["--", file.name, str(_THREADS), "once" if once else "again"]
+        command: list[str | Path] = ["wrk", *options, "-s", _SCRIPT, url, *script_arguments]
+        output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    result: dict[str, float] = json.loads(output.strip().splitlines()[-1])
+    if result["ran_out"]:
+        raise RuntimeError(f"{len(lines)} requests were too few for {seconds} s")
+    return result
 
 
 def children(pid: int) -> list[int]:
-    """Find the processes that a process started."""
+    """Find the child processes of a process."""
     return [
         int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()
     ]
 
 
-def cpu_of(pid: int) -> float:
-    """Seconds of CPU that a process and its children have used so far."""
+def cpu_seconds(pid: int) -> float:
+    """Sum up the CPU time of a process and its children so far."""
     user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
-    return (int(user) + int(system)) / _TICKS + sum(map(cpu_of, children(pid)))
+    return (int(user) + int(system)) / _TICKS + sum(map(cpu_seconds, children(pid)))

@@ -1,7 +1,7 @@
-"""A night of a large clinic: `python -m bench.night [DOCTORS]`.
+"""Slot generation of a large clinic: `python -m bench.night [DOCTORS]`.
 
-All slots of 90 days are made by a real worker with two processes, one of which is killed by force on the way; then
-again, with nothing to do.
+A worker with two processes generates the slots of 90 days. One of the processes is killed meanwhile. A second run
+finds nothing to create.
 """
 
 import os
@@ -9,6 +9,7 @@ import signal
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from pymongo import MongoClient
@@ -17,23 +18,25 @@ from redis import Redis
 
 from arthomed.core import jobs
 from arthomed.infra import mongo
-from arthomed.infra.queue import CeleryJobs, waiting
+from arthomed.infra.queue import CeleryJobs, backlogs
 from arthomed.scheduling import service as scheduling
 from bench import clinic
-from bench.load import children, cpu_of
-from bench.servers import ROOMY
+from bench.load import children, cpu_seconds
+from bench.servers import PRODUCTION_CACHE
 from dev.servers import Mongo, Valkey
 from tests.stack import Stack, wait_for
 
-_DOCTORS, _DAYS, _SLOTS_A_DAY = 5000, 90, 16
-_HOURS = 3600.0
+_DOCTORS, _DAYS, _SLOTS_PER_DAY = 5000, 90, 16
+_TIMEOUT_SECONDS = 3600.0
+_KILL_AFTER_SECONDS = 20
+_POLL_SECONDS = 0.2
 
 
 def main() -> None:
     doctors = int(sys.argv[1]) if len(sys.argv) > 1 else _DOCTORS
     with (
         tempfile.TemporaryDirectory() as name,
-        Mongo(Path(name) / "mongo", Path(name), extra_args=ROOMY) as server,
+        Mongo(Path(name) / "mongo", Path(name), extra_args=PRODUCTION_CACHE) as server,
         Valkey(Path(name) / "valkey", Path(name)) as valkey,
         MongoClient[clinic.Row](server.uri("bench")) as client,
         Redis.from_url(valkey.url) as redis,
@@ -46,51 +49,57 @@ def main() -> None:
             env={"BOOKING_HORIZON_DAYS": str(_DAYS), "LOG_LEVEL": "error"},
         ) as stack,
     ):
-        size = clinic.Size(doctors=doctors, days=0, readers=0, visits=0, numbers=0, can_be_booked=False)
-        clinic.seed(client.bench, size, "no token is asked for: this is for the seed only")
-        print(f"{'':6}{'slots':>12}{'minutes':>10}{'slots/s':>10}{'workers s':>12}{'mongod s':>12}{'MB at most':>12}")
-        _night(stack, redis, client.bench, server.pid, "new", kill_one=True)
-        _night(stack, redis, client.bench, server.pid, "idle")
-        found, wanted = client.bench.slots.count_documents({}), doctors * _DAYS * _SLOTS_A_DAY
-        print(f"{found:,} slots; {_DAYS} days of {doctors:,} doctors are {wanted:,}, some of today's have begun")
+        size = clinic.Size(doctors=doctors, days=0, readers=0, appointments=0, numbers=0, bookable=False)
+        clinic.seed(client.bench, size, "a secret for tokens that are not used")
+        print(f"{'':6}{'slots':>12}{'minutes':>10}{'slots/s':>10}{'workers s':>12}{'mongod s':>12}{'max. MB':>12}")
+        servers = _Servers(stack, redis, client.bench, server.pid)
+        _generate(servers, "new", kill_one=True)
+        _generate(servers, "idle")
+        slots, expected = client.bench.slots.count_documents({}), doctors * _DAYS * _SLOTS_PER_DAY
+        print(
+            f"{slots:,} slots; {doctors:,} doctors x {_DAYS} days: {expected:,}, minus slots of today that have begun"
+        )
 
 
-def _night(
-    stack: Stack,
-    redis: Redis,
-    database: Database[clinic.Row],
-    mongo_pid: int,
-    what: str,
-    *,
-    kill_one: bool = False,
-) -> None:
-    assert stack.worker is not None  # noqa: S101  it was asked for
-    worker, most = stack.worker.pid, 0.0
-    started, cpu = time.monotonic(), [cpu_of(worker), cpu_of(mongo_pid)]
+@dataclass(frozen=True)
+class _Servers:
+    stack: Stack
+    redis: Redis
+    database: Database[clinic.Row]
+    mongo_pid: int
+
+
+def _generate(servers: _Servers, label: str, *, kill_one: bool = False) -> None:
+    stack, redis, database, mongo_pid = servers.stack, servers.redis, servers.database, servers.mongo_pid
+    assert stack.worker is not None  # noqa: S101  `parts` names it
+    worker, max_megabytes = stack.worker.pid, 0.0
+    started, cpu_before = time.monotonic(), [cpu_seconds(worker), cpu_seconds(mongo_pid)]
     jobs.use(CeleryJobs(stack.env["REDIS_URL"]))
     mongo.open_database(stack.env["MONGODB_URI"], timeout_ms=mongo.WORKER_TIMEOUT_MS)
     scheduling.enqueue_generation()
 
     def is_done() -> bool:
-        nonlocal most, kill_one
-        most = max([most, *map(_megabytes, children(worker))])
-        if kill_one and database.slots.estimated_document_count() > 0 and time.monotonic() - started > 20:  # noqa: PLR2004
+        nonlocal max_megabytes, kill_one
+        max_megabytes = max([max_megabytes, *map(_megabytes, children(worker))])
+        is_running = database.slots.estimated_document_count() > 0 and time.monotonic() - started > _KILL_AFTER_SECONDS
+        if kill_one and is_running:
             os.kill(children(worker)[-1], signal.SIGKILL)
             kill_one = False
-        time.sleep(0.2)  # between two samples of the memory
-        return not waiting(redis)["slots"].count and not redis.hlen("unacked")
+        time.sleep(_POLL_SECONDS)
+        return not backlogs(redis)["slots"].count and not redis.hlen("unacked")
 
-    wait_for(is_done, seconds=_HOURS, what="the end of the night")
-    took, used = time.monotonic() - started, [cpu_of(worker) - cpu[0], cpu_of(mongo_pid) - cpu[1]]
+    wait_for(is_done, seconds=_TIMEOUT_SECONDS, what="the end of slot generation")
+    seconds = time.monotonic() - started
+    worker_cpu, mongo_cpu = cpu_seconds(worker) - cpu_before[0], cpu_seconds(mongo_pid) - cpu_before[1]
     slots = database.slots.estimated_document_count()
-    times = f"{took / 60:10.1f}{slots / took:10,.0f}"
-    print(f"{what:6}{slots:12,}{times}{used[0]:12.0f}{used[1]:12.0f}{most:12.0f}", flush=True)
+    speed = f"{seconds / 60:10.1f}{slots / seconds:10,.0f}"
+    print(f"{label:6}{slots:12,}{speed}{worker_cpu:12.0f}{mongo_cpu:12.0f}{max_megabytes:12.0f}", flush=True)
 
 
 def _megabytes(pid: int) -> float:
     try:
         lines = Path(f"/proc/{pid}/status").read_text().split("\n")
-    except FileNotFoundError:  # it ended just now
+    except FileNotFoundError:  # the process has ended
         return 0.0
     return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS")), 0.0)
 

@@ -1,4 +1,4 @@
-"""Where the time of our server goes, as a flame graph: `python -m bench.profile [ENDPOINT [FILE]]`."""
+"""A flame graph of our server under load: `python -m bench.profile [ENDPOINT [FILE]]`."""
 
 import subprocess
 import sys
@@ -8,19 +8,19 @@ from pathlib import Path
 
 from bench.clinic import Size
 from bench.load import ENDPOINTS, children, measure
-from bench.servers import running
+from bench.servers import running_servers
 
 _SECONDS = 10
-_BEFORE = 2  # of load before the first sample
+_WARM_UP_SECONDS = 2
 
 
 def main() -> None:
     endpoint = sys.argv[1] if len(sys.argv) > 1 else "slots"
-    drawing = Path(sys.argv[2] if len(sys.argv) > 2 else f"{endpoint}.svg")  # noqa: PLR2004
+    output = Path(sys.argv[2] if len(sys.argv) > 2 else f"{endpoint}.svg")  # noqa: PLR2004
     if endpoint not in ENDPOINTS:
-        sys.exit(f"one of {', '.join(ENDPOINTS)}")
-    with tempfile.TemporaryDirectory() as name, running(Path(name), Size()) as machines:
-        ours, worker = machines.sides[0], str(children(machines.sides[0].pid)[0])
+        sys.exit(f"ENDPOINT must be one of {', '.join(ENDPOINTS)}")
+    with tempfile.TemporaryDirectory() as name, running_servers(Path(name), Size()) as testbed:
+        target, worker = testbed.targets[0], str(children(testbed.targets[0].pid)[0])
         command: list[str | Path] = [
             Path(sys.executable).parent / "py-spy",
             "record",
@@ -30,12 +30,13 @@ def main() -> None:
             "200",
         ]
         recorder = threading.Timer(
-            _BEFORE, lambda: subprocess.run([*command, "--pid", worker, "--output", drawing], check=True)
+            _WARM_UP_SECONDS, lambda: subprocess.run([*command, "--pid", worker, "--output", output], check=True)
         )
         recorder.start()
-        measure(ours, endpoint, connections=16, seconds=_SECONDS + 2 * _BEFORE, mongo_pid=machines.mongo_pid)
+        seconds = _SECONDS + 2 * _WARM_UP_SECONDS
+        measure(target, endpoint, connections=16, seconds=seconds, mongo_pid=testbed.mongo_pid)
         recorder.join()
-    print(f"see {drawing}")
+    print(f"see {output}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
--- Plays a file of requests with wrk: one a line, METHOD <tab> path <tab> token or - <tab> body or -.
+-- Sends the requests of a file with wrk. A line is METHOD <tab> path <tab> token or - <tab> body or -.
 --   wrk ... -s requests.lua URL -- FILE THREADS again|once
--- Of T threads each takes every T-th line; `once` ends a thread with its lines, `again` starts over.
+-- Each of T threads takes every T-th line. With `once` a thread stops after its last line; with `again` it starts over.
+-- The last line of the output is the result, as JSON.
 local threads, requests, at = {}, {}, 0
 
 function setup(thread)
@@ -36,11 +37,11 @@ function request()
 end
 
 function done(summary, latency)
-  local threads_without = 0
-  for _, thread in ipairs(threads) do threads_without = threads_without + thread:get("ran_out") end
+  local threads_out = 0
+  for _, thread in ipairs(threads) do threads_out = threads_out + thread:get("ran_out") end
   local failed = summary.errors
   io.write(string.format(
     '\n{"requests": %d, "seconds": %f, "p50": %f, "p99": %f, "refused": %d, "broken": %d, "ran_out": %d}\n',
     summary.requests, summary.duration / 1e6, latency:percentile(50) / 1e3, latency:percentile(99) / 1e3,
-    failed.status, failed.connect + failed.read + failed.write + failed.timeout, threads_without))
+    failed.status, failed.connect + failed.read + failed.write + failed.timeout, threads_out))
 end

@@ -1,7 +1,7 @@
-"""Whether answers slow down as the clinic grows: `python -m bench.scale [FOLDER]`; takes minutes and some 3 GB.
+"""Whether responses slow down as the clinic grows: `python -m bench.scale [FOLDER]`; takes minutes and some 3 GB.
 
-Two clinics of different sizes are asked in turn. What the processes copied is called off all the time, or only the
-larger one would have to ask the database, which is what this is about.
+Two clinics of different sizes get the same requests in turn. Cache entries are invalidated all the time: otherwise the
+smaller clinic would answer from its cache, and this measures queries.
 """
 
 import sys
@@ -17,90 +17,91 @@ from statistics import median
 from redis import Redis
 
 from bench.clinic import Clinic, Size
-from bench.load import cpu_of, play
-from bench.servers import Machines, running
+from bench.load import cpu_seconds, run_wrk
+from bench.servers import Testbed, running_servers
 from tests.stack import wait_for
 
 _SIZES = (
-    Size(doctors=21, days=30, readers=200, visits=50, numbers=0, can_be_booked=False),
-    Size(doctors=2_084, days=90, readers=20_000, visits=50, numbers=0, can_be_booked=False),
+    Size(doctors=21, days=30, readers=200, appointments=50, numbers=0, bookable=False),
+    Size(doctors=2_084, days=90, readers=20_000, appointments=50, numbers=0, bookable=False),
 )
 _ROUNDS, _SECONDS, _CONNECTIONS = 3, 3.0, 2
-_DIFFERENT = 140  # requests, as many of the larger clinic as the smaller one has
-_CALLED_OFF_EVERY_SECONDS = 0.001  # less than a reading takes
+_IDLE_CPU_SECONDS = 0.05  # of a second
+_DISTINCT_REQUESTS = 140  # the smaller clinic has no more
+_INVALIDATION_SECONDS = 0.001  # less than a query takes
 
 
 def main() -> None:
-    found: dict[str, list[list[float]]] = {}
-    with tempfile.TemporaryDirectory(dir=sys.argv[1] if len(sys.argv) > 1 else None) as name, ExitStack() as opened:
-        clinics = [opened.enter_context(_seeded(Path(name) / str(size.doctors), size)) for size in _SIZES]
-        for one in clinics:
-            wait_for(partial(_is_idle, one.mongo_pid), seconds=300, what="the end of what seeding left to do")
+    results: dict[str, list[list[float]]] = {}
+    with tempfile.TemporaryDirectory(dir=sys.argv[1] if len(sys.argv) > 1 else None) as name, ExitStack() as resources:
+        clinics = [resources.enter_context(_seeded(Path(name) / str(size.doctors), size)) for size in _SIZES]
+        for testbed in clinics:
+            wait_for(partial(_is_idle, testbed.mongo_pid), seconds=300, what="an idle mongod after seeding")
         for _ in range(_ROUNDS):
-            for at, one in enumerate(clinics):
-                for what, p50 in _measured(one):
-                    found.setdefault(what, [[], []])[at].append(p50)
-    print(f"{'p50 in ms':28}{'10,000 visits':>14}{'1,000,000':>12}{'ratio':>8}")
-    for what, rounds in found.items():
+            for nth, testbed in enumerate(clinics):
+                for label, p50 in _measure(testbed):
+                    results.setdefault(label, [[], []])[nth].append(p50)
+    print(f"{'p50 in ms, appointments:':28}{'10,000':>14}{'1,000,000':>12}{'ratio':>8}")
+    for label, rounds in results.items():
         small, large = map(median, rounds)
-        print(f"{what:28}{small:14.2f}{large:12.2f}{large / small:8.2f}")
+        print(f"{label:28}{small:14.2f}{large:12.2f}{large / small:8.2f}")
 
 
 @contextmanager
-def _seeded(folder: Path, size: Size) -> Iterator[Machines]:
+def _seeded(folder: Path, size: Size) -> Iterator[Testbed]:
     folder.mkdir()
     started = time.monotonic()
-    with running(folder, size) as machines:
+    with running_servers(folder, size) as testbed:
         print(f"{size} seeded in {time.monotonic() - started:.0f} s", flush=True)
-        yield machines
+        yield testbed
 
 
 def _is_idle(pid: int) -> bool:
-    before = cpu_of(pid)
+    before = cpu_seconds(pid)
     time.sleep(1)
-    return cpu_of(pid) - before < 0.05  # noqa: PLR2004  seconds: one in twenty
+    return cpu_seconds(pid) - before < _IDLE_CPU_SECONDS
 
 
-def _measured(machines: Machines) -> Iterator[tuple[str, float]]:
-    side = machines.sides[0]
-    with _copies_called_off(machines.redis_url):
-        for what, lines in _requests(side.clinic).items():
-            play(side.url, lines, connections=_CONNECTIONS, seconds=1)
-            told = play(side.url, lines, connections=_CONNECTIONS, seconds=_SECONDS)
-            if told["refused"] or told["broken"]:
-                sys.exit(f"{what}: {told}")
-            yield what, told["p50"]
+def _measure(testbed: Testbed) -> Iterator[tuple[str, float]]:
+    target = testbed.targets[0]
+    with _cache_invalidated(testbed.redis_url):
+        for label, lines in _requests(target.clinic).items():
+            run_wrk(target.url, lines, connections=_CONNECTIONS, seconds=1)
+            result = run_wrk(target.url, lines, connections=_CONNECTIONS, seconds=_SECONDS)
+            if result["refused"] or result["broken"]:
+                sys.exit(f"{label}: {result}")
+            yield label, result["p50"]
 
 
 @contextmanager
-def _copies_called_off(redis_url: str) -> Iterator[None]:
-    over = threading.Event()
+def _cache_invalidated(redis_url: str) -> Iterator[None]:
+    stop = threading.Event()
 
-    def call_off() -> None:
+    def invalidate() -> None:
         with Redis.from_url(redis_url) as redis:
-            while not over.wait(_CALLED_OFF_EVERY_SECONDS):
+            while not stop.wait(_INVALIDATION_SECONDS):
                 redis.flushdb()
 
-    thread = threading.Thread(target=call_off)
+    thread = threading.Thread(target=invalidate)
     thread.start()
     try:
         yield
     finally:
-        over.set()
+        stop.set()
         thread.join()
 
 
 def _requests(clinic: Clinic) -> dict[str, list[str]]:
-    def by_staff(path: str) -> list[str]:
-        return [f"GET\t/api/appointments{path}\t{clinic.staff}\t-"] * _CONNECTIONS
+    def by_receptionist(path: str) -> list[str]:
+        return [f"GET\t/api/appointments{path}\t{clinic.receptionist_token}\t-"] * _CONNECTIONS
 
     return {
-        "slots": clinic.slots()[:_DIFFERENT],
-        "my appointments": clinic.reading("/api/appointments/my-appointments?page=1&limit=10")[:_DIFFERENT],
-        "doctors": clinic.reading("/api/users/doctors?page=1&limit=10")[:_DIFFERENT],
-        "pending": by_staff("/pending"),
-        "all appointments": by_staff(""),
-        "all, page 1,000": by_staff("?page=1000"),
+        "slots": clinic.slots()[:_DISTINCT_REQUESTS],
+        "my appointments": clinic.reads("/api/appointments/my-appointments?page=1&limit=10")[:_DISTINCT_REQUESTS],
+        "doctors": clinic.reads("/api/users/doctors?page=1&limit=10")[:_DISTINCT_REQUESTS],
+        "pending": by_receptionist("/pending"),
+        "all appointments": by_receptionist(""),
+        "all, page 1,000": by_receptionist("?page=1000"),
     }
 
 

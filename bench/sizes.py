@@ -1,7 +1,7 @@
-"""How large documents and indexes are, and what that makes of a clinic: `python -m bench.sizes [COPIES]`.
+"""Sizes of documents and indexes, and the storage of a large clinic: `python -m bench.sizes [COPIES]`.
 
-A web process makes one document of each kind over HTTP, or the demo clinic has it; copies with other people, days and
-keys fill the collections as their users would, in no order.
+The application creates one document of each kind, over HTTP or as part of the demo clinic. Copies of it with other
+people, days and keys then fill the collections in random order, as real users would.
 """
 
 import random
@@ -26,19 +26,20 @@ from tests.stack import Stack
 _COPIES, _BATCH = 50_000, 5_000
 _PEOPLE = [ObjectId() for _ in range(5_000)]
 _DAYS = 365
+_DUPLICATE_KEY = 11_000
 _NO_EXPIRY = ["--setParameter", "ttlMonitorSleepSecs=3600"]
 _GB = 1e9
 _DOCTORS, _PATIENTS = 100_000, 50_000_000
 _YEARS = 3
-_VISITS = _YEARS * 4 * _PATIENTS  # four a year
+_APPOINTMENTS = _YEARS * 4 * _PATIENTS  # four per patient and year
 _COUNTS = {
     "users": _PATIENTS + _DOCTORS,
     "sessions": _PATIENTS,
     "slots": _YEARS * _DOCTORS * 16 * 312,  # 16 half hours on six days a week
-    "appointments": _VISITS,
-    "notifications": 3 * _VISITS,
-    "audit_events": 5 * _VISITS,
-    "idempotency_keys": _VISITS // (_YEARS * 365),  # a day's
+    "appointments": _APPOINTMENTS,
+    "notifications": 3 * _APPOINTMENTS,
+    "audit_events": 5 * _APPOINTMENTS,
+    "idempotency_keys": _APPOINTMENTS // (_YEARS * 365),  # kept for one day
 }
 
 Document = dict[str, Any]
@@ -55,53 +56,53 @@ def main() -> None:
     ):
         stack = Stack(Path(name), mongodb_uri=mongo.uri("arthomed"), redis_url=valkey.url, parts=("web",))
         with stack, Clinic(stack) as clinic:
-            _use(clinic)
+            _create_documents(clinic)
         for collection in _COUNTS:
             _fill(client.arthomed, collection, copies)
-        client.admin.command("fsync")  # or the files are not written yet
-        _tell(client.arthomed)
+        client.admin.command("fsync")  # the statistics count files
+        _print_sizes(client.arthomed)
 
 
-def _use(clinic: Clinic) -> None:
+def _create_documents(clinic: Clinic) -> None:
     doctor = clinic.doctor(slots=3)
     for patient, time in zip(clinic.patients(3), clinic.times(doctor), strict=True):
-        visit = clinic.book(patient, doctor, time, **{"Idempotency-Key": str(uuid4())}).json()["data"]["appointment"]
-        clinic.move(clinic.person(Role.RECEPTIONIST), visit["_id"], "confirmed")
-        clinic.api.get(f"/appointments/{visit['_id']}", headers=clinic.person(Role.RECEPTIONIST).headers)
+        response = clinic.book(patient, doctor, time, **{"Idempotency-Key": str(uuid4())})
+        appointment_id = response.json()["data"]["appointment"]["_id"]
+        clinic.change_status(clinic.person(Role.RECEPTIONIST), appointment_id, "confirmed")
+        clinic.api.get(f"/appointments/{appointment_id}", headers=clinic.person(Role.RECEPTIONIST).headers)
 
 
 def _fill(database: Database[Document], name: str, copies: int) -> None:
     samples = [*database[name].find()]
     for _ in range(0, copies, _BATCH):
-        some = [_copy(random.choice(samples)) for _ in range(_BATCH)]  # noqa: S311  no secret
+        batch = [_copy(random.choice(samples)) for _ in range(_BATCH)]  # noqa: S311  no secret
         try:
-            database[name].insert_many(some, ordered=False)
-        except BulkWriteError as error:  # the database refuses what happens to be promised twice
-            if any(one["code"] != 11_000 for one in error.details["writeErrors"]):  # noqa: PLR2004  a duplicate
+            database[name].insert_many(batch, ordered=False)
+        except BulkWriteError as error:  # random copies may take the same seat
+            if any(one["code"] != _DUPLICATE_KEY for one in error.details["writeErrors"]):
                 raise
 
 
 def _copy(sample: Mapping[str, Any]) -> Document:
-    later = timedelta(days=random.randrange(_DAYS))  # noqa: S311
-    found = {key: _other(key, value, later) for key, value in sample.items()}
-    return found | {"_id": ObjectId()}
+    delay = timedelta(days=random.randrange(_DAYS))  # noqa: S311
+    return {key: _vary(key, value, delay) for key, value in sample.items()} | {"_id": ObjectId()}
 
 
-def _other(key: str, value: object, later: timedelta) -> object:
+def _vary(key: str, value: object, delay: timedelta) -> object:
     if isinstance(value, ObjectId):
         return random.choice(_PEOPLE) if key in ("doctor", "actor") else ObjectId(random.randbytes(12))  # noqa: S311
     if isinstance(value, datetime):
-        return value + later
+        return value + delay
     if isinstance(value, dict):
-        return {inner: _other(inner, one, later) for inner, one in value.items()}
+        return {inner: _vary(inner, one, delay) for inner, one in value.items()}
     if isinstance(value, list):
-        return [_other(key, one, later) for one in value]
+        return [_vary(key, one, delay) for one in value]
     if key == "mobileNumber":
         return str(random.randrange(6 * 10**9, 10**10))  # noqa: S311
     return str(uuid4()) if key == "key" else value
 
 
-def _tell(database: Database[Document]) -> None:
+def _print_sizes(database: Database[Document]) -> None:
     print(f"| {'collection':17}| document, bytes | indexes, bytes | documents | data, GB | indexes, GB |")
     data_total = index_total = 0.0
     for name, count in _COUNTS.items():

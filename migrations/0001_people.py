@@ -1,4 +1,4 @@
-"""People: one mobile number is one person."""
+"""Users: each mobile number belongs to one user."""
 
 from arthomed.infra.migrations import ensure_collection
 

@@ -1,10 +1,10 @@
-"""Signing in: one live code a number, sessions, budgets; what has expired goes by itself."""
+"""Sign-in: one OTP per mobile number, sessions and rate-limit counters; TTL indexes remove them after they expire."""
 
 from arthomed.infra.migrations import ensure_collection
 
 dependencies = ["0001_people"]
 
-_CODE = {
+_OTP = {
     "$jsonSchema": {
         "required": ["mobileNumber", "otp", "attempts", "isUsed", "expiresAt"],
         "properties": {
@@ -21,7 +21,7 @@ _SESSION = {
         "properties": {"user": {"bsonType": "objectId"}, "expiresAt": {"bsonType": "date"}},
     }
 }
-_BUDGET = {
+_COUNTER = {
     "$jsonSchema": {
         "required": ["used", "endsAt"],
         "properties": {"used": {"bsonType": ["int", "long"], "minimum": 0}, "endsAt": {"bsonType": "date"}},
@@ -30,9 +30,9 @@ _BUDGET = {
 
 
 def upgrade(db):
-    ensure_collection(db, "otps", _CODE)
+    ensure_collection(db, "otps", _OTP)
     ensure_collection(db, "sessions", _SESSION)
-    ensure_collection(db, "budgets", _BUDGET)
+    ensure_collection(db, "budgets", _COUNTER)
     db.otps.create_index("mobileNumber", name="code_once", unique=True)
     db.otps.create_index("issue", name="issue")
     for name, field in (("otps", "expiresAt"), ("sessions", "expiresAt"), ("budgets", "endsAt")):

@@ -1,4 +1,4 @@
-"""Slots: a doctor's time exists once, and never holds more than it takes."""
+"""Slots: a doctor has one slot per date and start time, and a slot never has more patients than its maximum."""
 
 from arthomed.infra.migrations import ensure_collection
 

@@ -1,4 +1,4 @@
-"""The outbox: a message is written once."""
+"""The outbox: it holds one message per subject, kind, version and channel."""
 
 from arthomed.infra.migrations import ensure_collection
 

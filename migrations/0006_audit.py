@@ -1,4 +1,4 @@
-"""The trail of who read or changed whose record; kept for three years."""
+"""The audit trail: which user read or changed which records. A TTL index removes events after three years."""
 
 from arthomed.infra.migrations import ensure_collection
 
@@ -21,11 +21,11 @@ _EVENT = {
 
 def upgrade(db):
     ensure_collection(db, "audit_events", _EVENT)
-    trail = db.audit_events
+    events = db.audit_events
     for name in ("subjects", "actor", "records"):
-        trail.create_index([(name, 1), ("at", -1), ("_id", -1)], name=f"by_{name}")
-    trail.create_index([("at", -1), ("_id", -1)], name="newest")
-    trail.create_index("at", name="expiry", expireAfterSeconds=_THREE_YEARS)
+        events.create_index([(name, 1), ("at", -1), ("_id", -1)], name=f"by_{name}")
+    events.create_index([("at", -1), ("_id", -1)], name="newest")
+    events.create_index("at", name="expiry", expireAfterSeconds=_THREE_YEARS)
 
 
 def downgrade(db):

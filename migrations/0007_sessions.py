@@ -1,4 +1,4 @@
-"""Sessions know their device by name and platform, and when it was last used."""
+"""Sessions have the name and platform of their device, and the time when they were last used."""
 
 from arthomed.infra.migrations import ensure_collection
 
@@ -20,7 +20,7 @@ def upgrade(db):
         [{"$set": {"lastUsedAt": "$updatedAt", "name": "$device", "platform": "other"}}, {"$unset": "device"}],
     )
     ensure_collection(db, "sessions", _validator(_AFTER))
-    _index(db.sessions, "lastUsedAt")
+    _create_devices_index(db.sessions, "lastUsedAt")
 
 
 def downgrade(db):
@@ -29,16 +29,16 @@ def downgrade(db):
         {"lastUsedAt": {"$exists": True}},
         [{"$set": {"device": "$name"}}, {"$unset": ["lastUsedAt", "name", "platform"]}],
     )
-    _index(db.sessions, "updatedAt")
+    _create_devices_index(db.sessions, "updatedAt")
 
 
-def _index(sessions, latest):
-    """Make the index that lists a person's devices, the latest first."""
-    wanted = [("user", 1), (latest, -1)]
+def _create_devices_index(sessions, sorted_by):
+    """Create the index that lists a user's devices, the latest first; replace one that sorts by another field."""
+    keys = [("user", 1), (sorted_by, -1)]
     found = sessions.index_information().get(_DEVICES)
-    if found is not None and found["key"] != wanted:
+    if found is not None and found["key"] != keys:
         sessions.drop_index(_DEVICES)
-    sessions.create_index(wanted, name=_DEVICES)
+    sessions.create_index(keys, name=_DEVICES)
 
 
 def _validator(properties):

@@ -1,11 +1,11 @@
-"""Erased people have no number; exports are kept for an hour; a person's messages are found."""
+"""Erased users have no mobile number, expired exports are removed, and an index finds the messages of a user."""
 
 from arthomed.infra.migrations import ensure_collection
 
 dependencies = ["0007_sessions"]
 
-_NUMBER = "^[6-9][0-9]{9}$"
-_NUMBER_OR_ERASED = "^([6-9][0-9]{9}|erased:[0-9a-f]{24})$"
+_MOBILE = "^[6-9][0-9]{9}$"
+_MOBILE_OR_ERASED = "^([6-9][0-9]{9}|erased:[0-9a-f]{24})$"
 _EXPORT = {
     "$jsonSchema": {
         "required": ["state", "askedAt", "expiresAt"],
@@ -15,7 +15,7 @@ _EXPORT = {
 
 
 def upgrade(db):
-    ensure_collection(db, "users", _person(_NUMBER_OR_ERASED))
+    ensure_collection(db, "users", _user_validator(_MOBILE_OR_ERASED))
     db.users.create_index("keptUntil", name="kept_until", sparse=True)
     ensure_collection(db, "exports", _EXPORT)
     db.exports.create_index("expiresAt", name="expiry", expireAfterSeconds=0)
@@ -26,15 +26,15 @@ def downgrade(db):
     db.notifications.drop_index("of_user")
     db.exports.drop()
     db.users.drop_index("kept_until")
-    ensure_collection(db, "users", _person(_NUMBER))
+    ensure_collection(db, "users", _user_validator(_MOBILE))
 
 
-def _person(number):
+def _user_validator(mobile_pattern):
     return {
         "$jsonSchema": {
             "required": ["mobileNumber", "name", "role", "isActive", "isVerified"],
             "properties": {
-                "mobileNumber": {"bsonType": "string", "pattern": number},
+                "mobileNumber": {"bsonType": "string", "pattern": mobile_pattern},
                 "name": {"bsonType": "string", "minLength": 2, "maxLength": 100},
                 "role": {"enum": ["admin", "doctor", "receptionist", "patient"]},
                 "isActive": {"bsonType": "bool"},

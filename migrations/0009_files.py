@@ -1,4 +1,4 @@
-"""Files: a name once; found by record, by where they are stored, and by what is to be done with them."""
+"""Files: unique names and storage keys; indexes by record, owner, state and deletion."""
 
 from arthomed.infra.migrations import ensure_collection
 

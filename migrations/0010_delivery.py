@@ -1,4 +1,4 @@
-"""Messages are kept for a year, expire, are receipted, go by push or another way; failures are listed."""
+"""Messages have push, fallback, expiry and delivery receipts; a TTL index removes them after a year."""
 
 from arthomed.infra.migrations import ensure_collection
 
@@ -39,7 +39,7 @@ def upgrade(db):
 
 
 def downgrade(db):
-    """Go back; what the version before does not know has failed, or is removed."""
+    """Remove push messages, and mark expired ones as failed: the previous version knows neither."""
     db.sessions.drop_index("push_token_once")
     db.sessions.update_many({"pushToken": {"$exists": True}}, {"$unset": {"pushToken": ""}})
     outbox = db.notifications

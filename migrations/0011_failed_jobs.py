@@ -1,4 +1,4 @@
-"""Jobs that failed for good are kept for a month."""
+"""Jobs that failed permanently; a TTL index removes them after a month."""
 
 from arthomed.infra.migrations import ensure_collection
 

@@ -23,9 +23,9 @@ from dev.clamd import Clamd
 from dev.seaweedfs import SeaweedFS
 from dev.servers import Mongo, Valkey
 from tests import factories
-from tests.infra.harmful import EICAR
+from tests.infra.eicar import EICAR
 from tests.stack import Stack
-from tests.whole_suite import gathering
+from tests.whole_suite import suite_logs
 
 KEPT = {"migrations", "migration_locks"}
 HORIZON_DAYS = 30  # of 90: three times as many slots would test nothing more
@@ -34,7 +34,7 @@ MEMORY, ENOUGH_BYTES = Path("/dev/shm"), 6 * 1024**3
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     if "PYTEST_XDIST_WORKER" not in os.environ:  # the process that workers report to has it, too
-        gathering.keep_test(report)
+        suite_logs.keep_test_output(report)
 
 
 @pytest.fixture(scope="session")
@@ -52,7 +52,7 @@ def mongo(tmp_path_factory: pytest.TempPathFactory, fast_folder: Path) -> Iterat
     folder = tmp_path_factory.mktemp("mongo")
     with Mongo(fast_folder / "mongo", folder, extra_args=["--setParameter", "ttlMonitorSleepSecs=3600"]) as server:
         yield server
-        gathering.keep_people(server.uri("local"))
+        suite_logs.keep_personal_data(server.uri("local"))
 
 
 @pytest.fixture(scope="session")

@@ -29,11 +29,11 @@ from arthomed.config import settings
 from arthomed.core import clock
 from arthomed.core.actor import Actor
 from arthomed.core.permissions import Role
+from arthomed.files import file_store
 from arthomed.files import rules as file_rules
 from arthomed.files.models import File
-from arthomed.files.records import cabinet
-from arthomed.files.rules import Category, Kind, Place, State
-from arthomed.files.service import receiving
+from arthomed.files.rules import Category, Kind, State, UploadTarget
+from arthomed.files.service import uploading
 from arthomed.http import tokens
 from arthomed.http.limits import limiter
 from arthomed.infra import mongo
@@ -114,18 +114,18 @@ def picture(kind: str = "PNG", size: tuple[int, int] = (8, 6), name: str = "pict
 
 def make_file(visit: Appointment, uploader: User, *, content: bytes | None = None, **parts: Any) -> str:
     """A stored file of a visit, a small picture where nothing else is asked for; returns its name."""
-    secret, storage = str(ObjectId()), cabinet().storage
-    place = Place(Kind.APPOINTMENTS, Category.REPORTS, visit.id, visit.patient_id)
-    key = file_rules.key_of(place, "png", now=clock.now(), today=clock.now().date(), secret=secret)
-    incoming = receiving.incoming() / secret
+    secret, storage = str(ObjectId()), file_store.current().storage
+    target = UploadTarget(Kind.APPOINTMENTS, Category.REPORTS, visit.id, visit.patient_id)
+    key = file_rules.storage_key(target, "png", now=clock.now(), today=clock.now().date(), secret=secret)
+    incoming = uploading.incoming_folder() / secret
     incoming.write_bytes(picture()[0].read() if content is None else content)
     made = File(
         filename=key.rpartition("/")[2],
         key=key,
-        kind=place.kind,
-        category=place.category,
-        record=place.record,
-        owner=place.owner,
+        kind=target.kind,
+        category=target.category,
+        record=target.record,
+        owner=target.owner,
         uploader=uploader.id,
         original_name="picture.png",
         mime_type="image/png",
@@ -172,7 +172,11 @@ def sign_in(app: Flask, user: User | None = None) -> SignedIn:
     person = user or make_user()
     now = clock.now()
     session = Session(
-        user=person.id, role=person.role, rotated_at=now, expires_at=now + settings().refresh_token_lifetime, name="tests"
+        user=person.id,
+        role=person.role,
+        rotated_at=now,
+        expires_at=now + settings().refresh_token_lifetime,
+        name="tests",
     )
     session.insert()
     with app.app_context():

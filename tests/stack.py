@@ -14,7 +14,7 @@ import httpx
 
 from dev.processes import Process, stop_together
 from dev.servers import free_port
-from tests.whole_suite import gathering
+from tests.whole_suite import suite_logs
 
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
@@ -96,7 +96,7 @@ class Stack:
         """Stop all that was started."""
         stop_together(self._started, within=10)
         for process in self._started:
-            gathering.keep_process(process.log)
+            suite_logs.keep_process_log(process.log)
 
     def flask(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a flask command; its output is captured."""

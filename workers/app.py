@@ -78,6 +78,6 @@ def _stop_in_time(how: str, **_: object) -> None:
 def _begin(task_id: str, task: Task, **_: object) -> None:
     """Whose request is behind it; a job that nobody asked for counts as a request of its own."""
     request_id = task.request.get("request_id") or task_id.replace("-", "")
-    origin.begin(origin.Origin(request_id))
+    origin.set_current(origin.Origin(request_id))
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(task=task.name, task_id=task_id, request_id=request_id)

@@ -10,7 +10,7 @@ from celery.exceptions import Reject, Retry, TimeLimitExceeded
 from celery.utils.time import get_exponential_backoff_interval
 from pymongo.errors import PyMongoError
 
-from arthomed.core import faults, metrics
+from arthomed.core import error_reporting, metrics
 from arthomed.core.documents import is_database_unavailable
 from arthomed.core.errors import ServiceUnavailable
 from arthomed.core.jobs import JobsUnavailable
@@ -90,7 +90,7 @@ class ClinicTask(Task):
             wait = get_exponential_backoff_interval(_FIRST_WAIT, retries, _LONGEST_WAIT, full_jitter=True)
             self._try_again(error, in_seconds=wait)
         self._bury(ids, type(error).__name__, retries + 1)
-        faults.report(error, self.name)
+        error_reporting.report(error, self.name)
 
     def _bury(self, ids: tuple[str, ...], error: str, attempts: int) -> None:
         """Keep it as a dead letter; while that can't be done, the message stays alive."""

@@ -74,7 +74,7 @@ def prepare_export(user_id: str) -> None:
 @app.task(name=Job.FINISH_ERASURES, **_LONG)
 def finish_erasures() -> None:
     """Erase what had to be kept until now."""
-    erasure.finish()
+    erasure.erase_expired_records()
 
 
 @app.task(name=Job.SWEEP_MESSAGES, single_run=True)
@@ -87,7 +87,7 @@ def sweep_messages() -> None:
 @app.task(name=Job.FALL_BACK, single_run=True)
 def fall_back() -> None:
     """Tell by another channel what did not arrive."""
-    fallback.take_over()
+    fallback.send_fallbacks()
 
 
 @app.task(name=Job.GENERATE_SLOTS, single_run=True)

@@ -1,4 +1,4 @@
-"""A visit as an event of people's calendars: iCalendar (RFC 5545), published or as an invitation (RFC 5546)."""
+"""An appointment as an iCalendar event (RFC 5545): a file to download, or an invitation by e-mail (RFC 5546)."""
 
 from collections.abc import Mapping
 from email.utils import parseaddr
@@ -18,25 +18,28 @@ _STATUS: Mapping[Status, str] = {
     Status.CONFIRMED: "CONFIRMED",
     Status.IN_PROGRESS: "CONFIRMED",
     Status.COMPLETED: "CONFIRMED",
-    Status.NO_SHOW: "CONFIRMED",  # the time was kept
+    Status.NO_SHOW: "CONFIRMED",  # the doctor's time was reserved
     Status.REJECTED: "CANCELLED",
     Status.CANCELLED: "CANCELLED",
 }
 
 
-def published(visit: Appointment, reader: User) -> bytes:
-    """For the calendar of the patient or the doctor, in their language; the visit comes with its people."""
-    return _calendar("PUBLISH", _event(visit, reader))
+def to_ics(appointment: Appointment, reader: User) -> bytes:
+    """A file for the calendar of the patient or the doctor, in the reader's language.
+
+    The caller loads the patient and the doctor with the appointment.
+    """
+    return _calendar("PUBLISH", _event(appointment, reader))
 
 
-def invitation(visit: Appointment) -> Invitation | None:
-    """What goes with an e-mail to the patient: a confirmed visit, or that a once confirmed one is off."""
-    was_confirmed = any(change.target is Status.CONFIRMED for change in visit.history)
-    if visit.status not in (Status.CONFIRMED, Status.CANCELLED) or not was_confirmed:
+def invitation(appointment: Appointment) -> Invitation | None:
+    """The invitation to a confirmed appointment, or the cancellation of one that was confirmed before; else None."""
+    was_confirmed = any(change.target is Status.CONFIRMED for change in appointment.history)
+    if appointment.status not in (Status.CONFIRMED, Status.CANCELLED) or not was_confirmed:
         return None
-    method = "REQUEST" if visit.status is Status.CONFIRMED else "CANCEL"
-    event = _event(visit, visit.patient)
-    attendee = vCalAddress(f"mailto:{visit.patient.email}")
+    method = "REQUEST" if appointment.status is Status.CONFIRMED else "CANCEL"
+    event = _event(appointment, appointment.patient)
+    attendee = vCalAddress(f"mailto:{appointment.patient.email}")
     attendee.params["PARTSTAT"], attendee.params["RSVP"] = "ACCEPTED", "FALSE"
     event.add("attendee", attendee)
     return Invitation(method, _calendar(method, event).decode())
@@ -52,22 +55,22 @@ def _calendar(method: str, event: Event) -> bytes:
     return content
 
 
-def _event(visit: Appointment, reader: User) -> Event:
-    """The same UID for the life of the visit, and a SEQUENCE that rises with each line of its history."""
+def _event(appointment: Appointment, reader: User) -> Event:
+    """The UID never changes; the SEQUENCE increases with each entry of the appointment's history."""
     event = Event()
-    event.add("uid", f"{visit.id}@arthomed")
-    event.add("sequence", len(visit.history) - 1)
-    event.add("dtstamp", visit.since)
-    event.add("dtstart", visit.starts_at)
-    event.add("dtend", visit.ends_at)
-    event.add("status", _STATUS[visit.status])
+    event.add("uid", f"{appointment.id}@arthomed")
+    event.add("sequence", len(appointment.history) - 1)
+    event.add("dtstamp", appointment.since)
+    event.add("dtstart", appointment.starts_at)
+    event.add("dtend", appointment.ends_at)
+    event.add("status", _STATUS[appointment.status])
     event.add("class", "PRIVATE")
-    event.add("summary", _summary(visit, reader))
+    event.add("summary", _summary(appointment, reader))
     event.add("organizer", f"mailto:{parseaddr(settings().email_from)[1]}")
     return event
 
 
-def _summary(visit: Appointment, reader: User) -> str:
-    told = "for_doctor" if reader.id == visit.doctor_id else "for_patient"
-    text = catalogue.words(reader.profile.language).calendar[told]
-    return text.format(doctor=visit.doctor.name, patient=visit.patient.name)
+def _summary(appointment: Appointment, reader: User) -> str:
+    key = "for_doctor" if reader.id == appointment.doctor_id else "for_patient"
+    text = catalogue.language(reader.profile.language).calendar[key]
+    return text.format(doctor=appointment.doctor.name, patient=appointment.patient.name)

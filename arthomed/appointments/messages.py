@@ -1,8 +1,7 @@
-"""What patients are told about their visits."""
+"""Notifications to patients about their appointments."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-
-from bson import ObjectId
 
 from arthomed.appointments import calendar
 from arthomed.appointments.models import PAID, Appointment
@@ -13,114 +12,102 @@ from arthomed.core.documents import Raw
 from arthomed.notifications import catalogue
 from arthomed.notifications import service as notifications
 from arthomed.notifications.gateways import Email, Sms
-from arthomed.notifications.models import Channel, Notification, Timing
+from arthomed.notifications.models import Channel, Notification, Topic
 from arthomed.users.models import User
 
-_PREFIX = "appointment-"
-_TOLD = (Status.PENDING, Status.CONFIRMED, Status.REJECTED, Status.CANCELLED, Status.COMPLETED)
+_KIND_OF: Mapping[Status, str] = {
+    status: f"appointment-{status}"
+    for status in (Status.PENDING, Status.CONFIRMED, Status.REJECTED, Status.CANCELLED, Status.COMPLETED)
+}
 _IN_CALENDARS = frozenset({Status.CONFIRMED, Status.CANCELLED})
-_UNTIL_ITS_END = frozenset({Status.PENDING, Status.CONFIRMED})
+_UPCOMING = frozenset({Status.PENDING, Status.CONFIRMED})
 
-KINDS = tuple(_PREFIX + status for status in _TOLD)
-UNCONFIRMED, REFUNDED = _PREFIX + "unconfirmed", _PREFIX + "refunded"
-"""Words of their own for two kinds: the system's reason, and money, are part of a registered text."""
+KINDS = tuple(_KIND_OF.values())
+UNCONFIRMED, REFUNDED = "appointment-unconfirmed", "appointment-refunded"
+"""Templates for special cases of "rejected" and "cancelled": a registered SMS template has no optional parts."""
 
 
-def of_booking(visit: Raw, email: str | None, *, has_device: bool) -> list[Notification]:
-    """What is told of a new visit, as it is stored; to be put into the outbox with it."""
-    return _of_status(
-        Status.PENDING,
-        user=visit["patient"],
-        subject=visit["_id"],
-        version=len(visit["history"]),
-        email=email,
-        has_device=has_device,
-        timing=Timing(useful_until=visit["endsAt"], about=visit["startsAt"]),
+def for_booking(appointment: Raw, email: str | None, *, has_device: bool) -> list[Notification]:
+    """The messages about a new appointment, given as its stored row, to be added to the outbox with it."""
+    topic = Topic(
+        user=appointment["patient"],
+        subject=appointment["_id"],
+        kind=_KIND_OF[Status.PENDING],
+        version=len(appointment["history"]),
+        useful_until=appointment["endsAt"],
+        event_at=appointment["startsAt"],
     )
+    return _build(topic, Status.PENDING, email, has_device=has_device)
 
 
-def of_change(appointment: Appointment, patient: User) -> list[Notification]:
-    """What is told of a visit's newest change; to be put into the outbox with it."""
-    return _of_status(
-        appointment.status,
+def for_change(appointment: Appointment, patient: User) -> list[Notification]:
+    """The messages about the latest status change of an appointment, to be added to the outbox with it."""
+    topic = Topic(
         user=patient.id,
         subject=appointment.id,
+        kind=_KIND_OF[appointment.status],
         version=len(appointment.history),
-        email=patient.email,
-        has_device=bool(notifications.with_devices([patient.id])),
-        timing=_timing(appointment),
+        useful_until=_useful_until(appointment),
+        event_at=appointment.starts_at,
     )
+    has_device = bool(notifications.users_with_devices([patient.id]))
+    return _build(topic, appointment.status, patient.email, has_device=has_device)
 
 
-def _of_status(
-    status: Status,
-    *,
-    user: ObjectId,
-    subject: ObjectId,
-    version: int,
-    email: str | None,
-    has_device: bool,
-    timing: Timing,
-) -> list[Notification]:
-    """What belongs into a calendar is told by e-mail, too; of the rest an e-mail tells when the SMS does not arrive."""
-    by_email = Channel.EMAIL if email else None
+def _build(topic: Topic, status: Status, email: str | None, *, has_device: bool) -> list[Notification]:
+    """An e-mail with a calendar invitation accompanies the SMS; any other e-mail is only the fallback for it."""
     in_calendar = status in _IN_CALENDARS
-    by_push = [Channel.PUSH] if has_device else []
-    return notifications.messages(
-        user=user,
-        subject=subject,
-        kind=_PREFIX + status,
-        version=version,
-        channels=[Channel.SMS, *by_push, *([by_email] if by_email and in_calendar else [])],
-        fallback=None if in_calendar else by_email,
-        timing=timing,
-    )
+    channels = [Channel.SMS]
+    if has_device:
+        channels.append(Channel.PUSH)
+    if email and in_calendar:
+        channels.append(Channel.EMAIL)
+    fallback = Channel.EMAIL if email and not in_calendar else None
+    return notifications.build_notifications(topic, channels, fallback)
 
 
-def _timing(appointment: Appointment) -> Timing:
-    """What the patient should still do is of no use after the visit; what came of it is for another day."""
-    until: datetime = appointment.ends_at
-    if appointment.status not in _UNTIL_ITS_END:
-        until = max(until, clock.now() + timedelta(days=1))
-    return Timing(useful_until=until, about=appointment.starts_at)
+def _useful_until(appointment: Appointment) -> datetime:
+    """The end of an upcoming appointment; for any other status at least a day."""
+    ends_at: datetime = appointment.ends_at
+    return ends_at if appointment.status in _UPCOMING else max(ends_at, clock.now() + timedelta(days=1))
 
 
-def word(notification: Notification) -> Sms | Email | None:
-    """The message as of now; None when the visit has moved on, or the moment to tell it has passed."""
+def render(notification: Notification) -> Sms | Email | None:
+    """Render a message; None when the appointment has changed or ended since, or the patient's account is erased."""
     appointment: Appointment | None = Appointment.objects(id=notification.subject).first()
     if appointment is None or len(appointment.history) != notification.version:
         return None
-    if appointment.status in _UNTIL_ITS_END and clock.now() >= appointment.ends_at:
+    if appointment.status in _UPCOMING and clock.now() >= appointment.ends_at:
         return None
     Appointment.with_people([appointment])
-    return None if appointment.patient.erased_at is not None else _worded(notification, appointment)
+    return None if appointment.patient.erased_at is not None else _render(notification, appointment)
 
 
-def _worded(notification: Notification, appointment: Appointment) -> Sms | Email | None:
-    patient, wording = appointment.patient, _wording(appointment)
-    words = catalogue.words(patient.profile.language)
+def _render(notification: Notification, appointment: Appointment) -> Sms | Email | None:
+    patient, template = appointment.patient, _template(appointment)
+    language = catalogue.language(patient.profile.language)
     values = {
         "patient": patient.name,
         "doctor": appointment.doctor.name,
-        "when": words.time(appointment.starts_at.astimezone(settings().policy.timezone)),
+        "when": language.format_time(appointment.starts_at.astimezone(settings().policy.timezone)),
         "reason": appointment.history[-1].reason,
         "amount": _refund(appointment),
     }
     if notification.channel is not Channel.EMAIL:
-        return words.sms(wording, patient.mobile_number, entity_id=settings().dlt_entity_id, **values)
+        return language.render_sms(template, patient.mobile_number, entity_id=settings().dlt_entity_id, **values)
     if not patient.email:
         return None
     invitation, reference = calendar.invitation(appointment), str(notification.id)
-    return words.email(wording, patient.email, reference=reference, invitation=invitation, **values)
+    return language.render_email(template, patient.email, reference=reference, invitation=invitation, **values)
 
 
-def _wording(appointment: Appointment) -> str:
+def _template(appointment: Appointment) -> str:
     if appointment.status is Status.REJECTED and appointment.history[-1].by is None:
         return UNCONFIRMED
-    return REFUNDED if _refund(appointment) else _PREFIX + appointment.status
+    return REFUNDED if _refund(appointment) else _KIND_OF[appointment.status]
 
 
 def _refund(appointment: Appointment) -> int:
-    """Whole rupees that are given back; only who has paid is told of money."""
+    """The refund in whole rupees; 0 when the appointment is not paid."""
     cancellation = appointment.cancellation
     return 0 if cancellation is None or appointment.payment.status != PAID else int(cancellation.refund_amount)

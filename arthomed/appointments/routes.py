@@ -27,7 +27,7 @@ from arthomed.core.paging import Page
 from arthomed.core.permissions import Permission
 from arthomed.files.rules import Category
 from arthomed.files.schemas import UploadedOut
-from arthomed.files.service.receiving import Upload
+from arthomed.files.service.uploading import Upload
 from arthomed.http import files
 from arthomed.http.auth import current_actor, requires
 from arthomed.http.blueprint import Blueprint
@@ -54,7 +54,7 @@ accounts = Blueprint("accounts", __name__, url_prefix="/api", description="Chang
 @blueprint.alt_response(422, "UNPROCESSABLE_ENTITY")
 def book(headers: dict[str, Any], body: dict[str, Any]) -> Appointment:
     """Book an appointment."""
-    uploads = [Upload(*one) for one in files.received("images")]
+    uploads = [Upload(*one) for one in files.uploaded_files("images")]
     return booking.book(current_actor(), booking.BookingDetails(**body), key=headers.get("key"), uploads=uploads)
 
 
@@ -147,7 +147,7 @@ def cancel(body: dict[str, Any], appointment_id: ObjectId) -> dict[str, Any]:
 @attachments.response(200, UploadedOut, description="Files uploaded successfully")
 def upload(form: dict[str, Any]) -> dict[str, Any]:
     """Add up to five files to an appointment."""
-    uploads = [Upload(*one) for one in files.received("files", required=True)]
+    uploads = [Upload(*one) for one in files.uploaded_files("files", required=True)]
     category = Category(form["category"])
     return {"uploaded_files": attaching.upload(current_actor(), form["appointment_id"], category, uploads)}
 

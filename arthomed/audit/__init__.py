@@ -1,1 +1,1 @@
-"""Who read or changed whose record."""
+"""The audit trail: which user read or changed which records."""

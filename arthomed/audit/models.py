@@ -1,4 +1,4 @@
-"""The trail, to which the application only ever appends."""
+"""The audit trail. The application only appends to it."""
 
 from enum import StrEnum
 
@@ -17,7 +17,7 @@ class Action(StrEnum):
 
 
 class Kind(StrEnum):
-    """What was accessed."""
+    """The kind of the records."""
 
     USER = "user"
     SCHEDULE = "schedule"
@@ -30,10 +30,10 @@ class Kind(StrEnum):
 
 
 class AuditEvent(Document):
-    """One access: which `records` of a kind, about which people (`subjects`), by whom and from where.
+    """One access of a user (`actor`) to `records` about people (`subjects`).
 
     `actor` is empty when the system acted. `changes` holds `{"field", "from", "to"}` for each stored field that
-    is another than before, nested ones by a dotted path. MongoDB removes an event after three years.
+    changed; a nested field is named by its dotted path. MongoDB removes an event after three years.
     """
 
     meta = {"collection": "audit_events", "auto_create_index": False, "queryset_class": ClinicQuerySet, "strict": False}

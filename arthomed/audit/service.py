@@ -1,4 +1,4 @@
-"""Note and show who read or changed whose record."""
+"""Record and list who read or changed which records."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -7,26 +7,26 @@ from bson import ObjectId
 from pymongo.client_session import ClientSession
 
 from arthomed.audit.models import Action, AuditEvent, Kind
-from arthomed.audit.writer import Writer
+from arthomed.audit.writer import AuditWriter
 from arthomed.core import clock, origin
 from arthomed.core.actor import Actor
 from arthomed.core.documents import Raw
 from arthomed.core.paging import Page, PageRequest
 
-_NO_CHANGE = "updatedAt"  # follows from the others
+_IGNORED_FIELD = "updatedAt"  # it differs in every change
 
 
-def note_read(actor: Actor, kind: Kind, records: Iterable[ObjectId], subjects: Iterable[ObjectId]) -> None:
-    """Note, soon, that somebody read records about other people; one's own are one's own business, but for files.
+def record_read(actor: Actor, kind: Kind, records: Iterable[ObjectId], subjects: Iterable[ObjectId]) -> None:
+    """Record in the background that the actor read records about other people.
 
-    The caller does not wait for it: see `writer`.
+    Reading one's own records is not recorded, except for files.
     """
-    noted = sorted(set(subjects) - (set() if kind is Kind.FILE else {actor.user_id}))
-    if noted:
-        _writer.put(_event(actor, Action.READ, kind, list(records), noted))
+    recorded = set(subjects) if kind is Kind.FILE else set(subjects) - {actor.user_id}
+    if recorded:
+        _writer.put(_event(actor, Action.READ, kind, records, sorted(recorded)).to_mongo())
 
 
-def note_change(
+def record_change(
     actor: Actor,
     action: Action,
     kind: Kind,
@@ -35,31 +35,31 @@ def note_change(
     session: ClientSession | None,
     changes: Iterable[Raw] = (),
 ) -> None:
-    """Note a change in its transaction, where it has one, so that there is never one without the other."""
-    note([change(actor, action, kind, *records, subject=subject, changes=changes)], session)
+    """Record a change, in the same transaction if it has one, so that either both are stored or none."""
+    insert_events([change_event(actor, action, kind, *records, subject=subject, changes=changes)], session)
 
 
-def change(
+def change_event(
     actor: Actor,
     action: Action,
     kind: Kind,
     *records: ObjectId,
     subject: ObjectId,
     changes: Iterable[Raw] = (),
-) -> Raw:
-    """The event of a change, to be noted with it."""
-    return {**_event(actor, action, kind, list(records), [subject]), "changes": list(changes)}
+) -> AuditEvent:
+    """The audit event of a change, for `insert_events`."""
+    return _event(actor, action, kind, records, [subject], changes)
 
 
-def note(events: Sequence[Raw], session: ClientSession | None) -> None:
-    """Note several changes at once, in their transaction."""
-    AuditEvent.collection().insert_many(events, session=session)
+def insert_events(events: Sequence[AuditEvent], session: ClientSession | None) -> None:
+    """Record several changes with one insert, in their transaction."""
+    AuditEvent.collection().insert_many([event.to_mongo() for event in events], session=session)
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any], path: str = "") -> list[Raw]:
-    """Old and new values of the stored fields that are not the same, by dotted path."""
+    """Each stored field that differs, by its dotted path, with its old and new value."""
     found: list[Raw] = []
-    for name in sorted((before.keys() | after.keys()) - {_NO_CHANGE}):
+    for name in sorted((before.keys() | after.keys()) - {_IGNORED_FIELD}):
         old, new = before.get(name), after.get(name)
         if isinstance(old, Mapping) and isinstance(new, Mapping):
             found += differences(old, new, f"{path}{name}.")
@@ -68,32 +68,40 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any], path: str =
     return found
 
 
-def events(asked: PageRequest, **wanted: ObjectId) -> Page[AuditEvent]:
-    """The trail, the newest first; `wanted` are `subjects`, `actor` or `records` with an id each."""
-    page: Page[AuditEvent] = AuditEvent.objects(**wanted).order_by("-at", "-id").page(asked)
+def events(page_request: PageRequest, /, **filters: ObjectId) -> Page[AuditEvent]:
+    """A page of the audit trail, the newest event first; each filter is `subjects`, `actor` or `records` with an id."""
+    page: Page[AuditEvent] = AuditEvent.objects(**filters).order_by("-at", "-id").page(page_request)
     return page
 
 
 def flush() -> None:
-    """Wait until all that was read is noted."""
+    """Wait until the events of all reads so far are stored."""
     _writer.flush()
 
 
-def _event(actor: Actor, action: Action, kind: Kind, records: list[ObjectId], subjects: list[ObjectId]) -> Raw:
+def _event(
+    actor: Actor,
+    action: Action,
+    kind: Kind,
+    records: Iterable[ObjectId],
+    subjects: Iterable[ObjectId],
+    changes: Iterable[Raw] = (),
+) -> AuditEvent:
     source = origin.current()
-    return {
-        "_id": ObjectId(),
-        "at": clock.now(),
-        "actor": actor.user_id,
-        "role": actor.role,
-        "session": actor.session_id,
-        "address": source.address,
-        "requestId": source.request_id,
-        "action": action,
-        "kind": kind,
-        "records": records,
-        "subjects": subjects,
-    }
+    return AuditEvent(
+        id=ObjectId(),
+        at=clock.now(),
+        actor=actor.user_id,
+        role=actor.role,
+        session=actor.session_id,
+        address=source.address,
+        request_id=source.request_id,
+        action=action,
+        kind=kind,
+        records=list(records),
+        subjects=list(subjects),
+        changes=list(changes),
+    )
 
 
-_writer = Writer(AuditEvent.collection)
+_writer = AuditWriter(AuditEvent.collection)

@@ -1,101 +1,109 @@
-"""Writes what was read behind the requests' backs, so that a slow write slows nobody's reading."""
+"""Writes audit events of reads in the background, so that a slow write does not delay the response."""
 
 import atexit
 import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from queue import Empty, Full, Queue
 
 import structlog
 from pymongo.collection import Collection
-from pymongo.errors import BulkWriteError, PyMongoError
+from pymongo.errors import BulkWriteError
 
-from arthomed.core.documents import DUPLICATE_KEY, Raw
+from arthomed.core.documents import DUPLICATE_KEY, Raw, is_database_unavailable
 
 log = structlog.get_logger()
 
-_MOST_WAITING = 10_000
-_AT_ONCE = 500
-_GATHERING_SECONDS = 0.05
+FLUSH_SECONDS = 10.0
+_MAX_PENDING = 10_000
+_BATCH_SIZE = 500
+_GATHER_SECONDS = 0.05
 _RETRY_SECONDS = 1.0
 
 
-class Writer:
-    """A queue and one thread a process, started with the first event and so after any fork.
+class AuditWriter:
+    """A bounded queue and one thread per process.
 
-    It gathers for a moment, which costs the requests less than many small writes, and tries again for as long as
-    the database is away. What waits is written before the process ends; one that is killed loses the reads of its
-    last moment. Changes don't come this way: they are written with what they tell of.
+    The first event starts the thread, so each forked process has its own. Pending events are written before the
+    process ends, but a killed process loses those of its last moment.
     """
 
-    def __init__(self, collection: Callable[[], Collection[Raw]], *, most_waiting: int = _MOST_WAITING) -> None:
+    def __init__(self, collection: Callable[[], Collection[Raw]], *, max_pending: int = _MAX_PENDING) -> None:
         self._collection = collection
-        self._waiting: Queue[Raw] = Queue(most_waiting)
-        self._starting = threading.Lock()
-        self._hurrying = threading.Event()
-        self._ending = threading.Event()
+        self._pending: Queue[Raw] = Queue(max_pending)
+        self._start_lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
     def put(self, event: Raw) -> None:
-        """Take an event; when too many wait, the caller writes it itself."""
+        """Queue an event; when the queue is full, the calling thread inserts it."""
         self._ensure_started()
         try:
-            self._waiting.put_nowait(event)
+            self._pending.put_nowait(event)
         except Full:
             self._insert([event])
 
-    def flush(self) -> None:
-        """Wait until nothing waits."""
-        self._hurrying.set()
-        self._waiting.join()
-        self._hurrying.clear()
+    def flush(self, timeout: float = FLUSH_SECONDS) -> None:
+        """Wait until no event is pending; after `timeout` seconds log how many are lost if the process ends now."""
+        done = self._pending.all_tasks_done
+        with done:
+            if not done.wait_for(lambda: self._pending.unfinished_tasks == 0, timeout):
+                log.error("audit_events_lost", count=self._pending.unfinished_tasks)
 
     def _ensure_started(self) -> None:
-        with self._starting:
+        with self._start_lock:
             if self._thread is None:
+                atexit.register(self.flush)
+            if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="audit-writer", daemon=True)
                 self._thread.start()
-                atexit.register(self._end)
-
-    def _end(self) -> None:
-        self._ending.set()
-        self.flush()
 
     def _run(self) -> None:
         while True:
-            events = self._next()
-            self._write(events)
-            for _ in events:
-                self._waiting.task_done()
+            events = self._next_batch()
+            try:
+                self._write(events)
+            finally:
+                for _ in events:
+                    self._pending.task_done()
 
-    def _next(self) -> list[Raw]:
-        """Whatever waits a moment after the first; blocks until there is one."""
-        events = [self._waiting.get()]
-        self._hurrying.wait(_GATHERING_SECONDS)
-        try:
-            while len(events) < _AT_ONCE:
-                events.append(self._waiting.get_nowait())
-        except Empty:
-            pass
+    def _next_batch(self) -> list[Raw]:
+        """Wait for an event, then a moment for more: one large insert is cheaper than many small ones."""
+        events = [self._pending.get()]
+        if self._pending.qsize() < _BATCH_SIZE:
+            time.sleep(_GATHER_SECONDS)
+        with suppress(Empty):
+            while len(events) < _BATCH_SIZE:
+                events.append(self._pending.get_nowait())
         return events
 
     def _write(self, events: list[Raw]) -> None:
-        while not self._is_written(events):
-            if self._ending.wait(_RETRY_SECONDS):
-                log.error("audit_trail_lost", events=[repr(event) for event in events])
+        """Insert events; retry while the database is unavailable."""
+        while True:
+            try:
+                self._insert(events)
+            except Exception as error:  # noqa: BLE001  no error may end the thread
+                if not is_database_unavailable(error):
+                    self._write_one_by_one(events, error)
+                    return
+                log.warning("audit_events_delayed", count=len(events), error=type(error).__name__)
+                time.sleep(_RETRY_SECONDS)
+            else:
                 return
 
-    def _is_written(self, events: list[Raw]) -> bool:
-        try:
-            self._insert(events)
-        except PyMongoError as error:
-            log.warning("audit_trail_waits", count=len(events), error=type(error).__name__)
-            return False
-        return True
+    def _write_one_by_one(self, events: list[Raw], error: Exception) -> None:
+        """Drop the event that cannot be inserted, so that it does not hold up the others."""
+        if len(events) > 1:
+            for event in events:
+                self._write([event])
+        else:
+            refused = {"id": str(events[0]["_id"]), "kind": events[0]["kind"], "action": events[0]["action"]}
+            log.error("audit_event_refused", **refused, error=type(error).__name__)
 
     def _insert(self, events: list[Raw]) -> None:
         try:
             self._collection().insert_many(events, ordered=False)
         except BulkWriteError as error:
-            # A try that was cut off had written some of them.
+            # An earlier try may have inserted some of the events before it failed.
             if any(one["code"] != DUPLICATE_KEY for one in error.details["writeErrors"]):
                 raise

@@ -7,15 +7,17 @@ A version is random because a counter would repeat after a rollback. `http/cache
 """
 
 import secrets
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from mongoengine import BinaryField, DateTimeField, Document, StringField
 from pymongo import UpdateOne
 from pymongo.client_session import ClientSession
+from pymongo.collection import Collection
 
 from arthomed.core import clock
 
@@ -31,6 +33,11 @@ class CacheTag(Document):
     tag = StringField(primary_key=True)
     version = BinaryField(required=True)
     changed_at = DateTimeField(db_field="changedAt", required=True)
+
+    @classmethod
+    def collection(cls) -> Collection[dict[str, Any]]:
+        collection: Collection[dict[str, Any]] = cls._get_collection()
+        return collection
 
 
 @dataclass(slots=True)
@@ -65,7 +72,7 @@ def writing_versions(session: ClientSession) -> Iterator[None]:
     finally:
         _invalidated.reset(token)
     if noted:
-        CacheTag._get_collection().bulk_write([_new_version(tag, "$set") for tag in sorted(noted)], session=session)
+        CacheTag.collection().bulk_write([_new_version(tag, "$set") for tag in sorted(noted)], session=session)
 
 
 def depends_on(*tags: str) -> None:
@@ -93,17 +100,17 @@ def recording_dependencies() -> Iterator[Dependencies]:
         _dependencies.reset(token)
 
 
-def read_versions(tags: Collection[str]) -> Versions:
+def read_versions(tags: Iterable[str]) -> Versions:
     """The present versions of tags; a tag without a version gets one."""
     versions = _find_versions(tags)
     if missing := sorted(set(tags) - versions.keys()):
-        CacheTag._get_collection().bulk_write([_new_version(tag, "$setOnInsert") for tag in missing])
+        CacheTag.collection().bulk_write([_new_version(tag, "$setOnInsert") for tag in missing])
         versions = _find_versions(tags)
     return versions
 
 
-def _find_versions(tags: Collection[str]) -> Versions:
-    found = CacheTag._get_collection().find({"_id": {"$in": list(tags)}}, {"version": 1})
+def _find_versions(tags: Iterable[str]) -> Versions:
+    found = CacheTag.collection().find({"_id": {"$in": list(tags)}}, {"version": 1})
     return {row["_id"]: row["version"] for row in found}
 
 

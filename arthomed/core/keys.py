@@ -1,30 +1,30 @@
-"""Secrets that sign: whether they are strong enough, and which of two did."""
+"""Signing keys: how a token names its key, and whether a key is strong enough."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 
-MIN_LENGTH = 32  # bytes; RFC 7518 section 3.2 wants at least the hash size for HS256
+MIN_LENGTH = 32  # bytes; RFC 7518 section 3.2 requires at least the hash size for HS256
 
 
 def key_id(secret: str) -> str:
-    """What a token tells of the secret that signed it (RFC 7515 section 4.1.4), and nobody can go back from."""
+    """The `kid` header (RFC 7515 section 4.1.4) of tokens signed with this secret; it does not reveal the secret."""
     return sha256(b"key id:" + secret.encode()).hexdigest()[:8]
 
 
-def chosen(named: object, keys: Sequence[str]) -> str:
-    """The key that a token names; the first, which signs, for one that names none of them."""
-    return next((key for key in keys if key_id(key) == named), keys[0])
+def select_key(kid: object, keys: Sequence[str]) -> str:
+    """The key with this id; the first, which signs new tokens, if none has it."""
+    return next((key for key in keys if key_id(key) == kid), keys[0])
 
 
-def weaknesses(needed: Mapping[str, str], others: Mapping[str, str]) -> Iterator[str]:
-    """Why secrets, by their names, must not be used; the others may be missing."""
-    for name, secret in {**needed, **others}.items():
-        if (secret or name in needed) and (why := _weakness(secret)):
-            yield f"{name}: {why}"
-    given = [secret for secret in (*needed.values(), *others.values()) if secret]
-    if len(set(given)) < len(given):
-        named = [*needed, *(name for name, secret in others.items() if secret)]
-        yield f"{', '.join(named)}: must differ from each other"
+def weaknesses(required: Mapping[str, str], optional: Mapping[str, str]) -> Iterator[str]:
+    """Each reason why these secrets, given by name, are unsafe; optional ones may be empty."""
+    for name, secret in {**required, **optional}.items():
+        if (secret or name in required) and (reason := _weakness(secret)):
+            yield f"{name}: {reason}"
+    secrets = [secret for secret in (*required.values(), *optional.values()) if secret]
+    if len(set(secrets)) < len(secrets):
+        names = [*required, *(name for name, secret in optional.items() if secret)]
+        yield f"{', '.join(names)}: must differ from each other"
 
 
 def _weakness(secret: str) -> str | None:

@@ -1,4 +1,4 @@
-"""Where the work at hand comes from: a request, or nowhere when the system acts by itself."""
+"""The origin of the work that runs now: the HTTP request that caused it, or none when the system acts by itself."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,18 +8,18 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The request behind the work, and the address that it came from."""
+    """A request's id, and the IP address of its client."""
 
     request_id: str | None = None
     address: str | None = None
 
 
-NOWHERE = Origin()
-_current: ContextVar[Origin] = ContextVar("origin", default=NOWHERE)
+SYSTEM = Origin()
+_current: ContextVar[Origin] = ContextVar("origin", default=SYSTEM)
 
 
-def begin(origin: Origin) -> None:
-    """Say where the work of this thread comes from, from now on."""
+def set_current(origin: Origin) -> None:
+    """Set the origin of this thread's work, until the next call."""
     _current.set(origin)
 
 
@@ -28,8 +28,8 @@ def current() -> Origin:
 
 
 @contextmanager
-def instead(origin: Origin) -> Iterator[None]:
-    """For a while this thread does the work of another one, which comes from there."""
+def override(origin: Origin) -> Iterator[None]:
+    """Run a block on behalf of another request, as when one thread writes a batch of several."""
     token = _current.set(origin)
     try:
         yield

@@ -1,1 +1,1 @@
-"""Files of visits and people: taken in safely, kept private, purged on time."""
+"""Files of appointments and profiles: uploading, scanning, downloading, deleting and purging."""

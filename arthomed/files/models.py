@@ -1,4 +1,4 @@
-"""What is known of each stored file."""
+"""The metadata of each stored file."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -11,12 +11,14 @@ from pymongo.client_session import ClientSession
 from arthomed.core.documents import ClinicDocument, Raw
 from arthomed.files.rules import Category, Kind, State
 
+_AVAILABLE: Raw = {"attachedAt": {"$ne": None}, "doomedAt": None}
+
 
 class File(ClinicDocument):
-    """One stored file, of the `record` (a visit or a person) of its kind; `owner` is the person it is about.
+    """One stored file of a `record` (an appointment or a user); `owner` is the person whom the file is about.
 
-    A file is attached when its record names it, and doomed when it is about to be removed: only what is attached
-    and not doomed exists for people. `key` says where it is stored, `thumbnail` where its small picture is.
+    A file is available to users once it is attached to its record and until it is marked for deletion. `key` is the
+    storage key of the file, `thumbnail` that of its thumbnail.
     """
 
     meta = {"collection": "files"}
@@ -36,7 +38,7 @@ class File(ClinicDocument):
     state = EnumField(State, required=True)
     signature = StringField()
     attached_at = DateTimeField(db_field="attachedAt")
-    doomed_at = DateTimeField(db_field="doomedAt")
+    marked_for_deletion_at = DateTimeField(db_field="doomedAt")
 
     @property
     def keys(self) -> list[str]:
@@ -44,61 +46,64 @@ class File(ClinicDocument):
 
     @property
     def from_patient(self) -> bool:
-        """Whether the person it is about has sent it."""
+        """Whether the person whom the file is about has uploaded it."""
         return bool(self.uploader == self.owner)
 
     @property
-    def sending(self) -> tuple[Category, ObjectId, str]:
-        """The same for what one person sends to a record twice."""
+    def upload_identity(self) -> tuple[Category, ObjectId, str]:
+        """Equal for two files of a record with the same category, uploader and content."""
         return self.category, self.uploader, self.sha256
 
     @property
     def folder(self) -> str:
-        """Where it and its thumbnail are, with a slash at the end."""
+        """The storage folder of the file and its thumbnail, with a trailing slash."""
         return f"{self.key.rpartition('/')[0]}/"
 
     @property
     def url(self) -> str:
-        """Where people fetch it."""
+        """The path of the API that downloads the file."""
         return f"/api/files/{self.filename}"
 
     @classmethod
-    def there(cls) -> Any:
-        """What exists for people."""
-        return cls.objects(attached_at__ne=None, doomed_at=None)
+    def available(cls) -> Any:
+        """The files that are attached and not marked for deletion."""
+        return cls.objects(attached_at__ne=None, marked_for_deletion_at=None)
 
     @classmethod
     def of_records(cls, kind: Kind, records: Iterable[ObjectId]) -> "dict[ObjectId, list[File]]":
-        """The files of each record, in one query."""
+        """The available files of each record, in one query."""
         found: dict[ObjectId, list[File]] = {}
-        for file in cls.there().filter(kind=kind, record__in=list(records)):
+        for file in cls.available().filter(kind=kind, record__in=list(records)):
             found.setdefault(file.record, []).append(file)
         return found
 
     @classmethod
     def of_record(cls, kind: Kind, record: ObjectId, session: ClientSession) -> "list[File]":
-        """The files of a record as a transaction sees them."""
-        there = {"kind": kind, "record": record, "attachedAt": {"$ne": None}, "doomedAt": None}
-        return [cls.from_raw(raw) for raw in cls.collection().find(there, session=session)]
+        """The available files of a record, read within a transaction."""
+        query = {"kind": kind, "record": record, **_AVAILABLE}
+        return [cls.from_raw(raw) for raw in cls.collection().find(query, session=session)]
 
     @classmethod
     def attach(cls, files: "Sequence[File]", *, now: datetime, session: ClientSession) -> int:
-        """Let their record name them, in the transaction that makes it do so; returns how many were not doomed."""
-        wanted: Raw = {"_id": {"$in": [file.id for file in files]}, "doomedAt": None}
+        """Make files available, within the transaction that changes their record; returns how many were attached.
+
+        Files that the purge has marked for deletion in the meantime are not attached.
+        """
+        query: Raw = {"_id": {"$in": [file.id for file in files]}, "doomedAt": None}
         changes = {"$set": {"attachedAt": now, "updatedAt": now}}
-        return int(cls.collection().update_many(wanted, changes, session=session).matched_count)
+        return int(cls.collection().update_many(query, changes, session=session).matched_count)
 
     @classmethod
-    def doom(cls, which: Raw, *, now: datetime, session: ClientSession | None = None) -> int:
-        """Let files exist for nobody any more; returns how many."""
-        doomed = cls.collection().update_many(
-            {"doomedAt": None, **which}, {"$set": {"doomedAt": now, "updatedAt": now}}, session=session
+    def mark_for_deletion(cls, query: Raw, *, now: datetime, session: ClientSession | None = None) -> int:
+        """Hide files from all users until they are deleted; returns how many."""
+        marked = cls.collection().update_many(
+            {"doomedAt": None, **query}, {"$set": {"doomedAt": now, "updatedAt": now}}, session=session
         )
-        return int(doomed.modified_count)
+        return int(marked.modified_count)
 
     @classmethod
-    def settle(cls, file_id: ObjectId, state: State, *, now: datetime, signature: str | None = None) -> bool:
-        """Note the scanner's verdict, once."""
+    def set_scan_result(cls, file_id: ObjectId, state: State, *, now: datetime, signature: str | None = None) -> bool:
+        """Save the scanner's verdict if the file still waits for it; returns whether it did."""
         changes: Raw = {"state": state, "updatedAt": now} | ({"signature": signature} if signature else {})
-        settled = cls.collection().update_one({"_id": file_id, "state": State.WAITING}, {"$set": changes})
-        return bool(settled.modified_count)
+        updated = cls.collection().update_one({"_id": file_id, "state": State.WAITING}, {"$set": changes})
+        return bool(updated.modified_count)

@@ -1,4 +1,4 @@
-"""Fetching and deleting stored files over HTTP; what takes them in belongs to the records that they are of."""
+"""Routes that upload profile pictures, and download and delete files; `appointments.routes` uploads the other files."""
 
 from typing import Any
 
@@ -6,9 +6,9 @@ from werkzeug.wrappers import Response
 
 from arthomed.core.errors import NotFound
 from arthomed.core.permissions import Permission
-from arthomed.files.records import cabinet
-from arthomed.files.schemas import FileQuery, NoForm, UploadedOut
-from arthomed.files.service import giving, portraits, receiving, removing
+from arthomed.files import file_store
+from arthomed.files.schemas import FileQuery, UploadedOut, UploadProfilePicture
+from arthomed.files.service import deleting, downloading, profile_pictures, uploading
 from arthomed.files.storage import FileMissing
 from arthomed.http import files
 from arthomed.http.auth import current_actor, own_id, requires
@@ -21,12 +21,12 @@ blueprint = Blueprint("files", __name__, url_prefix="/api/files", description="M
 @blueprint.post("/upload/profiles")
 @requires(Permission.FILES)
 @limit_uploads
-@blueprint.arguments(NoForm, location="multipart", files="files")
+@blueprint.arguments(UploadProfilePicture, location="multipart", files="files")
 @blueprint.response(200, UploadedOut, description="Files uploaded successfully")
-def upload_portrait(_form: dict[str, Any]) -> dict[str, Any]:
-    """Upload one's own picture, in the place of the one before."""
-    uploads = [receiving.Upload(*one) for one in files.received("files", required=True)]
-    return {"uploaded_files": portraits.upload(current_actor(), own_id(), uploads)}
+def upload_profile_picture(_form: dict[str, Any]) -> dict[str, Any]:
+    """Upload one's own profile picture, which replaces the previous one."""
+    uploads = [uploading.Upload(*one) for one in files.uploaded_files("files", required=True)]
+    return {"uploaded_files": profile_pictures.upload(current_actor(), own_id(), uploads)}
 
 
 @blueprint.get("/<string:filename>")
@@ -34,22 +34,22 @@ def upload_portrait(_form: dict[str, Any]) -> dict[str, Any]:
 @blueprint.arguments(FileQuery, location="query")
 @blueprint.file_response("image/jpeg", "image/png", "application/pdf", description="The file")
 def fetch(query: dict[str, Any], filename: str) -> Response:
-    """Fetch a file that belongs to a record that one may read."""
-    sheet = giving.give(current_actor(), filename, small=query["thumbnail"])
-    storage = cabinet().storage
-    if link := storage.link(sheet.key, sheet.name, sheet.mime_type):
-        return files.elsewhere(link)
+    """Download a file of a record that one may read."""
+    download = downloading.get_download(current_actor(), filename, thumbnail=query["thumbnail"])
+    storage = file_store.current().storage
+    if url := storage.download_url(download.key, download.name, download.mime_type):
+        return files.redirect_to_storage(url)
     try:
-        size = storage.find(sheet.key).size
-    except FileMissing as error:  # removed a moment ago, or lost, which the purge finds out
+        size = storage.stat(download.key).size
+    except FileMissing as error:  # deleted a moment ago, or lost, which the nightly purge detects
         raise NotFound from error
-    return files.send(
-        lambda start: storage.open(sheet.key, start),
+    return files.send_file(
+        lambda start: storage.open(download.key, start),
         size=size,
-        name=sheet.name,
-        mime_type=sheet.mime_type,
-        etag=sheet.etag,
-        accel_path=storage.accel_path(sheet.key),
+        name=download.name,
+        mime_type=download.mime_type,
+        etag=download.etag,
+        accel_path=storage.accel_path(download.key),
     )
 
 
@@ -57,5 +57,5 @@ def fetch(query: dict[str, Any], filename: str) -> Response:
 @requires(Permission.FILES)
 @blueprint.response(200, description="File deleted successfully")
 def delete(filename: str) -> None:
-    """Delete a file that one has uploaded, before the visit is completed."""
-    removing.delete(current_actor(), filename)
+    """Delete a file that one has uploaded, before the appointment is completed."""
+    deleting.delete(current_actor(), filename)

@@ -1,4 +1,4 @@
-"""What may be uploaded, how stored files are called, and how long they are kept."""
+"""Upload limits, storage keys, download names and retention times."""
 
 import re
 import unicodedata
@@ -12,22 +12,23 @@ from bson import ObjectId
 
 from arthomed.core.errors import ClinicError, Code
 
-MOST_FILES = 5
-MOST_BYTES = 10 * 1024 * 1024
-MOST_OF_A_RECORD = 50
-UNATTACHED_KEPT = timedelta(hours=24)
-QUARANTINE = "quarantine/infected"
-CALLED_OFF_KEPT = timedelta(days=30)
-"""How long the files of a visit that came to nothing are kept."""
-SET_ASIDE_KEPT = timedelta(days=30)
-"""How long there is for somebody to look at what is in quarantine without a record."""
+MAX_FILES = 5
+MAX_FILE_BYTES = 10 * 1024 * 1024
+MAX_FILES_PER_RECORD = 50
+UNATTACHED_RETENTION = timedelta(hours=24)
+CANCELLED_RETENTION = timedelta(days=30)
+"""How long the files of a cancelled or rejected appointment are kept."""
+QUARANTINE_RETENTION = timedelta(days=30)
+"""How long a quarantined file without a record is kept for an administrator to inspect."""
+INFECTED_FOLDER = "quarantine/infected"
 
-_LONGEST_NAME, _LONGEST_TOLD = 100, 300
-_FORBIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})  # Unicode: control, format, surrogate, private, unassigned
+_MAX_NAME_LENGTH, _MAX_CLIENT_NAME_LENGTH = 100, 300
+_FORBIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
+"""Unicode categories: control, format, surrogate, private use, unassigned."""
 
 
 class Kind(StrEnum):
-    """What a file belongs to; also the type in the upload's path."""
+    """The kind of record that a file belongs to; also the last part of the upload path."""
 
     APPOINTMENTS = "appointments"
     PROFILES = "profiles"
@@ -44,7 +45,7 @@ class Category(StrEnum):
 
 
 class State(StrEnum):
-    """A file waits for the scanner's verdict; without a scanner it is ready at once."""
+    """A file is WAITING until ClamAV has scanned it; without a scanner it is READY at once."""
 
     WAITING = "waiting"
     READY = "ready"
@@ -54,15 +55,15 @@ class State(StrEnum):
 
 class FileTooLarge(ClinicError):
     code: ClassVar[Code] = Code.FILE_TOO_LARGE
-    message = f"A file may have at most {MOST_BYTES // 1024 // 1024} MB"
+    message = f"A file may have at most {MAX_FILE_BYTES // 1024 // 1024} MB"
 
 
 class TooManyFiles(ClinicError):
     code: ClassVar[Code] = Code.TOO_MANY_FILES
-    message = f"At most {MOST_FILES} files can be sent at once"
+    message = f"At most {MAX_FILES} files can be sent at once"
 
 
-class NoPicture(ClinicError):
+class NotAnImage(ClinicError):
     code: ClassVar[Code] = Code.INVALID_FILE_TYPE
     message = "Only JPEG and PNG pictures are accepted"
 
@@ -73,8 +74,8 @@ class FileNotReady(ClinicError):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where files go: the record of a kind that they belong to, and the person it is about."""
+class UploadTarget:
+    """The record that uploaded files are attached to; `owner` is the person whom the record is about."""
 
     kind: Kind
     category: Category
@@ -82,53 +83,56 @@ class Place:
     owner: ObjectId
 
 
-def ensure_may_be_taken(sizes: Sequence[int], most: int = MOST_FILES) -> None:
+def ensure_upload_allowed(sizes: Sequence[int], *, max_files: int = MAX_FILES) -> None:
     """Raises TooManyFiles or FileTooLarge."""
-    if len(sizes) > most:
-        raise TooManyFiles(f"At most {most} {'file' if most == 1 else 'files'} can be sent at once")
-    if any(size > MOST_BYTES for size in sizes):
+    if len(sizes) > max_files:
+        raise TooManyFiles(f"At most {max_files} {'file' if max_files == 1 else 'files'} can be sent at once")
+    if any(size > MAX_FILE_BYTES for size in sizes):
         raise FileTooLarge
 
 
-def ensure_are_pictures(mime_types: Sequence[str]) -> None:
+def ensure_images(mime_types: Sequence[str]) -> None:
+    """Raises NotAnImage."""
     if any(not mime_type.startswith("image/") for mime_type in mime_types):
-        raise NoPicture
+        raise NotAnImage
 
 
-def ensure_has_room(there: int, more: int) -> None:
-    if there + more > MOST_OF_A_RECORD:
-        raise TooManyFiles(f"There can be at most {MOST_OF_A_RECORD} files")
+def ensure_record_has_room(existing: int, added: int) -> None:
+    """Raises TooManyFiles."""
+    if existing + added > MAX_FILES_PER_RECORD:
+        raise TooManyFiles(f"There can be at most {MAX_FILES_PER_RECORD} files")
 
 
-def key_of(place: Place, extension: str, *, now: datetime, today: date, secret: str) -> str:
-    """Where a file is stored, as `appointments/reports/2026/11/appointment_<id>_<ms>_report_<secret>.pdf`."""
-    if place.kind is Kind.PROFILES:
-        folder, subject = place.kind.value, "user"
+def ensure_scanned(state: State) -> None:
+    """Raises FileNotReady while the file waits for its scan."""
+    if state is State.WAITING:
+        raise FileNotReady
+
+
+def storage_key(target: UploadTarget, extension: str, *, now: datetime, today: date, secret: str) -> str:
+    """The key of a new file, such as `appointments/reports/2026/11/appointment_<id>_<ms>_report_<secret>.pdf`."""
+    if target.kind is Kind.PROFILES:
+        folder, subject = target.kind.value, "user"
     else:
-        folder, subject = f"{place.kind}/{place.category}", "appointment"
-    name = f"{subject}_{place.record}_{int(now.timestamp() * 1000)}_{place.category.singular}_{secret}"
+        folder, subject = f"{target.kind}/{target.category}", "appointment"
+    name = f"{subject}_{target.record}_{int(now.timestamp() * 1000)}_{target.category.singular}_{secret}"
     return f"{folder}/{today:%Y/%m}/{name}.{extension}"
 
 
-def thumbnail_of(key: str) -> str:
+def thumbnail_key(key: str) -> str:
     return key.rpartition(".")[0] + "_thumbnail.jpg"
 
 
-def quarantined(key: str) -> str:
-    """Where a harmful file is kept, which nobody reads."""
-    return key if key.startswith(f"{QUARANTINE}/") else f"{QUARANTINE}/{key}"
+def quarantine_key(key: str) -> str:
+    """The key of an infected file in quarantine; a key in quarantine is returned unchanged."""
+    return key if key.startswith(f"{INFECTED_FOLDER}/") else f"{INFECTED_FOLDER}/{key}"
 
 
-def shown_name(told: str, extension: str) -> str:
-    """The name that a file is given back with: the sender's last path part, without tricks, with its true extension."""
-    last = re.split(r"[/\\]", told)[-1]
-    name = unicodedata.normalize("NFC", last[:_LONGEST_TOLD])  # takes the square of its length
-    clean = "".join(char for char in name if unicodedata.category(char) not in _FORBIDDEN and char not in '"<>:|?*')
+def download_name(client_name: str, extension: str) -> str:
+    """A safe name for the download: the last path part of the client's name, with the detected extension."""
+    last_part = re.split(r"[/\\]", client_name)[-1]
+    name = unicodedata.normalize("NFC", last_part[:_MAX_CLIENT_NAME_LENGTH])  # takes quadratic time
+    allowed = (char for char in name if unicodedata.category(char) not in _FORBIDDEN_CATEGORIES)
+    clean = "".join(char for char in allowed if char not in '"<>:|?*')
     stem = clean.rpartition(".")[0] or clean
-    return f"{stem.replace('.', '_').strip(' _')[:_LONGEST_NAME] or 'file'}.{extension}"
-
-
-def ensure_may_be_read(state: State) -> None:
-    """Raises FileNotReady while nobody knows whether it is harmful."""
-    if state is State.WAITING:
-        raise FileNotReady
+    return f"{stem.replace('.', '_').strip(' _')[:_MAX_NAME_LENGTH] or 'file'}.{extension}"

@@ -1,4 +1,4 @@
-"""The question whether a file is harmful; infra asks ClamAV."""
+"""The interface of the malware scanner; `infra.clamav` implements it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,20 +6,16 @@ from typing import Protocol
 
 
 class ScannerUnavailable(Exception):
-    """The scanner gave no verdict, for whatever reason; the file must not count as clean."""
+    """The scanner gave no verdict, for any reason; the file must not count as clean."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`signature` names what was found."""
+    """`signature` names the malware that was found; None means that the file is clean."""
 
     signature: str | None = None
-
-    @property
-    def is_clean(self) -> bool:
-        return self.signature is None
 
 
 class Scanner(Protocol):
     def scan(self, content: Iterable[bytes]) -> Verdict:
-        """Have all of a file looked at, such as an open file or Storage.open; raises ScannerUnavailable."""
+        """Scan the whole content, such as an open file or `Storage.open(key)`; raises ScannerUnavailable."""

@@ -1,4 +1,4 @@
-"""Shapes of uploads."""
+"""Request and response schemas of files."""
 
 from marshmallow import fields
 
@@ -7,12 +7,14 @@ from arthomed.http.schema import Schema
 _URL = {"type": "string", "example": "/api/files/appointment_672b1234_1764234567890_report_9f.pdf"}
 
 
-class NoForm(Schema):
-    """Files and nothing else."""
+class UploadProfilePicture(Schema):
+    """A form without fields besides the file."""
 
 
 class FileQuery(Schema):
-    thumbnail = fields.Boolean(load_default=False, metadata={"example": False, "description": "The small picture."})
+    thumbnail = fields.Boolean(
+        load_default=False, metadata={"example": False, "description": "Whether to fetch the thumbnail."}
+    )
 
 
 class FileOut(Schema):
@@ -22,13 +24,14 @@ class FileOut(Schema):
     mime_type = fields.String(required=True, metadata={"example": "application/pdf"})
     category = fields.String(required=True, metadata={"example": "reports"})
     from_patient = fields.Boolean(
-        required=True, metadata={"example": True, "description": "Whether the person it is about has sent it."}
+        required=True,
+        metadata={"example": True, "description": "Whether the person whom the file is about has uploaded it."},
     )
     url = fields.String(required=True, metadata=_URL)
     status = fields.String(
         attribute="state",
         required=True,
-        metadata={"example": "ready", "description": "waiting, until it is checked; ready; infected; missing"},
+        metadata={"example": "ready", "description": "waiting (for its virus scan), ready, infected or missing"},
     )
 
 

@@ -1,4 +1,4 @@
-"""Where files are kept, in words that fit a folder and a bucket alike; infra implements them."""
+"""The interface of file storage, for a local folder and an S3 bucket alike; `infra` implements it."""
 
 import errno
 import re
@@ -9,107 +9,107 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-INCOMING = "incoming"  # where files are while they are being made; never a key
+INCOMING = "incoming"  # the folder of unfinished files; never part of a key
 _FOLDERS = r"(?:[a-z0-9][a-z0-9-]{0,39}/)"
 _KEY = re.compile(rf"(?!{INCOMING}/){_FOLDERS}{{1,8}}[A-Za-z0-9][A-Za-z0-9_-]{{0,149}}(?:\.[a-z0-9]{{1,5}})?")
 _PREFIX = re.compile(rf"(?!{INCOMING}/){_FOLDERS}{{0,8}}")
 
 
 class StorageUnavailable(Exception):
-    """The storage is full, read-only or out of reach; the same call may succeed later."""
+    """The storage is full, read-only or unreachable; the same call may succeed later."""
 
 
 class FileMissing(Exception):
-    """Nothing is stored under this key."""
+    """The storage has no file with this key."""
 
 
 class KeyTaken(Exception):
-    """Other content is stored under this key; nothing was overwritten."""
+    """The storage has other content under this key; it was not overwritten."""
 
 
 class InvalidKey(ValueError):
-    """No name that we would give: it never reaches the storage."""
+    """The application never creates such a key; the storage was not accessed."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """`stored` is when the file came to this key; a `key` that `is_key` refuses was put there by somebody else."""
+    """`stored_at` is when the file got this key. If `is_key(key)` is false, the application did not create the file."""
 
     key: str
     size: int
-    stored: datetime
+    stored_at: datetime
 
 
 class OpenFile(Iterable[bytes], Protocol):
-    """A file's bytes, opened already; to be closed whether or not they are read to the end.
+    """An open file, in chunks of bytes; the caller must close it even if it does not read to the end.
 
-    Iterating raises StorageUnavailable where they end too early.
+    Iterating raises StorageUnavailable if the content ends too early.
     """
 
     @property
     def size(self) -> int:
-        """Of the whole file, whatever part of it was asked for."""
+        """The size of the whole file, even if only a range was opened."""
 
     def close(self) -> None: ...
 
 
 class Storage(Protocol):
-    """Files under keys such as `profiles/2026/11/user_<id>_<ms>_avatar_<random>.jpg`.
+    """Stores files under keys such as `profiles/2026/11/user_<id>_<ms>_avatar_<random>.jpg`.
 
-    Every method raises StorageUnavailable, and InvalidKey for a key that we would never give. Whatever was cut
-    off may be done again.
+    Every method raises StorageUnavailable, and InvalidKey for a key that the application never creates. Every method
+    can be repeated after an interruption.
     """
 
     def prepare(self) -> None:
-        """Take the place into use, once in its life: one that is not in use is taken for a disk that is away."""
+        """Initialize the storage, once. A folder without initialization counts as a disk that is not mounted."""
 
     def incoming(self) -> Path:
-        """The folder of this machine for files that are still being made."""
+        """The folder of this machine for unfinished files."""
 
     def leftovers(self, *, older_than: datetime) -> Iterator[Path]:
-        """What was left in `incoming` by processes that died."""
+        """The files that killed processes left in `incoming`."""
 
     def put(self, key: str, path: Path) -> None:
-        """Store a finished file of `incoming`, all of it or nothing; afterwards it is no longer at `path`.
+        """Move a finished file from `incoming` into the storage, atomically.
 
         Raises:
-            KeyTaken: when other content is stored there.
+            KeyTaken: the storage has other content under this key.
         """
 
-    def find(self, key: str) -> StoredFile:
-        """Size and time, or FileMissing."""
+    def stat(self, key: str) -> StoredFile:
+        """The size and time of a file; raises FileMissing."""
 
     def open(self, key: str, start: int = 0, end: int | None = None) -> OpenFile:
-        """The bytes from `start` to before `end`, or to the file's end where that comes first.
+        """Open the bytes from `start` up to but without `end`, or up to the end of the file if that comes first.
 
         Raises:
-            FileMissing: now, not while the bytes are read.
-            ValueError: when the file has no byte in this range.
+            FileMissing: at this call, not while the bytes are read.
+            ValueError: the file has no byte in this range.
         """
 
     def delete(self, key: str) -> None:
-        """Remove it; nothing happens when it is not there."""
+        """Delete a file; a missing file is no error."""
 
     def move(self, key: str, new_key: str) -> None:
-        """Give it another key, for quarantine; nothing happens when that is done already.
+        """Rename a file; a file that was moved already is no error.
 
         Raises:
-            FileMissing: when it is under neither.
-            KeyTaken: when other content is under the new one.
+            FileMissing: neither key exists.
+            KeyTaken: the storage has other content under `new_key`.
         """
 
-    def keys(self, prefix: str = "", *, older_than: datetime) -> Iterator[StoredFile]:
-        """Everything stored before an instant under a folder such as `profiles/2026/`, strangers' files included."""
+    def list_files(self, prefix: str = "", *, older_than: datetime) -> Iterator[StoredFile]:
+        """All files under a folder such as `profiles/2026/`, including files that the application did not create."""
 
-    def link(self, key: str, filename: str, mime: str) -> str | None:
-        """A URL that downloads this file, and no other, for about a minute; None where there are no such URLs."""
+    def download_url(self, key: str, filename: str, mime: str) -> str | None:
+        """A URL that downloads only this file, for about a minute; None if the storage has no such URLs."""
 
     def accel_path(self, key: str) -> str | None:
-        """What X-Accel-Redirect is to say, where a web server in front can send the file."""
+        """The value of X-Accel-Redirect, if a web server in front can send the file."""
 
 
 def is_key(key: str) -> bool:
-    """Whether we would give a file this key."""
+    """Whether the application creates such keys."""
     return _KEY.fullmatch(key) is not None
 
 
@@ -136,10 +136,10 @@ def ensure_range(start: int, end: int | None) -> None:
 
 
 @contextmanager
-def reaching_disk() -> Iterator[None]:
-    """What the system says of a full, read-only or broken disk becomes StorageUnavailable.
+def translate_disk_errors() -> Iterator[None]:
+    """Turn OSError with an errno, such as of a full, read-only or broken disk, into StorageUnavailable.
 
-    An OSError without a number, such as Pillow's of a bad image, passes.
+    An OSError without an errno, such as Pillow's for a damaged image, passes through.
     """
     try:
         yield

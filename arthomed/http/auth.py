@@ -119,7 +119,7 @@ def _key(header: Mapping[str, Any], claims: Mapping[str, Any]) -> str:
     secrets = current_app.extensions["jwt_keys"].get(str(claims.get("type")))
     if secrets is None:
         raise InvalidTokenError("unknown type")
-    return keys.chosen(header.get("kid"), secrets)
+    return keys.select_key(header.get("kid"), secrets)
 
 
 @jwt.token_verification_loader
@@ -211,7 +211,7 @@ def _signed_claims(token: str, secrets: Keys) -> Mapping[str, Any] | None:
     if not token:
         return None
     try:
-        secret = keys.chosen(pyjwt.get_unverified_header(token).get("kid"), secrets)
+        secret = keys.select_key(pyjwt.get_unverified_header(token).get("kid"), secrets)
         options: Any = {"verify_exp": False, "verify_iat": False, "require": ["exp", "sub"]}
         claims = pyjwt.decode(token, secret, [ALGORITHM], options, audience=AUDIENCE, issuer=ISSUER)
         return {"type": claims.get("type"), "exp": int(claims["exp"]), "sub": str(claimed_id(claims, "sub"))}

@@ -56,7 +56,7 @@ def _begin() -> None:
     g.request_id = asked if _SANE_REQUEST_ID.fullmatch(asked) else token_hex(16)
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request_id=g.request_id)
-    origin.begin(origin.Origin(g.request_id, request.remote_addr))
+    origin.set_current(origin.Origin(g.request_id, request.remote_addr))
 
 
 def _refuse_unacceptable() -> None:

@@ -12,7 +12,7 @@ from mongoengine.errors import OperationError
 from pymongo.errors import ConnectionFailure, PyMongoError
 from werkzeug.exceptions import HTTPException, InternalServerError
 
-from arthomed.core import faults
+from arthomed.core import error_reporting
 from arthomed.core.documents import is_database_unavailable
 from arthomed.core.errors import ClinicError, Code, ServiceUnavailable
 from arthomed.core.jobs import JobsUnavailable
@@ -137,7 +137,7 @@ def _on_unavailable(error: Exception) -> Response:
 def _on_unexpected(error: Exception) -> Response:
     log.error("unexpected_error", exc_info=error)
     actor = g.get("actor")
-    faults.report(error, str(request.url_rule), user_id=str(actor.user_id) if actor else None)
+    error_reporting.report(error, str(request.url_rule), user_id=str(actor.user_id) if actor else None)
     more: dict[str, Any] = {"requestId": g.get("request_id", "")}
     if current_app.config["SHOW_STACK"]:
         more["stack"] = "".join(traceback.format_exception(error))

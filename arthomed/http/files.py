@@ -1,4 +1,4 @@
-"""Files over HTTP: taken in to a folder of ours while they arrive, given out whole or in part."""
+"""Receives uploads into a folder of the application, and sends stored files, whole or in part."""
 
 import errno
 from collections.abc import Callable, Iterator
@@ -19,9 +19,9 @@ from arthomed.http import context
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-MOST_BYTES = 64 * 1024 * 1024  # of a body with files; how large each may be is the feature's rule
-_MOST_PARTS = 20
-_MOST_TEXT_BYTES = 200_000  # below 64 KiB Werkzeug (3.1) refuses some files, too
+MAX_BODY_BYTES = 64 * 1024 * 1024  # of a form with files; `files.rules` limits each file
+_MAX_FORM_PARTS = 20
+_MAX_FORM_MEMORY_BYTES = 200_000  # below 64 KiB Werkzeug (3.1) also rejects some files
 _MULTIPART = "multipart/form-data"
 _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
 
@@ -32,24 +32,20 @@ class OpenFile(Protocol):
 
 
 class ClinicRequest(Request):
-    """Lets arriving files go to named files, from which they can be read by others and cleared away after a crash."""
+    """Writes uploads to named temporary files, which the cleaning subprocess can read and the purge can delete."""
 
     def _get_file_stream(self, *_: Any, **__: Any) -> IO[bytes]:
         folder: Callable[[], Path] = current_app.extensions["incoming"]
         return NamedTemporaryFile("w+b", dir=folder(), prefix="upload-")
 
     def _load_form_data(self) -> None:
-        with _writing():
+        with _translate_disk_errors():
             super()._load_form_data()
 
 
 @contextmanager
-def _writing() -> Iterator[None]:
-    """A disk that is full or broken is no fault of the sender's; other errors are the connection's.
-
-    Raises:
-        ServiceUnavailable: what has arrived can't be kept.
-    """
+def _translate_disk_errors() -> Iterator[None]:
+    """Turn errors of a full or broken disk into ServiceUnavailable; other errors are those of the connection."""
     try:
         yield
     except OSError as error:
@@ -61,37 +57,41 @@ def _writing() -> Iterator[None]:
 def register(app: Flask, incoming: Callable[[], Path]) -> None:
     app.request_class = ClinicRequest
     app.extensions["incoming"] = incoming
-    app.before_request(_let_files_in)
+    app.before_request(_set_upload_limits)
 
 
-def _let_files_in() -> None:
-    """Only routes that take files take bodies of their size."""
-    if are_sent():
-        request.max_content_length = MOST_BYTES
-        request.max_form_parts = _MOST_PARTS
-        request.max_form_memory_size = _MOST_TEXT_BYTES
+def _set_upload_limits() -> None:
+    """Raise the limit of the body size, only for routes that accept files."""
+    if is_upload():
+        request.max_content_length = MAX_BODY_BYTES
+        request.max_form_parts = _MAX_FORM_PARTS
+        request.max_form_memory_size = _MAX_FORM_MEMORY_BYTES
 
 
-def are_sent() -> bool:
-    """Whether the request's body is a form with files, and goes to a route that takes them."""
+def is_upload() -> bool:
+    """Whether the request has a multipart form and its route accepts files."""
     return bool(getattr(context.view(), "files", None)) and request.mimetype == _MULTIPART
 
 
-def received(field: str, *, required: bool = False) -> list[tuple[Path, str]]:
-    """Where each file of a field is until the request ends, and what its sender calls it."""
-    found = [(_path(one), one.filename or "") for one in request.files.getlist(field) if one.filename]
-    if required and not found:
+def uploaded_files(field: str, *, required: bool = False) -> list[tuple[Path, str]]:
+    """The temporary path, valid until the request ends, and the client's name of each file of a form field.
+
+    Raises:
+        ValidationFailed: the field is `required` and has no file.
+    """
+    uploads = [(_path(one), one.filename or "") for one in request.files.getlist(field) if one.filename]
+    if required and not uploads:
         raise ValidationFailed([FieldError(field, "At least one file is needed.", shows_value=False)])
-    return found
+    return uploads
 
 
 def _path(file: FileStorage) -> Path:
-    with _writing():
+    with _translate_disk_errors():
         file.stream.flush()
     return Path(str(file.stream.name))
 
 
-def send(
+def send_file(
     open_at: Callable[[int], OpenFile],
     *,
     size: int,
@@ -100,44 +100,46 @@ def send(
     etag: str,
     accel_path: str | None,
 ) -> Response:
-    """A file that is saved and not shown; in part where that is asked for (RFC 9110 section 14).
+    """Send a file as an attachment, or the requested range of it (RFC 9110 section 14).
 
-    With an `accel_path` the web server in front sends it instead.
+    With an `accel_path`, the web server in front sends the file instead.
     """
-    answer = Response(mimetype=mime_type)
-    answer.headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(name, safe='')}"
-    answer.headers["Cache-Control"] = "private, no-store"
-    answer.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
-    answer.set_etag(etag)
+    response = Response(mimetype=mime_type)
+    response.headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(name, safe='')}"
+    response.headers["Cache-Control"] = "private, no-store"
+    response.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    response.set_etag(etag)
     if accel_path is not None:
-        answer.headers["X-Accel-Redirect"] = accel_path
-        return answer
-    answer.response = _Seekable(open_at)
-    answer.content_length = size
-    answer.make_conditional(_without_odd_ranges(request.environ, size), accept_ranges=True, complete_length=size)
-    return answer
+        response.headers["X-Accel-Redirect"] = accel_path
+        return response
+    response.response = _LazyFile(open_at)
+    response.content_length = size
+    response.make_conditional(
+        _without_unsupported_range(request.environ, size), accept_ranges=True, complete_length=size
+    )
+    return response
 
 
-def _without_odd_ranges(environ: "WSGIEnvironment", size: int) -> "WSGIEnvironment":
-    """Of several ranges, other units and nonsense nobody needs to take notice; Werkzeug (3.1) refuses them.
+def _without_unsupported_range(environ: "WSGIEnvironment", size: int) -> "WSGIEnvironment":
+    """Drop a Range header with several ranges, another unit, invalid syntax or a suffix longer than the file.
 
-    It does so with the last bytes, too, where they are more than all.
+    RFC 9110 allows a server to ignore these; Werkzeug (3.1) would respond with an error.
     """
-    told = parse_range_header(environ.get("HTTP_RANGE"))
-    if told is not None and told.units == "bytes" and len(told.ranges) == 1 and told.ranges[0][0] >= -size:
+    parsed = parse_range_header(environ.get("HTTP_RANGE"))
+    if parsed is not None and parsed.units == "bytes" and len(parsed.ranges) == 1 and parsed.ranges[0][0] >= -size:
         return environ
     return {name: value for name, value in environ.items() if name != "HTTP_RANGE"}
 
 
-def elsewhere(link: str) -> BaseResponse:
-    """The way to a file that another server gives out."""
-    answer = redirect(link)
-    answer.headers["Cache-Control"] = "private, no-store"
-    return answer
+def redirect_to_storage(url: str) -> BaseResponse:
+    """Redirect to a file that the storage server sends itself."""
+    response = redirect(url)
+    response.headers["Cache-Control"] = "private, no-store"
+    return response
 
 
-class _Seekable:
-    """A file that is opened when its first byte is wanted, at that byte."""
+class _LazyFile:
+    """A response body that opens the file when its first byte is read, at the position of that byte."""
 
     def __init__(self, open_at: Callable[[int], OpenFile]) -> None:
         self._open_at = open_at

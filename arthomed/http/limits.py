@@ -107,7 +107,7 @@ limiter = Limiter(
 limit_sign_in = limiter.shared_limit(_configured("auth"), "auth", key_func=address)
 limit_bookings = limiter.shared_limit(_configured("booking"), "booking", override_defaults=False)
 limit_uploads = limiter.shared_limit(
-    _configured("upload"), "upload", override_defaults=False, exempt_when=lambda: not files.are_sent()
+    _configured("upload"), "upload", override_defaults=False, exempt_when=lambda: not files.is_upload()
 )
 limit_refreshes = limiter.shared_limit(_default_for(refreshing_caller), _SCOPE, key_func=refreshing_caller)
 

@@ -1,4 +1,4 @@
-"""The mailbox of development: what the console gateways caught. Never registered in production."""
+"""/dev/mailbox shows the messages of the console gateways; it is never registered in production."""
 
 from flask import Blueprint, Flask, Response, jsonify, render_template, request
 
@@ -18,10 +18,9 @@ def register(app: Flask, mailbox: Mailbox) -> None:
     @blueprint.get("/mailbox.json")
     @public
     def messages() -> Response:
-        caught = mailbox.newest_first(request.args.get("to"))
         items = [
             {"to": one.to, "channel": one.channel, "kind": one.kind, "text": one.text, "createdAt": one.created_at}
-            for one in caught
+            for one in mailbox.newest_first(request.args.get("to"))
         ]
         return jsonify(items=items)
 

@@ -1,4 +1,4 @@
-"""ClamAV's daemon, asked over its own protocol (clamd(8), INSTREAM)."""
+"""Client of ClamAV's daemon, over its own protocol (clamd(8), INSTREAM)."""
 
 import re
 import socket
@@ -11,41 +11,41 @@ from arthomed.files.scanner import ScannerUnavailable, Verdict
 
 _DEFAULT_PORT = 3310
 _CONNECT_SECONDS = 2
-_LONGEST_ANSWER = 1024
-_ANSWER = re.compile(rb"stream: (?:OK|(?P<signature>[!-~]{1,200}) FOUND)\0")
+_MAX_RESPONSE_BYTES = 1024
+_RESPONSE = re.compile(rb"stream: (?:OK|(?P<signature>[!-~]{1,200}) FOUND)\0")
 
 
 class ClamAV:
-    """`tcp://host:port` or `unix:///path`; a verdict takes at most `seconds`, the file's way there included.
+    """Scans files with the clamd at `tcp://host:port` or `unix:///path`, within `seconds` for each file.
 
-    clamd must be told StreamMaxLength of at least the largest file, and `AlertExceedsMax yes`: without that it
-    calls a file clean that exceeds another limit of its own.
+    clamd.conf needs a StreamMaxLength of at least the largest file, and `AlertExceedsMax yes`: without it clamd
+    reports a file as clean that exceeds another of its limits.
     """
 
     def __init__(self, url: str, *, seconds: float = 30) -> None:
-        """Raises ValueError for another kind of URL."""
-        where = urlsplit(url)
-        if not (where.scheme == "tcp" and where.hostname) and not (where.scheme == "unix" and where.path):
+        """Raises ValueError for any other URL."""
+        parts = urlsplit(url)
+        if not (parts.scheme == "tcp" and parts.hostname) and not (parts.scheme == "unix" and parts.path):
             raise ValueError("the scanner is at tcp://host:port or unix:///path")
-        self._path = where.path if where.scheme == "unix" else None
-        self._address = (where.hostname or "", where.port or _DEFAULT_PORT)
+        self._path = parts.path if parts.scheme == "unix" else None
+        self._address = (parts.hostname or "", parts.port or _DEFAULT_PORT)
         self._seconds = seconds
 
     def scan(self, content: Iterable[bytes]) -> Verdict:
-        until = time.monotonic() + self._seconds
+        deadline = time.monotonic() + self._seconds
         sent = False
         try:
             with self._connection() as clamd:
-                with suppress(ConnectionError):  # it may have said why before it hung up
-                    _send(clamd, content, until)
+                with suppress(ConnectionError):  # clamd may have sent an error before it closed the connection
+                    _send(clamd, content, deadline)
                     sent = True
-                answer = _receive(clamd, until)
+                response = _receive(clamd, deadline)
         except OSError as error:
             raise ScannerUnavailable(type(error).__name__) from error
-        found = _ANSWER.fullmatch(answer)
-        if not sent or found is None:
-            raise ScannerUnavailable(answer.decode("ascii", "replace").rstrip("\0") or "no answer")
-        signature = found["signature"]
+        match = _RESPONSE.fullmatch(response)
+        if not sent or match is None:
+            raise ScannerUnavailable(response.decode("ascii", "replace").rstrip("\0") or "no response")
+        signature = match["signature"]
         return Verdict(signature.decode("ascii") if signature else None)
 
     def _connection(self) -> socket.socket:
@@ -61,26 +61,26 @@ class ClamAV:
         return connection
 
 
-def _send(clamd: socket.socket, content: Iterable[bytes], until: float) -> None:
+def _send(clamd: socket.socket, content: Iterable[bytes], deadline: float) -> None:
     clamd.sendall(b"zINSTREAM\0")
-    for chunk in filter(None, content):  # an empty one would end the stream, and the rest would never be looked at
-        clamd.settimeout(_left(until))
+    for chunk in filter(None, content):  # an empty chunk would end the stream, and clamd would not scan the rest
+        clamd.settimeout(_seconds_left(deadline))
         clamd.sendall(len(chunk).to_bytes(4, "big") + chunk)
     clamd.sendall(bytes(4))
 
 
-def _receive(clamd: socket.socket, until: float) -> bytes:
-    answer = b""
-    while not answer.endswith(b"\0") and len(answer) < _LONGEST_ANSWER:
-        clamd.settimeout(_left(until))
-        if not (part := clamd.recv(_LONGEST_ANSWER)):
+def _receive(clamd: socket.socket, deadline: float) -> bytes:
+    response = b""
+    while not response.endswith(b"\0") and len(response) < _MAX_RESPONSE_BYTES:
+        clamd.settimeout(_seconds_left(deadline))
+        if not (part := clamd.recv(_MAX_RESPONSE_BYTES)):
             break
-        answer += part
-    return answer
+        response += part
+    return response
 
 
-def _left(until: float) -> float:
-    """Seconds, more than none: none would make the socket not wait at all. Raises TimeoutError."""
-    if (left := until - time.monotonic()) <= 0:
+def _seconds_left(deadline: float) -> float:
+    """Always positive, because a timeout of 0 makes a socket non-blocking; raises TimeoutError."""
+    if (left := deadline - time.monotonic()) <= 0:
         raise TimeoutError
     return left

@@ -68,7 +68,7 @@ def retry(failed_id: str) -> bool:
     )
     if failed is None:
         return False
-    origin.begin(origin.Origin(failed["requestId"]))
+    origin.set_current(origin.Origin(failed["requestId"]))
     try:
         jobs.enqueue(Job(failed["job"]), *failed["ids"])
     except JobsUnavailable:

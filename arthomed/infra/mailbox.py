@@ -1,4 +1,4 @@
-"""The console gateways of development: messages go to a file that /dev/mailbox shows, and their kinds to the log."""
+"""The console gateways for development: they append messages to a file that /dev/mailbox shows."""
 
 import fcntl
 import json
@@ -13,12 +13,12 @@ from arthomed.core import clock
 from arthomed.notifications.gateways import Attempt, Email
 
 log = structlog.get_logger()
-_KEPT = 500
+_MAX_MESSAGES = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Caught:
-    """One message as a console gateway caught it; `created_at` is ISO 8601 UTC."""
+class CaughtMessage:
+    """A message that a console gateway stored in place of sending it; `created_at` is ISO 8601 UTC."""
 
     to: str
     channel: str
@@ -28,31 +28,31 @@ class Caught:
 
 
 class Mailbox:
-    """A file of JSON lines, newest last, shared by the processes of one machine."""
+    """A file of JSON lines, the newest last, which the processes of one machine share."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
 
-    def put(self, *, to: str, channel: str, kind: str, text: str) -> None:
-        caught = Caught(to, channel, kind, text, clock.iso(clock.now()))
+    def add(self, *, to: str, channel: str, kind: str, text: str) -> None:
+        message = CaughtMessage(to, channel, kind, text, clock.iso(clock.now()))
         self._file.parent.mkdir(parents=True, exist_ok=True)
         with self._file.open("a+", encoding="utf-8") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             file.seek(0)
-            kept = file.readlines()[-(_KEPT - 1) :]
+            kept = file.readlines()[-(_MAX_MESSAGES - 1) :]
             file.truncate(0)
-            file.writelines([*kept, json.dumps(asdict(caught), ensure_ascii=False) + "\n"])
+            file.writelines([*kept, json.dumps(asdict(message), ensure_ascii=False) + "\n"])
 
-    def newest_first(self, to: str | None = None) -> list[Caught]:
-        return [caught for caught in self._read() if to in (None, caught.to)][::-1]
+    def newest_first(self, to: str | None = None) -> list[CaughtMessage]:
+        return [message for message in self._read() if to in (None, message.to)][::-1]
 
-    def _read(self) -> Iterator[Caught]:
+    def _read(self) -> Iterator[CaughtMessage]:
         if not self._file.exists():
             return
         with self._file.open(encoding="utf-8") as file:
             fcntl.flock(file, fcntl.LOCK_SH)
             for line in file:
-                yield Caught(**json.loads(line))
+                yield CaughtMessage(**json.loads(line))
 
 
 class ConsoleSms:
@@ -65,10 +65,10 @@ class ConsoleSms:
         text: str,
         *,
         kind: str,
-        attempt: Attempt | None = None,  # noqa: ARG002  the gateway's protocol
-        useful_for: timedelta | None = None,  # noqa: ARG002
+        attempt: Attempt | None = None,  # noqa: ARG002  part of the protocol
+        ttl: timedelta | None = None,  # noqa: ARG002
     ) -> None:
-        self._mailbox.put(to=to, channel="sms", kind=kind, text=text)
+        self._mailbox.add(to=to, channel="sms", kind=kind, text=text)
         log.info("sms_caught", kind=kind)
 
 
@@ -77,5 +77,5 @@ class ConsoleEmail:
         self._mailbox = mailbox
 
     def send(self, email: Email, *, kind: str) -> None:
-        self._mailbox.put(to=email.to, channel="email", kind=kind, text=f"{email.subject}\n\n{email.text}")
+        self._mailbox.add(to=email.to, channel="email", kind=kind, text=f"{email.subject}\n\n{email.text}")
         log.info("email_caught", kind=kind)

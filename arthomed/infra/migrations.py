@@ -1,4 +1,4 @@
-"""pymongo-migrate with the lock that it lacks: two hosts may start `flask migrate up` at once."""
+"""Runs pymongo-migrate under a lock, so that two hosts may run `flask migrate up` at the same time."""
 
 import os
 import time
@@ -23,27 +23,27 @@ log = structlog.get_logger()
 
 _COLLECTION = "migrations"
 _LOCKS = "migration_locks"
-_LOCK_HELD_FOR = timedelta(minutes=10)  # after which its holder counts as dead
+_LOCK_TTL = timedelta(minutes=10)  # after that the holder counts as dead
 _LOCK_POLL_SECONDS = 0.2
 
 
 def upgrade(uri: str) -> list[str]:
-    """Apply what is missing, one process at a time; returns the names of what was applied."""
+    """Apply the missing migrations, one process at a time; returns their names."""
     migrate = _migrate(uri)
-    with _only_one(migrate.db):
+    with _lock(migrate.db):
         missing = [one.name for one in migrate.get_migrations() if not migrate.get_state(one).applied]
         migrate.upgrade()
     return missing
 
 
 def status(uri: str) -> list[tuple[str, datetime | None]]:
-    """Every migration in order, with the instant it was applied."""
+    """Every migration in order, with the time when it was applied; None if it is missing."""
     migrate = _migrate(uri)
     return [(one.name, migrate.get_state(one).applied) for one in migrate.get_migrations()]
 
 
 def ensure_collection(db: Database[Any], name: str, validator: dict[str, Any]) -> None:
-    """A collection with a validator; may be run again after it was cut off."""
+    """Create a collection with a validator, or set the validator of an existing one."""
     if name in db.list_collection_names():
         db.command("collMod", name, validator=validator)
     else:
@@ -60,14 +60,14 @@ def _migrate(uri: str) -> MongoMigrate:
 
 
 @contextmanager
-def _only_one(db: Database[Any]) -> Iterator[None]:
+def _lock(db: Database[Any]) -> Iterator[None]:
     holder = f"{os.uname().nodename}:{os.getpid()}:{ObjectId()}"
-    told = False
-    while not _take(db, holder):
-        if not told:
-            held = db[_LOCKS].find_one({"_id": "lock"}) or {}
-            log.warning("migration_lock_awaited", holder=held.get("holder"), until=str(held.get("until")))
-            told = True
+    is_logged = False
+    while not _acquire(db, holder):
+        if not is_logged:
+            lock = db[_LOCKS].find_one({"_id": "lock"}) or {}
+            log.warning("migration_lock_awaited", holder=lock.get("holder"), until=str(lock.get("until")))
+            is_logged = True
         time.sleep(_LOCK_POLL_SECONDS)
     try:
         yield
@@ -75,12 +75,12 @@ def _only_one(db: Database[Any]) -> Iterator[None]:
         db[_LOCKS].delete_one({"_id": "lock", "holder": holder})
 
 
-def _take(db: Database[Any], holder: str) -> bool:
+def _acquire(db: Database[Any], holder: str) -> bool:
     now = clock.now()
     try:
         db[_LOCKS].update_one(
             {"_id": "lock", "until": {"$lt": now}},
-            {"$set": {"holder": holder, "until": now + _LOCK_HELD_FOR}},
+            {"$set": {"holder": holder, "until": now + _LOCK_TTL}},
             upsert=True,
         )
     except DuplicateKeyError:

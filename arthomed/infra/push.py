@@ -1,4 +1,4 @@
-"""Push to phones by Firebase Cloud Messaging (HTTP v1)."""
+"""Push notifications by Firebase Cloud Messaging (FCM, HTTP v1)."""
 
 import json
 import time
@@ -14,19 +14,19 @@ from requests.exceptions import RequestException
 
 from arthomed.config_messages import ACCOUNT, Fcm
 from arthomed.core import clock
-from arthomed.infra.http import TIMEOUT_SECONDS, bounded, wait_asked
-from arthomed.notifications.gateways import DeliveryFailed, DeviceGone, Push
+from arthomed.infra.http import TIMEOUT_SECONDS, limit_responses, parse_retry_after
+from arthomed.notifications.gateways import DeliveryFailed, DeviceUnregistered, Push
 
 _SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
 _GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
-_ASKED_SECONDS = 3600  # the longest that Google grants
-_SPARE_SECONDS = 60
+_ASSERTION_SECONDS = 3600  # the longest that Google allows
+_EXPIRY_MARGIN_SECONDS = 60
 _OK, _BAD_REQUEST, _UNAUTHORIZED = 200, 400, 401
 
 
 @dataclass(frozen=True, slots=True)
-class _Account:
-    """As much of a service account's file as is needed; `token_uri` is where it signs in."""
+class _ServiceAccount:
+    """The fields of a service account's key file that we need; `token_uri` is the token endpoint."""
 
     client_email: str
     private_key: str
@@ -34,53 +34,53 @@ class _Account:
     project_id: str
 
     @classmethod
-    def read(cls, file: Path) -> "_Account":
-        told = json.loads(file.read_text(encoding="utf-8"))
-        return cls(**{name: told[name] for name in ACCOUNT})
+    def read(cls, file: Path) -> "_ServiceAccount":
+        content = json.loads(file.read_text(encoding="utf-8"))
+        return cls(**{name: content[name] for name in ACCOUNT})
 
 
 class FcmPush:
-    """Sends as the service account, with an access token (RFC 7523) that is asked for when the last is used up."""
+    """Sends as the service account, with an access token (RFC 7523) that is cached until shortly before it expires."""
 
     def __init__(self, fcm: Fcm) -> None:
-        self._account = _Account.read(fcm.credentials_file)
+        self._account = _ServiceAccount.read(fcm.credentials_file)
         self._url = f"{fcm.api_url}/v1/projects/{quote(self._account.project_id)}/messages:send"
-        self._http = bounded(requests.Session())
-        self._token, self._good_until = "", 0.0
+        self._http = limit_responses(requests.Session())
+        self._token, self._token_expires = "", 0.0
 
     def send(self, push: Push, *, kind: str) -> None:
         message = {
             "token": push.to,
             "notification": {"title": push.title, "body": push.text},
             "data": {"kind": kind},
-            **_lasting(push),
+            **_options(push),
         }
         try:
-            answer = self._post(message)
-            if answer.status_code == _UNAUTHORIZED:  # revoked before its time
-                self._good_until = 0.0
-                answer = self._post(message)
+            response = self._post(message)
+            if response.status_code == _UNAUTHORIZED:  # the token was revoked
+                self._token_expires = 0.0
+                response = self._post(message)
         except RequestException as error:
             raise DeliveryFailed(type(error).__name__, permanent=False) from error
-        if answer.status_code != _OK:
-            raise _failure(answer)
+        if response.status_code != _OK:
+            raise _failure(response)
 
     def _post(self, message: dict[str, Any]) -> requests.Response:
         headers = {"Authorization": f"Bearer {self._access_token()}"}
-        return self._ask(self._url, json={"message": message}, headers=headers)
+        return self._request(self._url, json={"message": message}, headers=headers)
 
     def _access_token(self) -> str:
-        if time.monotonic() >= self._good_until:
-            answer = self._ask(
+        if time.monotonic() >= self._token_expires:
+            response = self._request(
                 self._account.token_uri, data={"grant_type": _GRANT, "assertion": self._assertion()}, headers={}
             )
             try:
-                told = answer.json()
-                token, seconds = str(told["access_token"]), float(told["expires_in"])
+                content = response.json()
+                token, seconds = str(content["access_token"]), float(content["expires_in"])
             except (ValueError, KeyError, TypeError) as error:
-                # Whatever it is, it is nothing about this message.
-                raise DeliveryFailed(f"fcm token {answer.status_code}", permanent=False) from error
-            self._token, self._good_until = token, time.monotonic() + seconds - _SPARE_SECONDS
+                # A token error never concerns this message.
+                raise DeliveryFailed(f"fcm token {response.status_code}", permanent=False) from error
+            self._token, self._token_expires = token, time.monotonic() + seconds - _EXPIRY_MARGIN_SECONDS
         return self._token
 
     def _assertion(self) -> str:
@@ -91,47 +91,48 @@ class FcmPush:
             "scope": _SCOPE,
             "aud": account.token_uri,
             "iat": now,
-            "exp": now + _ASKED_SECONDS,
+            "exp": now + _ASSERTION_SECONDS,
         }
         try:
             return jwt.encode(claims, account.private_key, algorithm="RS256")
         except (PyJWTError, ValueError, TypeError) as error:
-            raise DeliveryFailed("the private key of the service account is none", permanent=False) from error
+            raise DeliveryFailed("the service account's private key is invalid", permanent=False) from error
 
-    def _ask(self, url: str, **asked: Any) -> requests.Response:
-        return self._http.post(url, timeout=TIMEOUT_SECONDS, allow_redirects=False, **asked)
+    def _request(self, url: str, **options: Any) -> requests.Response:
+        return self._http.post(url, timeout=TIMEOUT_SECONDS, allow_redirects=False, **options)
 
 
-def _lasting(push: Push) -> dict[str, Any]:
-    """Shown once, however often it is sent, and not when it is of no more use."""
+def _options(push: Push) -> dict[str, Any]:
+    """Make the device show a repeated push once, and drop it after its time to live."""
     android: dict[str, Any] = {"notification": {"tag": push.reference}}
     apns = {"apns-collapse-id": push.reference}
-    if push.useful_for is not None:
-        seconds = max(0, int(push.useful_for.total_seconds()))
+    if push.ttl is not None:
+        seconds = max(0, int(push.ttl.total_seconds()))
         android["ttl"] = f"{seconds}s"
         apns["apns-expiration"] = str(int(clock.now().timestamp()) + seconds)
     return {"android": android, "apns": {"headers": apns}}
 
 
-def _failure(answer: requests.Response) -> DeliveryFailed:
-    """What an error of FCM means; only a refusal of this very message is final.
+def _failure(response: requests.Response) -> DeliveryFailed:
+    """Translate an FCM error; only a refusal of this message is permanent.
 
-    A 404 alone may be our own project's or a proxy's; what belongs to another project's app may be its credentials'.
+    A 404 without the code UNREGISTERED may come from a wrong project id or from a proxy, so it is temporary.
+    After SENDER_ID_MISMATCH the token stays, because our credentials may be wrong.
     """
-    code = _error_code(answer)
+    code = _error_code(response)
     if code == "UNREGISTERED":
-        return DeviceGone()
+        return DeviceUnregistered()
     return DeliveryFailed(
-        f"fcm {answer.status_code} {code}",
-        permanent=answer.status_code == _BAD_REQUEST or code == "SENDER_ID_MISMATCH",
-        retry_after=wait_asked(answer.headers.get("Retry-After")),
+        f"fcm {response.status_code} {code}",
+        permanent=response.status_code == _BAD_REQUEST or code == "SENDER_ID_MISMATCH",
+        retry_after=parse_retry_after(response.headers.get("Retry-After")),
     )
 
 
-def _error_code(answer: requests.Response) -> str:
-    """FCM's own word where there is one, else Google's; nothing but capital letters is repeated."""
+def _error_code(response: requests.Response) -> str:
+    """FCM's error code, otherwise Google's status; "?" for anything but capital letters, which may be personal data."""
     try:
-        error = answer.json()["error"]
+        error = response.json()["error"]
         codes = [one.get("errorCode") for one in error.get("details", [])]
         found = next((code for code in codes if code), error.get("status"))
     except (ValueError, KeyError, TypeError, AttributeError):

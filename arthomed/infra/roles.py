@@ -1,4 +1,4 @@
-"""What the application's user may do in the database: all that it needs, and never to change the audit trail."""
+"""The database role of the application: the privileges it needs, but none to change the audit trail."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,40 +9,41 @@ from pymongo.errors import OperationFailure
 
 NAME = "arthomed-app"
 APPEND_ONLY = frozenset({"audit_events"})
-_GOING = frozenset({"budgets"})
-"""What only the version before this one uses, which serves for a while beside it; see migrations/0012."""
+_PREVIOUS_VERSION_ONLY = frozenset({"budgets"})
+"""Collections of the previous version, which still serves during an upgrade; see migrations/0012."""
 
-_APPENDING = ("find", "insert", "listIndexes")
-_WRITING = (*_APPENDING, "remove", "update")
+_APPEND_ACTIONS = ("find", "insert", "listIndexes")
+_WRITE_ACTIONS = (*_APPEND_ACTIONS, "remove", "update")
 _ROLE_EXISTS = 51002
 
 Privileges = dict[str, frozenset[str]]
-"""By collection: MongoDB's privilege actions. It knows no denial, so what is not named is refused."""
+"""MongoDB's privilege actions by collection. MongoDB refuses every action that is not listed."""
 
 
 def privileges() -> Privileges:
-    """Those of the application, which reaches its database through its documents only."""
+    """The privileges that the application needs: those for the collections of its documents."""
     return {
-        name: frozenset(_APPENDING if name in APPEND_ONLY else _WRITING)
-        for name in sorted({*_collections(Document), *_GOING})
+        name: frozenset(_APPEND_ACTIONS if name in APPEND_ONLY else _WRITE_ACTIONS)
+        for name in sorted({*_collections(Document), *_PREVIOUS_VERSION_ONLY})
     }
 
 
 def update(database: Database[Any]) -> None:
-    """Make the role, or bring it up to date; may run twice at once, and never leaves its users without it.
+    """Create the role or update its privileges, without a moment in which its users lack them; may run concurrently.
 
-    It takes a user with dbOwner on this database, no more; updateRole would take rights on all databases.
+    The caller's user needs dbOwner on this database. The command updateRole is not used, because it needs privileges on
+    all databases.
     """
     _ensure_exists(database)
-    wanted = privileges()
-    database.command("grantPrivilegesToRole", NAME, privileges=_told(database, wanted))
-    stale = {name: actions - wanted.get(name, frozenset()) for name, actions in granted(database).items()}
-    if too_many := _told(database, {name: actions for name, actions in stale.items() if actions}):
-        database.command("revokePrivilegesFromRole", NAME, privileges=too_many)
+    needed = privileges()
+    database.command("grantPrivilegesToRole", NAME, privileges=_privilege_documents(database, needed))
+    surplus = {name: actions - needed.get(name, frozenset()) for name, actions in granted(database).items()}
+    if revoked := _privilege_documents(database, {name: actions for name, actions in surplus.items() if actions}):
+        database.command("revokePrivilegesFromRole", NAME, privileges=revoked)
 
 
 def granted(database: Database[Any]) -> Privileges:
-    """What the role may do by now."""
+    """The privileges that the role has now."""
     [role] = database.command("rolesInfo", NAME, showPrivileges=True)["roles"]
     return {one["resource"]["collection"]: frozenset(one["actions"]) for one in role["privileges"]}
 
@@ -55,15 +56,15 @@ def _ensure_exists(database: Database[Any]) -> None:
             raise
 
 
-def _told(database: Database[Any], wanted: Privileges) -> list[dict[str, Any]]:
+def _privilege_documents(database: Database[Any], actions_by_collection: Privileges) -> list[dict[str, Any]]:
     return [
         {"resource": {"db": database.name, "collection": name}, "actions": sorted(actions)}
-        for name, actions in wanted.items()
+        for name, actions in actions_by_collection.items()
     ]
 
 
 def _collections(kind: type[Any]) -> Iterator[str]:
     for one in kind.__subclasses__():
-        if not one._meta.get("abstract"):  # noqa: SLF001  MongoEngine has no other word for it
+        if not one._meta.get("abstract"):  # noqa: SLF001  MongoEngine has no public API for it
             yield one._get_collection_name()  # noqa: SLF001
         yield from _collections(one)

@@ -1,4 +1,4 @@
-"""Files in a bucket of S3, or of a server that speaks its protocol."""
+"""File storage in a bucket of Amazon S3 or a compatible server."""
 
 import hashlib
 from collections.abc import Iterator
@@ -24,19 +24,20 @@ from arthomed.files.storage import (
     ensure_move,
     ensure_prefix,
     ensure_range,
-    reaching_disk,
+    translate_disk_errors,
 )
-from arthomed.infra.storage import Incoming, Reading, digest, is_moved
+from arthomed.infra.storage import ChunkedFile, IncomingFolder, digest, is_moved
 
-_ATTEMPTS = 2  # with a pause of a second at most: a server that is away is found out within eleven seconds
+_MAX_ATTEMPTS = 2  # with a backoff of at most a second: an unreachable server fails within eleven seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """Without keys, those of the environment or of the machine's role are taken; without endpoint it is Amazon's.
+    """Where the bucket is, and how to sign in.
 
-    The keys need GetObject, PutObject, DeleteObject and ListBucket. A bucket that keeps versions forgets
-    nothing: what we delete stays in it.
+    Without access keys, boto3 uses those of the environment or of the machine's role; without an endpoint, it uses
+    Amazon's. The keys need GetObject, PutObject, DeleteObject and ListBucket. If the bucket has versioning enabled,
+    deleted files remain in it as old versions.
     """
 
     name: str
@@ -48,14 +49,14 @@ class Bucket:
     read_seconds: float = 5
 
 
-class S3Storage(Incoming):
-    """A file is one PUT, which the server takes whole or not at all; `If-None-Match` keeps it from overwriting."""
+class S3Storage(IncomingFolder):
+    """Stores a file with one PUT request, which is atomic; `If-None-Match` prevents overwriting."""
 
-    def __init__(self, bucket: Bucket, incoming: Path, *, link_lifetime: timedelta = timedelta(seconds=60)) -> None:
-        """Connects to nothing before the first use (fork-safe)."""
+    def __init__(self, bucket: Bucket, incoming: Path, *, url_lifetime: timedelta = timedelta(seconds=60)) -> None:
+        """Opens no connection before the first request, so the process may fork after it."""
         super().__init__(incoming)
         self._bucket = bucket.name
-        self._link_seconds = int(link_lifetime.total_seconds())
+        self._url_seconds = int(url_lifetime.total_seconds())
         self._client = client_of(bucket)
 
     def close(self) -> None:
@@ -64,18 +65,18 @@ class S3Storage(Incoming):
     def put(self, key: str, path: Path) -> None:
         ensure_key(key)
         try:
-            with reaching_disk(), path.open("rb") as content, _reaching(key):
+            with translate_disk_errors(), path.open("rb") as content, _translate_s3_errors(key):
                 self._client.put_object(Bucket=self._bucket, Key=key, Body=content, IfNoneMatch="*")
-        except KeyTaken:  # perhaps by ourselves: the answer to the first attempt may have been lost
+        except KeyTaken:  # perhaps by our first attempt, whose response was lost
             if self._digest(key) != digest(path):
                 raise
-        with reaching_disk():
+        with translate_disk_errors():
             path.unlink(missing_ok=True)
 
-    def find(self, key: str) -> StoredFile:
-        """Ask the list: the answer to a HEAD can't tell a missing bucket from a missing file."""
+    def stat(self, key: str) -> StoredFile:
+        """Use a list request: the response to HEAD does not distinguish a missing bucket from a missing file."""
         ensure_key(key)
-        with _reaching(key):
+        with _translate_s3_errors(key):
             listed = self._client.list_objects_v2(Bucket=self._bucket, Prefix=key, MaxKeys=1)
         for entry in listed.get("Contents", ()):
             if entry["Key"] == key:
@@ -85,16 +86,16 @@ class S3Storage(Incoming):
     def open(self, key: str, start: int = 0, end: int | None = None) -> OpenFile:
         ensure_key(key)
         ensure_range(start, end)
-        part = {} if (start, end) == (0, None) else {"Range": f"bytes={start}-{'' if end is None else end - 1}"}
-        with _reaching(key):
-            answer = self._client.get_object(Bucket=self._bucket, Key=key, **part)
-        count = answer["ContentLength"]
-        size = int(answer["ContentRange"].rpartition("/")[2]) if part else count  # bytes 5-9/10
-        return Reading(answer["Body"], size=size, count=count, reaching=_reaching)
+        byte_range = {} if (start, end) == (0, None) else {"Range": f"bytes={start}-{'' if end is None else end - 1}"}
+        with _translate_s3_errors(key):
+            response = self._client.get_object(Bucket=self._bucket, Key=key, **byte_range)
+        length = response["ContentLength"]
+        size = int(response["ContentRange"].rpartition("/")[2]) if byte_range else length  # bytes 5-9/10
+        return ChunkedFile(response["Body"], size=size, length=length, translate_errors=_translate_s3_errors)
 
     def delete(self, key: str) -> None:
         ensure_key(key)
-        with _reaching(key):
+        with _translate_s3_errors(key):
             self._client.delete_object(Bucket=self._bucket, Key=key)
 
     def move(self, key: str, new_key: str) -> None:
@@ -108,23 +109,23 @@ class S3Storage(Incoming):
                 raise
         self.delete(key)
 
-    def keys(self, prefix: str = "", *, older_than: datetime) -> Iterator[StoredFile]:
+    def list_files(self, prefix: str = "", *, older_than: datetime) -> Iterator[StoredFile]:
         ensure_prefix(prefix)
-        with _reaching():
+        with _translate_s3_errors():
             for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix):
                 for entry in page.get("Contents", ()):
                     if entry["LastModified"] < older_than:
                         yield _stored(entry)
 
-    def link(self, key: str, filename: str, mime: str) -> str | None:
+    def download_url(self, key: str, filename: str, mime: str) -> str | None:
         ensure_key(key)
-        answered_with = {
+        response_headers = {
             "ResponseContentDisposition": f"attachment; filename*=UTF-8''{quote(filename, safe='')}",  # RFC 6266
             "ResponseContentType": mime,
             "ResponseCacheControl": "private, no-store",
         }
-        named = {"Bucket": self._bucket, "Key": key, **answered_with}
-        url = self._client.generate_presigned_url("get_object", Params=named, ExpiresIn=self._link_seconds)
+        parameters = {"Bucket": self._bucket, "Key": key, **response_headers}
+        url = self._client.generate_presigned_url("get_object", Params=parameters, ExpiresIn=self._url_seconds)
         return str(url)
 
     def accel_path(self, key: str) -> str | None:
@@ -133,15 +134,15 @@ class S3Storage(Incoming):
 
     def _copy(self, key: str, new_key: str) -> None:
         source = {"Bucket": self._bucket, "Key": key}
-        with _reaching(key):
+        with _translate_s3_errors(key):
             self._client.copy_object(Bucket=self._bucket, Key=new_key, CopySource=source, IfNoneMatch="*")
 
     def _digest(self, key: str) -> bytes:
-        found = hashlib.sha256()
+        sha256 = hashlib.sha256()
         with closing(self.open(key)) as content:
             for chunk in content:
-                found.update(chunk)
-        return found.digest()
+                sha256.update(chunk)
+        return sha256.digest()
 
 
 def client_of(bucket: Bucket) -> Any:
@@ -155,8 +156,8 @@ def client_of(bucket: Bucket) -> Any:
             signature_version="s3v4",
             connect_timeout=bucket.connect_seconds,
             read_timeout=bucket.read_seconds,
-            retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
-            # The server compares each PUT with its signed SHA-256; S3's newer checksums are not known everywhere.
+            retries={"mode": "standard", "total_max_attempts": _MAX_ATTEMPTS},
+            # The server checks each PUT against its signed SHA-256; not every server knows S3's newer checksums.
             s3={"payload_signing_enabled": True, "addressing_style": "path" if bucket.endpoint else "auto"},
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
@@ -165,7 +166,7 @@ def client_of(bucket: Bucket) -> Any:
 
 
 @contextmanager
-def _reaching(key: str = "") -> Iterator[None]:
+def _translate_s3_errors(key: str = "") -> Iterator[None]:
     try:
         yield
     except ClientError as error:
@@ -176,7 +177,7 @@ def _reaching(key: str = "") -> Iterator[None]:
             raise KeyTaken(key) from error
         if code == "InvalidRange":
             raise ValueError("no byte in this range") from error
-        raise StorageUnavailable(f"S3 says {code}") from error
+        raise StorageUnavailable(f"S3 error {code}") from error
     except (BotoCoreError, HTTPError) as error:
         raise StorageUnavailable(type(error).__name__) from error
 

@@ -1,6 +1,6 @@
-"""core.faults over Sentry: of which kind an error is and where it came from, never what it quotes.
+"""Sends core.error_reporting to Sentry: the type of an error and where it was raised, but never its message.
 
-Import it where SENTRY_DSN is set only. Nothing is left to the SDK's integrations, which look into requests and tasks.
+Import this module only where SENTRY_DSN is set. The SDK's integrations stay off, because they read requests and tasks.
 """
 
 from typing import Any
@@ -10,12 +10,12 @@ import sentry_sdk
 from arthomed import __version__
 from arthomed.core import origin
 
-_TOLD = ("event_id", "timestamp", "platform", "level", "release", "environment", "transaction", "tags", "user")
-_TOLD_OF_ERRORS = ("type", "module", "stacktrace")
+_EVENT_FIELDS = ("event_id", "timestamp", "platform", "level", "release", "environment", "transaction", "tags", "user")
+_ERROR_FIELDS = ("type", "module", "stacktrace")
 
 
 def start(dsn: str, environment: str) -> None:
-    """Send from a thread of this process; after a fork from one of the child's."""
+    """Start the SDK, which sends events from a thread of its own; a forked process starts its own thread."""
     sentry_sdk.init(
         dsn=dsn,
         environment=environment,
@@ -23,12 +23,12 @@ def start(dsn: str, environment: str) -> None:
         default_integrations=False,
         include_local_variables=False,
         max_breadcrumbs=0,
-        before_send=_scrubbed,
+        before_send=_scrub,
     )
 
 
 def report(error: BaseException, place: str, user_id: str | None) -> None:
-    """core.faults.Report."""
+    """The core.error_reporting.Reporter of Sentry."""
     with sentry_sdk.new_scope() as scope:
         scope.set_transaction_name(place)
         scope.set_tag("request_id", origin.current().request_id)
@@ -36,8 +36,8 @@ def report(error: BaseException, place: str, user_id: str | None) -> None:
         scope.capture_exception(error)
 
 
-def _scrubbed(event: Any, _hint: Any) -> Any:
-    """Let pass what is named here: of errors all but their words."""
-    told = {name: event[name] for name in _TOLD if name in event}
-    errors = [{name: error.get(name) for name in _TOLD_OF_ERRORS} for error in event["exception"]["values"]]
-    return {**told, "exception": {"values": errors}}
+def _scrub(event: Any, _hint: Any) -> Any:
+    """Keep only the fields listed above; the message of an error is not among them, for it may quote personal data."""
+    kept = {name: event[name] for name in _EVENT_FIELDS if name in event}
+    errors = [{name: error.get(name) for name in _ERROR_FIELDS} for error in event["exception"]["values"]]
+    return {**kept, "exception": {"values": errors}}

@@ -1,4 +1,4 @@
-"""Files in a folder of this machine."""
+"""File storage in a folder of this machine."""
 
 import hashlib
 import os
@@ -21,53 +21,58 @@ from arthomed.files.storage import (
     ensure_move,
     ensure_prefix,
     ensure_range,
-    reaching_disk,
+    translate_disk_errors,
 )
 
-_CHUNK = 64 * 1024
-_PRIVATE_FILE = 0o600
-_PRIVATE_FOLDER = 0o700
-_OTHERS = {INCOMING, "lost+found", ".gitkeep"}  # names beside the stored folders
+_CHUNK_BYTES = 64 * 1024
+_FILE_MODE = 0o600
+_FOLDER_MODE = 0o700
+_IGNORED = {INCOMING, "lost+found", ".gitkeep"}  # entries of the root that hold no stored files
 
 
-class Source(Protocol):
+class ByteSource(Protocol):
     def read(self, size: int, /) -> bytes: ...
 
     def close(self) -> None: ...
 
 
-class Reading:
-    """`count` bytes of a source that stands at the first of them."""
+class ChunkedFile:
+    """The next `length` bytes of a source, in chunks; `size` is that of the whole file."""
 
     def __init__(
-        self, source: Source, *, size: int, count: int, reaching: Callable[[], AbstractContextManager[None]]
+        self,
+        source: ByteSource,
+        *,
+        size: int,
+        length: int,
+        translate_errors: Callable[[], AbstractContextManager[None]],
     ) -> None:
         self.size = size
         self._source = source
-        self._left = count
-        self._reaching = reaching
+        self._remaining = length
+        self._translate_errors = translate_errors
 
     def __iter__(self) -> Iterator[bytes]:
-        while self._left > 0:
-            with self._reaching():
-                chunk = self._source.read(min(_CHUNK, self._left))
+        while self._remaining > 0:
+            with self._translate_errors():
+                chunk = self._source.read(min(_CHUNK_BYTES, self._remaining))
             if not chunk:
                 raise StorageUnavailable("the file ends too early")
-            self._left -= len(chunk)
+            self._remaining -= len(chunk)
             yield chunk
 
     def close(self) -> None:
         self._source.close()
 
 
-class Incoming:
-    """The folder of this machine for files that are still being made, whatever the storage."""
+class IncomingFolder:
+    """The folder of this machine for unfinished files, which every storage has."""
 
     def __init__(self, folder: Path) -> None:
         self._incoming = folder
 
     def prepare(self) -> None:
-        with reaching_disk():
+        with translate_disk_errors():
             _make_folder(self._incoming)
 
     def incoming(self) -> Path:
@@ -75,19 +80,19 @@ class Incoming:
         return self._incoming
 
     def leftovers(self, *, older_than: datetime) -> Iterator[Path]:
-        with reaching_disk():
+        with translate_disk_errors():
             for entry in sorted(self.incoming().iterdir()):
-                with suppress(FileNotFoundError):  # it was finished meanwhile
+                with suppress(FileNotFoundError):  # moved into the storage in the meantime
                     if _modified(entry.lstat()) < older_than:
                         yield entry
 
 
-class LocalStorage(Incoming):
-    """Files of mode 0600 in folders of mode 0700; `accel_prefix` is the internal location of a web server in front.
+class LocalStorage(IncomingFolder):
+    """Stores files with mode 0600 in folders with mode 0700.
 
-    The folder must be on one file system that knows hard links: a finished file gets its name by one, which unlike
-    a rename never overwrites. A folder without `incoming` is one whose disk is not mounted: it takes no files, and
-    knows nothing of what is missing.
+    `accel_prefix` is the internal location of a web server in front. The folder must be on one file system with hard
+    links: a new file gets its key by a hard link, which unlike a rename never overwrites. A folder without `incoming`
+    counts as a disk that is not mounted: every method raises StorageUnavailable, and no file counts as missing.
     """
 
     def __init__(self, root: Path, *, accel_prefix: str | None = None) -> None:
@@ -96,65 +101,66 @@ class LocalStorage(Incoming):
         super().__init__(self._root / INCOMING)
 
     def incoming(self) -> Path:
-        self._ensure_in_use()
+        self._ensure_mounted()
         return self._incoming
 
     def put(self, key: str, path: Path) -> None:
         ensure_key(key)
-        with reaching_disk():
-            path.chmod(_PRIVATE_FILE)
+        with translate_disk_errors():
+            path.chmod(_FILE_MODE)
             _sync(path)
-            self._rename(path, key)
+            self._move_in(path, key)
 
-    def find(self, key: str) -> StoredFile:
+    def stat(self, key: str) -> StoredFile:
         ensure_key(key)
-        with reaching_disk():
+        with translate_disk_errors():
             try:
-                found = (self._root / key).lstat()
+                status = (self._root / key).lstat()
             except FileNotFoundError as error:
                 raise self._missing(key) from error
-        if not S_ISREG(found.st_mode):
+        if not S_ISREG(status.st_mode):
             raise FileMissing(key)
-        return StoredFile(key, found.st_size, _modified(found))
+        return StoredFile(key, status.st_size, _modified(status))
 
     def open(self, key: str, start: int = 0, end: int | None = None) -> OpenFile:
         ensure_range(start, end)
-        size = self.find(key).size
+        size = self.stat(key).size
         if start >= size and (start, end) != (0, None):
             raise ValueError(f"no bytes from {start} in {size}")
-        with reaching_disk():
+        with translate_disk_errors():
             try:
                 source = (self._root / key).open("rb", buffering=0)
             except FileNotFoundError as error:
                 raise self._missing(key) from error
             source.seek(start)
-        count = min(size, size if end is None else end) - start
-        return Reading(source, size=size, count=count, reaching=reaching_disk)
+        length = min(size, size if end is None else end) - start
+        return ChunkedFile(source, size=size, length=length, translate_errors=translate_disk_errors)
 
     def delete(self, key: str) -> None:
         ensure_key(key)
-        with reaching_disk():
-            self._ensure_in_use()
+        with translate_disk_errors():
+            self._ensure_mounted()
             (self._root / key).unlink(missing_ok=True)
 
     def move(self, key: str, new_key: str) -> None:
         ensure_move(key, new_key)
         if is_moved(self, key, new_key):
             return
-        with reaching_disk():
-            self._rename(self._root / key, new_key)
+        with translate_disk_errors():
+            self._move_in(self._root / key, new_key)
 
-    def keys(self, prefix: str = "", *, older_than: datetime) -> Iterator[StoredFile]:
+    def list_files(self, prefix: str = "", *, older_than: datetime) -> Iterator[StoredFile]:
         ensure_prefix(prefix)
-        with reaching_disk():
-            self._ensure_in_use()
+        with translate_disk_errors():
+            self._ensure_mounted()
             for path in self._files(self._root / prefix):
-                with suppress(FileNotFoundError):  # removed meanwhile
-                    found = path.lstat()
-                    if _modified(found) < older_than:
-                        yield StoredFile(path.relative_to(self._root).as_posix(), found.st_size, _modified(found))
+                with suppress(FileNotFoundError):  # deleted in the meantime
+                    status = path.lstat()
+                    if _modified(status) < older_than:
+                        key = path.relative_to(self._root).as_posix()
+                        yield StoredFile(key, status.st_size, _modified(status))
 
-    def link(self, key: str, filename: str, mime: str) -> str | None:  # noqa: ARG002  the storage's protocol
+    def download_url(self, key: str, filename: str, mime: str) -> str | None:  # noqa: ARG002  part of the Storage protocol
         ensure_key(key)
         return None
 
@@ -162,7 +168,7 @@ class LocalStorage(Incoming):
         ensure_key(key)
         return None if self._accel_prefix is None else f"{self._accel_prefix.rstrip('/')}/{key}"
 
-    def _rename(self, path: Path, key: str) -> None:
+    def _move_in(self, path: Path, key: str) -> None:
         target = self._root / key
         os.utime(path)
         _make_folder(target.parent)
@@ -175,12 +181,12 @@ class LocalStorage(Incoming):
         path.unlink()
 
     def _missing(self, key: str) -> FileMissing:
-        self._ensure_in_use()
+        self._ensure_mounted()
         return FileMissing(key)
 
-    def _ensure_in_use(self) -> None:
+    def _ensure_mounted(self) -> None:
         if not self._incoming.is_dir():
-            raise StorageUnavailable(f"no {INCOMING}/ in the folder of files")
+            raise StorageUnavailable(f"the folder of files has no {INCOMING}/")
 
     def _files(self, folder: Path) -> Iterator[Path]:
         try:
@@ -188,7 +194,7 @@ class LocalStorage(Incoming):
         except FileNotFoundError:
             return
         for entry in entries:
-            if folder == self._root and entry.name in _OTHERS:
+            if folder == self._root and entry.name in _IGNORED:
                 continue
             if entry.is_dir() and not entry.is_symlink():
                 yield from self._files(entry)
@@ -197,11 +203,11 @@ class LocalStorage(Incoming):
 
 
 def is_moved(storage: Storage, key: str, new_key: str) -> bool:
-    """Whether only the new one is there; raises FileMissing where neither is."""
+    """Whether only `new_key` exists; raises FileMissing if neither key exists."""
     try:
-        storage.find(key)
+        storage.stat(key)
     except FileMissing:
-        storage.find(new_key)
+        storage.stat(new_key)
         return True
     return False
 
@@ -215,12 +221,12 @@ def _make_folder(folder: Path) -> None:
     if folder.is_dir():
         return
     _make_folder(folder.parent)
-    folder.mkdir(mode=_PRIVATE_FOLDER, exist_ok=True)
+    folder.mkdir(mode=_FOLDER_MODE, exist_ok=True)
     _sync(folder.parent)
 
 
 def _sync(path: Path) -> None:
-    """Until now a power cut could undo what was done to a file, or to the names in a folder."""
+    """Flush a file, or the entries of a folder, so that a power cut cannot lose the change."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -228,5 +234,5 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _modified(found: os.stat_result) -> datetime:
-    return datetime.fromtimestamp(found.st_mtime, UTC)
+def _modified(status: os.stat_result) -> datetime:
+    return datetime.fromtimestamp(status.st_mtime, UTC)

@@ -1,1 +1,1 @@
-"""What is to be told to whom: the outbox and the way out of it."""
+"""Messages to people by SMS, e-mail and push: the outbox, its sweeper, and the delivery through gateways."""

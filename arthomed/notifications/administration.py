@@ -1,4 +1,4 @@
-"""What admins see of messages, and do about those that failed."""
+"""List messages and resend failed ones, for admins."""
 
 import structlog
 from bson import ObjectId
@@ -12,42 +12,42 @@ from arthomed.core.documents import transaction
 from arthomed.core.paging import Page, PageRequest
 from arthomed.notifications import rules, service
 from arthomed.notifications.models import Notification, State
-from arthomed.notifications.rules import NotToBeResent
+from arthomed.notifications.rules import NotResendable
 
 log = structlog.get_logger()
 
 
-def messages(by: Actor, asked: PageRequest, **wanted: str) -> Page[Notification]:
-    """The messages of a `state`, by `channel` and `kind` where asked for, the newest first; their texts are nowhere."""
-    page: Page[Notification] = Notification.objects(**wanted).order_by("-id").page(asked)
-    people = {message.user for message in page.items if message.user}
-    audit.note_read(by, Kind.MESSAGE, [message.id for message in page.items], people)
+def list_messages(actor: Actor, paging: PageRequest, **filters: str) -> Page[Notification]:
+    """List messages by `state`, `channel` and `kind`, the newest first; the texts are not stored."""
+    page: Page[Notification] = Notification.objects(**filters).order_by("-id").page(paging)
+    users = {message.user for message in page.items if message.user}
+    audit.record_read(actor, Kind.MESSAGE, [message.id for message in page.items], users)
     return page
 
 
-def resend(by: Actor, message_id: ObjectId) -> Notification:
-    """Send a message anew that failed and is still of use; of two who ask at once, one does it.
+def resend(actor: Actor, message_id: ObjectId) -> Notification:
+    """Send a failed message again; of concurrent requests one succeeds.
 
     Raises:
-        NotFound: there is no such message.
-        NotToBeResent: it did not fail, its time has passed, or it is a code, which its owner asks for anew.
+        NotFound: the message does not exist.
+        NotResendable: it did not fail, is no longer useful, or contains a code, which only its owner can request.
     """
-    if not transaction(lambda session: _revive(by, message_id, session)):
+    if not transaction(lambda session: _reset_failed(actor, message_id, session)):
         Notification.objects.require(message_id)
-        raise NotToBeResent
-    revived: Notification = Notification.objects.require(message_id)
-    service.hand_over_or_leave([revived])
+        raise NotResendable
+    message: Notification = Notification.objects.require(message_id)
+    service.enqueue_or_leave_to_sweeper(service.sending_jobs([message]))
     log.info("message_resent", notification_id=str(message_id))
-    return revived
+    return message
 
 
-def _revive(by: Actor, message_id: ObjectId, session: ClientSession) -> bool:
+def _reset_failed(actor: Actor, message_id: ObjectId, session: ClientSession) -> bool:
     now = clock.now()
-    before = Notification.revive(message_id, now=now, due_at=now - rules.CLOCKS_APART, session=session)
+    before = Notification.reset_failed(message_id, now=now, due_at=now - rules.CLOCK_SKEW, session=session)
     if before is None:
         return False
     change = {"field": "state", "from": before.state, "to": State.WAITING}
-    audit.note_change(
-        by, Action.CHANGE, Kind.MESSAGE, message_id, subject=before.user, session=session, changes=[change]
+    audit.record_change(
+        actor, Action.CHANGE, Kind.MESSAGE, message_id, subject=before.user, session=session, changes=[change]
     )
     return True

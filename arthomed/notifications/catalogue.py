@@ -1,4 +1,4 @@
-"""What messages say in each language: one file of `templates/` is one language, checked when it is read."""
+"""The message catalogue: one TOML file of `templates/` holds the texts of one language and is validated when loaded."""
 
 import re
 import tomllib
@@ -12,63 +12,63 @@ from typing import Any
 
 import jinja2
 
-from arthomed.notifications.gateways import Email, Invitation, Sms, Template
-from arthomed.notifications.lengths import clipped, measure, short_name, utf16
+from arthomed.notifications.gateways import DltTemplate, Email, Invitation, Sms
+from arthomed.notifications.lengths import measure, shorten_name, truncate, utf16_length
 
 FOLDER = Path(__file__).parent / "templates"
 REFERENCE = "en"
-"""The language that all others are held against, and of whoever has chosen none."""
+"""The language that all others must match, and the default."""
 
-MOST = 30  # characters of a template's variable, as the carriers have it
+MAX_VARIABLE_LENGTH = 30  # characters, a limit of the carriers
 _TEMPLATE_ID = re.compile(r"[0-9]{19}")
 _HEADER = re.compile(r"[A-Za-z]{6}")
 _VARIABLE = re.compile(r"\{([^{}]*)\}|[{}]")
-_ANY_TIME = datetime(2026, 12, 31, 23, 59, tzinfo=UTC)
-_LONGEST_LETTER = "अ"  # whatever is not in GSM 03.38 makes a whole SMS of the wider kind
+_SAMPLE_TIME = datetime(2026, 12, 31, 23, 59, tzinfo=UTC)
+_UCS_2_CHARACTER = "अ"  # one character outside of GSM 03.38 turns the whole SMS into UCS-2
 
 
 class CatalogueError(Exception):
-    """The files can't be used; the message names everything that is wrong."""
+    """The files are invalid; the message lists every fault."""
 
 
-class TooLong(Exception):
-    """A value does not fit into its variable, and can't be made to: the caller is at fault."""
+class VariableTooLong(Exception):
+    """A value exceeds the length of its variable and must not be shortened: an error of the caller."""
 
 
-def _as_it_is(text: str, most: int) -> str:
-    if utf16(text) > most:
-        raise TooLong
+def _require_fitting(text: str, max_length: int) -> str:
+    if utf16_length(text) > max_length:
+        raise VariableTooLong
     return text
 
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """`most` is in UTF-16 code units; `fit` makes a value no longer than that."""
+    """`max_length` is in UTF-16 code units; `fit` shortens a value to it, or refuses."""
 
-    most: int
+    max_length: int
     sample: str = "0"
-    fit: Callable[[str, int], str] = _as_it_is
+    fit: Callable[[str, int], str] = _require_fitting
 
     @property
     def longest(self) -> str:
-        return self.sample * self.most
+        return self.sample * self.max_length
 
 
 VARIABLES: Mapping[str, Variable] = {
     "amount": Variable(7),
     "code": Variable(6),
-    "doctor": Variable(MOST, _LONGEST_LETTER, short_name),
+    "doctor": Variable(MAX_VARIABLE_LENGTH, _UCS_2_CHARACTER, shorten_name),
     "minutes": Variable(2),
-    "patient": Variable(MOST, _LONGEST_LETTER, short_name),
-    "reason": Variable(MOST, _LONGEST_LETTER, clipped),
+    "patient": Variable(MAX_VARIABLE_LENGTH, _UCS_2_CHARACTER, shorten_name),
+    "reason": Variable(MAX_VARIABLE_LENGTH, _UCS_2_CHARACTER, truncate),
     "when": Variable(20),
 }
-"""What the texts of SMS may speak of."""
+"""The variables that the text of an SMS may contain."""
 
 
 @dataclass(frozen=True, slots=True)
-class Wording:
-    """One kind of message; `segments` is the most that its SMS may be."""
+class Template:
+    """The texts of one kind of message; `segments` is the largest number of segments that its SMS may have."""
 
     template_id: str
     segments: int
@@ -77,121 +77,130 @@ class Wording:
     email: str
 
     @property
-    def longest(self) -> str:
-        """The SMS with all variables at their longest."""
-        return self.sms.format_map({name: VARIABLES[name].longest for name in names_in(self.sms)})
+    def longest_sms(self) -> str:
+        """The SMS with all variables at their maximum length."""
+        return self.sms.format_map({name: VARIABLES[name].longest for name in variables_in(self.sms)})
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
-    """A language; `language` is its ISO 639-1 code, `name` what it calls itself, `when` a format of strftime."""
+class Language:
+    """The texts of a language; `code` is ISO 639-1, `name` the language's own name, `when` a format of strftime.
 
-    language: str
+    The other fields are those of the TOML file.
+    """
+
+    code: str
     name: str
     header: str
     when: str
     letter: Mapping[str, str]
     calendar: Mapping[str, str]
-    message: Mapping[str, Wording]
+    message: Mapping[str, Template]
 
-    def time(self, local: datetime) -> str:
-        """A date and a time of day at the clinic."""
+    def format_time(self, local: datetime) -> str:
         return local.strftime(self.when)
 
-    def sms(self, kind: str, to: str, *, entity_id: str, **values: object) -> Sms:
-        """A registered template, its variables cut to what the carriers let through."""
-        wording = self.message[kind]
-        fitted = {name: VARIABLES[name].fit(str(values[name]), VARIABLES[name].most) for name in names_in(wording.sms)}
-        return Sms(to, wording.sms.format_map(fitted), Template(entity_id, self.header, wording.template_id))
+    def render_sms(self, kind: str, to: str, *, entity_id: str, **values: object) -> Sms:
+        """Fill in a registered template; values are shortened to the lengths that the carriers accept."""
+        template = self.message[kind]
+        fitted = {
+            name: VARIABLES[name].fit(str(values[name]), VARIABLES[name].max_length)
+            for name in variables_in(template.sms)
+        }
+        return Sms(to, template.sms.format_map(fitted), DltTemplate(entity_id, self.header, template.template_id))
 
-    def email(
+    def render_email(
         self, kind: str, to: str, *, reference: str, invitation: Invitation | None = None, **values: object
     ) -> Email:
-        """A letter in plain text and in HTML; here nothing need be cut."""
-        wording = self.message[kind]
-        texts = (self.letter["greeting"], wording.email, self.letter["closing"])
+        """Render plain text and HTML; values are not shortened."""
+        template = self.message[kind]
+        texts = (self.letter["greeting"], template.email, self.letter["closing"])
         paragraphs = [text.format_map(values) for text in texts]
-        html = _page().render(language=self.language, subject=wording.subject, paragraphs=paragraphs)
-        return Email(to, wording.subject, "\n\n".join(paragraphs), reference, html, invitation)
+        html = _html_template().render(language=self.code, subject=template.subject, paragraphs=paragraphs)
+        return Email(to, template.subject, "\n\n".join(paragraphs), reference, html, invitation)
 
 
-def words(language: str | None) -> Words:
-    """A language by its code; the reference for whom none is known, or one that is no more."""
-    return languages().get(language or REFERENCE) or languages()[REFERENCE]
+def language(code: str | None) -> Language:
+    """A language by its code; the reference language when the code is None or unknown."""
+    return languages().get(code or REFERENCE) or languages()[REFERENCE]
 
 
 @cache
-def languages() -> Mapping[str, Words]:
-    """All of them by their codes, read once."""
-    return read(FOLDER)
+def languages() -> Mapping[str, Language]:
+    """All languages by code, loaded once."""
+    return load(FOLDER)
 
 
-def read(folder: Path) -> dict[str, Words]:
-    """The languages of a folder.
+def load(folder: Path) -> dict[str, Language]:
+    """Load the languages of a folder.
 
     Raises:
-        CatalogueError: names all that is missing, malformed, or longer than its budget.
+        CatalogueError: lists all texts that are missing, malformed or too long.
     """
-    found = {file.stem: _words(file) for file in sorted(folder.glob("*.toml"))}
-    if wrong := [*_twice(found), *(f"{one.language}: {why}" for one in found.values() for why in _faults(one, found))]:
-        raise CatalogueError("The catalogue of messages can't be used:\n" + "\n".join(f"  {line}" for line in wrong))
+    found = {file.stem: _load_language(file) for file in sorted(folder.glob("*.toml"))}
+    faults = list(_duplicate_template_ids(found))
+    faults += [f"{one.code}: {fault}" for one in found.values() for fault in _faults(one, found)]
+    if faults:
+        raise CatalogueError("The message catalogue is invalid:\n" + "\n".join(f"  {line}" for line in faults))
     return found
 
 
-def names_in(text: str) -> set[str]:
-    """The variables of a text, with whatever else is written between its braces; a brace without its other is ''."""
+def variables_in(text: str) -> set[str]:
+    """Everything that a text has in braces, valid name or not; an unbalanced brace yields ''."""
     return set(_VARIABLE.findall(text))
 
 
-def _words(file: Path) -> Words:
+def _load_language(file: Path) -> Language:
     try:
         raw: dict[str, Any] = tomllib.loads(file.read_text("utf-8"))
-        message = {kind: Wording(**wording) for kind, wording in raw.pop("message").items()}
-        return Words(language=file.stem, message=message, **raw)
+        message = {kind: Template(**template) for kind, template in raw.pop("message").items()}
+        return Language(code=file.stem, message=message, **raw)
     except (tomllib.TOMLDecodeError, KeyError, TypeError, UnicodeDecodeError) as error:
         raise CatalogueError(f"{file.name}: {error}") from error
 
 
-def _twice(found: Mapping[str, Words]) -> Iterator[str]:
-    ids = Counter(wording.template_id for one in found.values() for wording in one.message.values())
-    yield from (f"template {template_id} is there {count} times" for template_id, count in ids.items() if count > 1)
+def _duplicate_template_ids(found: Mapping[str, Language]) -> Iterator[str]:
+    ids = Counter(template.template_id for one in found.values() for template in one.message.values())
+    yield from (f"template id {duplicate} is used {count} times" for duplicate, count in ids.items() if count > 1)
 
 
-def _faults(one: Words, found: Mapping[str, Words]) -> Iterator[str]:
+def _faults(one: Language, found: Mapping[str, Language]) -> Iterator[str]:
     if not _HEADER.fullmatch(one.header):
         yield f"the header {one.header!r} is not six letters"
-    if utf16(one.time(_ANY_TIME)) > VARIABLES["when"].most:
-        yield "its times are too long"
-    shape = _shape(one)
-    for what, names in _shape(found[REFERENCE]).items():
-        if shape.pop(what, None) != names:
-            yield f"{what} is missing, or has other variables than in {REFERENCE}"
+    if utf16_length(one.format_time(_SAMPLE_TIME)) > VARIABLES["when"].max_length:
+        yield "`when` makes times that are too long"
+    variables = _variables_by_text(one)
+    for text, names in _variables_by_text(found[REFERENCE]).items():
+        if variables.pop(text, None) != names:
+            yield f"{text} is missing, or has other variables than in {REFERENCE}"
         elif unknown := names - VARIABLES.keys():
-            yield f"{what} has variables without a length: {', '.join(map(repr, sorted(unknown)))}"
-    yield from (f"{what} is not in {REFERENCE}" for what in shape)
-    yield from (f"{kind} {why}" for kind, wording in one.message.items() for why in _faults_of(wording))
+            yield f"{text} has variables without a length: {', '.join(map(repr, sorted(unknown)))}"
+    yield from (f"{text} is not in {REFERENCE}" for text in variables)
+    yield from (f"{kind} {fault}" for kind, template in one.message.items() for fault in _template_faults(template))
 
 
-def _faults_of(wording: Wording) -> Iterator[str]:
-    if not _TEMPLATE_ID.fullmatch(wording.template_id):
+def _template_faults(template: Template) -> Iterator[str]:
+    if not _TEMPLATE_ID.fullmatch(template.template_id):
         yield "has no template id of 19 digits"
-    if names_in(wording.sms) <= VARIABLES.keys() and (size := measure(wording.longest)).segments > wording.segments:
-        yield f"may be {size.segments} SMS long ({size.encoding}, {size.units} units), its budget is {wording.segments}"
+    if variables_in(template.sms) <= VARIABLES.keys():
+        size = measure(template.longest_sms)
+        if size.segments > template.segments:
+            length = f"{size.segments} SMS long ({size.encoding}, {size.units} units)"
+            yield f"may be {length}, its limit is {template.segments}"
 
 
-def _shape(one: Words) -> dict[str, set[str]]:
-    """The variables of each text of a language."""
+def _variables_by_text(one: Language) -> dict[str, set[str]]:
     texts = {f"letter.{name}": text for name, text in one.letter.items()}
     texts |= {f"calendar.{name}": text for name, text in one.calendar.items()}
-    for kind, wording in one.message.items():
-        texts |= {f"{kind}.sms": wording.sms, f"{kind}.subject": wording.subject, f"{kind}.email": wording.email}
-    return {name: names_in(text) for name, text in texts.items()}
+    for kind, template in one.message.items():
+        texts |= {f"{kind}.sms": template.sms, f"{kind}.subject": template.subject, f"{kind}.email": template.email}
+    return {name: variables_in(text) for name, text in texts.items()}
 
 
 @cache
-def _page() -> jinja2.Template:
-    """The page of a letter; what people wrote is escaped."""
+def _html_template() -> jinja2.Template:
+    """The HTML page of an e-mail; Jinja escapes all values."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(FOLDER), autoescape=True, undefined=jinja2.StrictUndefined
     )
-    return environment.get_template("letter.html")
+    return environment.get_template("email.html")

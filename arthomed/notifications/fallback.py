@@ -1,37 +1,33 @@
-"""Another way for what did not arrive."""
+"""Send by another channel what was not delivered."""
 
 import structlog
-from bson import ObjectId
 
 from arthomed.core import clock
-from arthomed.notifications import outlets, rules, service
+from arthomed.notifications import delivery, rules, service
 from arthomed.notifications.models import Notification
 
 log = structlog.get_logger()
 
-_AT_ONCE = 500
-_NEWS = ("user", "subject", "kind", "version", "useful_until", "about")
+_BATCH_SIZE = 500
 
 
-def take_over() -> int:
-    """Tell by the other channel what failed, or was not receipted in time; returns how many messages that were.
+def send_fallbacks() -> int:
+    """Create fallbacks for messages that failed, or have no delivery receipt in time; returns how many were due.
 
-    Once for each, however often it is asked for; what a run that was cut off left is done by the next.
+    Each message gets at most one fallback, also when runs overlap. The next run completes an interrupted one.
     """
-    found = list(Notification.unanswered(clock.now()).limit(_AT_ONCE))
-    for notification in found:
-        _take_over(notification)
-    return len(found)
+    due = list(Notification.due_for_fallback(clock.now()).limit(_BATCH_SIZE))
+    for notification in due:
+        _send_fallback(notification)
+    return len(due)
 
 
-def _take_over(notification: Notification) -> None:
+def _send_fallback(notification: Notification) -> None:
     channel, now = notification.fallback, clock.now()
-    is_open = channel is not None and outlets.is_open(channel, notification.kind)
-    if is_open and rules.is_of_use(notification.useful_until, now):
-        news = {name: getattr(notification, name) for name in _NEWS}
-        due_at = now - rules.CLOCKS_APART
-        stand_in = Notification(id=ObjectId(), channel=channel, stands_in=True, due_at=due_at, **news)
-        if stand_in.insert_once():
-            service.hand_over_or_leave([stand_in])
-            log.warning("message_fell_back", notification_id=str(notification.id), stand_in=str(stand_in.id))
-    notification.forget_fallback()
+    is_available = channel is not None and delivery.is_available(channel, notification.kind)
+    if is_available and rules.is_useful(notification.useful_until, now):
+        fallback = Notification.from_topic(notification.topic, channel, is_fallback=True, due_at=now - rules.CLOCK_SKEW)
+        if fallback.insert_if_new():
+            service.enqueue_or_leave_to_sweeper(service.sending_jobs([fallback]))
+            log.warning("message_fallback_created", notification_id=str(notification.id), fallback=str(fallback.id))
+    notification.clear_fallback()

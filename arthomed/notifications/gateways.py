@@ -1,4 +1,4 @@
-"""The doors to the outside that messages leave by; infra implements them."""
+"""Messages, receipts and errors of the gateways (SMS, e-mail, push), and the protocols that infra implements."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ from arthomed.notifications.lengths import Size, measure
 
 
 @dataclass(frozen=True, slots=True)
-class Template:
-    """What India's carriers ask for with each SMS (TRAI's TCCCPR 2018): as whom, under which header, which template."""
+class DltTemplate:
+    """A template in India's DLT registry, which carriers require for each SMS (TRAI's TCCCPR 2018)."""
 
     entity_id: str
     header: str
@@ -20,11 +20,11 @@ class Template:
 
 @dataclass(frozen=True, slots=True)
 class Sms:
-    """`to` is a ten-digit Indian mobile number; `text` is that of its template, filled in."""
+    """`to` is a ten-digit Indian mobile number; `text` is the filled-in template."""
 
     to: str
     text: str
-    template: Template
+    template: DltTemplate
 
     @property
     def size(self) -> Size:
@@ -32,13 +32,13 @@ class Sms:
 
     @property
     def segments(self) -> int:
-        """How many SMS it is for the carrier, and its bill."""
+        """The number of SMS that the carrier sends and bills."""
         return self.size.segments
 
 
 @dataclass(frozen=True, slots=True)
 class Invitation:
-    """An iCalendar object that goes with an e-mail (RFC 6047): REQUEST or CANCEL."""
+    """An iCalendar object attached to an e-mail (RFC 6047); `method` is REQUEST or CANCEL."""
 
     method: str
     content: str
@@ -46,7 +46,7 @@ class Invitation:
 
 @dataclass(frozen=True, slots=True)
 class Email:
-    """`reference` is the same whenever this very message is sent again."""
+    """`reference` becomes the Message-ID, so it stays the same on each retry of one message."""
 
     to: str
     subject: str
@@ -58,17 +58,17 @@ class Email:
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """`to` is the token of one device; of those with the same `reference` it shows one."""
+    """`to` is the push token of one device, which shows one push per `reference`."""
 
     to: str
     title: str
     text: str
     reference: str
-    useful_for: timedelta | None = None
+    ttl: timedelta | None = None
 
 
-class Arrival(StrEnum):
-    """How far a message came, as its carrier tells, in the order in which they outrank each other."""
+class DeliveryStatus(StrEnum):
+    """The delivery status that the carrier reports, in ascending order of precedence."""
 
     QUEUED = "queued"
     SENT = "sent"
@@ -78,24 +78,23 @@ class Arrival(StrEnum):
 
     @property
     def rank(self) -> int:
-        return list(Arrival).index(self) + 1
+        return list(DeliveryStatus).index(self) + 1
 
     @property
     def is_final(self) -> bool:
-        """Whether the carrier is done with the message, as far as it knows."""
-        return self is Arrival.DELIVERED or self.is_failure
+        return self is DeliveryStatus.DELIVERED or self.is_failure
 
     @property
     def is_failure(self) -> bool:
-        return self in (Arrival.UNDELIVERED, Arrival.FAILED)
+        return self in (DeliveryStatus.UNDELIVERED, DeliveryStatus.FAILED)
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What the carrier says of a message, under its own name for it; `price` is its decimal text in `currency`."""
+    """A delivery receipt; `sid` is the carrier's message id, `price` a decimal number as text in `currency`."""
 
     sid: str
-    arrival: Arrival
+    status: DeliveryStatus
     error_code: int | None = None
     segments: int | None = None
     price: str | None = None
@@ -104,16 +103,16 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """Which attempt, counted from 1, at which message; its receipts name it again."""
+    """One attempt to send a message, counted from 1; the URL for its receipts contains both."""
 
     message: str
     number: int
 
 
 class DeliveryFailed(Exception):
-    """A gateway did not take a message; `permanent` means that trying again is of no use.
+    """A gateway did not accept a message; `permanent` means that a retry can't succeed.
 
-    `retry_after` is how long the other side asks to be left alone.
+    `retry_after` is the wait that the gateway demands before the next attempt.
     """
 
     def __init__(self, reason: str, *, permanent: bool, retry_after: timedelta | None = None) -> None:
@@ -122,33 +121,33 @@ class DeliveryFailed(Exception):
         self.retry_after = retry_after
 
 
-class DeviceGone(DeliveryFailed):
-    """There is no such device any more."""
+class DeviceUnregistered(DeliveryFailed):
+    """The push token is no longer valid."""
 
     def __init__(self) -> None:
-        super().__init__("the device is gone", permanent=True)
+        super().__init__("the device is unregistered", permanent=True)
 
 
 class SmsGateway(Protocol):
     def send(
-        self, to: str, text: str, *, kind: str, attempt: Attempt | None = None, useful_for: timedelta | None = None
+        self, to: str, text: str, *, kind: str, attempt: Attempt | None = None, ttl: timedelta | None = None
     ) -> Receipt | None:
-        """Hand one SMS over; raises DeliveryFailed. Receipts are asked for about a known attempt only."""
+        """Send one SMS; raises DeliveryFailed. The gateway requests receipts only when it is given an attempt."""
 
 
 class EmailGateway(Protocol):
     def send(self, email: Email, *, kind: str) -> None:
-        """Hand one e-mail over; raises DeliveryFailed."""
+        """Send one e-mail; raises DeliveryFailed."""
 
 
 class PushGateway(Protocol):
     def send(self, push: Push, *, kind: str) -> None:
-        """Hand one push over; raises DeliveryFailed, and DeviceGone when its token is of no more use."""
+        """Send one push; raises DeliveryFailed, and DeviceUnregistered when the token is no longer valid."""
 
 
 class ReceiptReader(Protocol):
-    def is_genuine(self, path: str, form: Mapping[str, str], signature: str) -> bool:
-        """Whether the carrier itself sent this form to this path, with its query."""
+    def has_valid_signature(self, path: str, form: Mapping[str, str], signature: str) -> bool:
+        """Whether the carrier signed this form and this path with its query."""
 
-    def read(self, sid: str, status: str, error_code: int | None) -> Receipt | None:
-        """What the carrier's words mean; None when they say nothing of how far a message came."""
+    def parse(self, sid: str, status: str, error_code: int | None) -> Receipt | None:
+        """Translate the carrier's status; None for a status that does not describe delivery."""

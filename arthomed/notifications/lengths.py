@@ -1,4 +1,4 @@
-"""How long a text is once it is an SMS, and how a name or a sentence is made to fit."""
+"""The length of an SMS in segments, and the shortening of names and sentences."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import regex
 from gsm0338 import Codec
 
 _GSM = Codec()
-_MARK = "..."  # the one character for it would turn a whole SMS into UCS-2
+_ELLIPSIS = "..."  # the single character for it would turn the whole SMS into UCS-2
 
 
 class Encoding(StrEnum):
@@ -20,72 +20,72 @@ class Encoding(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """`units` are septets or UTF-16 code units; each of the `segments` is paid for."""
+    """`units` are septets (GSM-7) or UTF-16 code units (UCS-2); the carrier bills each segment."""
 
     encoding: Encoding
     units: int
     segments: int
 
 
-_ROOM: Mapping[Encoding, tuple[int, int]] = {Encoding.GSM_7: (160, 153), Encoding.UCS_2: (70, 67)}
-"""Units in an SMS that is alone, and in each of those that make up a longer one: a header takes its part there."""
+_UNITS_PER_SEGMENT: Mapping[Encoding, tuple[int, int]] = {Encoding.GSM_7: (160, 153), Encoding.UCS_2: (70, 67)}
+"""Units in a single SMS, and in each segment of a concatenated one, whose header takes the difference."""
 
 
 def measure(text: str) -> Size:
     try:
         encoding, widths = Encoding.GSM_7, [len(_GSM.encode(char)[0]) for char in text]
     except UnicodeEncodeError:
-        encoding, widths = Encoding.UCS_2, [utf16(char) for char in text]
-    alone, joined = _ROOM[encoding]
-    return Size(encoding, sum(widths), 1 if sum(widths) <= alone else _segments(widths, joined))
+        encoding, widths = Encoding.UCS_2, [utf16_length(char) for char in text]
+    single, concatenated = _UNITS_PER_SEGMENT[encoding]
+    return Size(encoding, sum(widths), 1 if sum(widths) <= single else _count_segments(widths, concatenated))
 
 
-def utf16(text: str) -> int:
-    """How many UTF-16 code units a text takes: two for what is outside the basic plane, such as most emoji."""
+def utf16_length(text: str) -> int:
+    """The number of UTF-16 code units: two for characters outside the basic plane, such as most emoji."""
     return len(text.encode("utf-16-be")) // 2
 
 
-def short_name(name: str, most: int) -> str:
-    """A name of at most `most` UTF-16 code units: initials for what is between title and last name, then for the rest.
+def shorten_name(name: str, max_length: int) -> str:
+    """Shorten a name to `max_length` UTF-16 code units: first the middle names become initials, then the first name.
 
-    Only a last name that is too long by itself is cut.
+    A title stays. The last name is truncated only when it alone is too long.
     """
     words = name.split()
     for at in [*range(1, len(words) - 1), 0][: len(words) - 1]:
-        if utf16(" ".join(words)) <= most:
+        if utf16_length(" ".join(words)) <= max_length:
             break
-        initial = f"{_letters(words[at])[0]}."
-        if utf16(initial) < utf16(words[at]) and not _is_title(words[at]):
+        initial = f"{_graphemes(words[at])[0]}."
+        if utf16_length(initial) < utf16_length(words[at]) and not _is_title(words[at]):
             words[at] = initial
-    return clipped(" ".join(words), most)
+    return truncate(" ".join(words), max_length)
 
 
-def clipped(text: str, most: int) -> str:
-    """The beginning of a text in at most `most` UTF-16 code units, up to the end of a word where there is one."""
+def truncate(text: str, max_length: int) -> str:
+    """Cut a text to `max_length` UTF-16 code units, at the end of a word when there is one."""
     text = " ".join(text.split())
-    if utf16(text) <= most:
+    if utf16_length(text) <= max_length:
         return text
     kept = ""
-    for letter in _letters(text):
-        if utf16(kept + letter + _MARK) > most:
+    for grapheme in _graphemes(text):
+        if utf16_length(kept + grapheme + _ELLIPSIS) > max_length:
             break
-        kept += letter
+        kept += grapheme
     whole_words = kept if text[len(kept)] == " " else kept.rpartition(" ")[0]
-    return (whole_words or kept).rstrip(" ,;:-.") + _MARK
+    return (whole_words or kept).rstrip(" ,;:-.") + _ELLIPSIS
 
 
-def _segments(widths: Sequence[int], room: int) -> int:
-    """Neither the two septets of an extension character nor a surrogate pair are torn apart."""
+def _count_segments(widths: Sequence[int], units_per_segment: int) -> int:
+    """Count segments without splitting the two septets of an extension character, or a surrogate pair."""
     count = left = 0
     for width in widths:
         if width > left:
-            count, left = count + 1, room
+            count, left = count + 1, units_per_segment
         left -= width
     return count
 
 
-def _letters(text: str) -> list[str]:
-    """What people take for one letter: with its marks, joined with others (Unicode UAX 29)."""
+def _graphemes(text: str) -> list[str]:
+    """Split into extended grapheme clusters (Unicode UAX 29)."""
     return list(map(str, regex.findall(r"\X", text)))
 
 

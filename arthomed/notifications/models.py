@@ -19,10 +19,11 @@ from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError
 
 from arthomed.core.documents import ClinicDocument, ClinicEmbeddedDocument, Raw
-from arthomed.notifications.gateways import Arrival, Attempt, Receipt
+from arthomed.notifications.gateways import Attempt, DeliveryStatus, Receipt
 
-_REMOVED = "$$REMOVE"
-_COST = ("segments", "price", "currency")
+_REMOVE = "$$REMOVE"
+_COST_FIELDS = ("segments", "price", "currency")
+EXPIRED_REASON = "expired before it was sent"
 
 
 class Channel(StrEnum):
@@ -32,9 +33,10 @@ class Channel(StrEnum):
 
 
 class State(StrEnum):
-    """A message waits until a gateway took it, it is no longer wanted, its time has passed, or it is given up.
+    """WAITING is the only state that a worker sends from.
 
-    One that was sent fails after all when its carrier says so.
+    SENT: a gateway accepted the message. DROPPED: it is outdated. EXPIRED: it is no longer useful. FAILED: all attempts
+    failed, or the carrier reported after SENT that it could not deliver.
     """
 
     WAITING = "waiting"
@@ -45,18 +47,26 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Timing:
-    """Until when a message is of use, and when what it tells about begins; nothing for what is awaited right now."""
+class Topic:
+    """The fields that all messages about one event share, whatever their channel.
 
+    `subject` is the id of the appointment or the code. `version` distinguishes messages of the same kind. After
+    `useful_until` the message expires. `event_at` is the start of the appointment; a code has none.
+    """
+
+    user: ObjectId | None
+    subject: ObjectId
+    kind: str
+    version: int
     useful_until: datetime | None
-    about: datetime | None = None
+    event_at: datetime | None = None
 
 
 class StoredReceipt(ClinicEmbeddedDocument):
-    """The best that the carrier has said so far; see gateways.Receipt."""
+    """The receipt with the highest rank so far; see gateways.Receipt."""
 
     sid = StringField(required=True)
-    arrival = EnumField(Arrival, required=True)
+    status = EnumField(DeliveryStatus, db_field="arrival", required=True)
     rank = IntField(required=True)
     error_code = IntField(db_field="errorCode")
     segments = IntField()
@@ -66,11 +76,10 @@ class StoredReceipt(ClinicEmbeddedDocument):
 
 
 class Notification(ClinicDocument):
-    """One message on one channel, told at most once for a subject, kind and version.
+    """One message on one channel, unique by subject, kind, version and channel.
 
-    `subject` is the appointment, or the code, that it is about; `version` tells two messages of one
-    kind apart. The text is composed just before sending, so that it is never about what no longer is.
-    At `fallback_at` the channel `fallback` takes over, with a message that `stands_in`.
+    The worker renders the text just before it sends the message, so the text is never outdated. At `fallback_at` the
+    channel `fallback` takes over, with a second message that has `is_fallback` set.
     """
 
     meta = {"collection": "notifications"}
@@ -83,7 +92,7 @@ class Notification(ClinicDocument):
     state = EnumField(State, required=True, default=State.WAITING)
     due_at = DateTimeField(db_field="dueAt", required=True)
     useful_until = DateTimeField(db_field="usefulUntil")
-    about = DateTimeField()
+    event_at = DateTimeField(db_field="about")
     attempts = IntField(required=True, default=0)
     attempts_before = IntField(db_field="attemptsBefore", required=True, default=0)
     sent_at = DateTimeField(db_field="sentAt")
@@ -92,19 +101,38 @@ class Notification(ClinicDocument):
     receipt = EmbeddedDocumentField(StoredReceipt)
     fallback = EnumField(Channel)
     fallback_at = DateTimeField(db_field="fallbackAt")
-    stands_in = BooleanField(db_field="standsIn")
+    is_fallback = BooleanField(db_field="standsIn")
 
     @property
-    def tries(self) -> int:
-        """The attempts since it was put into the outbox, or sent again by hand."""
-        tries: int = self.attempts - self.attempts_before
-        return tries
+    def topic(self) -> Topic:
+        return Topic(self.user, self.subject, self.kind, self.version, self.useful_until, self.event_at)
+
+    @property
+    def attempts_since_reset(self) -> int:
+        """The attempts since an admin last resent the message, or since it was created."""
+        attempts: int = self.attempts - self.attempts_before
+        return attempts
+
+    @classmethod
+    def from_topic(cls, topic: Topic, channel: Channel, **fields: Any) -> "Notification":
+        """A new, unsaved message about a topic."""
+        return cls(
+            id=ObjectId(),
+            user=topic.user,
+            subject=topic.subject,
+            kind=topic.kind,
+            version=topic.version,
+            useful_until=topic.useful_until,
+            event_at=topic.event_at,
+            channel=channel,
+            **fields,
+        )
 
     @classmethod
     def claim(cls, notification_id: ObjectId, *, now: datetime, lease: timedelta) -> "Notification | None":
-        """Take a waiting message for sending; None when it is sent, or another worker has it.
+        """Take a waiting message for sending; None when it is sent, or another worker holds it.
 
-        A worker that dies with it loses its claim when the lease ends.
+        When the worker dies, another one can claim the message after the lease expires.
         """
         claimed: Notification | None = cls.objects(id=notification_id, state=State.WAITING, due_at__lte=now).modify(
             new=True, set__due_at=now + lease, set__updated_at=now, inc__attempts=1
@@ -112,151 +140,151 @@ class Notification(ClinicDocument):
         return claimed
 
     @classmethod
-    def left_behind(cls, now: datetime, *, due_before: datetime, swept_before: datetime) -> Any:
-        """What is due and nobody was asked to send lately, the oldest first."""
-        lately = {"$gte": swept_before, "$lte": now}  # later than now was written by a clock that was ahead
-        not_lately = {"sweptAt": {"$not": lately}}
-        return cls.objects(state=State.WAITING, due_at__lte=due_before, __raw__=not_lately).order_by("due_at")
+    def overdue(cls, now: datetime, *, due_before: datetime, swept_before: datetime) -> Any:
+        """Waiting messages that the sweeper did not enqueue recently, the longest due first."""
+        recently = {"$gte": swept_before, "$lte": now}  # a later time comes from a clock that was ahead
+        not_recently = {"sweptAt": {"$not": recently}}
+        return cls.objects(state=State.WAITING, due_at__lte=due_before, __raw__=not_recently).order_by("due_at")
 
     @classmethod
-    def put_right(cls, now: datetime, *, written_after: datetime, due_after: datetime) -> int:
-        """Let what was put off for too long, by a clock that was ahead, be due; returns how many."""
-        put_off = {"state": State.WAITING, "dueAt": {"$gt": due_after}, "updatedAt": {"$gt": written_after}}
-        return cls.collection().update_many(put_off, {"$set": {"dueAt": now, "updatedAt": now}}).modified_count
+    def reset_skewed_due_times(cls, now: datetime, *, written_after: datetime, due_after: datetime) -> int:
+        """Make messages due that a machine with a clock ahead postponed for too long; returns how many."""
+        skewed = {"state": State.WAITING, "dueAt": {"$gt": due_after}, "updatedAt": {"$gt": written_after}}
+        return cls.collection().update_many(skewed, {"$set": {"dueAt": now, "updatedAt": now}}).modified_count
 
     @classmethod
     def expire(cls, channel: Channel, now: datetime) -> int:
-        """Give up what waits although its time has passed; returns how many."""
-        expired = {"state": State.EXPIRED, "failure": "its time has passed", "updatedAt": now}
+        """Expire the waiting messages of a channel that are no longer useful; returns how many."""
+        expired = {"state": State.EXPIRED, "failure": EXPIRED_REASON, "updatedAt": now}
         late = {"state": State.WAITING, "channel": channel, "usefulUntil": {"$lte": now}}
         return cls.collection().update_many(late, {"$set": expired}).modified_count
 
     @classmethod
-    def unanswered(cls, now: datetime) -> Any:
-        """What another channel has to take over, the longest due first."""
+    def due_for_fallback(cls, now: datetime) -> Any:
+        """Messages that another channel has to take over, the longest due first."""
         return cls.objects(fallback_at__lte=now).order_by("fallback_at")
 
     @classmethod
-    def note_receipt(
+    def record_receipt(
         cls, attempt: Attempt, receipt: Receipt, *, now: datetime, wait: timedelta | None
     ) -> "Notification | None":
-        """Store a receipt in one update, whatever came before it; returns the message as it was.
+        """Store a receipt in one atomic update; returns the message as it was before, None when none matches.
 
-        It never takes a message back: one with a lower rank only adds what it cost. That an earlier attempt failed
-        says nothing of the later ones, and what happened before a message was sent again by hand is over, unless it
-        arrived: so then nothing is found. What has not arrived after `wait` is for the other channel.
+        Receipts may come in any order. A receipt of a lower rank than the stored one only adds its cost. A failure
+        counts for the last attempt only. After an admin resent the message, receipts of earlier attempts do not match,
+        except for DELIVERED. When the message is not delivered after `wait`, the fallback takes over.
         """
         which: Raw = {"_id": ObjectId(attempt.message)}
-        if receipt.arrival is not Arrival.DELIVERED:
+        if receipt.status is not DeliveryStatus.DELIVERED:
             which["attemptsBefore"] = {"$not": {"$gte": attempt.number}}
-        if receipt.arrival.is_failure:
+        if receipt.status.is_failure:
             which["attempts"] = attempt.number
-        no_later_than = now + wait if wait else None
-        raw = cls.collection().find_one_and_update(which, [{"$set": _outcome(receipt, now, no_later_than)}])
+        fallback_at = now + wait if wait else None
+        raw = cls.collection().find_one_and_update(which, [{"$set": _receipt_changes(receipt, now, fallback_at)}])
         return None if raw is None else cls.from_raw(raw)
 
     @classmethod
-    def has_arrived(cls, stand_in: "Notification") -> bool:
-        """Whether the message for which another stands in was delivered after all."""
-        key = {name: getattr(stand_in, name) for name in ("subject", "kind", "version")}
-        return cls.objects(**key, receipt__arrival=Arrival.DELIVERED).first() is not None
+    def is_original_delivered(cls, fallback: "Notification") -> bool:
+        """Whether the message that a fallback replaces was delivered after all."""
+        key = {name: getattr(fallback, name) for name in ("subject", "kind", "version")}
+        return cls.objects(**key, receipt__status=DeliveryStatus.DELIVERED).first() is not None
 
     @classmethod
-    def revive(
+    def reset_failed(
         cls, notification_id: ObjectId, *, now: datetime, due_at: datetime, session: ClientSession
     ) -> "Notification | None":
-        """Let a failed message wait as if it were new; returns it as it was, None if it is no such, or of no use."""
+        """Let a failed message wait again; returns it as it was before, None when it is not failed or not useful."""
         which = {
             "_id": notification_id,
             "user": {"$type": "objectId"},
             "state": {"$in": [State.FAILED, State.EXPIRED]},
             "$or": [{"usefulUntil": None}, {"usefulUntil": {"$gt": now}}],
         }
-        anew = {"state": State.WAITING, "dueAt": due_at, "updatedAt": now, "attemptsBefore": "$attempts"}
+        reset = {"state": State.WAITING, "dueAt": due_at, "updatedAt": now, "attemptsBefore": "$attempts"}
         stale = ["receipt", "fallbackAt", "failure", "sentAt", "sweptAt"]
-        raw = cls.collection().find_one_and_update(which, [{"$set": anew}, {"$unset": stale}], session=session)
+        raw = cls.collection().find_one_and_update(which, [{"$set": reset}, {"$unset": stale}], session=session)
         return None if raw is None else cls.from_raw(raw)
 
-    def insert_once(self) -> bool:
-        """Insert it unless there is one of its subject, kind, version and channel."""
+    def insert_if_new(self) -> bool:
+        """Insert the message unless one with the same subject, kind, version and channel exists."""
         try:
             self.insert()
         except DuplicateKeyError:
             return False
         return True
 
-    def settle(
+    def finish(
         self, state: State, *, now: datetime, failure: str | None = None, fallback_at: datetime | None = None
     ) -> None:
-        """Leave the outbox for good; what was sent stays so, whatever a worker that was too slow thinks."""
+        """Set the final state.
+
+        A slow worker can't overwrite SENT, nor the outcome of a later attempt. SENT does not overwrite the carrier's
+        report of a failure.
+        """
         changes = {"state": state, "updatedAt": now, "failure": failure}
         which: Raw = {"_id": self.id, "state": {"$ne": State.SENT}}
         if state is not State.SENT:
-            which["attempts"] = self.attempts  # else a later attempt decides
+            which["attempts"] = self.attempts
         else:
             changes["sentAt"] = now
-            which["receipt.arrival"] = {"$nin": _failures()}  # the carrier knows better
+            which["receipt.arrival"] = {"$nin": [status for status in DeliveryStatus if status.is_failure]}
         if fallback_at is not None and self.fallback is not None:
             changes["fallbackAt"] = fallback_at
         unset: Raw = {"$unset": {"fallbackAt": ""}} if fallback_at is None else {}
         self.collection().update_one(which, {"$set": changes, **unset})
 
-    def postpone(self, until: datetime, *, now: datetime, failure: str, no_later_than: datetime) -> None:
-        """Try again then; by `no_later_than` another channel takes over."""
-        changes = {"dueAt": until, "updatedAt": now, "failure": failure}
+    def schedule_retry(self, at: datetime, *, now: datetime, failure: str, fallback_at: datetime) -> None:
+        """Make the message due at that time; the fallback takes over at `fallback_at`, unless a time was set before."""
+        changes = {"dueAt": at, "updatedAt": now, "failure": failure}
         if self.fallback is not None:
-            changes["fallbackAt"] = self.fallback_at or no_later_than
-        self.collection().update_one(self._mine, {"$set": changes})
+            changes["fallbackAt"] = self.fallback_at or fallback_at
+        self.collection().update_one(self._claimed, {"$set": changes})
 
-    def put_aside(self, until: datetime, *, now: datetime) -> None:
-        """Let it wait for the morning, which is no attempt."""
-        update: Raw = {"$set": {"dueAt": until, "updatedAt": now}, "$inc": {"attempts": -1}}
-        self.collection().update_one(self._mine, update)
+    def postpone_until_morning(self, morning: datetime, *, now: datetime) -> None:
+        """Make the message due after the quiet hours; this does not count as an attempt."""
+        update: Raw = {"$set": {"dueAt": morning, "updatedAt": now}, "$inc": {"attempts": -1}}
+        self.collection().update_one(self._claimed, update)
 
     @property
-    def _mine(self) -> Raw:
-        """It, as long as no later attempt has it."""
+    def _claimed(self) -> Raw:
+        """Matches the message as long as no later attempt claimed it."""
         return {"_id": self.id, "state": State.WAITING, "attempts": self.attempts}
 
-    def forget_fallback(self) -> None:
+    def clear_fallback(self) -> None:
         self.collection().update_one({"_id": self.id, "fallbackAt": self.fallback_at}, {"$unset": {"fallbackAt": ""}})
 
 
-def _failures() -> list[Arrival]:
-    return [arrival for arrival in Arrival if arrival.is_failure]
-
-
-def _outcome(receipt: Receipt, now: datetime, no_later_than: datetime | None) -> Raw:
-    """What a receipt makes of a message, as stages of an update."""
-    news = {"sid": receipt.sid, "arrival": receipt.arrival, "rank": receipt.arrival.rank, "at": now}
-    told = _literal({**news, "errorCode": receipt.error_code})
-    cost = _literal({name: getattr(receipt, name) for name in _COST})
-    known_cost = {name: f"$receipt.{name}" for name in _COST}
-    changes: Raw = {"updatedAt": now, "receipt": {"$mergeObjects": [known_cost, cost, told]}}
-    changes |= _failed(receipt, now) if receipt.arrival.is_failure else _taken(receipt, now, no_later_than)
-    is_ahead = {"$gt": [receipt.arrival.rank, {"$ifNull": ["$receipt.rank", 0]}]}
-    kept: dict[str, Any] = {name: f"${name}" for name in changes}
-    kept["receipt"] = {"$mergeObjects": [cost, "$receipt"]}
-    return {name: {"$cond": [is_ahead, value, kept[name]]} for name, value in changes.items()}
+def _receipt_changes(receipt: Receipt, now: datetime, fallback_at: datetime | None) -> Raw:
+    """The `$set` stage of an aggregation pipeline that applies a receipt when its rank exceeds the stored one."""
+    status = {"sid": receipt.sid, "arrival": receipt.status, "rank": receipt.status.rank, "at": now}
+    reported = _literal({**status, "errorCode": receipt.error_code})
+    cost = _literal({name: getattr(receipt, name) for name in _COST_FIELDS})
+    stored_cost = {name: f"$receipt.{name}" for name in _COST_FIELDS}
+    changes: Raw = {"updatedAt": now, "receipt": {"$mergeObjects": [stored_cost, cost, reported]}}
+    changes |= _failed(receipt, now) if receipt.status.is_failure else _accepted(receipt, now, fallback_at)
+    is_ahead = {"$gt": [receipt.status.rank, {"$ifNull": ["$receipt.rank", 0]}]}
+    unchanged: dict[str, Any] = {name: f"${name}" for name in changes}
+    unchanged["receipt"] = {"$mergeObjects": [cost, "$receipt"]}
+    return {name: {"$cond": [is_ahead, value, unchanged[name]]} for name, value in changes.items()}
 
 
 def _failed(receipt: Receipt, now: datetime) -> Raw:
-    failure = f"carrier {receipt.arrival} {receipt.error_code or ''}".rstrip()
-    return {"state": State.FAILED, "failure": failure, "fallbackAt": _if_there_is_another_way(now)}
+    failure = f"carrier {receipt.status} {receipt.error_code or ''}".rstrip()
+    return {"state": State.FAILED, "failure": failure, "fallbackAt": _if_fallback_exists(now)}
 
 
-def _taken(receipt: Receipt, now: datetime, no_later_than: datetime | None) -> Raw:
-    waits = _if_there_is_another_way({"$ifNull": ["$fallbackAt", no_later_than]}) if no_later_than else _REMOVED
+def _accepted(receipt: Receipt, now: datetime, fallback_at: datetime | None) -> Raw:
+    waits = _if_fallback_exists({"$ifNull": ["$fallbackAt", fallback_at]}) if fallback_at else _REMOVE
     return {
         "state": State.SENT,
         "sentAt": {"$ifNull": ["$sentAt", now]},
-        "failure": _REMOVED,
-        "fallbackAt": _REMOVED if receipt.arrival is Arrival.DELIVERED else waits,
+        "failure": _REMOVE,
+        "fallbackAt": _REMOVE if receipt.status is DeliveryStatus.DELIVERED else waits,
     }
 
 
-def _if_there_is_another_way(then: Any) -> Raw:
-    return {"$cond": [{"$gt": ["$fallback", None]}, then, _REMOVED]}
+def _if_fallback_exists(value: Any) -> Raw:
+    return {"$cond": [{"$gt": ["$fallback", None]}, value, _REMOVE]}
 
 
 def _literal(values: Raw) -> Raw:

@@ -1,40 +1,40 @@
-"""What the carrier tells of messages that it took."""
+"""Delivery receipts of the carrier."""
 
 from collections.abc import Mapping
 
 import structlog
 
 from arthomed.core import clock, metrics
+from arthomed.notifications.delivery import config, receipt_wait
 from arthomed.notifications.gateways import Attempt
 from arthomed.notifications.models import Notification
-from arthomed.notifications.outlets import outlet, receipt_wait
 
 log = structlog.get_logger()
 
 
-def is_genuine(path: str, form: Mapping[str, str], signature: str) -> bool:
-    """Whether the carrier sent it; nothing is where no receipts are asked for."""
-    check = outlet().receipts
-    return check is not None and check.is_genuine(path, form, signature)
+def has_valid_signature(path: str, form: Mapping[str, str], signature: str) -> bool:
+    """Whether the carrier signed a receipt; False where no receipts are configured."""
+    reader = config().receipts
+    return reader is not None and reader.has_valid_signature(path, form, signature)
 
 
-def note(attempt: Attempt, *, sid: str, status: str, error_code: int | None) -> None:
-    """Store a genuine receipt; twice or in any order, it comes to the same.
+def record(attempt: Attempt, *, sid: str, status: str, error_code: int | None) -> None:
+    """Store a receipt with a valid signature; repeated and reordered receipts have the same result.
 
-    One about a message that there is not, or a failure of an attempt that is not the last, is passed over: the
-    carrier can do nothing about it.
+    A receipt for an unknown message, or for the failure of an attempt that is not the last, is ignored without an
+    error, because the carrier could do nothing about it.
     """
-    check = outlet().receipts
-    receipt = check.read(sid, status, error_code) if check else None
+    reader = config().receipts
+    receipt = reader.parse(sid, status, error_code) if reader else None
     if receipt is None:
         return
-    found = Notification.note_receipt(attempt, receipt, now=clock.now(), wait=receipt_wait())
-    known = found.receipt.rank if found and found.receipt else 0
-    if found and receipt.arrival.is_final and receipt.arrival.rank > known:
-        metrics.MESSAGES.add(found.channel, receipt.arrival)
+    before = Notification.record_receipt(attempt, receipt, now=clock.now(), wait=receipt_wait())
+    stored_rank = before.receipt.rank if before and before.receipt else 0
+    if before and receipt.status.is_final and receipt.status.rank > stored_rank:
+        metrics.MESSAGES.add(before.channel, receipt.status)
     log.info(
-        "receipt_noted" if found else "receipt_passed_over",
+        "receipt_recorded" if before else "receipt_ignored",
         notification_id=attempt.message,
-        arrival=str(receipt.arrival),
+        status=str(receipt.status),
         error=receipt.error_code,
     )

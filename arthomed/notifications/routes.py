@@ -1,4 +1,4 @@
-"""Receipts of the carrier, and messages as admins see them, over HTTP."""
+"""Endpoints for the carrier's delivery receipts, and for admins to list and resend messages."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -20,7 +20,7 @@ from arthomed.notifications.gateways import Attempt
 from arthomed.notifications.models import Notification
 from arthomed.notifications.schemas import MessagesQuery, OutboxMessageOut, ReceiptQuery, TwilioReceipt
 
-blueprint = Blueprint("messages", __name__, url_prefix="/api", description="Messages and what became of them.")
+blueprint = Blueprint("messages", __name__, url_prefix="/api", description="Outgoing messages and their delivery.")
 
 _FORM = "application/x-www-form-urlencoded"
 
@@ -28,52 +28,52 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 
 def _is_signed() -> bool:
-    """Whether Twilio signed this request, as far as that can be told."""
+    """Whether Twilio signed this request; checked once per request, for the rate limit and for the view."""
     if "is_signed" not in g:
-        g.is_signed = request.mimetype == _FORM and _has_good_signature()
+        g.is_signed = request.mimetype == _FORM and _has_valid_signature()
     is_signed: bool = g.is_signed
     return is_signed
 
 
-def _has_good_signature() -> bool:
+def _has_valid_signature() -> bool:
     path = f"{request.path}?{request.query_string.decode('ascii', 'replace')}"
     try:
-        return receipts.is_genuine(path, request.form, request.headers.get("X-Twilio-Signature", ""))
-    except HTTPException:  # a body that can't be read
+        return receipts.has_valid_signature(path, request.form, request.headers.get("X-Twilio-Signature", ""))
+    except HTTPException:  # raised by request.form when the body is malformed
         return False
 
 
-def _signed(view: View) -> View:
+def _requires_signature(view: View) -> View:
     @wraps(view)
-    def guarded(*args: Any, **kwargs: Any) -> Any:
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
         if not _is_signed():
             raise PermissionDenied
         return view(*args, **kwargs)
 
-    return guarded  # type: ignore[return-value]
+    return wrapper  # type: ignore[return-value]
 
 
 @blueprint.post("/webhooks/twilio/status")
 @public
 @limit_unless(_is_signed)
-@_signed
+@_requires_signature
 @blueprint.arguments(ReceiptQuery, location="query")
 @blueprint.arguments(TwilioReceipt, location="form")
-@blueprint.response(200, description="Receipt noted")
+@blueprint.response(200, description="Receipt recorded")
 @blueprint.alt_response(403, "FORBIDDEN")
-def note_receipt(query: dict[str, Any], form: dict[str, Any]) -> None:
-    """Take a delivery receipt that Twilio signed (`X-Twilio-Signature`)."""
+def record_receipt(query: dict[str, Any], form: dict[str, Any]) -> None:
+    """Record a delivery receipt that Twilio signed (`X-Twilio-Signature`)."""
     attempt = Attempt(str(query["message"]), query["attempt"])
-    receipts.note(attempt, sid=form["message_sid"], status=form["message_status"], error_code=form["error_code"])
+    receipts.record(attempt, sid=form["message_sid"], status=form["message_status"], error_code=form["error_code"])
 
 
 @blueprint.get("/admin/messages")
 @requires(Permission.MESSAGES_MANAGE)
 @blueprint.arguments(MessagesQuery, location="query")
 @blueprint.response(200, page_of(OutboxMessageOut), description="Messages retrieved successfully")
-def messages(query: dict[str, Any]) -> Page[Notification]:
-    """List messages of a state (`failed` unless another is asked for), the newest first."""
-    return administration.messages(current_actor(), query.pop("paging"), **query)
+def list_messages(query: dict[str, Any]) -> Page[Notification]:
+    """List messages by state (`failed` by default), the newest first."""
+    return administration.list_messages(current_actor(), query.pop("paging"), **query)
 
 
 @blueprint.post("/admin/messages/<object_id:message_id>/resend")
@@ -81,5 +81,5 @@ def messages(query: dict[str, Any]) -> Page[Notification]:
 @blueprint.response(200, OutboxMessageOut, name="message", description="The message is being sent again")
 @blueprint.alt_response(400, "BAD_REQUEST")
 def resend(message_id: ObjectId) -> Notification:
-    """Send a message again that failed and is still of use."""
+    """Send a failed message again, unless it has expired."""
     return administration.resend(current_actor(), message_id)

@@ -1,4 +1,4 @@
-"""When a message leaves, by which way, when it is tried again, and when it is given up."""
+"""When to send a message, by which channel, when to retry, and when to give up."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -8,36 +8,36 @@ from zoneinfo import ZoneInfo
 from arthomed.core import clock
 from arthomed.core.errors import ClinicError, Code
 
-MAX_ATTEMPTS = 56  # with the waits below: about a day
-_FIRST_WAIT = timedelta(seconds=10)
-_LONGEST_DOUBLED = timedelta(minutes=30)
-_MOST_DOUBLINGS = 10  # far above the longest wait, far below what a timedelta can't hold
-_JITTER = 0.2
-LONGEST_WAIT = _LONGEST_DOUBLED * (1 + _JITTER)
-_NEAR = timedelta(hours=12)
-_MORNING = timedelta(minutes=15)  # over which what waited for it is spread
-CLOCKS_APART = timedelta(seconds=2)
-"""How far the clocks of our machines may be from each other; what is new is due that much earlier."""
-WRONG_CLOCK = timedelta(minutes=1)
-"""What is written further ahead than this was written by a clock that was put back since, or has to be."""
+MAX_ATTEMPTS = 56  # with the delays below: about a day
+_FIRST_DELAY = timedelta(seconds=10)
+_MAX_BACKOFF = timedelta(minutes=30)
+_MAX_DOUBLINGS = 10  # enough to reach _MAX_BACKOFF, and no overflow of timedelta
+_JITTER_FRACTION = 0.2
+MAX_RETRY_DELAY = _MAX_BACKOFF * (1 + _JITTER_FRACTION)
+_IMMINENT = timedelta(hours=12)
+_MORNING_SPREAD = timedelta(minutes=15)
+CLOCK_SKEW = timedelta(seconds=2)
+"""The largest expected difference between our machines' clocks; a new message is due that much earlier."""
+MAX_CLOCK_SKEW = timedelta(minutes=1)
+"""A record that was written further in the future than this comes from a machine whose clock was wrong."""
 _SECRET_KINDS = frozenset({"code"})
 
 
-class NotToBeResent(ClinicError):
+class NotResendable(ClinicError):
     code: ClassVar[Code] = Code.INVALID_STATUS_TRANSITION
-    message = "Only a failed message to a person can be sent again, and only while it is of use"
+    message = "Only a failed message to a person can be sent again, and only before it expires"
 
 
 @dataclass(frozen=True, slots=True)
-class Quiet:
-    """The hours, "21:00" to "08:00", in which people sleep."""
+class QuietHours:
+    """The hours of the night, such as "21:00" to "08:00", in which messages that can wait are not sent."""
 
     begin: str
     end: str
     zone: ZoneInfo
 
     def ends_at(self, now: datetime) -> datetime | None:
-        """When the present quiet hours end; None outside of them."""
+        """The end of the present quiet hours; None outside of them."""
         today, time = clock.local_date(now, self.zone), f"{now.astimezone(self.zone):%H:%M}"
         if self.begin <= self.end:
             return clock.wall_clock(today, self.end, self.zone) if self.begin <= time < self.end else None
@@ -46,27 +46,27 @@ class Quiet:
         return clock.wall_clock(today + timedelta(days=time >= self.begin), self.end, self.zone)
 
 
-def put_aside_until(
-    about: datetime | None, useful_until: datetime | None, *, quiet: Quiet | None, now: datetime, luck: float
+def postponed_until(
+    event_at: datetime | None, useful_until: datetime | None, *, quiet: QuietHours | None, now: datetime, jitter: float
 ) -> datetime | None:
-    """A time in the morning, when a message need not wake anybody; `about` is when what it tells about begins.
+    """The time after the quiet hours to which a message is postponed; None to send it now.
 
-    What is awaited, what begins within twelve hours, and what is of no more use by then leaves at once. `luck`, from
-    0 to 1, spreads what waits.
+    A message without an event (a code), a message about an event in the next twelve hours, and a message that would
+    expire in the meantime are sent now. `jitter`, from 0 to 1, spreads the postponed messages over 15 minutes.
     """
     end = quiet.ends_at(now) if quiet else None
-    if end is None or about is None or now <= about <= now + _NEAR:
+    if end is None or event_at is None or now <= event_at <= now + _IMMINENT:
         return None
-    morning = end + luck * _MORNING
-    return morning if is_of_use(useful_until, morning) else None
+    morning = end + jitter * _MORNING_SPREAD
+    return morning if is_useful(useful_until, morning) else None
 
 
-def is_of_use(useful_until: datetime | None, now: datetime) -> bool:
+def is_useful(useful_until: datetime | None, now: datetime) -> bool:
     return useful_until is None or now < useful_until
 
 
-def may_go_by(channel: str, kind: str, *, address_is_verified: bool = False) -> bool:
-    """A code proves who holds the number, so it goes there, else only to an address known to be the same person's.
+def is_channel_allowed(channel: str, kind: str, *, address_is_verified: bool = False) -> bool:
+    """A code proves possession of the mobile number, so it goes there, or to a verified address of the same person.
 
     The clinic verifies no address so far: codes never go by e-mail, nor by push, which shows on locked screens.
     """
@@ -74,25 +74,25 @@ def may_go_by(channel: str, kind: str, *, address_is_verified: bool = False) -> 
 
 
 def is_secret(kind: str) -> bool:
-    """Whether a message is a code."""
+    """Whether a message contains a one-time code."""
     return kind in _SECRET_KINDS
 
 
-def wait_before(attempt: int, *, luck: float, asked: timedelta | None = None) -> timedelta:
-    """How long to wait after the `attempt`-th failure (from 1): doubled each time, up to half an hour.
+def retry_delay(failures: int, *, jitter: float, retry_after: timedelta | None = None) -> timedelta:
+    """Exponential backoff after the given number of failures (from 1): doubled each time, up to half an hour.
 
-    `luck`, from 0 to 1, moves it by a fifth either way, so that what failed together does not come back together.
-    A wait that the other side asked for is kept, up to the same half an hour.
+    `jitter`, from 0 to 1, changes the delay by up to a fifth either way, so that retries do not come all at once.
+    A longer `retry_after` of the gateway takes precedence, up to half an hour.
     """
-    factor: int = 2 ** min(attempt - 1, _MOST_DOUBLINGS)
-    wait = min(_FIRST_WAIT * factor, _LONGEST_DOUBLED) * (1 + _JITTER * (2 * luck - 1))
-    return max(wait, min(asked or wait, _LONGEST_DOUBLED))
+    factor: int = 2 ** min(failures - 1, _MAX_DOUBLINGS)
+    delay = min(_FIRST_DELAY * factor, _MAX_BACKOFF) * (1 + _JITTER_FRACTION * (2 * jitter - 1))
+    return max(delay, min(retry_after or delay, _MAX_BACKOFF))
 
 
-def is_given_up(attempts: int, *, permanent: bool) -> bool:
+def should_give_up(attempts: int, *, permanent: bool) -> bool:
     return permanent or attempts >= MAX_ATTEMPTS
 
 
-def is_worn_out(attempts: int) -> bool:
-    """Whether an attempt is one too many: the last one did not even end, as when it killed its worker."""
+def has_too_many_attempts(attempts: int) -> bool:
+    """Whether this attempt exceeds the limit because the last one never ended, as when it killed its worker."""
     return attempts > MAX_ATTEMPTS

@@ -1,4 +1,4 @@
-"""Shapes of messages as admins see them, and of receipts."""
+"""Schemas of messages for admins, and of delivery receipts."""
 
 from marshmallow import fields
 from marshmallow.validate import Length, OneOf, Range
@@ -6,18 +6,18 @@ from marshmallow.validate import Length, OneOf, Range
 from arthomed.http.schema import Id, Instant, PageQuery, Pattern, Schema, Text
 from arthomed.notifications.models import Channel, State
 
-_MOST_ATTEMPTS = 1_000_000
+_MAX_ATTEMPTS = 1_000_000
 
 
 class ReceiptQuery(Schema):
-    """What we put into the address that we give to the carrier."""
+    """The query of the callback URL that the SMS gateway passes to Twilio."""
 
     message = Id(required=True)
-    attempt = fields.Integer(required=True, validate=Range(1, _MOST_ATTEMPTS), metadata={"example": 1})
+    attempt = fields.Integer(required=True, validate=Range(1, _MAX_ATTEMPTS), metadata={"example": 1})
 
 
 class TwilioReceipt(Schema):
-    """What we read of Twilio's form."""
+    """The fields that we read from Twilio's form."""
 
     message_sid = fields.String(
         required=True,
@@ -43,7 +43,7 @@ class MessagesQuery(PageQuery):
 
 class ReceiptOut(Schema):
     sid = fields.String(required=True, metadata={"example": "SM0123456789abcdef0123456789abcdef"})
-    arrival = fields.String(required=True, metadata={"example": "undelivered"})
+    arrival = fields.String(attribute="status", required=True, metadata={"example": "undelivered"})
     error_code = fields.Integer(required=True, allow_none=True, metadata={"example": 30005})
     segments = fields.Integer(required=True, allow_none=True, metadata={"example": 1})
     price = fields.String(required=True, allow_none=True, metadata={"example": "-0.0470"})
@@ -52,11 +52,11 @@ class ReceiptOut(Schema):
 
 
 class OutboxMessageOut(Schema):
-    """A message without its text, which is composed when it is sent and kept nowhere."""
+    """A message without its text, which is rendered when it is sent and is not stored."""
 
     _id = Id(attribute="id", data_key="_id", required=True)
     user = Id(required=True, allow_none=True)
-    subject = Id(required=True, metadata={"description": "The visit that it is about."})
+    subject = Id(required=True, metadata={"description": "The id of the appointment."})
     kind = fields.String(required=True, metadata={"example": "appointment-confirmed"})
     channel = fields.String(required=True, metadata={"example": "sms"})
     state = fields.String(required=True, metadata={"example": "failed"})

@@ -1,1 +1,1 @@
-"""What people may ask about their own data, and who looked at it."""
+"""Privacy: export and erasure of one's own data, and access to the audit trail."""

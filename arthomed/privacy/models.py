@@ -1,4 +1,4 @@
-"""Exports that a job makes."""
+"""Exports that a background job generates."""
 
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -17,46 +17,51 @@ class State(StrEnum):
 
 
 class Export(ClinicDocument):
-    """The one export of a person that is being made or can be fetched; `content` is gzipped JSON."""
+    """The latest export of a user, one per user; `content` is gzipped JSON."""
 
     meta = {"collection": "exports"}
 
     user = ObjectIdField(primary_key=True, db_field="_id")
     state = EnumField(State, required=True, default=State.WAITING)
-    asked_at = DateTimeField(db_field="askedAt", required=True)
+    requested_at = DateTimeField(db_field="askedAt", required=True)
     expires_at = DateTimeField(db_field="expiresAt", required=True)
     content = BinaryField()
 
     @classmethod
-    def of(cls, user_id: ObjectId, now: datetime) -> "Export | None":
+    def find_current(cls, user_id: ObjectId, now: datetime) -> "Export | None":
+        """The user's export, pending or ready, unless it has expired."""
         found: Export | None = cls.objects(user=user_id, expires_at__gt=now).first()
         return found
 
     @classmethod
-    def is_to_be_asked_for(cls, user_id: ObjectId, *, now: datetime, again_after: timedelta, kept: timedelta) -> bool:
-        """Note that a job is asked for, unless one was lately; what is ready but has expired is begun anew."""
-        due = {"$or": [{"askedAt": {"$lte": now - again_after}, "state": State.WAITING}, {"expiresAt": {"$lte": now}}]}
-        begun = {"state": State.WAITING, "askedAt": now, "expiresAt": now + kept, "updatedAt": now}
+    def request(cls, user_id: ObjectId, *, now: datetime, retry_after: timedelta, ttl: timedelta) -> bool:
+        """Record a request; returns whether the caller must enqueue a job.
+
+        False while the export is ready, or pending for less than `retry_after`; after that the job counts as lost.
+        """
+        due = {"$or": [{"askedAt": {"$lte": now - retry_after}, "state": State.WAITING}, {"expiresAt": {"$lte": now}}]}
+        fields = {"state": State.WAITING, "askedAt": now, "expiresAt": now + ttl, "updatedAt": now}
         try:
             cls.collection().update_one(
                 {"_id": user_id, **due},
-                {"$set": begun, "$unset": {"content": ""}, "$setOnInsert": {"createdAt": now}},
+                {"$set": fields, "$unset": {"content": ""}, "$setOnInsert": {"createdAt": now}},
                 upsert=True,
             )
-        except DuplicateKeyError:  # there is one that is not due
+        except DuplicateKeyError:  # the filter did not match the user's export, so the upsert tried to insert another
             return False
         return True
 
     @classmethod
     def finish(cls, user_id: ObjectId, content: bytes, expires_at: datetime) -> None:
+        """Store the content of a pending export."""
         cls.objects(user=user_id, state=State.WAITING).update(
             set__state=State.READY, set__content=content, set__expires_at=expires_at
         )
 
     @classmethod
-    def forget(cls, user_id: ObjectId, session: ClientSession) -> None:
+    def erase(cls, user_id: ObjectId, session: ClientSession) -> None:
         cls.collection().delete_one({"_id": user_id}, session=session)
 
     @classmethod
-    def is_wanted(cls, user_id: ObjectId) -> bool:
+    def is_pending(cls, user_id: ObjectId) -> bool:
         return cls.objects(user=user_id, state=State.WAITING).first() is not None

@@ -1,4 +1,4 @@
-"""One's own data, and the audit trail, over HTTP."""
+"""Routes for export and erasure of one's own data, and for the audit trail."""
 
 from typing import Any
 
@@ -21,9 +21,11 @@ from arthomed.privacy.schemas import (
 )
 from arthomed.privacy.service import erasure, export, trail
 
-blueprint = Blueprint("privacy", __name__, url_prefix="/api", description="One's own data, and who looked at it.")
+blueprint = Blueprint(
+    "privacy", __name__, url_prefix="/api", description="Export and erasure of one's own data, and the audit trail."
+)
 
-_FILE = {"Content-Disposition": 'attachment; filename="arthomed-export.json"'}
+_DOWNLOAD = {"Content-Disposition": 'attachment; filename="arthomed-export.json"'}
 
 
 @blueprint.get("/users/profile/access-log")
@@ -31,20 +33,20 @@ _FILE = {"Content-Disposition": 'attachment; filename="arthomed-export.json"'}
 @blueprint.arguments(PageQuery, location="query")
 @blueprint.response(200, page_of(AccessOut), description="Access log retrieved successfully")
 def access_log(query: dict[str, Any]) -> Page[trail.Access]:
-    """List who read or changed one's own records, the newest first."""
-    return trail.about(own_id(), query["paging"])
+    """List who read or changed one's own records, newest first."""
+    return trail.access_log(own_id(), query["paging"])
 
 
 @blueprint.get("/users/profile/export")
 @requires(Permission.PROFILE)
-@blueprint.response(202, PreparingOut, description="The export is being prepared, please ask again")
-@blueprint.alt_response(200, schema=ExportOut, description="The export, a file without an envelope", success=True)
+@blueprint.response(202, PreparingOut, description="The export is being prepared, please try again shortly")
+@blueprint.alt_response(200, schema=ExportOut, description="The export, as a file without an envelope", success=True)
 def export_own_data() -> Response | dict[str, Any]:
-    """Fetch everything that is stored about oneself."""
+    """Download everything that is stored about oneself."""
     content = export.export(current_actor(), own_id())
     if content is None:
         return {}
-    return Response(content, mimetype="application/json", headers=_FILE)
+    return Response(content, mimetype="application/json", headers=_DOWNLOAD)
 
 
 @blueprint.post("/users/profile/erasure")
@@ -54,7 +56,7 @@ def export_own_data() -> Response | dict[str, Any]:
 @blueprint.response(200, ErasureOut, description="Your account was erased")
 @blueprint.alt_response(423, "LOCKED")
 def erase(body: dict[str, Any]) -> erasure.Erasure:
-    """Close one's own account; what need not be kept is erased."""
+    """Close one's own account and erase what the clinic need not retain by law."""
     return erasure.erase(current_actor(), own_id(), body["otp"])
 
 
@@ -63,5 +65,5 @@ def erase(body: dict[str, Any]) -> erasure.Erasure:
 @blueprint.arguments(AuditQuery, location="query")
 @blueprint.response(200, page_of(AuditEventOut), description="Audit trail retrieved successfully")
 def read_trail(query: dict[str, Any]) -> Page[trail.Access]:
-    """List who read or changed whose records, the newest first."""
+    """List who read or changed which records, newest first."""
     return trail.read(current_actor(), query.pop("paging"), **query)

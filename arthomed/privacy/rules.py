@@ -1,19 +1,19 @@
-"""What of a person's data must be kept, and for how long."""
+"""Which personal data an erasure must retain by law, and for how long."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 _YEAR = timedelta(days=366)
-RECORDS_KEPT = 3 * _YEAR
+MEDICAL_RECORD_RETENTION = 3 * _YEAR
 """Indian Medical Council (Professional Conduct, Etiquette and Ethics) Regulations 2002, 1.3.1."""
-TRAIL_KEPT = 3 * _YEAR
-"""As long as the records that it is about; at least a year by rule 8(3) of the DPDP Rules 2025."""
+AUDIT_TRAIL_RETENTION = 3 * _YEAR
+"""As long as the medical records; at least a year by rule 8(3) of the DPDP Rules 2025."""
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """Something that outlives an erasure."""
+class RetainedData:
+    """Data that stays after an erasure."""
 
     what: str
     why: str
@@ -22,35 +22,36 @@ class Kept:
 
 ERASED = (
     "Mobile number, e-mail address, postal address and emergency contacts",
-    "Requests and visits that came to no treatment: what you wrote about them, and their files",
+    "Appointments without a treatment: what you wrote about them, and their files",
     "Your picture",
     "Signed-in devices",
 )
 ERASED_WITHOUT_TREATMENT = ("Name, date of birth, gender and medical history",)
 
 
-def records_until(last_treatment: datetime | None, now: datetime) -> datetime | None:
-    """Until when the medical record must be kept; None when nothing of it must."""
-    until = None if last_treatment is None else last_treatment + RECORDS_KEPT
+def medical_record_until(last_treatment_at: datetime | None, now: datetime) -> datetime | None:
+    """The end of the retention period of the medical record; None if the clinic need not retain it."""
+    until = None if last_treatment_at is None else last_treatment_at + MEDICAL_RECORD_RETENTION
     return until if until is not None and until > now else None
 
 
-def erased(records: datetime | None) -> Sequence[str]:
-    return ERASED if records else (*ERASED, *ERASED_WITHOUT_TREATMENT)
+def erased(record_until: datetime | None) -> Sequence[str]:
+    """What the erasure removes, in words for the patient."""
+    return ERASED if record_until else (*ERASED, *ERASED_WITHOUT_TREATMENT)
 
 
-def kept(records: datetime | None, now: datetime) -> Sequence[Kept]:
-    """What stays after an erasure, why, and until when."""
-    trail = Kept(
-        "Who read or changed your records, with the values of before and after, and that you gave your consent",
+def retained(record_until: datetime | None, now: datetime) -> Sequence[RetainedData]:
+    """What stays after the erasure, in words for the patient."""
+    trail = RetainedData(
+        "Who read or changed your records, with old and new values, and that you gave your consent",
         "Digital Personal Data Protection Rules 2025, rule 8(3)",
-        now + TRAIL_KEPT,
+        now + AUDIT_TRAIL_RETENTION,
     )
-    if records is None:
+    if record_until is None:
         return (trail,)
-    record = Kept(
+    record = RetainedData(
         "What your doctors recorded, with your name, date of birth, gender and medical history",
         "Indian Medical Council (Professional Conduct, Etiquette and Ethics) Regulations 2002, 1.3.1",
-        records,
+        record_until,
     )
     return record, trail

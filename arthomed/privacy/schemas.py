@@ -1,4 +1,4 @@
-"""Shapes of the trail, of exports and of erasures."""
+"""Schemas of the audit trail, of exports and of erasures."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -16,9 +16,9 @@ from arthomed.users.schemas import UserOut
 
 
 class AuditQuery(PageQuery):
-    subject_id = Id(attribute="subjects", metadata={"description": "Only what is about this person."})
-    record_id = Id(attribute="records", metadata={"description": "Only what was done with this record."})
-    actor_id = Id(attribute="actor", metadata={"description": "Only what this person did."})
+    subject_id = Id(attribute="subjects", metadata={"description": "Only events about this person."})
+    record_id = Id(attribute="records", metadata={"description": "Only events about this record."})
+    actor_id = Id(attribute="actor", metadata={"description": "Only events caused by this person."})
 
 
 class ActorOut(Schema):
@@ -28,10 +28,10 @@ class ActorOut(Schema):
 
 
 class AccessOut(Schema):
-    """One access to one's own records."""
+    """An access to one's own records."""
 
     at = Instant(attribute="event.at", required=True)
-    by = fields.Nested(ActorOut, required=True, allow_none=True, metadata={"description": "Empty: the system."})
+    by = fields.Nested(ActorOut, required=True, allow_none=True, metadata={"description": "Null if the system acted."})
     action = fields.String(attribute="event.action", required=True, metadata={"example": "read"})
     kind = fields.String(attribute="event.kind", required=True, metadata={"example": "appointment"})
     records = fields.List(Id(), attribute="event.records", required=True)
@@ -44,14 +44,14 @@ class AccessOut(Schema):
 
 class ValueChangeOut(Schema):
     field = fields.String(required=True, metadata={"example": "status"})
-    old = fields.Function(lambda change: _plain(change["from"]), data_key="from", metadata={"example": "pending"})
-    new = fields.Function(lambda change: _plain(change["to"]), data_key="to", metadata={"example": "confirmed"})
+    old = fields.Function(lambda change: _json_value(change["from"]), data_key="from", metadata={"example": "pending"})
+    new = fields.Function(lambda change: _json_value(change["to"]), data_key="to", metadata={"example": "confirmed"})
 
 
 class AuditEventOut(Schema):
     _id = Id(attribute="event.id", data_key="_id", required=True)
     at = Instant(attribute="event.at", required=True)
-    by = fields.Nested(ActorOut, required=True, allow_none=True, metadata={"description": "Empty: the system."})
+    by = fields.Nested(ActorOut, required=True, allow_none=True, metadata={"description": "Null if the system acted."})
     session = Id(attribute="event.session", required=True, allow_none=True)
     address = fields.String(
         attribute="event.address", required=True, allow_none=True, metadata={"example": "203.0.113.7"}
@@ -72,7 +72,7 @@ class EraseAccount(Schema):
     otp = one_time_code()
 
 
-class KeptOut(Schema):
+class RetainedDataOut(Schema):
     what = fields.String(required=True, metadata={"example": "What your doctors recorded"})
     why = fields.String(required=True, metadata={"example": "Regulations on medical records"})
     until = Instant(required=True)
@@ -80,7 +80,7 @@ class KeptOut(Schema):
 
 class ErasureOut(Schema):
     erased = fields.List(fields.String(), required=True, metadata={"example": ["Signed-in devices"]})
-    kept = fields.List(fields.Nested(KeptOut), required=True)
+    kept = fields.List(fields.Nested(RetainedDataOut), required=True)
 
 
 class PreparingOut(Schema):
@@ -110,11 +110,11 @@ class MessageOut(Schema):
     created_at = Instant(required=True)
     sent_at = Instant(required=True, allow_none=True)
     arrival = fields.String(
-        attribute="receipt.arrival",
+        attribute="receipt.status",
         required=True,
         allow_none=True,
         dump_default=None,
-        metadata={"example": "delivered", "description": "As the carrier tells."},
+        metadata={"example": "delivered", "description": "The delivery state that the carrier reports."},
     )
 
 
@@ -130,12 +130,12 @@ class ExportOut(Schema):
     access_log = fields.List(fields.Nested(AccessOut), required=True)
 
 
-def _plain(value: Any) -> Any:
-    """A stored value as JSON has it."""
+def _json_value(value: Any) -> Any:
+    """Convert a stored value to one that JSON can represent."""
     if isinstance(value, datetime):
         return clock.iso(value)
     if isinstance(value, ObjectId):
         return str(value)
     if isinstance(value, Mapping):
-        return {name: _plain(one) for name, one in value.items()}
-    return [_plain(one) for one in value] if isinstance(value, list) else value
+        return {name: _json_value(one) for name, one in value.items()}
+    return [_json_value(one) for one in value] if isinstance(value, list) else value

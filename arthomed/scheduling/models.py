@@ -248,7 +248,7 @@ class Slot(ClinicDocument):
             cls._block({"_id": {"$in": [slot.id for slot in changes.conflicts]}}, now, session)
         if changes.updated:
             slots.bulk_write(_update_operations(changes, fee), session=session)
-        cls._insert([_slot_record(slot, doctor, fee, now) for slot in changes.created], session)
+        cls._insert(_new_slots(changes.created, doctor, fee, now), session)
         if len(replaced) < len(changes.removed):
             slots.delete_many({"_id": {"$in": [slot.id for slot in changes.removed]}}, session=session)
 
@@ -277,19 +277,17 @@ def _update_operations(changes: SlotChanges, fee: int) -> list[UpdateMany]:
     ]
 
 
-def _slot_record(slot: PlannedSlot, doctor: ObjectId, fee: int, now: datetime) -> Raw:
-    return {
-        "doctor": doctor,
-        "date": clock.midnight_utc(slot.date),
-        "startTime": slot.start_time,
-        "endTime": slot.end_time,
-        "startsAt": slot.starts_at,
-        "isAvailable": True,
-        "isBlocked": False,
-        "maxPatients": slot.max_patients,
-        "bookedPatients": 0,
-        "takenSeats": [],
-        "consultationFee": fee,
-        "createdAt": now,
-        "updatedAt": now,
-    }
+def _new_slots(planned: Sequence[PlannedSlot], doctor: ObjectId, fee: int, now: datetime) -> list[Raw]:
+    """The records of new slots. The model gives the shape once: a night may create millions of slots."""
+    shape = Slot(doctor=doctor, consultation_fee=fee, created_at=now, updated_at=now).to_mongo().to_dict()
+    return [
+        {
+            **shape,
+            "date": clock.midnight_utc(slot.date),
+            "startTime": slot.start_time,
+            "endTime": slot.end_time,
+            "startsAt": slot.starts_at,
+            "maxPatients": slot.max_patients,
+        }
+        for slot in planned
+    ]

@@ -106,7 +106,7 @@ def save_schedule(actor: Actor, doctor_id: ObjectId, week: list[dict[str, Any]])
     def work(session: ClientSession) -> tuple[User, SlotChanges | None]:
         before = users.get(doctor_id, session)
         doctor = _lock_doctor(doctor_id, session, schedule=[one.to_mongo() for one in hours])
-        audit.note_change(
+        audit.record_change(
             actor,
             Action.CHANGE,
             Kind.SCHEDULE,

@@ -44,7 +44,7 @@ def get(user_id: ObjectId, session: ClientSession | None = None) -> User:
 def read(actor: Actor, user_id: ObjectId) -> User:
     """Load a user's record for staff, and note the access in the audit trail."""
     user = get(user_id)
-    audit.note_read(actor, Kind.USER, [user_id], [user_id])
+    audit.record_read(actor, Kind.USER, [user_id], [user_id])
     return user
 
 
@@ -73,7 +73,7 @@ def list_users(
     sign = "-" if sort.startswith("-") else ""
     page: Page[User] = users.order_by(sign + sort_field, sign + "id").page(page_request)
     user_ids = [user.id for user in page.items]
-    audit.note_read(actor, Kind.USER, user_ids, user_ids)
+    audit.record_read(actor, Kind.USER, user_ids, user_ids)
     return page
 
 
@@ -123,7 +123,7 @@ def _insert(user: User, by: Actor | None, session: ClientSession) -> None:
     if user.role is Role.DOCTOR:
         cache.invalidate(DOCTORS_TAG)
     user.insert(session)
-    audit.note_change(
+    audit.record_change(
         by or Actor(user.id, user.role), Action.CREATE, Kind.USER, user.id, subject=user.id, session=session
     )
 
@@ -200,7 +200,7 @@ def _save(by: Actor, user: User, before: Raw, session: ClientSession) -> None:
     with _translate_duplicate_mobile():
         user.save_changes(session)
     changes = audit.differences(before, user.to_mongo())
-    audit.note_change(by, Action.CHANGE, Kind.USER, user.id, subject=user.id, session=session, changes=changes)
+    audit.record_change(by, Action.CHANGE, Kind.USER, user.id, subject=user.id, session=session, changes=changes)
 
 
 def _require_not_erased(user_id: ObjectId, session: ClientSession) -> User:

@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from pymongo.database import Database
 from werkzeug.test import TestResponse
 
-from arthomed.appointments.service import audit, transitions
+from arthomed.appointments.service import consistency, transitions
 from arthomed.core.errors import NotFound
 from arthomed.core.permissions import Role
 from arthomed.users.models import User
@@ -216,7 +216,7 @@ def test_the_same_slot_twice_is_no_second_seat_for_one_patient(app: Flask) -> No
     factories.told(book(app, patient, doctor), 201)
 
     assert factories.refused(book(app, patient, doctor)) == (400, "DUPLICATE_VALUE")
-    assert list(audit.faults()) == []
+    assert list(consistency.violations()) == []
 
 
 def test_a_visit_that_was_given_up_stands_in_no_ones_way(app: Flask, client: FlaskClient) -> None:
@@ -245,7 +245,7 @@ def test_ten_open_visits_are_the_most_also_when_all_are_booked_at_once(app: Flas
 
     codes = [factories.refused(answer) for answer in answers if answer.status_code != 201]
     assert codes == [(400, "BOOKING_LIMIT_REACHED")] * 4
-    assert list(audit.faults()) == []
+    assert list(consistency.violations()) == []
 
 
 def test_closed_visits_do_not_count_as_open(app: Flask) -> None:
@@ -270,7 +270,7 @@ def test_many_at_once_get_exactly_the_seats_there_are(app: Flask, capacity: int)
     assert len(answers) - len(lost) == capacity
     assert {factories.refused(answer) for answer in lost} == {(400, "SLOT_UNAVAILABLE")}
     assert {len(alternatives(answer)) for answer in lost} == {3}
-    assert list(audit.faults()) == []
+    assert list(consistency.violations()) == []
 
 
 def test_one_patient_at_once_at_two_doctors_gets_one_visit(app: Flask) -> None:
@@ -279,7 +279,7 @@ def test_one_patient_at_once_at_two_doctors_gets_one_visit(app: Flask) -> None:
     answers = factories.at_once(4, lambda number: book(app, patient, doctors[number]))
 
     assert sorted(answer.status_code for answer in answers) == [201, 400, 400, 400]
-    assert list(audit.faults()) == []
+    assert list(consistency.violations()) == []
 
 
 def test_the_same_request_with_its_key_is_the_same_visit(app: Flask, database: Records) -> None:
@@ -300,7 +300,7 @@ def test_five_of_the_same_request_at_once_agree_on_one_visit(app: Flask, databas
     visits = [factories.told(answer, 201)["appointment"] for answer in answers]
     assert visits == [visits[0]] * 5
     assert database.appointments.count_documents({}) == 1
-    assert list(audit.faults()) == []
+    assert list(consistency.violations()) == []
 
 
 @pytest.mark.parametrize(

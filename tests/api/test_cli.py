@@ -18,7 +18,7 @@ from pymongo.database import Database
 from arthomed import cli, demo
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.rules import Status
-from arthomed.appointments.service import audit
+from arthomed.appointments.service import consistency
 from arthomed.config import settings
 from arthomed.core.permissions import Role
 from arthomed.infra import migrations, mongo
@@ -113,7 +113,7 @@ def test_the_demo_clinic_can_be_loaded_around_a_weekend_late_at_night(day: str) 
         demo.load(if_empty=True)
 
         assert Appointment.objects.count() == 6
-        assert list(audit.faults()) == []
+        assert list(consistency.violations()) == []
 
 
 @pytest.mark.parametrize("arguments", [[], ["--if-empty"]], ids=str)
@@ -167,7 +167,7 @@ def test_a_demo_clinic_that_was_cut_off_is_completed(flask: Run) -> None:
 
     assert flask("demo", "load", "--if-empty").stdout == "Loaded the demo clinic: 5 doctors, 3 patients.\n"
     assert (User.objects.count(), Slot.objects.count(), Appointment.objects.count()) == whole
-    assert list(audit.faults()) == []
+    assert list(consistency.violations()) == []
 
 
 def _doctor(mobile: str) -> ObjectId:
@@ -217,11 +217,11 @@ def test_the_audit_of_an_empty_clinic_finds_nothing(flask: Run) -> None:
     assert flask("audit").exit_code == 0
 
 
-CAPACITY = "more active visits than patients it takes"
-COUNT = "bookedPatients is not the number of active visits"
-SEAT = "a seat without its visit"
-AVAILABLE = "isAvailable does not follow from the seats"
-NO_SEAT = "active, but its slot does not hold its seat"
+CAPACITY = "more active appointments than seats"
+COUNT = "bookedPatients is not the number of active appointments"
+SEAT = "a taken seat without an appointment"
+AVAILABLE = "isAvailable does not match the free seats"
+NO_SEAT = "active, but its seat is not taken in its slot"
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import pytest
 import time_machine
+from arthomed.infra.versions import RedisVersions
 from flask import Flask
 from flask.testing import FlaskClient
 from mongoengine.connection import get_db
@@ -16,12 +17,11 @@ from mongoengine.connection import get_db
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.rules import Status
 from arthomed.appointments.service import reading, staff, transitions
-from arthomed.auth import service as auth
+from arthomed.auth.service import sessions
 from arthomed.core import clock
 from arthomed.core.actor import Actor
 from arthomed.core.permissions import Role
 from arthomed.infra import versions
-from arthomed.infra.versions import RedisVersions
 from arthomed.scheduling import service as scheduling
 from arthomed.users import service as users
 from arthomed.users.models import User
@@ -125,7 +125,7 @@ class TestKilledBeforeItTold:
         another = factories.sign_in(app, person.user)
         ask = partial(client.get, "/api/users/doctors", headers=another.headers)
         told_by_a_copy(lambda: told(ask()))
-        first = [auth.end_all_sessions(factories.acting(person.user), person.user.id) for _ in range(2)]
+        first = [sessions.end_all_sessions(factories.acting(person.user), person.user.id) for _ in range(2)]
 
         assert [len(ended) for ended in first] == [2, 0]
         assert factories.refused(ask()) == (401, "SESSION_REVOKED")

@@ -11,6 +11,7 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
+from arthomed.core.together import Together
 from bson import ObjectId
 from flask import Flask
 from flask.testing import FlaskClient
@@ -22,14 +23,11 @@ from werkzeug.test import TestResponse
 from arthomed.appointments import rules
 from arthomed.appointments.models import IdempotencyKey
 from arthomed.appointments.service import audit, booking
-from arthomed.auth.service import otp
-from arthomed.auth import service as auth
 from arthomed.auth.models import Otp, Session
 from arthomed.config import settings
 from arthomed.core import clock
 from arthomed.core import together as waiting
 from arthomed.core.errors import NotFound
-from arthomed.core.together import Together
 from arthomed.users.models import User
 from tests import factories
 from tests.factories import SignedIn

@@ -16,7 +16,7 @@ from werkzeug.test import TestResponse
 
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.rules import Status
-from arthomed.appointments.service import audit, transitions
+from arthomed.appointments.service import consistency, transitions
 from arthomed.core import clock
 from arthomed.core.permissions import Role
 from arthomed.scheduling import service as scheduling
@@ -122,7 +122,7 @@ def test_a_step_of_the_table_is_made_by_whom_it_names_and_written_down(
     assert (last["by"], last["reason"]) == (str(case.people[role].id), "As agreed")
     assert last["at"].startswith(clock.iso(factories.at_clinic(TUESDAY, at))[:15])
     assert case.slot.booked_patients == (status in ("confirmed", "in-progress"))
-    assert list(audit.faults()) == []
+    assert list(consistency.violations()) == []
 
 
 @pytest.mark.parametrize(
@@ -258,7 +258,7 @@ def test_a_no_show_undone_the_same_day_takes_its_seat_again(case: Case) -> None:
     factories.told(case.put(R, "confirmed", "11:00"))
 
     assert (case.status, case.slot.taken_seats) == (Status.CONFIRMED, [1])
-    assert list(audit.faults()) == []
+    assert list(consistency.violations()) == []
 
 
 def test_a_no_show_is_not_undone_the_next_day(case: Case) -> None:
@@ -275,7 +275,7 @@ def test_a_no_show_is_undone_though_the_hours_have_changed(case: Case) -> None:
         scheduling.save_schedule(factories.acting(case.people[D]), case.people[D].id, [])
 
     assert factories.told(case.put(A, "confirmed", "10:30"))["appointment"]["status"] == "confirmed"
-    assert list(audit.faults()) == []
+    assert list(consistency.violations()) == []
 
 
 def test_a_no_show_is_not_undone_when_the_seat_is_taken_by_then(case: Case, database: Records) -> None:
@@ -296,7 +296,7 @@ def test_a_no_show_is_not_undone_when_the_patient_has_another_visit_in_its_place
 
     assert factories.refused(case.put(R, "confirmed", "10:00")) == (400, "DUPLICATE_VALUE")
     assert (case.status, case.slot.taken_seats) == (Status.NO_SHOW, [])
-    assert list(audit.faults()) == []
+    assert list(consistency.violations()) == []
 
 
 def tried_at_once(case: Case, steps: list[tuple[Role, str]]) -> list[TestResponse]:
@@ -333,7 +333,7 @@ def test_of_several_steps_at_once_exactly_one_wins(app: Flask, steps: list[tuple
         assert len(won) == 1
         assert lost <= {(400, "INVALID_STATUS_TRANSITION"), (400, "TOO_LATE")}
         assert case.status == won[0][1]
-    assert list(audit.faults()) == []
+    assert list(consistency.violations()) == []
 
 
 def test_confirming_and_cancelling_at_once_leaves_one_story(app: Flask, database: Records) -> None:
@@ -349,7 +349,7 @@ def test_confirming_and_cancelling_at_once_leaves_one_story(app: Flask, database
         assert [one.get("from") for one in stored["history"]] == steps[:-1]
         assert len(stored["history"]) - 1 == sum(answer.status_code == 200 for answer in answers)
         assert case.slot.booked_patients == (stored["status"] == "confirmed")
-    assert list(audit.faults()) == []
+    assert list(consistency.violations()) == []
 
 
 def test_cancelling_and_booking_at_once_promises_no_time_twice(app: Flask) -> None:
@@ -371,7 +371,7 @@ def test_cancelling_and_booking_at_once_promises_no_time_twice(app: Flask) -> No
 
     assert set(answers) <= {201, 400}
     assert answers.count(201) == Appointment.objects(status=Status.PENDING).count() <= 2
-    assert list(audit.faults()) == []
+    assert list(consistency.violations()) == []
 
 
 @pytest.mark.parametrize(("at", "moved"), [("08:59", 0), ("09:00", 1)])
@@ -381,7 +381,7 @@ def test_the_system_rejects_what_nobody_confirmed_by_its_start(case: Case, at: s
 
     assert case.status is (Status.REJECTED if moved else Status.PENDING)
     assert case.slot.booked_patients == 1 - moved
-    assert list(audit.faults()) == []
+    assert list(consistency.violations()) == []
 
 
 def test_what_the_system_does_is_written_down_without_a_person(app: Flask, client: FlaskClient, case: Case) -> None:
@@ -402,7 +402,7 @@ def test_the_system_notes_a_no_show_an_hour_after_the_end(case: Case, at: str, m
         assert transitions.mark_no_shows() == moved
 
     assert case.status is (Status.NO_SHOW if moved else Status.CONFIRMED)
-    assert list(audit.faults()) == []
+    assert list(consistency.violations()) == []
 
 
 def test_the_system_leaves_a_visit_that_is_under_way(case: Case) -> None:
@@ -429,4 +429,4 @@ def test_the_systems_jobs_run_twice_at_once_do_each_thing_once(app: Flask, datab
 
     assert sum(done) == len(cases)
     assert {len(one["history"]) for one in database.appointments.find()} == {2}
-    assert list(audit.faults()) == []
+    assert list(consistency.violations()) == []

@@ -1,11 +1,13 @@
-"""The import directions of the architecture."""
+"""The import rules of pyproject.toml (import-linter)."""
 
 import subprocess
 
 from tests.stack import BIN, ROOT
 
 
-def test_import_contracts_are_kept() -> None:
-    found = subprocess.run([BIN / "lint-imports", "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False)
+def test_imports_follow_the_contracts() -> None:
+    completed = subprocess.run(
+        [BIN / "lint-imports", "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
 
-    assert found.returncode == 0, found.stdout
+    assert completed.returncode == 0, completed.stdout

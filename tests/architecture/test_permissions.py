@@ -1,4 +1,4 @@
-"""Role x route x own or other's record: every route has its row, and refuses what it should."""
+"""The permission table: each role calls each route for a record of its own and for one of another user."""
 
 import re
 from collections.abc import Callable
@@ -26,18 +26,18 @@ from tests import factories
 ALL = frozenset(Role)
 STAFF = frozenset({Role.RECEPTIONIST, Role.ADMIN})
 PATIENT, DOCTOR, ADMIN = frozenset({Role.PATIENT}), frozenset({Role.DOCTOR}), frozenset({Role.ADMIN})
-OWN_VISITS = PATIENT | DOCTOR
+OWN_APPOINTMENTS = PATIENT | DOCTOR
 Body = Callable[["World"], dict[str, Any]]
 
 
 @dataclass(frozen=True)
 class Row:
-    """`roles` may call; of them `own_only` get 404 for a record that is not theirs, and `own_too` 403."""
+    """`roles` may call the route. For a record of another user `own_only` get 404, and `own_or_403` get 403."""
 
     roles: frozenset[Role]
     record: str | None = None
     own_only: frozenset[Role] = frozenset()
-    own_too: frozenset[Role] = frozenset()
+    own_or_403: frozenset[Role] = frozenset()
     body: Body | None = None
     form: Callable[[object], dict[str, Any]] | None = None
     query: Body = field(default=lambda _: {})
@@ -46,19 +46,20 @@ class Row:
 
 @dataclass
 class World:
-    """A caller, and for each kind of record one that is the caller's and one that is not."""
+    """A caller, and for each kind of record one of the caller and one of another user."""
 
     caller: factories.SignedIn
     doctor: User
     ids: dict[str, tuple[object, object]]
 
     def records_of(self, row: Row) -> tuple[object, object]:
-        """One that is the caller's, and another."""
+        """A record of the caller, and one of another user."""
         return self.ids[row.record] if row.record else (factories.NOBODY, factories.NOBODY)
 
-    def one_that_may_be_reached(self, row: Row) -> object:
+    def accessible_record(self, row: Row) -> object:
+        """A record for which the caller may call the route."""
         own, others = self.records_of(row)
-        return own if self.role in row.own_only | row.own_too else others
+        return own if self.role in row.own_only | row.own_or_403 else others
 
     @property
     def role(self) -> Role:
@@ -69,9 +70,9 @@ def _edit(world: World) -> dict[str, Any]:
     return {"notes": "Rest"} if world.role is Role.DOCTOR else {"reason": "Fever"}
 
 
-def _code_of_ones_own(world: World) -> dict[str, Any]:
+def _own_code(world: World) -> dict[str, Any]:
     mobile = world.caller.user.mobile_number
-    with suppress(RateLimitExceeded):  # the one of the call before is still good
+    with suppress(RateLimitExceeded):  # the code of the previous call is still valid
         otp.request_code(mobile, purpose="login", address="127.0.0.1")
     return {"otp": factories.code_for(mobile)}
 
@@ -81,7 +82,7 @@ PUBLIC = {
     ("POST", "/api/auth/verify-otp"),
     ("POST", "/api/auth/register"),
     ("POST", "/api/auth/refresh-token"),
-    ("POST", "/api/webhooks/twilio/status"),  # which Twilio signs
+    ("POST", "/api/webhooks/twilio/status"),  # authenticated by Twilio's signature
     ("GET", "/api/openapi.json"),
     ("GET", "/api/docs"),
     ("GET", "/api/docs/start.js"),
@@ -91,10 +92,10 @@ PUBLIC = {
     ("GET", "/health"),
     ("GET", "/health/ready"),
 }
-_VISIT = "/api/appointments/<object_id:appointment_id>"
+_APPOINTMENT = "/api/appointments/<object_id:appointment_id>"
 _USER = "/api/users/<object_id:user_id>"
 _DOCTORS = "/api/users/doctors"
-_A_DAY = {"from": "2026-12-01", "to": "2026-12-01"}
+_ONE_DAY = {"from": "2026-12-01", "to": "2026-12-01"}
 TABLE: dict[tuple[str, str], Row] = {
     ("POST", "/api/auth/logout"): Row(ALL),
     ("POST", "/api/auth/logout-all"): Row(ALL),
@@ -106,19 +107,23 @@ TABLE: dict[tuple[str, str], Row] = {
     ("PUT", "/api/users/profile"): Row(ALL, body=lambda _: {"name": "New Name"}),
     ("GET", "/api/users/profile/access-log"): Row(ALL),
     ("GET", "/api/users/profile/export"): Row(ALL),
-    ("POST", "/api/users/profile/erasure"): Row(PATIENT, body=_code_of_ones_own),
+    ("POST", "/api/users/profile/erasure"): Row(PATIENT, body=_own_code),
     ("GET", "/api/admin/audit"): Row(ADMIN),
     ("GET", "/api/admin/messages"): Row(ADMIN),
     ("POST", "/api/admin/messages/<object_id:message_id>/resend"): Row(ADMIN, "message"),
     ("POST", "/api/files/upload/appointments"): Row(
         ALL,
-        "visit",
-        own_only=OWN_VISITS,
-        form=lambda visit: {"appointmentId": str(visit), "category": "reports", "files": factories.picture()},
+        "appointment",
+        own_only=OWN_APPOINTMENTS,
+        form=lambda appointment: {
+            "appointmentId": str(appointment),
+            "category": "reports",
+            "files": factories.picture(),
+        },
     ),
     ("POST", "/api/files/upload/profiles"): Row(ALL, form=lambda _: {"files": factories.picture()}),
-    ("GET", "/api/files/<string:filename>"): Row(ALL, "file", own_only=OWN_VISITS),
-    ("DELETE", "/api/files/<string:filename>"): Row(ALL, "file", own_only=OWN_VISITS, own_too=STAFF - ADMIN),
+    ("GET", "/api/files/<string:filename>"): Row(ALL, "file", own_only=OWN_APPOINTMENTS),
+    ("DELETE", "/api/files/<string:filename>"): Row(ALL, "file", own_only=OWN_APPOINTMENTS, own_or_403=STAFF - ADMIN),
     ("GET", "/api/users"): Row(ADMIN),
     ("POST", "/api/users"): Row(
         ADMIN, body=lambda _: {"mobileNumber": factories.new_mobile(), "name": "Some One", "role": "patient"}
@@ -133,7 +138,7 @@ TABLE: dict[tuple[str, str], Row] = {
     ),
     ("GET", _DOCTORS): Row(ALL),
     ("GET", f"{_DOCTORS}/<object_id:doctor_id>"): Row(ALL, "doctor"),
-    ("GET", f"{_DOCTORS}/<object_id:doctor_id>/availability"): Row(ALL, "doctor", query=lambda _: _A_DAY),
+    ("GET", f"{_DOCTORS}/<object_id:doctor_id>/availability"): Row(ALL, "doctor", query=lambda _: _ONE_DAY),
     ("PUT", f"{_DOCTORS}/<object_id:doctor_id>/schedule"): Row(
         DOCTOR | ADMIN, "doctor", own_only=DOCTOR, body=lambda _: {"schedule": []}
     ),
@@ -145,14 +150,14 @@ TABLE: dict[tuple[str, str], Row] = {
     ("GET", "/api/appointments"): Row(DOCTOR | STAFF),
     ("GET", "/api/appointments/pending"): Row(STAFF),
     ("GET", "/api/appointments/stats"): Row(ALL),
-    ("GET", _VISIT): Row(ALL, "visit", own_only=OWN_VISITS),
-    ("GET", f"{_VISIT}/calendar.ics"): Row(OWN_VISITS, "visit", own_only=OWN_VISITS),
-    ("PUT", _VISIT): Row(ALL, "visit", own_only=OWN_VISITS, body=_edit),
-    ("PUT", f"{_VISIT}/status"): Row(
-        ALL, "visit", own_only=OWN_VISITS, body=lambda _: {"status": "cancelled"}, status=Status.CONFIRMED
+    ("GET", _APPOINTMENT): Row(ALL, "appointment", own_only=OWN_APPOINTMENTS),
+    ("GET", f"{_APPOINTMENT}/calendar.ics"): Row(OWN_APPOINTMENTS, "appointment", own_only=OWN_APPOINTMENTS),
+    ("PUT", _APPOINTMENT): Row(ALL, "appointment", own_only=OWN_APPOINTMENTS, body=_edit),
+    ("PUT", f"{_APPOINTMENT}/status"): Row(
+        ALL, "appointment", own_only=OWN_APPOINTMENTS, body=lambda _: {"status": "cancelled"}, status=Status.CONFIRMED
     ),
-    ("PUT", f"{_VISIT}/cancel"): Row(
-        ALL, "visit", own_only=OWN_VISITS, body=lambda _: {"reason": "Well again"}, status=Status.CONFIRMED
+    ("PUT", f"{_APPOINTMENT}/cancel"): Row(
+        ALL, "appointment", own_only=OWN_APPOINTMENTS, body=lambda _: {"reason": "Well again"}, status=Status.CONFIRMED
     ),
 }
 CASES = [pytest.param(route, role, id=f"{role} {' '.join(route)}") for route in TABLE for role in Role]
@@ -179,44 +184,44 @@ def test_every_route_names_its_permission_and_documents_its_roles(client: FlaskC
 
 
 @pytest.mark.parametrize("route", sorted(TABLE), ids=" ".join)
-def test_anonymous_is_asked_to_sign_in(client: FlaskClient, route: tuple[str, str]) -> None:
+def test_route_without_a_token_returns_401(client: FlaskClient, route: tuple[str, str]) -> None:
     response = client.open(_path(route, ObjectId()), method=route[0], json={})
 
     assert factories.refused(response) == (401, "NO_TOKEN")
 
 
 @pytest.mark.parametrize(("route", "role"), CASES)
-def test_role_reaches_what_it_may_and_nothing_else(
+def test_role_can_call_its_routes_for_its_records_only(
     app: Flask, client: FlaskClient, route: tuple[str, str], role: Role
 ) -> None:
     row = TABLE[route]
     world = make_world(app, role, row.status)
 
     def call(record: object) -> int:
-        return ask(client, route, world, record).status_code
+        return call_route(client, route, world, record).status_code
 
     own, others = world.records_of(row)
     if role not in row.roles:
         assert (call(own), call(others)) == (403, 403)
-    elif role in row.own_only | row.own_too:
+    elif role in row.own_only | row.own_or_403:
         assert call(others) == (404 if role in row.own_only else 403)
         assert call(own) < 300
     else:
         assert call(others) < 300
 
 
-def ask(
+def call_route(
     client: FlaskClient,
     route: tuple[str, str],
     world: World,
     record: object,
     *,
     headers: dict[str, str] | None = None,
-    **more: Any,
+    **fields: Any,
 ) -> TestResponse:
-    """Call a route for a record, with all that its row says; `more` goes into its JSON."""
+    """Call a route for a record as its row describes; `fields` are added to its JSON."""
     row = TABLE[route]
-    sent: dict[str, Any] = {"json": {**row.body(world), **more}} if row.body else {}
+    sent: dict[str, Any] = {"json": {**row.body(world), **fields}} if row.body else {}
     if row.form:
         sent = {"data": row.form(record)}
     sent |= {"headers": {**world.caller.headers, **(headers or {})}, "query_string": row.query(world)}
@@ -228,9 +233,9 @@ def _path(route: tuple[str, str], record: object) -> str:
     return start + (f"{record}{rest.partition('>')[2]}" if bracket else "")
 
 
-def _failed_message_of(visit: Appointment) -> ObjectId:
-    [message, *_] = Notification.objects(subject=visit.id)
-    message.settle(State.FAILED, now=clock.now(), failure="twilio 400 21211")
+def _failed_message_of(appointment: Appointment) -> ObjectId:
+    [message, *_] = Notification.objects(subject=appointment.id)
+    message.finish(State.FAILED, now=clock.now(), failure="twilio 400 21211")
     return ObjectId(message.id)
 
 
@@ -239,20 +244,23 @@ def make_world(app: Flask, role: Role, status: Status) -> World:
     doctor, another = factories.make_doctor(hour), factories.make_doctor(hour)
     caller = factories.sign_in(app, factories.make_doctor(hour) if role is Role.DOCTOR else factories.make_user(role))
     stranger = factories.sign_in(app)
-    own_visit = factories.make_visit(
+    own_appointment = factories.make_visit(
         caller.user if role is Role.PATIENT else None, caller.user if role is Role.DOCTOR else doctor, time="09:30"
     )
-    others_visit = factories.make_visit(stranger.user, another, time="09:30")
+    others_appointment = factories.make_visit(stranger.user, another, time="09:30")
     if status is Status.CONFIRMED:
         admin = factories.acting(factories.make_user(Role.ADMIN))
-        for visit in (own_visit, others_visit):
-            transitions.change_status(admin, visit.id, status)
+        for appointment in (own_appointment, others_appointment):
+            transitions.change_status(admin, appointment.id, status)
     ids = {
-        "visit": (own_visit.id, others_visit.id),
+        "appointment": (own_appointment.id, others_appointment.id),
         "user": (caller.user.id, stranger.user.id),
         "doctor": (caller.user.id, doctor.id),
         "session": (caller.session_id, stranger.session_id),
-        "message": (_failed_message_of(own_visit), _failed_message_of(others_visit)),
-        "file": (factories.make_file(own_visit, caller.user), factories.make_file(others_visit, stranger.user)),
+        "message": (_failed_message_of(own_appointment), _failed_message_of(others_appointment)),
+        "file": (
+            factories.make_file(own_appointment, caller.user),
+            factories.make_file(others_appointment, stranger.user),
+        ),
     }
     return World(caller, another, ids)

@@ -1,4 +1,4 @@
-"""docs/security.md: each row names modules and tests that there are."""
+"""Each row of the table in docs/security.md names existing modules and tests."""
 
 import ast
 import re
@@ -11,13 +11,13 @@ from tests.stack import ROOT
 
 REQUIREMENT = re.compile(r"API\d+:2023|\d+\.\d+\.\d+ L[123]")
 TABLE = (ROOT / "docs" / "security.md").read_text().partition("| requirement |")[2]
-LINES = [line for line in TABLE.splitlines() if line.startswith("| ")]
-ROWS = {cells[0]: cells for line in LINES if (cells := line.removeprefix("| ").removesuffix(" |").split(" | "))}
-MODULE, SHOWN_BY = 2, 3
+ROW_LINES = [line for line in TABLE.splitlines() if line.startswith("| ")]
+ROWS = {cells[0]: cells for line in ROW_LINES if (cells := line.removeprefix("| ").removesuffix(" |").split(" | "))}
+MODULE_COLUMN, TEST_COLUMN = 2, 3
 
 
 def requirements() -> list[str]:
-    return [one for named in ROWS for one in named.split(", ")]
+    return [requirement for cell in ROWS for requirement in cell.split(", ")]
 
 
 def quoted(row: str, column: int) -> list[str]:
@@ -25,8 +25,8 @@ def quoted(row: str, column: int) -> list[str]:
 
 
 @cache
-def shown_in(path: Path) -> set[str]:
-    """The tests of a file: `test_name` or `TestClass::test_name`."""
+def names_of_tests(path: Path) -> set[str]:
+    """Find the tests of a file: `test_name` or `TestClass::test_name`."""
     found = set()
     for node in ast.parse(path.read_text()).body:
         if isinstance(node, ast.FunctionDef):
@@ -36,27 +36,27 @@ def shown_in(path: Path) -> set[str]:
     return {name for name in found if name.rpartition("::")[2].startswith("test_")}
 
 
-def test_each_row_names_requirements_that_no_other_names() -> None:
-    assert [one for one in requirements() if not REQUIREMENT.fullmatch(one)] == []
-    assert len(set(requirements())) == len(requirements()) >= len(LINES) > 0
+def test_each_requirement_has_one_row() -> None:
+    assert [name for name in requirements() if not REQUIREMENT.fullmatch(name)] == []
+    assert len(set(requirements())) == len(requirements()) >= len(ROW_LINES) > 0
     assert {len(cells) for cells in ROWS.values()} == {4}
 
 
-def test_all_of_the_api_top_ten_are_there() -> None:
+def test_table_has_all_of_the_owasp_api_top_ten() -> None:
     assert {f"API{number}:2023" for number in range(1, 11)} <= set(requirements())
 
 
 @pytest.mark.parametrize("row", ROWS)
-def test_a_row_names_modules_that_there_are(row: str) -> None:
-    named = quoted(row, MODULE)
+def test_modules_of_a_row_exist(row: str) -> None:
+    named = quoted(row, MODULE_COLUMN)
 
     assert named
     assert [name for name in named if not any((base / name).is_file() for base in (ROOT, ROOT / "arthomed"))] == []
 
 
 @pytest.mark.parametrize("row", ROWS)
-def test_a_row_names_tests_that_there_are(row: str) -> None:
-    named = [name.split("::", 1) for name in quoted(row, SHOWN_BY)]
+def test_tests_of_a_row_exist(row: str) -> None:
+    named = [name.split("::", 1) for name in quoted(row, TEST_COLUMN)]
 
     assert named
-    assert [f"{path}::{name}" for path, name in named if name not in shown_in(ROOT / path)] == []
+    assert [f"{path}::{name}" for path, name in named if name not in names_of_tests(ROOT / path)] == []

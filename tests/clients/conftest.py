@@ -1,4 +1,4 @@
-"""The TypeScript client, built where Node can be had."""
+"""npm for the TypeScript client, on machines with Node."""
 
 import re
 import shutil
@@ -9,26 +9,26 @@ from pathlib import Path
 import pytest
 
 CLIENT = Path(__file__).resolve().parents[2] / "clients" / "typescript"
-_LEAST_NODE = 20
+_MIN_NODE = 20
 Npm = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="session")
 def npm() -> Npm:
-    """Run npm in the client's folder, whose locked packages are there."""
-    if not (shutil.which("npm") and _node_version() >= _LEAST_NODE):
-        pytest.skip(f"the TypeScript client needs npm and Node {_LEAST_NODE}, which this machine lacks")
+    """Run npm in the client's folder, with its locked packages installed."""
+    if not (shutil.which("npm") and _node_version() >= _MIN_NODE):
+        pytest.skip(f"the TypeScript client needs npm and Node {_MIN_NODE}, which are not installed")
     if not _is_installed():
         _run("ci", "--no-audit", "--no-fund")
     return _run
 
 
 def _run(*arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
+    completed = subprocess.run(
         ["npm", *arguments], check=False, cwd=CLIENT, env=env, capture_output=True, text=True, timeout=300
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done
+    assert completed.returncode == 0, completed.stdout + completed.stderr
+    return completed
 
 
 def _node_version() -> int:
@@ -38,6 +38,6 @@ def _node_version() -> int:
 
 
 def _is_installed() -> bool:
-    """npm leaves this file when it has done all that the lock file says."""
+    """Whether npm has installed the packages of the lock file: it writes this file at the end."""
     installed = CLIENT / "node_modules" / ".package-lock.json"
     return installed.exists() and installed.stat().st_mtime >= (CLIENT / "package-lock.json").stat().st_mtime

@@ -1,4 +1,4 @@
-"""The TypeScript client: made from the API's document, and good for an app on the whole of the clinic."""
+"""The TypeScript client matches the API's document, and passes its own tests against a running stack."""
 
 import os
 import re
@@ -11,14 +11,14 @@ from tests.stack import Stack
 pytestmark = pytest.mark.long
 
 
-def test_its_types_are_those_of_the_document(npm: Npm) -> None:
+def test_types_of_the_client_match_the_document(npm: Npm) -> None:
     npm("run", "generate", "--", "--check")  # if it fails: make client
 
 
-def test_it_keeps_its_promises_to_an_app(npm: Npm, stack: Stack) -> None:
+def test_client_passes_its_tests_against_a_running_stack(npm: Npm, stack: Stack) -> None:
     npm("run", "build")
 
-    told = npm("test", env={**os.environ, "ARTHOMED_URL": stack.url}).stdout
+    output = npm("test", env={**os.environ, "ARTHOMED_URL": stack.url}).stdout
 
-    assert int(re.search(r"^# pass (\d+)$", told, re.MULTILINE)[1]) > 10, told  # type: ignore[index]
-    assert "# skipped 0" in told
+    assert int(re.search(r"^# pass (\d+)$", output, re.MULTILINE)[1]) > 10, output  # type: ignore[index]
+    assert "# skipped 0" in output

@@ -1,1 +1,1 @@
-"""What is promised to the app and the dashboard: the document, and a server that keeps to it."""
+"""The API contract: the OpenAPI document is complete, and the server conforms to it."""

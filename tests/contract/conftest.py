@@ -1,4 +1,4 @@
-"""A server of its own, because made-up requests of an admin leave nothing as it was."""
+"""A server for these tests only: generated requests of an admin change all kinds of records."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""The OpenAPI document itself: valid, and complete for whoever builds an app from it."""
+"""The OpenAPI document is valid, and complete enough to build an app from it."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -30,7 +30,7 @@ def document(app: Flask) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def operations(document: dict[str, Any]) -> dict[str, Operation]:
-    """By method and path, with the parameters of the path."""
+    """The operations by method and path; each includes the parameters of its path."""
     return {
         f"{method.upper()} {path}": {
             **operation,
@@ -42,12 +42,12 @@ def operations(document: dict[str, Any]) -> dict[str, Operation]:
     }
 
 
-def test_it_is_valid_openapi_3_1(document: dict[str, Any]) -> None:
+def test_document_is_valid_openapi_3_1(document: dict[str, Any]) -> None:
     assert document["openapi"].startswith("3.1")
     assert [str(error) for error in OpenAPIV31SpecValidator(document).iter_errors()] == []
 
 
-def test_it_has_every_api_route_and_no_other(app: Flask, operations: dict[str, Operation]) -> None:
+def test_document_lists_exactly_the_routes_of_the_api(app: Flask, operations: dict[str, Operation]) -> None:
     routes = {
         f"{method} {_as_documented(str(rule))}"
         for rule in app.url_map.iter_rules()
@@ -57,68 +57,68 @@ def test_it_has_every_api_route_and_no_other(app: Flask, operations: dict[str, O
     assert set(operations) == routes
 
 
-def test_every_operation_has_a_summary_of_its_own(operations: dict[str, Operation]) -> None:
+def test_every_operation_has_a_summary(operations: dict[str, Operation]) -> None:
     summaries = {name: operation.get("summary") for name, operation in operations.items()}
     assert [name for name, summary in summaries.items() if not summary] == []
 
 
-def test_all_but_the_public_ones_name_their_permission_and_roles(operations: dict[str, Operation]) -> None:
-    bare = {
+def test_every_operation_but_the_public_ones_names_its_permission_and_roles(operations: dict[str, Operation]) -> None:
+    without = {
         name
         for name, operation in operations.items()
         if not (operation.get("x-permission") and operation.get("x-roles") and operation.get("security"))
     }
-    assert {name.partition(" ")[2] for name in bare} == PUBLIC | SIGNED
+    assert {name.partition(" ")[2] for name in without} == PUBLIC | SIGNED
 
 
-def test_every_success_has_an_example_in_the_envelope(operations: dict[str, Operation]) -> None:
+def test_every_success_response_has_an_example_in_the_envelope(operations: dict[str, Operation]) -> None:
     examples = {
-        name: _content(answer).get("example", {})
+        name: _content(response).get("example", {})
         for name, operation in operations.items()
-        for status, answer in operation["responses"].items()
+        for status, response in operation["responses"].items()
         if status.startswith("2") and (name, status) not in FILES
     }
     assert set(operations) - set(examples) <= {name for name, _ in FILES}
-    wanted = {"success", "message", "data", "timestamp"}
-    assert {name for name, example in examples.items() if set(example) != wanted} == set()
+    envelope = {"success", "message", "data", "timestamp"}
+    assert {name for name, example in examples.items() if set(example) != envelope} == set()
 
 
-def test_every_body_has_an_example(operations: dict[str, Operation]) -> None:
+def test_every_request_body_has_an_example(operations: dict[str, Operation]) -> None:
     bodies = {name: operation["requestBody"] for name, operation in operations.items() if "requestBody" in operation}
     assert [name for name, body in bodies.items() if not _content(body).get("example")] == []
 
 
-def test_every_refusal_is_described_by_the_envelope_of_errors(
+def test_every_error_response_has_the_schema_of_the_error_envelope(
     document: dict[str, Any], operations: dict[str, Operation]
 ) -> None:
-    refusals = {
-        f"{name} {status}": _content(_resolved(document, answer)).get("schema")
+    schemas = {
+        f"{name} {status}": _content(_resolved(document, response)).get("schema")
         for name, operation in operations.items()
-        for status, answer in operation["responses"].items()
+        for status, response in operation["responses"].items()
         if status == "default" or status[0] in "45"
     }
     error = {"$ref": "#/components/schemas/ErrorOut"}
-    assert {name: schema for name, schema in refusals.items() if schema != error} == {}
+    assert {name: schema for name, schema in schemas.items() if schema != error} == {}
 
 
-REFUSALS: dict[str, tuple[Callable[[Operation], bool], set[str]]] = {
-    "of every route": (bool, {"406", "429", "503"}),
-    "of the signed in": (lambda operation: "security" in operation, {"401", "403"}),
-    "of a body": (lambda operation: "requestBody" in operation, {"400", "413", "415"}),
-    "of a query": (lambda operation: _has_parameter(operation, "query"), {"400"}),
-    "of one record": (lambda operation: _has_parameter(operation, "path"), {"404"}),
+ERRORS: dict[str, tuple[Callable[[Operation], bool], set[str]]] = {
+    "every operation": (bool, {"406", "429", "503"}),
+    "with authentication": (lambda operation: "security" in operation, {"401", "403"}),
+    "with a body": (lambda operation: "requestBody" in operation, {"400", "413", "415"}),
+    "with a query": (lambda operation: _has_parameter(operation, "query"), {"400"}),
+    "with a record": (lambda operation: _has_parameter(operation, "path"), {"404"}),
 }
 
 
-@pytest.mark.parametrize("kind", REFUSALS)
-def test_it_says_what_can_be_refused(operations: dict[str, Operation], kind: str) -> None:
-    concerns, statuses = REFUSALS[kind]
-    concerned = {name: operation for name, operation in operations.items() if concerns(operation)}
-    assert concerned
-    assert [name for name, operation in concerned.items() if not statuses <= set(operation["responses"])] == []
+@pytest.mark.parametrize("kind", ERRORS)
+def test_operations_document_their_error_responses(operations: dict[str, Operation], kind: str) -> None:
+    is_of_kind, statuses = ERRORS[kind]
+    found = {name: operation for name, operation in operations.items() if is_of_kind(operation)}
+    assert found
+    assert [name for name, operation in found.items() if not statuses <= set(operation["responses"])] == []
 
 
-def test_examples_are_what_their_schemas_say(document: dict[str, Any]) -> None:
+def test_every_example_is_valid_for_its_schema(document: dict[str, Any]) -> None:
     wrong = [
         f"{where}: {error.message} at {error.json_path}"
         for where, content in _contents(document["paths"])
@@ -128,7 +128,7 @@ def test_examples_are_what_their_schemas_say(document: dict[str, Any]) -> None:
     assert wrong == []
 
 
-def test_the_page_is_served_without_anything_from_elsewhere(client: FlaskClient) -> None:
+def test_documentation_page_loads_nothing_from_other_hosts(client: FlaskClient) -> None:
     page = client.get("/api/docs/")
     assert page.status_code == 200
     assert "http://" not in page.text
@@ -160,7 +160,7 @@ def _content(thing: dict[str, Any]) -> dict[str, Any]:
 
 
 def _contents(thing: Any, where: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every media type object, with its place."""
+    """Find every media type object, and where it is."""
     if isinstance(thing, dict):
         for kind in KINDS:
             if kind in thing:

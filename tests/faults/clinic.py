@@ -1,4 +1,4 @@
-"""People, slots and visits written straight into a stack's database, and many requests to it at once."""
+"""A client of a running stack: it inserts people and slots into the database, and sends requests to the API."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -24,7 +24,7 @@ from arthomed.users.models import DoctorInfo, PatientInfo, User
 from tests.stack import Stack
 
 SECRET = "only-for-development-and-test-access"
-DAY = clock.now().date() + timedelta(days=3)  # far enough from now for every zone and every notice
+DAY = clock.now().date() + timedelta(days=3)  # beyond every notice period, in every time zone
 _numbers = count(8_000_000_000)
 T = TypeVar("T")
 R = TypeVar("R")
@@ -33,19 +33,19 @@ Headers = dict[str, str]
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody who is signed in; `headers` sign a request."""
+    """A user with a session; `headers` authenticate a request."""
 
     id: ObjectId
     headers: Headers
 
 
 class Clinic:
-    """A stack's API, where it is or behind a proxy, with a back door into its database."""
+    """The API of a stack, direct or through the proxy at `url`, and its database."""
 
     def __init__(self, stack: Stack, *, url: str | None = None, timeout: float = 30) -> None:
         self.stack = stack
-        many = httpx.Limits(max_connections=300, max_keepalive_connections=300)
-        self.api = httpx.Client(base_url=f"{url or stack.url}/api", timeout=timeout, limits=many)
+        limits = httpx.Limits(max_connections=300, max_keepalive_connections=300)
+        self.api = httpx.Client(base_url=f"{url or stack.url}/api", timeout=timeout, limits=limits)
         self._mongo: MongoClient[dict[str, Any]] = MongoClient(stack.env["MONGODB_URI"], tz_aware=True)
         self.database = self._mongo.get_default_database()
 
@@ -56,8 +56,8 @@ class Clinic:
         self.api.close()
         self._mongo.close()
 
-    def people(self, role: Role, how_many: int) -> list[Person]:
-        """New people with live sessions."""
+    def users(self, role: Role, how_many: int) -> list[Person]:
+        """Insert new users with sessions."""
         users = [_user(role) for _ in range(how_many)]
         sessions = [_session(user) for user in users]
         self.database.users.insert_many([user.to_mongo() for user in users])
@@ -68,59 +68,62 @@ class Clinic:
         ]
 
     def patients(self, how_many: int) -> list[Person]:
-        return self.people(Role.PATIENT, how_many)
+        return self.users(Role.PATIENT, how_many)
 
     def person(self, role: Role) -> Person:
-        return self.people(role, 1)[0]
+        return self.users(role, 1)[0]
 
     def doctor(self, *, slots: int, capacity: int = 1, day: date = DAY) -> ObjectId:
-        """A doctor with so many half hours on a day, from midnight."""
+        """Insert a doctor with consecutive slots of half an hour from midnight."""
         doctor = _user(Role.DOCTOR)
         self.database.users.insert_one(doctor.to_mongo())
         times = [f"{index // 2:02}:{index % 2 * 30:02}" for index in range(slots + 1)]
-        made = [_slot(doctor.id, day, *span, capacity).to_mongo() for span in pairwise(times)]
-        self.database.slots.insert_many(made)
+        self.database.slots.insert_many(
+            [_slot(doctor.id, day, start, end, capacity).to_mongo() for start, end in pairwise(times)]
+        )
         return ObjectId(doctor.id)
 
     def times(self, doctor: ObjectId) -> list[str]:
-        """When a doctor's slots start."""
+        """Find the start times of a doctor's slots."""
         return [slot["startTime"] for slot in self.database.slots.find({"doctor": doctor}).sort("startTime")]
 
     def book(self, patient: Person, doctor: ObjectId, time: str = "00:00", **headers: str) -> httpx.Response:
-        return self.api.post("/appointments/book", json=wish(doctor, time), headers={**patient.headers, **headers})
+        return self.api.post(
+            "/appointments/book", json=booking_body(doctor, time), headers={**patient.headers, **headers}
+        )
 
-    def move(self, actor: Person, appointment_id: str, status: str, **more: str) -> httpx.Response:
+    def change_status(self, actor: Person, appointment_id: str, status: str, **fields: str) -> httpx.Response:
         return self.api.put(
-            f"/appointments/{appointment_id}/status", json={"status": status, **more}, headers=actor.headers
+            f"/appointments/{appointment_id}/status", json={"status": status, **fields}, headers=actor.headers
         )
 
     @contextmanager
-    def somebody_else_at(self, doctor: ObjectId) -> Iterator[None]:
-        """A transaction that has written to a doctor's slots, and so makes every booking there wait."""
+    def conflicting_transaction(self, doctor: ObjectId) -> Iterator[None]:
+        """Hold a transaction that has written to a doctor's slots, so that bookings of them must wait."""
         with self._mongo.start_session() as session, session.start_transaction():
             self.database.slots.update_many({"doctor": doctor}, {"$set": {"touched": True}}, session=session)
             yield
             session.abort_transaction()
 
-    def transactions_begun(self) -> int:
-        """How many there were since the server started."""
+    def transactions_started(self) -> int:
+        """Count the transactions since mongod started."""
         return int(self._mongo.admin.command("serverStatus")["transactions"]["totalStarted"])
 
-    def is_open(self) -> bool:
-        """Whether every web process takes requests again, asked often enough to reach each."""
-        answers = all_at_once(lambda _: self.api.get("/auth/me"), range(16))
-        return {answer.status_code for answer in answers} == {401}
+    def is_available(self) -> bool:
+        """Whether all web processes respond; enough requests are sent to reach each."""
+        responses = in_parallel(lambda _: self.api.get("/auth/me"), range(16))
+        return {response.status_code for response in responses} == {401}
 
     def audit(self) -> str:
-        """What `flask audit` says."""
+        """Run `flask audit`; returns its output."""
         return self.stack.flask("audit", check=False).stdout
 
 
-BOOKS_IN_ORDER = "The books are in order.\n"
+AUDIT_PASSED = "The books are in order.\n"
 
 
-def wish(doctor: ObjectId, time: str) -> dict[str, str]:
-    """The body of a booking."""
+def booking_body(doctor: ObjectId, time: str) -> dict[str, str]:
+    """The body of a booking request."""
     return {
         "doctorId": str(doctor),
         "appointmentDate": DAY.isoformat(),
@@ -129,24 +132,25 @@ def wish(doctor: ObjectId, time: str) -> dict[str, str]:
     }
 
 
-def all_at_once(work: Callable[[T], R], things: Iterable[T]) -> list[R]:
-    """Do the work for all of the things in as many threads."""
-    given = list(things)
+def in_parallel(work: Callable[[T], R], items: Iterable[T]) -> list[R]:
+    """Call `work` for all items at once, each in its own thread."""
+    given = list(items)
     with ThreadPoolExecutor(len(given)) as pool:
         return list(pool.map(work, given))
 
 
-def outcomes(answers: Iterable[httpx.Response]) -> Counter[tuple[int, str]]:
-    """How often which status and code was answered."""
-    return Counter((answer.status_code, code_of(answer)) for answer in answers)
+def outcomes(responses: Iterable[httpx.Response]) -> Counter[tuple[int, str]]:
+    """Count responses by status and error code."""
+    return Counter((response.status_code, error_code(response)) for response in responses)
 
 
-def code_of(answer: httpx.Response) -> str:
-    return str(answer.json().get("error", {}).get("code", "OK"))
+def error_code(response: httpx.Response) -> str:
+    """The code of an error, OK for a success."""
+    return str(response.json().get("error", {}).get("code", "OK"))
 
 
 def new_mobile() -> str:
-    """A number that nobody has."""
+    """A number that no user has."""
     return str(next(_numbers))
 
 

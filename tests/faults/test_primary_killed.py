@@ -1,4 +1,4 @@
-"""kill -9 for the primary of a replica set of three, while people book."""
+"""kill -9 of the primary of a replica set of three during bookings."""
 
 import time
 from collections import Counter
@@ -15,103 +15,113 @@ from bson import ObjectId
 from pymongo import MongoClient
 
 from dev.servers import Member, ReplicaSet
-from tests.faults.clinic import BOOKS_IN_ORDER, Clinic, Person, code_of
-from tests.faults.conftest import FULL, Fragile, Tell
+from tests.faults.clinic import AUDIT_PASSED, Clinic, Person, error_code
+from tests.faults.conftest import FULL, ReportFigure, System
 from tests.stack import Stack, kill_group, wait_for
-from tests.whole_suite import gathering
+from tests.whole_suite import suite_logs
 
 BOOKINGS = 500 if FULL else 100
 CLIENTS = 8
 TIMES = 20
-SEATS = BOOKINGS // TIMES - 1  # at each time one fewer than who wants it
-ELECTION_MS = 10_000 if FULL else 1_000  # the first is MongoDB's own
-BACK_SECONDS = 15.0
+SEATS = BOOKINGS // TIMES - 1  # at each time one fewer than patients
+ELECTION_MS = 10_000 if FULL else 1_000  # 10,000 is MongoDB's default
+MAX_RECOVERY_SECONDS = 15.0
 NO_SEAT = (400, "SLOT_UNAVAILABLE")
 
 
 @pytest.fixture(scope="module")
 def trio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReplicaSet]:
     folder = tmp_path_factory.mktemp("trio")
-    with ReplicaSet(folder / "mongo", folder, election_ms=ELECTION_MS) as found:
-        yield found
-        gathering.keep_people(found.uri("local"))
+    with ReplicaSet(folder / "mongo", folder, election_ms=ELECTION_MS) as replica_set:
+        yield replica_set
+        suite_logs.keep_personal_data(replica_set.uri("local"))
 
 
 @pytest.fixture(scope="module")
-def replicated(_fragile: Fragile, trio: ReplicaSet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
-    """Web processes over the three."""
+def replicated(_system: System, trio: ReplicaSet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
+    """Web processes over the replica set."""
     stack = Stack(
         tmp_path_factory.mktemp("replicated"),
         mongodb_uri=trio.uri("arthomed"),
-        redis_url=_fragile.valkey.url.removesuffix("/0") + "/4",
+        redis_url=_system.valkey.url.removesuffix("/0") + "/4",
         parts=("web",),
         demo=False,
     )
-    with stack, Clinic(stack) as found:
-        yield found
+    with stack, Clinic(stack) as client:
+        yield client
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The outcome of one request."""
+
+    sent_at: float
+    received_at: float
+    outcome: tuple[int, str]
 
 
 @dataclass
 class Crowd:
-    """More patients than there are seats, who ask until they know."""
+    """More patients than seats. Each repeats the booking until it succeeds or all seats are taken."""
 
     clinic: Clinic
     doctor: ObjectId
     times: list[str]
-    answers: list[tuple[float, float, tuple[int, str]]] = field(default_factory=list)
-    """When each was asked for, when it came, and what it was."""
+    answers: list[Answer] = field(default_factory=list)
 
-    def book_in_the_end(self, nth: int, patient: Person) -> ObjectId | None:
-        """The visit that was acknowledged, None when all seats were taken."""
+    def book(self, nth: int, patient: Person) -> ObjectId | None:
+        """Book with retries; returns the appointment, None when all seats are taken."""
         key = {"Idempotency-Key": f"primary-{patient.id}"}
-        ask = partial(self.clinic.book, patient, self.doctor, self.times[nth % TIMES], **key)
-        answer = wait_for(partial(self._final, ask), seconds=60, what="a final answer")
-        return ObjectId(answer.json()["data"]["appointment"]["_id"]) if answer.status_code == 201 else None
+        send = partial(self.clinic.book, patient, self.doctor, self.times[nth % TIMES], **key)
+        response = wait_for(partial(self._try_once, send), seconds=60, what="a final response")
+        return ObjectId(response.json()["data"]["appointment"]["_id"]) if response.status_code == 201 else None
 
     def first_booking_after(self, moment: float) -> float:
-        """When the first booking was acknowledged that had been asked for after a moment."""
-        return min(came for asked, came, (status, _) in self.answers if asked > moment and status == 201)
+        """Find when the first booking sent after a moment was acknowledged."""
+        return min(one.received_at for one in self.answers if one.sent_at > moment and one.outcome[0] == 201)
 
-    def _final(self, ask: Callable[[], httpx.Response]) -> httpx.Response | None:
-        asked = time.monotonic()
+    def _try_once(self, send: Callable[[], httpx.Response]) -> httpx.Response | None:
+        """Send a booking; None unless the outcome is final."""
+        sent_at = time.monotonic()
         with suppress(httpx.TransportError):
-            answer = ask()
-            told = (answer.status_code, code_of(answer))
-            self.answers.append((asked, time.monotonic(), told))
-            return answer if told in {(201, "OK"), NO_SEAT} else None
+            response = send()
+            outcome = (response.status_code, error_code(response))
+            self.answers.append(Answer(sent_at, time.monotonic(), outcome))
+            return response if outcome in {(201, "OK"), NO_SEAT} else None
         return None
 
 
 @pytest.mark.long
-def test_nothing_acknowledged_is_lost_and_no_seat_is_given_twice_when_the_primary_is_killed(
-    trio: ReplicaSet, replicated: Clinic, tell: Tell
+def test_killing_the_primary_loses_no_acknowledged_booking_and_gives_no_seat_twice(
+    trio: ReplicaSet, replicated: Clinic, report_figure: ReportFigure
 ) -> None:
     doctor = replicated.doctor(slots=TIMES, capacity=SEATS)
     crowd = Crowd(replicated, doctor, replicated.times(doctor))
     with ThreadPoolExecutor(CLIENTS) as pool:
-        asked = [pool.submit(crowd.book_in_the_end, nth, who) for nth, who in enumerate(replicated.patients(BOOKINGS))]
-        wait_for(lambda: sum(one.done() for one in asked) > BOOKINGS // 4, what="a quarter of the bookings")
+        patients = replicated.patients(BOOKINGS)
+        futures = [pool.submit(crowd.book, nth, patient) for nth, patient in enumerate(patients)]
+        wait_for(lambda: sum(one.done() for one in futures) > BOOKINGS // 4, what="a quarter of the bookings")
         victim = trio.primary()
         kill_group(victim.process)
-        died = time.monotonic()
-        acknowledged = [visit for one in asked if (visit := one.result())]
-    back = crowd.first_booking_after(died) - died
+        killed_at = time.monotonic()
+        acknowledged = [appointment for one in futures if (appointment := one.result())]
+    recovery = crowd.first_booking_after(killed_at) - killed_at
     victim.restart()
-    told = Counter(answer for *_, answer in crowd.answers)
-    tell(f"{len(acknowledged)} of {BOOKINGS} booked, back after {back:.1f} s, {dict(told)}")
+    seen = Counter(answer.outcome for answer in crowd.answers)
+    report_figure(f"{len(acknowledged)} of {BOOKINGS} booked, recovery after {recovery:.1f} s, {dict(seen)}")
 
-    visits = replicated.database.appointments
-    assert sorted(acknowledged) == sorted(visits.distinct("_id", {"doctor": doctor}))
+    appointments = replicated.database.appointments
+    assert sorted(acknowledged) == sorted(appointments.distinct("_id", {"doctor": doctor}))
     assert len(acknowledged) == SEATS * TIMES
-    assert set(told) <= {(201, "OK"), NO_SEAT, (503, "SERVICE_UNAVAILABLE")}
-    assert back < BACK_SECONDS
-    assert replicated.audit() == BOOKS_IN_ORDER
-    wait_for(lambda: keeps(victim, acknowledged), what="the return of the one that was killed")
+    assert set(seen) <= {(201, "OK"), NO_SEAT, (503, "SERVICE_UNAVAILABLE")}
+    assert recovery < MAX_RECOVERY_SECONDS
+    assert replicated.audit() == AUDIT_PASSED
+    wait_for(lambda: has_caught_up(victim, acknowledged), what="the killed member's recovery")
 
 
-def keeps(member: Member, visits: list[ObjectId]) -> bool:
-    """Whether one member has caught up, as it says itself."""
+def has_caught_up(member: Member, appointments: list[ObjectId]) -> bool:
+    """Whether a member is a secondary that has all the appointments."""
     client: MongoClient[dict[str, Any]] = MongoClient(member.uri("arthomed"), readPreference="secondaryPreferred")
     with client:
-        kept = client.get_default_database().appointments.count_documents({"_id": {"$in": visits}})
-        return bool(client.admin.command("hello")["secondary"]) and kept == len(visits)
+        found = client.get_default_database().appointments.count_documents({"_id": {"$in": appointments}})
+        return bool(client.admin.command("hello")["secondary"]) and found == len(appointments)

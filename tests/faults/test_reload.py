@@ -1,4 +1,4 @@
-"""The web processes are replaced while phones that repeat nothing ask: each of them gets its answer."""
+"""Web processes are replaced while clients without retries send requests: each request must succeed."""
 
 import os
 import random
@@ -16,84 +16,86 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.faults.clinic import Clinic, Person, wish
-from tests.faults.conftest import FULL, Fragile, Tell
+from tests.faults.clinic import Clinic, Person, booking_body
+from tests.faults.conftest import FULL, ReportFigure, System
 from tests.stack import BIN, Stack, asleep, children, wait_for
 
 RELOADS = 20 if FULL else 3
 PHONES = 24 if FULL else 9
 PROCESSES = 2
-PAUSE_SECONDS = 2.5  # a process that ends closes what is open, but idle, after 2
-GOOD = {"200", "201"}
-WITH_EACH_REQUEST = {"Connection": "close"}
-KINDS: list[tuple[dict[str, str], float]] = [({}, 0.0), (WITH_EACH_REQUEST, 0.0), ({}, PAUSE_SECONDS)]
-"""In a hurry over one connection, with a connection for each request, and at leisure over one."""
+PAUSE_SECONDS = 2.5  # longer than the 2 seconds after which an ending process closes idle connections
+SUCCESS = {"200", "201"}
+NEW_CONNECTIONS = {"Connection": "close"}
+KINDS: list[tuple[dict[str, str], float]] = [({}, 0.0), (NEW_CONNECTIONS, 0.0), ({}, PAUSE_SECONDS)]
+"""Headers and pause of a phone: one busy connection, a connection per request, one mostly idle connection."""
 
 
 class Phones:
-    """They read, and repeat a booking of theirs."""
+    """Clients that read their user and send the same booking again and again. `seen` counts their responses."""
 
     def __init__(self, clinic: Clinic) -> None:
         doctor = clinic.doctor(slots=PHONES)
         self._url = clinic.api.base_url
         self._owners = clinic.patients(PHONES)
-        self._wishes = [wish(doctor, time) for time in clinic.times(doctor)]
-        self._over = threading.Event()
-        self.told: Counter[str] = Counter()
+        self._bodies = [booking_body(doctor, time) for time in clinic.times(doctor)]
+        self._stop = threading.Event()
+        self.seen: Counter[str] = Counter()
 
     @contextmanager
-    def asking(self) -> Iterator[None]:
-        """They ask meanwhile; how often they were told what is known afterwards."""
+    def sending(self) -> Iterator[None]:
+        """Send requests until the block ends."""
         with ThreadPoolExecutor(PHONES) as pool:
-            asked = [
-                pool.submit(self._ask, *one) for one in zip(self._owners, self._wishes, cycle(KINDS), strict=False)
+            futures = [
+                pool.submit(self._send, *one) for one in zip(self._owners, self._bodies, cycle(KINDS), strict=False)
             ]
             try:
                 yield
             finally:
-                self._over.set()
-        for one in asked:
-            self.told += one.result()
+                self._stop.set()
+        for future in futures:
+            self.seen += future.result()
 
-    def _ask(self, owner: Person, body: dict[str, str], kind: tuple[dict[str, str], float]) -> Counter[str]:
-        headers, pause = kind
-        signed = {**owner.headers, **headers, "Idempotency-Key": f"reload-{owner.id}"}
-        told: Counter[str] = Counter()
-        with httpx.Client(base_url=self._url, headers=signed, timeout=30) as phone:
-            asking = (partial(phone.get, "/auth/me"), partial(phone.post, "/appointments/book", json=body))
-            while not self._over.wait(random.uniform(0, pause)):
-                told.update(answer_to(ask) for ask in asking)
-        return told
+    def _send(self, owner: Person, body: dict[str, str], kind: tuple[dict[str, str], float]) -> Counter[str]:
+        more_headers, pause = kind
+        headers = {**owner.headers, **more_headers, "Idempotency-Key": f"reload-{owner.id}"}
+        seen: Counter[str] = Counter()
+        with httpx.Client(base_url=self._url, headers=headers, timeout=30) as phone:
+            requests = (partial(phone.get, "/auth/me"), partial(phone.post, "/appointments/book", json=body))
+            while not self._stop.wait(random.uniform(0, pause)):
+                seen.update(outcome_of(request) for request in requests)
+        return seen
 
 
-def answer_to(ask: Callable[[], httpx.Response]) -> str:
-    """The status, with all of the answer unless it is good, or how the connection broke."""
+def outcome_of(request: Callable[[], httpx.Response]) -> str:
+    """The status of a success; the whole response or the network error otherwise."""
     try:
-        told = ask()
+        response = request()
     except httpx.TransportError as error:
         return repr(error)
-    return str(told.status_code) if told.is_success else f"{told.status_code} {told.headers} {told.text}"
+    if response.is_success:
+        return str(response.status_code)
+    return f"{response.status_code} {response.headers} {response.text}"
 
 
-def test_a_reload_drops_no_request(fragile: Fragile, clinic: Clinic, tell: Tell) -> None:
-    master, phones = fragile.stack.web, Phones(clinic)
+def test_a_reload_drops_no_request(system: System, clinic: Clinic, report_figure: ReportFigure) -> None:
+    master, phones = system.stack.web, Phones(clinic)
     assert master
-    with phones.asking():
+    with phones.sending():
         for _ in range(RELOADS):
             old = set(children(master.pid))
             os.kill(master.pid, signal.SIGHUP)
             wait_for(lambda old=old: old.isdisjoint(children(master.pid)), seconds=40, what="a reload")  # type: ignore[misc]
 
-    tell(f"{RELOADS} reloads, {phones.told.total()} requests")
-    assert set(phones.told) == GOOD
+    report_figure(f"{RELOADS} reloads, {phones.seen.total()} requests")
+    assert set(phones.seen) == SUCCESS
 
 
 @pytest.mark.long
-def test_a_new_version_takes_the_port_over_without_dropping_a_request(fragile: Fragile, clinic: Clinic) -> None:
-    old, phones = fragile.stack.web, Phones(clinic)
+def test_taking_over_the_socket_for_a_new_version_drops_no_request(system: System, clinic: Clinic) -> None:
+    old, phones = system.stack.web, Phones(clinic)
     assert old
     try:
-        with phones.asking():
+        with phones.sending():
             os.kill(old.pid, signal.SIGUSR2)
             new = wait_for(lambda: master_among(children(old.pid)), what="the next master with its processes")
             os.kill(old.pid, signal.SIGTERM)
@@ -101,52 +103,52 @@ def test_a_new_version_takes_the_port_over_without_dropping_a_request(fragile: F
             assert len(children(new)) == PROCESSES
     finally:
         old.stop(within=10)
-        fragile.stack.start_web()
-    assert set(phones.told) == GOOD
+        system.stack.start_web()
+    assert set(phones.seen) == SUCCESS
 
 
 def master_among(processes: list[int]) -> int | None:
-    """The one that has processes of its own."""
+    """Find the process that has children."""
     return next((one for one in processes if children(one)), None)
 
 
 @pytest.fixture
-def short_lived(fragile: Fragile, tmp_path: Path) -> Iterator[Stack]:
-    """Web processes of their own, each of which ends after less than a hundred requests."""
-    stack = Stack(tmp_path, mongodb_uri=fragile.stack.env["MONGODB_URI"], redis_url=fragile.valkey.url)
-    share = ["--max-requests", "60", "--max-requests-jitter", "30"]
-    stack.web = stack.start("web", BIN / "gunicorn", "-c", "gunicorn.conf.py", *share, "wsgi:app")
+def short_lived(system: System, tmp_path: Path) -> Iterator[Stack]:
+    """A web server whose processes end after 60 to 90 requests."""
+    stack = Stack(tmp_path, mongodb_uri=system.stack.env["MONGODB_URI"], redis_url=system.valkey.url)
+    limits = ["--max-requests", "60", "--max-requests-jitter", "30"]
+    stack.web = stack.start("web", BIN / "gunicorn", "-c", "gunicorn.conf.py", *limits, "wsgi:app")
     stack.wait_until_live()
     yield stack
     stack.stop()
 
 
 @pytest.mark.long
-def test_processes_that_have_served_their_share_drop_no_request(short_lived: Stack) -> None:
+def test_processes_that_end_after_max_requests_drop_no_request(short_lived: Stack) -> None:
     assert short_lived.web
     log = short_lived.web.log
-    with Clinic(short_lived) as clinic, (phones := Phones(clinic)).asking():
+    with Clinic(short_lived) as clinic, (phones := Phones(clinic)).sending():
         wait_for(lambda: log.read_text().count("Booting worker") > 2 * PROCESSES, seconds=60, what="the fifth process")
 
-    assert set(phones.told) == GOOD
+    assert set(phones.seen) == SUCCESS
 
 
-def test_a_connection_that_no_process_has_taken_yet_is_served_before_all_end(short_lived: Stack) -> None:
+def test_shutdown_serves_connections_that_no_process_has_accepted_yet(short_lived: Stack) -> None:
     master = short_lived.web
     assert master
-    with ExitStack() as opened:
+    with ExitStack() as connections:
         with ExitStack() as sleeping:
             for process in children(master.pid):
                 sleeping.enter_context(asleep(process))
-            waiting = [opened.enter_context(closing(asked(short_lived, "/health"))) for _ in range(8)]
+            sent = [connections.enter_context(closing(send_request(short_lived, "/health"))) for _ in range(8)]
             os.kill(master.pid, signal.SIGTERM)
             wait_for(lambda: "Handling signal: term" in master.log.read_text(), what="the signal's arrival")
 
-        assert {one.getresponse().status for one in waiting} == {200}
+        assert {one.getresponse().status for one in sent} == {200}
 
 
-def asked(stack: Stack, path: str) -> HTTPConnection:
-    """A connection with a request that nobody has read."""
+def send_request(stack: Stack, path: str) -> HTTPConnection:
+    """Send a request, and leave its response unread."""
     connection = HTTPConnection("127.0.0.1", stack.port, timeout=10)
     connection.request("GET", path)
     return connection
@@ -159,8 +161,8 @@ TOO_LONG: dict[str, tuple[str, dict[str, str], int]] = {
 }
 
 
-@pytest.mark.parametrize("what", TOO_LONG)
-def test_what_is_longer_than_requests_are_is_refused(fragile: Fragile, what: str) -> None:
-    path, headers, status = TOO_LONG[what]
+@pytest.mark.parametrize("part", TOO_LONG)
+def test_request_with_an_oversized_head_is_refused(system: System, part: str) -> None:
+    path, headers, status = TOO_LONG[part]
 
-    assert httpx.get(f"{fragile.stack.url}{path}", headers=headers).status_code == status
+    assert httpx.get(f"{system.stack.url}{path}", headers=headers).status_code == status

@@ -1,4 +1,4 @@
-"""Two hosts behind nginx, each with web processes and a worker: one dies, and both are replaced in turn."""
+"""Two hosts behind nginx, each with web processes and a worker: one is killed, or both are replaced in turn."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -13,21 +13,21 @@ from bson import ObjectId
 
 from arthomed.core.permissions import Role
 from tests.deploy.nginx import in_front_of, needs_nginx
-from tests.faults.clinic import BOOKS_IN_ORDER, Clinic, Person, code_of
-from tests.faults.conftest import FULL, Fragile
-from tests.faults.gateway import Gateway
-from tests.faults.test_reload import GOOD, Phones
+from tests.faults.clinic import AUDIT_PASSED, Clinic, Person, error_code
+from tests.faults.conftest import FULL, System
+from tests.faults.fake_twilio import FakeTwilio
+from tests.faults.test_reload import SUCCESS, Phones
 from tests.stack import Stack, kill_group, wait_for
 
 BOOKINGS = 600 if FULL else 120
 TIMES = 20
-SEATS = BOOKINGS // TIMES - 1  # at each time one fewer than who wants it
+SEATS = BOOKINGS // TIMES - 1  # at each time one fewer than patients
 CLIENTS = 8
-ANSWERED_SECONDS = 15
+RETRY_SECONDS = 15
 NO_SEAT = (400, "SLOT_UNAVAILABLE")
-DONE_ALREADY = (400, "INVALID_STATUS_TRANSITION")  # the answer got lost, and it was asked for again
-AWAY = (503, "SERVICE_UNAVAILABLE")
-NO_LIMIT = {"rate=50r/s": "rate=10000r/s"}  # all of them come from one address here
+ALREADY_CONFIRMED = (400, "INVALID_STATUS_TRANSITION")  # the response to an earlier try was lost
+UNAVAILABLE = (503, "SERVICE_UNAVAILABLE")
+NO_LIMIT = {"rate=50r/s": "rate=10000r/s"}  # all requests of the test come from one address
 
 pytestmark = needs_nginx
 
@@ -37,34 +37,34 @@ class Hosts:
     one: Stack
     other: Stack
     clinic: Clinic
-    gateway: Gateway
+    twilio: FakeTwilio
 
 
 @pytest.fixture(scope="module")
-def _hosts(_fragile: Fragile, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosts]:
-    def host(gateway: Gateway, *parts: str) -> Stack:
+def _hosts(_system: System, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosts]:
+    def host(twilio: FakeTwilio, *parts: str) -> Stack:
         return Stack(
             tmp_path_factory.mktemp("host"),
-            mongodb_uri=_fragile.mongo.uri("arthomed_hosts"),
-            redis_url=_fragile.valkey.url.removesuffix("/0") + "/7",
+            mongodb_uri=_system.mongo.uri("arthomed_hosts"),
+            redis_url=_system.valkey.url.removesuffix("/0") + "/7",
             parts=parts,
             demo=False,
-            env={"TRUSTED_PROXIES": "1", **gateway.settings},
+            env={"TRUSTED_PROXIES": "1", **twilio.settings},
         )
 
     with (
-        Gateway() as gateway,
-        host(gateway, "web", "worker") as one,
-        host(gateway, "web", "worker", "beat") as other,
+        FakeTwilio() as twilio,
+        host(twilio, "web", "worker") as one,
+        host(twilio, "web", "worker", "beat") as other,
         in_front_of([one, other], tmp_path_factory.mktemp("nginx"), NO_LIMIT) as url,
         Clinic(one, url=url) as clinic,
     ):
-        yield Hosts(one, other, clinic, gateway)
+        yield Hosts(one, other, clinic, twilio)
 
 
 @pytest.fixture
 def hosts(_hosts: Hosts) -> Hosts:
-    """The same for all tests, and whole again at the start of each."""
+    """The hosts of the module, with all processes running."""
     for part in ("web", "worker"):
         if getattr(_hosts.one, part).exit_code is not None:
             getattr(_hosts.one, f"start_{part}")()
@@ -74,81 +74,86 @@ def hosts(_hosts: Hosts) -> Hosts:
 
 @dataclass
 class Desk:
-    """A receptionist who confirms at once, and patients who ask for more seats than there are, until they know."""
+    """Patients, more than seats, who repeat a booking until it is final, and a receptionist who confirms it.
+
+    `seen` holds the outcomes of all requests.
+    """
 
     clinic: Clinic
-    told: list[tuple[int, str]] = field(default_factory=list)
+    seen: list[tuple[int, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.doctor = self.clinic.doctor(slots=TIMES, capacity=SEATS)
         self._times = self.clinic.times(self.doctor)
-        self._reception = self.clinic.person(Role.RECEPTIONIST)
+        self._receptionist = self.clinic.person(Role.RECEPTIONIST)
 
     def serve(self, nth: int, patient: Person) -> ObjectId | None:
-        """The visit that was acknowledged and confirmed, None when all seats were taken."""
+        """Book and confirm an appointment; None when all seats are taken."""
         key = {"Idempotency-Key": f"hosts-{patient.id}"}
-        booked = self._answer_to(partial(self.clinic.book, patient, self.doctor, self._times[nth % TIMES], **key))
+        booked = self._send(partial(self.clinic.book, patient, self.doctor, self._times[nth % TIMES], **key))
         if booked.status_code != 201:
             return None
-        visit = booked.json()["data"]["appointment"]["_id"]
-        self._answer_to(partial(self.clinic.move, self._reception, visit, "confirmed"))
-        return ObjectId(visit)
+        appointment_id = booked.json()["data"]["appointment"]["_id"]
+        self._send(partial(self.clinic.change_status, self._receptionist, appointment_id, "confirmed"))
+        return ObjectId(appointment_id)
 
-    def _answer_to(self, ask: Callable[[], httpx.Response]) -> httpx.Response:
-        def answer() -> httpx.Response | None:
+    def _send(self, request: Callable[[], httpx.Response]) -> httpx.Response:
+        """Send a request again until a server responds, and not with a 503."""
+
+        def try_once() -> httpx.Response | None:
             with suppress(httpx.TransportError):
-                found = ask()
-                self.told.append((found.status_code, code_of(found)))
-                return None if self.told[-1] == AWAY else found
+                response = request()
+                self.seen.append((response.status_code, error_code(response)))
+                return None if self.seen[-1] == UNAVAILABLE else response
             return None
 
-        return wait_for(answer, seconds=ANSWERED_SECONDS, what="an answer")
+        return wait_for(try_once, seconds=RETRY_SECONDS, what="a response")
 
 
 @pytest.mark.long
-def test_a_host_that_dies_costs_nobody_a_booking_or_a_message(hosts: Hosts) -> None:
+def test_death_of_a_host_loses_no_booking_and_no_message(hosts: Hosts) -> None:
     desk, patients = Desk(hosts.clinic), hosts.clinic.patients(BOOKINGS)
     assert hosts.one.web
     assert hosts.one.worker
     with ThreadPoolExecutor(CLIENTS) as pool:
-        asked = [pool.submit(desk.serve, *one) for one in enumerate(patients)]
-        wait_for(lambda: sum(one.done() for one in asked) > BOOKINGS // 4, seconds=60, what="a quarter of the bookings")
+        futures, quarter = [pool.submit(desk.serve, *one) for one in enumerate(patients)], BOOKINGS // 4
+        wait_for(lambda: sum(one.done() for one in futures) > quarter, seconds=60, what="a quarter of the bookings")
         kill_group(hosts.one.web)
         kill_group(hosts.one.worker)
-        served = [visit for one in asked if (visit := one.result())]
+        served = [appointment for one in futures if (appointment := one.result())]
 
-    assert set(desk.told) <= {(201, "OK"), (200, "OK"), NO_SEAT, DONE_ALREADY, AWAY}
+    assert set(desk.seen) <= {(201, "OK"), (200, "OK"), NO_SEAT, ALREADY_CONFIRMED, UNAVAILABLE}
     assert len(served) == SEATS * TIMES
     assert sorted(served) == sorted(hosts.clinic.database.appointments.distinct("_id", {"doctor": desk.doctor}))
-    assert hosts.clinic.audit() == BOOKS_IN_ORDER
+    assert hosts.clinic.audit() == AUDIT_PASSED
     wait_for(lambda: confirmations_sent(hosts.clinic, served) == len(served), seconds=60, what="every confirmation")
-    assert sent_to(hosts.clinic, patients) <= Counter(hosts.gateway.taken)
+    assert sent_to(hosts.clinic, patients) <= Counter(hosts.twilio.accepted)
 
 
-def confirmations_sent(clinic: Clinic, visits: list[ObjectId]) -> int:
-    these = {"subject": {"$in": visits}, "kind": "appointment-confirmed", "channel": "sms", "state": "sent"}
+def confirmations_sent(clinic: Clinic, appointments: list[ObjectId]) -> int:
+    these = {"subject": {"$in": appointments}, "kind": "appointment-confirmed", "channel": "sms", "state": "sent"}
     return clinic.database.notifications.count_documents(these)
 
 
 def sent_to(clinic: Clinic, patients: list[Person]) -> Counter[str]:
-    """How many SMS were sent to each number, as the outbox has it."""
+    """Count the SMS to each number that the outbox marks as sent."""
     mobiles = {one["_id"]: one["mobileNumber"] for one in clinic.database.users.find({"role": "patient"})}
     sent = {"user": {"$in": [patient.id for patient in patients]}, "channel": "sms", "state": "sent"}
     return Counter(mobiles[one["user"]] for one in clinic.database.notifications.find(sent))
 
 
 @pytest.mark.long
-def test_hosts_that_are_replaced_in_turn_drop_no_request(hosts: Hosts) -> None:
+def test_replacing_hosts_in_turn_drops_no_request(hosts: Hosts) -> None:
     phones = Phones(hosts.clinic)
-    with phones.asking():
+    with phones.sending():
         for host in (hosts.one, hosts.other):
             assert host.web
             host.web.stop(within=40)
             host.start_web()
-            wait_for(partial(is_asked, host), seconds=40, what="requests from nginx again")
+            wait_for(partial(has_requests, host), seconds=40, what="requests from nginx again")
 
-    assert set(phones.told) == GOOD
+    assert set(phones.seen) == SUCCESS
 
 
-def is_asked(host: Stack) -> bool:
+def has_requests(host: Stack) -> bool:
     return host.web is not None and "route=/api/auth/me" in host.web.log.read_text()

@@ -1,4 +1,4 @@
-"""How the web process starts, refuses to start, and ends."""
+"""Start, refused start and graceful stop of the web process."""
 
 import json
 import os
@@ -12,7 +12,7 @@ import pytest
 
 from dev.processes import Process
 from tests.faults.clinic import Clinic
-from tests.faults.conftest import Fragile
+from tests.faults.conftest import System
 from tests.stack import Stack, wait_for
 
 PRODUCTION = {
@@ -29,21 +29,21 @@ PRODUCTION = {
 
 
 @pytest.fixture
-def migrated(fragile: Fragile, tmp_path: Path) -> Iterator[Stack]:
-    """A stack of which nothing has started, over the database of the shared one."""
-    stack = Stack(tmp_path, mongodb_uri=fragile.stack.env["MONGODB_URI"], redis_url=fragile.valkey.url)
+def migrated(system: System, tmp_path: Path) -> Iterator[Stack]:
+    """A stack over the migrated database of `system`; no process runs yet."""
+    stack = Stack(tmp_path, mongodb_uri=system.stack.env["MONGODB_URI"], redis_url=system.valkey.url)
     yield stack
     stack.stop()
 
 
-def ended(process: Process | None) -> Process:
+def wait_for_exit(process: Process | None) -> Process:
     assert process is not None
     wait_for(lambda: process.exit_code is not None, what=f"the end of {process.name}")
     return process
 
 
 REFUSALS = {
-    "no guards": ({}, "The database lacks slots.slot_once, "),
+    "missing indexes": ({}, "The database lacks slots.slot_once, "),
     "no database": ({"MONGODB_URI": "mongodb://127.0.0.1:1/clinic"}, "MongoDB can't be reached; see MONGODB_URI"),
     "no access": ({"MONGODB_URI": "mongodb://nobody:secret@{mongo}/clinic"}, "MongoDB refuses: AuthenticationFailed; "),
     "bad setting": ({"PORT": "99999"}, "  PORT: Must be greater than or equal to 1 and less than or equal to 65535."),
@@ -51,21 +51,21 @@ REFUSALS = {
 
 
 @pytest.fixture(scope="module")
-def refused(_fragile: Fragile, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Process]:
-    """Web processes that should not have started, started all at once."""
+def refused(_system: System, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Process]:
+    """Web processes that must refuse to start; they start in parallel."""
     started = {}
     for reason, (env, _) in REFUSALS.items():
-        changed = {name: value.format(mongo=f"127.0.0.1:{_fragile.mongo.port}") for name, value in env.items()}
+        settings = {name: value.format(mongo=f"127.0.0.1:{_system.mongo.port}") for name, value in env.items()}
         folder = tmp_path_factory.mktemp("refused")
-        bare = _fragile.mongo.uri("arthomed_bare")
-        stack = Stack(folder, mongodb_uri=bare, redis_url=_fragile.valkey.url, env=changed)
+        unmigrated = _system.mongo.uri("arthomed_bare")
+        stack = Stack(folder, mongodb_uri=unmigrated, redis_url=_system.valkey.url, env=settings)
         stack.start_web()
         started[reason] = stack.web
-    return {reason: ended(process) for reason, process in started.items()}
+    return {reason: wait_for_exit(process) for reason, process in started.items()}
 
 
 @pytest.mark.parametrize("reason", REFUSALS)
-def test_it_refuses_to_start_and_says_why_in_one_line(refused: dict[str, Process], reason: str) -> None:
+def test_refused_start_logs_its_reason_in_one_line(refused: dict[str, Process], reason: str) -> None:
     output = refused[reason].log.read_text()
 
     assert refused[reason].exit_code == 1
@@ -74,7 +74,7 @@ def test_it_refuses_to_start_and_says_why_in_one_line(refused: dict[str, Process
 
 
 @pytest.mark.long
-def test_a_request_under_way_is_answered_before_it_ends(migrated: Stack) -> None:
+def test_in_flight_request_is_answered_before_the_server_stops(migrated: Stack) -> None:
     migrated.start_web()
     migrated.wait_until_live()
     assert migrated.web
@@ -82,19 +82,19 @@ def test_a_request_under_way_is_answered_before_it_ends(migrated: Stack) -> None
 
     with Clinic(migrated) as clinic, ThreadPoolExecutor(1) as pool:
         patient, doctor = clinic.patients(1)[0], clinic.doctor(slots=1)
-        with clinic.somebody_else_at(doctor):
-            begun = clinic.transactions_begun()
-            asked = pool.submit(clinic.book, patient, doctor)
-            wait_for(lambda: clinic.transactions_begun() > begun, what="the booking's transaction")
+        with clinic.conflicting_transaction(doctor):
+            before = clinic.transactions_started()
+            booking = pool.submit(clinic.book, patient, doctor)
+            wait_for(lambda: clinic.transactions_started() > before, what="the booking's transaction")
             os.kill(migrated.web.pid, signal.SIGTERM)
             wait_for(lambda: "Handling signal: term" in log.read_text(), what="the signal's arrival")
 
-        assert asked.result().status_code == 201
-    assert ended(migrated.web).exit_code == 0
+        assert booking.result().status_code == 201
+    assert wait_for_exit(migrated.web).exit_code == 0
 
 
 @pytest.mark.long
-def test_production_speaks_json_and_has_no_mailbox(migrated: Stack) -> None:
+def test_production_logs_json_and_serves_no_mailbox(migrated: Stack) -> None:
     migrated.env |= PRODUCTION
     migrated.start_web()
     migrated.wait_until_live()

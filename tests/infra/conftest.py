@@ -1,4 +1,4 @@
-"""The same shelf of files in a folder and in a bucket."""
+"""A storage in a folder and one in a bucket, which must pass the same tests."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -10,7 +10,7 @@ import pytest
 from arthomed.infra.s3 import Bucket, S3Storage, client_of
 from arthomed.infra.storage import LocalStorage
 from dev.seaweedfs import SeaweedFS
-from tests.infra.shelf import Shelf
+from tests.infra.storage_driver import StorageDriver
 
 
 @pytest.fixture(scope="session")
@@ -27,30 +27,30 @@ def _s3(seaweed: SeaweedFS, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 @pytest.fixture
 def bucket(seaweed: SeaweedFS, _s3_client: Any) -> Bucket:
-    """An empty one."""
+    """An empty bucket."""
     for entry in _s3_client.list_objects_v2(Bucket=seaweed.bucket.name).get("Contents", ()):
         _s3_client.delete_object(Bucket=seaweed.bucket.name, Key=entry["Key"])
     return seaweed.bucket
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Shelf:
+def folder(tmp_path: Path) -> StorageDriver:
     root = tmp_path / "uploads"
     storage = LocalStorage(root)
     storage.prepare()
-    return Shelf(storage, (str(root),))
+    return StorageDriver(storage, (str(root),))
 
 
 @pytest.fixture
-def s3(bucket: Bucket, _s3: S3Storage) -> Shelf:
-    for left in _s3.incoming().iterdir():
-        left.unlink()
+def s3(bucket: Bucket, _s3: S3Storage) -> StorageDriver:
+    for leftover in _s3.incoming().iterdir():
+        leftover.unlink()
     keys = (bucket.endpoint or "", bucket.access_key or "", bucket.secret_key or "")
-    return Shelf(_s3, (str(_s3.incoming()), bucket.name, bucket.region, *keys))
+    return StorageDriver(_s3, (str(_s3.incoming()), bucket.name, bucket.region, *keys))
 
 
 @pytest.fixture(params=["folder", "s3"])
-def shelf(request: pytest.FixtureRequest) -> Shelf:
-    """What holds for one storage holds for the other."""
-    found: Shelf = request.getfixturevalue(request.param)
+def driver(request: pytest.FixtureRequest) -> StorageDriver:
+    """A storage of either type."""
+    found: StorageDriver = request.getfixturevalue(request.param)
     return found

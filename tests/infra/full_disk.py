@@ -1,6 +1,6 @@
-"""What a folder of files does on a disk that fills up, and on one that is read-only: `full_disk.py FOLDER`.
+"""Uses LocalStorage on a disk that is full, and on one that is read-only: `full_disk.py FOLDER`.
 
-To be run in a mount namespace of its own; tells how each attempt ended.
+Must run in a mount namespace of its own. Prints the result of each attempt as JSON.
 """
 
 import json
@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 
-from arthomed.files.storage import StorageUnavailable, reaching_disk
+from arthomed.files.storage import StorageUnavailable, translate_disk_errors
 from arthomed.infra.storage import LocalStorage
 
 KEY = "profiles/2026/11/a.jpg"
-LATER = "profiles/2026/12/b.jpg"
+OTHER_KEY = "profiles/2026/12/b.jpg"
 
 
 def mount(*arguments: str) -> None:
@@ -31,7 +31,7 @@ def put(storage: LocalStorage, key: str, path: Path) -> str:
 
 def write(path: Path, content: bytes) -> str:
     try:
-        with reaching_disk(), path.open("wb") as file:
+        with translate_disk_errors(), path.open("wb") as file:
             file.write(content)
     except StorageUnavailable as error:
         return str(error)
@@ -49,16 +49,16 @@ def attempts(storage: LocalStorage, folder: str) -> Iterator[tuple[str, str]]:
     path.write_text("a scan")
     with suppress(OSError):
         for number in range(100):
-            (storage.incoming() / f"filling-{number}").touch()
-    yield "no name left", put(storage, KEY, path)
-    for filling in storage.incoming().glob("filling-*"):
-        filling.unlink()
-    yield "names again", put(storage, KEY, path)
-    yield "stored", read(storage)
-    yield "no room left", write(path, bytes(100_000))
+            (storage.incoming() / f"filler-{number}").touch()
+    yield "no inodes left", put(storage, KEY, path)
+    for file in storage.incoming().glob("filler-*"):
+        file.unlink()
+    yield "inodes freed", put(storage, KEY, path)
+    yield "content", read(storage)
+    yield "no space left", write(path, bytes(100_000))
     mount("-o", "remount,ro", "tmpfs", folder)
-    yield "read-only", put(storage, LATER, path)
-    yield "still stored", read(storage)
+    yield "read-only", put(storage, OTHER_KEY, path)
+    yield "content on a read-only disk", read(storage)
 
 
 def main(folder: str) -> None:

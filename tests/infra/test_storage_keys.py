@@ -1,16 +1,16 @@
-"""Which names a stored file may have: ours, and no other."""
+"""Which storage keys are valid."""
 
 import pytest
 
 from arthomed.files.storage import is_key
-from tests.infra.shelf import KEY, OTHER
+from tests.infra.storage_driver import KEY, OTHER_KEY
 
 
 @pytest.mark.parametrize(
     "key",
     [
         KEY,
-        OTHER,
+        OTHER_KEY,
         "appointments/reports/2024/01/appointment_672b5678_1642234567890_report_x-Y_9.pdf",
         "profiles/2024/01/user_672b9012_1642234567890_avatar_Ab3.jpg",
         "profiles/2024/01/a",
@@ -18,7 +18,7 @@ from tests.infra.shelf import KEY, OTHER
         "quarantine/appointments/prescriptions/2026/11/a.png",
     ],
 )
-def test_our_names_are_keys(key: str) -> None:
+def test_key_of_the_application_is_valid(key: str) -> None:
     assert is_key(key)
 
 
@@ -55,7 +55,7 @@ def test_our_names_are_keys(key: str) -> None:
         "a/b#c",
         "a/ü.jpg",
         "a/\u202egpj.exe",
-        "a/١.jpg",  # noqa: RUF001  an Arabic digit on purpose
+        "a/١.jpg",  # noqa: RUF001  an Arabic digit, on purpose
         "A/b",
         "~/b",
         "s3://bucket/b",
@@ -67,5 +67,5 @@ def test_our_names_are_keys(key: str) -> None:
         "a/b.abcdef",
     ],
 )
-def test_other_names_are_not(key: str) -> None:
+def test_any_other_key_is_invalid(key: str) -> None:
     assert not is_key(key)

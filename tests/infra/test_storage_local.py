@@ -1,4 +1,4 @@
-"""What is particular to a folder: modes, links, disks that are full or away, and dying halfway."""
+"""LocalStorage: file modes, symbolic links, full or unmounted disks, and processes that die in the middle."""
 
 import json
 import os
@@ -12,84 +12,84 @@ from stat import S_IMODE
 
 import pytest
 
-from arthomed.files.storage import FileMissing, StorageUnavailable, is_key, reaching_disk
+from arthomed.files.storage import FileMissing, StorageUnavailable, is_key, translate_disk_errors
 from arthomed.infra.storage import LocalStorage
-from tests.infra import dying
-from tests.infra.shelf import CALLS, KEY, Shelf, soon
+from tests.infra import die_at_each_step
+from tests.infra.storage_driver import CALLS, KEY, StorageDriver, soon
 from tests.stack import ROOT
 
 
-def run(script: str, *arguments: str | Path, before: tuple[str, ...] = ()) -> str:
-    command = [*before, sys.executable, ROOT / "tests/infra" / script, *arguments]
+def run(script: str, *arguments: str | Path, prefix: tuple[str, ...] = ()) -> str:
+    command = [*prefix, sys.executable, ROOT / "tests/infra" / script, *arguments]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.run(command, env=environment, check=True, capture_output=True, text=True, timeout=60).stdout
 
 
 @pytest.fixture
-def root(folder: Shelf) -> Path:
+def root(folder: StorageDriver) -> Path:
     return folder.storage.incoming().parent
 
 
 @pytest.fixture
-def careless() -> Iterator[None]:
-    """A process that lets everybody read what it writes."""
+def open_umask() -> Iterator[None]:
+    """A umask that would let every user read new files."""
     before = os.umask(0)
     yield
     os.umask(before)
 
 
-def test_a_file_is_its_owners_alone(folder: Shelf, root: Path, careless: None) -> None:
+def test_only_the_owner_can_read_a_file(folder: StorageDriver, root: Path, open_umask: None) -> None:
     folder.put(b"a scan")
     assert S_IMODE((root / KEY).stat().st_mode) == 0o600
 
 
-def test_folders_are_their_owners_alone(folder: Shelf, root: Path, careless: None) -> None:
+def test_only_the_owner_can_read_folders(folder: StorageDriver, root: Path, open_umask: None) -> None:
     folder.put(b"a scan")
     folders = [root / "incoming", *list((root / KEY).parents)[:4]]
-    assert {S_IMODE(found.stat().st_mode) for found in folders} == {0o700}
+    assert {S_IMODE(each.stat().st_mode) for each in folders} == {0o700}
 
 
 @pytest.mark.parametrize("prefix", ["/protected", "/protected/"])
-def test_a_web_server_in_front_is_told_the_path(tmp_path: Path, prefix: str) -> None:
+def test_accel_path_has_the_configured_prefix(tmp_path: Path, prefix: str) -> None:
     assert LocalStorage(tmp_path, accel_prefix=prefix).accel_path(KEY) == f"/protected/{KEY}"
 
 
-def test_without_a_web_server_in_front_there_is_no_path(tmp_path: Path) -> None:
+def test_accel_path_is_none_without_a_prefix(tmp_path: Path) -> None:
     assert LocalStorage(tmp_path).accel_path(KEY) is None
 
 
-def test_a_folder_has_no_links(folder: Shelf) -> None:
-    assert folder.storage.link(KEY, "scan.jpg", "image/jpeg") is None
+def test_folder_has_no_download_urls(folder: StorageDriver) -> None:
+    assert folder.storage.download_url(KEY, "scan.jpg", "image/jpeg") is None
 
 
-def test_a_symlink_is_not_followed(folder: Shelf, root: Path) -> None:
+def test_symlink_is_not_followed(folder: StorageDriver, root: Path) -> None:
     (root / KEY).parent.mkdir(parents=True)
     (root / KEY).symlink_to("/etc/passwd")
     with pytest.raises(FileMissing):
         folder.storage.open(KEY)
 
 
-@pytest.mark.parametrize("name", ["profiles/2026/My Scan.JPG", "stranger", "appointments/.hidden"])
-def test_a_strangers_file_is_listed(folder: Shelf, root: Path, name: str) -> None:
+@pytest.mark.parametrize("name", ["profiles/2026/My Scan.JPG", "foreign", "appointments/.hidden"])
+def test_foreign_file_is_listed(folder: StorageDriver, root: Path, name: str) -> None:
     (root / name).parent.mkdir(parents=True, exist_ok=True)
     (root / name).touch()
-    assert folder.list() == [name]
+    assert folder.stored_keys() == [name]
 
 
-@pytest.mark.parametrize("name", ["profiles/2026/My Scan.JPG", "stranger", "appointments/.hidden"])
-def test_a_strangers_file_is_told_from_ours(name: str) -> None:
+@pytest.mark.parametrize("name", ["profiles/2026/My Scan.JPG", "foreign", "appointments/.hidden"])
+def test_name_of_a_foreign_file_is_not_a_key(name: str) -> None:
     assert not is_key(name)
 
 
 @pytest.mark.parametrize("name", [".gitkeep", "lost+found/#12"])
-def test_what_belongs_to_the_folder_itself_is_not_listed(folder: Shelf, root: Path, name: str) -> None:
+def test_system_entries_of_the_root_are_not_listed(folder: StorageDriver, root: Path, name: str) -> None:
     (root / name).parent.mkdir(exist_ok=True)
     (root / name).touch()
-    assert folder.list() == []
+    assert folder.stored_keys() == []
 
 
-@pytest.mark.parametrize("call", ["find", "open", "move from", "delete"])
-def test_no_file_is_called_missing_while_its_disk_is_not_mounted(folder: Shelf, root: Path, call: str) -> None:
+@pytest.mark.parametrize("call", ["stat", "open", "move from", "delete"])
+def test_calls_are_unavailable_while_the_disk_is_not_mounted(folder: StorageDriver, root: Path, call: str) -> None:
     folder.put(b"a scan")
     root.rename(root.with_name("elsewhere"))
     root.mkdir()
@@ -97,26 +97,26 @@ def test_no_file_is_called_missing_while_its_disk_is_not_mounted(folder: Shelf, 
         CALLS[call](folder.storage, KEY)
 
 
-def test_nothing_is_taken_in_while_the_disk_is_not_mounted(folder: Shelf, root: Path) -> None:
+def test_incoming_is_unavailable_while_the_disk_is_not_mounted(folder: StorageDriver, root: Path) -> None:
     root.rename(root.with_name("elsewhere"))
     with pytest.raises(StorageUnavailable):
         folder.storage.incoming()
 
 
-def test_nothing_is_listed_while_the_disk_is_not_mounted(folder: Shelf, root: Path) -> None:
+def test_list_is_unavailable_while_the_disk_is_not_mounted(folder: StorageDriver, root: Path) -> None:
     folder.put(b"a scan")
     root.rename(root.with_name("elsewhere"))
     with pytest.raises(StorageUnavailable):
-        folder.list()
+        folder.stored_keys()
 
 
-def test_a_folder_that_cannot_be_read_is_not_called_empty(folder: Shelf, root: Path) -> None:
-    (root / "profiles").symlink_to("profiles")  # a loop fails for root, too, who may read everything
+def test_list_of_an_unreadable_folder_is_unavailable(folder: StorageDriver, root: Path) -> None:
+    (root / "profiles").symlink_to("profiles")  # a symlink loop fails even for root
     with pytest.raises(StorageUnavailable, match="ELOOP"):
-        folder.list("profiles/")
+        folder.stored_keys("profiles/")
 
 
-def test_a_file_that_shrank_is_not_given_out_as_whole(folder: Shelf, root: Path) -> None:
+def test_reading_a_file_that_shrank_is_unavailable(folder: StorageDriver, root: Path) -> None:
     folder.put(bytes(100))
     with closing(folder.storage.open(KEY)) as content:
         os.truncate(root / KEY, 10)
@@ -124,72 +124,79 @@ def test_a_file_that_shrank_is_not_given_out_as_whole(folder: Shelf, root: Path)
             b"".join(content)
 
 
-def test_a_full_disk_is_no_error_of_ours() -> None:
-    with pytest.raises(StorageUnavailable, match="ENOSPC"), reaching_disk(), Path("/dev/full").open("wb", 0) as full:
+def test_full_disk_is_unavailable() -> None:
+    with (
+        pytest.raises(StorageUnavailable, match="ENOSPC"),
+        translate_disk_errors(),
+        Path("/dev/full").open("wb", 0) as full,
+    ):
         full.write(b"a scan")
 
 
-def test_an_error_that_is_not_the_systems_passes() -> None:
-    with pytest.raises(OSError, match="truncated"), reaching_disk():
-        raise OSError("image file is truncated")  # as Pillow says it
+def test_os_error_without_errno_passes_through() -> None:
+    with pytest.raises(OSError, match="truncated"), translate_disk_errors():
+        raise OSError("image file is truncated")  # as Pillow does
 
 
 @pytest.fixture
 def namespace() -> tuple[str, ...]:
-    """The command before a command that may mount."""
-    found = ("unshare", "--user", "--map-root-user", "--mount")
-    if shutil.which("unshare") is None or subprocess.run([*found, "true"], check=False, capture_output=True).returncode:
-        pytest.skip("no mount namespace may be made here")
-    return found
+    """The command prefix that creates a mount namespace."""
+    command = ("unshare", "--user", "--map-root-user", "--mount")
+    if (
+        shutil.which("unshare") is None
+        or subprocess.run([*command, "true"], check=False, capture_output=True).returncode
+    ):
+        pytest.skip("mount namespaces are not permitted here")
+    return command
 
 
-def test_a_disk_that_fills_up_or_is_read_only_takes_nothing_and_loses_nothing(
+def test_full_or_read_only_disk_rejects_new_files_and_keeps_stored_ones(
     namespace: tuple[str, ...], tmp_path: Path
 ) -> None:
-    assert json.loads(run("full_disk.py", tmp_path, before=namespace)) == {
-        "no name left": "ENOSPC, incoming: True",
-        "names again": "stored",
-        "stored": "a scan",
-        "no room left": "ENOSPC",
+    assert json.loads(run("full_disk.py", tmp_path, prefix=namespace)) == {
+        "no inodes left": "ENOSPC, incoming: True",
+        "inodes freed": "stored",
+        "content": "a scan",
+        "no space left": "ENOSPC",
         "read-only": "EROFS, incoming: True",
-        "still stored": "a scan",
+        "content on a read-only disk": "a scan",
     }
 
 
 @pytest.fixture
-def puts(folder: Shelf, root: Path) -> range:
-    """The numbers of puts of which each but the last died one step later."""
-    return range(1, 1 + int(run("dying.py", root, "put")))
+def puts(folder: StorageDriver, root: Path) -> range:
+    """The numbers of the puts; each but the last died one step later."""
+    return range(1, 1 + int(run("die_at_each_step.py", root, "put")))
 
 
 @pytest.fixture
-def moves(folder: Shelf, root: Path) -> range:
-    return range(1, 1 + int(run("dying.py", root, "move")))
+def moves(folder: StorageDriver, root: Path) -> range:
+    return range(1, 1 + int(run("die_at_each_step.py", root, "move")))
 
 
-def test_a_put_that_died_at_any_step_lost_nothing(folder: Shelf, puts: range) -> None:
+def test_put_that_died_at_any_step_lost_no_file(folder: StorageDriver, puts: range) -> None:
     left = {int(path.name) for path in folder.storage.leftovers(older_than=soon())}
-    stored = {number for number in puts if dying.key_of(number) in folder.list()}
+    stored = {number for number in puts if die_at_each_step.key_of(number) in folder.stored_keys()}
     assert left | stored == set(puts)
 
 
-def test_a_put_that_died_at_any_step_left_no_half_file(folder: Shelf, puts: range) -> None:
-    stored = [number for number in puts if dying.key_of(number) in folder.list()]
-    assert [folder.read(dying.key_of(n)) for n in stored] == [dying.content_of(n) for n in stored]
+def test_put_that_died_at_any_step_left_no_partial_file(folder: StorageDriver, puts: range) -> None:
+    stored = [number for number in puts if die_at_each_step.key_of(number) in folder.stored_keys()]
+    assert [folder.read(die_at_each_step.key_of(n)) for n in stored] == [die_at_each_step.content_of(n) for n in stored]
 
 
-def test_a_put_that_died_at_any_step_may_be_done_again(folder: Shelf, puts: range) -> None:
+def test_put_that_died_at_any_step_can_be_repeated(folder: StorageDriver, puts: range) -> None:
     for path in folder.storage.leftovers(older_than=soon()):
-        folder.storage.put(dying.key_of(int(path.name)), path)
-    assert sorted(folder.list()) == sorted(map(dying.key_of, puts))
+        folder.storage.put(die_at_each_step.key_of(int(path.name)), path)
+    assert sorted(folder.stored_keys()) == sorted(map(die_at_each_step.key_of, puts))
 
 
-def test_a_move_that_died_at_any_step_lost_nothing(folder: Shelf, moves: range) -> None:
-    stored = set(folder.list())
-    assert [n for n in moves if not stored & {dying.key_of(n), dying.new_key_of(n)}] == []
+def test_move_that_died_at_any_step_lost_no_file(folder: StorageDriver, moves: range) -> None:
+    stored = set(folder.stored_keys())
+    assert [n for n in moves if not stored & {die_at_each_step.key_of(n), die_at_each_step.new_key_of(n)}] == []
 
 
-def test_a_move_that_died_at_any_step_may_be_done_again(folder: Shelf, moves: range) -> None:
+def test_move_that_died_at_any_step_can_be_repeated(folder: StorageDriver, moves: range) -> None:
     for number in moves:
-        folder.storage.move(dying.key_of(number), dying.new_key_of(number))
-    assert sorted(folder.list()) == sorted(map(dying.new_key_of, moves))
+        folder.storage.move(die_at_each_step.key_of(number), die_at_each_step.new_key_of(number))
+    assert sorted(folder.stored_keys()) == sorted(map(die_at_each_step.new_key_of, moves))

@@ -1,4 +1,4 @@
-"""A database that nobody has touched yet."""
+"""A new database without migrations."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""How MongoDB goes about what it is asked, by its own record."""
+"""Query plans, as MongoDB's profiler records them."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -8,36 +8,38 @@ from bson import DatetimeConversion, ObjectId
 from pymongo.database import Database
 
 Records = Database[dict[str, Any]]
-Asked = dict[str, Any]
-_POOR = {"COLLSCAN", "SORT", "$sort"}
+Operation = dict[str, Any]
+_INEFFICIENT_STAGES = {"COLLSCAN", "SORT", "$sort"}
 
 
 @contextmanager
-def recorded(database: Records) -> Iterator[list[Asked]]:
-    """What MongoDB was asked meanwhile, with the plan that it took."""
-    asked: list[Asked] = []
+def profiled(database: Records) -> Iterator[list[Operation]]:
+    """The operations that MongoDB executes within the block, with their plans; filled at its end."""
+    operations: list[Operation] = []
     database.command("profile", 2)
     try:
-        yield asked
+        yield operations
     finally:
         database.command("profile", 0)
-        asked += database["system.profile"].find({"planSummary": {"$exists": True}})
+        operations += database["system.profile"].find({"planSummary": {"$exists": True}})
         database["system.profile"].drop()
 
 
-def poor(asked: list[Asked], database: Records) -> list[Any]:
-    """What went through a whole collection or was sorted in memory, the lookups of a reading included."""
+def inefficient(operations: list[Operation], database: Records) -> list[Any]:
+    """The operations and $lookup stages that scan a whole collection or sort in memory."""
     plans = [
         (one["ns"], one["command"], one["planSummary"])
-        for one in asked
+        for one in operations
         if one.get("hasSortStage") or "COLLSCAN" in one["planSummary"]
     ]
-    lookups = [stage["$lookup"] for one in asked for stage in one["command"].get("pipeline", []) if "$lookup" in stage]
-    return plans + [lookup for lookup in lookups if _POOR & set(_stages_of(_explained(lookup, database)))]
+    lookups = [
+        stage["$lookup"] for one in operations for stage in one["command"].get("pipeline", []) if "$lookup" in stage
+    ]
+    return plans + [lookup for lookup in lookups if _INEFFICIENT_STAGES & set(_stages_of(_explain(lookup, database)))]
 
 
-def _explained(lookup: dict[str, Any], database: Records) -> Any:
-    """The plan of the query that a lookup is; what it is joined to is made up."""
+def _explain(lookup: dict[str, Any], database: Records) -> Any:
+    """The plan of the query that a $lookup runs, for made-up values of the joined field."""
     joined = {lookup["foreignField"]: {"$in": [ObjectId(), ObjectId()]}} if "foreignField" in lookup else {}
     pipeline = [{"$match": joined}, *lookup["pipeline"]]
     command = {"aggregate": lookup["from"], "pipeline": pipeline, "cursor": {}}
@@ -46,7 +48,7 @@ def _explained(lookup: dict[str, Any], database: Records) -> Any:
 
 
 def _stages_of(plan: Any) -> Iterator[str]:
-    """The names of the stages that were chosen, wherever they are nested."""
+    """The names of the stages of the winning plan, at any depth."""
     if isinstance(plan, Mapping):
         yield from ([plan["stage"]] if isinstance(plan.get("stage"), str) else [])
         yield from (stage for stage in plan if stage == "$sort")

@@ -1,4 +1,4 @@
-"""Sound raw records, to be broken one field at a time."""
+"""Valid raw documents of each collection; a test overrides single fields."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -9,7 +9,7 @@ DAY, STARTS_AT = datetime(2026, 12, 1, tzinfo=UTC), datetime(2026, 12, 1, 3, 30,
 
 
 def slot(**parts: Any) -> dict[str, Any]:
-    sound = {
+    valid = {
         "doctor": ObjectId(),
         "date": DAY,
         "startTime": "09:00",
@@ -21,11 +21,11 @@ def slot(**parts: Any) -> dict[str, Any]:
         "bookedPatients": 1,
         "takenSeats": [1],
     }
-    return {"_id": ObjectId(), **sound, **parts}
+    return {"_id": ObjectId(), **valid, **parts}
 
 
-def visit(**parts: Any) -> dict[str, Any]:
-    sound = {
+def appointment(**parts: Any) -> dict[str, Any]:
+    valid = {
         "patient": ObjectId(),
         "doctor": ObjectId(),
         "slot": ObjectId(),
@@ -35,34 +35,34 @@ def visit(**parts: Any) -> dict[str, Any]:
         "startsAt": STARTS_AT,
         "status": "pending",
     }
-    return {"_id": ObjectId(), **sound, **parts}
+    return {"_id": ObjectId(), **valid, **parts}
 
 
 def user(**parts: Any) -> dict[str, Any]:
-    sound = {"mobileNumber": "9876543210", "name": "Asha", "role": "patient", "isActive": True, "isVerified": True}
-    return {"_id": ObjectId(), **sound, **parts}
+    valid = {"mobileNumber": "9876543210", "name": "Asha", "role": "patient", "isActive": True, "isVerified": True}
+    return {"_id": ObjectId(), **valid, **parts}
 
 
 def code(**parts: Any) -> dict[str, Any]:
-    sound = {"mobileNumber": "9876543210", "otp": "a" * 64, "attempts": 0, "isUsed": False, "expiresAt": STARTS_AT}
-    return {"_id": ObjectId(), **sound, **parts}
+    valid = {"mobileNumber": "9876543210", "otp": "a" * 64, "attempts": 0, "isUsed": False, "expiresAt": STARTS_AT}
+    return {"_id": ObjectId(), **valid, **parts}
 
 
 def session(**parts: Any) -> dict[str, Any]:
-    sound = {"user": ObjectId(), "role": "patient", "generation": 0, "expiresAt": STARTS_AT, "lastUsedAt": STARTS_AT}
-    return {"_id": ObjectId(), **sound, "platform": "android", "updatedAt": STARTS_AT, **parts}
+    valid = {"user": ObjectId(), "role": "patient", "generation": 0, "expiresAt": STARTS_AT, "lastUsedAt": STARTS_AT}
+    return {"_id": ObjectId(), **valid, "platform": "android", "updatedAt": STARTS_AT, **parts}
 
 
 def message(**parts: Any) -> dict[str, Any]:
-    sound = {"subject": ObjectId(), "kind": "code", "version": 1, "channel": "sms", "state": "waiting"}
-    return {"_id": ObjectId(), **sound, "dueAt": STARTS_AT, **parts}
+    valid = {"subject": ObjectId(), "kind": "code", "version": 1, "channel": "sms", "state": "waiting"}
+    return {"_id": ObjectId(), **valid, "dueAt": STARTS_AT, **parts}
 
 
 def file(**parts: Any) -> dict[str, Any]:
-    found = ObjectId()
-    sound = {
-        "filename": f"appointment_{found}_1764547200000_report_s.jpg",
-        "key": f"appointments/reports/2026/12/appointment_{found}_1764547200000_report_s.jpg",
+    file_id = ObjectId()
+    valid = {
+        "filename": f"appointment_{file_id}_1764547200000_report_s.jpg",
+        "key": f"appointments/reports/2026/12/appointment_{file_id}_1764547200000_report_s.jpg",
         "kind": "appointments",
         "category": "reports",
         "record": ObjectId(),
@@ -76,19 +76,19 @@ def file(**parts: Any) -> dict[str, Any]:
         "attachedAt": STARTS_AT,
         "createdAt": STARTS_AT,
     }
-    return {"_id": found, **sound, **parts}
+    return {"_id": file_id, **valid, **parts}
 
 
 def event(**parts: Any) -> dict[str, Any]:
-    sound = {"at": STARTS_AT, "action": "read", "kind": "file", "records": [ObjectId()], "subjects": []}
-    return {"_id": ObjectId(), **sound, **parts}
+    valid = {"at": STARTS_AT, "action": "read", "kind": "file", "records": [ObjectId()], "subjects": []}
+    return {"_id": ObjectId(), **valid, **parts}
 
 
 def export(**parts: Any) -> dict[str, Any]:
-    sound = {"user": ObjectId(), "state": "waiting", "askedAt": STARTS_AT, "expiresAt": STARTS_AT}
-    return {"_id": ObjectId(), **sound, **parts}
+    valid = {"user": ObjectId(), "state": "waiting", "askedAt": STARTS_AT, "expiresAt": STARTS_AT}
+    return {"_id": ObjectId(), **valid, **parts}
 
 
 def failed_job(**parts: Any) -> dict[str, Any]:
-    sound = {"job": "sms.send", "ids": ["1"], "error": "InvalidId", "attempts": 1, "firstFailedAt": STARTS_AT}
-    return {"_id": f"sms.send:{ObjectId()}", **sound, "lastFailedAt": STARTS_AT, "requestId": None, **parts}
+    valid = {"job": "sms.send", "ids": ["1"], "error": "InvalidId", "attempts": 1, "firstFailedAt": STARTS_AT}
+    return {"_id": f"sms.send:{ObjectId()}", **valid, "lastFailedAt": STARTS_AT, "requestId": None, **parts}

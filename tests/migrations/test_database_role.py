@@ -1,4 +1,4 @@
-"""The application's own database user: it can do all that the application does, and nothing to the audit trail."""
+"""The application's database user can do everything the application needs, but cannot change the audit trail."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -19,12 +19,11 @@ from redis import Redis
 
 from arthomed.app import wire
 from arthomed.appointments.rules import Status
-from arthomed.appointments.service import audit as books
-from arthomed.appointments.service import transitions
+from arthomed.appointments.service import consistency, transitions
 from arthomed.audit import service as audit
 from arthomed.audit.models import AuditEvent
-from arthomed.auth.service import otp
 from arthomed.auth.models import Otp
+from arthomed.auth.service import otp
 from arthomed.config import settings
 from arthomed.core import clock
 from arthomed.core.documents import transaction
@@ -38,7 +37,7 @@ from arthomed.scheduling.models import Slot
 from arthomed.users import service as users
 from dev.servers import Mongo
 from tests import factories
-from tests.architecture.test_permissions import TABLE, make_world, ask
+from tests.architecture.test_permissions import TABLE, call_route, make_world
 from tests.factories import told
 
 pytestmark = pytest.mark.long
@@ -54,7 +53,7 @@ Refusals = Callable[[], list[str]]
 
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mongo]:
-    """A mongod that lets nobody in without a user."""
+    """A mongod with access control."""
     folder = tmp_path_factory.mktemp("guarded")
     with Mongo(folder / "data", folder, key="only+for+the+tests" * 2) as server:
         with MongoClient[dict[str, Any]](server.uri(NAME), **server.root) as root:
@@ -64,22 +63,22 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mongo]:
 
 @pytest.fixture(scope="module")
 def owned(app: Flask, guarded: Mongo) -> Iterator[Records]:
-    """The database in its owner's hands: migrated, with the role and its user."""
+    """The migrated database, opened by its owner, with the role and a user who has it."""
     del app  # its connection is replaced
     uri = guarded.uri(NAME, OWNER)
     mongo.open_database(uri, timeout_ms=mongo.WORKER_TIMEOUT_MS)
     migrations.upgrade(uri)
     with MongoClient[dict[str, Any]](uri) as client:
-        owned = client[NAME]
-        roles.update(owned)
-        owned.command("createUser", "application", pwd="of-the-tests", roles=[roles.NAME])
-        yield owned
+        database = client[NAME]
+        roles.update(database)
+        database.command("createUser", "application", pwd="of-the-tests", roles=[roles.NAME])
+        yield database
     wire(settings(), database_timeout_ms=mongo.WEB_TIMEOUT_MS)
 
 
 @pytest.fixture
 def as_application(owned: Records, guarded: Mongo, valkey: Any) -> Records:
-    """The application of this process runs with its own user, over an empty clinic."""
+    """The application of this process uses its own database user; the database is empty."""
     for name in set(owned.list_collection_names()) - OWNERS_ONLY:
         owned[name].delete_many({})
     with Redis.from_url(valkey.url) as redis:
@@ -91,7 +90,7 @@ def as_application(owned: Records, guarded: Mongo, valkey: Any) -> Records:
 
 @pytest.fixture
 def flask(app: Flask, owned: Records, guarded: Mongo, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
-    """Run the command in this process, as a user of the database."""
+    """Run `flask database-role` in this process, as this database user."""
     del owned
 
     def run(user: str) -> Result:
@@ -106,12 +105,12 @@ def flask(app: Flask, owned: Records, guarded: Mongo, monkeypatch: pytest.Monkey
 
 @pytest.fixture
 def refusals(guarded: Mongo) -> Callable[[], list[str]]:
-    """What the server refused for want of rights since the test began; it notes it itself."""
+    """The log lines of mongod about operations that it refused as unauthorized since the test began."""
     log = guarded.process.log
-    past = log.stat().st_size
+    start = log.stat().st_size
 
     def found() -> list[str]:
-        return [line for line in log.read_bytes()[past:].decode().splitlines() if '"id":20436' in line]
+        return [line for line in log.read_bytes()[start:].decode().splitlines() if '"id":20436' in line]
 
     return found
 
@@ -124,7 +123,7 @@ def client(app: Flask, as_application: Records) -> FlaskClient:
 
 @pytest.fixture
 def run(as_application: Records) -> Run:
-    """Run a job's task here and now."""
+    """Run the task of a job in this process."""
     del as_application
     celery = import_module("workers.app").app  # it reads the settings when it is imported
     celery.loader.import_default_modules()
@@ -142,18 +141,20 @@ def test_the_role_reaches_neither_migrations_nor_other_databases(as_application:
         as_application.client["another"].users.find_one()
 
 
-def test_the_role_is_made_to_be_what_it_should_whatever_it_was(owned: Records) -> None:
-    everywhere = {"db": NAME, "collection": "audit_events"}
-    owned.command("grantPrivilegesToRole", roles.NAME, privileges=[{"resource": everywhere, "actions": ["remove"]}])
-    users_only = {"db": NAME, "collection": "users"}
-    owned.command("revokePrivilegesFromRole", roles.NAME, privileges=[{"resource": users_only, "actions": ["find"]}])
+def test_an_update_grants_missing_and_revokes_surplus_privileges(owned: Records) -> None:
+    audit_events = {"db": NAME, "collection": "audit_events"}
+    owned.command("grantPrivilegesToRole", roles.NAME, privileges=[{"resource": audit_events, "actions": ["remove"]}])
+    users_collection = {"db": NAME, "collection": "users"}
+    owned.command(
+        "revokePrivilegesFromRole", roles.NAME, privileges=[{"resource": users_collection, "actions": ["find"]}]
+    )
 
     roles.update(owned)
 
     assert roles.granted(owned) == roles.privileges()
 
 
-def test_it_can_be_made_several_times_at_once(guarded: Mongo) -> None:
+def test_concurrent_updates_create_one_complete_role(guarded: Mongo) -> None:
     other = "arthomed_another"
     with MongoClient[dict[str, Any]](guarded.uri(other), **guarded.root) as root:
         factories.at_once(4, lambda _: roles.update(root[other]))
@@ -161,21 +162,21 @@ def test_it_can_be_made_several_times_at_once(guarded: Mongo) -> None:
         assert roles.granted(root[other]) == roles.privileges()
 
 
-def test_the_command_says_what_the_role_may(flask: Run) -> None:
-    done = flask(OWNER)
+def test_the_command_lists_the_privileges(flask: Run) -> None:
+    result = flask(OWNER)
 
-    assert done.exit_code == 0
-    assert done.output.startswith(f"The role arthomed-app of the database {NAME} is to have\n")
-    assert "  audit_events: find, insert, listIndexes\n" in done.output
-    assert "  users: find, insert, listIndexes, remove, update\n" in done.output
-    assert done.output.endswith("\nIt has.\n")
+    assert result.exit_code == 0
+    assert result.output.startswith(f"The role arthomed-app of the database {NAME} is to have\n")
+    assert "  audit_events: find, insert, listIndexes\n" in result.output
+    assert "  users: find, insert, listIndexes, remove, update\n" in result.output
+    assert result.output.endswith("\nIt has.\n")
 
 
-def test_who_does_not_own_the_database_is_told_so_in_one_line(flask: Run) -> None:
-    done = flask(APPLICATION)
+def test_the_command_explains_that_it_needs_the_owner_of_the_database(flask: Run) -> None:
+    result = flask(APPLICATION)
 
-    assert done.exit_code == 1
-    assert done.output.splitlines()[-1] == (
+    assert result.exit_code == 1
+    assert result.output.splitlines()[-1] == (
         "MongoDB refuses: Unauthorized; MONGODB_URI must name an owner of the database."
     )
 
@@ -192,17 +193,17 @@ CHANGES: dict[str, Callable[[Any], object]] = {
     "write over it": lambda trail: list(trail.aggregate([{"$limit": 1}, {"$out": "audit_events"}])),
     "rename": lambda trail: trail.rename("elsewhere"),
     "drop": lambda trail: trail.drop(),
-    "forget sooner": lambda trail: trail.create_index("at", expireAfterSeconds=0, name="soon"),
+    "expire sooner": lambda trail: trail.create_index("at", expireAfterSeconds=0, name="soon"),
     "drop indexes": lambda trail: trail.drop_indexes(),
     "loosen its validator": lambda trail: trail.database.command("collMod", trail.name, validator={}),
-    "insert past its validator": lambda trail: trail.insert_one({}, bypass_document_validation=True),
+    "insert without validation": lambda trail: trail.insert_one({}, bypass_document_validation=True),
     "drop the database": lambda trail: trail.database.client.drop_database(NAME),
-    "give itself more": lambda trail: roles.update(trail.database),
+    "grant itself more": lambda trail: roles.update(trail.database),
 }
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_the_server_refuses_the_application_any_change_of_the_audit_trail(
+def test_the_server_refuses_every_change_of_the_audit_trail_by_the_application(
     as_application: Records, owned: Records, change: str
 ) -> None:
     factories.make_user()
@@ -217,21 +218,23 @@ def test_the_server_refuses_the_application_any_change_of_the_audit_trail(
 
 
 @pytest.mark.parametrize("route", TABLE, ids=" ".join)
-def test_every_route_can_do_its_work_with_the_applications_rights(
+def test_every_route_works_with_the_privileges_of_the_application(
     app: Flask, client: FlaskClient, refusals: Refusals, route: tuple[str, str]
 ) -> None:
     row = TABLE[route]
     role = min(row.roles)
     world = make_world(app, role, row.status)
 
-    answer = ask(client, route, world, world.one_that_may_be_reached(row))
+    response = call_route(client, route, world, world.accessible_record(row))
 
     audit.flush()
-    assert answer.status_code < 300, answer.text
+    assert response.status_code < 300, response.text
     assert refusals() == []
 
 
-def test_a_person_signs_in_books_and_is_told_and_the_trail_says_so(client: FlaskClient, run: Run) -> None:
+def test_a_patient_signs_in_books_and_is_notified_with_the_privileges_of_the_application(
+    client: FlaskClient, run: Run
+) -> None:
     doctor, mobile = factories.make_doctor(), factories.new_mobile()
     told(factories.ask_for_code(client, mobile))
     run(Job.TELL_CODE, str(Otp.objects.get().issue))
@@ -251,17 +254,17 @@ def test_a_person_signs_in_books_and_is_told_and_the_trail_says_so(client: Flask
         "appointment",
     }
     assert set(Notification.objects.distinct("state")) == {State.SENT}
-    assert list(books.faults()) == []
+    assert list(consistency.violations()) == []
 
 
 @pytest.mark.parametrize("job", sorted(Job))
-def test_every_job_can_do_its_work_with_the_applications_rights(run: Run, refusals: Refusals, job: Job) -> None:
+def test_every_job_works_with_the_privileges_of_the_application(run: Run, refusals: Refusals, job: Job) -> None:
     patient = factories.make_user(email="asha@example.com")
-    visit = factories.make_visit(patient)
+    appointment = factories.make_visit(patient)
     Notification.objects.update(set__fallback_at=clock.now())
-    transitions.change_status(factories.acting(factories.make_user(Role.ADMIN)), visit.id, Status.CONFIRMED)
-    Slot.objects(doctor=visit.doctor_id, is_available=True).delete()
-    Export.is_to_be_asked_for(patient.id, now=clock.now(), again_after=timedelta(0), kept=timedelta(hours=1))
+    transitions.change_status(factories.acting(factories.make_user(Role.ADMIN)), appointment.id, Status.CONFIRMED)
+    Slot.objects(doctor=appointment.doctor_id, is_available=True).delete()
+    Export.request(patient.id, now=clock.now(), retry_after=timedelta(0), ttl=timedelta(hours=1))
     otp.request_code(patient.mobile_number, purpose="login", address="127.0.0.1")
     erased = factories.make_user().id
     transaction(lambda session: users.anonymise(erased, keep_until=clock.now(), session=session))
@@ -271,11 +274,11 @@ def test_every_job_can_do_its_work_with_the_applications_rights(run: Run, refusa
         Job.SEND_SMS: Notification.objects.get(channel="sms", kind="appointment-confirmed").id,
         Job.SEND_EMAIL: Notification.objects.get(channel="email").id,
         Job.SEND_PUSH: Notification.objects.get(channel="email").id,
-        Job.SYNC_SLOTS: visit.doctor_id,
+        Job.SYNC_SLOTS: appointment.doctor_id,
         Job.EXPORT: patient.id,
-        Job.SCAN_FILE: File.objects.get(filename=factories.make_file(visit, patient)).id,
+        Job.SCAN_FILE: File.objects.get(filename=factories.make_file(appointment, patient)).id,
     }
-    later = clock.now() if job in ids else visit.ends_at + timedelta(hours=2)
+    later = clock.now() if job in ids else appointment.ends_at + timedelta(hours=2)
 
     with time_machine.travel(later, tick=True):
         run(job, *([str(ids[job])] if job in ids else []))
@@ -283,7 +286,7 @@ def test_every_job_can_do_its_work_with_the_applications_rights(run: Run, refusa
     assert refusals() == []
 
 
-def test_the_web_process_finds_its_guards_with_the_applications_rights(
+def test_the_web_process_finds_the_required_indexes_with_the_privileges_of_the_application(
     owned: Records, guarded: Mongo, refusals: Refusals
 ) -> None:
     del owned

@@ -1,4 +1,4 @@
-"""Messages of before the receipts, and the way back."""
+"""Migration 0010 and its downgrade with messages in the database."""
 
 from importlib import import_module
 from typing import Any
@@ -13,14 +13,16 @@ Fresh = Database[dict[str, Any]]
 migration = import_module("migrations.0010_delivery")
 
 
-def test_what_only_the_new_version_knows_is_gone_or_failed_after_the_way_back(fresh_uri: str, fresh: Fresh) -> None:
+def test_the_downgrade_fails_expired_messages_and_removes_push_messages_and_tokens(
+    fresh_uri: str, fresh: Fresh
+) -> None:
     migrations.upgrade(fresh_uri)
     expired, pushed, sent = message(state="expired"), message(channel="push"), message(state="sent")
     phone = session(pushToken="a-token-of-the-tests")
     fresh.notifications.insert_many([expired, pushed, sent])
     fresh.sessions.insert_one(phone)
 
-    for _ in range(2):  # it may be cut off and run again
+    for _ in range(2):  # an interrupted run is repeated
         migration.upgrade(fresh)
     migration.downgrade(fresh)
 
@@ -30,7 +32,7 @@ def test_what_only_the_new_version_knows_is_gone_or_failed_after_the_way_back(fr
     assert set(fresh.notifications.index_information()) == {"_id_", "message_once", "due", "of_user"}
 
 
-def test_messages_of_before_stay_sound(fresh_uri: str, fresh: Fresh) -> None:
+def test_old_messages_satisfy_the_new_validator(fresh_uri: str, fresh: Fresh) -> None:
     migrations.upgrade(fresh_uri)
     migration.downgrade(fresh)
     old = message(state="sent")

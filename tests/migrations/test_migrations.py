@@ -1,4 +1,4 @@
-"""Migrations: each is applied once, whoever asks how often, and leaves the guards that the rules rest on."""
+"""Each migration is applied exactly once and creates the indexes and validators that the rules require."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -17,7 +17,7 @@ from arthomed.core import clock
 from arthomed.infra import migrations, mongo
 from tests import factories
 from tests.commands import twice_at_once
-from tests.migrations.records import visit
+from tests.migrations.records import appointment
 
 NAMES = [
     "0001_people",
@@ -51,29 +51,29 @@ def test_an_empty_database_gets_all_migrations_in_order(fresh_uri: str) -> None:
 
 def test_a_second_run_does_nothing(fresh_uri: str, fresh: Fresh) -> None:
     migrations.upgrade(fresh_uri)
-    once = indexes(fresh)
+    before = indexes(fresh)
 
     assert migrations.upgrade(fresh_uri) == []
-    assert indexes(fresh) == once
+    assert indexes(fresh) == before
 
 
-def test_several_runs_at_once_apply_each_migration_once(fresh_uri: str) -> None:
+def test_concurrent_runs_apply_each_migration_once(fresh_uri: str) -> None:
     applied = factories.at_once(4, lambda _: migrations.upgrade(fresh_uri))
 
     assert sorted(applied) == [[], [], [], NAMES]
 
 
-def test_two_commands_at_once_apply_each_migration_once(
+def test_concurrent_commands_apply_each_migration_once(
     environment: dict[str, str], fresh_uri: str, fresh: Fresh, tmp_path: Path
 ) -> None:
-    told = twice_at_once(tmp_path, {**environment, "MONGODB_URI": fresh_uri}, "migrate", "up")
+    outputs = twice_at_once(tmp_path, {**environment, "MONGODB_URI": fresh_uri}, "migrate", "up")
 
-    lines = [line for text in told for line in text.splitlines() if line.startswith("applied")]
+    lines = [line for text in outputs for line in text.splitlines() if line.startswith("applied")]
     assert lines == [f"applied {name}" for name in NAMES]
     assert fresh.migration_locks.count_documents({}) == 0
 
 
-def test_the_status_says_since_when_each_migration_is_applied(fresh_uri: str) -> None:
+def test_the_status_shows_when_each_migration_was_applied(fresh_uri: str) -> None:
     missing = migrations.status(fresh_uri)
     migrations.upgrade(fresh_uri)
     applied = migrations.status(fresh_uri)
@@ -83,55 +83,55 @@ def test_the_status_says_since_when_each_migration_is_applied(fresh_uri: str) ->
     assert all(at is not None and datetime.now(UTC) - at < timedelta(minutes=1) for _, at in applied)
 
 
-def test_asking_for_the_status_changes_nothing(fresh_uri: str, fresh: Fresh) -> None:
+def test_reading_the_status_changes_nothing(fresh_uri: str, fresh: Fresh) -> None:
     migrations.status(fresh_uri)
 
     assert fresh.list_collection_names() == []
 
 
-def test_a_run_that_was_cut_off_is_completed(fresh_uri: str, fresh: Fresh) -> None:
+def test_the_next_run_completes_an_interrupted_one(fresh_uri: str, fresh: Fresh) -> None:
     migrations.upgrade(fresh_uri)
-    whole = indexes(fresh)
-    fresh.migrations.delete_many({"name": {"$gte": "0003"}})  # done, but not written down
+    complete = indexes(fresh)
+    fresh.migrations.delete_many({"name": {"$gte": "0003"}})  # executed, but not marked as applied
     fresh.appointments.drop_index("seat_once")
 
     assert migrations.upgrade(fresh_uri) == NAMES[2:]
-    assert indexes(fresh) == whole
+    assert indexes(fresh) == complete
 
 
-def test_the_lock_of_a_host_that_died_is_taken_over(fresh_uri: str, fresh: Fresh) -> None:
-    fresh.migration_locks.insert_one({"_id": "lock", "holder": "gone", "until": clock.now() - timedelta(seconds=1)})
+def test_an_expired_lock_is_taken_over(fresh_uri: str, fresh: Fresh) -> None:
+    fresh.migration_locks.insert_one({"_id": "lock", "holder": "dead", "until": clock.now() - timedelta(seconds=1)})
 
     assert migrations.upgrade(fresh_uri) == NAMES
 
 
-def test_a_run_waits_for_the_one_before_it(fresh_uri: str, fresh: Fresh) -> None:
+def test_a_run_waits_for_the_lock(fresh_uri: str, fresh: Fresh) -> None:
     until = clock.now() + timedelta(seconds=0.5)
-    fresh.migration_locks.insert_one({"_id": "lock", "holder": "at work", "until": until})
+    fresh.migration_locks.insert_one({"_id": "lock", "holder": "running", "until": until})
 
     assert migrations.upgrade(fresh_uri) == NAMES
     assert clock.now() > until
 
 
-def test_all_can_be_undone_and_done_again(fresh_uri: str, fresh: Fresh) -> None:
+def test_all_migrations_can_be_downgraded_and_applied_again(fresh_uri: str, fresh: Fresh) -> None:
     migrations.upgrade(fresh_uri)
-    whole = indexes(fresh)
+    complete = indexes(fresh)
     MongoMigrate(
         get_connection(), fresh.name, migrations_dir=str(migrations.MIGRATIONS), migrations_collection="migrations"
     ).downgrade()
 
     assert set(fresh.list_collection_names()) <= {"migrations", "migration_locks"}
     migrations.upgrade(fresh_uri)
-    assert indexes(fresh) == whole
+    assert indexes(fresh) == complete
 
 
-def test_a_migrated_database_has_all_guards(fresh_uri: str) -> None:
+def test_a_migrated_database_has_all_required_indexes(fresh_uri: str) -> None:
     migrations.upgrade(fresh_uri)
 
     assert mongo.require_guards(fresh_uri) is None  # type: ignore[func-returns-value]
 
 
-def test_a_missing_guard_is_named(fresh_uri: str, fresh: Fresh) -> None:
+def test_a_missing_required_index_is_named(fresh_uri: str, fresh: Fresh) -> None:
     migrations.upgrade(fresh_uri)
     dropped = []
     for collection, names in mongo.GUARDS.items():
@@ -141,10 +141,10 @@ def test_a_missing_guard_is_named(fresh_uri: str, fresh: Fresh) -> None:
 
             with pytest.raises(mongo.DatabaseNotReady) as refused:
                 mongo.require_guards(fresh_uri)
-            assert all(guard in str(refused.value) for guard in dropped)
+            assert all(index in str(refused.value) for index in dropped)
 
 
-def test_a_guard_that_is_not_unique_is_none(fresh_uri: str, fresh: Fresh) -> None:
+def test_a_required_index_must_be_unique(fresh_uri: str, fresh: Fresh) -> None:
     migrations.upgrade(fresh_uri)
     fresh.slots.drop_index("slot_once")
     fresh.slots.create_index([("doctor", 1), ("date", 1), ("startTime", 1)], name="slot_once")
@@ -154,19 +154,20 @@ def test_a_guard_that_is_not_unique_is_none(fresh_uri: str, fresh: Fresh) -> Non
 
 
 SAME_SEAT = ("doctor", "appointmentDate", "appointmentTime", "seat")
-SAME_MOMENT = ("patient", "startsAt")
+SAME_START = ("patient", "startsAt")
 SAME_DOCTOR_AND_DAY = ("patient", "doctor", "appointmentDate")
 
 
 def pair(shared: tuple[str, ...], **parts: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Two visits that agree in these fields and in nothing else that matters."""
-    first, second = visit(**parts), visit(startsAt=datetime(2026, 12, 2, tzinfo=UTC), appointmentTime="10:00", **parts)
+    """Two appointments that share only these fields."""
+    first = appointment(**parts)
+    second = appointment(startsAt=datetime(2026, 12, 2, tzinfo=UTC), appointmentTime="10:00", **parts)
     return first, {**second, **{name: first[name] for name in shared}}
 
 
-@pytest.mark.parametrize("shared", [SAME_SEAT, SAME_MOMENT, SAME_DOCTOR_AND_DAY], ids=" ".join)
+@pytest.mark.parametrize("shared", [SAME_SEAT, SAME_START, SAME_DOCTOR_AND_DAY], ids=" ".join)
 @pytest.mark.parametrize("status", sorted(ACTIVE))
-def test_two_active_visits_never_share_seat_moment_or_doctor_and_day(
+def test_two_active_appointments_never_share_seat_start_or_doctor_and_day(
     database: Fresh, shared: tuple[str, ...], status: str
 ) -> None:
     first, second = pair(shared, status=status)
@@ -176,9 +177,9 @@ def test_two_active_visits_never_share_seat_moment_or_doctor_and_day(
         database.appointments.insert_one(second)
 
 
-@pytest.mark.parametrize("shared", [SAME_SEAT, SAME_MOMENT, SAME_DOCTOR_AND_DAY], ids=" ".join)
+@pytest.mark.parametrize("shared", [SAME_SEAT, SAME_START, SAME_DOCTOR_AND_DAY], ids=" ".join)
 @pytest.mark.parametrize("status", sorted(set(Status) - ACTIVE))
-def test_a_visit_that_is_over_stands_in_no_ones_way(database: Fresh, shared: tuple[str, ...], status: str) -> None:
+def test_an_inactive_appointment_does_not_block_another(database: Fresh, shared: tuple[str, ...], status: str) -> None:
     first, second = pair(shared, status=status)
     database.appointments.insert_one(first)
     database.appointments.insert_one({**second, "status": "pending"})
@@ -186,7 +187,7 @@ def test_a_visit_that_is_over_stands_in_no_ones_way(database: Fresh, shared: tup
     assert database.appointments.count_documents({}) == 2
 
 
-def test_a_visit_cannot_become_active_over_another(database: Fresh) -> None:
+def test_an_appointment_cannot_become_active_while_another_has_its_seat(database: Fresh) -> None:
     first, second = pair(SAME_SEAT)
     database.appointments.insert_many([first, {**second, "status": "no-show"}])
 
@@ -209,7 +210,7 @@ _SAME = ObjectId()
         ("notifications", lambda: {"subject": _SAME, "kind": "code", "version": 1, "channel": "sms"}),
     ],
 )
-def test_what_is_once_is_refused_twice(database: Fresh, collection: str, record: Record) -> None:
+def test_a_unique_index_refuses_a_duplicate(database: Fresh, collection: str, record: Record) -> None:
     database[collection].insert_one(record(), bypass_document_validation=True)
 
     with pytest.raises(DuplicateKeyError):
@@ -217,7 +218,7 @@ def test_what_is_once_is_refused_twice(database: Fresh, collection: str, record:
 
 
 @pytest.mark.parametrize(("collection", "seconds"), [("otps", 3_600), ("sessions", 0), ("idempotency_keys", 86_400)])
-def test_what_has_expired_goes_by_itself(database: Fresh, collection: str, seconds: int) -> None:
+def test_collections_with_expiring_documents_have_a_ttl_index(database: Fresh, collection: str, seconds: int) -> None:
     expiries = [index.get("expireAfterSeconds") for index in database[collection].index_information().values()]
 
     assert seconds in expiries

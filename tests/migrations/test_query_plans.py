@@ -1,4 +1,4 @@
-"""The queries that are asked all day use an index and sort nothing in memory, by MongoDB's own record of them."""
+"""Frequent queries use an index and do not sort in memory, by the profiler of MongoDB."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -14,12 +14,11 @@ from pymongo.database import Database
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.rules import SlotUnavailable, Status
 from arthomed.appointments.service import booking, staff, transitions
-from arthomed.auth.service import otp, sessions
 from arthomed.auth.models import Otp
+from arthomed.auth.service import otp, sessions
 from arthomed.core import clock
 from arthomed.core.permissions import Role
-from arthomed.files.records import cabinet
-from arthomed.files.records import use as use_cabinet
+from arthomed.files import file_store
 from arthomed.files.service import purging, scanning
 from arthomed.infra.clamav import ClamAV
 from arthomed.notifications import fallback
@@ -29,11 +28,11 @@ from arthomed.privacy.service import erasure
 from arthomed.scheduling import service as scheduling
 from arthomed.users.models import User
 from tests import factories
-from tests.api import files
+from tests.api.auth.sign_in import fail
+from tests.api.files import file_requests
 from tests.factories import SignedIn
 from tests.migrations import records
-from tests.migrations.plans import poor, recorded
-from tests.api.auth.sign_in import fail
+from tests.migrations.plans import inefficient, profiled
 
 Records = Database[dict[str, Any]]
 MANY = 240
@@ -41,11 +40,11 @@ MANY = 240
 
 @dataclass
 class Clinic:
-    """Enough of everything that a bad plan would cost more than a good one."""
+    """Enough documents that MongoDB prefers an efficient plan."""
 
     app: Flask
     doctor: User
-    visit: Appointment
+    appointment: Appointment
     patient: SignedIn
     desk: SignedIn
 
@@ -54,15 +53,15 @@ class Clinic:
         factories.told(factories.ask_for_code(self.app.test_client(), mobile))
         return mobile
 
-    def get(self, path: str, who: SignedIn | None = None) -> None:
-        caller = who or self.desk
+    def get(self, path: str, caller: SignedIn | None = None) -> None:
+        caller = caller or self.desk
         factories.told(self.app.test_client().get(f"/api{path}", headers=caller.headers))
 
-    def get_file(self, path: str, who: SignedIn) -> None:
-        assert self.app.test_client().get(f"/api{path}", headers=who.headers).mimetype == "application/json"
+    def get_file(self, path: str, caller: SignedIn) -> None:
+        assert self.app.test_client().get(f"/api{path}", headers=caller.headers).mimetype == "application/json"
 
     def fetch(self, filename: str) -> None:
-        assert files.fetch(self.app.test_client(), self.patient, f"/api/files/{filename}").status_code == 200
+        assert file_requests.fetch(self.app.test_client(), self.patient, f"/api/files/{filename}").status_code == 200
 
     def delete(self, filename: str) -> None:
         factories.told(self.app.test_client().delete(f"/api/files/{filename}", headers=self.patient.headers))
@@ -82,14 +81,14 @@ class Clinic:
 
 @pytest.fixture(scope="module")
 def clinic(app: Flask) -> Clinic:
-    """One for all queries: each of them finds enough to do, whatever the others did before."""
+    """One clinic for all queries: each finds enough documents, whatever the others changed before."""
     database: Records = get_db()
     doctor, other_doctor = (factories.make_doctor(factories.every_day("09:00", "11:00")) for _ in range(2))
     for _ in range(20):
         factories.make_doctor([])
     patient, other_patient = factories.sign_in(app), factories.make_user()
-    visit = factories.make_visit(patient.user, doctor)
-    template = database.appointments.find_one({"_id": visit.id})
+    appointment = factories.make_visit(patient.user, doctor)
+    template = database.appointments.find_one({"_id": appointment.id})
     assert template is not None
     database.appointments.insert_many(
         [
@@ -108,12 +107,12 @@ def clinic(app: Flask) -> Clinic:
     failed = [records.message(state="failed", fallback="email", fallbackAt=clock.now()) for _ in range(MANY)]
     database.notifications.insert_many(failed)
     database.notifications.insert_many([records.message(state="sent") for _ in range(MANY)])
-    cabinet().storage.prepare()
+    file_store.current().storage.prepare()
     database.files.insert_many([records.file(owner=patient.user.id) for _ in range(MANY)])
     database.sessions.insert_many(
         [records.session(user=other_patient.id, pushToken=str(ObjectId())) for _ in range(MANY)]
     )
-    return Clinic(app, doctor, visit, patient, factories.sign_in(app, factories.make_user(Role.RECEPTIONIST)))
+    return Clinic(app, doctor, appointment, patient, factories.sign_in(app, factories.make_user(Role.RECEPTIONIST)))
 
 
 def on_day(number: int) -> dict[str, Any]:
@@ -133,7 +132,7 @@ def book_a_taken_slot(clinic: Clinic) -> None:
         factories.make_visit(doctor=clinic.doctor, time="10:00")
 
 
-def tell_a_code(clinic: Clinic) -> None:
+def send_a_code(clinic: Clinic) -> None:
     otp.deliver(Otp.objects.get(mobile_number=clinic.number_with_a_code()).issue)
 
 
@@ -143,16 +142,16 @@ def sign_in_with_a_code(clinic: Clinic) -> None:
 
 
 def sweep_scans() -> None:
-    before = cabinet()
-    use_cabinet(replace(before, scanner=ClamAV("tcp://127.0.0.1:1")))
+    before = file_store.current()
+    file_store.use(replace(before, scanner=ClamAV("tcp://127.0.0.1:1")))
     scanning.sweep()
-    use_cabinet(before)
+    file_store.use(before)
 
 
 def upload_a_file(clinic: Clinic) -> None:
     patient = factories.sign_in(clinic.app)
-    visit = factories.make_visit(patient.user, clinic.doctor, time="10:30")
-    files.uploaded(clinic.app.test_client(), patient, visit.id)
+    appointment = factories.make_visit(patient.user, clinic.doctor, time="10:30")
+    file_requests.upload_files(clinic.app.test_client(), patient, appointment.id)
 
 
 def a_month() -> str:
@@ -160,86 +159,86 @@ def a_month() -> str:
     return f"from={first}&to={first + timedelta(days=30)}"
 
 
-HOT: dict[str, Callable[[Clinic], object]] = {
+FREQUENT: dict[str, Callable[[Clinic], object]] = {
     "slots of a day": lambda c: c.get(f"/appointments/slots?doctorId={c.doctor.id}&date={factories.tomorrow()}"),
     "availability": lambda c: c.get(f"/users/doctors/{c.doctor.id}/availability?{a_month()}"),
     "doctors": lambda c: c.get("/users/doctors"),
     "doctors of a specialization": lambda c: c.get("/users/doctors?specialization=Cardiology"),
-    "my visits": lambda c: c.mine(),
+    "my appointments": lambda c: c.mine(),
     "my second page": lambda c: c.mine("page=2"),
-    "my coming visits": lambda c: c.mine("when=upcoming"),
-    "my visits of a status": lambda c: c.mine("status=completed"),
-    "my past visits of a status": lambda c: c.mine("status=completed&when=past"),
-    "all visits": lambda c: c.get("/appointments"),
-    "visits of a status": lambda c: c.get("/appointments?status=confirmed"),
-    "visits of some days": lambda c: c.get("/appointments?startDate=2025-02-01&endDate=2025-02-28"),
-    "visits of a doctor": lambda c: c.get(f"/appointments?doctorId={c.doctor.id}"),
-    "visits of a patient": lambda c: c.get(f"/appointments?patientId={c.patient.user.id}"),
-    "coming visits": lambda c: c.get("/appointments?when=upcoming"),
-    "a doctor's own visits": lambda c: c.listed_for_the_doctor(),
-    "a doctor's own visits of a status": lambda c: c.listed_for_the_doctor("status=confirmed"),
-    "what waits for the desk": lambda c: c.get("/appointments/pending"),
-    "one visit": lambda c: c.get(f"/appointments/{c.visit.id}"),
+    "my upcoming appointments": lambda c: c.mine("when=upcoming"),
+    "my appointments with a status": lambda c: c.mine("status=completed"),
+    "my past appointments with a status": lambda c: c.mine("status=completed&when=past"),
+    "all appointments": lambda c: c.get("/appointments"),
+    "appointments with a status": lambda c: c.get("/appointments?status=confirmed"),
+    "appointments of some days": lambda c: c.get("/appointments?startDate=2025-02-01&endDate=2025-02-28"),
+    "appointments of a doctor": lambda c: c.get(f"/appointments?doctorId={c.doctor.id}"),
+    "appointments of a patient": lambda c: c.get(f"/appointments?patientId={c.patient.user.id}"),
+    "upcoming appointments": lambda c: c.get("/appointments?when=upcoming"),
+    "a doctor's own appointments": lambda c: c.listed_for_the_doctor(),
+    "a doctor's own appointments with a status": lambda c: c.listed_for_the_doctor("status=confirmed"),
+    "pending appointments": lambda c: c.get("/appointments/pending"),
+    "one appointment": lambda c: c.get(f"/appointments/{c.appointment.id}"),
     "booking": lambda c: factories.make_visit(doctor=c.doctor, time="09:30"),
-    "booking what is taken": book_a_taken_slot,
-    "cancelling": lambda c: transitions.cancel(factories.acting(c.desk.user), c.visit.id, reason=None),
-    "the sweep of the outbox": lambda _: notifications.sweep(),
-    "another way for what did not arrive": lambda _: fallback.take_over(),
-    "messages that failed": lambda c: c.as_admin("/admin/messages"),
-    "messages that failed of a channel": lambda c: c.as_admin("/admin/messages?channel=sms&kind=code"),
-    "messages that were sent": lambda c: c.as_admin("/admin/messages?state=sent&page=2"),
-    "tokens of a person's devices": lambda c: sessions.push_tokens(c.patient.user.id),
-    "people whose devices have tokens": lambda c: sessions.with_push_tokens([c.patient.user.id, ObjectId()]),
-    "giving a token": lambda c: sessions.store_push_token(c.patient.session_id, "a-token-of-the-tests"),
-    "sending a message": lambda c: notifications.send(Notification.objects(subject=c.visit.id).first().id),
+    "booking a taken slot": book_a_taken_slot,
+    "cancelling": lambda c: transitions.cancel(factories.acting(c.desk.user), c.appointment.id, reason=None),
+    "the outbox sweeper": lambda _: notifications.sweep(),
+    "the fallback to another channel": lambda _: fallback.send_fallbacks(),
+    "failed messages": lambda c: c.as_admin("/admin/messages"),
+    "failed messages of a channel": lambda c: c.as_admin("/admin/messages?channel=sms&kind=code"),
+    "sent messages": lambda c: c.as_admin("/admin/messages?state=sent&page=2"),
+    "push tokens of a user": lambda c: sessions.push_tokens(c.patient.user.id),
+    "users with push tokens": lambda c: sessions.with_push_tokens([c.patient.user.id, ObjectId()]),
+    "storing a push token": lambda c: sessions.store_push_token(c.patient.session_id, "a-token-of-the-tests"),
+    "sending a message": lambda c: notifications.send(Notification.objects(subject=c.appointment.id).first().id),
     "my access log": lambda c: c.get("/users/profile/access-log", c.patient),
     "my export": lambda c: c.get_file("/users/profile/export", c.patient),
     "the audit trail": lambda c: c.audited(""),
     "the audit trail of a person": lambda c: c.audited(f"subjectId={c.patient.user.id}"),
-    "the audit trail of a record": lambda c: c.audited(f"recordId={c.visit.id}"),
+    "the audit trail of a record": lambda c: c.audited(f"recordId={c.appointment.id}"),
     "the audit trail of an actor": lambda c: c.audited(f"actorId={c.desk.user.id}"),
-    "one visit with its files": lambda c: c.get(f"/appointments/{c.visit.id}"),
-    "a file": lambda c: c.fetch(factories.make_file(c.visit, c.patient.user)),
-    "deleting a file": lambda c: c.delete(factories.make_file(c.visit, c.patient.user)),
-    "uploading": upload_a_file,
-    "the scans that were left": lambda _: sweep_scans(),
+    "one appointment with its files": lambda c: c.get(f"/appointments/{c.appointment.id}"),
+    "a file": lambda c: c.fetch(factories.make_file(c.appointment, c.patient.user)),
+    "deleting a file": lambda c: c.delete(factories.make_file(c.appointment, c.patient.user)),
+    "uploading a file": upload_a_file,
+    "the sweeper of pending scans": lambda _: sweep_scans(),
     "the purge of files": lambda _: purging.purge(),
-    "who is due to be forgotten": lambda _: erasure.finish(),
+    "erasing expired medical records": lambda _: erasure.erase_expired_records(),
     "my devices": lambda c: c.get("/auth/sessions", c.patient),
     "signing out": lambda c: sessions.end_session(
         factories.acting(c.desk.user), factories.sign_in(c.app, c.desk.user).session_id
     ),
     "signing out everywhere": lambda c: sessions.end_all_sessions(factories.acting(c.doctor), c.doctor.id),
-    "what nobody confirmed": lambda _: transitions.reject_unconfirmed(),
-    "who did not come": lambda _: transitions.mark_no_shows(),
+    "rejecting unconfirmed appointments": lambda _: transitions.reject_unconfirmed(),
+    "marking no-shows": lambda _: transitions.mark_no_shows(),
     "one doctor's slots": lambda c: scheduling.sync_doctor(c.doctor.id),
     "the slots of several doctors": lambda c: scheduling.sync_doctors([c.doctor.id, factories.make_doctor().id]),
-    "switching a doctor off": lambda _: staff.set_active(
+    "deactivating a doctor": lambda _: staff.set_active(
         factories.acting(factories.make_user(Role.ADMIN)), factories.make_doctor().id, is_active=False
     ),
-    "asking for a code": lambda c: c.number_with_a_code(),
-    "asking for a code too soon": lambda c: factories.ask_for_code(c.app.test_client(), c.number_with_a_code()),
-    "telling a code": tell_a_code,
-    "answering with a code": sign_in_with_a_code,
-    "answering with a wrong code": lambda c: fail(c.app.test_client(), 1, c.number_with_a_code()),
-    "codes that nobody was told of": lambda _: otp.sweep(),
+    "requesting a code": lambda c: c.number_with_a_code(),
+    "requesting a code too soon": lambda c: factories.ask_for_code(c.app.test_client(), c.number_with_a_code()),
+    "sending a code": send_a_code,
+    "signing in with a code": sign_in_with_a_code,
+    "signing in with a wrong code": lambda c: fail(c.app.test_client(), 1, c.number_with_a_code()),
+    "the sweeper of unsent codes": lambda _: otp.sweep(),
 }
 
 
-@pytest.mark.parametrize("name", HOT)
-def test_a_hot_query_uses_an_index_and_sorts_nothing_in_memory(clinic: Clinic, name: str) -> None:
-    with recorded(get_db()) as asked:
-        HOT[name](clinic)
+@pytest.mark.parametrize("name", FREQUENT)
+def test_a_frequent_query_uses_an_index_and_does_not_sort_in_memory(clinic: Clinic, name: str) -> None:
+    with profiled(get_db()) as operations:
+        FREQUENT[name](clinic)
 
-    assert asked
-    assert poor(asked, get_db()) == []
+    assert operations
+    assert inefficient(operations, get_db()) == []
 
 
-def test_a_booking_without_files_asks_nothing_about_files(clinic: Clinic) -> None:
-    del clinic  # which fills the database
-    patient, wish = factories.make_user(), factories.make_details(factories.make_doctor())
-    with recorded(get_db()) as asked:
-        booking.book(factories.acting(patient), wish)
+def test_a_booking_without_files_does_not_query_files(clinic: Clinic) -> None:
+    del clinic  # it fills the database
+    patient, request = factories.make_user(), factories.make_details(factories.make_doctor())
+    with profiled(get_db()) as operations:
+        booking.book(factories.acting(patient), request)
 
-    assert asked
-    assert [one for one in asked if one["ns"].endswith(".files")] == []
+    assert operations
+    assert [one for one in operations if one["ns"].endswith(".files")] == []

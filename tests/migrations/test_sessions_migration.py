@@ -1,4 +1,4 @@
-"""Devices that were signed in before 0007 stay so and are known by what was known of them."""
+"""Migration 0007 and its downgrade with sessions in the database."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -33,7 +33,7 @@ def stored(fresh: Fresh, fields: tuple[str, ...]) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("device", [{"device": "okhttp/4.12"}, {}], ids=["with a device", "without"])
-def test_an_old_session_was_last_used_when_it_was_changed_and_is_named_after_its_device(
+def test_an_old_session_takes_its_last_use_from_its_last_change_and_its_name_from_its_device(
     fresh: Fresh, device: dict[str, str]
 ) -> None:
     migrate(fresh, "0006_audit", up=True)
@@ -47,7 +47,7 @@ def test_an_old_session_was_last_used_when_it_was_changed_and_is_named_after_its
     ]
 
 
-def test_a_run_that_was_cut_off_leaves_alone_what_was_used_since(fresh: Fresh) -> None:
+def test_a_repeated_run_does_not_change_sessions_that_were_used_since(fresh: Fresh) -> None:
     migrate(fresh, "0007_sessions", up=True)
     used = records.session(name="Pixel", lastUsedAt=USED_AT + timedelta(days=1))
     fresh.sessions.insert_one(used)
@@ -58,7 +58,7 @@ def test_a_run_that_was_cut_off_leaves_alone_what_was_used_since(fresh: Fresh) -
     assert fresh.sessions.find_one() == used
 
 
-def test_it_can_be_undone_with_sessions_in_place(fresh: Fresh) -> None:
+def test_the_downgrade_restores_old_sessions(fresh: Fresh) -> None:
     migrate(fresh, "0006_audit", up=True)
     old = old_session(device="okhttp/4.12")
     fresh.sessions.insert_one(old)
@@ -70,7 +70,7 @@ def test_it_can_be_undone_with_sessions_in_place(fresh: Fresh) -> None:
     assert fresh.sessions.index_information()["devices"]["key"] == [("user", 1), ("updatedAt", -1)]
 
 
-def test_devices_are_listed_by_their_last_use_by_index(fresh_uri: str, fresh: Fresh) -> None:
+def test_the_devices_index_sorts_by_last_use(fresh_uri: str, fresh: Fresh) -> None:
     migrations.upgrade(fresh_uri)
 
     assert fresh.sessions.index_information()["devices"]["key"] == [("user", 1), ("lastUsedAt", -1)]

@@ -1,4 +1,4 @@
-"""The database itself refuses what must not be, whoever writes it."""
+"""The validators of the database refuse invalid documents."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,11 +10,11 @@ from pymongo.errors import WriteError
 from tests.migrations import records
 
 MISSING = "missing"
-Record = dict[str, Any]
-Make = Callable[..., Record]
-SOUND: dict[str, Make] = {
+Document = dict[str, Any]
+Make = Callable[..., Document]
+VALID: dict[str, Make] = {
     "slots": records.slot,
-    "appointments": records.visit,
+    "appointments": records.appointment,
     "users": records.user,
     "otps": records.code,
     "sessions": records.session,
@@ -24,7 +24,7 @@ SOUND: dict[str, Make] = {
     "exports": records.export,
     "failed_jobs": records.failed_job,
 }
-BROKEN: dict[str, list[Record]] = {
+INVALID: dict[str, list[Document]] = {
     "slots": [
         {"doctor": MISSING},
         {"doctor": "672b1234a1b2c3d4e5f60718"},
@@ -99,36 +99,38 @@ BROKEN: dict[str, list[Record]] = {
         {"attempts": 0},
     ],
 }
-CASES = [(collection, broken) for collection, rows in BROKEN.items() for broken in rows]
+CASES = [(collection, invalid) for collection, rows in INVALID.items() for invalid in rows]
 
 
-def broken_record(collection: str, broken: Record) -> Record:
-    return {name: value for name, value in SOUND[collection](**broken).items() if value is not MISSING}
+def invalid_document(collection: str, invalid: Document) -> Document:
+    return {name: value for name, value in VALID[collection](**invalid).items() if value is not MISSING}
 
 
-def shown(value: object) -> str:
+def case_id(value: object) -> str:
     return str(value) if isinstance(value, str) else ", ".join(f"{k}={v}" for k, v in value.items())  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("collection", SOUND)
-def test_a_sound_record_is_taken(database: Database[Record], collection: str) -> None:
-    assert database[collection].insert_one(SOUND[collection]()).acknowledged
+@pytest.mark.parametrize("collection", VALID)
+def test_a_valid_document_is_accepted(database: Database[Document], collection: str) -> None:
+    assert database[collection].insert_one(VALID[collection]()).acknowledged
 
 
-@pytest.mark.parametrize(("collection", "broken"), CASES, ids=shown)
-def test_a_broken_record_is_refused(database: Database[Record], collection: str, broken: Record) -> None:
+@pytest.mark.parametrize(("collection", "invalid"), CASES, ids=case_id)
+def test_an_invalid_document_is_refused(database: Database[Document], collection: str, invalid: Document) -> None:
     with pytest.raises(WriteError):
-        database[collection].insert_one(broken_record(collection, broken))
+        database[collection].insert_one(invalid_document(collection, invalid))
 
 
-@pytest.mark.parametrize(("collection", "broken"), CASES, ids=shown)
-def test_a_sound_record_is_never_broken(database: Database[Record], collection: str, broken: Record) -> None:
-    sound = SOUND[collection]()
-    database[collection].insert_one(sound)
-    setting = {name: value for name, value in broken.items() if value is not MISSING}
-    removing = {name: "" for name in broken if name not in setting}
+@pytest.mark.parametrize(("collection", "invalid"), CASES, ids=case_id)
+def test_an_update_that_makes_a_document_invalid_is_refused(
+    database: Database[Document], collection: str, invalid: Document
+) -> None:
+    valid = VALID[collection]()
+    database[collection].insert_one(valid)
+    setting = {name: value for name, value in invalid.items() if value is not MISSING}
+    removing = {name: "" for name in invalid if name not in setting}
     update = {"$set": setting} if setting else {"$unset": removing}
 
     with pytest.raises(WriteError):
-        database[collection].update_one({"_id": sound["_id"]}, update)
-    assert database[collection].find_one({"_id": sound["_id"]}) == sound
+        database[collection].update_one({"_id": valid["_id"]}, update)
+    assert database[collection].find_one({"_id": valid["_id"]}) == valid

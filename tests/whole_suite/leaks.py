@@ -1,4 +1,4 @@
-"""What a log line must never hold: names, numbers, addresses, codes and tokens."""
+"""Finds personal data and secrets in log lines: names, mobile numbers, addresses, codes and tokens."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -12,43 +12,43 @@ _PATTERNS = {
 }
 _LEAK = re.compile("|".join(f"(?P<{kind.replace(' ', '_')}>{pattern})" for kind, pattern in _PATTERNS.items()))
 _NO_LEAK = re.compile(
-    r"\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b"  # ids of tasks
-    r"|(?i:\bpid[=: ]+)\d+|^\[\d+\]|\[\d{4,7}\]"  # of processes, as gunicorn and Celery put them
+    r"\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b"  # task ids
+    r"|(?i:\bpid[=: ]+)\d+|^\[\d+\]|\[\d{4,7}\]"  # process ids in lines of gunicorn and Celery
 )
 _WORD = re.compile(r"\w+")
-_SHORTEST = 4
-_ANYTHING = re.compile(r"[a-z]+|\d{1,9}")
+_MIN_LENGTH = 4
+_TOO_COMMON = re.compile(r"[a-z]+|\d{1,9}")
 
 
 @dataclass(frozen=True, slots=True)
 class Leak:
-    """What a line holds."""
+    """Personal data or a secret in a log line."""
 
     kind: str
-    held: str
+    value: str
     line: str
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.held!r} in: {self.line}"
+        return f"{self.kind} {self.value!r} in: {self.line}"
 
 
 def leaks(lines: Iterable[str], people: Iterable[str]) -> Iterator[Leak]:
-    """Each thing that must not be there; `people` are the names, numbers and addresses to look for."""
+    """Find all leaks; `people` are the names, numbers and addresses to look for."""
     by_first_word: dict[str, list[str]] = {}
-    for person in filter(is_telling, people):
+    for person in filter(is_searchable, people):
         by_first_word.setdefault(_WORD.findall(person)[0], []).append(person)
     for line in lines:
         rest = _NO_LEAK.sub("", line)
         for match in _LEAK.finditer(rest):
             yield Leak(str(match.lastgroup).replace("_", " "), match.group(), line)
         for word in by_first_word.keys() & _WORD.findall(rest):
-            yield from (Leak("person", one, line) for one in by_first_word[word] if _stands_in(one, rest))
+            yield from (Leak("person", one, line) for one in by_first_word[word] if _is_in(one, rest))
 
 
-def is_telling(person: str) -> bool:
-    """Whether it can be known again in a line: made-up requests leave people who are called "0" or "info"."""
-    return len(person) >= _SHORTEST and bool(_WORD.search(person)) and not _ANYTHING.fullmatch(person)
+def is_searchable(person: str) -> bool:
+    """Whether a value identifies a person: generated requests create users with names such as "0" or "info"."""
+    return len(person) >= _MIN_LENGTH and bool(_WORD.search(person)) and not _TOO_COMMON.fullmatch(person)
 
 
-def _stands_in(person: str, line: str) -> bool:
+def _is_in(person: str, line: str) -> bool:
     return re.search(rf"(?<!\w){re.escape(person)}(?!\w)", line) is not None

@@ -1,4 +1,4 @@
-"""That the search finds what it looks for, and only that."""
+"""The search for leaks finds all of them and nothing else."""
 
 import pytest
 
@@ -9,10 +9,10 @@ TOKEN = "eyJhbGciOiJIUzI1NiJ9." + "eyJzdWIiOiIxIn0.c2lnbmF0dXJl"
 
 
 @pytest.mark.parametrize(
-    ("kind", "held", "line"),
+    ("kind", "value", "line"),
     [
         ("person", "Asha Sharma", '{"event": "booked", "patient": "Asha Sharma"}'),
-        ("person", "Ravi", "Hello Ravi, your visit is confirmed"),
+        ("person", "Ravi", "Hello Ravi, your appointment is confirmed"),
         ("person", "ਗੁਰਪ੍ਰੀਤ ਸਿੰਘ", "name=ਗੁਰਪ੍ਰੀਤ ਸਿੰਘ"),
         ("person", "asha@example.com", "refused: <asha@example.com>"),
         ("person", "0123456789", "to 0123456789"),
@@ -26,8 +26,8 @@ TOKEN = "eyJhbGciOiJIUzI1NiJ9." + "eyJzdWIiOiIxIn0.c2lnbmF0dXJl"
         ("authorization", "bearer abc", "authorization: bearer abc"),
     ],
 )
-def test_it_is_found(kind: str, held: str, line: str) -> None:
-    assert [(leak.kind, leak.held) for leak in leaks(["a line before", line], PEOPLE)] == [(kind, held)]
+def test_leak_is_found(kind: str, value: str, line: str) -> None:
+    assert [(leak.kind, leak.value) for leak in leaks(["a line before", line], PEOPLE)] == [(kind, value)]
 
 
 @pytest.mark.parametrize(
@@ -43,10 +43,10 @@ def test_it_is_found(kind: str, held: str, line: str) -> None:
         "Ravindra and information, 12345 of 100000000",
     ],
 )
-def test_it_is_no_leak(line: str) -> None:
+def test_harmless_line_is_no_leak(line: str) -> None:
     assert list(leaks([line], PEOPLE)) == []
 
 
-def test_a_leak_names_its_line_and_what_it_holds() -> None:
+def test_leak_names_its_kind_value_and_line() -> None:
     (leak,) = leaks(["sms_caught text='482913 is your code'"], [])
     assert str(leak) == "code '482913' in: sms_caught text='482913 is your code'"

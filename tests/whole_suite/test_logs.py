@@ -1,6 +1,6 @@
-"""No line that any process of the suite logged holds a name, a number, an address, a code or a token.
+"""No log line of the whole suite holds a name, a mobile number, an address, a code or a token.
 
-`make test` names the folder of the logs in SUITE_LOGS and runs this last.
+`make test` sets SUITE_LOGS, the folder of the logs, and runs these tests last.
 """
 
 import json
@@ -9,19 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.whole_suite import gathering
-from tests.whole_suite.leaks import is_telling, leaks
+from tests.whole_suite import suite_logs
+from tests.whole_suite.leaks import is_searchable, leaks
 
-ENOUGH_LINES = {"pytest": 2000, "-web-": 500, "-worker-": 50, "-beat-": 5}
-ENOUGH_PEOPLE = 500
+MIN_LINES = {"pytest": 2000, "-web-": 500, "-worker-": 50, "-beat-": 5}
+MIN_PEOPLE = 500
 SHOWN = 20
 
 
 @pytest.fixture(scope="module")
 def logs() -> Path:
-    found = gathering.folder()
+    found = suite_logs.folder()
     if found is None:
-        pytest.skip("SUITE_LOGS names no folder: `make test` gathers the logs of the whole suite")
+        pytest.skip("SUITE_LOGS is not set: `make test` collects the logs of the whole suite")
     return found
 
 
@@ -35,20 +35,20 @@ def lines_of(logs: Path, name: str = "") -> list[str]:
     return [line for file in files for line in file.read_text(errors="replace").splitlines()]
 
 
-@pytest.mark.parametrize("name", ENOUGH_LINES)
-def test_each_kind_of_process_was_heard(logs: Path, name: str) -> None:
-    assert len(lines_of(logs, name)) >= ENOUGH_LINES[name]
+@pytest.mark.parametrize("name", MIN_LINES)
+def test_logs_of_each_kind_of_process_were_collected(logs: Path, name: str) -> None:
+    assert len(lines_of(logs, name)) >= MIN_LINES[name]
 
 
 @pytest.mark.parametrize("event", ["request", "signed_in", "appointment_booked", "sms_caught", "message_sent"])
-def test_what_the_application_tells_was_heard(logs: Path, event: str) -> None:
+def test_log_events_of_the_application_were_collected(logs: Path, event: str) -> None:
     assert re.search(rf"\] {event} ", "\n".join(lines_of(logs)))
 
 
-def test_enough_people_are_looked_for(people: set[str]) -> None:
-    assert sum(map(is_telling, people)) >= ENOUGH_PEOPLE
+def test_enough_people_are_searched_for(people: set[str]) -> None:
+    assert sum(map(is_searchable, people)) >= MIN_PEOPLE
 
 
-def test_no_line_holds_what_it_must_not(logs: Path, people: set[str]) -> None:
+def test_no_log_line_holds_personal_data_or_secrets(logs: Path, people: set[str]) -> None:
     found = [str(leak) for leak in leaks(lines_of(logs), people)]
     assert not found, "\n".join([f"{len(found)} leaks", *found[:SHOWN]])

@@ -35,7 +35,7 @@ class Worker:
 
     def ask(self, job: str, *args: object) -> str:
         """Ask for any job, for nobody; the id of its task."""
-        origin.begin(origin.NOWHERE)
+        origin.set_current(origin.SYSTEM)
         return str(self._celery.send_task(job, args=args, queue=job.partition(".")[0]).id)
 
     def said(self, pattern: str) -> list[str]:

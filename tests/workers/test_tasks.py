@@ -107,9 +107,9 @@ def test_the_nights_work_is_asked_for_many_doctors_at_once(run: Run, redis: Any)
 def test_what_a_job_asks_for_carries_the_request_behind_it_on(run: Run, redis: Any) -> None:
     factories.make_doctor()
     redis.delete("slots")
-    origin.begin(origin.Origin("the-request-of-the-test"))
+    origin.set_current(origin.Origin("the-request-of-the-test"))
     run(Job.GENERATE_SLOTS)
-    origin.begin(origin.NOWHERE)
+    origin.set_current(origin.SYSTEM)
     assert json.loads(redis.lindex("slots", 0))["headers"]["request_id"] == "the-request-of-the-test"
 
 

@@ -11,9 +11,10 @@ from arthomed.core import jobs
 from arthomed.core.jobs import Job
 from arthomed.notifications.models import Notification
 from dev.servers import free_port
-from tests import factories, sentry
+from tests import factories
+from tests.infra import fake_sentry
+from tests.infra.fake_sentry import FakeSentry
 from tests.scraping import Series, series_in
-from tests.sentry import Sentry
 from tests.stack import wait_for
 from tests.workers.conftest import StartWorker, Worker
 
@@ -24,13 +25,13 @@ pytestmark = [pytest.mark.usefixtures("database"), pytest.mark.long]
 
 
 @pytest.fixture(scope="module")
-def told() -> Iterator[Sentry]:
-    with sentry.running() as server:
+def told() -> Iterator[FakeSentry]:
+    with fake_sentry.running() as server:
         yield server
 
 
 @pytest.fixture(scope="module")
-def worker(start_worker: StartWorker, told: Sentry) -> Iterator[Worker]:
+def worker(start_worker: StartWorker, told: FakeSentry) -> Iterator[Worker]:
     with start_worker("-c", "2", env={"WORKER_METRICS_PORT": str(METRICS_PORT), "SENTRY_DSN": told.dsn}) as running:
         yield running
 
@@ -89,7 +90,7 @@ def test_a_job_that_hangs_is_killed_and_kept_and_never_begun_again(worker: Worke
     assert len(worker.said("hanging")) == 1
 
 
-def test_what_can_not_be_done_is_told_to_sentry_without_anything_personal(worker: Worker, told: Sentry) -> None:
+def test_what_can_not_be_done_is_told_to_sentry_without_anything_personal(worker: Worker, told: FakeSentry) -> None:
     told.envelopes.clear()
     task_id = worker.ask("default.quote", "Lakshmi has 9812345670")
 

@@ -1,4 +1,4 @@
-"""Files of visits and people: who may add, read and delete them."""
+"""Upload files to appointments; who may read and delete the files of appointments and profiles."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -14,64 +14,69 @@ from arthomed.core.documents import transaction
 from arthomed.core.errors import NotFound, PermissionDenied
 from arthomed.core.permissions import Role
 from arthomed.files.models import File
-from arthomed.files.rules import Category, Kind, Place
-from arthomed.files.service import receiving
-from arthomed.files.service.receiving import Upload
+from arthomed.files.rules import Category, Kind, UploadTarget
+from arthomed.files.service import uploading
+from arthomed.files.service.uploading import Upload
 from arthomed.users import service as users
 
 
 def upload(actor: Actor, appointment_id: ObjectId, category: Category, uploads: Sequence[Upload]) -> list[File]:
-    """Add files to a visit that the actor may know of; what they have sent to it before is not stored twice.
+    """Add files to an appointment; a file that the actor has uploaded to it before is not stored again.
 
     Raises:
-        NotFound: there is no such visit.
-        TooLate: it was called off.
-        TooManyFiles, FileTooLarge, InvalidFile: one of them is refused, and so all.
+        NotFound: no such appointment that the actor may read.
+        TooLate: the appointment is cancelled or rejected.
+        TooManyFiles, FileTooLarge, InvalidFile: one file is rejected, and therefore all of them.
     """
-    visit: Appointment = Appointment.visible_to(actor).require(appointment_id)
-    rules.ensure_takes_files(visit)
-    place = Place(Kind.APPOINTMENTS, category, visit.id, visit.patient_id)
-    with receiving.taken_in(actor, uploads, place) as files:
+    appointment: Appointment = Appointment.visible_to(actor).require(appointment_id)
+    rules.ensure_takes_files(appointment)
+    target = UploadTarget(Kind.APPOINTMENTS, category, appointment.id, appointment.patient_id)
+    with uploading.stored_files(actor, uploads, target) as files:
 
         def work(session: ClientSession) -> list[File]:
-            # Writing to the visit makes this and its being called off, or another upload, wait for each other.
+            # Writing to the appointment serializes this transaction with cancellations and other uploads.
             rules.ensure_takes_files(Appointment.touch(appointment_id, session))
-            return receiving.attach(actor, files, session)
+            return uploading.attach(actor, files, session)
 
         return transaction(work)
 
 
-class VisitFiles:
-    """The files of a visit go with the visit."""
+class AppointmentFiles:
+    """The file policy of appointments: users who may read the appointment may read its files."""
 
     def ensure_may_read(self, actor: Actor, file: File) -> None:
         Appointment.visible_to(actor).require(file.record)
 
     def ensure_may_delete(self, actor: Actor, file: File, session: ClientSession) -> None:
         self.ensure_may_read(actor, file)
-        visit = Appointment.touch(file.record, session)  # its being completed comes before or after
-        is_open_to = actor.user_id == file.uploader and visit.status is not Status.COMPLETED
-        if actor.role is not Role.ADMIN and not is_open_to:
-            raise PermissionDenied("Only who sent it may delete it, before the visit is completed")
+        # Writing to the appointment serializes this transaction with the one that completes it.
+        appointment = Appointment.touch(file.record, session)
+        is_own_and_open = actor.user_id == file.uploader and appointment.status is not Status.COMPLETED
+        if actor.role is not Role.ADMIN and not is_own_and_open:
+            raise PermissionDenied("Only the sender can delete this file, and only before the appointment is completed")
 
-    def forget(self, file: File) -> None:
-        """A visit's files name it, not the other way round."""
+    def remove_reference(self, file: File) -> None:
+        """No-op: an appointment does not store the names of its files."""
 
-    def given_up(self, records: Collection[ObjectId], before: datetime) -> set[ObjectId]:
-        over = {"status__in": [Status.CANCELLED, Status.REJECTED], "updated_at__lt": before}
-        return set(Appointment.objects(id__in=list(records), **over).scalar("id"))
+    def cancelled_before(self, records: Collection[ObjectId], before: datetime) -> set[ObjectId]:
+        cancelled = {"status__in": [Status.CANCELLED, Status.REJECTED], "updated_at__lt": before}
+        return set(Appointment.objects(id__in=list(records), **cancelled).scalar("id"))
 
 
-class Portraits:
-    """Doctors show themselves to everybody, patients to themselves, the desk and the doctors whom they visit."""
+class ProfilePictures:
+    """The file policy of profile pictures.
+
+    Everyone may see a doctor's picture. A patient's is visible to the patient, reception, admins and the doctors with
+    whom the patient has an appointment.
+    """
 
     def ensure_may_read(self, actor: Actor, file: File) -> None:
         if actor.user_id == file.record or actor.role in (Role.RECEPTIONIST, Role.ADMIN):
             return
         if users.get(file.record).role is Role.DOCTOR:
             return
-        visits = Appointment.objects(doctor_id=actor.user_id, patient_id=file.record)
-        if actor.role is not Role.DOCTOR or visits.first() is None:
+        appointments = Appointment.objects(doctor_id=actor.user_id, patient_id=file.record)
+        if actor.role is not Role.DOCTOR or appointments.first() is None:
             raise NotFound
 
     def ensure_may_delete(self, actor: Actor, file: File, session: ClientSession) -> None:  # noqa: ARG002
@@ -79,8 +84,8 @@ class Portraits:
         if actor.user_id != file.record and actor.role is not Role.ADMIN:
             raise PermissionDenied
 
-    def forget(self, file: File) -> None:
+    def remove_reference(self, file: File) -> None:
         users.remove_avatar(file.record, file.filename)
 
-    def given_up(self, records: Collection[ObjectId], before: datetime) -> set[ObjectId]:  # noqa: ARG002
+    def cancelled_before(self, records: Collection[ObjectId], before: datetime) -> set[ObjectId]:  # noqa: ARG002
         return set()

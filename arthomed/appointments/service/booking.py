@@ -26,10 +26,10 @@ from arthomed.core.documents import transaction
 from arthomed.core.errors import ClinicError, DuplicateValue, IdempotencyKeyReused, NotFound
 from arthomed.core.origin import Origin
 from arthomed.files.models import File
-from arthomed.files.rules import Category, Place
+from arthomed.files.rules import Category, UploadTarget
 from arthomed.files.rules import Kind as FileKind
-from arthomed.files.service import receiving
-from arthomed.files.service.receiving import Upload
+from arthomed.files.service import uploading
+from arthomed.files.service.uploading import Upload
 from arthomed.notifications import service as notifications
 from arthomed.notifications.models import Notification
 from arthomed.scheduling.models import Seat, Slot, Start
@@ -109,13 +109,13 @@ def book(
         fingerprint = _fingerprint(details, uploads)
         stored_key = IdempotencyKey(user=actor.user_id, key=key, fingerprint=fingerprint, appointment=attempt.id)
         attempt = replace(attempt, key=stored_key)
-    place = Place(FileKind.APPOINTMENTS, Category.REPORTS, attempt.id, actor.signed_in_user_id)
+    target = UploadTarget(FileKind.APPOINTMENTS, Category.REPORTS, attempt.id, actor.signed_in_user_id)
     try:
-        with receiving.taken_in(actor, uploads, place) as files:
+        with uploading.stored_files(actor, uploads, target) as files:
             booked = _batched_booking(replace(attempt, files=files))
     except (NotFound, rules.SlotUnavailable, rules.BookingLimitReached, DuplicateKeyError) as error:
         return _repeated_or_refused(error, attempt)
-    notifications.hand_over_or_leave(booked.messages)
+    notifications.enqueue_or_leave_to_sweeper(notifications.sending_jobs(booked.messages))
     log.info("appointment_booked", appointment_id=str(booked.appointment.id))
     metrics.BOOKINGS.add()
     return booked.appointment
@@ -179,17 +179,17 @@ def _write(attempts: Sequence[BookingAttempt], context: _Context, session: Clien
     Slot.claim(seats, session=session)
     appointments = [_appointment(attempt, seat, context) for attempt, seat in zip(attempts, seats, strict=True)]
     Appointment.insert_new(appointments, session)
-    with_devices = notifications.with_devices([attempt.patient_id for attempt in attempts])
+    with_devices = notifications.users_with_devices([attempt.patient_id for attempt in attempts])
     events, booked = [], []
     for attempt, appointment in zip(attempts, appointments, strict=True):
         has_device = attempt.patient_id in with_devices
-        new = messages.of_booking(appointment.to_mongo(), appointment.patient.email, has_device=has_device)
-        with origin.instead(attempt.origin):
-            receiving.attach(attempt.actor, attempt.files, session)
+        new = messages.for_booking(appointment.to_mongo(), appointment.patient.email, has_device=has_device)
+        with origin.override(attempt.origin):
+            uploading.attach(attempt.actor, attempt.files, session)
             events.append(trail.of_booking(attempt.actor, attempt.id))
         booked.append(_Booked(appointment, new))
-    audit.note(events, session)
-    notifications.put([message for one in booked for message in one.messages], session)
+    audit.insert_events(events, session)
+    notifications.add_to_outbox([message for one in booked for message in one.messages], session)
     return booked
 
 

@@ -30,7 +30,7 @@ def event(actor: Actor, appointment_id: ObjectId) -> bytes:
     """An appointment for the calendar of its patient or its doctor."""
     appointment = get(actor, appointment_id)
     reader = appointment.doctor if actor.role is Role.DOCTOR else appointment.patient
-    return calendar.published(appointment, reader)
+    return calendar.to_ics(appointment, reader)
 
 
 _BY_STATUS: Pipeline = [

@@ -15,7 +15,7 @@ from arthomed.appointments.models import Appointment, Cancellation, Change, due
 from arthomed.appointments.rules import Move, Status
 from arthomed.appointments.service import trail
 from arthomed.config import settings
-from arthomed.core import clock, faults
+from arthomed.core import clock, error_reporting
 from arthomed.core.actor import SYSTEM, Actor
 from arthomed.core.documents import is_database_unavailable, transaction
 from arthomed.core.errors import ClinicError, DuplicateValue, ValidationFailed
@@ -66,7 +66,7 @@ def change_status(
         moved, new_messages = transaction(partial(_advance, step))
     except DuplicateKeyError as error:
         raise DuplicateValue(_TAKEN_ELSEWHERE) from error
-    notifications.hand_over_or_leave(new_messages)
+    notifications.enqueue_or_leave_to_sweeper(notifications.sending_jobs(new_messages))
     log.info("appointment_moved", appointment_id=str(appointment_id), status=str(target))
     return Appointment.with_people([moved])[0]
 
@@ -111,7 +111,7 @@ def _move_all(appointments: Any, target: Status, reason: str | None) -> int:
             if is_database_unavailable(error):
                 raise
             log.exception("appointment_broken", appointment_id=str(appointment_id))
-            faults.report(error, f"moving appointments to {target}")
+            error_reporting.report(error, f"moving appointments to {target}")
         else:
             moved += 1
     return moved
@@ -141,8 +141,8 @@ def _advance(step: _Step, session: ClientSession) -> tuple[Appointment, list[Not
         Slot.free(moved.slot, moved.seat, session=session)
     if not move.notifies_patient:
         return moved, []
-    new_messages = messages.of_change(moved, users.get(moved.patient_id, session))
-    notifications.put(new_messages, session)
+    new_messages = messages.for_change(moved, users.get(moved.patient_id, session))
+    notifications.add_to_outbox(new_messages, session)
     return moved, new_messages
 
 

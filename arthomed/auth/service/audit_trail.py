@@ -7,10 +7,9 @@ from bson import ObjectId
 from pymongo.client_session import ClientSession
 
 from arthomed.audit import service as audit
-from arthomed.audit.models import Action, Kind
+from arthomed.audit.models import Action, AuditEvent, Kind
 from arthomed.auth.models import Session
 from arthomed.core.actor import SYSTEM, Actor
-from arthomed.core.documents import Raw
 from arthomed.core.errors import ClinicError
 
 log = structlog.get_logger()
@@ -18,9 +17,9 @@ log = structlog.get_logger()
 _SPENT_TOKEN = {"field": "reason", "from": None, "to": "spent refresh token"}
 
 
-def sign_in_event(opened: Session) -> Raw:
+def sign_in_event(opened: Session) -> AuditEvent:
     """The audit event of a new session, to be stored in its transaction."""
-    return audit.change(
+    return audit.change_event(
         Actor(opened.user, opened.role, opened.id),
         Action.CREATE,
         Kind.SESSION,
@@ -41,7 +40,7 @@ def log_refused_code(error: ClinicError) -> None:
 def record_ended(actor: Actor, user_id: ObjectId, ended: Sequence[ObjectId], session: ClientSession) -> None:
     """Record one audit event for all ended sessions."""
     if ended:
-        audit.note_change(actor, Action.DELETE, Kind.SESSION, *ended, subject=user_id, session=session)
+        audit.record_change(actor, Action.DELETE, Kind.SESSION, *ended, subject=user_id, session=session)
 
 
 def log_ended(actor: Actor, user_id: ObjectId, ended: Sequence[ObjectId]) -> None:
@@ -51,7 +50,7 @@ def log_ended(actor: Actor, user_id: ObjectId, ended: Sequence[ObjectId]) -> Non
 
 def record_reuse(reused: Session, session: ClientSession) -> None:
     """Record that a spent refresh token was used again, which ended its session."""
-    audit.note_change(
+    audit.record_change(
         SYSTEM,
         Action.DELETE,
         Kind.SESSION,

@@ -21,7 +21,7 @@ from arthomed.core.jobs import Job, JobRequest
 from arthomed.notifications import catalogue
 from arthomed.notifications import service as notifications
 from arthomed.notifications.gateways import Sms
-from arthomed.notifications.models import Channel, Notification, State, Timing
+from arthomed.notifications.models import Channel, Notification, State, Topic
 from arthomed.users import service as users
 
 log = structlog.get_logger()
@@ -87,12 +87,10 @@ def add_message_to_outbox(issue: ObjectId) -> list[Notification]:
     code = Otp.live(issue, clock.now())
     if code is None or code.tell_at is None:
         return []
-    timing = Timing(useful_until=code.created_at + _USEFUL_FOR)
-    messages = notifications.messages(
-        user=None, subject=issue, kind=MESSAGE, version=0, channels=[Channel.SMS], timing=timing
-    )
+    topic = Topic(user=None, subject=issue, kind=MESSAGE, version=0, useful_until=code.created_at + _USEFUL_FOR)
+    messages = notifications.build_notifications(topic, [Channel.SMS])
     try:
-        notifications.put(messages)
+        notifications.add_to_outbox(messages)
     except DuplicateKeyError:  # an earlier run for the same code was killed after this step
         messages = []
     Otp.mark_messages_stored(issue)
@@ -119,7 +117,7 @@ def render_message(notification: Notification) -> Sms | None:
     if code is None:
         return None
     person = users.find_by_mobile(code.mobile_number)
-    return catalogue.words(person and person.profile.language).sms(
+    return catalogue.language(person and person.profile.language).render_sms(
         MESSAGE,
         code.mobile_number,
         entity_id=settings().dlt_entity_id,

@@ -8,13 +8,14 @@ from typing import Self
 from pymongo.client_session import ClientSession
 
 from arthomed.audit import service as audit
+from arthomed.audit.models import AuditEvent
 from arthomed.auth import rules
 from arthomed.auth.models import Session
 from arthomed.auth.service import audit_trail, otp
 from arthomed.config import settings
 from arthomed.core import clock, origin
 from arthomed.core.batcher import Batcher
-from arthomed.core.documents import Raw, transaction
+from arthomed.core.documents import transaction
 from arthomed.core.origin import Origin
 from arthomed.core.permissions import Role
 from arthomed.users import service as users
@@ -164,12 +165,12 @@ def _create_sessions(attempts: Sequence[SignInAttempt], session: ClientSession) 
     User.note_sign_in(consents, now=clock.now(), session=session)
     signed_in = {one.mobile: SignedIn(user, _new_session(user, one.device)) for user, one in known}
     Session.insert_all([one.session for one in signed_in.values()], session)
-    audit.note([_event_of(signed_in[one.mobile].session, one.origin) for _, one in known], session)
+    audit.insert_events([_event_of(signed_in[one.mobile].session, one.origin) for _, one in known], session)
     return signed_in
 
 
-def _event_of(opened: Session, source: Origin) -> Raw:
-    with origin.instead(source):
+def _event_of(opened: Session, source: Origin) -> AuditEvent:
+    with origin.override(source):
         return audit_trail.sign_in_event(opened)
 
 

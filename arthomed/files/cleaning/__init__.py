@@ -1,5 +1,5 @@
-"""What runs in a process of its own with hard limits: reading strangers' files with libraries written in C.
+"""The subprocess that reads uploaded files with libraries written in C, under hard resource limits.
 
-Started by `files.content` as `python -m arthomed.files.cleaning`. Nothing here imports the application, so that
-the process starts in a twentieth of a second and holds no secret.
+`files.cleaner` starts it as `python -m arthomed.files.cleaning`. It imports nothing else of the application, so that
+it starts within 50 ms and loads no secrets.
 """

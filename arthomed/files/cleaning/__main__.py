@@ -1,8 +1,8 @@
-"""`python -m arthomed.files.cleaning KIND SOURCE TARGET CPU_SECONDS WALL_SECONDS MEMORY_BYTES`.
+"""`python -m arthomed.files.cleaning FILE_TYPE SOURCE TARGET CPU_SECONDS WALL_SECONDS MEMORY_BYTES`.
 
-TARGET is a path without extension: beside it `.jpg`, `.png` or `.pdf` and for images `_thumbnail.jpg` are made.
-Says why the file is refused, or nothing. An exit code other than 0 means that the machine failed, not the file:
-EX_IOERR that its disk did, which is full or can't be written to.
+TARGET is a path without an extension. The program writes TARGET`.jpg`, `.png` or `.pdf`, and TARGET`_thumbnail.jpg`
+for images. It prints the reason when it rejects the file, and nothing when it accepts it. An exit code other than 0
+means that the machine failed and not the file; EX_IOERR means that the disk is full or cannot be written to.
 """
 
 import os
@@ -11,35 +11,37 @@ import signal
 import sys
 from pathlib import Path
 
-from arthomed.files.cleaning.verdict import Kind, Refused
+from arthomed.files.cleaning.file_types import FileType
+from arthomed.files.cleaning.rejection import FileRejected
 
-_TOO_MUCH = "The file needs more memory than a photograph or a report does"
+_OUT_OF_MEMORY = "The file needs more memory than a photograph or a report does"
 
 
-def main(kind: Kind, source: Path, target: Path) -> str:
+def main(file_type: FileType, source: Path, target: Path) -> str:
+    """Clean the file; returns the reason for a rejection, or an empty string."""
     try:
-        _clean(kind, source, target)
-    except Refused as refusal:
-        return str(refusal)
+        _clean(file_type, source, target)
+    except FileRejected as rejection:
+        return str(rejection)
     except MemoryError:
-        return _TOO_MUCH
+        return _OUT_OF_MEMORY
     return ""
 
 
-def _clean(kind: Kind, source: Path, target: Path) -> None:
-    """Only the library that is needed is loaded."""
-    if kind is Kind.PDF:
+def _clean(file_type: FileType, source: Path, target: Path) -> None:
+    """Import only the library that this type needs."""
+    if file_type is FileType.PDF:
         from arthomed.files.cleaning import pdfs  # noqa: PLC0415
 
         pdfs.clean(source, target)
     else:
         from arthomed.files.cleaning import images  # noqa: PLC0415
 
-        images.clean(source, kind, target)
+        images.clean(source, file_type, target)
 
 
-def _confine(cpu_seconds: int, wall_seconds: int, memory_bytes: int) -> None:
-    """Kept by the kernel: SIGXCPU, SIGALRM (also when the parent is gone) and a refused allocation."""
+def _set_limits(cpu_seconds: int, wall_seconds: int, memory_bytes: int) -> None:
+    """Let the kernel enforce the limits: by SIGXCPU, by SIGALRM (even if the parent died) and by failed allocations."""
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds + 1))
     resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -48,10 +50,10 @@ def _confine(cpu_seconds: int, wall_seconds: int, memory_bytes: int) -> None:
 
 
 if __name__ == "__main__":
-    _kind, _source, _target, *_limits = sys.argv[1:]
-    _confine(*map(int, _limits))
+    _file_type, _source, _target, *_limits = sys.argv[1:]
+    _set_limits(*map(int, _limits))
     try:
-        sys.stdout.write(main(Kind(_kind), Path(_source), Path(_target)))
+        sys.stdout.write(main(FileType(_file_type), Path(_source), Path(_target)))
     except OSError as error:
         if error.errno is None:
             raise

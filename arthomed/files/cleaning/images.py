@@ -1,36 +1,38 @@
-"""Images decoded whole and written anew from their pixels: nothing else of the file gets through.
+"""Decodes an image and encodes its pixels again; nothing else of the file is kept.
 
-Gone are EXIF (place and device), colour profiles, comments, further frames and whatever lies before, between and
-after the picture. The orientation is applied first. Grey, palette, transparent and 16-bit grey PNGs stay what
-they are; 16-bit colour becomes 8-bit, CMYK becomes RGB.
+Removed are EXIF (place and device), colour profiles, comments, further frames, and any bytes before, between and
+after the image. The EXIF orientation is applied first. Grey, palette, transparent and 16-bit grey PNGs keep their
+mode; 16-bit colour becomes 8-bit, CMYK becomes RGB.
 
-One picture is in memory at a time, within PIXEL_BYTES: 13 megapixels in colour, which is what phones take. A
-bigger JPEG is decoded at a half, a quarter or an eighth of its size by libjpeg, and refused where that leaves too
-little to read a page (a progressive one costs more, for libjpeg holds all of it besides); a bigger PNG is refused.
+Only one decoded image is in memory at a time, of at most MAX_DECODED_BYTES: 13 megapixels in colour, the usual size
+of phone photographs. libjpeg decodes a larger JPEG at a half, a quarter or an eighth of its size; the JPEG is
+rejected if that leaves too few pixels to read a page. A progressive JPEG costs more, because libjpeg also holds its
+coefficients. A larger PNG is rejected.
 """
 
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO, BinaryIO
+from typing import BinaryIO
 
 from PIL import Image, ImageFile, JpegImagePlugin, PngImagePlugin
 from PIL.Image import Transpose
 
-from arthomed.files.cleaning.verdict import Kind, Refused, reading
+from arthomed.files.cleaning.file_types import FileType
+from arthomed.files.cleaning.rejection import FileRejected, reject_if_damaged
 
-PIXEL_BYTES = 52_000_000
+MAX_DECODED_BYTES = 52_000_000
 MAX_SIDE = 32_000
-MAX_PIXELS = 200_000_000  # more than any phone's camera, even when read at an eighth of the size
-MAX_SCANS = 100  # of a progressive JPEG; cameras and phones write about ten, and each costs a pass over the picture
-MIN_SHRUNK_PIXELS = 3_000_000  # A4 at 175 dpi
+MAX_PIXELS = 200_000_000  # more than any phone's camera, even when decoded at an eighth of the size
+MAX_SCANS = 100  # of a progressive JPEG; cameras write about ten, and each costs a pass over the image
+MIN_REDUCED_PIXELS = 3_000_000  # A4 at 175 dpi
 THUMBNAIL_SIDE = 320
-_QUALITY = 90
-_PNG_EFFORT = 1  # of 9: a quarter of the time of the usual 6 for up to a fifth more bytes
-_BAND_ROWS = 64
-_ORIENTATION = 0x0112
-_BYTES_PER_PIXEL = {"1": 1, "L": 1, "P": 1, "I;16": 2}  # in Pillow's memory, where every colour takes four
-_TURNS = {
+_JPEG_QUALITY = 90
+_PNG_COMPRESS_LEVEL = 1  # a quarter of the time of the default 6, for up to a fifth more bytes
+_STRIP_ROWS = 64
+_ORIENTATION_TAG = 0x0112
+_BYTES_PER_PIXEL = {"1": 1, "L": 1, "P": 1, "I;16": 2}  # in Pillow's memory, where all colour modes take four
+_TRANSPOSITIONS = {
     2: Transpose.FLIP_LEFT_RIGHT,
     3: Transpose.ROTATE_180,
     4: Transpose.FLIP_TOP_BOTTOM,
@@ -39,83 +41,87 @@ _TURNS = {
     7: Transpose.TRANSVERSE,
     8: Transpose.ROTATE_90,
 }
-_SIDEWAYS = {Transpose.TRANSPOSE, Transpose.ROTATE_270, Transpose.TRANSVERSE, Transpose.ROTATE_90}
-_FROM_THE_END = {Transpose.ROTATE_180, Transpose.FLIP_TOP_BOTTOM, Transpose.ROTATE_270, Transpose.TRANSVERSE}
+_SWAPS_SIDES = {Transpose.TRANSPOSE, Transpose.ROTATE_270, Transpose.TRANSVERSE, Transpose.ROTATE_90}
+_REVERSES_ROWS = {Transpose.ROTATE_180, Transpose.FLIP_TOP_BOTTOM, Transpose.ROTATE_270, Transpose.TRANSVERSE}
 _TOO_BIG = "The image has too many pixels"
-_TOO_DETAILED = "The image is too large for a progressive JPEG; please save it as a plain (baseline) one"
-PngImagePlugin.MAX_TEXT_MEMORY = 1 << 20  # of 64 MB: comments are thrown away
+_TOO_BIG_PROGRESSIVE = "The image is too large for a progressive JPEG; please save it as a plain (baseline) one"
+PngImagePlugin.MAX_TEXT_MEMORY = 1 << 20  # instead of 64 MB: text chunks are dropped anyway
+
+Position = tuple[int, int]
 
 
-def clean(source: Path, kind: Kind, target: Path) -> None:
-    with reading("image"):  # all of it: a palette that is not there is missed only when it is to be written
+def clean(source: Path, file_type: FileType, target: Path) -> None:
+    """Write `target`.jpg or .png, and `target`_thumbnail.jpg."""
+    with reject_if_damaged("image"):  # saving included: Pillow notices a missing palette only then
         with source.open("rb") as stream:
-            image, orientation = _read(stream, kind)
-        image.info = {key: image.info[key] for key in ("transparency",) if kind is Kind.PNG and key in image.info}
-        image = _upright(image, _TURNS.get(orientation), target.parent)
-        _thumbnail(image).save(f"{target}_thumbnail.jpg", "JPEG", quality=_QUALITY)
-        if kind is Kind.JPEG:
-            image.save(f"{target}.jpg", "JPEG", quality=_QUALITY)
+            image = _open_jpeg(stream) if file_type is FileType.JPEG else _open_png(stream)
+            image.load()
+            orientation = _orientation(image)
+        is_png = file_type is FileType.PNG
+        image.info = {key: image.info[key] for key in ("transparency",) if is_png and key in image.info}
+        upright = _upright(image, _TRANSPOSITIONS.get(orientation), target.parent)
+        _thumbnail(upright).save(f"{target}_thumbnail.jpg", "JPEG", quality=_JPEG_QUALITY)
+        if is_png:
+            upright.save(f"{target}.png", "PNG", compress_level=_PNG_COMPRESS_LEVEL)
         else:
-            image.save(f"{target}.png", "PNG", compress_level=_PNG_EFFORT)
+            upright.save(f"{target}.jpg", "JPEG", quality=_JPEG_QUALITY)
 
 
-def _read(stream: BinaryIO, kind: Kind) -> tuple[Image.Image, int]:
-    """The whole first picture and how it is to be turned."""
-    image = _jpeg(stream) if kind is Kind.JPEG else _png(stream)
-    image.load()
-    return image, _orientation(image)
-
-
-def _jpeg(stream: BinaryIO) -> ImageFile.ImageFile:
-    """The plug-in itself, not `Image.open`: a file of several pictures (MPO) would be taken over by another one."""
+def _open_jpeg(stream: BinaryIO) -> ImageFile.ImageFile:
+    """Use the plug-in directly: `Image.open` would hand a file with several images (MPO) to another plug-in."""
     image = JpegImagePlugin.JpegImageFile(stream)
-    _ensure_sane(image)
-    scans = _scans(stream)
+    _ensure_dimensions(image)
+    scans = _count_scans(stream)
     if scans > MAX_SCANS:
-        raise Refused("The image is built up in too many passes")
-    scale = _scale(image, buffered=_coefficient_bytes(image) if scans > 1 else 0)
-    if scale > 1:
-        image.draft(None, (image.width // scale, image.height // scale))
+        raise FileRejected("The image is built up in too many passes")
+    reduction = _choose_reduction(image, coefficient_bytes=_coefficient_bytes(image) if scans > 1 else 0)
+    if reduction > 1:
+        image.draft(None, (image.width // reduction, image.height // reduction))
     return image
 
 
-def _png(stream: BinaryIO) -> ImageFile.ImageFile:
+def _open_png(stream: BinaryIO) -> ImageFile.ImageFile:
     image = PngImagePlugin.PngImageFile(stream)
-    _ensure_sane(image)
-    if _decoded_bytes(image) > PIXEL_BYTES:
-        raise Refused(_TOO_BIG)
+    _ensure_dimensions(image)
+    if _decoded_bytes(image) > MAX_DECODED_BYTES:
+        raise FileRejected(_TOO_BIG)
     return image
 
 
-def _ensure_sane(image: Image.Image) -> None:
+def _ensure_dimensions(image: Image.Image) -> None:
     if min(image.size) < 1 or max(image.size) > MAX_SIDE or image.width * image.height > MAX_PIXELS:
-        raise Refused(_TOO_BIG)
+        raise FileRejected(_TOO_BIG)
 
 
-def _scans(stream: BinaryIO) -> int:
-    """How often the picture is gone over; Pillow has stopped at the first scan.
+def _count_scans(stream: BinaryIO) -> int:
+    """Count the scans of a JPEG; Pillow has read the stream up to the first one.
 
-    No marker can lie in a scan's data. Scans behind a false end are not counted, and meet the process's limits.
+    The data of a scan cannot contain a marker. Scans after a false end of image are not counted; the resource limits
+    of the process apply to them.
     """
     rest = stream.read()
     end = rest.find(b"\xff\xd9")
     return 1 + rest.count(b"\xff\xda", 0, end if end >= 0 else len(rest))
 
 
-def _scale(image: JpegImagePlugin.JpegImageFile, *, buffered: int) -> int:
-    """The smallest reduction that stays within the budget, if it leaves enough."""
-    for scale in (1, 2, 4, 8):
-        if buffered + _decoded_bytes(image) // scale**2 <= PIXEL_BYTES:
-            if scale > 1 and image.width * image.height // scale**2 < MIN_SHRUNK_PIXELS:
+def _choose_reduction(image: JpegImagePlugin.JpegImageFile, *, coefficient_bytes: int) -> int:
+    """The smallest reduction that fits into memory.
+
+    Raises:
+        FileRejected: the reduced image would be too small to read.
+    """
+    for reduction in (1, 2, 4, 8):
+        if coefficient_bytes + _decoded_bytes(image) // reduction**2 <= MAX_DECODED_BYTES:
+            if reduction > 1 and image.width * image.height // reduction**2 < MIN_REDUCED_PIXELS:
                 break
-            return scale
-    raise Refused(_TOO_DETAILED if buffered else _TOO_BIG)
+            return reduction
+    raise FileRejected(_TOO_BIG_PROGRESSIVE if coefficient_bytes else _TOO_BIG)
 
 
 def _coefficient_bytes(image: JpegImagePlugin.JpegImageFile) -> int:
-    """What libjpeg holds of a picture in several scans, at full size whatever the reduction: 16 bits each."""
-    sampled = [across * down for _, across, down, _ in image.layer]
-    return 2 * image.width * image.height * sum(sampled) // max(sampled)
+    """The memory in which libjpeg holds the coefficients of a progressive JPEG: 16 bits each, at full size."""
+    samples = [horizontal * vertical for _, horizontal, vertical, _ in image.layer]
+    return 2 * image.width * image.height * sum(samples) // max(samples)
 
 
 def _decoded_bytes(image: Image.Image) -> int:
@@ -123,74 +129,74 @@ def _decoded_bytes(image: Image.Image) -> int:
 
 
 def _orientation(image: Image.Image) -> int:
-    """Of EXIF that can't be read: none."""
+    """The EXIF orientation; 1 (upright) if the EXIF data cannot be read."""
     try:
-        return int(image.getexif().get(_ORIENTATION, 1))
-    except Exception:  # noqa: BLE001 - a stranger's bytes; the picture itself is already read
+        return int(image.getexif().get(_ORIENTATION_TAG, 1))
+    except Exception:  # noqa: BLE001 - untrusted EXIF data; the pixels are decoded already
         return 1
 
 
-def _upright(image: Image.Image, turn: Transpose | None, folder: Path) -> Image.Image:
-    """Turned, and RGB for CMYK; by way of an unnamed file, for two whole pictures at once are over the budget."""
+def _upright(image: Image.Image, transposition: Transpose | None, folder: Path) -> Image.Image:
+    """Apply the orientation, and convert CMYK to RGB.
+
+    The strips go through a temporary file, because two decoded images do not fit into memory.
+    """
     mode = "RGB" if image.mode == "CMYK" else image.mode
-    if turn is None and mode == image.mode:
+    if transposition is None and mode == image.mode:
         return image
     with TemporaryFile(dir=folder) as scratch:
-        strips = [_put_by(scratch, strip, place) for strip, place in _turned_strips(image, mode, turn)]
+        strips = [
+            (strip.size, position, scratch.write(strip.tobytes()))
+            for strip, position in _upright_strips(image, mode, transposition)
+        ]
         width, height = image.size
-        whole_size = (height, width) if turn in _SIDEWAYS else (width, height)
+        upright_size = (height, width) if transposition in _SWAPS_SIDES else (width, height)
         image.close()
         scratch.seek(0)
-        whole = Image.new(mode, whole_size)
-        for size, place, length in strips:
-            whole.paste(Image.frombytes(mode, size, scratch.read(length)), place)
-    whole.info = image.info
+        upright = Image.new(mode, upright_size)
+        for size, position, length in strips:
+            upright.paste(Image.frombytes(mode, size, scratch.read(length)), position)
+    upright.info = image.info
     if image.palette:
-        whole.putpalette(image.palette)
-    return whole
+        upright.putpalette(image.palette)
+    return upright
 
 
-def _put_by(
-    scratch: IO[bytes], strip: Image.Image, place: tuple[int, int]
-) -> tuple[tuple[int, int], tuple[int, int], int]:
-    return strip.size, place, scratch.write(strip.tobytes())
-
-
-def _turned_strips(
-    image: Image.Image, mode: str, turn: Transpose | None
-) -> Iterator[tuple[Image.Image, tuple[int, int]]]:
-    """Each band of rows, turned, and where its upper left corner comes to lie."""
-    for top, band in _bands(image):
-        offset = image.height - top - band.height if turn in _FROM_THE_END else top
-        strip = band.convert(mode)
+def _upright_strips(
+    image: Image.Image, mode: str, transposition: Transpose | None
+) -> Iterator[tuple[Image.Image, Position]]:
+    """Each strip of rows, transposed, with the position of its upper left corner in the upright image."""
+    for top, rows in _strips(image):
+        offset = image.height - top - rows.height if transposition in _REVERSES_ROWS else top
+        strip = rows.convert(mode)
         yield (
-            strip if turn is None else strip.transpose(turn),
-            (offset, 0) if turn in _SIDEWAYS else (0, offset),
+            strip if transposition is None else strip.transpose(transposition),
+            (offset, 0) if transposition in _SWAPS_SIDES else (0, offset),
         )
 
 
-def _bands(image: Image.Image, rows: int = _BAND_ROWS) -> Iterator[tuple[int, Image.Image]]:
+def _strips(image: Image.Image, rows: int = _STRIP_ROWS) -> Iterator[tuple[int, Image.Image]]:
     for top in range(0, image.height, rows):
         yield top, image.crop((0, top, image.width, min(top + rows, image.height)))
 
 
 def _thumbnail(image: Image.Image) -> Image.Image:
-    """Shrunk band by band: to shrink the whole, Pillow would first make a second one."""
+    """Reduce strip by strip: reducing the whole image would make Pillow copy it first."""
     factor = max(1, max(image.size) // (2 * THUMBNAIL_SIDE))
-    small = Image.new("RGB", (-(-image.width // factor), -(-image.height // factor)))
-    for top, band in _bands(image, rows=_BAND_ROWS // factor * factor or factor):
-        small.paste(_opaque(band).reduce(factor), (0, top // factor))
-    small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
-    return small
+    thumbnail = Image.new("RGB", (-(-image.width // factor), -(-image.height // factor)))
+    for top, strip in _strips(image, rows=_STRIP_ROWS // factor * factor or factor):
+        thumbnail.paste(_opaque(strip).reduce(factor), (0, top // factor))
+    thumbnail.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
+    return thumbnail
 
 
-def _opaque(band: Image.Image) -> Image.Image:
-    """In eight-bit colour, on white."""
-    if band.mode == "I;16":
-        return band.point(lambda value: value / 256).convert("L").convert("RGB")
-    if not band.has_transparency_data:
-        return band.convert("RGB")
-    band = band.convert("RGBA")
-    white = Image.new("RGB", band.size, "white")
-    white.paste(band, mask=band)
-    return white
+def _opaque(strip: Image.Image) -> Image.Image:
+    """Convert to 8-bit RGB, on a white background."""
+    if strip.mode == "I;16":
+        return strip.point(lambda value: value / 256).convert("L").convert("RGB")
+    if not strip.has_transparency_data:
+        return strip.convert("RGB")
+    strip = strip.convert("RGBA")
+    background = Image.new("RGB", strip.size, "white")
+    background.paste(strip, mask=strip)
+    return background

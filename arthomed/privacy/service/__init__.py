@@ -1,1 +1,1 @@
-"""One module for each thing that may be asked."""
+"""The use cases of privacy, one module each."""

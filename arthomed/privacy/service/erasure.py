@@ -1,4 +1,4 @@
-"""Being forgotten, as far as the law lets a clinic forget."""
+"""Erases a patient's account, except for the data that the clinic must retain by law."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,8 @@ import structlog
 from bson import ObjectId
 from pymongo.client_session import ClientSession
 
-from arthomed.appointments.service import forgetting, transitions
+from arthomed.appointments.service import transitions
+from arthomed.appointments.service.erasure import erase_appointments, last_treatment_at
 from arthomed.audit import service as audit
 from arthomed.audit.models import Action, Kind
 from arthomed.auth.models import Otp
@@ -18,7 +19,7 @@ from arthomed.core import clock
 from arthomed.core.actor import SYSTEM, Actor
 from arthomed.core.documents import transaction
 from arthomed.files.rules import Kind as FileKind
-from arthomed.files.service import removing
+from arthomed.files.service import deleting
 from arthomed.privacy import rules
 from arthomed.privacy.models import Export
 from arthomed.users import service as users
@@ -28,49 +29,51 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Erasure:
-    """What was erased, and what must be kept."""
+    """What was erased, and what the clinic must retain."""
 
     erased: Sequence[str]
-    kept: Sequence[rules.Kept]
+    kept: Sequence[rules.RetainedData]
 
 
 def erase(actor: Actor, user_id: ObjectId, code: str) -> Erasure:
-    """Close the acting patient's account and erase what need not be kept; all of it or nothing.
+    """Close the acting patient's account and erase what the law does not retain, in one transaction.
 
-    Open visits are cancelled, devices are signed out, the number is free for a new account. What a doctor
-    recorded stays with its patient's name for as long as the law wants it, and is erased by `finish` then.
+    It cancels the open appointments, signs out all devices and frees the mobile number for a new account. The medical
+    record keeps the patient's name until its retention period ends; then `erase_expired_records` erases it.
 
     Raises:
-        CodeInvalid, CodeExpired, CodeUsedUp, AccountLocked: the code is not good; see sign_in.confirm_with_code.
-        TooLate: a visit begins too soon to be cancelled.
+        CodeInvalid, CodeExpired, CodeUsedUp, AccountLocked: the code is refused; see sign_in.confirm_with_code.
+        TooLate: an appointment begins too soon to be cancelled.
     """
     sign_in.confirm_with_code(users.get(user_id), code)
 
     def work(session: ClientSession) -> datetime | None:
         transitions.cancel_open(actor, session)
-        records = rules.records_until(forgetting.last_treatment(user_id, session), clock.now())
+        record_until = rules.medical_record_until(last_treatment_at(user_id, session), clock.now())
         Otp.forget(users.get(user_id, session).mobile_number, session)
         sessions.end_all_sessions(actor, user_id, session)
-        _forget(actor, user_id, records, session)
-        Export.forget(user_id, session)
-        return records
+        _erase_personal_data(actor, user_id, record_until, session)
+        Export.erase(user_id, session)
+        return record_until
 
-    records = transaction(work)
+    record_until = transaction(work)
     log.info("account_erased", user_id=str(user_id))
-    return Erasure(rules.erased(records), rules.kept(records, clock.now()))
+    return Erasure(rules.erased(record_until), rules.retained(record_until, clock.now()))
 
 
-def finish() -> int:
-    """Erase what had to be kept until now; returns the number of people."""
+def erase_expired_records() -> int:
+    """Erase the medical records whose retention period has ended; returns the number of patients."""
     due = users.due_for_anonymisation(clock.now())
     for user_id in due:
-        transaction(partial(_forget, SYSTEM, user_id, None))
+        transaction(partial(_erase_personal_data, SYSTEM, user_id, None))
     return len(due)
 
 
-def _forget(actor: Actor, user_id: ObjectId, records: datetime | None, session: ClientSession) -> None:
-    """Anonymise a person and their visits; with `records` what was recorded until then is left."""
-    removing.doom_all(FileKind.PROFILES, [user_id], session)
-    users.anonymise(user_id, keep_until=records, session=session)
-    forgetting.forget(user_id, treated_too=records is None, session=session)
-    audit.note_change(actor, Action.DELETE, Kind.USER, user_id, subject=user_id, session=session)
+def _erase_personal_data(
+    actor: Actor, user_id: ObjectId, record_until: datetime | None, session: ClientSession
+) -> None:
+    """Anonymise a person and their appointments; with `record_until` the medical record stays until then."""
+    deleting.mark_files_of(FileKind.PROFILES, [user_id], session)
+    users.anonymise(user_id, keep_until=record_until, session=session)
+    erase_appointments(user_id, including_treated=record_until is None, session=session)
+    audit.record_change(actor, Action.DELETE, Kind.USER, user_id, subject=user_id, session=session)

@@ -1,4 +1,4 @@
-"""Everything about oneself, in one file."""
+"""Exports everything that is stored about a person as one JSON file."""
 
 import gzip
 from collections.abc import Callable
@@ -20,14 +20,14 @@ from arthomed.privacy.service import trail
 from arthomed.users import service as users
 from arthomed.users.models import User
 
-_SMALL = 500  # records that a request gathers itself, in well under a second
-_ASK_AGAIN_AFTER = timedelta(minutes=1)
-_KEPT = timedelta(hours=1)
+_MAX_RECORDS_PER_REQUEST = 500  # a request collects them in well under a second; a job exports larger accounts
+_RETRY_AFTER = timedelta(minutes=1)
+_TTL = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Everything:
-    """All that is stored about a person."""
+class PersonalData:
+    """Everything that is stored about a person."""
 
     exported_at: datetime
     user: User
@@ -38,68 +38,70 @@ class Everything:
     access_log: list[trail.Access]
 
 
-Renderer = Callable[[Everything], str]
-"""Makes JSON of it; the shapes are the routes' and the wiring's business."""
+Serializer = Callable[[PersonalData], str]
+"""Returns JSON. arthomed.app sets it, because services do not know the schemas."""
 
-_renderer: Renderer | None = None
+_serializer: Serializer | None = None
 
 
-def use(renderer: Renderer) -> None:
-    global _renderer  # noqa: PLW0603  one a process, set where the parts are put together
-    _renderer = renderer
+def use(serializer: Serializer) -> None:
+    """Set the serializer of this process."""
+    global _serializer  # noqa: PLW0603  arthomed.app sets it once per process
+    _serializer = serializer
 
 
 def export(actor: Actor, user_id: ObjectId) -> bytes | None:
-    """The person's own data as JSON; None while a job makes it, which is so when it is much.
+    """The person's own data as JSON; None while a job generates it, which a large account needs.
 
     Raises:
-        JobsUnavailable: the broker is away; to be asked for again.
+        JobsUnavailable: the broker is unavailable; the client may try again.
     """
     if _is_small(user_id):
-        _note(actor, user_id)
-        return _render(user_id)
+        _record_export(actor, user_id)
+        return _serialize(user_id)
     now = clock.now()
-    found = Export.of(user_id, now)
+    found = Export.find_current(user_id, now)
     if found is not None and found.content is not None:
-        _note(actor, user_id)
+        _record_export(actor, user_id)
         return gzip.decompress(found.content)
-    if Export.is_to_be_asked_for(user_id, now=now, again_after=_ASK_AGAIN_AFTER, kept=_KEPT):
+    if Export.request(user_id, now=now, retry_after=_RETRY_AFTER, ttl=_TTL):
         jobs.enqueue(jobs.Job.EXPORT, str(user_id))
     return None
 
 
 def prepare(user_id: ObjectId) -> None:
-    """The job: make an export that is waited for; run twice it does no harm."""
-    if Export.is_wanted(user_id):
-        Export.finish(user_id, gzip.compress(_render(user_id)), clock.now() + _KEPT)
+    """Generate a pending export; does nothing if none is pending, so the job may run twice."""
+    if Export.is_pending(user_id):
+        Export.finish(user_id, gzip.compress(_serialize(user_id)), clock.now() + _TTL)
 
 
 def _is_small(user_id: ObjectId) -> bool:
-    counted = (
+    querysets = (
         Appointment.objects(patient_id=user_id),
         Notification.objects(user=user_id),
         AuditEvent.objects(subjects=user_id),
     )
-    records: int = sum(found.limit(_SMALL).count(with_limit_and_skip=True) for found in counted)
-    return records < _SMALL
+    limit = _MAX_RECORDS_PER_REQUEST
+    records: int = sum(queryset.limit(limit).count(with_limit_and_skip=True) for queryset in querysets)
+    return records < limit
 
 
-def _render(user_id: ObjectId) -> bytes:
-    if _renderer is None:
-        message = "no renderer is installed; arthomed.app.wire() does it"
+def _serialize(user_id: ObjectId) -> bytes:
+    if _serializer is None:
+        message = "no serializer is set; arthomed.app.wire() sets it"
         raise RuntimeError(message)
-    visits = list(Appointment.objects(patient_id=user_id).order_by("starts_at"))
-    everything = Everything(
+    appointments = list(Appointment.objects(patient_id=user_id).order_by("starts_at"))
+    personal_data = PersonalData(
         exported_at=clock.now(),
         user=users.get(user_id),
         sessions=list(Session.objects(user=user_id, expires_at__gt=clock.now())),
-        appointments=Appointment.with_people(visits),
-        files=list(File.there().filter(owner=user_id).order_by("id")),
+        appointments=Appointment.with_people(appointments),
+        files=list(File.available().filter(owner=user_id).order_by("id")),
         messages=list(Notification.objects(user=user_id).order_by("created_at")),
-        access_log=trail.with_names(list(AuditEvent.objects(subjects=user_id).order_by("at"))),
+        access_log=trail.with_actors(list(AuditEvent.objects(subjects=user_id).order_by("at"))),
     )
-    return _renderer(everything).encode()
+    return _serializer(personal_data).encode()
 
 
-def _note(actor: Actor, user_id: ObjectId) -> None:
-    audit.note_change(actor, Action.READ, Kind.EXPORT, user_id, subject=user_id, session=None)
+def _record_export(actor: Actor, user_id: ObjectId) -> None:
+    audit.record_change(actor, Action.READ, Kind.EXPORT, user_id, subject=user_id, session=None)

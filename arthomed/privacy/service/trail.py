@@ -1,4 +1,4 @@
-"""Who read or changed whose record."""
+"""Reads the audit trail: all of it, or the access log of one person."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,30 +14,30 @@ from arthomed.users.models import User
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """One event and the person who acted; None for the system."""
+    """An audit event and the user who acted; None for the system."""
 
     event: AuditEvent
     by: User | None
 
 
-def about(user_id: ObjectId, asked: PageRequest) -> Page[Access]:
-    """What was done with a person's records."""
-    return _named(audit.events(asked, subjects=user_id))
+def access_log(user_id: ObjectId, page_request: PageRequest) -> Page[Access]:
+    """Every access to a person's records."""
+    return _page_with_actors(audit.events(page_request, subjects=user_id))
 
 
-def read(by: Actor, asked: PageRequest, **wanted: ObjectId) -> Page[Access]:
-    """The whole trail, or what of it is about a person, a record, or an actor; noted itself."""
-    page = audit.events(asked, **wanted)
+def read(actor: Actor, page_request: PageRequest, /, **filters: ObjectId) -> Page[Access]:
+    """The audit trail, filtered by person, record or actor. Reading it is recorded, too."""
+    page = audit.events(page_request, **filters)
     subjects = {subject for event in page.items for subject in event.subjects}
-    audit.note_read(by, Kind.AUDIT_TRAIL, [event.id for event in page.items], subjects)
-    return _named(page)
+    audit.record_read(actor, Kind.AUDIT_TRAIL, [event.id for event in page.items], subjects)
+    return _page_with_actors(page)
 
 
-def with_names(events: Sequence[AuditEvent]) -> list[Access]:
-    """The same events with who acted, in one query for all of them."""
+def with_actors(events: Sequence[AuditEvent]) -> list[Access]:
+    """Load the users who acted, with one query for all events."""
     people = User.by_id(event.actor for event in events if event.actor)
     return [Access(event, people.get(event.actor)) for event in events]
 
 
-def _named(page: Page[AuditEvent]) -> Page[Access]:
-    return Page(with_names(page.items), page.pagination)
+def _page_with_actors(page: Page[AuditEvent]) -> Page[Access]:
+    return Page(with_actors(page.items), page.pagination)

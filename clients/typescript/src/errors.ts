@@ -1,70 +1,70 @@
 import type { components } from "./schema.js";
 
-type Refusal = components["schemas"]["ErrorOut"];
+type ErrorBody = components["schemas"]["ErrorOut"];
 
-/** The codes of this version of the API; a later one may send others, so keep a default branch. */
+/** The codes of this version of the API. Later versions may add codes, so keep a default branch. */
 export type ErrorCode = components["schemas"]["ErrorBodyOut"]["code"];
 export type FieldError = components["schemas"]["FieldErrorOut"];
 export type Alternative = components["schemas"]["AlternativeOut"];
 
-/** An answer that refuses; ask `code`, never the words. A network that fails throws fetch's own TypeError instead. */
+/** An error response. Decide by `code`, never by the message. A network failure throws fetch's TypeError instead. */
 export class ArthomedError extends Error {
   override readonly name = "ArthomedError";
 
   constructor(
     message: string,
-    /** `UNREADABLE` when the answer is not the API's, as from a proxy on the way. */
+    /** `UNREADABLE` if the response is not from the API, for example from a proxy. */
     readonly code: ErrorCode | "UNREADABLE",
     readonly status: number,
-    /** For the logs and for whoever is asked for help. */
+    /** For logs and support requests. */
     readonly requestId: string | null,
-    /** Seconds to wait before another try, where the server says so. */
+    /** Seconds to wait before the next try, if the server sends them. */
     readonly retryAfter: number | null,
-    /** With VALIDATION_ERROR: what is wrong with which field. */
+    /** With VALIDATION_ERROR: the invalid fields. */
     readonly fields: readonly FieldError[],
-    /** With SLOT_UNAVAILABLE: the nearest free times of that doctor. */
+    /** With SLOT_UNAVAILABLE: the nearest free slots of that doctor. */
     readonly alternatives: readonly Alternative[],
   ) {
     super(message);
   }
 
-  static of(answer: Response, body: unknown): ArthomedError {
-    const told = isRefusal(body) ? body : null;
-    const wait = Number.parseInt(answer.headers.get("Retry-After") ?? "", 10);
+  static of(response: Response, body: unknown): ArthomedError {
+    const error = isErrorBody(body) ? body : null;
+    const seconds = Number.parseInt(response.headers.get("Retry-After") ?? "", 10);
     return new ArthomedError(
-      told?.message ?? `The answer can't be read (${answer.status})`,
-      told?.error.code ?? "UNREADABLE",
-      answer.status,
-      answer.headers.get("X-Request-ID"),
-      Number.isNaN(wait) ? null : wait,
-      told?.errors ?? [],
-      told?.error.alternatives ?? [],
+      error?.message ?? `The response can't be read (${response.status})`,
+      error?.error.code ?? "UNREADABLE",
+      response.status,
+      response.headers.get("X-Request-ID"),
+      Number.isNaN(seconds) ? null : seconds,
+      error?.errors ?? [],
+      error?.error.alternatives ?? [],
     );
   }
 }
 
-/** Whether something that was caught is a refusal with this code. */
+/** Whether a caught error is an error response with this code. */
 export function isRefused(error: unknown, code: ErrorCode): error is ArthomedError {
   return error instanceof ArthomedError && error.code === code;
 }
 
-function isRefusal(body: unknown): body is Refusal {
+function isErrorBody(body: unknown): body is ErrorBody {
   return isEnvelope(body, false) && "error" in body;
 }
 
-/** What is in an answer's envelope; throws an ArthomedError when it is a refusal, or not the API's. */
-export async function contentOf(answer: Response): Promise<unknown> {
-  const body = await bodyOf(answer);
+/** Read the `data` of a response; throws an ArthomedError for an error response, or one that is not from the API. */
+export async function readData(response: Response): Promise<unknown> {
+  const body = await readBody(response);
   if (isEnvelope(body, true) && "data" in body) return body.data;
-  throw ArthomedError.of(answer, body);
+  throw ArthomedError.of(response, body);
 }
 
-export async function refusalIn(answer: Response): Promise<ArthomedError> {
-  return ArthomedError.of(answer, await bodyOf(answer));
+export async function readError(response: Response): Promise<ArthomedError> {
+  return ArthomedError.of(response, await readBody(response));
 }
 
-async function bodyOf(answer: Response): Promise<unknown> {
-  const text = await answer.text(); // a connection that breaks here is the network's failure
+async function readBody(response: Response): Promise<unknown> {
+  const text = await response.text(); // throws if the connection breaks
   try {
     return JSON.parse(text);
   } catch {

@@ -1,7 +1,7 @@
 import createClient, { type Client } from "openapi-fetch";
 
 import { ArthomedError } from "./errors.js";
-import { persistently } from "./retry.js";
+import { withRetries } from "./retry.js";
 import type { components, paths } from "./schema.js";
 import { type Fetch, memoryStore, Session, type TokenStore } from "./session.js";
 
@@ -13,7 +13,7 @@ type Schemas = components["schemas"];
 type Page<T> = { items: T[]; pagination: Schemas["PaginationOut"] };
 
 export interface Options {
-  /** Where the clinic is, without `/api`. */
+  /** The address of the server, without `/api`. */
   baseUrl: string;
   store?: TokenStore;
   /** Called when the API ends the session; not after `signOut`. */
@@ -22,8 +22,8 @@ export interface Options {
 }
 
 /**
- * The API as one signed-in person. `api` has every route with its types; its calls are signed, and renew the tokens by
- * themselves. The methods are what needs more than one call to be right.
+ * A client of the API for one user. `api` has every route with its types, adds the access token and refreshes it. The
+ * methods cover what needs more than one call.
  */
 export class Arthomed {
   readonly api: Client<paths>;
@@ -37,19 +37,19 @@ export class Arthomed {
     this.api = createClient<paths>({ baseUrl: origin, fetch: this.#session.send });
   }
 
-  /** Ask for a code by SMS. */
+  /** Request a code by SMS. */
   sendCode(mobileNumber: string): Promise<Schemas["CodeSentOut"]> {
     return content(this.api.POST("/api/auth/send-otp", { body: { mobileNumber } }));
   }
 
-  /** Sign in with a code; its tokens are stored. */
-  async signIn(answer: Schemas["VerifyCode"]): Promise<Schemas["SignedInOut"]> {
-    const signedIn = await content(this.api.POST("/api/auth/verify-otp", { body: answer }));
+  /** Sign in with a code, and store the tokens. */
+  async signIn(credentials: Schemas["VerifyCode"]): Promise<Schemas["SignedInOut"]> {
+    const signedIn = await content(this.api.POST("/api/auth/verify-otp", { body: credentials }));
     await this.#store.save(signedIn.tokens);
     return signedIn;
   }
 
-  /** Sign this device out; here even when the network fails. */
+  /** End the session, and remove the tokens even if the network fails. */
   async signOut(): Promise<void> {
     try {
       await content(this.api.POST("/api/auth/logout"));
@@ -59,23 +59,23 @@ export class Arthomed {
   }
 
   /**
-   * Book a visit, once, however often it must be sent. Store `key` before the call when the app may be ended in it, and
-   * come back with the same wish and key.
+   * Book an appointment. Retries with one idempotency key, so that it is booked once. If the app may be closed meanwhile,
+   * store `key` before the call, and repeat the call with the same arguments and key.
    */
   async book(
-    wish: Schemas["BookAppointment"],
+    booking: Schemas["BookAppointment"],
     { key = crypto.randomUUID(), images = [] }: { key?: string; images?: readonly File[] } = {},
   ): Promise<Schemas["AppointmentOut"]> {
     const call = this.api.POST("/api/appointments/book", {
       params: { header: { "Idempotency-Key": key } },
-      body: images.length > 0 ? (withImages(wish, images) as unknown as typeof wish) : wish,
-      fetch: (request) => persistently(() => this.#session.send(request)),
+      body: images.length > 0 ? (withImages(booking, images) as unknown as typeof booking) : booking,
+      fetch: (request) => withRetries(() => this.#session.send(request)),
     });
     return (await content(call)).appointment;
   }
 }
 
-/** The `data` of an answer; throws an ArthomedError when it is a refusal. */
+/** The `data` of a response; throws an ArthomedError for an error response. */
 export async function content<T>(
   call: Promise<{ data?: { data: T }; error?: unknown; response: Response }>,
 ): Promise<T> {
@@ -84,18 +84,18 @@ export async function content<T>(
   return data.data;
 }
 
-/** Every item of a list, page by page as they are needed: `everyItem((page) => content(api.GET(...)))`. */
-export async function* everyItem<T>(ask: (page: number) => Promise<Page<T>>): AsyncGenerator<T, void> {
+/** Iterate over all items of a list, and fetch its pages one by one: `everyItem((page) => content(api.GET(...)))`. */
+export async function* everyItem<T>(fetchPage: (page: number) => Promise<Page<T>>): AsyncGenerator<T, void> {
   for (let page = 1; ; page++) {
-    const { items, pagination } = await ask(page);
+    const { items, pagination } = await fetchPage(page);
     yield* items;
     if (!pagination.hasNext) return;
   }
 }
 
-function withImages(wish: Schemas["BookAppointment"], images: readonly File[]): FormData {
+function withImages(booking: Schemas["BookAppointment"], images: readonly File[]): FormData {
   const form = new FormData();
-  for (const [name, value] of Object.entries(wish)) form.append(name, String(value));
+  for (const [name, value] of Object.entries(booking)) form.append(name, String(value));
   for (const image of images) form.append("images", image);
   return form;
 }

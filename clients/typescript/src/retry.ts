@@ -1,21 +1,20 @@
-const TRIES = 3;
-const FIRST_PAUSE_MS = 300;
+const MAX_ATTEMPTS = 3;
+const FIRST_DELAY_MS = 300;
 
-/** Whether the same request may be answered a moment later: the server was away, or something before it. */
-export function isAway(answer: Response): boolean {
-  return answer.status === 502 || answer.status === 503 || answer.status === 504;
+function isUnavailable(response: Response): boolean {
+  return response.status === 502 || response.status === 503 || response.status === 504;
 }
 
-/** Send again what can be sent again safely, while the network fails or the server is away. */
-export async function persistently(send: () => Promise<Response>): Promise<Response> {
-  for (let tried = 1; ; tried++) {
+/** Retry an idempotent request with exponential backoff if the network fails or the server is unavailable. */
+export async function withRetries(send: () => Promise<Response>): Promise<Response> {
+  for (let attempt = 1; ; attempt++) {
     try {
-      const answer = await send();
-      if (tried === TRIES || !isAway(answer)) return answer;
+      const response = await send();
+      if (attempt === MAX_ATTEMPTS || !isUnavailable(response)) return response;
     } catch (error) {
-      if (tried === TRIES || isAborted(error)) throw error;
+      if (attempt === MAX_ATTEMPTS || isAborted(error)) throw error;
     }
-    await pause(FIRST_PAUSE_MS * 2 ** (tried - 1));
+    await sleep(FIRST_DELAY_MS * 2 ** (attempt - 1));
   }
 }
 
@@ -23,6 +22,6 @@ function isAborted(error: unknown): boolean {
   return error instanceof Error && error.name === "AbortError";
 }
 
-function pause(milliseconds: number): Promise<void> {
+function sleep(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }

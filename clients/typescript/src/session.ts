@@ -1,30 +1,30 @@
-import { ArthomedError, contentOf, refusalIn } from "./errors.js";
-import { persistently } from "./retry.js";
+import { ArthomedError, readData, readError } from "./errors.js";
+import { withRetries } from "./retry.js";
 import type { components } from "./schema.js";
 
 export type Tokens = components["schemas"]["TokensOut"];
 export type Fetch = (request: Request) => Promise<Response>;
 
-/** Where an app keeps its tokens: the keychain of a phone, never a place that other apps or pages can read. */
+/** Storage for the tokens: the keychain of a phone, never a place that other apps or pages can read. */
 export interface TokenStore {
   load(): Promise<Tokens | null>;
   save(tokens: Tokens | null): Promise<void>;
 }
 
 export function memoryStore(tokens: Tokens | null = null): TokenStore {
-  let kept = tokens;
+  let current = tokens;
   return {
-    load: () => Promise.resolve(kept),
+    load: () => Promise.resolve(current),
     save: (next) => {
-      kept = next;
+      current = next;
       return Promise.resolve();
     },
   };
 }
 
-/** Signs requests with the access token, and renews that when the API says that it is of no use any more. */
+/** Adds the access token to requests, and refreshes it when the API rejects it. */
 export class Session {
-  #renewing: Promise<Tokens | null> | null = null;
+  #refreshing: Promise<Tokens | null> | null = null;
 
   constructor(
     private readonly baseUrl: string,
@@ -33,43 +33,45 @@ export class Session {
     private readonly onSignedOut: () => void,
   ) {}
 
-  /** Send a request as the signed-in person; with a new access token once more when the old one is refused. */
+  /** Send a request with the access token; once more with a new one if the API rejects the first. */
   readonly send: Fetch = async (request) => {
     const tokens = await this.store.load();
     if (tokens === null) return this.fetch(request.clone());
-    const answer = await this.fetch(signed(request, tokens));
-    if (!(await isStale(answer))) return answer;
-    const renewed = await this.#renewedAfter(tokens);
-    return renewed === null ? answer : this.fetch(signed(request, renewed));
+    const response = await this.fetch(authorized(request, tokens));
+    if (!(await isTokenRejected(response))) return response;
+    const refreshed = await this.#refreshOnce(tokens);
+    return refreshed === null ? response : this.fetch(authorized(request, refreshed));
   };
 
-  /** Those that came in the place of refused ones: already there, on their way for another request, or asked for now. */
-  async #renewedAfter(refused: Tokens): Promise<Tokens | null> {
+  /** Refresh rejected tokens; parallel requests share one refresh. */
+  async #refreshOnce(rejected: Tokens): Promise<Tokens | null> {
     const current = await this.store.load();
-    if (current?.accessToken !== refused.accessToken) return current;
-    this.#renewing ??= this.#renew(refused).finally(() => {
-      this.#renewing = null;
+    if (current?.accessToken !== rejected.accessToken) return current;
+    this.#refreshing ??= this.#refresh(rejected).finally(() => {
+      this.#refreshing = null;
     });
-    return this.#renewing;
+    return this.#refreshing;
   }
 
   /**
-   * A refresh token whose answer got lost is good for another 30 seconds and gives the same successor again. So it is
-   * kept until its successor is stored, and only the API's own refusal signs out.
+   * Refresh the tokens, and store the new ones. If the response is lost, the API accepts the same refresh token for
+   * another 30 seconds and returns the same new tokens. So the old token is kept until the new ones are stored, and only
+   * an error response of the API ends the session.
    */
-  async #renew(spent: Tokens): Promise<Tokens | null> {
-    const renewed = await this.#successorOf(spent);
+  async #refresh(used: Tokens): Promise<Tokens | null> {
+    const refreshed = await this.#requestTokens(used);
     const current = await this.store.load();
-    if (current?.refreshToken !== spent.refreshToken) return current; // signed out, or in anew, meanwhile
-    await this.store.save(renewed);
-    if (renewed === null) this.onSignedOut();
-    return renewed;
+    if (current?.refreshToken !== used.refreshToken) return current; // signed out or in again meanwhile
+    await this.store.save(refreshed);
+    if (refreshed === null) this.onSignedOut();
+    return refreshed;
   }
 
-  async #successorOf(spent: Tokens): Promise<Tokens | null> {
-    const answer = await persistently(() => this.fetch(this.#refreshRequest(spent)));
+  /** Null if the session has ended. */
+  async #requestTokens(used: Tokens): Promise<Tokens | null> {
+    const response = await withRetries(() => this.fetch(this.#refreshRequest(used)));
     try {
-      return (await contentOf(answer)) as Tokens;
+      return (await readData(response)) as Tokens;
     } catch (error) {
       if (error instanceof ArthomedError && error.status === 401 && error.code !== "UNREADABLE") return null;
       throw error;
@@ -85,14 +87,14 @@ export class Session {
   }
 }
 
-function signed(request: Request, { accessToken }: Tokens): Request {
+function authorized(request: Request, { accessToken }: Tokens): Request {
   const copy = request.clone();
   copy.headers.set("Authorization", `Bearer ${accessToken}`);
   return copy;
 }
 
-async function isStale(answer: Response): Promise<boolean> {
-  if (answer.status !== 401) return false;
-  const { code } = await refusalIn(answer.clone());
+async function isTokenRejected(response: Response): Promise<boolean> {
+  if (response.status !== 401) return false;
+  const { code } = await readError(response.clone());
   return code === "TOKEN_EXPIRED" || code === "INVALID_TOKEN";
 }

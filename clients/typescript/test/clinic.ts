@@ -9,70 +9,70 @@ export interface Person {
   clinic: Arthomed;
   mobile: string;
   store: TokenStore;
-  /** Times that the API ended the session. */
-  ends: number;
+  /** Calls of `onSignedOut`. */
+  signedOut: number;
 }
 
-/** The network on the way to the API: counts what is sent, and may lose answers, or give one of its own. */
-export class Wire {
+/** A network that counts requests, and can lose responses or replace one. */
+export class Network {
   readonly sent: string[] = [];
-  readonly #toLose = new Map<string, number>();
-  readonly #instead = new Map<string, Response>();
+  readonly #losses = new Map<string, number>();
+  readonly #replacements = new Map<string, Response>();
 
-  loseAnswers(path: string, times: number): void {
-    this.#toLose.set(path, times);
+  loseResponses(path: string, times: number): void {
+    this.#losses.set(path, times);
   }
 
-  answerOnce(path: string, answer: Response): void {
-    this.#instead.set(path, answer);
+  replaceResponse(path: string, response: Response): void {
+    this.#replacements.set(path, response);
   }
 
   count(path: string): number {
-    return this.sent.filter((one) => one === path).length;
+    return this.sent.filter((sent) => sent === path).length;
   }
 
   readonly fetch: Fetch = async (request) => {
     const path = new URL(request.url).pathname;
     this.sent.push(path);
-    const instead = this.#instead.get(path);
-    if (instead && this.#instead.delete(path)) return instead;
-    const answer = await globalThis.fetch(request);
-    const left = this.#toLose.get(path) ?? 0;
-    if (left === 0) return answer;
-    this.#toLose.set(path, left - 1);
-    await answer.arrayBuffer();
+    const replacement = this.#replacements.get(path);
+    if (replacement && this.#replacements.delete(path)) return replacement;
+    const response = await globalThis.fetch(request);
+    const left = this.#losses.get(path) ?? 0;
+    if (left === 0) return response;
+    this.#losses.set(path, left - 1);
+    await response.arrayBuffer();
     throw new TypeError("fetch failed");
   };
 }
 
-/** A new patient, signed in with a code from the mailbox of development. */
-export async function patient(wire = new Wire()): Promise<Person> {
+/** Sign a new patient in, with a code from the development mailbox. */
+export async function signInPatient(network = new Network()): Promise<Person> {
   const store = memoryStore();
-  const person: Person = { clinic: undefined as unknown as Arthomed, mobile: newNumber(), store, ends: 0 };
-  person.clinic = new Arthomed({ baseUrl: API, store, fetch: wire.fetch, onSignedOut: () => person.ends++ });
+  const person: Person = { clinic: undefined as unknown as Arthomed, mobile: newNumber(), store, signedOut: 0 };
+  person.clinic = new Arthomed({ baseUrl: API, store, fetch: network.fetch, onSignedOut: () => person.signedOut++ });
   await person.clinic.sendCode(person.mobile);
   await person.clinic.signIn({ mobileNumber: person.mobile, otp: await codeSentTo(person.mobile) });
   return person;
 }
 
-/** The newest code in the mailbox of a number. */
+/** Wait for a code in the mailbox of a number. */
 export async function codeSentTo(mobile: string): Promise<string> {
   const deadline = Date.now() + 20_000;
   while (Date.now() < deadline) {
     const mailbox = await fetch(`${API}/dev/mailbox.json?to=${mobile}`);
     const { items } = (await mailbox.json()) as { items: { kind: string; text: string }[] };
-    const caught = items.find((one) => one.kind === "code");
-    if (caught) return caught.text.slice(0, 6);
+    const message = items.find(({ kind }) => kind === "code");
+    if (message) return message.text.slice(0, 6);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
-  throw new Error("no code came");
+  throw new Error("the mailbox has no code");
 }
 
 export function newNumber(): string {
   return `7${Math.floor(Math.random() * 1e9).toString().padStart(9, "0")}`;
 }
 
-/** Let the access token be one that expired, as after an hour. */
+/** Replace the access token by one that has expired. */
 export async function expireAccess(store: TokenStore): Promise<void> {
   const tokens = (await store.load()) as Tokens;
   const [header, payload] = tokens.accessToken.split(".") as [string, string];
@@ -83,8 +83,8 @@ export async function expireAccess(store: TokenStore): Promise<void> {
   await store.save({ ...tokens, accessToken: `${unsigned}.${signature}` });
 }
 
-/** A wish for a free time of some doctor. */
-export async function freeTime(clinic: Arthomed) {
+/** Find a free slot; returns the booking for it. */
+export async function freeSlot(clinic: Arthomed) {
   const { items } = await content(clinic.api.GET("/api/users/doctors", { params: { query: { limit: 100 } } }));
   for (const doctor of items) {
     for (let ahead = 20; ahead < 30; ahead++) {
@@ -92,9 +92,9 @@ export async function freeTime(clinic: Arthomed) {
       const query = { doctorId: doctor._id, date };
       const { availableSlots } = await content(clinic.api.GET("/api/appointments/slots", { params: { query } }));
       const slot = availableSlots.at(-1);
-      const wish = { doctorId: doctor._id, appointmentDate: date, reason: "Fever" };
-      if (slot) return { ...wish, appointmentTime: slot.startTime };
+      const booking = { doctorId: doctor._id, appointmentDate: date, reason: "Fever" };
+      if (slot) return { ...booking, appointmentTime: slot.startTime };
     }
   }
-  throw new Error("no free time");
+  throw new Error("no doctor has a free slot");
 }

@@ -18,7 +18,7 @@ from arthomed.infra.sms import TwilioSms
 from arthomed.notifications import service as notifications
 from arthomed.notifications.gateways import DeliveryFailed
 from arthomed.notifications.models import Notification
-from tests.architecture.test_permissions import TABLE, ask, make_world
+from tests.architecture.test_permissions import TABLE, call_route, make_world
 from tests.stack import ROOT, wait_for
 
 
@@ -41,7 +41,7 @@ class TestApi7ServerSideRequestForgery:
             own, _ = world.records_of(row)
             for name in row.body(world):
                 for value in (f"http://{place}/", f"//{place}/x.png", f"somebody@[{place}]"):
-                    ask(client, route, world, own, headers=everywhere, **{name: value})
+                    call_route(client, route, world, own, headers=everywhere, **{name: value})
                     asked += 1
         for waiting in Notification.objects:
             notifications.send(waiting.id)
@@ -105,7 +105,7 @@ class TestApi10UnsafeConsumptionOfApis:
     def test_its_endless_answer_is_not_read_to_the_end(self, gateway: Any) -> None:
         gateway.response = (201, {"Content-Type": "application/json"}, b" " * 50_000_000)
 
-        assert str(self._send(gateway)) == "twilio's response is no JSON"
+        assert str(self._send(gateway)) == "twilio's response is not JSON"
         assert wait_for(lambda: gateway.was_cut_off, what="the end of the connection")
 
     def test_its_words_for_a_refusal_are_not_kept_either(self, gateway: Any) -> None:

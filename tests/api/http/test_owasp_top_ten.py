@@ -16,7 +16,7 @@ from arthomed.appointments.rules import Status
 from arthomed.config import AppEnv, settings
 from arthomed.core.permissions import Role
 from tests import factories
-from tests.architecture.test_permissions import TABLE, ask, make_world, routes_of
+from tests.architecture.test_permissions import TABLE, call_route, make_world, routes_of
 from tests.factories import SignedIn, envelope_of, refused, told
 from tests.stack import Stack
 
@@ -97,7 +97,7 @@ class TestApi3BrokenObjectPropertyLevelAuthorization:
         read = {route: row for route, row in TABLE.items() if route[0] == "GET" and role in row.roles}
         found: dict[str, set[str]] = {}
         for route, row in read.items():
-            response = ask(client, route, world, world.one_that_may_be_reached(row))
+            response = call_route(client, route, world, world.accessible_record(row))
             assert response.status_code == 200, response.text
             if response.is_json:
                 found[route[1]] = _keys(envelope_of(response))

@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.rules import SlotUnavailable, Status
-from arthomed.appointments.service import audit, transitions
+from arthomed.appointments.service import consistency, transitions
 from arthomed.core.permissions import Role
 from arthomed.scheduling import service as scheduling
 from arthomed.scheduling.models import Slot
@@ -163,7 +163,7 @@ def test_booked_slots_outside_the_new_hours_stay_and_are_returned_as_conflicts(a
         }
     ]
     assert slots_on(doctor) == ["09:30", "14:00", "14:30"]
-    assert list(audit.faults()) == []
+    assert list(consistency.violations()) == []
 
 
 def test_conflicting_slot_takes_no_bookings_even_after_a_cancellation(app: Flask, client: FlaskClient) -> None:
@@ -245,7 +245,7 @@ def test_lower_maximum_of_patients_never_falls_below_the_bookings(app: Flask, cl
     cancel_as_receptionist(appointments[0])
     scheduling.sync_doctor(doctor.id)
     assert (slot_at(doctor, "09:00").max_patients, slot_at(doctor, "09:30").max_patients) == (1, 1)
-    assert list(audit.faults()) == []
+    assert list(consistency.violations()) == []
 
 
 def test_seat_above_the_new_maximum_can_be_freed_and_booked_again(app: Flask, client: FlaskClient) -> None:
@@ -257,7 +257,7 @@ def test_seat_above_the_new_maximum_can_be_freed_and_booked_again(app: Flask, cl
     cancel_as_receptionist(second)
 
     assert factories.make_visit(doctor=doctor, day=TUESDAY, time="09:00").seat == 1
-    assert list(audit.faults()) == []
+    assert list(consistency.violations()) == []
 
 
 def test_concurrent_saves_leave_the_slots_of_exactly_one_schedule(app: Flask) -> None:
@@ -299,4 +299,4 @@ def test_concurrent_bookings_and_saves_lose_no_appointment(app: Flask) -> None:
 
     assert set(answers) <= {201, 400}
     assert Appointment.objects(doctor_id=doctor.id, status=Status.PENDING).count() == answers.count(201)
-    assert list(audit.faults()) == []
+    assert list(consistency.violations()) == []

@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from pymongo.database import Database
 
 from arthomed.appointments.rules import Status
-from arthomed.appointments.service import audit, booking, transitions
+from arthomed.appointments.service import booking, consistency, transitions
 from arthomed.core import copies
 from arthomed.core.permissions import Role
 from arthomed.scheduling import service as scheduling
@@ -215,7 +215,7 @@ def test_reactivated_doctor_can_be_booked_at_once(app: Flask, client: FlaskClien
     )
 
     assert factories.make_visit(doctor=doctor, day=TUESDAY, time="10:30").status is Status.PENDING
-    assert list(audit.faults()) == []
+    assert list(consistency.violations()) == []
 
 
 def test_deactivating_a_doctor_blocks_the_upcoming_slots(app: Flask, client: FlaskClient) -> None:
@@ -224,7 +224,7 @@ def test_deactivating_a_doctor_blocks_the_upcoming_slots(app: Flask, client: Fla
     deactivate(app, client, doctor)
 
     assert Slot.objects(doctor=doctor.id, is_available=True).count() == 0
-    assert list(audit.faults()) == []
+    assert list(consistency.violations()) == []
 
 
 def aborted_transactions(database: Records) -> int:

@@ -13,7 +13,7 @@ from pymongo.database import Database
 from redis import Redis
 from structlog.testing import capture_logs
 
-from arthomed.appointments.service import audit
+from arthomed.appointments.service import consistency
 from arthomed.config import settings
 from arthomed.core.permissions import Role
 from arthomed.scheduling import service as scheduling
@@ -120,7 +120,7 @@ def test_generation_does_not_change_booked_slots(database: Records) -> None:
     slot = database.slots.find_one({"_id": appointment.slot})
     assert slot is not None
     assert slot["takenSeats"] == [1]
-    assert list(audit.faults()) == []
+    assert list(consistency.violations()) == []
 
 
 @pytest.mark.parametrize("parts", [{"is_active": False}, {"is_verified": False}], ids=str)
@@ -240,4 +240,4 @@ def test_changed_slot_length_replaces_free_slots(slots_of_twenty_minutes: Callab
     first, second = (factories.slots_of(doctor, TUESDAY + timedelta(days=ahead)) for ahead in range(2))
     assert [(slot.start_time, slot.id == appointment.slot) for slot in first] == [("09:00", False), ("09:30", True)]
     assert [slot.start_time for slot in second] == ["09:00", "09:20", "09:40"]
-    assert list(audit.faults()) == []
+    assert list(consistency.violations()) == []

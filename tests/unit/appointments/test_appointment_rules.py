@@ -109,7 +109,7 @@ def test_transition_out_of_active_frees_the_seat_and_into_active_claims_it(sourc
 
 
 def test_patient_is_notified_of_the_marked_transitions() -> None:
-    assert {pair for pair, found in rules.MOVES.items() if found.tells_patient} == {
+    assert {pair for pair, found in rules.MOVES.items() if found.notifies_patient} == {
         pair for pair, transition in TRANSITIONS.items() if transition.notifies_patient
     }
 

@@ -1,4 +1,4 @@
-"""What counts as a change."""
+"""The differences that an audit event of a change holds."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -18,11 +18,11 @@ from arthomed.audit.service import differences
         ({"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 3}}, [{"field": "a.c", "from": 2, "to": 3}]),
         ({"a": [1]}, {"a": [1, 2]}, [{"field": "a", "from": [1], "to": [1, 2]}]),
     ],
-    ids=["same", "other", "new", "gone", "nested", "list"],
+    ids=["same", "changed", "added", "removed", "nested", "list"],
 )
-def test_only_what_is_another_than_before_is_told(before: Any, after: Any, found: Any) -> None:
+def test_only_fields_that_differ_are_listed_with_old_and_new_value(before: Any, after: Any, found: Any) -> None:
     assert differences(before, after) == found
 
 
-def test_the_time_of_the_change_is_no_change() -> None:
+def test_the_time_of_the_change_is_not_listed() -> None:
     assert differences({"updatedAt": 1}, {"updatedAt": datetime(2026, 12, 1, tzinfo=UTC)}) == []

@@ -1,4 +1,4 @@
-"""Odd and hostile files, each with the verdict it deserves; made when asked for."""
+"""Odd and hostile files, each with the expected result; their content is generated lazily."""
 
 import gzip
 import zipfile
@@ -8,34 +8,34 @@ from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
 
-from arthomed.files.cleaning.verdict import Kind
+from arthomed.files.cleaning.file_types import FileType
 from tests.unit.files import corpus_images as images
 from tests.unit.files import corpus_pdfs as pdfs
 from tests.unit.files.corpus_images import MARKER
 
-NOT_OURS = "Only JPEG, PNG and PDF"
+WRONG_TYPE = "Only JPEG, PNG and PDF"
 DAMAGED_IMAGE = "image is damaged"
 DAMAGED_PDF = "PDF is damaged"
 TOO_MANY_PIXELS = "too many pixels"
 SCRIPTS = "contains scripts"
 ACTIONS = "contains actions"
 ATTACHMENTS = "contains other files"
-OVER_THE_LIMIT = "is damaged|needs more memory"  # which of them depends on where the allocation fails
-UNPACKS = "unpacks to more"
+OVER_THE_LIMIT = "is damaged|needs more memory"  # the message depends on which allocation fails
+TOO_LARGE_UNPACKED = "unpacks to more"
 ENCRYPTED = "encrypted"
 
 
 @dataclass(frozen=True)
-class Specimen:
-    """`verdict` is the kind it is accepted as, or a pattern for the words of the refusal."""
+class CorpusFile:
+    """`expected` is the type if the file is accepted, or a pattern of the rejection message."""
 
     name: str
-    verdict: Kind | str
+    expected: FileType | str
     make: Callable[[], bytes]
 
     @property
     def is_accepted(self) -> bool:
-        return isinstance(self.verdict, Kind)
+        return isinstance(self.expected, FileType)
 
 
 def archive() -> bytes:
@@ -48,17 +48,17 @@ def archive() -> bytes:
 HTML = b"<!DOCTYPE html><script>alert('" + MARKER + b"')</script>"
 
 
-def _image(as_format: str) -> Callable[[], bytes]:
-    return lambda: images.saved(images.picture(), as_format)
+def _image(image_format: str) -> Callable[[], bytes]:
+    return lambda: images.encode(images.picture(), image_format)
 
 
-def _always(content: bytes) -> Callable[[], bytes]:
+def _constant(content: bytes) -> Callable[[], bytes]:
     return lambda: content
 
 
 _JPEGS: dict[str, Callable[[], bytes]] = {
     "plain": images.jpeg,
-    "exif_with_place": lambda: images.jpeg(exif=images.gps()),
+    "exif_with_location": lambda: images.jpeg(exif=images.gps()),
     **{f"orientation_{turn}": partial(images.turned, turn) for turn in range(2, 9)},
     "exif_broken": lambda: images.jpeg_with(images.segment(0xE1, b"Exif\0\0MM\0*\xff\xff\xff\xff" + MARKER)),
     "exif_orientation_of_letters": lambda: images.jpeg_with(images.segment(0xE1, images.ODD_EXIF)),
@@ -67,15 +67,15 @@ _JPEGS: dict[str, Callable[[], bytes]] = {
     "colour_profile": lambda: images.jpeg(icc_profile=MARKER * 9000),
     "xmp": lambda: images.jpeg(xmp=b"<x:xmpmeta>" + MARKER + b"</x:xmpmeta>"),
     "unknown_segments": lambda: images.jpeg_with(*[images.segment(0xEB, MARKER * 100)] * 50),
-    "zip_behind": lambda: images.jpeg() + archive(),
-    "html_behind": lambda: images.jpeg() + HTML,
+    "zip_after": lambda: images.jpeg() + archive(),
+    "html_after": lambda: images.jpeg() + HTML,
     "script_around": lambda: images.jpeg_with(images.segment(0xFE, b"*/=1;alert('" + MARKER + b"')/*")),
     "pdf_inside": lambda: images.jpeg_with(images.segment(0xFE, pdfs.with_action(pdfs.script()))),
     "progressive": lambda: images.jpeg(progressive=True),
-    "progressive_in_fifty_passes": lambda: images.in_many_passes(50),
+    "progressive_with_fifty_scans": lambda: images.with_many_scans(50),
     "several_pictures": images.several_pictures,
-    "grey": lambda: images.saved(images.picture("L"), "JPEG"),
-    "cmyk": lambda: images.saved(images.picture("CMYK"), "JPEG", quality=95),
+    "grey": lambda: images.encode(images.picture("L"), "JPEG"),
+    "cmyk": lambda: images.encode(images.picture("CMYK"), "JPEG", quality=95),
     "one_pixel": lambda: images.flat_jpeg(1, 1),
     "one_pixel_high": lambda: images.flat_jpeg(20_000, 1),
     "claims_to_be_bigger": lambda: images.with_frame_size(images.jpeg(), 9000, 9000),
@@ -90,25 +90,25 @@ _PNGS: dict[str, Callable[[], bytes]] = {
     "palette_transparent": images.transparent_palette,
     "one_bit": lambda: images.png(mode="1"),
     "sixteen_bit_grey": lambda: images.png(mode="I;16"),
-    "sixteen_bit_colour": images.in_sixteen_bits,
+    "sixteen_bit_colour": images.sixteen_bits,
     "interlaced": images.interlaced,
     "animated": images.animated,
     "texts": images.with_texts,
-    "exif_with_place": lambda: images.png(exif=images.gps()),
+    "exif_with_location": lambda: images.png(exif=images.gps()),
     "colour_profile": lambda: images.png(icc_profile=MARKER * 100),
     "of_too_few_rows": lambda: images.raw_png(60, 50, zlib.compress(bytes(181 * 20))),
     "without_end": lambda: images.png()[:-12],
-    "zip_behind": lambda: images.png() + archive(),
-    "chunk_behind_the_end": lambda: images.png() + images.chunk(b"tEXt", b"a\0" + MARKER),
-    "data_behind_the_pixels": lambda: images.png()[:-12] + images.chunk(b"IDAT", MARKER) + images.chunk(b"IEND"),
+    "zip_after": lambda: images.png() + archive(),
+    "chunk_after_the_end": lambda: images.png() + images.chunk(b"tEXt", b"a\0" + MARKER),
+    "data_after_the_pixels": lambda: images.png()[:-12] + images.chunk(b"IDAT", MARKER) + images.chunk(b"IEND"),
 }
 _PDFS: dict[str, Callable[[], bytes]] = {
     "plain": pdfs.pdf,
     "printer_commands_before": lambda: pdfs.pdf(header=b"\x1b%-12345X@PJL " + MARKER + b"\r\n"),
     "html_before": lambda: pdfs.pdf(header=HTML),
     "gif_before": lambda: pdfs.pdf(header=b"GIF89a=1;/*" + MARKER + b"*/"),
-    "zip_behind": lambda: pdfs.pdf() + archive(),
-    "html_behind": lambda: pdfs.pdf() + HTML[:700],
+    "zip_after": lambda: pdfs.pdf() + archive(),
+    "html_after": lambda: pdfs.pdf() + HTML[:700],
     "linearized": lambda: pdfs.rewritten(pdfs.pdf(), linearize=True),
     "object_streams": lambda: pdfs.in_object_streams(pdfs.pdf()),
     "producer_and_author": lambda: pdfs.pdf(b"<</Author(%s)>>" % MARKER, trailer=b"/Info 6 0 R"),
@@ -124,12 +124,12 @@ _PDFS: dict[str, Callable[[], bytes]] = {
         b"<</FT/Sig/T(s)/V<</Type/Sig/ByteRange[0 1 2 3]/Contents(%s)>>>>" % MARKER,
         catalog=b"/AcroForm<</SigFlags 3/Fields[6 0 R]>>",
     ),
-    "armoured_text": lambda: pdfs.in_armour(1),
-    "named_places": lambda: pdfs.pdf(
+    "ascii_encoded_text": lambda: pdfs.ascii_encoded(1),
+    "named_destinations": lambda: pdfs.pdf(
         catalog=b"/Names<</Dests<</Names[(a)[3 0 R/Fit]]>>/IDS<</Names[(%s) 0]>>>>" % MARKER
     ),
     "page_of_another_file": lambda: pdfs.with_stream(b"", b"/Subtype/Form/Ref<</F(%s)/Page 0>>" % MARKER),
-    "photograph_with_place": lambda: pdfs.with_stream(
+    "photograph_with_location": lambda: pdfs.with_stream(
         images.jpeg(exif=images.gps(), comment=MARKER) + MARKER, b"/Width 64/Height 48/Filter/DCTDecode"
     ),
     "photograph_with_odd_segments": lambda: pdfs.with_stream(
@@ -142,54 +142,54 @@ _PDFS: dict[str, Callable[[], bytes]] = {
         + images.jpeg(comment=MARKER),
         b"/Width 64/Height 48/Filter/DCTDecode",
     ),
-    "photograph_with_a_zip_behind": lambda: pdfs.with_stream(
+    "photograph_with_a_zip_after": lambda: pdfs.with_stream(
         images.jpeg() + archive(), b"/Width 64/Height 48/Filter[/DCTDecode]/DecodeParms[null]"
     ),
-    "objects_in_a_ring": lambda: pdfs.pdf(b"[7 0 R]", b"[6 0 R]", page=b"/XX 6 0 R"),
+    "objects_in_a_loop": lambda: pdfs.pdf(b"[7 0 R]", b"[6 0 R]", page=b"/XX 6 0 R"),
 }
 _REFUSED: dict[str, tuple[str, Callable[[], bytes]]] = {
-    "nothing": ("is empty", _always(b"")),
-    "one_byte": (NOT_OURS, _always(b"\xff")),
-    "zero_bytes": (NOT_OURS, _always(bytes(4096))),
-    "text": (NOT_OURS, _always(b"Paracetamol 500 mg")),
-    "text_in_utf16": (NOT_OURS, _always("%PDF-1.7 Paracetamol".encode("utf-16"))),
-    "eicar_like": (NOT_OURS, _always(b"X5O!P%@AP-" + MARKER)),
-    "html": (NOT_OURS, _always(HTML)),
-    "svg": (NOT_OURS, _always(b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>")),
-    "xml": (NOT_OURS, _always(b"<?xml version='1.0'?><!DOCTYPE a [<!ENTITY b SYSTEM 'file:///etc/passwd'>]><a>&b;</a>")),
-    "javascript": (NOT_OURS, _always(b"alert(1)")),
-    "php": (NOT_OURS, _always(b"<?php system($_GET[0]); ?>")),
-    "shell_script": (NOT_OURS, _always(b"#!/bin/sh\nid\n")),
-    "windows_program": (NOT_OURS, _always(b"MZ\x90\0" + bytes(2000))),
-    "linux_program": (NOT_OURS, _always(b"\x7fELF\2\1\1" + bytes(2000))),
-    "zip": (NOT_OURS, archive),
-    "gzip": (NOT_OURS, lambda: gzip.compress(MARKER, mtime=0)),
-    "office_97": (NOT_OURS, _always(bytes.fromhex("d0cf11e0a1b11ae1") + bytes(2000))),
-    "rich_text": (NOT_OURS, _always(rb"{\rtf1\object\objdata}")),
-    "postscript": (NOT_OURS, _always(b"%!PS-Adobe-3.0 EPSF-3.0\n(%pipe%id)(w)file")),
-    "dicom": (NOT_OURS, _always(bytes(128) + b"DICM" + bytes(500))),
-    "heic": (NOT_OURS, _always(b"\0\0\0\x18ftypheic" + bytes(500))),
-    "mp4": (NOT_OURS, _always(b"\0\0\0\x18ftypisom" + bytes(500))),
-    "gif": (NOT_OURS, _image("GIF")),
-    "gif_that_is_javascript": (NOT_OURS, _always(b"GIF89a=1;alert(1);/*" + bytes(500))),
-    "bmp": (NOT_OURS, _image("BMP")),
-    "tiff": (NOT_OURS, _image("TIFF")),
-    "webp": (NOT_OURS, _image("WEBP")),
-    "ico": (NOT_OURS, _image("ICO")),
-    "jpeg_2000": (NOT_OURS, _always(b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(500))),
-    "byte_before_jpeg": (NOT_OURS, lambda: b"\n" + images.jpeg()),
-    "byte_before_png": (NOT_OURS, lambda: b"\n" + images.png()),
-    "pdf_header_too_late": (NOT_OURS, lambda: pdfs.pdf(header=bytes(2000))),
-    "jpeg_magic_only": (DAMAGED_IMAGE, _always(b"\xff\xd8\xff")),
-    "jpeg_magic_and_html": (DAMAGED_IMAGE, _always(b"\xff\xd8\xff\xe0" + HTML)),
+    "nothing": ("is empty", _constant(b"")),
+    "one_byte": (WRONG_TYPE, _constant(b"\xff")),
+    "zero_bytes": (WRONG_TYPE, _constant(bytes(4096))),
+    "text": (WRONG_TYPE, _constant(b"Paracetamol 500 mg")),
+    "text_in_utf16": (WRONG_TYPE, _constant("%PDF-1.7 Paracetamol".encode("utf-16"))),
+    "eicar_like": (WRONG_TYPE, _constant(b"X5O!P%@AP-" + MARKER)),
+    "html": (WRONG_TYPE, _constant(HTML)),
+    "svg": (WRONG_TYPE, _constant(b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>")),
+    "xml": (WRONG_TYPE, _constant(b"<?xml version='1.0'?><!DOCTYPE a [<!ENTITY b SYSTEM 'file:///etc/passwd'>]><a>&b;</a>")),
+    "javascript": (WRONG_TYPE, _constant(b"alert(1)")),
+    "php": (WRONG_TYPE, _constant(b"<?php system($_GET[0]); ?>")),
+    "shell_script": (WRONG_TYPE, _constant(b"#!/bin/sh\nid\n")),
+    "windows_program": (WRONG_TYPE, _constant(b"MZ\x90\0" + bytes(2000))),
+    "linux_program": (WRONG_TYPE, _constant(b"\x7fELF\2\1\1" + bytes(2000))),
+    "zip": (WRONG_TYPE, archive),
+    "gzip": (WRONG_TYPE, lambda: gzip.compress(MARKER, mtime=0)),
+    "office_97": (WRONG_TYPE, _constant(bytes.fromhex("d0cf11e0a1b11ae1") + bytes(2000))),
+    "rich_text": (WRONG_TYPE, _constant(rb"{\rtf1\object\objdata}")),
+    "postscript": (WRONG_TYPE, _constant(b"%!PS-Adobe-3.0 EPSF-3.0\n(%pipe%id)(w)file")),
+    "dicom": (WRONG_TYPE, _constant(bytes(128) + b"DICM" + bytes(500))),
+    "heic": (WRONG_TYPE, _constant(b"\0\0\0\x18ftypheic" + bytes(500))),
+    "mp4": (WRONG_TYPE, _constant(b"\0\0\0\x18ftypisom" + bytes(500))),
+    "gif": (WRONG_TYPE, _image("GIF")),
+    "gif_that_is_javascript": (WRONG_TYPE, _constant(b"GIF89a=1;alert(1);/*" + bytes(500))),
+    "bmp": (WRONG_TYPE, _image("BMP")),
+    "tiff": (WRONG_TYPE, _image("TIFF")),
+    "webp": (WRONG_TYPE, _image("WEBP")),
+    "ico": (WRONG_TYPE, _image("ICO")),
+    "jpeg_2000": (WRONG_TYPE, _constant(b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(500))),
+    "byte_before_jpeg": (WRONG_TYPE, lambda: b"\n" + images.jpeg()),
+    "byte_before_png": (WRONG_TYPE, lambda: b"\n" + images.png()),
+    "pdf_header_too_late": (WRONG_TYPE, lambda: pdfs.pdf(header=bytes(2000))),
+    "jpeg_magic_only": (DAMAGED_IMAGE, _constant(b"\xff\xd8\xff")),
+    "jpeg_magic_and_html": (DAMAGED_IMAGE, _constant(b"\xff\xd8\xff\xe0" + HTML)),
     "jpeg_magic_and_pdf": (DAMAGED_IMAGE, lambda: b"\xff\xd8\xff" + pdfs.pdf()),
     "jpeg_cut_in_header": (DAMAGED_IMAGE, lambda: images.jpeg()[:100]),
     "jpeg_cut_in_half": (DAMAGED_IMAGE, lambda: images.jpeg()[: len(images.jpeg()) // 2 + 200]),
     "jpeg_of_no_height": (DAMAGED_IMAGE, lambda: images.with_frame_size(images.jpeg(), 64, 0)),
     "jpeg_claims_65500_square": (TOO_MANY_PIXELS, lambda: images.with_frame_size(images.jpeg(), 65500, 65500)),
     "jpeg_cut_before_its_end": (DAMAGED_IMAGE, lambda: images.jpeg()[:-2]),
-    "jpeg_in_a_thousand_passes": ("too many passes", lambda: images.in_many_passes(1000)),
-    "jpeg_passes_behind_a_false_end": (OVER_THE_LIMIT, images.passes_behind_a_false_end),
+    "jpeg_with_a_thousand_scans": ("too many passes", lambda: images.with_many_scans(1000)),
+    "jpeg_scans_after_a_false_end": (OVER_THE_LIMIT, images.scans_after_a_false_end),
     "jpeg_progressive_too_large": (
         "baseline",
         lambda: images.flat_jpeg(3264, 2448, "RGB", progressive=True, subsampling="4:4:4"),
@@ -203,16 +203,16 @@ _REFUSED: dict[str, tuple[str, Callable[[], bytes]]] = {
     "png_of_no_width": (DAMAGED_IMAGE, lambda: images.raw_png(0, 48, zlib.compress(b""))),
     "png_without_its_palette": (DAMAGED_IMAGE, lambda: images.raw_png(2, 1, zlib.compress(bytes(3)), colour=3)),
     "png_bomb": (TOO_MANY_PIXELS, lambda: images.raw_png(20_000, 20_000, images.zeros(50), colour=0)),
-    "png_over_the_budget": (TOO_MANY_PIXELS, lambda: images.raw_png(4000, 4000, images.zeros(49))),
+    "png_over_the_memory_limit": (TOO_MANY_PIXELS, lambda: images.raw_png(4000, 4000, images.zeros(49))),
     "png_claims_two_billion": (TOO_MANY_PIXELS, lambda: images.raw_png(2**31 - 1, 2**31 - 1, zlib.compress(b""))),
     "png_one_line_of_millions": (TOO_MANY_PIXELS, lambda: images.raw_png(10_000_000, 1, images.zeros(31))),
     "png_text_bombs": (DAMAGED_IMAGE, images.text_bombs),
     "png_profile_bomb": (DAMAGED_IMAGE, lambda: images.png_with(images.chunk(b"iCCP", b"a\0\0" + images.zeros(300)))),
-    "pdf_header_only": (DAMAGED_PDF, _always(b"%PDF-1.7\n")),
-    "pdf_header_and_html": (DAMAGED_PDF, _always(b"%PDF-1.7\n" + HTML)),
+    "pdf_header_only": (DAMAGED_PDF, _constant(b"%PDF-1.7\n")),
+    "pdf_header_and_html": (DAMAGED_PDF, _constant(b"%PDF-1.7\n" + HTML)),
     "pdf_cut_in_half": (DAMAGED_PDF, lambda: pdfs.pdf()[:350]),
     "pdf_table_points_nowhere": (DAMAGED_PDF, lambda: pdfs.pdf().replace(b"startxref\n", b"startxref\n9")),
-    "pdf_html_behind_far": (DAMAGED_PDF, lambda: pdfs.pdf() + HTML * 100),
+    "pdf_html_after_far": (DAMAGED_PDF, lambda: pdfs.pdf() + HTML * 100),
     "pdf_without_pages": ("at least one page", lambda: pdfs.pdf(pages=b"<</Type/Pages/Kids[]/Count 0>>")),
     "pdf_of_too_many_pages": ("at least one page", lambda: pdfs.many_pages(1001)),
     "pdf_encrypted": (ENCRYPTED, lambda: pdfs.encrypted(user="secret")),
@@ -244,7 +244,7 @@ _REFUSED: dict[str, tuple[str, Callable[[], bytes]]] = {
     "pdf_attachment_on_page": (ATTACHMENTS, lambda: pdfs.with_annotation(b"FileAttachment", b"/FS<</F(a)>>")),
     "pdf_attachment_out_of_reach": (ATTACHMENTS, lambda: pdfs.pdf(pdfs.stream(MARKER, b"/Type/EmbeddedFile"))),
     "pdf_rich_media": (ATTACHMENTS, lambda: pdfs.with_annotation(b"RichMedia")),
-    "pdf_film": (ATTACHMENTS, lambda: pdfs.with_annotation(b"Movie", b"/Movie<</F(a.avi)>>")),
+    "pdf_movie": (ATTACHMENTS, lambda: pdfs.with_annotation(b"Movie", b"/Movie<</F(a.avi)>>")),
     "pdf_rendition": (ATTACHMENTS, lambda: pdfs.with_action(b"<</S/Rendition/OP 0>>")),
     "pdf_model_3d": (ATTACHMENTS, lambda: pdfs.with_annotation(b"3D")),
     "pdf_stream_from_a_file": (ATTACHMENTS, lambda: pdfs.with_stream(b"", b"/F(/etc/passwd)")),
@@ -255,9 +255,9 @@ _REFUSED: dict[str, tuple[str, Callable[[], bytes]]] = {
         lambda: pdfs.with_stream(zlib.compress(archive(), 0), b"/Filter/FlateDecode"),
     ),
     "pdf_script_in_a_font": (DAMAGED_PDF, lambda: pdfs.pdf(page=b"/XX<</FontMatrix[1 2 3 4 5 (alert\\(1\\))]>>")),
-    "pdf_stream_bomb": (UNPACKS, lambda: pdfs.with_stream(images.zeros(310), b"/Filter/FlateDecode")),
+    "pdf_stream_bomb": (TOO_LARGE_UNPACKED, lambda: pdfs.with_stream(images.zeros(310), b"/Filter/FlateDecode")),
     "pdf_stream_packed_twice": ("more than once", lambda: pdfs.with_stream(b"", b"/Filter[/FlateDecode/FlateDecode]")),
-    "pdf_stream_bomb_in_armour": (OVER_THE_LIMIT, lambda: pdfs.in_armour(100)),
+    "pdf_stream_bomb_ascii_encoded": (OVER_THE_LIMIT, lambda: pdfs.ascii_encoded(100)),
     "pdf_stream_of_garbage": (DAMAGED_PDF, lambda: pdfs.with_stream(MARKER, b"/Filter/FlateDecode")),
     "pdf_object_stream_bomb": (OVER_THE_LIMIT, lambda: pdfs.object_stream_bomb(300)),
     "pdf_image_bomb": (TOO_MANY_PIXELS, lambda: pdfs.with_stream(b"", b"/Width 60000/Height 60000/Filter/JBIG2Decode")),
@@ -269,19 +269,19 @@ _REFUSED: dict[str, tuple[str, Callable[[], bytes]]] = {
         TOO_MANY_PIXELS,
         lambda: pdfs.pdf(*[pdfs.stream(b"", b"/Width 14000/Height 14000/Filter/JBIG2Decode")] * 11),
     ),
-    "pdf_pages_in_a_ring": (DAMAGED_PDF, lambda: pdfs.pdf(pages=b"<</Type/Pages/Kids[2 0 R]/Count 1>>")),
+    "pdf_pages_in_a_loop": (DAMAGED_PDF, lambda: pdfs.pdf(pages=b"<</Type/Pages/Kids[2 0 R]/Count 1>>")),
     "pdf_pages_too_deep": (DAMAGED_PDF, lambda: pdfs.deep_page_tree(200)),
     "pdf_nested_too_deep": (DAMAGED_PDF, lambda: pdfs.pdf(b"[" * 100_000 + b"]" * 100_000)),
-    "pdf_length_in_a_ring": (DAMAGED_PDF, lambda: pdfs.pdf(b"<</Length 6 0 R>>\nstream\na\nendstream")),
+    "pdf_length_in_a_loop": (DAMAGED_PDF, lambda: pdfs.pdf(b"<</Length 6 0 R>>\nstream\na\nendstream")),
     "pdf_of_too_many_objects": ("too many objects", lambda: pdfs.pdf(*[b"0"] * 50_000)),
     "pdf_of_too_much_detail": (OVER_THE_LIMIT, lambda: pdfs.pdf(*[b"<</A[0 0 0 0]/B<</C 0/D 0>>>>"] * 45_000)),
     "pdf_array_of_millions": (OVER_THE_LIMIT, lambda: pdfs.pdf(b"[" + b"0 " * 4_900_000 + b"]")),
     "pdf_claims_a_billion_objects": (DAMAGED_PDF, lambda: pdfs.pdf().replace(b"xref\n0 6", b"xref\n0 1000000000")),
-    "pdf_tables_in_a_ring": (DAMAGED_PDF, lambda: pdfs.pdf(trailer=b"/Prev 625")),
+    "pdf_tables_in_a_loop": (DAMAGED_PDF, lambda: pdfs.pdf(trailer=b"/Prev 625")),
 }  # fmt: skip
 CORPUS = [
-    *(Specimen(f"jpeg_{name}", Kind.JPEG, make) for name, make in _JPEGS.items()),
-    *(Specimen(f"png_{name}", Kind.PNG, make) for name, make in _PNGS.items()),
-    *(Specimen(f"pdf_{name}", Kind.PDF, make) for name, make in _PDFS.items()),
-    *(Specimen(name, verdict, make) for name, (verdict, make) in _REFUSED.items()),
+    *(CorpusFile(f"jpeg_{name}", FileType.JPEG, make) for name, make in _JPEGS.items()),
+    *(CorpusFile(f"png_{name}", FileType.PNG, make) for name, make in _PNGS.items()),
+    *(CorpusFile(f"pdf_{name}", FileType.PDF, make) for name, make in _PDFS.items()),
+    *(CorpusFile(name, expected, make) for name, (expected, make) in _REFUSED.items()),
 ]

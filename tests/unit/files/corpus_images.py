@@ -1,4 +1,4 @@
-"""Images that are odd or hostile, made here so that no such file lies in the repository."""
+"""Odd and hostile images, generated so that the repository contains no such files."""
 
 import random
 import re
@@ -14,12 +14,20 @@ MARKER = b"PAYLOAD-7c1f"
 QUADRANTS = {(16, 12): (255, 0, 0), (48, 12): (0, 255, 0), (16, 36): (0, 0, 255), (48, 36): (255, 255, 255)}
 SIZE = (64, 48)
 ODD_EXIF = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x02\0\0\0\x02x\0\0\0\0\0\0\0" + MARKER
-_ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+_ADAM7 = (
+    (0, 0, 8, 8),
+    (4, 0, 8, 8),
+    (0, 4, 4, 8),
+    (2, 0, 4, 4),
+    (0, 2, 2, 4),
+    (1, 0, 2, 2),
+    (0, 1, 1, 2),
+)  # x, y, dx, dy
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 def picture(mode: str = "RGB") -> Image.Image:
-    """Red, green, blue and white quarters."""
+    """An image of a red, a green, a blue and a white quadrant."""
     image = Image.new("RGB", SIZE)
     for (x, y), colour in QUADRANTS.items():
         image.paste(colour, (x - 16, y - 12, x + 16, y + 12))
@@ -28,14 +36,14 @@ def picture(mode: str = "RGB") -> Image.Image:
     return image.convert(mode)
 
 
-def saved(image: Image.Image, as_format: str, **options: Any) -> bytes:
+def encode(image: Image.Image, image_format: str, **options: Any) -> bytes:
     stream = BytesIO()
-    image.save(stream, as_format, **options)
+    image.save(stream, image_format, **options)
     return stream.getvalue()
 
 
 def jpeg(**options: Any) -> bytes:
-    return saved(picture(), "JPEG", quality=95, **options)
+    return encode(picture(), "JPEG", quality=95, **options)
 
 
 def gps(orientation: int = 1) -> Image.Exif:
@@ -46,14 +54,14 @@ def gps(orientation: int = 1) -> Image.Exif:
     return exif
 
 
-def turned(orientation: int, mode: str = "RGB", as_format: str = "JPEG") -> bytes:
-    """As a camera held another way saves it: turned back, it is the picture."""
+def turned(orientation: int, mode: str = "RGB", image_format: str = "JPEG") -> bytes:
+    """`picture`, as a rotated camera saves it: with the EXIF orientation that restores it."""
     method = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}[orientation]
-    return saved(picture(mode).transpose(Image.Transpose(method)), as_format, quality=95, exif=gps(orientation))
+    return encode(picture(mode).transpose(Image.Transpose(method)), image_format, quality=95, exif=gps(orientation))
 
 
-def in_printers_colours() -> bytes:
-    return saved(picture("CMYK"), "JPEG", quality=95)
+def cmyk_jpeg() -> bytes:
+    return encode(picture("CMYK"), "JPEG", quality=95)
 
 
 def segment(marker: int, content: bytes) -> bytes:
@@ -61,25 +69,25 @@ def segment(marker: int, content: bytes) -> bytes:
 
 
 def jpeg_with(*segments: bytes) -> bytes:
-    """Right after the first marker."""
+    """A JPEG with these segments after the first marker."""
     return jpeg()[:2] + b"".join(segments) + jpeg()[2:]
 
 
 def with_frame_size(file: bytes, width: int, height: int) -> bytes:
-    """The header of the frame claims another size than was coded."""
+    """Change the size in the frame header, but not the coded data."""
     at = file.index(b"\xff\xc0") + 5
     return file[:at] + struct.pack(">HH", height, width) + file[at + 4 :]
 
 
-def in_many_passes(count: int) -> bytes:
+def with_many_scans(count: int) -> bytes:
     """A progressive image whose last scan is repeated."""
     file = jpeg(progressive=True)
     last = file.rindex(b"\xff\xda")
     return file[:last] + file[last:-2] * count + b"\xff\xd9"
 
 
-def passes_behind_a_false_end() -> bytes:
-    """A comment that looks like the end of the file stands before all but the first of the passes."""
+def scans_after_a_false_end() -> bytes:
+    """Insert a comment that contains an end-of-image marker after the first scan."""
     file = flat_jpeg(6000, 6000, progressive=True)
     second = re.compile(rb"\xff[\xc4\xda]").search(file, file.index(b"\xff\xda") + 2)
     assert second
@@ -87,7 +95,7 @@ def passes_behind_a_false_end() -> bytes:
 
 
 def several_pictures() -> bytes:
-    return saved(picture(), "MPO", save_all=True, append_images=[Image.new("RGB", SIZE, "black")])
+    return encode(picture(), "MPO", save_all=True, append_images=[Image.new("RGB", SIZE, "black")])
 
 
 def chunk(kind: bytes, content: bytes = b"") -> bytes:
@@ -95,11 +103,11 @@ def chunk(kind: bytes, content: bytes = b"") -> bytes:
 
 
 def png(**options: Any) -> bytes:
-    return saved(picture(options.pop("mode", "RGB")), "PNG", **options)
+    return encode(picture(options.pop("mode", "RGB")), "PNG", **options)
 
 
 def png_with(*chunks: bytes) -> bytes:
-    """Right after the header."""
+    """A PNG with these chunks after the header."""
     file = png()
     return file[:33] + b"".join(chunks) + file[33:]
 
@@ -110,26 +118,26 @@ def raw_png(width: int, height: int, rows: bytes, *, depth: int = 8, colour: int
 
 
 def deflated(piece: bytes, times: int) -> bytes:
-    """Many times the same piece, which is packed once."""
-    packer, checksum = zlib.compressobj(9, wbits=-15), 1
-    packed = packer.compress(piece) + packer.flush(zlib.Z_FULL_FLUSH)
+    """A zlib stream of the same piece many times, which is compressed only once."""
+    compressor, checksum = zlib.compressobj(9, wbits=-15), 1
+    compressed = compressor.compress(piece) + compressor.flush(zlib.Z_FULL_FLUSH)
     for _ in range(times):
         checksum = zlib.adler32(piece, checksum)
-    return b"\x78\xda" + packed * times + packer.flush() + struct.pack(">I", checksum)
+    return b"\x78\xda" + compressed * times + compressor.flush() + struct.pack(">I", checksum)
 
 
 def zeros(megabytes: int) -> bytes:
     return deflated(bytes(1_000_000), megabytes)
 
 
-def laborious() -> bytes:
-    """Thirteen megapixels that take seconds to be packed again."""
+def slow_to_compress() -> bytes:
+    """An image of 13 megapixels that takes seconds to compress."""
     noise = random.Random(1)
     rows = b"".join(b"\0" + bytes(noise.choices((0, 1, 2, 3, 250), k=4 * 3600)) for _ in range(36))
     return raw_png(3600, 3600, deflated(rows, 100), colour=6)
 
 
-def in_sixteen_bits() -> bytes:
+def sixteen_bits() -> bytes:
     rows = b"".join(
         b"\0" + b"".join(struct.pack(">3H", *(value * 257 for value in pixel)) for pixel in row)
         for row in _pixel_rows()
@@ -138,17 +146,9 @@ def in_sixteen_bits() -> bytes:
 
 
 def interlaced() -> bytes:
-    """In the seven passes of Adam7."""
+    """A PNG in the seven passes of Adam7."""
     grid, packed = _pixel_rows(), b""
-    for x, y, dx, dy in (
-        (0, 0, 8, 8),
-        (4, 0, 8, 8),
-        (0, 4, 4, 8),
-        (2, 0, 4, 4),
-        (0, 2, 2, 4),
-        (1, 0, 2, 2),
-        (0, 1, 1, 2),
-    ):
+    for x, y, dx, dy in _ADAM7:
         packed += b"".join(b"\0" + bytes(part for pixel in row[x::dx] for part in pixel) for row in grid[y::dy])
     return raw_png(*SIZE, zlib.compress(packed), interlaced=1)
 
@@ -159,7 +159,7 @@ def _pixel_rows() -> list[list[tuple[int, int, int]]]:
 
 
 def animated() -> bytes:
-    return saved(picture(), "PNG", save_all=True, append_images=[Image.new("RGB", SIZE, "black")])
+    return encode(picture(), "PNG", save_all=True, append_images=[Image.new("RGB", SIZE, "black")])
 
 
 def with_texts() -> bytes:
@@ -171,7 +171,7 @@ def with_texts() -> bytes:
 
 
 def transparent_palette() -> bytes:
-    return saved(picture("P"), "PNG", transparency=0)
+    return encode(picture("P"), "PNG", transparency=0)
 
 
 def text_bombs() -> bytes:
@@ -179,4 +179,4 @@ def text_bombs() -> bytes:
 
 
 def flat_jpeg(width: int, height: int, mode: str = "L", **options: Any) -> bytes:
-    return saved(Image.new(mode, (width, height)), "JPEG", quality=30, **options)
+    return encode(Image.new(mode, (width, height)), "JPEG", quality=30, **options)

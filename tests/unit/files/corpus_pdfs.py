@@ -1,4 +1,4 @@
-"""PDFs that are odd or hostile, written by hand where no library would."""
+"""Odd and hostile PDFs, written by hand if no library writes them."""
 
 import base64
 from io import BytesIO
@@ -24,7 +24,7 @@ def pdf(
     pages: bytes = b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
     header: bytes = b"",
 ) -> bytes:
-    """One page of text; `others` are objects 6, 7 and so on."""
+    """A PDF with one page of text; `others` become the objects 6, 7 and so on."""
     objects = [
         b"<</Type/Catalog/Pages 2 0 R%s>>" % catalog,
         pages,
@@ -52,7 +52,7 @@ def stream(content: bytes, entries: bytes = b"") -> bytes:
 
 
 def with_action(action: bytes) -> bytes:
-    """On a link, which runs when it is touched."""
+    """A PDF with a link that triggers the action."""
     return pdf(page=b"/Annots[<</Type/Annot/Subtype/Link/Rect[0 0 9 9]/A%s>>]" % action)
 
 
@@ -76,7 +76,7 @@ def with_stream(content: bytes, entries: bytes = b"") -> bytes:
     return pdf(stream(content, entries), page=b"/XX 6 0 R")
 
 
-def in_armour(megabytes: int) -> bytes:
+def ascii_encoded(megabytes: int) -> bytes:
     return with_stream(base64.a85encode(zeros(megabytes)) + b"~>", b"/Filter[/ASCII85Decode/FlateDecode]")
 
 
@@ -106,7 +106,7 @@ def many_pages(count: int) -> bytes:
 
 
 def updated(source: bytes, number: int, content: bytes) -> bytes:
-    """An object replaced as readers do on saving: the earlier version stays in the file."""
+    """Append an incremental update that replaces an object; its earlier version stays in the file."""
     previous = int(source.rsplit(b"startxref", 1)[1].split()[0])
     at = len(source)
     body = source + b"%d 0 obj\n%s\nendobj\n" % (number, content)
@@ -117,14 +117,14 @@ def updated(source: bytes, number: int, content: bytes) -> bytes:
 
 
 def object_stream_bomb(megabytes: int) -> bytes:
-    """An object in a stream of objects that inflates to so much; only a table in a stream can say so."""
+    """An object stream that inflates to so many megabytes; it needs a cross-reference stream."""
     body, offsets = b"%PDF-1.7\n", {}
-    packed = zeros(megabytes)
+    compressed = zeros(megabytes)
     objects = {
         1: b"<</Type/Catalog/Pages 2 0 R/Lang 6 0 R>>",
         2: b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
         3: b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 9 9]>>",
-        4: stream(packed, b"/Type/ObjStm/N 1/First 4/Filter/FlateDecode"),
+        4: stream(compressed, b"/Type/ObjStm/N 1/First 4/Filter/FlateDecode"),
     }
     for number, content in objects.items():
         offsets[number] = len(body)

@@ -1,14 +1,14 @@
-"""How long an SMS is, known before it is sent (3GPP TS 23.038), and how names are made to fit."""
+"""The length of an SMS in segments (3GPP TS 23.038), and the shortening of names and sentences."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arthomed.notifications.lengths import Encoding, Size, clipped, measure, short_name, utf16
+from arthomed.notifications.lengths import Encoding, Size, measure, shorten_name, truncate, utf16_length
 
 GSM, UCS = Encoding.GSM_7, Encoding.UCS_2
 LATIN = "@£$¥èéùìòÇØøÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcäöñüà\n\r"
-TWICE = "^{}\\[~]|€\f"
+TWO_SEPTETS = "^{}\\[~]|€\f"
 
 
 @pytest.mark.parametrize(
@@ -30,43 +30,43 @@ TWICE = "^{}\\[~]|€\f"
         ("🙏" * 36, Size(UCS, 72, 2)),
     ],
 )
-def test_units_and_segments(text: str, size: Size) -> None:
+def test_size_of_a_text(text: str, size: Size) -> None:
     assert measure(text) == size
 
 
-@pytest.mark.parametrize(("text", "units"), [(LATIN, len(LATIN)), (TWICE, 2 * len(TWICE))])
-def test_the_latin_alphabet_of_an_sms(text: str, units: int) -> None:
+@pytest.mark.parametrize(("text", "units"), [(LATIN, len(LATIN)), (TWO_SEPTETS, 2 * len(TWO_SEPTETS))])
+def test_gsm_alphabet_is_seven_bit_and_its_extension_takes_two_septets(text: str, units: int) -> None:
     assert measure(text) == Size(GSM, units, 1)
 
 
 @pytest.mark.parametrize("char", ["`", "ç", "\N{RIGHT SINGLE QUOTATION MARK}", "…", "₹", "अ", "ம", "🙏"])
-def test_one_other_character_makes_the_whole_sms_of_the_wider_kind(char: str) -> None:
+def test_one_other_character_makes_the_whole_sms_ucs_2(char: str) -> None:
     assert measure(f"abc{char}").encoding is UCS
 
 
 @pytest.mark.parametrize(
     ("text", "segments"),
     [("a" * 152 + "€" + "a" * 152, 3), ("a" * 151 + "€" + "a" * 153, 2), ("अ" * 66 + "🙏" + "अ" * 66, 3)],
-    ids=["over the edge", "up to the edge", "a pair over the edge"],
+    ids=["across the boundary", "up to the boundary", "surrogate pair across the boundary"],
 )
-def test_no_character_is_torn_apart_between_segments(text: str, segments: int) -> None:
+def test_no_character_is_split_between_segments(text: str, segments: int) -> None:
     assert measure(text).segments == segments
 
 
 @given(st.text())
-def test_segments_hold_the_text_and_none_is_empty(text: str) -> None:
+def test_segments_hold_the_text_without_an_empty_one(text: str) -> None:
     size = measure(text)
-    alone, joined = (160, 153) if size.encoding is GSM else (70, 67)
+    single, concatenated = (160, 153) if size.encoding is GSM else (70, 67)
 
     if size.segments == 1:
-        assert size.units <= alone
+        assert size.units <= single
     else:
-        assert size.units > alone
-        assert -(-size.units // joined) <= size.segments <= -(-size.units // (joined - 1))
+        assert size.units > single
+        assert -(-size.units // concatenated) <= size.segments <= -(-size.units // (concatenated - 1))
 
 
 @given(st.text(), st.text())
-def test_more_text_is_never_fewer_segments(text: str, more: str) -> None:
+def test_longer_text_never_has_fewer_segments(text: str, more: str) -> None:
     assert measure(text).segments <= measure(text + more).segments
 
 
@@ -82,8 +82,8 @@ def test_more_text_is_never_fewer_segments(text: str, more: str) -> None:
         ("Parugottuvenkatanarasimharajuvaripeta", "Parugottuvenkatanarasimhara..."),
     ],
 )
-def test_a_name_that_is_too_long_keeps_its_title_and_its_last_part(name: str, short: str) -> None:
-    assert short_name(name, 30) == short
+def test_long_name_keeps_its_title_and_last_name(name: str, short: str) -> None:
+    assert shorten_name(name, 30) == short
 
 
 @pytest.mark.parametrize(
@@ -97,11 +97,11 @@ def test_a_name_that_is_too_long_keeps_its_title_and_its_last_part(name: str, sh
         ("🙏" * 20, "🙏" * 13 + "..."),
     ],
 )
-def test_a_sentence_is_cut_after_a_word_and_never_within_a_letter(text: str, cut: str) -> None:
-    assert clipped(text, 30) == cut
+def test_sentence_is_cut_after_a_word_and_never_within_a_grapheme(text: str, cut: str) -> None:
+    assert truncate(text, 30) == cut
 
 
 @given(st.text(min_size=1), st.integers(4, 40))
-def test_what_is_made_to_fit_does(text: str, most: int) -> None:
-    assert utf16(clipped(text, most)) <= most
-    assert utf16(short_name(text, most)) <= most
+def test_shortened_text_is_within_the_maximum_length(text: str, max_length: int) -> None:
+    assert utf16_length(truncate(text, max_length)) <= max_length
+    assert utf16_length(shorten_name(text, max_length)) <= max_length

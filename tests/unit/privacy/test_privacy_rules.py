@@ -1,4 +1,4 @@
-"""What outlives an erasure, and for how long."""
+"""What an erasure retains, and for how long."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -10,34 +10,36 @@ NOW = datetime(2026, 12, 1, tzinfo=UTC)
 TREATED = NOW - timedelta(days=30)
 
 
-def test_who_was_never_treated_has_no_medical_record_to_keep() -> None:
-    assert rules.records_until(None, NOW) is None
+def test_a_patient_without_treatment_has_no_medical_record_to_retain() -> None:
+    assert rules.medical_record_until(None, NOW) is None
 
 
-def test_a_medical_record_is_kept_for_three_years_after_the_last_treatment() -> None:
-    assert rules.records_until(TREATED, NOW) == TREATED + rules.RECORDS_KEPT
-    assert timedelta(days=3 * 365 + 1) <= rules.RECORDS_KEPT
+def test_a_medical_record_is_retained_for_three_years_after_the_last_treatment() -> None:
+    assert rules.medical_record_until(TREATED, NOW) == TREATED + rules.MEDICAL_RECORD_RETENTION
+    assert timedelta(days=3 * 365 + 1) <= rules.MEDICAL_RECORD_RETENTION
 
 
-@pytest.mark.parametrize("age", [rules.RECORDS_KEPT, rules.RECORDS_KEPT + timedelta(days=1)], ids=["just", "long"])
-def test_a_record_that_is_old_enough_need_not_be_kept(age: timedelta) -> None:
-    assert rules.records_until(NOW - age, NOW) is None
+@pytest.mark.parametrize(
+    "age", [rules.MEDICAL_RECORD_RETENTION, rules.MEDICAL_RECORD_RETENTION + timedelta(days=1)], ids=["just", "long"]
+)
+def test_a_medical_record_is_not_retained_after_three_years(age: timedelta) -> None:
+    assert rules.medical_record_until(NOW - age, NOW) is None
 
 
-def test_the_name_goes_unless_a_medical_record_needs_it() -> None:
+def test_the_name_is_erased_unless_a_medical_record_is_retained() -> None:
     assert [any("Name" in what for what in rules.erased(until)) for until in (None, NOW)] == [True, False]
 
 
-def test_what_is_kept_says_why_and_until_when() -> None:
-    until = rules.records_until(TREATED, NOW)
-    record, trail = rules.kept(until, NOW)
+def test_each_retained_item_has_a_reason_and_an_end() -> None:
+    record_until = rules.medical_record_until(TREATED, NOW)
+    record, trail = rules.retained(record_until, NOW)
 
-    assert (record.until, trail.until) == (until, NOW + rules.TRAIL_KEPT)
+    assert (record.until, trail.until) == (record_until, NOW + rules.AUDIT_TRAIL_RETENTION)
     assert "Medical Council" in record.why
     assert "Digital Personal Data Protection" in trail.why
 
 
-def test_without_a_record_only_the_trail_is_kept() -> None:
-    (trail,) = rules.kept(None, NOW)
+def test_only_the_audit_trail_is_retained_without_a_medical_record() -> None:
+    (trail,) = rules.retained(None, NOW)
 
     assert "Who read or changed" in trail.what

@@ -1,0 +1,23 @@
+"""Reports unexpected errors to an error tracker; infra/sentry.py is the one for Sentry."""
+
+from collections.abc import Callable
+
+Reporter = Callable[[BaseException, str, str | None], None]
+"""Takes the error, the route or task that raised it, and the id of the signed-in user. It must not block."""
+
+
+def no_op(error: BaseException, place: str, user_id: str | None) -> None:
+    """Report nothing: the reporter of a process without an error tracker."""
+
+
+_reporter: Reporter = no_op
+
+
+def use(reporter: Reporter) -> None:
+    """Set the reporter of this process."""
+    global _reporter  # noqa: PLW0603  arthomed.app sets it once per process
+    _reporter = reporter
+
+
+def report(error: BaseException, place: str, *, user_id: str | None = None) -> None:
+    _reporter(error, place, user_id)

@@ -1,0 +1,65 @@
+"""The file store of this process: storage, malware scanner, and the policy of each kind of record."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from bson import ObjectId
+from pymongo.client_session import ClientSession
+
+from arthomed.core.actor import Actor
+from arthomed.files.models import File
+from arthomed.files.rules import Kind
+from arthomed.files.scanner import Scanner
+from arthomed.files.storage import FileMissing, Storage
+
+
+class FilePolicy(Protocol):
+    """Who may access the files of one kind of record, and when they expire; the features above implement it."""
+
+    def ensure_may_read(self, actor: Actor, file: File) -> None:
+        """Raises NotFound if the actor may not see the record."""
+
+    def ensure_may_delete(self, actor: Actor, file: File, session: ClientSession) -> None:
+        """Check within the transaction that deletes the file; raises NotFound or PermissionDenied."""
+
+    def remove_reference(self, file: File) -> None:
+        """Remove the file's name from its record; repeating it is no error."""
+
+    def cancelled_before(self, records: Collection[ObjectId], before: datetime) -> set[ObjectId]:
+        """Those of the records that were cancelled or rejected before an instant."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileStore:
+    """`retention` is how long files of appointments are kept; without a `scanner`, files are ready at once."""
+
+    storage: Storage
+    scanner: Scanner | None
+    policies: Mapping[Kind, FilePolicy]
+    retention: timedelta
+
+    def has_content_of(self, file: File) -> bool:
+        """Whether the file and its thumbnail are stored, and the file has the recorded size."""
+        try:
+            return all(self.storage.stat(key).size == file.size or key != file.key for key in file.keys)
+        except FileMissing:
+            return False
+
+
+_current: FileStore | None = None
+
+
+def use(store: FileStore) -> None:
+    """Install the file store of this process."""
+    global _current  # noqa: PLW0603  one for each process, set by arthomed.app.wire()
+    _current = store
+
+
+def current() -> FileStore:
+    """The installed file store."""
+    if _current is None:
+        message = "no file store is installed; arthomed.app.wire() does it"
+        raise RuntimeError(message)
+    return _current

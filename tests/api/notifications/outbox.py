@@ -1,0 +1,42 @@
+"""Appointments, their messages in the outbox, and the texts that were sent."""
+
+from datetime import date
+from typing import Any
+
+from arthomed.appointments.models import Appointment
+from arthomed.appointments.rules import Status
+from arthomed.appointments.service import transitions
+from arthomed.config import settings
+from arthomed.core.permissions import Role
+from arthomed.infra.mailbox import Mailbox
+from arthomed.notifications.models import Notification
+from tests import factories
+
+TUESDAY = date(2026, 12, 1)
+OPENING_HOURS = factories.every_day("09:00", "12:00")[1:2]
+
+
+def make_appointment(email: str | None = None) -> Appointment:
+    patient = factories.make_user(name="Asha Verma", email=email)
+    return factories.make_visit(patient, factories.make_doctor(OPENING_HOURS, name="Dr Meera Iyer"), day=TUESDAY)
+
+
+def change_status(appointment: Appointment, *statuses: Status, reason: str | None = "As agreed") -> Appointment:
+    admin = factories.acting(factories.make_user(Role.ADMIN))
+    for status in statuses:
+        appointment = transitions.change_status(admin, appointment.id, status, reason=reason)
+    return appointment
+
+
+def outbox(**filters: Any) -> list[Notification]:
+    return list(Notification.objects(**filters).order_by("id"))
+
+
+def only_message(**filters: Any) -> Notification:
+    [found] = outbox(**filters)
+    return found
+
+
+def sent_texts() -> list[str]:
+    """The texts of all sent messages, the oldest first."""
+    return [one.text for one in Mailbox(settings().mailbox_file).newest_first()][::-1]

@@ -1,0 +1,12 @@
+"""Push tokens of phones, and their registration."""
+
+from flask.testing import FlaskClient
+
+from tests.factories import SignedIn, told
+
+PATH = "/api/auth/sessions/current/push-token"
+TOKENS = [f"{number}-token-of-a-phone:APA91b" for number in range(3)]
+
+
+def register_token(client: FlaskClient, user: SignedIn, token: str) -> None:
+    told(client.put(PATH, json={"pushToken": token}, headers=user.headers))

@@ -1,0 +1,206 @@
+"""Admins list messages and resend failed ones."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from flask import Flask
+from flask.testing import FlaskClient
+from pymongo.database import Database
+from redis import Redis
+
+from arthomed.audit import service as audit
+from arthomed.core import clock
+from arthomed.notifications import service as notifications
+from arthomed.notifications.models import Notification, State
+from arthomed.users.models import User
+from tests import factories
+from tests.api.notifications import fake_twilio
+from tests.api.notifications.fake_twilio import post_receipt
+from tests.factories import NOBODY, SignedIn, refused, told
+from tests.migrations.records import message as record
+
+Records = Database[dict[str, Any]]
+PATH = "/api/admin/messages"
+
+
+def failed_message(patient: User | None = None, reason: str = "twilio 400 21211") -> Notification:
+    """An SMS about an appointment that could not be sent."""
+    doctor = factories.make_doctor(factories.every_day("09:00", "09:30"))
+    appointment = factories.make_visit(patient or factories.make_user(), doctor)
+    found: Notification = Notification.objects.get(subject=appointment.id)
+    found.finish(State.FAILED, now=clock.now(), failure=reason)
+    return found
+
+
+def list_messages(client: FlaskClient, admin: SignedIn, query: str = "") -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = told(client.get(f"{PATH}?{query}", headers=admin.headers))["items"]
+    return items
+
+
+def resend(client: FlaskClient, admin: SignedIn, message: Any) -> Any:
+    return client.post(f"{PATH}/{message}/resend", headers=admin.headers)
+
+
+class TestListing:
+    def test_failed_message_is_listed_with_its_reason_and_without_its_text(
+        self, client: FlaskClient, admin: SignedIn
+    ) -> None:
+        patient = factories.make_user(name="Asha Verma")
+        message = failed_message(patient)
+
+        [item] = list_messages(client, admin)
+
+        assert (item["_id"], item["user"], item["subject"]) == (str(message.id), str(patient.id), str(message.subject))
+        assert (item["state"], item["failure"], item["sendAttempts"]) == ("failed", "twilio 400 21211", 0)
+        assert (item["channel"], item["kind"], item["receipt"]) == ("sms", "appointment-pending", None)
+        assert patient.mobile_number not in str(item)
+        assert "Asha" not in str(item)
+
+    def test_listed_receipt_contains_the_cost(self, client: FlaskClient, admin: SignedIn) -> None:
+        message = failed_message()
+        Notification.objects.update(set__state=State.WAITING)
+        accepted = {"sid": "SM1", "status": "queued", "num_segments": "2", "price": "-0.05", "price_unit": "USD"}
+        with fake_twilio.running() as twilio, fake_twilio.configured(twilio):
+            twilio.response = (201, accepted)
+            notifications.send(message.id)
+            told(post_receipt(client, twilio.requests[0].callback, "undelivered", ErrorCode="30005"))
+
+        receipt = list_messages(client, admin)[0]["receipt"]
+        assert receipt.pop("at")
+        assert receipt == {
+            "sid": "SM1",
+            "arrival": "undelivered",
+            "errorCode": 30005,
+            "segments": 2,
+            "price": "-0.05",
+            "currency": "USD",
+        }
+
+    @pytest.mark.parametrize(
+        ("query", "found"),
+        [
+            ("", ["a", "b", "c"]),
+            ("channel=email", ["c"]),
+            ("kind=code", ["b"]),
+            ("kind=code&channel=email", []),
+            ("state=expired", ["d"]),
+            ("state=sent", ["e"]),
+        ],
+    )
+    def test_list_is_filtered_by_state_channel_and_kind(
+        self, client: FlaskClient, database: Records, admin: SignedIn, query: str, found: list[str]
+    ) -> None:
+        now = clock.now()
+        parts = {
+            "state": "failed",
+            "kind": "appointment-pending",
+            "channel": "sms",
+            "createdAt": now,
+            "updatedAt": now,
+            "attempts": 1,
+        }
+        stored = {
+            "a": record(**parts),
+            "b": record(**{**parts, "kind": "code"}),
+            "c": record(**{**parts, "channel": "email"}),
+            "d": record(**{**parts, "state": "expired"}),
+            "e": record(**{**parts, "state": "sent"}),
+        }
+        database.notifications.insert_many(stored.values())
+        names = {str(one["_id"]): name for name, one in stored.items()}
+
+        assert sorted(names[item["_id"]] for item in list_messages(client, admin, query)) == found
+
+    @pytest.mark.parametrize("query", ["state=lost", "channel=fax", "text=1", "page=0"])
+    def test_invalid_filter_is_refused(self, client: FlaskClient, admin: SignedIn, query: str) -> None:
+        assert refused(client.get(f"{PATH}?{query}", headers=admin.headers)) == (400, "VALIDATION_ERROR")
+
+    def test_reading_the_list_is_audited(self, client: FlaskClient, database: Records, admin: SignedIn) -> None:
+        message = failed_message()
+        list_messages(client, admin)
+        audit.flush()
+
+        event = database.audit_events.find_one({"action": "read", "kind": "message"})
+        assert event is not None
+        assert (event["actor"], event["records"], event["subjects"]) == (admin.user.id, [message.id], [message.user])
+
+
+class TestResending:
+    def test_failed_message_is_enqueued_and_sent_again(
+        self, client: FlaskClient, database: Records, admin: SignedIn, environment: dict[str, str]
+    ) -> None:
+        message = failed_message()
+        Notification.objects.update(set__attempts=56)
+        with Redis.from_url(environment["REDIS_URL"]) as redis:
+            redis.flushdb()
+            again = told(resend(client, admin, message.id))["message"]
+            assert redis.llen("sms") == 1
+
+        assert (again["state"], again["failure"]) == ("waiting", None)
+        assert notifications.send(message.id) is State.SENT
+        event = database.audit_events.find_one({"action": "change", "kind": "message"})
+        assert event is not None
+        assert (event["records"], event["subjects"]) == ([message.id], [message.user])
+        assert event["changes"] == [{"field": "state", "from": "failed", "to": "waiting"}]
+
+    def test_one_of_several_concurrent_resends_succeeds(self, app: Flask, admin: SignedIn) -> None:
+        message = failed_message()
+        statuses = factories.at_once(4, lambda _: resend(app.test_client(), admin, message.id).status_code)
+
+        assert sorted(statuses) == [200, 400, 400, 400]
+
+    @pytest.mark.parametrize("state", [State.WAITING, State.SENT, State.DROPPED])
+    def test_message_that_did_not_fail_is_not_resendable(
+        self, client: FlaskClient, admin: SignedIn, state: State
+    ) -> None:
+        message = failed_message()
+        Notification.objects.update(set__state=state)
+
+        assert refused(resend(client, admin, message.id)) == (400, "INVALID_STATUS_TRANSITION")
+        assert Notification.objects.get().state is state
+
+    @pytest.mark.parametrize("state", [State.FAILED, State.EXPIRED])
+    def test_message_that_is_no_longer_useful_is_not_resendable(
+        self, client: FlaskClient, admin: SignedIn, state: State
+    ) -> None:
+        message = failed_message()
+        Notification.objects.update(set__state=state, set__useful_until=clock.now())
+
+        assert refused(resend(client, admin, message.id)) == (400, "INVALID_STATUS_TRANSITION")
+
+    def test_expired_message_that_is_still_useful_can_be_resent(self, client: FlaskClient, admin: SignedIn) -> None:
+        message = failed_message()
+        Notification.objects.update(set__state=State.EXPIRED)
+
+        assert resend(client, admin, message.id).status_code == 200
+
+    def test_code_is_not_resendable(self, client: FlaskClient, admin: SignedIn) -> None:
+        factories.ask_for_code(client, mobile := factories.new_mobile())
+        message = factories.message_of_code(mobile)
+        Notification.objects.update(set__state=State.FAILED)
+
+        assert refused(resend(client, admin, message.id)) == (400, "INVALID_STATUS_TRANSITION")
+
+    def test_resending_an_unknown_message_is_not_found(self, client: FlaskClient, admin: SignedIn) -> None:
+        assert refused(resend(client, admin, NOBODY)) == (404, "NOT_FOUND")
+
+    def test_late_receipt_of_an_earlier_attempt_does_not_change_a_resent_message(
+        self, client: FlaskClient, admin: SignedIn
+    ) -> None:
+        message = failed_message()
+        Notification.objects.update(set__state=State.WAITING)
+        with fake_twilio.running() as twilio, fake_twilio.configured(twilio):
+            notifications.send(message.id)
+            path = twilio.requests[0].callback
+            told(post_receipt(client, path, "undelivered"))
+            told(resend(client, admin, message.id))
+            for late in ("undelivered", "sent", "queued"):
+                told(post_receipt(client, path, late))
+            assert Notification.objects.get().state is State.WAITING
+
+            with time_machine.travel(clock.now() + timedelta(seconds=1), tick=True):
+                assert notifications.send(message.id) is State.SENT
+            told(post_receipt(client, twilio.requests[1].callback, "undelivered"))
+            assert Notification.objects.get().state is State.FAILED

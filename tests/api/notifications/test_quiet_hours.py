@@ -1,0 +1,141 @@
+"""Messages that can wait are not sent at night, and expired messages never."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from flask.testing import FlaskClient
+from redis import Redis
+
+from arthomed.config import settings
+from arthomed.core import clock
+from arthomed.infra.mailbox import Mailbox
+from arthomed.notifications import delivery
+from arthomed.notifications import service as notifications
+from arthomed.notifications.models import Notification, State
+from arthomed.notifications.rules import QuietHours
+from tests import factories
+from tests.api.notifications import fake_twilio
+from tests.factories import at_clinic
+
+MONDAY, TUESDAY, WEDNESDAY = (date(2026, 11, 30) + timedelta(days=ahead) for ahead in range(3))
+
+
+@pytest.fixture(autouse=True)
+def night(client: FlaskClient) -> Iterator[Any]:
+    """Monday, 23:00; quiet hours are from 21:00 to 08:00."""
+    del client  # it empties the database
+    before = delivery.config()
+    delivery.configure(replace(before, quiet_hours=QuietHours("21:00", "08:00", settings().policy.timezone)))
+    with time_machine.travel(at_clinic(MONDAY, "23:00"), tick=True) as now:
+        yield now
+    delivery.configure(before)
+
+
+def sms_about_appointment(day: date, time: str = "09:00") -> Notification:
+    hours = factories.every_day(time, f"{int(time[:2]) + 1:02}:00")
+    appointment = factories.make_visit(doctor=factories.make_doctor(hours), day=day, time=time)
+    found: Notification = Notification.objects.get(subject=appointment.id)
+    return found
+
+
+def stored(message: Notification) -> Notification:
+    found: Notification = Notification.objects.get(id=message.id)
+    return found
+
+
+def count_sent() -> int:
+    return len(Mailbox(settings().mailbox_file).newest_first())
+
+
+def test_message_at_night_is_postponed_until_morning(night: Any) -> None:
+    message = sms_about_appointment(WEDNESDAY)
+
+    assert notifications.send(message.id) is State.WAITING
+    postponed = stored(message)
+    assert at_clinic(TUESDAY, "08:00") <= postponed.due_at <= at_clinic(TUESDAY, "08:15")
+    assert (postponed.attempts, count_sent()) == (0, 0)
+    assert notifications.send(message.id) is None
+    night.move_to(at_clinic(TUESDAY, "08:16"))
+    assert notifications.send(message.id) is State.SENT
+
+
+def test_sweeper_ignores_a_postponed_message_until_morning(night: Any, environment: dict[str, str]) -> None:
+    notifications.send(sms_about_appointment(WEDNESDAY).id)
+    with Redis.from_url(environment["REDIS_URL"]) as redis:
+        redis.flushdb()
+        night.shift(timedelta(hours=1))
+        assert notifications.sweep() == 0
+        night.move_to(at_clinic(TUESDAY, "08:16"))
+        assert notifications.sweep() == 1
+
+
+def test_message_about_an_appointment_next_morning_is_sent_at_night() -> None:
+    assert notifications.send(sms_about_appointment(TUESDAY).id) is State.SENT
+
+
+def test_code_is_sent_at_night(client: FlaskClient) -> None:
+    factories.ask_for_code(client, mobile := factories.new_mobile())
+
+    assert notifications.send(factories.message_of_code(mobile).id) is State.SENT
+
+
+def test_retry_in_quiet_hours_is_postponed_until_morning(night: Any) -> None:
+    night.move_to(at_clinic(MONDAY, "20:59"))
+    message = sms_about_appointment(WEDNESDAY)
+    retry_at, now = at_clinic(MONDAY, "21:05"), clock.now()
+    message.schedule_retry(retry_at, now=now, failure="twilio 500 20500", fallback_at=now)
+    night.move_to(at_clinic(MONDAY, "21:05"))
+
+    assert notifications.send(message.id) is State.WAITING
+    assert at_clinic(TUESDAY, "08:00") <= stored(message).due_at <= at_clinic(TUESDAY, "08:15")
+
+
+def test_code_expires_after_two_minutes(client: FlaskClient, night: Any) -> None:
+    factories.ask_for_code(client, mobile := factories.new_mobile())
+    message = factories.message_of_code(mobile)
+    night.shift(timedelta(minutes=2))
+
+    assert notifications.send(message.id) is State.EXPIRED
+    assert (stored(message).state, count_sent()) == (State.EXPIRED, 0)
+
+
+def test_sweeper_expires_and_counts_messages_that_no_worker_sent(
+    client: FlaskClient, night: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mobiles = [factories.new_mobile() for _ in range(3)]
+    for mobile in mobiles:
+        factories.ask_for_code(client, mobile)
+        factories.message_of_code(mobile)
+    waiting = sms_about_appointment(WEDNESDAY)
+    night.shift(timedelta(minutes=3))
+    notifications.sweep()
+
+    assert Notification.objects(state=State.EXPIRED).count() == 3
+    assert stored(waiting).state is State.WAITING
+    assert "messages_expired" in (log := capsys.readouterr().err)
+    assert "count=3" in log
+
+
+def test_message_that_would_expire_before_its_retry_expires_immediately(client: FlaskClient) -> None:
+    factories.ask_for_code(client, mobile := factories.new_mobile())
+    message = factories.message_of_code(mobile)
+    Notification.objects.update(set__attempts=5)  # the next delay is 320 seconds
+    with fake_twilio.running() as twilio, fake_twilio.configured(twilio):
+        twilio.response = (500, {})
+        assert notifications.send(message.id) is State.EXPIRED
+
+    assert stored(message).failure == "twilio 500 500"
+
+
+def test_sent_state_overwrites_an_expiry_during_sending(night: Any) -> None:
+    message = sms_about_appointment(TUESDAY)
+    claimed = Notification.claim(message.id, now=clock.now(), lease=timedelta(minutes=1))
+    assert claimed is not None
+    Notification.expire(message.channel, datetime(2026, 12, 5, tzinfo=UTC))
+    claimed.finish(State.SENT, now=clock.now())
+
+    assert stored(message).state is State.SENT
