@@ -1,4 +1,4 @@
-"""Which web pages may call the API."""
+"""CORS: the origins, methods and headers that are allowed."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,7 +11,7 @@ from werkzeug.test import TestResponse
 from tests import factories
 
 ORIGIN = "http://localhost:3000"
-ASKING = {"Access-Control-Request-Method": "PUT", "Access-Control-Request-Headers": "authorization, content-type"}
+PREFLIGHT = {"Access-Control-Request-Method": "PUT", "Access-Control-Request-Headers": "authorization, content-type"}
 OTHERS = [
     "http://evil.example",
     "http://localhost:3001",
@@ -24,7 +24,7 @@ OTHERS = [
 
 
 def preflight(client: FlaskClient, path: str = "/api/users/profile", origin: str = ORIGIN, **more: str) -> TestResponse:
-    return client.options(path, headers={"Origin": origin, **ASKING, **more})
+    return client.options(path, headers={"Origin": origin, **PREFLIGHT, **more})
 
 
 def listed(response: TestResponse, name: str) -> set[str]:
@@ -32,7 +32,7 @@ def listed(response: TestResponse, name: str) -> set[str]:
 
 
 @pytest.mark.parametrize("origin", [ORIGIN, "http://localhost:19006"])
-def test_a_page_of_ours_may_ask(client: FlaskClient, origin: str) -> None:
+def test_a_configured_origin_is_allowed(client: FlaskClient, origin: str) -> None:
     response = preflight(client, origin=origin)
 
     assert response.status_code == 200
@@ -47,7 +47,7 @@ def test_the_methods_of_the_contract_are_allowed(client: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize("name", ["authorization", "content-type", "idempotency-key", "x-request-id"])
-def test_the_headers_that_the_app_sends_are_allowed(client: FlaskClient, name: str) -> None:
+def test_the_headers_of_the_contract_are_allowed(client: FlaskClient, name: str) -> None:
     response = preflight(client, **{"Access-Control-Request-Headers": name})
 
     assert listed(response, "Access-Control-Allow-Headers") == {name}
@@ -59,7 +59,7 @@ def test_other_headers_are_not_allowed(client: FlaskClient) -> None:
     assert listed(response, "Access-Control-Allow-Headers") == {"authorization"}
 
 
-def test_a_preflight_needs_no_token_and_is_not_counted(client: FlaskClient) -> None:
+def test_a_preflight_needs_no_token_and_no_rate_limit(client: FlaskClient) -> None:
     response = preflight(client)
 
     assert response.status_code == 200
@@ -67,14 +67,14 @@ def test_a_preflight_needs_no_token_and_is_not_counted(client: FlaskClient) -> N
 
 
 @pytest.mark.parametrize("origin", OTHERS)
-def test_a_page_of_somebody_else_may_not(client: FlaskClient, origin: str) -> None:
+def test_another_origin_is_not_allowed(client: FlaskClient, origin: str) -> None:
     assert not [name for name, _ in preflight(client, origin=origin).headers if name.startswith("Access-Control")]
 
 
 @pytest.mark.parametrize(
     ("path", "status"), [("/health", 200), ("/api/auth/me", 401), ("/api/nowhere", 404), ("/api/auth/send-otp", 405)]
 )
-def test_a_page_of_ours_can_read_every_answer(client: FlaskClient, path: str, status: int) -> None:
+def test_a_configured_origin_can_read_every_response(client: FlaskClient, path: str, status: int) -> None:
     response = client.get(path, headers={"Origin": ORIGIN})
 
     assert response.status_code == status
@@ -84,17 +84,17 @@ def test_a_page_of_ours_can_read_every_answer(client: FlaskClient, path: str, st
 @pytest.mark.parametrize(
     "name", ["X-Request-ID", "Retry-After", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"]
 )
-def test_a_page_can_read_the_headers_that_it_needs(client: FlaskClient, name: str) -> None:
+def test_request_id_retry_after_and_rate_limit_headers_are_exposed(client: FlaskClient, name: str) -> None:
     response = client.get("/api/auth/me", headers={"Origin": ORIGIN})
 
     assert name.lower() in listed(response, "Access-Control-Expose-Headers")
 
 
-def test_caches_keep_the_answers_of_origins_apart(client: FlaskClient) -> None:
+def test_responses_vary_by_origin(client: FlaskClient) -> None:
     assert "Origin" in client.get("/health", headers={"Origin": ORIGIN}).headers["Vary"]
 
 
-def test_without_an_origin_nothing_is_said(client: FlaskClient) -> None:
+def test_a_request_without_an_origin_gets_no_cors_headers(client: FlaskClient) -> None:
     assert "Access-Control-Allow-Origin" not in client.get("/health").headers
 
 
@@ -110,14 +110,14 @@ class TestProduction:
         with factories.another_app(cors_origins=origins) as application:
             yield application.test_client()
 
-    def test_only_what_was_configured_is_let_in(self, production: FlaskClient) -> None:
-        asked = [*OTHERS, ORIGIN, "https://clinic.example.evil.example"]
+    def test_origins_that_are_not_configured_are_refused(self, production: FlaskClient) -> None:
+        origins = [*OTHERS, ORIGIN, "https://clinic.example.evil.example"]
 
-        responses = [production.get("/health", headers={"Origin": origin}) for origin in asked]
+        responses = [production.get("/health", headers={"Origin": origin}) for origin in origins]
 
-        assert [one.headers.get("Access-Control-Allow-Origin") for one in responses] == [None] * len(asked)
+        assert [one.headers.get("Access-Control-Allow-Origin") for one in responses] == [None] * len(origins)
 
-    def test_what_was_configured_is_let_in(self, production: FlaskClient, origins: tuple[str, ...]) -> None:
+    def test_only_a_configured_origin_is_allowed(self, production: FlaskClient, origins: tuple[str, ...]) -> None:
         response = production.get("/health", headers={"Origin": "https://clinic.example"})
 
         assert response.headers.getlist("Access-Control-Allow-Origin") == list(origins)

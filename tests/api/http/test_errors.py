@@ -1,4 +1,4 @@
-"""What is told when something is refused or goes wrong, on every path."""
+"""The error envelope, unexpected errors and an unavailable database."""
 
 import re
 import time
@@ -56,12 +56,12 @@ class TestEnvelope:
         method, path, sent, status, code = CASES[request.param]
         return client.open(path, method=method, **sent), status, code
 
-    def test_status_and_code_are_those_of_the_contract(self, case: tuple[TestResponse, int, str]) -> None:
+    def test_status_and_code_match_the_contract(self, case: tuple[TestResponse, int, str]) -> None:
         response, status, code = case
 
         assert refused(response) == (status, code)
 
-    def test_the_envelope_has_these_parts_and_no_others(self, case: tuple[TestResponse, int, str]) -> None:
+    def test_the_error_envelope_has_only_the_documented_fields(self, case: tuple[TestResponse, int, str]) -> None:
         response, status, code = case
         body = envelope_of(response)
 
@@ -70,7 +70,7 @@ class TestEnvelope:
         assert (body["success"], bool(body["message"])) == (False, True)
         assert bool(body["errors"]) == (code == "VALIDATION_ERROR")
 
-    def test_the_answer_is_json_with_an_instant_and_a_request_id(self, case: tuple[TestResponse, int, str]) -> None:
+    def test_the_response_is_json_with_a_timestamp_and_a_request_id(self, case: tuple[TestResponse, int, str]) -> None:
         response = case[0]
 
         assert response.mimetype == "application/json"
@@ -78,7 +78,7 @@ class TestEnvelope:
         assert response.headers["X-Request-ID"]
 
 
-def test_a_success_has_these_parts_and_no_others(client: FlaskClient, person: SignedIn) -> None:
+def test_the_success_envelope_has_only_the_documented_fields(client: FlaskClient, person: SignedIn) -> None:
     body = envelope_of(client.get("/api/auth/me", headers=person.headers))
 
     assert set(body) == {"success", "message", "data", "timestamp"}
@@ -86,7 +86,7 @@ def test_a_success_has_these_parts_and_no_others(client: FlaskClient, person: Si
     assert INSTANT.fullmatch(body["timestamp"])
 
 
-def test_a_success_that_has_nothing_to_tell_has_an_empty_object(client: FlaskClient, person: SignedIn) -> None:
+def test_a_success_without_data_has_an_empty_object(client: FlaskClient, person: SignedIn) -> None:
     assert envelope_of(client.post("/api/auth/logout", headers=person.headers))["data"] == {}
 
 
@@ -101,7 +101,7 @@ def test_a_success_that_has_nothing_to_tell_has_an_empty_object(client: FlaskCli
         ("/health", {"GET", "HEAD", "OPTIONS"}),
     ],
 )
-def test_a_wrong_method_is_told_the_right_ones(client: FlaskClient, path: str, allowed: set[str]) -> None:
+def test_a_wrong_method_gets_the_allowed_ones(client: FlaskClient, path: str, allowed: set[str]) -> None:
     response = client.patch(path)
 
     assert response.status_code == 405
@@ -110,26 +110,26 @@ def test_a_wrong_method_is_told_the_right_ones(client: FlaskClient, path: str, a
 
 @pytest.mark.parametrize("bad", ["abc", "0" * 23, "0" * 25, "g" * 24, "A" * 24, "-1", "%00", "{}", "\u0660" * 24])
 @pytest.mark.parametrize("path", ["/api/users/doctors/{}", "/api/users/{}", "/api/appointments/{}"])
-def test_a_bad_id_is_no_resource(client: FlaskClient, person: SignedIn, path: str, bad: str) -> None:
+def test_a_malformed_id_is_not_found(client: FlaskClient, person: SignedIn, path: str, bad: str) -> None:
     response = client.get(path.format(bad), headers=person.headers)
 
     assert refused(response) == (404, "NOT_FOUND")
     assert envelope_of(response)["message"] == "Resource not found"
 
 
-def test_a_refusal_of_permission_comes_before_a_look_at_the_body(client: FlaskClient, person: SignedIn) -> None:
+def test_the_permission_is_checked_before_the_body(client: FlaskClient, person: SignedIn) -> None:
     response = client.post("/api/users", data=b"{", headers={**person.headers, **JSON})
 
     assert refused(response) == (403, "PERMISSION_DENIED")
 
 
-def test_a_missing_token_comes_before_a_look_at_the_body(client: FlaskClient) -> None:
+def test_the_token_is_checked_before_the_body(client: FlaskClient) -> None:
     assert refused(client.put("/api/users/profile", data=b"{", headers=JSON)) == (401, "NO_TOKEN")
 
 
 @contextmanager
 def broken_app(env: AppEnv, error: Exception) -> Iterator[FlaskClient]:
-    """The application of an environment, with one route that fails in a way that nobody thought of."""
+    """The application of an environment, with a route that raises the error."""
 
     def fail() -> str:
         raise error
@@ -142,7 +142,7 @@ def broken_app(env: AppEnv, error: Exception) -> Iterator[FlaskClient]:
 @pytest.mark.usefixtures("database")
 class TestUnexpected:
     @pytest.mark.parametrize("env", [AppEnv.TEST, AppEnv.PRODUCTION])
-    def test_nothing_of_it_is_told(self, env: AppEnv) -> None:
+    def test_the_response_has_no_details_of_the_error(self, env: AppEnv) -> None:
         with broken_app(env, RuntimeError(SECRET_DETAIL)) as client:
             response = client.get("/api/broken")
 
@@ -151,14 +151,14 @@ class TestUnexpected:
         assert [one for one in ("hunter2", "Traceback", "RuntimeError", ".py") if one in response.text] == []
 
     @pytest.mark.parametrize("env", AppEnv)
-    def test_the_answer_carries_the_request_id(self, env: AppEnv) -> None:
+    def test_the_response_has_the_request_id(self, env: AppEnv) -> None:
         with broken_app(env, RuntimeError(SECRET_DETAIL)) as client:
             response = client.get("/api/broken", headers={"X-Request-ID": "ask-about-this"})
 
         assert envelope_of(response)["error"]["requestId"] == "ask-about-this"
         assert response.headers["X-Request-ID"] == "ask-about-this"
 
-    def test_development_shows_the_stack(self) -> None:
+    def test_development_responds_with_the_stack(self) -> None:
         with broken_app(AppEnv.DEVELOPMENT, RuntimeError(SECRET_DETAIL)) as client:
             error = envelope_of(client.get("/api/broken"))["error"]
 
@@ -172,19 +172,19 @@ class TestUnexpected:
         assert len(logged) == 1
         assert "ask-about-this" in logged[0]
         assert "RuntimeError" in logged[0]
-        assert "hunter2" not in logged[0]  # it may be anybody's
+        assert "hunter2" not in logged[0]  # it may be personal data
 
     @pytest.mark.parametrize(
         "error", [RecursionError(), KeyError("x"), AssertionError(), MemoryError(), OperationFailure("no", 2)]
     )
-    def test_every_kind_of_it_is_an_internal_error(self, error: Exception) -> None:
+    def test_every_unexpected_exception_is_an_internal_error(self, error: Exception) -> None:
         with broken_app(AppEnv.TEST, error) as client:
             assert refused(client.get("/api/broken")) == (500, "INTERNAL_ERROR")
 
     @pytest.mark.parametrize(
         "error", [AutoReconnect("gone"), ExecutionTimeout("late", 50), JobsUnavailable("sms.send")]
     )
-    def test_a_server_that_is_away_is_no_internal_error(self, error: Exception) -> None:
+    def test_an_unavailable_dependency_is_service_unavailable(self, error: Exception) -> None:
         with broken_app(AppEnv.PRODUCTION, error) as client:
             response = client.get("/api/broken")
 
@@ -196,23 +196,21 @@ class TestUnexpected:
 class TestSlowDatabase:
     @pytest.fixture
     def stuck(self, client: FlaskClient, mongo: Mongo) -> Iterator[None]:
-        """A database that responses what is read and writes nothing."""
+        """A database that blocks all writes."""
         del client
         with MongoClient[dict[str, Any]](mongo.uri("admin")) as server:
             server.admin.command("fsync", lock=True)
             yield
             server.admin.command("fsyncUnlock")
 
-    def test_a_write_that_does_not_come_to_an_end_is_service_unavailable(
-        self, client: FlaskClient, person: SignedIn, stuck: None
-    ) -> None:
+    def test_a_blocked_write_is_service_unavailable(self, client: FlaskClient, person: SignedIn, stuck: None) -> None:
         del stuck
         response = client.post("/api/auth/refresh-token", json={"refreshToken": person.refresh_token})
 
         assert refused(response) == (503, "SERVICE_UNAVAILABLE")
 
     @pytest.mark.usefixtures("stuck")
-    def test_undoing_what_was_begun_does_not_take_its_own_time(self, client: FlaskClient) -> None:
+    def test_a_blocked_write_is_given_up_within_three_seconds(self, client: FlaskClient) -> None:
         started = time.monotonic()
 
         response = factories.ask_for_code(client, "9876543210")

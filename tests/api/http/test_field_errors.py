@@ -1,4 +1,4 @@
-"""Which fields are refused, and what is told of them."""
+"""Refused fields: secrets are not repeated, unknown fields are refused by every route."""
 
 import re
 from typing import Any, ClassVar
@@ -35,7 +35,7 @@ class TestSecrets:
         assert refused(response) == (400, "VALIDATION_ERROR")
         assert "11111x" not in response.text
 
-    def test_what_is_no_secret_is_repeated_beside_one(self, client: FlaskClient) -> None:
+    def test_other_values_are_repeated_beside_a_secret(self, client: FlaskClient) -> None:
         response = client.post("/api/auth/verify-otp", json={"mobileNumber": "12345", "otp": "x"})
 
         values = {one["field"]: one.get("value", "left out") for one in envelope_of(response)["errors"]}
@@ -43,14 +43,14 @@ class TestSecrets:
 
 
 def takes(operation: dict[str, Any], where: str) -> bool:
-    """Whether a route has a body, or a query."""
+    """Whether a route has a body or a query."""
     if where == "requestBody":
         return "requestBody" in operation
     return any(one.get("in") == "query" for one in operation.get("parameters", []))
 
 
 def with_unknown_field(operation: dict[str, Any], where: str) -> dict[str, Any]:
-    """A request with a field that the route doesn't know, as the test client takes it."""
+    """Arguments of the test client for a request with an unknown field."""
     unknown = {"colour": "red"}
     if where == "parameters":
         return {"query_string": unknown}
@@ -60,13 +60,13 @@ def with_unknown_field(operation: dict[str, Any], where: str) -> dict[str, Any]:
 
 
 class TestUnknownFields:
-    """By the document, so that a new route is asked as well."""
+    """Every route of the OpenAPI document."""
 
     UNKNOWN: ClassVar = {"field": "colour", "message": "Unknown field.", "value": "red"}
 
     @pytest.fixture(params=["requestBody", "parameters"], name="refusals")
     def _refusals(self, request: pytest.FixtureRequest, app: Flask, client: FlaskClient) -> dict[str, Any]:
-        """By route: what each says to a field that it doesn't know, in its body or in its query."""
+        """By route: the response to an unknown field in the body or in the query."""
         document = envelope_of(client.get("/api/openapi.json"))
         people = {str(role): factories.sign_in(app, factories.make_user(role)) for role in Role}
         return {

@@ -1,4 +1,4 @@
-"""What comes with every response."""
+"""Request ids, security headers and content negotiation."""
 
 import pytest
 from flask import Flask
@@ -28,12 +28,12 @@ EVERYWHERE = [
 
 
 class TestRequestId:
-    @pytest.mark.parametrize("asked", ["12345678", "a.b-c_d.", "A" * 64, "5f0c7a52-9c0e-4a6e-8f0b-1d2e3c4b5a69"])
-    def test_a_sane_one_comes_back(self, client: FlaskClient, asked: str) -> None:
-        assert client.get("/health", headers={"X-Request-ID": asked}).headers["X-Request-ID"] == asked
+    @pytest.mark.parametrize("sent", ["12345678", "a.b-c_d.", "A" * 64, "5f0c7a52-9c0e-4a6e-8f0b-1d2e3c4b5a69"])
+    def test_a_valid_request_id_is_returned(self, client: FlaskClient, sent: str) -> None:
+        assert client.get("/health", headers={"X-Request-ID": sent}).headers["X-Request-ID"] == sent
 
     @pytest.mark.parametrize(
-        "asked",
+        "sent",
         [
             "",
             "short",
@@ -47,17 +47,17 @@ class TestRequestId:
             "\xe9" * 9,
         ],
     )
-    def test_any_other_is_replaced(self, client: FlaskClient, asked: str) -> None:
-        given = client.get("/health", headers={"X-Request-ID": asked}).headers["X-Request-ID"]
+    def test_an_invalid_request_id_is_replaced(self, client: FlaskClient, sent: str) -> None:
+        given = client.get("/health", headers={"X-Request-ID": sent}).headers["X-Request-ID"]
 
-        assert given != asked
+        assert given != sent
         assert len(given) == 32
 
-    def test_without_one_each_request_has_its_own(self, client: FlaskClient) -> None:
+    def test_each_request_without_an_id_gets_one(self, client: FlaskClient) -> None:
         assert len({client.get("/health").headers["X-Request-ID"] for _ in range(5)}) == 5
 
     @pytest.mark.parametrize(("method", "path"), EVERYWHERE)
-    def test_every_answer_has_it(self, client: FlaskClient, method: str, path: str) -> None:
+    def test_every_response_has_the_request_id(self, client: FlaskClient, method: str, path: str) -> None:
         response = client.open(path, method=method, headers={"X-Request-ID": "ask-about-this"})
 
         assert response.headers.getlist("X-Request-ID") == ["ask-about-this"]
@@ -65,13 +65,13 @@ class TestRequestId:
 
 class TestSecurity:
     @pytest.mark.parametrize(("method", "path"), EVERYWHERE)
-    def test_every_answer_has_the_security_headers(self, client: FlaskClient, method: str, path: str) -> None:
+    def test_every_response_has_the_security_headers(self, client: FlaskClient, method: str, path: str) -> None:
         headers = client.open(path, method=method).headers
 
         assert {name: headers.get(name) for name in SECURITY} == SECURITY
 
     @pytest.mark.parametrize(("method", "path"), EVERYWHERE)
-    def test_every_answer_says_what_a_page_may_load(self, client: FlaskClient, method: str, path: str) -> None:
+    def test_every_response_has_a_content_security_policy(self, client: FlaskClient, method: str, path: str) -> None:
         policy = client.open(path, method=method).headers["Content-Security-Policy"]
 
         assert "default-src 'self'" in policy
@@ -79,10 +79,10 @@ class TestSecurity:
         assert "unsafe-eval" not in policy
 
     @pytest.mark.parametrize("path", ["/api/auth/me", "/api/nowhere", "/api/users", "/api/auth/send-otp"])
-    def test_what_the_api_says_is_stored_nowhere(self, client: FlaskClient, path: str) -> None:
+    def test_anonymous_api_responses_are_not_stored_by_caches(self, client: FlaskClient, path: str) -> None:
         assert client.get(path).headers["Cache-Control"] == "no-store"
 
-    def test_what_the_api_says_to_somebody_is_stored_nowhere(self, app: Flask, client: FlaskClient) -> None:
+    def test_authenticated_api_responses_are_not_stored_by_caches(self, app: Flask, client: FlaskClient) -> None:
         response = client.get("/api/auth/me", headers=factories.sign_in(app).headers)
 
         assert response.headers["Cache-Control"] == "no-store"
@@ -114,7 +114,7 @@ class TestAccept:
             ",",
         ],
     )
-    def test_who_takes_json_gets_it(self, client: FlaskClient, accept: str) -> None:
+    def test_a_client_that_accepts_json_gets_json(self, client: FlaskClient, accept: str) -> None:
         assert refused(client.get("/api/auth/me", headers={"Accept": accept})) == (401, "NO_TOKEN")
 
     @pytest.mark.parametrize(
@@ -130,11 +130,11 @@ class TestAccept:
             "application/vnd.api+json",
         ],
     )
-    def test_who_takes_no_json_is_told_that_there_is_nothing_else(self, client: FlaskClient, accept: str) -> None:
+    def test_a_client_that_does_not_accept_json_gets_406(self, client: FlaskClient, accept: str) -> None:
         assert refused(client.get("/api/auth/me", headers={"Accept": accept})) == (406, "NOT_ACCEPTABLE")
 
     @pytest.mark.parametrize("path", ["/api/docs", "/dev/mailbox"])
-    def test_pages_are_given_to_browsers(self, client: FlaskClient, path: str) -> None:
+    def test_pages_are_served_as_html(self, client: FlaskClient, path: str) -> None:
         response = client.get(path, headers={"Accept": "text/html"}, follow_redirects=True)
 
         assert (response.status_code, response.mimetype) == (200, "text/html")

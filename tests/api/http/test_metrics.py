@@ -1,4 +1,4 @@
-"""What Prometheus is told."""
+"""The metrics for Prometheus."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -20,20 +20,20 @@ from tests.scraping import Series, series_in
 
 
 class Counting:
-    """An application that counts; `rise` is what a series has gained since the test began."""
+    """An application with metrics; `rise` is the increase of a series since the start of the test."""
 
     def __init__(self, app: Flask) -> None:
         self.app, self.client = app, app.test_client()
-        self._before = self._told()
+        self._before = self._scrape()
 
     def now(self, name: str, **labels: str) -> float | None:
-        return self._told().get((name, frozenset(labels.items())))
+        return self._scrape().get((name, frozenset(labels.items())))
 
     def rise(self, name: str, **labels: str) -> float:
         series = name, frozenset(labels.items())
-        return self._told().get(series, 0) - self._before.get(series, 0)
+        return self._scrape().get(series, 0) - self._before.get(series, 0)
 
-    def _told(self) -> dict[Series, float]:
+    def _scrape(self) -> dict[Series, float]:
         return series_in(self.client.get("/metrics").text)
 
 
@@ -50,11 +50,11 @@ def patient(counting: Counting) -> SignedIn:
     return factories.sign_in(counting.app)
 
 
-def test_metrics_are_not_there_unless_asked_for(client: FlaskClient) -> None:
+def test_metrics_are_off_by_default(client: FlaskClient) -> None:
     assert refused(client.get("/metrics")) == (404, "NOT_FOUND")
 
 
-def test_a_request_counts_under_the_pattern_of_its_url(counting: Counting, patient: SignedIn) -> None:
+def test_a_request_is_counted_by_its_route(counting: Counting, patient: SignedIn) -> None:
     for _ in range(2):
         counting.client.get(f"/api/appointments/{factories.NOBODY}", headers=patient.headers)
 
@@ -62,20 +62,20 @@ def test_a_request_counts_under_the_pattern_of_its_url(counting: Counting, patie
     assert counting.rise("arthomed_request_seconds_count", **labels) == 2
 
 
-def test_made_up_paths_and_methods_make_no_series_of_their_own(counting: Counting) -> None:
+def test_unknown_paths_and_methods_share_one_series(counting: Counting) -> None:
     for number in range(3):
         counting.client.open(f"/api/made-up-{number}", method=f"BREW{number}")
 
     assert counting.rise("arthomed_request_seconds_count", route="none", method="any", status="404") == 3
 
 
-def test_a_refusal_counts_under_its_code(counting: Counting) -> None:
+def test_an_error_is_counted_by_its_code(counting: Counting) -> None:
     counting.client.get("/api/auth/me")
 
     assert counting.rise("arthomed_refusals_total", code="NO_TOKEN") == 1
 
 
-def test_a_booking_that_is_sent_twice_counts_once(counting: Counting, patient: SignedIn) -> None:
+def test_a_repeated_booking_is_counted_once(counting: Counting, patient: SignedIn) -> None:
     body = factories.booking_body(factories.make_doctor())
     for _ in range(2):
         response = counting.client.post(
@@ -86,7 +86,7 @@ def test_a_booking_that_is_sent_twice_counts_once(counting: Counting, patient: S
     assert counting.rise("arthomed_bookings_total") == 1
 
 
-def test_codes_count_when_they_are_sent_and_when_they_are_answered_with(counting: Counting) -> None:
+def test_codes_are_counted_when_sent_and_when_verified(counting: Counting) -> None:
     code = code_sent(counting.client)
     factories.answer_with(counting.client, MOBILE, factories.other_than(code))
     factories.answer_with(counting.client, MOBILE, code)
@@ -94,14 +94,14 @@ def test_codes_count_when_they_are_sent_and_when_they_are_answered_with(counting
     assert (counting.rise("arthomed_codes_sent_total"), counting.rise("arthomed_codes_verified_total")) == (1, 1)
 
 
-def test_a_message_counts_under_its_way_and_what_became_of_it(counting: Counting) -> None:
+def test_a_message_is_counted_by_channel_and_outcome(counting: Counting) -> None:
     code_sent(counting.client)
     notifications.send(message_of_code(MOBILE).id)
 
     assert counting.rise("arthomed_messages_total", channel="sms", outcome="sent") == 1
 
 
-def test_a_message_that_nobody_sent_in_time_counts_as_expired(counting: Counting, now: Now) -> None:
+def test_a_message_that_was_not_sent_in_time_is_counted_as_expired(counting: Counting, now: Now) -> None:
     code_sent(counting.client)
     now.shift(timedelta(minutes=3))
     otp.sweep()
@@ -109,21 +109,21 @@ def test_a_message_that_nobody_sent_in_time_counts_as_expired(counting: Counting
     assert counting.rise("arthomed_messages_total", channel="sms", outcome="expired") == 1
 
 
-def test_slots_count_when_they_are_made_and_not_again(counting: Counting) -> None:
+def test_slots_are_counted_once_when_they_are_generated(counting: Counting) -> None:
     factories.make_doctor()
     scheduling.generate()
 
     assert counting.rise("arthomed_slots_generated_total") == Slot.objects.count() > 0
 
 
-def test_connections_to_the_database_are_told_as_open_and_as_in_use(counting: Counting, patient: SignedIn) -> None:
+def test_database_connections_are_counted_as_open_and_as_in_use(counting: Counting, patient: SignedIn) -> None:
     counting.client.get("/api/auth/me", headers=patient.headers)
 
     assert (counting.now("arthomed_mongo_connections") or 0) >= 1
     assert counting.now("arthomed_mongo_connections_in_use") == 0
 
 
-def test_what_waits_in_each_queue_is_told_and_for_how_long(counting: Counting) -> None:
+def test_each_queue_has_its_length_and_the_age_of_its_oldest_job(counting: Counting) -> None:
     jobs.enqueue(Job.SEND_SMS, "1")
 
     assert counting.now("arthomed_queue_jobs", queue="sms") == 1

@@ -1,4 +1,4 @@
-"""Attacks after OWASP's API Security Top 10 (2023), 7 and 10: what the application calls, and what responses it."""
+"""Attacks of OWASP's API Security Top 10 (2023), 7 and 10: outgoing calls and their responses."""
 
 import ast
 import json
@@ -25,15 +25,15 @@ from tests.stack import ROOT, wait_for
 class TestApi7ServerSideRequestForgery:
     @pytest.fixture
     def trap(self) -> Iterator[socket.socket]:
-        """Somewhere inside; who connects is kept in its queue."""
+        """A listening internal socket, whose queue keeps every connection."""
         with socket.create_server(("127.0.0.1", 0)) as listener:
             listener.setblocking(False)
             yield listener
 
-    def test_no_input_makes_the_server_call_anywhere(self, app: Flask, client: FlaskClient, trap: Any) -> None:
+    def test_no_input_causes_an_outgoing_connection(self, app: Flask, client: FlaskClient, trap: Any) -> None:
         place = f"127.0.0.1:{trap.getsockname()[1]}"
         everywhere = dict.fromkeys(("Host", "X-Forwarded-Host", "Referer", "Origin", "X-Callback-URL"), place)
-        asked = 0
+        sent = 0
         for route, row in TABLE.items():
             if row.body is None:
                 continue
@@ -42,15 +42,15 @@ class TestApi7ServerSideRequestForgery:
             for name in row.body(world):
                 for value in (f"http://{place}/", f"//{place}/x.png", f"somebody@[{place}]"):
                     call_route(client, route, world, own, headers=everywhere, **{name: value})
-                    asked += 1
+                    sent += 1
         for waiting in Notification.objects:
             notifications.send(waiting.id)
 
-        assert asked > 30
+        assert sent > 30
         with pytest.raises(BlockingIOError):
             trap.accept()
 
-    def test_nothing_but_the_adapters_of_infra_can_call_anywhere(self) -> None:
+    def test_only_the_adapters_in_infra_open_connections(self) -> None:
         ways_out = {"requests", "httpx", "urllib3", "aiohttp", "http", "smtplib", "socket", "ftplib", "twilio"}
         sources = [*(ROOT / "arthomed").rglob("*.py"), *(ROOT / "workers").rglob("*.py")]
 
@@ -67,12 +67,12 @@ PAGE = b"<html><script>alert('from the gateway')</script></html>"
 
 
 class TestApi10UnsafeConsumptionOfApis:
-    """A gateway of SMS that is not itself."""
+    """A compromised SMS gateway."""
 
     @pytest.fixture
     def gateway(self) -> Iterator[ThreadingHTTPServer]:
-        """Answers with its `response`: status, headers, body."""
-        with ThreadingHTTPServer(("127.0.0.1", 0), _Liar) as server:
+        """A server that answers with `response`: status, headers, body."""
+        with ThreadingHTTPServer(("127.0.0.1", 0), _FakeGateway) as server:
             Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
             server.was_cut_off = False  # type: ignore[attr-defined]
             yield server
@@ -85,7 +85,7 @@ class TestApi10UnsafeConsumptionOfApis:
         return failed.value
 
     @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-    def test_its_redirect_is_not_followed(self, gateway: Any, status: int) -> None:
+    def test_redirects_are_not_followed(self, gateway: Any, status: int) -> None:
         with socket.create_server(("127.0.0.1", 0)) as elsewhere:
             elsewhere.setblocking(False)
             there = f"http://127.0.0.1:{elsewhere.getsockname()[1]}/"
@@ -97,30 +97,30 @@ class TestApi10UnsafeConsumptionOfApis:
 
     @pytest.mark.parametrize("status", [200, 201, 400, 500])
     @pytest.mark.parametrize("kind", ["text/html", "application/json"])
-    def test_nothing_of_its_page_is_kept(self, gateway: Any, status: int, kind: str) -> None:
+    def test_the_body_of_an_unexpected_response_is_not_stored(self, gateway: Any, status: int, kind: str) -> None:
         gateway.response = (status, {"Content-Type": kind}, PAGE)
 
         assert "alert" not in str(self._send(gateway))
 
-    def test_its_endless_answer_is_not_read_to_the_end(self, gateway: Any) -> None:
+    def test_an_oversized_response_is_not_read_to_the_end(self, gateway: Any) -> None:
         gateway.response = (201, {"Content-Type": "application/json"}, b" " * 50_000_000)
 
         assert str(self._send(gateway)) == "twilio's response is not JSON"
         assert wait_for(lambda: gateway.was_cut_off, what="the end of the connection")
 
-    def test_its_words_for_a_refusal_are_not_kept_either(self, gateway: Any) -> None:
-        lie = {
+    def test_the_text_of_a_refusal_is_not_stored(self, gateway: Any) -> None:
+        forged = {
             "code": 21211,
             "message": "<script>alert(1)</script>",
             "more_info": "http://evil.example/",
             "status": 400,
         }
-        gateway.response = (400, {"Content-Type": "application/json"}, json.dumps(lie).encode())
+        gateway.response = (400, {"Content-Type": "application/json"}, json.dumps(forged).encode())
 
         assert str(self._send(gateway)) == "twilio 400 21211"
 
 
-class _Liar(BaseHTTPRequestHandler):
+class _FakeGateway(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
         status, headers, body = self.server.response  # type: ignore[attr-defined]

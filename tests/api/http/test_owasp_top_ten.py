@@ -1,4 +1,4 @@
-"""Attacks after OWASP's API Security Top 10 (2023); 7 and 10 are in test_api_top_ten_calls.py."""
+"""Attacks of OWASP's API Security Top 10 (2023); 7 and 10 are in test_owasp_outgoing_calls.py."""
 
 import re
 import socket
@@ -41,7 +41,7 @@ class TestApi1BrokenObjectLevelAuthorization:
     ]
 
     @pytest.mark.parametrize(("method", "path", "body"), ATTEMPTS)
-    def test_a_strangers_record_looks_like_none_and_stays_as_it_is(
+    def test_another_user_s_record_is_not_found_and_not_changed(
         self, app: Flask, client: FlaskClient, database: Records, method: str, path: str, body: dict[str, str] | None
     ) -> None:
         victim, attacker = factories.sign_in(app), factories.sign_in(app)
@@ -60,7 +60,7 @@ class TestApi1BrokenObjectLevelAuthorization:
 
 
 class TestApi2BrokenAuthentication:
-    def test_guesses_from_many_addresses_open_no_account(self, client: FlaskClient) -> None:
+    def test_guesses_from_many_addresses_do_not_sign_in(self, client: FlaskClient) -> None:
         victim = factories.make_user().mobile_number
         factories.ask_for_code(client, victim)
         code = factories.code_for(victim)
@@ -74,9 +74,7 @@ class TestApi2BrokenAuthentication:
         assert responses == {"OTP_INVALID": 3, "OTP_MAX_ATTEMPTS": 17}
         assert refused(right) == (400, "OTP_MAX_ATTEMPTS")
 
-    def test_a_role_written_into_a_well_signed_token_grants_nothing(
-        self, client: FlaskClient, person: SignedIn
-    ) -> None:
+    def test_a_role_claim_in_a_token_grants_nothing(self, client: FlaskClient, person: SignedIn) -> None:
         claims = jwt.decode(person.access_token, options={"verify_signature": False})
         raised = jwt.encode({**claims, "role": "admin", "roles": ["admin"]}, settings().jwt_secret, "HS256")
 
@@ -92,7 +90,7 @@ class TestApi3BrokenObjectPropertyLevelAuthorization:
     }
 
     @pytest.mark.parametrize("role", Role)
-    def test_no_answer_to_anybody_has_an_internal_field(self, app: Flask, client: FlaskClient, role: Role) -> None:
+    def test_responses_have_no_internal_fields(self, app: Flask, client: FlaskClient, role: Role) -> None:
         world = make_world(app, role, Status.PENDING)
         read = {route: row for route, row in TABLE.items() if route[0] == "GET" and role in row.roles}
         found: dict[str, set[str]] = {}
@@ -106,7 +104,7 @@ class TestApi3BrokenObjectPropertyLevelAuthorization:
 
     @pytest.mark.parametrize("extra", [{"role": "admin"}, {"isVerified": True}, {"_id": "0" * 24}, {"$set": {}}])
     @pytest.mark.parametrize("path", ["/api/auth/verify-otp", "/api/auth/register"])
-    def test_nobody_registers_as_more_than_a_patient(
+    def test_registration_creates_only_patients(
         self, client: FlaskClient, database: Records, path: str, extra: dict[str, object]
     ) -> None:
         mobile = factories.new_mobile()
@@ -135,14 +133,14 @@ class TestApi4UnrestrictedResourceConsumption:
         ("field", "value"), [("limit", 101), ("limit", 0), ("limit", -1), ("limit", "1e9"), ("page", 10**18)]
     )
     @pytest.mark.parametrize("path", LISTS)
-    def test_no_list_is_given_whole_however_it_is_asked_for(
+    def test_every_list_limits_its_page_size(
         self, client: FlaskClient, admin: SignedIn, path: str, field: str, value: object
     ) -> None:
         response = client.get(path, query_string={field: value}, headers=admin.headers)
 
         assert factories.fields_refused(response) == [field]
 
-    def test_a_pattern_that_would_never_end_is_only_text(self, client: FlaskClient, admin: SignedIn) -> None:
+    def test_a_search_is_text_and_not_a_regular_expression(self, client: FlaskClient, admin: SignedIn) -> None:
         factories.make_user(name="a" * 100)
 
         found = told(client.get("/api/users", query_string={"search": "(a+)+$"}, headers=admin.headers))
@@ -151,7 +149,7 @@ class TestApi4UnrestrictedResourceConsumption:
 
 
 class TestApi5BrokenFunctionLevelAuthorization:
-    DISGUISES: ClassVar = [
+    BYPASSES: ClassVar = [
         ("GET", "/api/users", {"X-HTTP-Method-Override": "POST", "X-Role": "admin", "X-Forwarded-User": "admin"}),
         ("GET", "/api/users/profile", {"X-Original-URL": "/api/users", "X-Rewrite-URL": "/api/users"}),
         ("POST", "/api/users/profile", {"X-HTTP-Method-Override": "PUT"}),
@@ -166,8 +164,8 @@ class TestApi5BrokenFunctionLevelAuthorization:
         ("GET", "/api/users%00", {}),
     ]
 
-    @pytest.mark.parametrize(("method", "path", "headers"), DISGUISES)
-    def test_no_disguise_gets_a_patient_where_only_admins_may_go(
+    @pytest.mark.parametrize(("method", "path", "headers"), BYPASSES)
+    def test_path_and_method_tricks_do_not_reach_admin_routes(
         self, client: FlaskClient, person: SignedIn, method: str, path: str, headers: dict[str, str]
     ) -> None:
         stranger = factories.make_user()
@@ -183,7 +181,7 @@ class TestApi5BrokenFunctionLevelAuthorization:
 
 
 class TestApi6UnrestrictedAccessToSensitiveBusinessFlows:
-    def test_one_person_cannot_take_all_of_a_doctors_times(self, app: Flask, client: FlaskClient) -> None:
+    def test_a_patient_books_one_appointment_per_doctor_and_day(self, app: Flask, client: FlaskClient) -> None:
         doctor, grabber = factories.make_doctor(factories.every_day("09:00", "12:00")), factories.sign_in(app)
         times = [f"{hour:02}:{minute}" for hour in (9, 10, 11) for minute in ("00", "30")]
 
@@ -200,7 +198,7 @@ class TestApi6UnrestrictedAccessToSensitiveBusinessFlows:
 
         assert responses == {(201, ""): 1, (400, "DUPLICATE_VALUE"): 5}
 
-    def test_who_books_and_cancels_without_end_is_stopped(self, app: Flask, client: FlaskClient) -> None:
+    def test_repeated_booking_and_cancelling_reaches_the_rate_limit(self, app: Flask, client: FlaskClient) -> None:
         doctor, grabber = factories.make_doctor(), factories.sign_in(app)
         statuses = []
         with factories.another_app(rate_limit_booking=3) as strict:
@@ -226,18 +224,18 @@ class TestApi8SecurityMisconfiguration:
             *("/api/docs/assets//etc/passwd", "/api/docs/assets/..%2f..%2f__init__.py", "/static/docs.js"),
         ],
     )
-    def test_production_shows_no_insides(self, production: Flask, path: str) -> None:
+    def test_production_serves_no_internal_files_or_tools(self, production: Flask, path: str) -> None:
         assert refused(production.test_client().get(path)) == (404, "NOT_FOUND")
 
     @pytest.mark.parametrize("method", ["TRACE", "TRACK", "CONNECT", "PATCH", "DEBUG", "PROPFIND"])
-    def test_a_method_that_nobody_needs_is_refused_and_echoes_nothing(self, production: Flask, method: str) -> None:
+    def test_unused_methods_are_refused_without_an_echo(self, production: Flask, method: str) -> None:
         response = production.test_client().open("/api/auth/me", method=method, headers={"X-Secret": "a-secret-header"})
 
         assert refused(response) == (405, "METHOD_NOT_ALLOWED")
         assert "a-secret-header" not in response.text + str(response.headers)
 
     @pytest.mark.parametrize("coding", ["chunked", "Chunked", " chunked", "gzip, chunked", "x"])
-    def test_a_request_with_two_lengths_smuggles_no_second_one_in(self, stack: Stack, coding: str) -> None:
+    def test_a_request_with_two_lengths_is_refused(self, stack: Stack, coding: str) -> None:
         lengths = f"Content-Length: 5\r\nTransfer-Encoding: {coding}\r\n"
         first = f"POST /api/auth/send-otp HTTP/1.1\r\nHost: x\r\n{lengths}\r\n0\r\n\r\n"
         smuggled = "GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -255,7 +253,7 @@ class TestApi9ImproperInventoryManagement:
         *("/api/docs", "/api/docs/start.js", "/api/docs/assets/<path:path>"),
     }
 
-    def test_production_serves_what_its_document_lists_and_a_few_pages(self, production: Flask) -> None:
+    def test_production_serves_only_documented_routes_and_a_few_pages(self, production: Flask) -> None:
         paths = envelope_of(production.test_client().get("/api/openapi.json"))["paths"]
         listed = {
             (method.upper(), path) for path, methods in paths.items() for method in methods if method != "parameters"
@@ -265,7 +263,7 @@ class TestApi9ImproperInventoryManagement:
         assert served == listed
 
     @pytest.mark.parametrize("path", ["/api/v1/users", "/api/v2/users", "/v1/api/users", "/api/beta/users", "/users"])
-    def test_there_is_no_other_version_of_a_route(self, client: FlaskClient, admin: SignedIn, path: str) -> None:
+    def test_no_other_version_of_a_route_exists(self, client: FlaskClient, admin: SignedIn, path: str) -> None:
         assert client.get(path, headers=admin.headers).status_code == 404
 
 

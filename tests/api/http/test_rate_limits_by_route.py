@@ -72,7 +72,7 @@ def test_sign_in_booking_and_uploads_have_shared_limits(app: Flask) -> None:
         "privacy.erase": {"auth"},
         "appointments.book": {"booking", "upload"},
         "attachments.upload": {"upload"},
-        "files.upload_portrait": {"upload"},
+        "files.upload_profile_picture": {"upload"},
     }
 
 
