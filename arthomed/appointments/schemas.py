@@ -14,19 +14,19 @@ _STATUSES = tuple(map(str, Status))
 
 
 def _reason(**kwargs: object) -> Text:
-    return Text(most=500, lines=True, metadata={"example": "Headache for a week"}, **kwargs)  # type: ignore[arg-type]
+    return Text(max_length=500, multiline=True, metadata={"example": "Headache for a week"}, **kwargs)  # type: ignore[arg-type]
 
 
 def _symptoms(**kwargs: object) -> Text:
-    return Text(most=1000, lines=True, metadata={"example": "Worse in the evening"}, **kwargs)  # type: ignore[arg-type]
+    return Text(max_length=1000, multiline=True, metadata={"example": "Worse in the evening"}, **kwargs)  # type: ignore[arg-type]
 
 
 def _findings(example: str, **kwargs: object) -> Text:
-    return Text(most=5000, lines=True, metadata={"example": example}, **kwargs)  # type: ignore[arg-type]
+    return Text(max_length=5000, multiline=True, metadata={"example": example}, **kwargs)  # type: ignore[arg-type]
 
 
 def _purpose(**kwargs: object) -> Text:
-    return Text(most=100, metadata={"example": "consultation"}, **kwargs)  # type: ignore[arg-type]
+    return Text(max_length=100, metadata={"example": "consultation"}, **kwargs)  # type: ignore[arg-type]
 
 
 class BookAppointment(Schema):

@@ -1,4 +1,4 @@
-"""Shapes of signing in, in and out."""
+"""Request and response schemas of sign-in and sessions."""
 
 from marshmallow import fields
 from marshmallow.validate import Length, OneOf
@@ -24,7 +24,7 @@ class SendCode(Schema):
 
 
 class ThisDevice(Schema):
-    name = Text(required=True, most=100, metadata={"example": "Asha's Pixel 9"})
+    name = Text(required=True, max_length=100, metadata={"example": "Asha's Pixel 9"})
     platform = fields.String(required=True, validate=OneOf(list(Platform)), metadata={"example": "android"})
 
 
@@ -34,9 +34,12 @@ class VerifyCode(Schema):
     purpose = fields.String(validate=OneOf(["login", "registration"]), metadata={"example": "login"})
     name = Name()
     email = EmailAddress()
-    device = fields.Nested(ThisDevice, metadata={"description": "What it is called in the list of one's devices."})
+    device = fields.Nested(
+        ThisDevice, metadata={"description": "The name and platform that the list of devices shows."}
+    )
     privacy_notice = Text(
-        most=50, metadata={"example": "2026-11", "description": "The version of the privacy notice that was shown."}
+        max_length=50,
+        metadata={"example": "2026-11", "description": "The version of the privacy notice that the app showed."},
     )
 
 
@@ -69,8 +72,11 @@ class SignedInOut(Schema):
 class PushTokenOfDevice(Schema):
     push_token = fields.String(
         required=True,
-        validate=Pattern(r"^[A-Za-z0-9_:.-]{20,4096}$", error="Must be a registration token of FCM."),
-        metadata={"example": "dQw4w9WgXcQ:APA91bEXAMPLE", "description": "As FCM gave it to the app."},
+        validate=Pattern(r"^[A-Za-z0-9_:.-]{20,4096}$", error="Must be an FCM registration token."),
+        metadata={
+            "example": "dQw4w9WgXcQ:APA91bEXAMPLE",
+            "description": "The registration token that FCM gave to the app.",
+        },
     )
 
 

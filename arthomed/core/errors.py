@@ -1,4 +1,4 @@
-"""What can go wrong, in the words of the clinic. HTTP status numbers live in http/errors.py alone."""
+"""The errors that a client may see; `http/errors.py` maps them to HTTP statuses."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import ClassVar
 
 
 class Code(StrEnum):
-    """The stable codes of the HTTP contract that the features raise."""
+    """The stable error codes of the API."""
 
     VALIDATION_ERROR = "VALIDATION_ERROR"
     MALFORMED_JSON = "MALFORMED_JSON"
@@ -40,7 +40,7 @@ class Code(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """One refused input field; `value` is None where it must not be repeated."""
+    """A refused field; `value` is repeated in the response if `shows_value`."""
 
     field: str
     message: str
@@ -49,7 +49,7 @@ class FieldError:
 
 
 class ClinicError(Exception):
-    """A refusal that the caller is told about; `message` is fit for a person to read."""
+    """An error that the response describes; `message` is for a person to read."""
 
     code: ClassVar[Code]
     message = "The request was refused"
@@ -64,7 +64,7 @@ class ClinicError(Exception):
 
     @property
     def extra(self) -> Mapping[str, object]:
-        """Further keys of `error` in the answer."""
+        """Further keys of `error` in the response."""
         return {}
 
 

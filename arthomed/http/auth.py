@@ -10,7 +10,6 @@ from typing import Any, ClassVar, TypeVar
 
 import jwt as pyjwt
 from bson import ObjectId
-from bson.errors import InvalidId
 from flask import Flask, Response, current_app, g, request
 from flask_jwt_extended import JWTManager, get_current_user, verify_jwt_in_request
 from jwt.exceptions import ImmatureSignatureError, InvalidTokenError, PyJWTError
@@ -175,10 +174,10 @@ def _on_missing_token(_reason: str) -> Response:
 
 def claimed_id(claims: Mapping[str, Any], name: str) -> ObjectId:
     """The id in a claim. Raises InvalidTokenError when it holds none."""
-    try:
-        return ObjectId(claims[name])
-    except (KeyError, InvalidId, TypeError) as error:
-        raise InvalidTokenError(name) from error
+    value = claims.get(name)
+    if not isinstance(value, str) or not ObjectId.is_valid(value):  # ObjectId(None) would be a new id
+        raise InvalidTokenError(name)
+    return ObjectId(value)
 
 
 def signed_user() -> str | None:
@@ -200,7 +199,8 @@ def refreshing_user() -> str | None:
 
 def _user_of(token: str, token_type: str) -> str | None:
     claims = _signed_claims(token, current_app.extensions["jwt_keys"][token_type])
-    if claims is None or claims.get("type") != token_type or claims["exp"] <= clock.now().timestamp():
+    expired_before = clock.now().timestamp() - _LEEWAY_SECONDS
+    if claims is None or claims["type"] != token_type or claims["exp"] <= expired_before:
         return None
     return str(claims["sub"])
 
@@ -214,9 +214,9 @@ def _signed_claims(token: str, secrets: Keys) -> Mapping[str, Any] | None:
         secret = keys.select_key(pyjwt.get_unverified_header(token).get("kid"), secrets)
         options: Any = {"verify_exp": False, "verify_iat": False, "require": ["exp", "sub"]}
         claims = pyjwt.decode(token, secret, [ALGORITHM], options, audience=AUDIENCE, issuer=ISSUER)
-    except (PyJWTError, ValueError, TypeError, RecursionError):
+        return {"type": claims.get("type"), "exp": int(claims["exp"]), "sub": str(claimed_id(claims, "sub"))}
+    except (PyJWTError, ValueError, TypeError, OverflowError, RecursionError):
         return None
-    return {"type": claims.get("type"), "exp": int(claims["exp"]), "sub": claims["sub"]}
 
 
 def _normalize_scheme() -> None:

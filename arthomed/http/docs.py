@@ -1,4 +1,4 @@
-"""The OpenAPI document, made from the code, and its page, served from our own files."""
+"""The OpenAPI document, which flask-smorest generates, and Swagger UI, served from local files."""
 
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ Times of day and dates are the clinic's; instants are UTC."""
 
 
 class Api(flask_smorest.Api):
-    """flask-smorest's document with our errors."""
+    """flask-smorest's API with our error responses."""
 
     ERROR_SCHEMA = ErrorOut
 
@@ -43,14 +43,14 @@ def register(app: Flask) -> Api:
     bearer = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
     api = Api(app, spec_kwargs={"info": {"description": _DESCRIPTION}})
     api.spec.components.security_scheme("bearerAuth", bearer)
-    api.register_converter(ObjectIdConverter, _object_id)
-    app.register_blueprint(_page())
+    api.register_converter(ObjectIdConverter, _document_object_id)
+    app.register_blueprint(_swagger_ui())
     limiter.exempt(app.view_functions["api-docs.openapi_json"])
     return api
 
 
-def _page() -> Blueprint:
-    """Swagger UI's own files; the page around them is ours, since theirs needs an inline script."""
+def _swagger_ui() -> Blueprint:
+    """Swagger UI's files in our own page, because its page needs an inline script."""
     page = Blueprint("docs", __name__, url_prefix="/api/docs", template_folder="templates")
     limiter.exempt(page)
 
@@ -72,5 +72,5 @@ def _page() -> Blueprint:
     return page
 
 
-def _object_id(_converter: ObjectIdConverter) -> dict[str, Any]:
+def _document_object_id(_converter: ObjectIdConverter) -> dict[str, Any]:
     return {"type": "string", "pattern": "^[0-9a-f]{24}$", "example": "672b1234a1b2c3d4e5f60718"}

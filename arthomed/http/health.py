@@ -1,8 +1,9 @@
-"""Whether this process lives, and whether all that it needs is there."""
+"""Health of the process, and readiness of its dependencies."""
 
 import time
 from collections.abc import Callable, Mapping
 from enum import StrEnum
+from threading import Lock
 from typing import Any
 
 import structlog
@@ -15,20 +16,45 @@ from arthomed.http.auth import public
 from arthomed.http.limits import limiter
 
 log = structlog.get_logger()
-Checks = Mapping[str, Callable[[], Mapping[str, int] | None]]
-"""By dependency: a call that raises when it can't be used, and may tell more of it."""
+Check = Callable[[], Mapping[str, int] | None]
+"""Raises when a dependency cannot be used; may return further figures about it."""
+Checks = Mapping[str, Check]
+Results = Mapping[str, Mapping[str, Any]]
+"""By dependency: `ok`, `latencyMs` and the further figures."""
 
 _STARTED = time.monotonic()
+_CACHE_SECONDS = 1.0
 
 
 class Readiness(StrEnum):
     READY = "ready"
-    DEGRADED = "degraded"  # messages wait and sign-in may be closed; the rest is served
+    DEGRADED = "degraded"  # messages wait, and sign-in may be unavailable
     UNAVAILABLE = "unavailable"
 
 
+class CachedChecks:
+    """Runs the checks at most once a second, because everybody may call the route.
+
+    Requests that arrive during a run wait for its results.
+    """
+
+    def __init__(self, checks: Checks) -> None:
+        self._checks = checks
+        self._lock = Lock()
+        self._results: Results = {}
+        self._valid_until = 0.0
+
+    def results(self) -> Results:
+        with self._lock:
+            if time.monotonic() >= self._valid_until:
+                self._results = {name: _run(name, check) for name, check in self._checks.items()}
+                self._valid_until = time.monotonic() + _CACHE_SECONDS
+            return self._results
+
+
 def register(app: Flask, settings: Settings, checks: Checks, *, essential: set[str]) -> None:
-    """`essential` are the dependencies without which nothing can be served."""
+    """`essential` are the dependencies without which no request can be served."""
+    cached_checks = CachedChecks(checks)
     blueprint = Blueprint("health", __name__)
 
     @blueprint.get("/health")
@@ -45,12 +71,12 @@ def register(app: Flask, settings: Settings, checks: Checks, *, essential: set[s
     @blueprint.get("/health/ready")
     @public
     def ready() -> Response:
-        found = {name: _checked(name, check) for name, check in checks.items()}
-        away = {name for name, one in found.items() if not one["ok"]}
-        status = Readiness.DEGRADED if away else Readiness.READY
-        if away & essential:
+        results = cached_checks.results()
+        failed = {name for name, result in results.items() if not result["ok"]}
+        status = Readiness.DEGRADED if failed else Readiness.READY
+        if failed & essential:
             status = Readiness.UNAVAILABLE
-        response = jsonify(status=status, dependencies=found, timestamp=clock.iso(clock.now()))
+        response = jsonify(status=status, dependencies=results, timestamp=clock.iso(clock.now()))
         response.status_code = 503 if status is Readiness.UNAVAILABLE else 200
         return response
 
@@ -58,12 +84,12 @@ def register(app: Flask, settings: Settings, checks: Checks, *, essential: set[s
     app.register_blueprint(blueprint)
 
 
-def _checked(name: str, check: Callable[[], Mapping[str, int] | None]) -> dict[str, Any]:
+def _run(name: str, check: Check) -> Mapping[str, Any]:
     started = time.perf_counter()
     more: Mapping[str, int] = {}
     try:
         more = check() or {}
-    except Exception as error:  # noqa: BLE001  whatever is wrong with it, it is not ready
+    except Exception as error:  # noqa: BLE001  any error means that it is not ready
         log.warning("not_ready", dependency=name, error=type(error).__name__)
         ok = False
     else:

@@ -1,4 +1,4 @@
-"""JSON of answers by orjson; what only Python writes, such as half characters that a client sent, goes the slow way."""
+"""Response JSON with orjson; Python's json writes what orjson refuses, such as lone surrogates that a client sent."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""The base of all shapes in and out, and the fields that the contract uses again and again."""
+"""The base of all request and response schemas, and the fields that they share."""
 
 import re
 import unicodedata
@@ -18,12 +18,12 @@ from arthomed.core.paging import PageRequest
 _OBJECT_ID = r"^[0-9a-f]{24}$"
 _TIME_OF_DAY = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
 _DAY = re.compile(r"[12][0-9]{3}-[0-9]{2}-[0-9]{2}")
-_MAX_PAGE = 1_000_000  # keeps `skip` far inside MongoDB's 64 bits
-_FORBIDDEN = frozenset({"Cc", "Cs", "Co", "Cn"})  # Unicode: control, surrogate, private, unassigned
+_MAX_PAGE = 1_000_000  # keeps `skip` within MongoDB's 64 bits
+_FORBIDDEN = frozenset({"Cc", "Cs", "Co", "Cn"})  # Unicode categories: control, surrogate, private use, unassigned
 
 
 class Schema(ma.Schema):
-    """camelCase outside, snake_case inside; an unknown field is refused."""
+    """camelCase in JSON, snake_case in Python; unknown fields are refused."""
 
     class Meta:
         unknown = ma.RAISE
@@ -35,16 +35,16 @@ class Schema(ma.Schema):
 
 
 class Changes(Schema):
-    """What is to be changed of a record: at least something."""
+    """An update of a record, which changes at least one field."""
 
     @ma.validates_schema
-    def something(self, loaded: dict[str, object], **_: object) -> None:
+    def require_a_change(self, loaded: dict[str, object], **_: object) -> None:
         if not loaded:
             raise ma.ValidationError("Nothing to change.")
 
 
 class _Documented:
-    """A field that brings its own part of the OpenAPI document."""
+    """A field with its own part of the OpenAPI document."""
 
     documented: Mapping[str, object] = {}
 
@@ -54,12 +54,12 @@ class _Documented:
 
 
 class Text(fields.String):
-    """Text of a person: trimmed, within a length, without control characters or broken Unicode."""
+    """Text that a person wrote: trimmed, of limited length, without control characters or lone surrogates."""
 
-    def __init__(self, *, least: int = 1, most: int = 1000, lines: bool = False, **kwargs: Any) -> None:
-        kwargs["validate"] = [Length(least, most), *kwargs.pop("validate", [])]
+    def __init__(self, *, min_length: int = 1, max_length: int = 1000, multiline: bool = False, **kwargs: Any) -> None:
+        kwargs["validate"] = [Length(min_length, max_length), *kwargs.pop("validate", [])]
         super().__init__(**kwargs)
-        self._allowed = "\n\r\t" if lines else ""
+        self._allowed = "\n\r\t" if multiline else ""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         text = super()._deserialize(value, attr, data, **kwargs)
@@ -79,7 +79,7 @@ class Id(_Documented, fields.String):
 
 
 class Day(_Documented, fields.String):
-    """A calendar date at the clinic; stored as midnight UTC."""
+    """A calendar date at the clinic; MongoDB stores it as midnight UTC."""
 
     documented = {"format": "date", "example": "2026-12-01"}
 
@@ -95,7 +95,7 @@ class Day(_Documented, fields.String):
 
 
 class Pattern(Regexp):
-    """A pattern of the whole text; `$` alone would let a line break at the end pass."""
+    """A pattern that matches the whole text; `$` would also match before a final line break."""
 
     def __call__(self, value: Any) -> Any:
         if self.regex.fullmatch(value) is None:
@@ -121,7 +121,7 @@ class Instant(_Documented, fields.String):
 
 
 class FileUrl(_Documented, fields.String):
-    """Where a file, stored under its name, is fetched."""
+    """The URL of a file; the record stores the file's name."""
 
     documented = {"type": ["string", "null"], "readOnly": True}
 
@@ -134,7 +134,7 @@ def file_url(name: str) -> str:
 
 
 class Flag(fields.Boolean):
-    """A JSON boolean and nothing that merely looks like one."""
+    """A JSON boolean; marshmallow's own field also accepts strings and numbers."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
         if not isinstance(value, bool):
@@ -142,9 +142,9 @@ class Flag(fields.Boolean):
         return value
 
 
-def whole(least: int, most: int, **kwargs: Any) -> fields.Integer:
+def integer(minimum: int, maximum: int, **kwargs: Any) -> fields.Integer:
     """A JSON integer within bounds."""
-    return fields.Integer(strict=True, validate=Range(least, most), **kwargs)
+    return fields.Integer(strict=True, validate=Range(minimum, maximum), **kwargs)
 
 
 class PageQuery(Schema):
@@ -170,7 +170,7 @@ class PaginationOut(Schema):
 
 @cache
 def page_of(item: type[Schema]) -> type[Schema]:
-    """The shape of a page of such items."""
+    """The schema of a page of items."""
     parts = {
         "items": fields.List(fields.Nested(item), required=True),
         "pagination": fields.Nested(PaginationOut, required=True),
@@ -179,13 +179,13 @@ def page_of(item: type[Schema]) -> type[Schema]:
 
 
 @cache
-def named(name: str, shape: type[ma.Schema]) -> type[Schema]:
-    """The shape of `data` that holds one thing by its name."""
-    return type(shape.__name__.removesuffix("Out") + "Data", (Schema,), {name: fields.Nested(shape, required=True)})
+def named(name: str, schema: type[ma.Schema]) -> type[Schema]:
+    """The schema of `data` with one key, for example `{"user": ...}`."""
+    return type(schema.__name__.removesuffix("Out") + "Data", (Schema,), {name: fields.Nested(schema, required=True)})
 
 
 def example_of(schema: ma.Schema, *, without: str = "") -> dict[str, Any]:
-    """An example of a shape, put together from the examples of its fields; `without` leaves one out."""
+    """An example of a schema from the examples of its fields, without the field `without`."""
     return {
         str(field.data_key or name): found
         for name, field in schema.fields.items()

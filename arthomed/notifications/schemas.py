@@ -38,7 +38,7 @@ class MessagesQuery(PageQuery):
         load_default=State.FAILED, validate=OneOf(list(State)), metadata={"example": "failed", "default": "failed"}
     )
     channel = fields.String(validate=OneOf(list(Channel)), metadata={"example": "sms"})
-    kind = Text(most=50, metadata={"example": "appointment-confirmed"})
+    kind = Text(max_length=50, metadata={"example": "appointment-confirmed"})
 
 
 class ReceiptOut(Schema):

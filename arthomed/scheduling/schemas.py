@@ -3,7 +3,7 @@
 from marshmallow import fields
 from marshmallow.validate import Length, OneOf
 
-from arthomed.http.schema import Day, Flag, Id, PageQuery, Schema, Text, TimeOfDay, whole
+from arthomed.http.schema import Day, Flag, Id, PageQuery, Schema, Text, TimeOfDay, integer
 from arthomed.scheduling.rules import WEEK
 from arthomed.users.schemas import DoctorOut
 
@@ -12,8 +12,8 @@ _MAX_PATIENTS = 50
 
 
 class DoctorsQuery(PageQuery):
-    specialization = Text(most=100, metadata={"example": "Cardiology"})
-    search = Text(most=100, metadata={"description": "Part of a doctor's name."})
+    specialization = Text(max_length=100, metadata={"example": "Cardiology"})
+    search = Text(max_length=100, metadata={"description": "Part of a doctor's name."})
     date = Day(metadata={"description": "Only doctors with a free slot on this day."})
 
 
@@ -32,7 +32,7 @@ class HoursPart(Schema):
     start_time = TimeOfDay(required=True, metadata={"example": "09:00"})
     end_time = TimeOfDay(required=True, metadata={"example": "13:00"})
     is_available = Flag(load_default=True, metadata={"example": True})
-    max_patients = whole(
+    max_patients = integer(
         1, _MAX_PATIENTS, load_default=1, metadata={"example": 1, "description": "Patients in each slot."}
     )
 

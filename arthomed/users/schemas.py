@@ -19,7 +19,7 @@ from arthomed.http.schema import (
     Schema,
     Text,
     TimeOfDay,
-    whole,
+    integer,
 )
 from arthomed.notifications import catalogue
 from arthomed.users import rules
@@ -35,7 +35,7 @@ class Mobile(Text):
 
     def __init__(self, **kwargs: Any) -> None:
         kwargs["metadata"] = {"example": "9876543210", **kwargs.pop("metadata", {})}
-        super().__init__(most=20, **kwargs)
+        super().__init__(max_length=20, **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         mobile = rules.normalise_mobile(super()._deserialize(value, attr, data, **kwargs))
@@ -49,7 +49,7 @@ class Name(Text):
 
     def __init__(self, **kwargs: Any) -> None:
         kwargs["metadata"] = {"example": "Asha Verma", **kwargs.pop("metadata", {})}
-        super().__init__(least=rules.NAME_MIN, most=200, **kwargs)
+        super().__init__(min_length=rules.NAME_MIN, max_length=200, **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         name = rules.normalise_name(super()._deserialize(value, attr, data, **kwargs))
@@ -65,7 +65,7 @@ class EmailAddress(Text):
 
     def __init__(self, **kwargs: Any) -> None:
         kwargs["metadata"] = {"example": "asha@example.com", "format": "email"}
-        super().__init__(most=254, validate=[Email(error="Please enter a valid email address")], **kwargs)
+        super().__init__(max_length=254, validate=[Email(error="Please enter a valid email address")], **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         address = super()._deserialize(value, attr, data, **kwargs).lower()
@@ -75,21 +75,21 @@ class EmailAddress(Text):
 
 
 class AddressPart(Schema):
-    street = Text(most=200, allow_none=True, metadata={"example": "12 Hill Road"})
-    city = Text(most=100, allow_none=True, metadata={"example": "Pune"})
-    state = Text(most=100, allow_none=True, metadata={"example": "Maharashtra"})
+    street = Text(max_length=200, allow_none=True, metadata={"example": "12 Hill Road"})
+    city = Text(max_length=100, allow_none=True, metadata={"example": "Pune"})
+    state = Text(max_length=100, allow_none=True, metadata={"example": "Maharashtra"})
     pincode = Text(
-        most=6,
+        max_length=6,
         allow_none=True,
         validate=[Pattern(r"^[1-9][0-9]{5}$", error="Must be six digits.")],
         metadata={"example": "411001"},
     )
-    country = Text(most=100, metadata={"example": "India"})
+    country = Text(max_length=100, metadata={"example": "India"})
 
 
 class EmergencyContactPart(Schema):
     name = Name(allow_none=True)
-    relationship = Text(most=50, allow_none=True, metadata={"example": "mother"})
+    relationship = Text(max_length=50, allow_none=True, metadata={"example": "mother"})
     mobile_number = Mobile(allow_none=True)
 
 
@@ -105,10 +105,10 @@ class ProfilePart(Schema):
 
 
 class ConditionPart(Schema):
-    condition = Text(required=True, most=200, metadata={"example": "Asthma"})
+    condition = Text(required=True, max_length=200, metadata={"example": "Asthma"})
     diagnosed_date = Day(allow_none=True, metadata={"example": "2015-06-01"})
-    treatment = Text(most=1000, lines=True, allow_none=True, metadata={"example": "Inhaler"})
-    doctor = Text(most=100, allow_none=True, metadata={"example": "Dr Rao"})
+    treatment = Text(max_length=1000, multiline=True, allow_none=True, metadata={"example": "Inhaler"})
+    doctor = Text(max_length=100, allow_none=True, metadata={"example": "Dr Rao"})
 
 
 class PatientInfoPart(Schema):
@@ -117,7 +117,9 @@ class PatientInfoPart(Schema):
         validate=OneOf(["A+", "A-", "B+", "B-", "AB+", "AB-", "O+", "O-"]),
         metadata={"example": "B+"},
     )
-    allergies = fields.List(Text(most=100, metadata={"example": "Penicillin"}), validate=ma.validate.Length(0, 50))
+    allergies = fields.List(
+        Text(max_length=100, metadata={"example": "Penicillin"}), validate=ma.validate.Length(0, 50)
+    )
     medical_history = fields.List(fields.Nested(ConditionPart), validate=ma.validate.Length(0, 100))
     emergency_contact = fields.Nested(EmergencyContactPart, allow_none=True)
 
@@ -125,14 +127,14 @@ class PatientInfoPart(Schema):
 class OwnDoctorInfoPart(Schema):
     """The fields that doctors may change themselves. Only an admin changes fee and registration number."""
 
-    specialization = Text(most=100, metadata={"example": "Cardiology"})
-    qualification = Text(most=200, allow_none=True, metadata={"example": "MBBS, MD"})
-    experience = whole(0, 80, allow_none=True, metadata={"example": 12, "description": "Years."})
+    specialization = Text(max_length=100, metadata={"example": "Cardiology"})
+    qualification = Text(max_length=200, allow_none=True, metadata={"example": "MBBS, MD"})
+    experience = integer(0, 80, allow_none=True, metadata={"example": 12, "description": "Years."})
 
 
 class DoctorInfoPart(OwnDoctorInfoPart):
-    consultation_fee = whole(0, _MAX_FEE, metadata={"example": 500, "description": "Whole rupees."})
-    registration_number = Text(most=50, allow_none=True, metadata={"example": "MH-12345"})
+    consultation_fee = integer(0, _MAX_FEE, metadata={"example": 500, "description": "Whole rupees."})
+    registration_number = Text(max_length=50, allow_none=True, metadata={"example": "MH-12345"})
 
 
 class UpdateProfile(Changes):
@@ -167,7 +169,7 @@ class CreateUser(UpdateUser):
 
 class UserQuery(PageQuery):
     role = fields.String(validate=OneOf(_ROLES), metadata={"example": "doctor"})
-    search = Text(most=100, metadata={"description": "Part of a name, mobile number or e-mail address."})
+    search = Text(max_length=100, metadata={"description": "Part of a name, mobile number or e-mail address."})
     is_active = fields.Boolean()
     sort = fields.String(
         load_default="-createdAt",

@@ -10,8 +10,8 @@ from flask.testing import FlaskClient
 from arthomed.core import clock
 from arthomed.core.permissions import Role
 from tests import factories
+from tests.api.auth.sign_in import Now
 from tests.factories import SignedIn
-from tests.signing_in import Now
 
 
 @pytest.fixture

@@ -28,11 +28,11 @@ from arthomed.privacy.service import erasure
 from arthomed.scheduling import service as scheduling
 from arthomed.users.models import User
 from tests import factories
+from tests.api.auth.sign_in import fail
 from tests.api.files import file_requests
 from tests.factories import SignedIn
 from tests.migrations import records
 from tests.migrations.plans import inefficient, profiled
-from tests.signing_in import fail
 
 Records = Database[dict[str, Any]]
 MANY = 240

@@ -18,8 +18,8 @@ from arthomed.core.permissions import Role
 from arthomed.users.models import User
 from tests import factories
 from tests.api.audit.clinic import Clinic, clear_trail, get, put, trail
+from tests.api.auth.sign_in import MOBILE, code_sent, refreshed
 from tests.factories import SignedIn, answer_with, code_for, told
-from tests.signing_in import MOBILE, code_sent, refreshed
 
 Data = Database[dict[str, Any]]
 

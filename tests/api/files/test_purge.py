@@ -21,8 +21,8 @@ from arthomed.files.service import integrity, purging, uploading
 from arthomed.files.storage import StorageUnavailable
 from arthomed.users import service as users
 from tests import factories
+from tests.api.auth.sign_in import Now
 from tests.factories import SignedIn
-from tests.signing_in import Now
 
 pytestmark = pytest.mark.usefixtures("empty_storage")
 folder_only = pytest.mark.parametrize("empty_storage", ["folder"], indirect=True)

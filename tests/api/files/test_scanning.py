@@ -18,10 +18,10 @@ from arthomed.infra.clamav import ClamAV
 from dev.clamd import Clamd
 from dev.servers import free_port
 from tests import factories
+from tests.api.auth.sign_in import Now
 from tests.api.files import file_requests
 from tests.factories import SignedIn, refused
 from tests.infra.eicar import EICAR
-from tests.signing_in import Now
 
 
 @pytest.fixture

@@ -21,8 +21,8 @@ from arthomed.privacy.rules import MEDICAL_RECORD_RETENTION
 from arthomed.privacy.service import erasure
 from arthomed.users.models import User
 from tests import factories
+from tests.api.auth.sign_in import Now, code_sent
 from tests.factories import SignedIn, answer_with, ask_for_code, at_once, code_for, other_than, refused, told
-from tests.signing_in import Now, code_sent
 
 Data = Database[dict[str, Any]]
 PERSONAL = ("Asha Verma", "asha@example.com", "Hill Road", "(1990, ", "Penicillin", "A cough", "since Monday")

@@ -23,9 +23,9 @@ from arthomed.privacy.service import export
 from arthomed.users import service as users
 from dev.servers import free_port
 from tests import factories
+from tests.api.auth.sign_in import MOBILE, Now, code_sent
 from tests.factories import SignedIn, answer_with, at_once, refused, told
 from tests.migrations.records import message
-from tests.signing_in import MOBILE, Now, code_sent
 from tests.stack import Stack, wait_for
 
 Data = Database[dict[str, Any]]

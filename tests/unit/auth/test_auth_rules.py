@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from arthomed.auth import rules
-from arthomed.auth.rules import AccountLocked, CodeExpired, CodeInvalid, CodeUsedUp, Tries
+from arthomed.auth.rules import AccountLocked, CodeExpired, CodeInvalid, CodeUsedUp, OtpAttempts
 from arthomed.config import CodePolicy, settings
 from arthomed.core.errors import ClinicError, Code
 
@@ -94,7 +94,7 @@ def test_each_refusal_has_its_stable_code(refusal: type[ClinicError], code: Code
 
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
-FRESH = Tries("right", 0, is_used=False, expires_at=NOW + timedelta(minutes=5), failures=0, failures_end_at=None)
+FRESH = OtpAttempts("right", 0, is_used=False, expires_at=NOW + timedelta(minutes=5), failures=0, failures_end_at=None)
 
 
 class TestTries:

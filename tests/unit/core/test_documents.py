@@ -1,4 +1,4 @@
-"""What every document shares, and transactions."""
+"""The base of all documents, and transactions."""
 
 from typing import Any
 
@@ -8,10 +8,10 @@ from mongoengine import IntField
 from mongoengine.errors import ValidationError
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
-from pymongo.errors import AutoReconnect, PyMongoError
+from pymongo.errors import PyMongoError
 from pymongo.write_concern import WriteConcern
 
-from arthomed.core.documents import ClinicDocument, Undone, transaction
+from arthomed.core.documents import ClinicDocument, transaction
 from arthomed.core.errors import NotFound
 from arthomed.core.paging import PageRequest
 from tests import factories
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("database")
 
 
 class Thing(ClinicDocument):
-    meta = {"collection": "things"}  # noqa: RUF012  MongoEngine's way
+    meta = {"collection": "things"}  # noqa: RUF012  a class attribute in MongoEngine
 
     number = IntField(required=True)
 
@@ -32,25 +32,25 @@ def insert_things(count: int) -> list[Thing]:
     return things
 
 
-def test_a_document_is_found_by_its_id() -> None:
+def test_require_returns_the_document_of_an_id() -> None:
     (thing,) = insert_things(1)
 
     assert Thing.objects.require(thing.id).number == 0
 
 
-def test_a_document_that_the_query_leaves_out_is_not_found() -> None:
+def test_require_raises_for_a_document_outside_the_query() -> None:
     (thing,) = insert_things(1)
 
     with pytest.raises(NotFound):
         Thing.objects(number=1).require(thing.id)
 
 
-def test_an_id_that_nobody_has_is_not_found() -> None:
+def test_require_raises_for_an_unknown_id() -> None:
     with pytest.raises(NotFound):
         Thing.objects.require(ObjectId())
 
 
-def test_a_page_has_its_items_and_the_total_of_all() -> None:
+def test_a_page_has_its_items_and_the_total_of_all_pages() -> None:
     insert_things(5)
 
     page = Thing.objects.order_by("number").page(PageRequest(page=2, limit=2))
@@ -58,20 +58,20 @@ def test_a_page_has_its_items_and_the_total_of_all() -> None:
     assert ([one.number for one in page.items], page.pagination.total) == ([2, 3], 5)
 
 
-def test_a_document_that_is_not_valid_is_not_stored(database: Database[dict[str, Any]]) -> None:
+def test_an_invalid_document_is_not_stored(database: Database[dict[str, Any]]) -> None:
     with pytest.raises(ValidationError):
         Thing().insert()
 
     assert database.things.count_documents({}) == 0
 
 
-def test_what_a_transaction_wrote_is_there_after_it() -> None:
+def test_a_committed_transaction_stores_its_writes() -> None:
     transaction(lambda session: Thing(number=1).insert(session))
 
     assert Thing.objects.count() == 1
 
 
-def test_a_transaction_that_fails_leaves_nothing() -> None:
+def test_a_failed_transaction_stores_nothing() -> None:
     def work(session: ClientSession) -> None:
         Thing(number=1).insert(session)
         raise NotFound
@@ -81,7 +81,7 @@ def test_a_transaction_that_fails_leaves_nothing() -> None:
     assert Thing.objects.count() == 0
 
 
-def test_transactions_that_meet_on_a_document_all_take_effect() -> None:
+def test_transactions_with_a_write_conflict_are_retried_until_all_commit() -> None:
     (thing,) = insert_things(1)
 
     def work(session: ClientSession) -> None:
@@ -92,46 +92,9 @@ def test_transactions_that_meet_on_a_document_all_take_effect() -> None:
     assert Thing.objects.get(id=thing.id).number == 5
 
 
-class TestOnce:
-    def test_what_fails_came_to_nothing(self) -> None:
-        def work(session: ClientSession) -> None:
-            Thing(number=1).insert(session)
-            raise NotFound
-
-        with pytest.raises(Undone) as undone:
-            transaction(work, once=True)
-
-        assert isinstance(undone.value.__cause__, NotFound)
-        assert Thing.objects.count() == 0
-
-    def test_with_somebody_in_the_way_it_is_not_tried_again(self) -> None:
-        (thing,) = insert_things(1)
-        tries = []
-
-        def count(session: ClientSession) -> None:
-            tries.append(session)
-            Thing.collection().update_one({"_id": thing.id}, {"$inc": {"number": 1}}, session=session)
-
-        def meet_another(session: ClientSession) -> None:
-            count(session)
-            with pytest.raises(Undone):
-                transaction(count, once=True)
-
-        transaction(meet_another)
-
-        assert (len(tries), Thing.objects.get(id=thing.id).number) == (2, 1)
-
-    def test_without_the_database_it_says_so(self) -> None:
-        def work(_: ClientSession) -> None:
-            raise AutoReconnect
-
-        with pytest.raises(AutoReconnect):
-            transaction(work, once=True)
-
-
-def test_what_no_copy_confirms_is_the_databases_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    two_copies = Thing.collection().with_options(write_concern=WriteConcern(2))  # there is one
-    monkeypatch.setattr(Thing, "collection", lambda: two_copies)
+def test_an_insert_that_the_write_concern_does_not_confirm_raises(monkeypatch: pytest.MonkeyPatch) -> None:
+    two_members = Thing.collection().with_options(write_concern=WriteConcern(2))  # the replica set has one
+    monkeypatch.setattr(Thing, "collection", lambda: two_members)
 
     with pytest.raises(PyMongoError):
         Thing(number=1).insert()

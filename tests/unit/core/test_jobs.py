@@ -1,6 +1,8 @@
-"""Asking for background work by name."""
+"""Enqueueing background jobs by name."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -14,63 +16,62 @@ from dev.servers import Valkey, free_port
 
 
 @pytest.fixture(autouse=True)
-def _queue_from_before() -> Iterator[None]:
-    """Whatever queue a test installs, the one from before is back after it."""
-    before = jobs._queue
+def _queue_of_the_other_tests(environment: dict[str, str]) -> Iterator[None]:
     yield
-    jobs._queue = before
+    jobs.use(CeleryJobs(environment["REDIS_URL"]))
 
 
 @pytest.fixture
-def broker_away() -> None:
+def redis(valkey: Valkey) -> Iterator[Redis]:
+    """An empty broker, which this process uses."""
+    with Redis.from_url(valkey.url) as redis:
+        redis.flushdb()
+        jobs.use(CeleryJobs(valkey.url))
+        yield redis
+
+
+@pytest.fixture
+def broker_unavailable() -> None:
     jobs.use(CeleryJobs(f"redis://127.0.0.1:{free_port()}/0"))
 
 
-def test_a_process_that_was_not_wired_says_so() -> None:
-    jobs._queue = None
+def test_enqueueing_without_an_installed_queue_names_the_missing_step() -> None:
+    program = "from arthomed.core import jobs; jobs.enqueue(jobs.Job.SEND_SMS, '1')"
 
-    with pytest.raises(RuntimeError, match="wire"):
-        jobs.enqueue(Job.SEND_SMS, "1")
+    process = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True, timeout=60)
+
+    assert process.stderr.splitlines()[-1] == (
+        "RuntimeError: no job queue is installed; call arthomed.app.wire() first"
+    )
 
 
 @pytest.mark.parametrize("job", Job)
-def test_a_job_waits_in_the_queue_that_its_name_begins_with(valkey: Valkey, job: Job) -> None:
-    queue = job.partition(".")[0]
-    with Redis.from_url(valkey.url) as redis:
-        redis.flushdb()
-        jobs.use(CeleryJobs(valkey.url))
+def test_the_part_of_a_job_s_name_before_the_dot_is_its_queue(redis: Redis, job: Job) -> None:
+    jobs.enqueue(job, "672b1234a1b2c3d4e5f60718")
 
-        jobs.enqueue(job, "672b1234a1b2c3d4e5f60718")
-
-        assert redis.llen(queue) == 1
+    assert redis.llen(job.partition(".")[0]) == 1
 
 
-def test_jobs_that_are_asked_for_together_wait_in_order_each_for_its_request(valkey: Valkey) -> None:
-    asked = [
-        JobRequest(job, (str(at),), Origin(f"request-{at}")) for at, job in enumerate([*2 * [Job.SEND_SMS], Job.EXPORT])
-    ]
-    with Redis.from_url(valkey.url) as redis:
-        redis.flushdb()
-        jobs.use(CeleryJobs(valkey.url))
+def test_jobs_enqueued_together_keep_their_order_and_their_request_ids(redis: Redis) -> None:
+    names = [Job.SEND_SMS, Job.SEND_SMS, Job.EXPORT]
+    requests = [JobRequest(job, (str(at),), Origin(f"request-{at}")) for at, job in enumerate(names)]
 
-        jobs.enqueue_all(asked)
-        headers = [
-            json.loads(one)["headers"] for queue in ("sms", "default") for one in redis.lrange(queue, 0, -1)[::-1]
-        ]
+    jobs.enqueue_all(requests)
 
-    assert [(one["task"], one["request_id"]) for one in headers] == [
+    messages = [json.loads(one) for queue in ("sms", "default") for one in redis.lrange(queue, 0, -1)[::-1]]
+    assert [(one["headers"]["task"], one["headers"]["request_id"]) for one in messages] == [
         (Job.SEND_SMS, "request-0"),
         (Job.SEND_SMS, "request-1"),
         (Job.EXPORT, "request-2"),
     ]
 
 
-@pytest.mark.usefixtures("broker_away")
-def test_to_ask_for_nothing_needs_no_broker() -> None:
+@pytest.mark.usefixtures("broker_unavailable")
+def test_enqueueing_no_jobs_needs_no_broker() -> None:
     jobs.enqueue_all([])
 
 
-@pytest.mark.usefixtures("broker_away")
-def test_a_job_that_can_not_be_asked_for_is_refused() -> None:
+@pytest.mark.usefixtures("broker_unavailable")
+def test_enqueueing_raises_while_the_broker_is_unavailable() -> None:
     with pytest.raises(JobsUnavailable):
         jobs.enqueue(Job.SEND_SMS, "1")

@@ -1,0 +1,78 @@
+"""A code that confirms a step that cannot be undone, such as the erasure of an account."""
+
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from pymongo.database import Database
+
+from arthomed.auth.rules import AccountLocked, CodeExpired, CodeInvalid, CodeUsedUp
+from arthomed.auth.service import sign_in
+from tests.api.auth.sign_in import MOBILE, Now, code_sent, fail, lock
+from tests.factories import SignedIn, at_once, other_than
+
+Data = Database[dict[str, Any]]
+
+
+def test_a_code_of_the_user_s_own_number_confirms_once(client: FlaskClient, person: SignedIn) -> None:
+    code = code_sent(client, person.user.mobile_number)
+    sign_in.confirm_with_code(person.user, code)
+
+    with pytest.raises(CodeExpired):
+        sign_in.confirm_with_code(person.user, code)
+
+
+def test_confirmation_creates_no_session_or_user(client: FlaskClient, database: Data, person: SignedIn) -> None:
+    before = (list(database.sessions.find()), list(database.users.find()))
+
+    sign_in.confirm_with_code(person.user, code_sent(client, person.user.mobile_number))
+
+    assert (list(database.sessions.find()), list(database.users.find())) == before
+
+
+def test_a_code_of_another_number_does_not_confirm(client: FlaskClient, person: SignedIn) -> None:
+    others = code_sent(client)
+    code_sent(client, person.user.mobile_number)
+
+    with pytest.raises(CodeInvalid):
+        sign_in.confirm_with_code(person.user, others)
+
+
+def test_three_wrong_attempts_use_the_code_up(client: FlaskClient, person: SignedIn) -> None:
+    code = code_sent(client, person.user.mobile_number)
+    fail(client, 2, person.user.mobile_number)
+    with pytest.raises(CodeInvalid):
+        sign_in.confirm_with_code(person.user, other_than(code))
+
+    with pytest.raises(CodeUsedUp):
+        sign_in.confirm_with_code(person.user, code)
+
+
+def test_a_locked_number_does_not_confirm(client: FlaskClient, person: SignedIn, now: Now) -> None:
+    code = lock(client, now, person.user.mobile_number)
+
+    with pytest.raises(AccountLocked):
+        sign_in.confirm_with_code(person.user, code)
+
+
+def test_one_of_ten_concurrent_confirmations_succeeds(client: FlaskClient, person: SignedIn) -> None:
+    code = code_sent(client, person.user.mobile_number)
+
+    def is_confirmed(_: int) -> bool:
+        try:
+            sign_in.confirm_with_code(person.user, code)
+        except CodeExpired:
+            return False
+        return True
+
+    assert sum(at_once(10, is_confirmed)) == 1
+
+
+def test_a_wrong_code_leaves_other_numbers_unchanged(client: FlaskClient, database: Data, person: SignedIn) -> None:
+    code_sent(client)
+    code_sent(client, person.user.mobile_number)
+    before = database.otps.find_one({"mobileNumber": MOBILE})
+
+    with pytest.raises(CodeInvalid):
+        sign_in.confirm_with_code(person.user, "not a code")
+    assert database.otps.find_one({"mobileNumber": MOBILE}) == before

@@ -1,0 +1,102 @@
+"""Known and unknown numbers cause the same database statements, so timing does not reveal which are known.
+
+`bench/codes.py` measures the time.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from pymongo.database import Database
+
+from arthomed.auth.models import Otp
+from arthomed.auth.service import otp
+from arthomed.notifications.models import Notification
+from tests import factories
+from tests.api.auth.sign_in import Now, lock
+from tests.factories import answer_with, ask_for_code, code_for, other_than, told
+
+Data = Database[dict[str, Any]]
+Statement = tuple[str, str]
+Step = Callable[[FlaskClient, str], object]
+
+
+@contextmanager
+def recorded(database: Data) -> Iterator[list[Statement]]:
+    """The statements that MongoDB profiles meanwhile, each with its collection."""
+    profiled: list[Statement] = []
+    database.command("profile", 2)
+    try:
+        yield profiled
+    finally:
+        database.command("profile", 0)
+        profiled += [(one["op"], one["ns"]) for one in database["system.profile"].find().sort("$natural", 1)]
+        database["system.profile"].drop()
+
+
+def statements(database: Data, client: FlaskClient, step: Step, mobile: str) -> list[Statement]:
+    with recorded(database) as profiled:
+        step(client, mobile)
+    return profiled
+
+
+def guess(client: FlaskClient, mobile: str) -> None:
+    answer_with(client, mobile, other_than(code_for(mobile)))
+
+
+def guess_without_a_code(client: FlaskClient, mobile: str) -> None:
+    answer_with(client, mobile, "123456")
+
+
+@pytest.fixture(params=["patient", "admin"])
+def known(request: pytest.FixtureRequest, client: FlaskClient) -> str:
+    del client  # it empties the database
+    mobile: str = factories.make_user(request.param).mobile_number
+    return mobile
+
+
+def test_a_request_for_a_code_causes_the_same_statements(client: FlaskClient, database: Data, known: str) -> None:
+    of_known, of_unknown = (statements(database, client, ask_for_code, one) for one in (known, factories.new_mobile()))
+
+    assert of_known == of_unknown != []
+
+
+@pytest.mark.parametrize("step", [guess, guess_without_a_code])
+def test_a_guess_causes_the_same_statements(client: FlaskClient, database: Data, known: str, step: Step) -> None:
+    numbers = [known, factories.new_mobile()]
+    if step is guess:
+        for mobile in numbers:
+            told(ask_for_code(client, mobile))
+
+    of_known, of_unknown = (statements(database, client, step, one) for one in numbers)
+
+    assert of_known == of_unknown != []
+
+
+def test_a_request_for_a_locked_number_causes_the_same_statements(
+    client: FlaskClient, database: Data, known: str, now: Now
+) -> None:
+    numbers = [known, factories.new_mobile()]
+    for mobile in numbers:
+        lock(client, now, mobile)
+
+    of_known, of_unknown = (statements(database, client, ask_for_code, one) for one in numbers)
+
+    assert of_known == of_unknown != []
+
+
+def test_rendering_the_sms_causes_the_same_statements(client: FlaskClient, database: Data, known: str) -> None:
+    def render(_: FlaskClient, mobile: str) -> None:
+        issue = Otp.objects.get(mobile_number=mobile).issue
+        assert otp.render_message(Notification.objects.get(subject=issue)) is not None
+
+    numbers = [known, factories.new_mobile()]
+    for mobile in numbers:
+        told(ask_for_code(client, mobile))
+        otp.deliver(Otp.objects.get(mobile_number=mobile).issue)
+
+    of_known, of_unknown = (statements(database, client, render, one) for one in numbers)
+
+    assert of_known == of_unknown != []

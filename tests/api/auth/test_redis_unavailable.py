@@ -1,0 +1,135 @@
+"""Requests for codes while Redis is unavailable, or becomes unavailable during the request."""
+
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from pymongo.database import Database
+
+from arthomed.auth.service import otp
+from arthomed.config import settings
+from arthomed.core import jobs, quota
+from arthomed.infra.queue import CeleryJobs
+from arthomed.infra.quota import RedisQuotaCounter
+from dev.servers import free_port
+from tests.api.auth.sign_in import MOBILE, Now, code_sent, fail, used_quotas
+from tests.factories import answer_with, ask_for_code, refused
+
+Data = Database[dict[str, Any]]
+
+
+@dataclass
+class Broker:
+    """Redis as the web process reaches it, for quotas and for the job queue."""
+
+    unavailable_url: str
+
+    def stop(self) -> None:
+        quota.use(RedisQuotaCounter(self.unavailable_url))
+        self.stop_after_counting()
+
+    def stop_after_counting(self) -> None:
+        jobs.use(CeleryJobs(self.unavailable_url))
+
+    def restart(self) -> None:
+        quota.use(RedisQuotaCounter(settings().redis_url))
+        jobs.use(CeleryJobs(settings().redis_url))
+
+
+@pytest.fixture
+def broker() -> Iterator[Broker]:
+    """A broker that refuses connections once it is stopped."""
+    broker = Broker(f"redis://127.0.0.1:{free_port()}/0")
+    yield broker
+    broker.restart()
+
+
+def test_a_silent_broker_makes_the_service_unavailable_within_three_seconds(
+    client: FlaskClient, broker: Broker
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        broker.unavailable_url = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
+        broker.stop()
+        started = time.monotonic()
+
+        response = ask_for_code(client, MOBILE)
+
+    assert refused(response) == (503, "SERVICE_UNAVAILABLE")
+    assert time.monotonic() - started < 3
+
+
+def test_a_stopped_broker_makes_the_service_unavailable_within_three_seconds(
+    client: FlaskClient, broker: Broker
+) -> None:
+    broker.stop()
+    started = time.monotonic()
+
+    response = ask_for_code(client, MOBILE)
+
+    assert refused(response) == (503, "SERVICE_UNAVAILABLE")
+    assert time.monotonic() - started < 3
+
+
+def test_no_code_and_no_quota_is_used(client: FlaskClient, database: Data, redis: Any, broker: Broker) -> None:
+    broker.stop()
+
+    ask_for_code(client, MOBILE)
+
+    assert (database.otps.count_documents({}), used_quotas(redis)) == (0, {})
+
+
+def test_a_request_works_as_soon_as_the_broker_is_available_again(client: FlaskClient, broker: Broker) -> None:
+    broker.stop()
+    ask_for_code(client, MOBILE)
+    broker.restart()
+
+    assert answer_with(client, MOBILE, code_sent(client)).status_code == 200
+
+
+def test_an_older_code_stays_valid(client: FlaskClient, broker: Broker, now: Now) -> None:
+    code = code_sent(client)
+    now.shift(timedelta(seconds=61))
+    broker.stop()
+    ask_for_code(client, MOBILE)
+
+    assert answer_with(client, MOBILE, code).status_code == 200
+
+
+def test_an_older_code_gets_no_further_attempts(client: FlaskClient, broker: Broker, now: Now) -> None:
+    code = code_sent(client)
+    fail(client, 3)
+    now.shift(timedelta(seconds=61))
+    broker.stop()
+    ask_for_code(client, MOBILE)
+
+    assert refused(answer_with(client, MOBILE, code)) == (400, "OTP_MAX_ATTEMPTS")
+
+
+def test_the_sweeper_enqueues_a_code_whose_job_was_not_published(
+    client: FlaskClient, redis: Any, broker: Broker, now: Now
+) -> None:
+    broker.stop_after_counting()
+    code = code_sent(client)
+    assert redis.llen("codes") == 0
+
+    broker.restart()
+    now.shift(timedelta(seconds=6))
+    otp.sweep()
+
+    assert redis.llen("codes") == 1
+    assert answer_with(client, MOBILE, code).status_code == 200
+
+
+def test_a_silent_broker_delays_the_response_by_less_than_three_seconds(client: FlaskClient, broker: Broker) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        broker.unavailable_url = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
+        broker.stop_after_counting()
+        started = time.monotonic()
+        code_sent(client)
+
+    assert time.monotonic() - started < 3

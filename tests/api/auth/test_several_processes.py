@@ -1,0 +1,123 @@
+"""Ended sessions and OTP attempts count in all web processes at once."""
+
+from collections import Counter
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.factories import at_once, other_than
+from tests.stack import Stack, asleep
+
+pytestmark = pytest.mark.long
+
+_numbers = count(9_000_000_051)
+Headers = dict[str, str]
+End = Callable[[Stack, Headers, str], None]
+
+
+def call(stack: Stack, method: str, path: str, headers: Headers, **more: Any) -> httpx.Response:
+    """Over a new connection, which any running process may accept."""
+    return httpx.request(method, f"{stack.url}/api{path}", headers=headers, timeout=10, **more)
+
+
+def code_sent(stack: Stack, mobile: str) -> str:
+    assert call(stack, "POST", "/auth/send-otp", {}, json={"mobileNumber": mobile}).status_code == 200
+    return stack.code_sent_to(mobile)
+
+
+def answer_with(stack: Stack, mobile: str, code: str) -> httpx.Response:
+    return call(stack, "POST", "/auth/verify-otp", {}, json={"mobileNumber": mobile, "otp": code})
+
+
+def signed_in(stack: Stack, mobile: str) -> dict[str, Any]:
+    found: dict[str, Any] = answer_with(stack, mobile, code_sent(stack, mobile)).json()["data"]
+    return found
+
+
+def headers_of(response: dict[str, Any]) -> Headers:
+    return {"Authorization": f"Bearer {response['tokens']['accessToken']}"}
+
+
+@pytest.fixture(scope="module")
+def admin(stack: Stack) -> Headers:
+    mobile = str(next(_numbers))
+    stack.flask("create-admin", mobile, "Kavita Desai")
+    return headers_of(signed_in(stack, mobile))
+
+
+@pytest.fixture(scope="module")
+def processes(stack: Stack) -> list[int]:
+    """The process ids of gunicorn's two workers."""
+    assert stack.web is not None
+    found = Path(f"/proc/{stack.web.pid}/task/{stack.web.pid}/children").read_text()
+    assert len(found.split()) == 2
+    return [int(pid) for pid in found.split()]
+
+
+def sign_out(stack: Stack, person: Headers, _: str) -> None:
+    assert call(stack, "POST", "/auth/logout", person).status_code == 200
+
+
+def sign_out_everywhere(stack: Stack, person: Headers, _: str) -> None:
+    assert call(stack, "POST", "/auth/logout-all", person).status_code == 200
+
+
+@pytest.mark.parametrize("end", [sign_out, sign_out_everywhere])
+def test_a_logout_through_one_process_ends_the_session_in_the_other(
+    stack: Stack, processes: list[int], end: End
+) -> None:
+    person = signed_in(stack, str(next(_numbers)))
+
+    assert responses_of_the_other(stack, processes, person, end) == (200, 401, "SESSION_REVOKED")
+
+
+def test_a_deactivation_through_one_process_ends_the_session_in_the_other(
+    stack: Stack, processes: list[int], admin: Headers
+) -> None:
+    person = signed_in(stack, str(next(_numbers)))
+
+    def deactivate(stack: Stack, _: Headers, user_id: str) -> None:
+        assert call(stack, "DELETE", f"/users/{user_id}", admin).status_code == 200
+
+    assert responses_of_the_other(stack, processes, person, deactivate) == (200, 401, "USER_INACTIVE")
+
+
+def responses_of_the_other(
+    stack: Stack, processes: list[int], person: dict[str, Any], end: End
+) -> tuple[int, int, str]:
+    """The responses of one process before and right after the other process ends the session."""
+    ending, other = processes
+    headers, user_id = headers_of(person), person["user"]["_id"]
+    with asleep(ending):
+        before = call(stack, "GET", "/auth/me", headers)
+    with asleep(other):
+        end(stack, headers, user_id)
+    with asleep(ending):
+        after = call(stack, "GET", "/auth/me", headers)
+    return before.status_code, after.status_code, after.json()["error"]["code"]
+
+
+def outcome(response: httpx.Response) -> str:
+    return "OK" if response.is_success else str(response.json()["error"]["code"])
+
+
+def test_three_of_a_hundred_concurrent_guesses_are_compared_across_processes(stack: Stack) -> None:
+    mobile = str(next(_numbers))
+    wrong = other_than(code_sent(stack, mobile))
+
+    responses = at_once(100, lambda _: answer_with(stack, mobile, wrong))
+
+    assert Counter(map(outcome, responses)) == {"OTP_INVALID": 3, "OTP_MAX_ATTEMPTS": 97}
+
+
+def test_one_of_fifty_concurrent_right_guesses_signs_in_across_processes(stack: Stack) -> None:
+    mobile = str(next(_numbers))
+    code = code_sent(stack, mobile)
+
+    responses = at_once(50, lambda _: answer_with(stack, mobile, code))
+
+    assert Counter(map(outcome, responses)) == {"OK": 1, "OTP_EXPIRED": 49}

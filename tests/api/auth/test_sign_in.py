@@ -1,0 +1,223 @@
+"""Sign-in and registration with a code."""
+
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from pymongo.database import Database
+from werkzeug.test import TestResponse
+
+from arthomed.appointments.service import staff
+from arthomed.core.permissions import Role
+from tests import factories
+from tests.api.auth.sign_in import MOBILE, code_sent, me
+from tests.factories import answer_with, ask_for_code, code_for, envelope_of, refused, told
+
+Data = Database[dict[str, Any]]
+
+
+def sign_in(client: FlaskClient, mobile: str = MOBILE, **more: Any) -> TestResponse:
+    return answer_with(client, mobile, code_sent(client, mobile), **more)
+
+
+def register(client: FlaskClient, mobile: str = MOBILE, **more: Any) -> TestResponse:
+    body = {"mobileNumber": mobile, "otp": code_sent(client, mobile), "name": "Asha Verma", **more}
+    return client.post("/api/auth/register", json=body)
+
+
+class TestVerify:
+    def test_an_unknown_number_is_registered_as_a_patient(self, client: FlaskClient) -> None:
+        signed_in = told(sign_in(client))
+
+        assert (signed_in["isNewUser"], signed_in["user"]["role"], signed_in["user"]["mobileNumber"]) == (
+            True,
+            "patient",
+            MOBILE,
+        )
+
+    def test_a_new_patient_is_verified_and_active(self, client: FlaskClient) -> None:
+        user = told(sign_in(client))["user"]
+
+        assert (user["isVerified"], user["isActive"]) == (True, True)
+
+    def test_a_new_patient_without_a_name_is_named_by_the_number(self, client: FlaskClient) -> None:
+        assert told(sign_in(client))["user"]["name"] == "Patient 3210"
+
+    def test_a_new_patient_may_send_name_and_email(self, client: FlaskClient) -> None:
+        user = told(sign_in(client, name="आशा  वर्मा ", email=" Asha@Example.com"))["user"]
+
+        assert (user["name"], user["email"]) == ("आशा वर्मा", "asha@example.com")
+
+    @pytest.mark.parametrize("role", Role)
+    def test_a_known_number_signs_in_with_its_role(self, client: FlaskClient, role: Role) -> None:
+        user = factories.make_user(role)
+
+        signed_in = told(sign_in(client, user.mobile_number))
+
+        assert (signed_in["isNewUser"], signed_in["user"]["_id"], signed_in["user"]["role"]) == (
+            False,
+            str(user.id),
+            role,
+        )
+
+    def test_sign_in_does_not_change_the_name_of_a_known_user(self, client: FlaskClient) -> None:
+        user = factories.make_user(name="Asha Verma")
+
+        assert told(sign_in(client, user.mobile_number, name="Somebody Else"))["user"]["name"] == "Asha Verma"
+
+    @pytest.mark.parametrize("mobile", ["+91 98765 43210", "098765-43210", "919876543210"])
+    def test_every_notation_of_a_number_is_accepted(self, client: FlaskClient, mobile: str) -> None:
+        told(ask_for_code(client, MOBILE))
+
+        assert told(answer_with(client, mobile, code_for(MOBILE)))["user"]["mobileNumber"] == MOBILE
+
+    def test_the_response_has_both_tokens_their_type_and_lifetime(self, client: FlaskClient) -> None:
+        tokens = told(sign_in(client))["tokens"]
+
+        assert set(tokens) == {"accessToken", "refreshToken", "tokenType", "expiresIn"}
+        assert (tokens["tokenType"], tokens["expiresIn"]) == ("Bearer", 3600)
+
+    def test_the_access_token_authenticates_requests(self, client: FlaskClient) -> None:
+        tokens = told(sign_in(client))["tokens"]
+
+        assert told(me(client, tokens["accessToken"]))["user"]["mobileNumber"] == MOBILE
+
+    def test_a_deactivated_user_cannot_sign_in(self, client: FlaskClient) -> None:
+        user, admin = factories.make_user(), factories.make_user(Role.ADMIN)
+        staff.set_active(factories.acting(admin), user.id, is_active=False)
+
+        assert refused(sign_in(client, user.mobile_number)) == (401, "USER_INACTIVE")
+
+    def test_a_reactivated_user_can_sign_in(self, client: FlaskClient) -> None:
+        user, admin = factories.make_user(), factories.make_user(Role.ADMIN)
+        for is_active in (False, True):
+            staff.set_active(factories.acting(admin), user.id, is_active=is_active)
+
+        assert sign_in(client, user.mobile_number).status_code == 200
+
+    def test_the_user_has_only_the_documented_fields(self, client: FlaskClient) -> None:
+        user = told(sign_in(client))["user"]
+
+        assert set(user) == {
+            "_id",
+            "avatar",
+            "mobileNumber",
+            "name",
+            "email",
+            "role",
+            "isActive",
+            "isVerified",
+            "profile",
+            "patientInfo",
+            "createdAt",
+            "updatedAt",
+        }
+
+    @pytest.mark.parametrize("otp", ["12345", "1234567", "12345a", "", " 123456", "123456\n", "१२३४५६", 123456, None])
+    def test_a_code_that_is_not_six_digits_is_refused_before_it_is_compared(
+        self, client: FlaskClient, database: Data, otp: object
+    ) -> None:
+        told(ask_for_code(client, MOBILE))
+        body = {"mobileNumber": MOBILE, "otp": otp}
+
+        assert refused(client.post("/api/auth/verify-otp", json=body)) == (400, "VALIDATION_ERROR")
+        assert database.otps.find_one({}, {"attempts": 1, "_id": 0}) == {"attempts": 0}
+
+    def test_a_refused_code_is_not_repeated_in_the_response(self, client: FlaskClient) -> None:
+        response = client.post("/api/auth/verify-otp", json={"mobileNumber": MOBILE, "otp": "12345x"})
+
+        assert envelope_of(response)["errors"] == [{"field": "otp", "message": "OTP must be exactly 6 digits"}]
+        assert "12345x" not in response.text
+
+    @pytest.mark.parametrize("extra", [{"role": "admin"}, {"isActive": True}, {"isVerified": True}, {"_id": "0" * 24}])
+    def test_sign_in_cannot_set_a_role_or_a_state(
+        self, client: FlaskClient, database: Data, extra: dict[str, Any]
+    ) -> None:
+        assert refused(sign_in(client, **extra)) == (400, "VALIDATION_ERROR")
+        assert database.users.count_documents({}) == 0
+
+
+class TestRegister:
+    def test_a_new_patient_is_created(self, client: FlaskClient) -> None:
+        registered = told(register(client, email="asha@example.com"), 201)
+
+        assert (registered["isNewUser"], registered["user"]["role"]) == (True, "patient")
+        assert (registered["user"]["name"], registered["user"]["email"]) == ("Asha Verma", "asha@example.com")
+
+    def test_a_name_is_required(self, client: FlaskClient) -> None:
+        response = client.post("/api/auth/register", json={"mobileNumber": MOBILE, "otp": "123456"})
+
+        assert envelope_of(response)["errors"] == [{"field": "name", "message": "Missing data for required field."}]
+
+    def test_a_registered_number_is_a_duplicate(self, client: FlaskClient) -> None:
+        user = factories.make_user()
+
+        response = register(client, user.mobile_number)
+
+        assert refused(response) == (400, "DUPLICATE_VALUE")
+        assert envelope_of(response)["message"] == "Mobile number is already registered"
+
+    def test_a_duplicate_is_not_revealed_without_the_code(self, client: FlaskClient) -> None:
+        user = factories.make_user()
+        body = {"mobileNumber": user.mobile_number, "otp": "123456", "name": "Asha Verma"}
+
+        assert refused(client.post("/api/auth/register", json=body)) == (400, "OTP_EXPIRED")
+
+    def test_a_duplicate_creates_no_session(self, client: FlaskClient, database: Data) -> None:
+        register(client, factories.make_user().mobile_number)
+
+        assert database.sessions.count_documents({}) == 0
+
+    @pytest.mark.parametrize("role", Role)
+    def test_registration_cannot_set_a_role(self, client: FlaskClient, role: Role) -> None:
+        assert refused(register(client, role=role)) == (400, "VALIDATION_ERROR")
+
+    @pytest.mark.parametrize(
+        "name", ["Asha Verma", "आशा वर्मा", "ਗੁਰਪ੍ਰੀਤ ਸਿੰਘ", "முருகன்", "മീര അയ്യർ", "محمد عمران", "Sunita O'Neil"]
+    )
+    def test_names_of_any_script_are_stored_unchanged(self, client: FlaskClient, name: str) -> None:
+        assert told(register(client, name=name), 201)["user"]["name"] == name
+
+    @pytest.mark.parametrize(
+        "name", ["A", "Asha1", "<script>", "A" * 101, "...", "", "Asha\u202eVerma", 5, None, ["A"]]
+    )
+    def test_an_invalid_name_is_refused(self, client: FlaskClient, name: object) -> None:
+        response = register(client, name=name)
+
+        assert refused(response) == (400, "VALIDATION_ERROR")
+        assert [one["field"] for one in envelope_of(response)["errors"]] == ["name"]
+
+    @pytest.mark.parametrize(
+        "email",
+        ["asha", "asha@", "@example.com", "a b@example.com", "asha@example", "a\n@example.com", f"{'a' * 250}@b.in"],
+    )
+    def test_an_invalid_email_address_is_refused(self, client: FlaskClient, email: str) -> None:
+        response = register(client, email=email)
+
+        assert refused(response) == (400, "VALIDATION_ERROR")
+        assert {one["field"] for one in envelope_of(response)["errors"]} == {"email"}
+
+    def test_several_users_may_share_an_email_address(self, client: FlaskClient) -> None:
+        factories.make_user(email="family@example.com")
+
+        assert register(client, email="family@example.com").status_code == 201
+
+
+class TestMobileNumbers:
+    @pytest.mark.parametrize(
+        "mobile",
+        ["", "5876543210", "987654321", "00919876543210", "+14155550100", "9876543210\x00", 9876543210, None, {}],
+    )
+    @pytest.mark.parametrize("path", ["send-otp", "verify-otp", "register"])
+    def test_a_number_that_is_no_indian_mobile_is_refused(self, client: FlaskClient, path: str, mobile: object) -> None:
+        response = client.post(f"/api/auth/{path}", json={"mobileNumber": mobile})
+
+        assert refused(response) == (400, "VALIDATION_ERROR")
+        assert "mobileNumber" in {one["field"] for one in envelope_of(response)["errors"]}
+
+    def test_a_refused_number_is_repeated_in_the_response(self, client: FlaskClient) -> None:
+        errors = envelope_of(client.post("/api/auth/send-otp", json={"mobileNumber": "12345"}))["errors"]
+
+        assert errors == [
+            {"field": "mobileNumber", "message": "Please enter a valid Indian mobile number", "value": "12345"}
+        ]

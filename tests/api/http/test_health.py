@@ -1,0 +1,126 @@
+"""Health, readiness, and the mailbox of development."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from redis import Redis
+
+from arthomed import __version__
+from arthomed.config import AppEnv, settings
+from arthomed.infra import heartbeat
+from dev.servers import Valkey, free_port
+from tests import factories
+from tests.factories import at_once, envelope_of, refused
+from tests.stack import wait_for
+
+
+@pytest.fixture
+def alone(app: Flask, client: FlaskClient) -> Iterator[FlaskClient]:
+    """A client of the application without database and Redis."""
+    del app, client
+    nowhere = f"127.0.0.1:{free_port()}"
+    with factories.another_app(mongodb_uri=f"mongodb://{nowhere}/clinic", redis_url=f"redis://{nowhere}/0") as lonely:
+        yield lonely.test_client()
+
+
+@pytest.fixture
+def unchecked(app: Flask, client: FlaskClient) -> Iterator[FlaskClient]:
+    """A client of an application that has not checked its dependencies yet."""
+    del app, client
+    with factories.another_app() as application:
+        yield application.test_client()
+
+
+@pytest.fixture
+def production(app: Flask, client: FlaskClient) -> Iterator[FlaskClient]:
+    del app, client
+    with factories.another_app(app_env=AppEnv.PRODUCTION) as application:
+        yield application.test_client()
+
+
+def test_health_has_only_the_documented_fields_and_no_envelope(client: FlaskClient) -> None:
+    body = envelope_of(client.get("/health"))
+
+    assert set(body) == {"uptime", "message", "timestamp", "environment", "version"}
+    assert (body["message"], body["environment"], body["version"]) == ("OK", "test", __version__)
+
+
+def test_health_needs_no_dependency(alone: FlaskClient) -> None:
+    assert alone.get("/health").status_code == 200
+
+
+def test_readiness_lists_each_dependency_with_its_latency(unchecked: FlaskClient) -> None:
+    found = envelope_of(unchecked.get("/health/ready"))["dependencies"]
+
+    assert set(found) == {"mongo", "redis", "workers"}
+    assert [set(one) for one in found.values()] == [{"ok", "latencyMs"}] * 3
+
+
+def test_readiness_has_the_number_of_live_workers_and_the_age_of_the_latest_heartbeat(unchecked: FlaskClient) -> None:
+    with Redis.from_url(settings().redis_url) as redis:
+        heartbeat.beat(redis, "worker@one")
+        found = envelope_of(unchecked.get("/health/ready"))["dependencies"]["workers"]
+
+    assert (found["ok"], found["alive"]) == (True, 1)
+    assert 0 <= found["ageMs"] < 5000
+
+
+def readiness(client: FlaskClient) -> tuple[int, str, set[str]]:
+    """The HTTP status, the overall status and the unavailable dependencies."""
+    response = client.get("/health/ready")
+    body = envelope_of(response)
+    return response.status_code, body["status"], {name for name, one in body["dependencies"].items() if not one["ok"]}
+
+
+def test_readiness_is_ready_with_all_dependencies(unchecked: FlaskClient) -> None:
+    with Redis.from_url(settings().redis_url) as redis:
+        heartbeat.beat(redis, "worker@one")
+
+    assert readiness(unchecked) == (200, "ready", set())
+
+
+def test_readiness_is_degraded_without_a_worker(unchecked: FlaskClient) -> None:
+    assert readiness(unchecked) == (200, "degraded", {"workers"})
+
+
+def test_readiness_is_degraded_without_redis(client: FlaskClient) -> None:
+    with factories.another_app(redis_url=f"redis://127.0.0.1:{free_port()}/0") as without_redis:
+        assert readiness(without_redis.test_client()) == (200, "degraded", {"redis", "workers"})
+
+
+def test_readiness_is_unavailable_without_the_database(alone: FlaskClient) -> None:
+    assert readiness(alone) == (503, "unavailable", {"mongo", "redis", "workers"})
+
+
+def test_the_dependencies_are_checked_once_a_second(client: FlaskClient, tmp_path: Path) -> None:
+    def pings(redis: Any) -> int:
+        return int(redis.info("commandstats").get("cmdstat_ping", {"calls": 0})["calls"])
+
+    with (
+        Valkey(tmp_path / "valkey", tmp_path) as server,
+        Redis.from_url(server.url) as redis,
+        factories.another_app(redis_url=server.url) as app,
+    ):
+        before, started = pings(redis), time.monotonic()
+        at_once(8, lambda _: app.test_client().get("/health/ready"))
+        app.test_client().get("/health/ready")
+        checked = pings(redis) - before
+        assert checked == 1 or time.monotonic() - started > 1
+
+        assert "redis" not in readiness(app.test_client())[2]
+        server.stop()
+        wait_for(lambda: "redis" in readiness(app.test_client())[2], seconds=5, what="a failed check")
+
+
+@pytest.mark.parametrize("path", ["/dev/mailbox", "/dev/mailbox.json"])
+def test_production_has_no_mailbox(production: FlaskClient, path: str) -> None:
+    assert refused(production.get(path)) == (404, "NOT_FOUND")
+
+
+def test_the_mailbox_of_an_unknown_address_is_empty(client: FlaskClient) -> None:
+    assert envelope_of(client.get("/dev/mailbox.json?to=nobody")) == {"items": []}

@@ -1,0 +1,298 @@
+"""Shared rate limits of sign-in, booking and uploads, and the caller for whom a refresh counts."""
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from flask_limiter.util import get_qualified_name
+from werkzeug.test import TestResponse
+
+from arthomed.config import settings
+from arthomed.core import clock
+from arthomed.http.limits import limiter
+from dev.servers import Valkey, free_port
+from tests import factories
+from tests.api.http.rate_limits import REFUSAL, limit_and_remaining, wait_until_redis_counts
+from tests.factories import SignedIn, refused
+
+AUTH, BOOKING, UPLOAD, ANONYMOUS, USER = 3, 2, 1, 5, 6
+SIGN_IN = ["/api/auth/send-otp", "/api/auth/verify-otp", "/api/auth/register"]
+BOOK, REFRESH = "/api/appointments/book", "/api/auth/refresh-token"
+
+
+@pytest.fixture(scope="module")
+def strict_app(app: Flask) -> Iterator[Flask]:
+    """The application with low limits."""
+    del app
+    with factories.another_app(
+        rate_limit_auth=AUTH,
+        rate_limit_booking=BOOKING,
+        rate_limit_upload=UPLOAD,
+        rate_limit_anonymous=ANONYMOUS,
+        rate_limit_user=USER,
+    ) as application:
+        yield application
+
+
+@pytest.fixture
+def strict(strict_app: Flask, client: FlaskClient) -> FlaskClient:
+    """Its client, with no request counted."""
+    del client  # it empties Redis
+    return strict_app.test_client()
+
+
+def post(client: FlaskClient, path: str, *, address: str = "127.0.0.1", **headers: str) -> TestResponse:
+    """Send an empty body, which the route refuses after it is counted."""
+    return client.post(path, json={}, headers=headers, environ_base={"REMOTE_ADDR": address})
+
+
+def statuses(client: FlaskClient, path: str, times: int, **headers: str) -> list[int]:
+    return [post(client, path, **headers).status_code for _ in range(times)]
+
+
+def test_sign_in_booking_and_uploads_have_shared_limits(app: Flask) -> None:
+    def scopes(view: Callable[..., Any]) -> set[str]:
+        limits = limiter.limit_manager.decorated_limits(get_qualified_name(view))
+        return {str(one.scope) for one in limits} - {"all"}
+
+    with app.test_request_context():
+        found = {name: scopes(view) for name, view in app.view_functions.items()}
+
+    assert {name: names for name, names in found.items() if names} == {
+        "auth.send_code": {"auth"},
+        "auth.verify_code": {"auth"},
+        "auth.register": {"auth"},
+        "privacy.erase": {"auth"},
+        "appointments.book": {"booking", "upload"},
+        "attachments.upload": {"upload"},
+        "files.upload_profile_picture": {"upload"},
+    }
+
+
+class TestSignIn:
+    @pytest.mark.parametrize("path", SIGN_IN)
+    def test_a_request_over_the_limit_is_refused(self, strict: FlaskClient, path: str) -> None:
+        assert statuses(strict, path, AUTH + 1) == [400] * AUTH + [429]
+
+    def test_the_routes_of_sign_in_share_one_limit(self, strict: FlaskClient) -> None:
+        for path in SIGN_IN:
+            post(strict, path)
+
+        assert refused(post(strict, SIGN_IN[0])) == REFUSAL
+
+    def test_each_address_has_its_own_limit(self, strict: FlaskClient) -> None:
+        statuses(strict, SIGN_IN[0], AUTH + 1)
+
+        assert post(strict, SIGN_IN[0], address="198.51.100.1").status_code == 400
+
+    def test_a_token_does_not_change_the_limit_of_the_address(self, strict_app: Flask, strict: FlaskClient) -> None:
+        statuses(strict, SIGN_IN[0], AUTH)
+
+        assert refused(post(strict, SIGN_IN[0], **factories.sign_in(strict_app).headers)) == REFUSAL
+
+    def test_a_refusal_has_retry_after(self, strict: FlaskClient) -> None:
+        statuses(strict, SIGN_IN[0], AUTH)
+        response = post(strict, SIGN_IN[0])
+
+        assert limit_and_remaining(response) == (AUTH, 0)
+        assert 890 <= int(response.headers["Retry-After"]) <= 900
+
+    def test_requests_to_sign_in_do_not_count_in_the_default_limit(self, strict: FlaskClient) -> None:
+        statuses(strict, SIGN_IN[0], 10)
+
+        assert limit_and_remaining(strict.get("/api/auth/me")) == (ANONYMOUS, ANONYMOUS - 1)
+
+    def test_an_exhausted_default_limit_does_not_stop_sign_in(self, strict: FlaskClient) -> None:
+        for _ in range(ANONYMOUS + 1):
+            strict.get("/api/auth/me")
+
+        assert limit_and_remaining(post(strict, SIGN_IN[0])) == (AUTH, AUTH - 1)
+
+    def test_each_header_is_sent_once(self, strict: FlaskClient) -> None:
+        headers = post(strict, SIGN_IN[0]).headers
+
+        assert [len(headers.getlist(f"RateLimit-{name}")) for name in ("Limit", "Remaining", "Reset")] == [1, 1, 1]
+
+    def test_a_preflight_is_not_counted(self, strict: FlaskClient) -> None:
+        for _ in range(AUTH + 1):
+            strict.options(SIGN_IN[0])
+
+        assert limit_and_remaining(post(strict, SIGN_IN[0])) == (AUTH, AUTH - 1)
+
+
+class TestBooking:
+    @pytest.fixture
+    def person(self, strict_app: Flask, strict: FlaskClient) -> SignedIn:
+        del strict  # it empties the database
+        return factories.sign_in(strict_app)
+
+    def test_a_request_over_the_limit_is_refused(self, strict: FlaskClient, person: SignedIn) -> None:
+        assert statuses(strict, BOOK, BOOKING + 1, **person.headers) == [400] * BOOKING + [429]
+
+    def test_a_booking_with_files_counts_as_an_upload_too(self, strict: FlaskClient, person: SignedIn) -> None:
+        responses = [
+            strict.post(BOOK, data={"images": [factories.picture()]}, headers=person.headers) for _ in range(UPLOAD + 1)
+        ]
+
+        assert [response.status_code for response in responses] == [400] * UPLOAD + [429]
+        assert statuses(strict, BOOK, 1, **person.headers) == [400]
+
+    def test_all_devices_and_addresses_of_a_user_share_one_limit(
+        self, strict_app: Flask, strict: FlaskClient, person: SignedIn
+    ) -> None:
+        statuses(strict, BOOK, BOOKING, **person.headers)
+        tablet = factories.sign_in(strict_app, person.user)
+
+        assert refused(post(strict, BOOK, address="198.51.100.1", **tablet.headers)) == REFUSAL
+
+    def test_each_user_has_its_own_limit(self, strict_app: Flask, strict: FlaskClient, person: SignedIn) -> None:
+        statuses(strict, BOOK, BOOKING, **person.headers)
+
+        assert post(strict, BOOK, **factories.sign_in(strict_app).headers).status_code == 400
+
+    def test_anonymous_requests_do_not_count_for_users(self, strict: FlaskClient, person: SignedIn) -> None:
+        assert statuses(strict, BOOK, BOOKING + 1) == [401] * (BOOKING + 1)
+        assert post(strict, BOOK, **person.headers).status_code == 400
+
+    def test_an_exhausted_booking_limit_does_not_stop_other_requests(
+        self, strict: FlaskClient, person: SignedIn
+    ) -> None:
+        statuses(strict, BOOK, BOOKING + 1, **person.headers)
+
+        assert strict.get("/api/auth/me", headers=person.headers).status_code == 200
+
+    def test_booking_and_sign_in_have_separate_limits(self, strict: FlaskClient) -> None:
+        statuses(strict, BOOK, BOOKING)
+
+        assert limit_and_remaining(post(strict, SIGN_IN[0]))[0] == AUTH
+
+
+class TestRefresh:
+    @pytest.fixture
+    def person(self, strict_app: Flask, strict: FlaskClient) -> SignedIn:
+        del strict  # it empties the database
+        return factories.sign_in(strict_app)
+
+    def test_a_refresh_counts_for_the_user(self, strict: FlaskClient, person: SignedIn) -> None:
+        response = strict.post(REFRESH, json={"refreshToken": person.refresh_token})
+
+        assert (response.status_code, limit_and_remaining(response)) == (200, (USER, USER - 1))
+
+    def test_refreshes_and_other_requests_of_a_user_share_one_limit(
+        self, strict: FlaskClient, person: SignedIn
+    ) -> None:
+        strict.post(REFRESH, json={"refreshToken": person.refresh_token})
+
+        assert limit_and_remaining(strict.get("/api/auth/me", headers=person.headers)) == (USER, USER - 2)
+
+    def test_many_users_behind_one_address_can_refresh(self, strict_app: Flask, strict: FlaskClient) -> None:
+        for _ in range(ANONYMOUS):
+            strict.get("/api/auth/me")
+        people = [factories.sign_in(strict_app) for _ in range(ANONYMOUS + 1)]
+
+        responses = [strict.post(REFRESH, json={"refreshToken": one.refresh_token}).status_code for one in people]
+
+        assert responses == [200] * len(people)
+
+    def test_a_user_over_the_limit_cannot_refresh(self, strict: FlaskClient, person: SignedIn) -> None:
+        responses = [
+            strict.post(REFRESH, json={"refreshToken": person.refresh_token}, environ_base={"REMOTE_ADDR": address})
+            for address in [f"198.51.100.{one}" for one in range(USER + 1)]
+        ]
+
+        assert refused(responses[USER]) == REFUSAL
+
+    @pytest.mark.parametrize("kind", ["access", "forged", "expired", "another", "number", "list", "none"])
+    def test_a_refresh_without_a_valid_token_counts_for_the_address(
+        self, strict: FlaskClient, person: SignedIn, kind: str
+    ) -> None:
+        response = strict.post(REFRESH, json={"refreshToken": _unusable(kind, person)}, headers=person.headers)
+
+        assert response.status_code in {400, 401}
+        assert limit_and_remaining(response) == (ANONYMOUS, ANONYMOUS - 1)
+
+    @pytest.mark.parametrize(
+        ("body", "media_type", "refusal"),
+        [
+            (b"", "application/json", (400, "VALIDATION_ERROR")),
+            (b"{", "application/json", (400, "MALFORMED_JSON")),
+            (b"[]", "application/json", (400, "VALIDATION_ERROR")),
+            (b'"refreshToken"', "application/json", (400, "VALIDATION_ERROR")),
+            (b"\xff\xfe", "application/json", (400, "MALFORMED_JSON")),
+            (b"[" * 4000, "application/json", (400, "MALFORMED_JSON")),
+            (b'{"refreshToken": "' + b"a" * 5000 + b'"}', "application/json", (400, "VALIDATION_ERROR")),
+            (b" " * (1024 * 1024 + 1), "application/json", (413, "PAYLOAD_TOO_LARGE")),
+            (b"refreshToken=a", "application/x-www-form-urlencoded", (415, "UNSUPPORTED_MEDIA_TYPE")),
+        ],
+        ids=["empty", "malformed", "list", "text", "no UTF-8", "deep", "long", "huge", "form"],
+    )
+    def test_a_refresh_with_an_invalid_body_counts_for_the_address(
+        self, strict: FlaskClient, body: bytes, media_type: str, refusal: tuple[int, str]
+    ) -> None:
+        response = strict.post(REFRESH, data=body, content_type=media_type)
+
+        assert refused(response) == refusal
+        assert limit_and_remaining(response) == (ANONYMOUS, ANONYMOUS - 1)
+
+    def test_a_refresh_with_a_truncated_body_counts_for_the_address(
+        self, strict: FlaskClient, person: SignedIn
+    ) -> None:
+        body = json.dumps({"refreshToken": person.refresh_token}).encode()
+        cut_off: dict[str, Any] = {"CONTENT_LENGTH": str(len(body)), "wsgi.input": BytesIO(body[:-1])}
+
+        response = strict.post(REFRESH, content_type="application/json", environ_overrides=cut_off)
+
+        assert refused(response) == (400, "VALIDATION_ERROR")
+        assert limit_and_remaining(response) == (ANONYMOUS, ANONYMOUS - 1)
+
+    def test_a_refresh_token_on_another_route_counts_for_the_address(
+        self, strict: FlaskClient, person: SignedIn
+    ) -> None:
+        response = strict.post("/api/auth/logout", json={"refreshToken": person.refresh_token})
+
+        assert limit_and_remaining(response) == (ANONYMOUS, ANONYMOUS - 1)
+
+
+class TestRedisUnavailable:
+    @pytest.fixture(autouse=True)
+    def _redis_afterwards(self, app: Flask, database: Any) -> Iterator[None]:
+        del database
+        yield
+        wait_until_redis_counts(app)
+
+    def test_the_limits_hold_in_each_process(self) -> None:
+        with factories.another_app(redis_url=f"redis://127.0.0.1:{free_port()}/0", rate_limit_auth=AUTH) as alone:
+            assert statuses(alone.test_client(), SIGN_IN[0], AUTH + 1) == [400] * AUTH + [429]
+
+    def test_a_response_describes_the_limit_though_redis_stopped_during_the_request(self, tmp_path: Path) -> None:
+        with Valkey(tmp_path / "valkey", tmp_path) as server, factories.another_app(redis_url=server.url) as app:
+
+            @app.get("/api/stop-redis")
+            def stop_redis() -> str:
+                server.stop()
+                return ""
+
+            responses = [app.test_client().get(path) for path in ("/api/stop-redis", "/api/auth/me")]
+
+        assert [limit_and_remaining(response) for response in responses] == [(100, 99), (100, 99)]
+
+
+def _unusable(kind: str, person: SignedIn) -> object:
+    claims = jwt.decode(person.refresh_token, options={"verify_signature": False})
+    past = {"exp": clock.now() - timedelta(seconds=11)}
+    return {
+        "access": person.access_token,
+        "forged": jwt.encode(claims, settings().jwt_secret + "!"),
+        "expired": jwt.encode({**claims, **past}, settings().jwt_refresh_secret),
+        "another": jwt.encode({**claims, "sub": "nobody"}, settings().jwt_refresh_secret),
+        "number": 5,
+        "list": [person.refresh_token],
+        "none": None,
+    }[kind]
