@@ -17,7 +17,7 @@ from tests.stack import asleep
 
 
 def exhaust_clinic_quota(redis: Any, *, lasting: timedelta) -> None:
-    redis.set("quota:clinic", settings().codes.per_clinic_a_day, ex=lasting)
+    redis.set("quota:clinic", settings().codes.daily_quota, ex=lasting)
 
 
 def test_a_number_gets_one_code_a_minute(client: FlaskClient) -> None:
@@ -118,7 +118,7 @@ def test_a_request_over_the_clinic_quota_uses_no_other_quota(client: FlaskClient
 
     ask_for_code(client, MOBILE)
 
-    assert used_quotas(redis) == {b"quota:clinic": settings().codes.per_clinic_a_day}
+    assert used_quotas(redis) == {b"quota:clinic": settings().codes.daily_quota}
 
 
 def test_a_refused_request_does_not_shorten_the_minute_after_the_next_code(
