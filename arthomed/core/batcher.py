@@ -1,19 +1,24 @@
 """Group commit: requests of the same moment share one transaction.
 
 A MongoDB transaction waits for the journal once, and costs about the same for one item as for eight. So when several
-threads of a process book, sign in or request a code at the same moment, one of them commits for all. The first item
-starts at once; those that arrive meanwhile form the next batch. `docs/performance.md` has the figures.
+threads of a process book or sign in at the same moment, one of them commits for all. The first item starts at once;
+those that arrive meanwhile form the next batch. `docs/performance.md` has the figures.
 """
 
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from threading import Event, Lock
 from typing import Generic, TypeVar
 
-from arthomed.core.documents import is_database_unavailable
+from pymongo.client_session import ClientSession
+
+from arthomed.core.documents import TransactionConflict, is_database_unavailable, transaction
 from arthomed.core.errors import ServiceUnavailable
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+_MAX_BATCH_ATTEMPTS = 5
 
 
 class _Pending(Generic[Item, Result]):
@@ -33,21 +38,22 @@ class _Pending(Generic[Item, Result]):
 
 
 class Batcher(Generic[Item, Result]):
-    """Calls `process` with batches of items, one batch at a time; a batch has at most one item per thread.
+    """Runs `work` for batches of items, one batch and one transaction at a time.
 
-    `process` returns an outcome for each item: a result, or an exception that is raised to that item's caller.
-    Two items with a key in common never share a batch, since their writes would conflict. When `process` raises, each
-    item of the batch is processed alone in its own thread, so that no item fails because of another; `process` must not
-    raise once it has committed. When the database is unavailable, all waiting items fail at once.
+    `work` returns an outcome for each item: a result, or an exception that is raised to that item's caller. A batch has
+    at most one item per thread. Two items with a key in common never share a batch, since their writes would conflict.
+    When `work` raises, or when the batch meets write conflicts again and again, each item gets a transaction of its own
+    in its own thread, so that no item fails or waits because of another. When the database is unavailable, all waiting
+    items fail at once.
     """
 
     def __init__(
         self,
-        process: Callable[[Sequence[Item]], Sequence[Result | Exception]],
+        work: Callable[[Sequence[Item], ClientSession], Sequence[Result | Exception]],
         *,
         keys: Callable[[Item], Collection[object]],
     ) -> None:
-        self._process = process
+        self._work = work
         self._keys = keys
         self._lock = Lock()
         self._waiting: list[_Pending[Item, Result]] = []
@@ -64,16 +70,17 @@ class Batcher(Generic[Item, Result]):
         if pending.is_leader:
             self._lead()
         if not pending.is_done:
-            self._run([pending])
+            [outcome] = transaction(partial(self._work, [item]))
+            pending.finish(outcome)
         if isinstance(pending.outcome, Exception):
             raise pending.outcome
         return pending.outcome  # type: ignore[return-value]
 
     def _lead(self) -> None:
-        """Process one batch, then let the first waiting thread lead the next one."""
+        """Commit one batch, then let the first waiting thread lead the next one."""
         batch = self._next_batch()
         try:
-            self._run(batch)
+            self._commit(batch)
         finally:
             with self._lock:
                 self._is_busy = bool(self._waiting)
@@ -93,9 +100,10 @@ class Batcher(Generic[Item, Result]):
             self._waiting = later
         return batch
 
-    def _run(self, batch: Sequence[_Pending[Item, Result]]) -> None:
+    def _commit(self, batch: Sequence[_Pending[Item, Result]]) -> None:
         try:
-            outcomes = self._process([pending.item for pending in batch])
+            items = [pending.item for pending in batch]
+            outcomes = transaction(partial(self._work, items), max_attempts=_MAX_BATCH_ATTEMPTS)
             for pending, outcome in zip(batch, outcomes, strict=True):
                 pending.finish(outcome)
         except Exception as error:  # noqa: BLE001  raised again to each caller
@@ -111,7 +119,7 @@ class Batcher(Generic[Item, Result]):
                 waiting, self._waiting = self._waiting, []
             for pending in (*batch, *waiting):
                 pending.finish(ServiceUnavailable())
-        elif len(batch) == 1:
+        elif len(batch) == 1 and not isinstance(error, TransactionConflict):
             batch[0].finish(error)
         else:
             for pending in batch:

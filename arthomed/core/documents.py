@@ -1,6 +1,7 @@
 """The base of all MongoEngine documents, and transactions, which MongoEngine does not offer."""
 
 from collections.abc import Callable, Sequence
+from itertools import count
 from typing import Any, TypeVar
 
 import pymongo
@@ -113,7 +114,11 @@ class ClinicDocument(Document):
         self.collection().update_one({"_id": self.id}, {"$set": assigned, "$unset": removed}, session=session)
 
 
-def transaction(work: Callable[[ClientSession], T]) -> T:
+class TransactionConflict(Exception):
+    """Each attempt at a transaction met a write conflict; nothing is committed."""
+
+
+def transaction(work: Callable[[ClientSession], T], *, max_attempts: int | None = None) -> T:
     """Run `work` in one MongoDB transaction and return what it returns.
 
     `work` may run several times, because write conflicts are retried. So it touches nothing but the database, always
@@ -122,9 +127,13 @@ def transaction(work: Callable[[ClientSession], T]) -> T:
 
     Raises:
         ServiceUnavailable: the database could not confirm that it keeps the changes.
+        TransactionConflict: `max_attempts` runs met write conflicts.
     """
+    attempts = count(1)
 
     def run(session: ClientSession) -> T:
+        if max_attempts is not None and next(attempts) > max_attempts:
+            raise TransactionConflict
         with cache.writing_versions(session):
             return work(session)
 

@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime
-from functools import partial
 from hashlib import sha256
 from typing import Any
 
@@ -22,7 +21,6 @@ from arthomed.config import settings
 from arthomed.core import clock, metrics, origin
 from arthomed.core.actor import Actor
 from arthomed.core.batcher import Batcher
-from arthomed.core.documents import transaction
 from arthomed.core.errors import ClinicError, DuplicateValue, IdempotencyKeyReused, NotFound
 from arthomed.core.origin import Origin
 from arthomed.files.models import File
@@ -121,13 +119,6 @@ def book(
     return booked.appointment
 
 
-def _book_batch(attempts: Sequence[BookingAttempt]) -> list[_Booked | Exception]:
-    return transaction(partial(_book_in_transaction, attempts))
-
-
-_batched_booking = Batcher(_book_batch, keys=lambda attempt: (attempt.patient_id, attempt.start))
-
-
 def _book_in_transaction(attempts: Sequence[BookingAttempt], session: ClientSession) -> list[_Booked | Exception]:
     """Read everything first, then write; a concurrent write to any of it is a conflict, and this runs again."""
     now = clock.now()
@@ -136,6 +127,9 @@ def _book_in_transaction(attempts: Sequence[BookingAttempt], session: ClientSess
     admitted = [attempt for attempt, refusal in zip(attempts, refusals, strict=True) if refusal is None]
     booked = iter(_write(admitted, context, session) if admitted else ())
     return [refusal or next(booked) for refusal in refusals]
+
+
+_batched_booking = Batcher(_book_in_transaction, keys=lambda attempt: (attempt.patient_id, attempt.start))
 
 
 def _read_context(attempts: Sequence[BookingAttempt], now: datetime, session: ClientSession) -> _Context:

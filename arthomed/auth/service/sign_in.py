@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Self
 
 from pymongo.client_session import ClientSession
@@ -15,7 +14,6 @@ from arthomed.auth.service import audit_trail, otp
 from arthomed.config import settings
 from arthomed.core import clock, origin
 from arthomed.core.batcher import Batcher
-from arthomed.core.documents import transaction
 from arthomed.core.origin import Origin
 from arthomed.core.permissions import Role
 from arthomed.users import service as users
@@ -140,19 +138,15 @@ def _sign_in(attempt: SignInAttempt) -> SignedIn | None:
 _Outcome = SignedIn | None
 
 
-def _sign_in_batch(attempts: Sequence[SignInAttempt]) -> list[_Outcome | Exception]:
-    return transaction(partial(_check_and_create_sessions, attempts))
-
-
-_batched_sign_in = Batcher(_sign_in_batch, keys=lambda attempt: (attempt.mobile,))
-
-
 def _check_and_create_sessions(attempts: Sequence[SignInAttempt], session: ClientSession) -> list[_Outcome | Exception]:
     """Within one transaction: a code is consumed together with the session that it opens, or not at all."""
     refusals = otp.check({one.mobile: one.code for one in attempts if one.code is not None}, session)
     admitted = [one for one in attempts if refusals.get(one.mobile) is None]
     signed_in = _create_sessions(admitted, session) if admitted else {}
     return [refusals.get(one.mobile) or signed_in.get(one.mobile) for one in attempts]
+
+
+_batched_sign_in = Batcher(_check_and_create_sessions, keys=lambda attempt: (attempt.mobile,))
 
 
 def _create_sessions(attempts: Sequence[SignInAttempt], session: ClientSession) -> Mapping[str, SignedIn]:

@@ -1,9 +1,12 @@
 """Sign-in and registration with a code."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
+from mongoengine.connection import get_connection
 from pymongo.database import Database
 from werkzeug.test import TestResponse
 
@@ -221,3 +224,55 @@ class TestMobileNumbers:
         assert errors == [
             {"field": "mobileNumber", "message": "Please enter a valid Indian mobile number", "value": "12345"}
         ]
+
+
+class TestConcurrency:
+    def test_concurrent_sign_ins_have_a_session_and_an_event_each(
+        self, app: Flask, client: FlaskClient, database: Data
+    ) -> None:
+        people = [factories.make_user() for _ in range(5)]
+        inactive, guessing = factories.make_user(is_active=False), factories.make_user()
+        everybody = [*people, inactive, guessing]
+        codes = [code_sent(client, one.mobile_number) for one in everybody]
+        codes[-1] = factories.other_than(codes[-1])
+
+        *responses, of_inactive, of_guess = factories.at_once(
+            len(everybody), lambda at: answer_with(app.test_client(), everybody[at].mobile_number, codes[at])
+        )
+
+        assert refused(of_inactive) == (401, "USER_INACTIVE")
+        assert refused(of_guess) == (400, "OTP_INVALID")
+        for person, response in zip(people, responses, strict=True):
+            assert told(response)["user"]["_id"] == str(person.id)
+            [session] = database.sessions.find({"user": person.id})
+            [event] = database.audit_events.find({"records": session["_id"]})
+            assert (event["requestId"], event["subjects"]) == (response.headers["X-Request-ID"], [person.id])
+        attempts = {one["mobileNumber"]: (one["isUsed"], one["failures"]) for one in database.otps.find()}
+        assert attempts == {
+            **{person.mobile_number: (True, 0) for person in (*people, inactive)},
+            guessing.mobile_number: (False, 1),
+        }
+
+    def test_a_user_with_a_lasting_write_conflict_delays_no_other_sign_in(
+        self, app: Flask, client: FlaskClient, database: Data
+    ) -> None:
+        people = [factories.make_user() for _ in range(3)]
+        codes = [code_sent(client, one.mobile_number) for one in people]
+        codes[2] = factories.other_than(codes[2])
+        wrong = people[2].mobile_number
+
+        def verify(at: int) -> TestResponse:
+            return answer_with(app.test_client(), people[at].mobile_number, codes[at])
+
+        with ThreadPoolExecutor(3) as pool:
+            with get_connection().start_session() as session, session.start_transaction():
+                database.users.update_one({"_id": people[0].id}, {"$set": {"locked": True}}, session=session)
+                locked, other, guess = [pool.submit(verify, at) for at in range(3)]
+                assert refused(guess.result()) == (400, "OTP_INVALID")
+                assert other.result().status_code == 200
+                assert not locked.done()
+                session.abort_transaction()
+            assert locked.result().status_code == 200
+
+        counted = database.otps.find_one({"mobileNumber": wrong}, {"attempts": 1, "failures": 1, "_id": 0})
+        assert counted == {"attempts": 1, "failures": 1}

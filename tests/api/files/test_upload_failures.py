@@ -98,7 +98,7 @@ class TestRejectedRequests:
     @folder_only
     def test_uploads_have_their_own_rate_limit(self, app: Flask, person: SignedIn, appointment: Appointment) -> None:
         del app
-        with factories.another_app(rate_limit_upload=1) as strict:
+        with factories.another_app(rate_limits=factories.rate_limits(upload=1)) as strict:
             statuses = [
                 file_requests.post_files(strict.test_client(), person, appointment.id, picture()).status_code
                 for _ in range(2)

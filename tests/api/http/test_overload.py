@@ -30,7 +30,7 @@ def after_waiting(work: Callable[[], T]) -> T:
 
 @pytest.fixture
 def impatient(app: Flask) -> Iterator[Flask]:
-    with factories.another_app(most_waiting=LIMIT) as application:
+    with factories.another_app(max_queue_wait=LIMIT) as application:
         yield application
 
 
@@ -44,7 +44,7 @@ def test_a_request_that_waited_too_long_is_refused_with_retry_after(impatient: F
 @pytest.mark.usefixtures("app")
 def test_a_request_that_got_a_thread_in_time_is_served() -> None:
     with (
-        factories.another_app(most_waiting=PLENTY) as patient,
+        factories.another_app(max_queue_wait=PLENTY) as patient,
         overload.TimedThreadPool(1) as threads,
     ):
         response = threads.submit(lambda: patient.test_client().get("/api/auth/me")).result()

@@ -31,7 +31,8 @@ def _no_counters(client: FlaskClient) -> None:
 def strict(app: Flask) -> Iterator[Flask]:
     """The application with low limits."""
     del app
-    with factories.another_app(rate_limit_anonymous=ADDRESS_LIMIT, rate_limit_user=USER_LIMIT) as application:
+    limits = factories.rate_limits(address=ADDRESS_LIMIT, user=USER_LIMIT)
+    with factories.another_app(rate_limits=limits) as application:
         yield application
 
 
@@ -97,7 +98,8 @@ class TestRefusal:
         assert limit_and_remaining(response)[1] == 0
 
     def test_requests_are_accepted_again_after_retry_after(self) -> None:
-        with factories.another_app(rate_limit_anonymous=1, rate_limit_window=timedelta(seconds=1)) as hasty:
+        limits = factories.rate_limits(address=1, window=timedelta(seconds=1))
+        with factories.another_app(rate_limits=limits) as hasty:
             refusal = get_repeatedly(hasty, 2)
             seconds = int(refusal.headers["Retry-After"])
 
@@ -173,7 +175,7 @@ class TestCallers:
         assert [get(strict, **one).status_code for one in headers] == [401] * ADDRESS_LIMIT + [429]
 
     def test_a_trusted_proxy_names_the_address(self) -> None:
-        with factories.another_app(rate_limit_anonymous=1, trusted_proxies=1) as proxied:
+        with factories.another_app(rate_limits=factories.rate_limits(address=1), trusted_proxies=1) as proxied:
             responses = [
                 get(proxied, **{"X-Forwarded-For": named}).status_code
                 for named in ("198.51.100.1", "198.51.100.2", "203.0.113.9, 198.51.100.2")
@@ -200,7 +202,8 @@ class TestRedisUnavailable:
         with socket.create_server(("127.0.0.1", 0)) as silent:
             port = silent.getsockname()[1] if request.param == "silent" else free_port()
             url = f"redis://127.0.0.1:{port}/0"
-            with factories.another_app(redis_url=url, rate_limit_anonymous=ADDRESS_LIMIT) as application:
+            limits = factories.rate_limits(address=ADDRESS_LIMIT)
+            with factories.another_app(redis_url=url, rate_limits=limits) as application:
                 yield application
         wait_until_redis_counts(app)
 

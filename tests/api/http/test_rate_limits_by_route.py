@@ -31,13 +31,8 @@ BOOK, REFRESH = "/api/appointments/book", "/api/auth/refresh-token"
 def strict_app(app: Flask) -> Iterator[Flask]:
     """The application with low limits."""
     del app
-    with factories.another_app(
-        rate_limit_auth=AUTH,
-        rate_limit_booking=BOOKING,
-        rate_limit_upload=UPLOAD,
-        rate_limit_anonymous=ANONYMOUS,
-        rate_limit_user=USER,
-    ) as application:
+    limits = factories.rate_limits(auth=AUTH, booking=BOOKING, upload=UPLOAD, address=ANONYMOUS, user=USER)
+    with factories.another_app(rate_limits=limits) as application:
         yield application
 
 
@@ -268,7 +263,8 @@ class TestRedisUnavailable:
         wait_until_redis_counts(app)
 
     def test_the_limits_hold_in_each_process(self) -> None:
-        with factories.another_app(redis_url=f"redis://127.0.0.1:{free_port()}/0", rate_limit_auth=AUTH) as alone:
+        url, limits = f"redis://127.0.0.1:{free_port()}/0", factories.rate_limits(auth=AUTH)
+        with factories.another_app(redis_url=url, rate_limits=limits) as alone:
             assert statuses(alone.test_client(), SIGN_IN[0], AUTH + 1) == [400] * AUTH + [429]
 
     def test_a_response_describes_the_limit_though_redis_stopped_during_the_request(self, tmp_path: Path) -> None:

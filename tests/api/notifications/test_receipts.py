@@ -252,7 +252,7 @@ def test_unknown_status_changes_nothing(client: FlaskClient, twilio: FakeTwilio,
 
 
 def test_signed_receipts_are_exempt_from_the_rate_limit_and_forgeries_are_not() -> None:
-    with factories.another_app(rate_limit_anonymous=3) as app:
+    with factories.another_app(rate_limits=factories.rate_limits(address=3)) as app:
         before = delivery.config()
         account = Twilio(fake_twilio.SID, fake_twilio.TOKEN, fake_twilio.NUMBER, None, None)
         delivery.configure(replace(before, receipts=TwilioReceipts(account, fake_twilio.PUBLIC_URL)))

@@ -4,13 +4,19 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Event
+from typing import Any
 
 import pytest
+from mongoengine.connection import get_connection
+from pymongo.client_session import ClientSession
+from pymongo.database import Database
 from pymongo.errors import AutoReconnect
 
 from arthomed.core.batcher import Batcher
 from arthomed.core.errors import NotFound, ServiceUnavailable
 from tests.stack import wait_for
+
+pytestmark = pytest.mark.usefixtures("database")
 
 FIRST = 0
 Process = Callable[[Sequence[int]], Sequence[int | Exception]]
@@ -32,7 +38,7 @@ class Recorder:
         self.arrived += 1
         return (self._keys(item),)
 
-    def _record(self, items: Sequence[int]) -> Sequence[int | Exception]:
+    def _record(self, items: Sequence[int], _session: ClientSession) -> Sequence[int | Exception]:
         self.batches.append(list(items))
         if FIRST in items and len(self.batches) == 1:
             self.started.set()
@@ -127,8 +133,27 @@ def test_a_process_that_is_about_to_exit_leaves_no_caller_waiting() -> None:
 
 @pytest.mark.parametrize("error", [NotFound, RuntimeError])
 def test_a_single_item_raises_its_own_error(error: type[Exception]) -> None:
-    def work(items: Sequence[int]) -> list[int | Exception]:
+    def work(items: Sequence[int], session: ClientSession) -> list[int | Exception]:
         raise error
 
     with pytest.raises(error):
         Batcher(work, keys=lambda item: (item,))(1)
+
+
+def test_an_item_with_a_lasting_write_conflict_delays_no_other(database: Database[Any]) -> None:
+    def write(items: Sequence[int], session: ClientSession) -> list[int | Exception]:
+        for item in items:
+            database.things.update_one({"_id": item}, {"$inc": {"number": 1}}, session=session)
+        return [item * 10 for item in items]
+
+    database.things.insert_many([{"_id": item, "number": 0} for item in range(4)])
+    batcher = Batcher(write, keys=lambda item: (item,))
+    with ThreadPoolExecutor(4) as pool:
+        with get_connection().start_session() as session, session.start_transaction():
+            database.things.update_one({"_id": 0}, {"$set": {"locked": True}}, session=session)
+            locked, *others = [pool.submit(batcher, item) for item in range(4)]
+            assert [one.result() for one in others] == [10, 20, 30]
+            assert not locked.done()
+            session.abort_transaction()
+        assert locked.result() == 0
+    assert database.things.distinct("number") == [1]

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from redis import Redis
@@ -22,7 +23,7 @@ def _queue_of_the_other_tests(environment: dict[str, str]) -> Iterator[None]:
 
 
 @pytest.fixture
-def redis(valkey: Valkey) -> Iterator[Redis]:
+def redis(valkey: Valkey) -> Iterator[Any]:
     """An empty broker, which this process uses."""
     with Redis.from_url(valkey.url) as redis:
         redis.flushdb()
@@ -46,13 +47,13 @@ def test_enqueueing_without_an_installed_queue_names_the_missing_step() -> None:
 
 
 @pytest.mark.parametrize("job", Job)
-def test_the_part_of_a_job_s_name_before_the_dot_is_its_queue(redis: Redis, job: Job) -> None:
+def test_the_part_of_a_job_s_name_before_the_dot_is_its_queue(redis: Any, job: Job) -> None:
     jobs.enqueue(job, "672b1234a1b2c3d4e5f60718")
 
     assert redis.llen(job.partition(".")[0]) == 1
 
 
-def test_jobs_enqueued_together_keep_their_order_and_their_request_ids(redis: Redis) -> None:
+def test_jobs_enqueued_together_keep_their_order_and_their_request_ids(redis: Any) -> None:
     names = [Job.SEND_SMS, Job.SEND_SMS, Job.EXPORT]
     requests = [JobRequest(job, (str(at),), Origin(f"request-{at}")) for at, job in enumerate(names)]
 
