@@ -31,7 +31,7 @@ PAID = "paid"
 
 
 class Change(ClinicEmbeddedDocument):
-    """One entry of an appointment's history; `by` is empty when the system acted."""
+    """One status change in an appointment's history; `by` is empty when the system made it."""
 
     source = EnumField(Status, db_field="from")
     target = EnumField(Status, db_field="to", required=True)
@@ -52,9 +52,9 @@ class Payment(ClinicEmbeddedDocument):
 
 
 class Cancellation(ClinicEmbeddedDocument):
-    """Who cancelled an appointment, and how much of what was paid is due back, in whole rupees.
+    """A cancellation and its refund, in whole rupees; `by` is the user who cancelled.
 
-    `refund_date` stays empty until the money is given back.
+    `refund_date` is empty until the clinic has refunded the amount.
     """
 
     by = ObjectIdField()
@@ -113,7 +113,7 @@ class Appointment(ClinicDocument):
 
     @property
     def since(self) -> datetime:
-        """When the appointment got its present status."""
+        """The time of the last status change."""
         since: datetime = self.history[-1].at
         return since
 
@@ -128,24 +128,29 @@ class Appointment(ClinicDocument):
 
     @classmethod
     def with_people(cls, appointments: "list[Appointment]") -> "list[Appointment]":
-        """The same appointments with their patients, doctors and files, in two more queries for all of them."""
-        people = User.by_id(person for one in appointments for person in (one.patient_id, one.doctor_id))
+        """Load the patients, doctors and files of appointments, in two queries."""
+        users = User.by_id(user_id for one in appointments for user_id in (one.patient_id, one.doctor_id))
         files = File.of_records(Kind.APPOINTMENTS, [one.id for one in appointments])
         for one in appointments:
             one.images = files.get(one.id, [])
-            one.patient, one.doctor = people[one.patient_id], people[one.doctor_id]
+            one.patient, one.doctor = users[one.patient_id], users[one.doctor_id]
         return appointments
 
     @classmethod
     def count_open(cls, patients: Sequence[ObjectId], session: ClientSession) -> dict[ObjectId, int]:
-        """The number of open appointments of each patient; patients without any are left out."""
-        their_open = {"patient": {"$in": patients}, "status": {"$in": sorted(ACTIVE)}}
-        counted: Pipeline = [{"$match": their_open}, {"$group": {"_id": "$patient", "count": {"$sum": 1}}}]
-        return {row["_id"]: row["count"] for row in cls.collection().aggregate(counted, session=session)}
+        """Count the open appointments of each patient; patients without any are left out."""
+        is_open = {"patient": {"$in": patients}, "status": {"$in": sorted(ACTIVE)}}
+        counts: Pipeline = [{"$match": is_open}, {"$group": {"_id": "$patient", "count": {"$sum": 1}}}]
+        return {row["_id"]: row["count"] for row in cls.collection().aggregate(counts, session=session)}
+
+    @classmethod
+    def due(cls, status: Status, **conditions: datetime) -> list[ObjectId]:
+        """The ids of appointments that a periodic job handles, the earliest start first."""
+        return list(cls.objects(status=status, **conditions).order_by("starts_at").scalar("id"))
 
     @classmethod
     def touch(cls, appointment_id: ObjectId, session: ClientSession) -> "Appointment":
-        """The present appointment, written to, so that this transaction and another change of it conflict."""
+        """Load and write to an appointment, so that this transaction conflicts with any other change of it."""
         raw = cls.collection().find_one_and_update(
             {"_id": appointment_id}, {"$inc": {"filesVersion": 1}}, session=session
         )
@@ -156,24 +161,24 @@ class Appointment(ClinicDocument):
         return touched
 
     @classmethod
-    def forget(cls, which: Raw, *, session: ClientSession) -> None:
-        """Remove all free text about appointments."""
-        written = ("reason", "symptoms", "notes", "prescription", "cancellation.reason", "history.$[].reason")
-        cls.collection().update_many(which, {"$unset": dict.fromkeys(written, "")}, session=session)
+    def erase_texts(cls, query: Raw, *, session: ClientSession) -> None:
+        """Remove all free texts of the appointments that match."""
+        texts = ("reason", "symptoms", "notes", "prescription", "cancellation.reason", "history.$[].reason")
+        cls.collection().update_many(query, {"$unset": dict.fromkeys(texts, "")}, session=session)
 
     def advance(self, change: Change, changes: Raw, *, session: ClientSession) -> "Appointment | None":
-        """Change the status that this appointment was loaded with; None when it has another by now."""
+        """Change the status; None if it is no longer the status that this appointment was loaded with."""
         update = {"$set": {"status": change.target, "updatedAt": change.at, **changes}}
-        return self._updated({**update, "$push": {"history": change.to_mongo()}}, session)
+        return self._update({**update, "$push": {"history": change.to_mongo()}}, session)
 
     def edit(self, changes: dict[str, str | None], *, now: datetime, session: ClientSession) -> "Appointment | None":
-        """Set fields; None when this appointment no longer has the status that it was loaded with."""
+        """Set fields; None if the status is no longer the one that this appointment was loaded with."""
         stored = {self._fields[name].db_field: text for name, text in changes.items()}
-        unset = {name: "" for name, text in stored.items() if text is None}
-        kept = {name: text for name, text in stored.items() if text is not None}
-        return self._updated({"$set": {**kept, "updatedAt": now}, "$unset": unset}, session)
+        removed = {name: "" for name, text in stored.items() if text is None}
+        assigned = {name: text for name, text in stored.items() if text is not None}
+        return self._update({"$set": {**assigned, "updatedAt": now}, "$unset": removed}, session)
 
-    def _updated(self, update: Raw, session: ClientSession) -> "Appointment | None":
+    def _update(self, update: Raw, session: ClientSession) -> "Appointment | None":
         invalidate(appointments_tag(self.patient_id))
         raw = self.collection().find_one_and_update(
             {"_id": self.id, "status": self.status}, update, return_document=ReturnDocument.AFTER, session=session
@@ -190,8 +195,3 @@ class IdempotencyKey(ClinicDocument):
     key = StringField(required=True)
     fingerprint = StringField(required=True)
     appointment = ObjectIdField(required=True)
-
-
-def due(status: Status, **limits: datetime) -> Any:
-    """The appointments of a status that a periodic job handles, the oldest first."""
-    return Appointment.objects(status=status, **limits).order_by("starts_at")

@@ -1,4 +1,4 @@
-"""Routes of appointments, and of those changes of users that affect appointments."""
+"""Routes of appointments, and of changes of users that affect appointments."""
 
 from typing import Any
 
@@ -17,12 +17,12 @@ from arthomed.appointments.schemas import (
     ChangeStatus,
     EditAppointment,
     IdempotencyHeaders,
-    MineQuery,
+    OwnAppointmentsQuery,
     SetActive,
     UploadToAppointment,
 )
-from arthomed.appointments.service import attachments as attaching
-from arthomed.appointments.service import booking, reading, staff, transitions
+from arthomed.appointments.service import attachments as attachment_service
+from arthomed.appointments.service import booking, queries, staff, transitions
 from arthomed.core.paging import Page
 from arthomed.core.permissions import Permission
 from arthomed.files.rules import Category
@@ -54,19 +54,19 @@ accounts = Blueprint("accounts", __name__, url_prefix="/api", description="Chang
 @blueprint.alt_response(422, "UNPROCESSABLE_ENTITY")
 def book(headers: dict[str, Any], body: dict[str, Any]) -> Appointment:
     """Book an appointment."""
-    uploads = [Upload(*one) for one in files.uploaded_files("images")]
+    uploads = [Upload(*file) for file in files.uploaded_files("images")]
     return booking.book(current_actor(), booking.BookingDetails(**body), key=headers.get("key"), uploads=uploads)
 
 
 @blueprint.get("/my-appointments")
 @requires(Permission.APPOINTMENT_LIST_MINE)
 @cached(shared=False)
-@blueprint.arguments(MineQuery, location="query")
+@blueprint.arguments(OwnAppointmentsQuery, location="query")
 @blueprint.response(200, page_of(AppointmentOut), description="Appointments retrieved successfully")
 @blueprint.alt_response(304, "NOT_MODIFIED")
-def mine(query: dict[str, Any]) -> Page[Appointment]:
+def list_own(query: dict[str, Any]) -> Page[Appointment]:
     """List one's own appointments."""
-    return reading.list_mine(current_actor(), query.pop("paging"), **query)
+    return queries.list_own(current_actor(), query.pop("paging"), **query)
 
 
 @blueprint.get("")
@@ -75,16 +75,16 @@ def mine(query: dict[str, Any]) -> Page[Appointment]:
 @blueprint.response(200, page_of(AppointmentOut), description="Appointments retrieved successfully")
 def list_appointments(query: dict[str, Any]) -> Page[Appointment]:
     """List appointments; doctors see their own."""
-    return reading.list_appointments(current_actor(), query.pop("paging"), **query)
+    return queries.list_appointments(current_actor(), query.pop("paging"), **query)
 
 
 @blueprint.get("/pending")
 @requires(Permission.APPOINTMENT_LIST_PENDING)
 @blueprint.arguments(PageQuery, location="query")
 @blueprint.response(200, page_of(AppointmentOut), description="Pending appointments retrieved successfully")
-def pending(query: dict[str, Any]) -> Page[Appointment]:
+def list_pending(query: dict[str, Any]) -> Page[Appointment]:
     """List the appointments that wait for confirmation, the oldest request first."""
-    return reading.list_pending(current_actor(), query["paging"])
+    return queries.list_pending(current_actor(), query["paging"])
 
 
 @blueprint.get("/stats")
@@ -92,7 +92,7 @@ def pending(query: dict[str, Any]) -> Page[Appointment]:
 @blueprint.response(200, AppointmentStatsOut, description="Appointment statistics retrieved successfully")
 def stats() -> dict[str, Any]:
     """Count appointments by status; patients and doctors see their own."""
-    return reading.stats(current_actor())
+    return queries.stats(current_actor())
 
 
 @blueprint.get("/<object_id:appointment_id>")
@@ -100,16 +100,16 @@ def stats() -> dict[str, Any]:
 @blueprint.response(200, AppointmentOut, name="appointment", description="Appointment retrieved successfully")
 def get(appointment_id: ObjectId) -> Appointment:
     """Read an appointment with its history."""
-    return reading.get(current_actor(), appointment_id)
+    return queries.get(current_actor(), appointment_id)
 
 
 @blueprint.get("/<object_id:appointment_id>/calendar.ics")
 @requires(Permission.APPOINTMENT_CALENDAR)
 @blueprint.alt_response(200, schema=_ICS, content_type=_CALENDAR, description="One event of iCalendar", success=True)
-def event(appointment_id: ObjectId) -> Response:
+def calendar_file(appointment_id: ObjectId) -> Response:
     """Fetch an appointment for one's calendar."""
-    found = reading.event(current_actor(), appointment_id)
-    return Response(found, headers={"Content-Disposition": 'attachment; filename="visit.ics"'}, mimetype=_CALENDAR)
+    event = queries.to_ics(current_actor(), appointment_id)
+    return Response(event, headers={"Content-Disposition": 'attachment; filename="visit.ics"'}, mimetype=_CALENDAR)
 
 
 @blueprint.put("/<object_id:appointment_id>")
@@ -118,7 +118,7 @@ def event(appointment_id: ObjectId) -> Response:
 @blueprint.response(200, AppointmentOut, name="appointment", description="Appointment updated successfully")
 def edit(changes: dict[str, Any], appointment_id: ObjectId) -> Appointment:
     """Change the fields of an appointment that one's role may change."""
-    return reading.edit(current_actor(), appointment_id, changes)
+    return queries.edit(current_actor(), appointment_id, changes)
 
 
 @blueprint.put("/<object_id:appointment_id>/status")
@@ -126,7 +126,7 @@ def edit(changes: dict[str, Any], appointment_id: ObjectId) -> Appointment:
 @blueprint.arguments(ChangeStatus)
 @blueprint.response(200, AppointmentOut, name="appointment", description="Appointment status updated successfully")
 def change_status(body: dict[str, Any], appointment_id: ObjectId) -> Appointment:
-    """Confirm, reject, start, complete or cancel an appointment, or note a no-show."""
+    """Confirm, reject, start, complete or cancel an appointment, or mark it as a no-show."""
     return transitions.change_status(current_actor(), appointment_id, body.pop("status"), **body)
 
 
@@ -147,9 +147,9 @@ def cancel(body: dict[str, Any], appointment_id: ObjectId) -> dict[str, Any]:
 @attachments.response(200, UploadedOut, description="Files uploaded successfully")
 def upload(form: dict[str, Any]) -> dict[str, Any]:
     """Add up to five files to an appointment."""
-    uploads = [Upload(*one) for one in files.uploaded_files("files", required=True)]
+    uploads = [Upload(*file) for file in files.uploaded_files("files", required=True)]
     category = Category(form["category"])
-    return {"uploaded_files": attaching.upload(current_actor(), form["appointment_id"], category, uploads)}
+    return {"uploaded_files": attachment_service.upload(current_actor(), form["appointment_id"], category, uploads)}
 
 
 @accounts.put("/users/<object_id:user_id>")

@@ -1,4 +1,4 @@
-"""The statuses of an appointment and who may change them when; refunds; who may edit which field."""
+"""Statuses of appointments and their transitions, refunds, and the fields that each role may edit."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ TREATED = frozenset({Status.IN_PROGRESS, Status.COMPLETED})
 
 
 class AppointmentView(Protocol):
-    """What the rules read of an appointment; `since` is when it got its present status."""
+    """The part of an appointment that the rules need; `since` is the time of its last status change."""
 
     @property
     def status(self) -> Status: ...
@@ -79,7 +79,7 @@ def before_it_ends(appointment: AppointmentView, _actor: Actor, now: datetime, _
 
 
 def with_notice(appointment: AppointmentView, actor: Actor, now: datetime, policy: Policy) -> None:
-    """A patient must cancel in time; the clinic may cancel at any time."""
+    """A patient must give notice (`policy.cancel_notice`); staff may cancel at any time."""
     if actor.role is Role.PATIENT and now > appointment.starts_at - policy.cancel_notice:
         raise TooLate
 
@@ -90,9 +90,9 @@ def on_its_day(appointment: AppointmentView, _actor: Actor, now: datetime, polic
 
 
 def once_missed(appointment: AppointmentView, actor: Actor, now: datetime, policy: Policy) -> None:
-    """Staff may note a no-show from the start of the appointment; the system waits longer.
+    """Staff may mark a no-show from the start of the appointment; the system waits longer.
 
-    After an undone no-show it waits as long again, or it would revert the undo at once.
+    After an undone no-show the system waits as long again; otherwise it would mark it again at once.
     """
     missed_from = (
         appointment.starts_at if actor.role else max(appointment.ends_at, appointment.since) + policy.no_show_after
@@ -107,14 +107,14 @@ def any_time(_appointment: AppointmentView, _actor: Actor, _now: datetime, _poli
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """One row of the table of transitions; a role of None stands for the system.
+    """One row of the table of transitions; the role None is the system.
 
-    Patients and doctors reach only their own appointments: the query that loads one ensures that.
+    Patients and doctors move only their own appointments, because `Appointment.visible_to` finds no others.
     """
 
     source: Status
     target: Status
-    who: frozenset[Role | None]
+    roles: frozenset[Role | None]
     check: Check = any_time
     needs_reason: bool = False
     notifies_patient: bool = False
@@ -149,18 +149,18 @@ MOVES: Mapping[tuple[Status, Status], Move] = {
 def move(
     appointment: AppointmentView, target: Status, *, actor: Actor, reason: str | None, now: datetime, policy: Policy
 ) -> Move:
-    """The row of the table that applies.
+    """Find the row of the table for a transition, and check its conditions.
 
     Raises:
-        InvalidTransition: there is none, or not at this time.
-        PermissionDenied: it is not for this role.
-        TooLate: its time has passed.
+        InvalidTransition: the table has no such row, or the transition is not allowed at this time.
+        PermissionDenied: the role may not make this transition.
+        TooLate: the time for this transition has passed.
         ValidationFailed: the reason is missing.
     """
     found = MOVES.get((appointment.status, target))
     if found is None:
         raise InvalidTransition(f"An appointment cannot go from {appointment.status} to {target}")
-    if actor.role not in found.who:
+    if actor.role not in found.roles:
         raise PermissionDenied
     found.check(appointment, actor, now, policy)
     if found.needs_reason and not reason:
@@ -173,7 +173,7 @@ _HALF_REFUND_FROM = timedelta(hours=2)
 
 
 def refund_percent(appointment: AppointmentView, *, actor: Actor, now: datetime) -> int:
-    """The percentage of what was paid that is due back: all when the clinic cancels, else by the notice."""
+    """The percentage of the payment to refund: 100 when the clinic cancels, otherwise by the patient's notice."""
     if actor.role is not Role.PATIENT or appointment.status is Status.PENDING:
         return 100
     notice = appointment.starts_at - now
@@ -183,7 +183,7 @@ def refund_percent(appointment: AppointmentView, *, actor: Actor, now: datetime)
 
 
 def refund_amount(paid: int, percent: int) -> int:
-    """The refund of what was paid, in whole rupees, rounded down."""
+    """The refund in whole rupees, rounded down."""
     return paid * percent // 100
 
 
@@ -196,7 +196,7 @@ EDITABLE: Mapping[Role, frozenset[str]] = {
 
 
 def ensure_may_edit(actor: Actor, appointment: AppointmentView, names: set[str]) -> None:
-    """Each role has its fields; a patient's are closed once the appointment is confirmed.
+    """Each role may edit its fields; a patient only until the confirmation.
 
     Raises:
         PermissionDenied, TooLate

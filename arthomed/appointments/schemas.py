@@ -39,7 +39,7 @@ class BookAppointment(Schema):
 
 
 class IdempotencyHeaders(Schema):
-    """After draft-ietf-httpapi-idempotency-key-header."""
+    """The header of draft-ietf-httpapi-idempotency-key-header."""
 
     key = fields.String(
         data_key="Idempotency-Key",
@@ -61,7 +61,7 @@ class UploadToAppointment(Schema):
 
 
 class EditAppointment(Changes):
-    """Which of these may be changed depends on the role."""
+    """Each role may edit some of these fields (`rules.EDITABLE`)."""
 
     reason = _reason()
     symptoms = _symptoms(allow_none=True)
@@ -85,14 +85,14 @@ class CancelAppointment(Schema):
     reason = _reason()
 
 
-class MineQuery(PageQuery):
+class OwnAppointmentsQuery(PageQuery):
     status = fields.String(validate=OneOf(_STATUSES), metadata={"example": "confirmed"})
     start_date = Day()
     end_date = Day(metadata={"example": "2026-12-31"})
     when = fields.String(validate=OneOf(["upcoming", "past"]), metadata={"example": "upcoming"})
 
 
-class AppointmentQuery(MineQuery):
+class AppointmentQuery(OwnAppointmentsQuery):
     doctor_id = Id()
     patient_id = Id()
 

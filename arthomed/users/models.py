@@ -125,7 +125,7 @@ def user_tag(user_id: ObjectId) -> str:
 class User(ClinicDocument):
     """A user of any role.
 
-    `visits_booked` counts all appointments that a patient ever booked. Each booking increments it, so two concurrent
+    `bookings_count` counts all appointments that a patient ever booked. Each booking increments it, so two concurrent
     bookings of one patient conflict. `slots_version` does the same for changes of a doctor's slots.
     """
 
@@ -146,7 +146,7 @@ class User(ClinicDocument):
     last_login_at = DateTimeField(db_field="lastLoginAt")
     erased_at = DateTimeField(db_field="erasedAt")
     kept_until = DateTimeField(db_field="keptUntil")
-    visits_booked = IntField(db_field="visitsBooked", default=0)
+    bookings_count = IntField(db_field="visitsBooked", default=0)
     slots_version = IntField(db_field="slotsVersion", default=0)
 
     @property

@@ -131,7 +131,7 @@ class TestBookings:
         self, database: Records, doctor: User, patients: list[SignedIn]
     ) -> None:
         factories.make_visit(doctor=doctor, time="09:00")
-        busy, gone = factories.make_user(visits_booked=10), factories.make_user(is_active=False)
+        busy, gone = factories.make_user(bookings_count=10), factories.make_user(is_active=False)
         for hour in range(10):
             factories.make_visit(
                 busy, factories.make_doctor(factories.every_day("08:00", "20:00")), time=f"{hour + 8:02}:00"

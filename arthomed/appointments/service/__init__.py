@@ -1,1 +1,1 @@
-"""Use cases around visits, one module for each group of them."""
+"""Use cases of appointments: booking, queries and edits, status transitions, files, erasure, consistency checks."""

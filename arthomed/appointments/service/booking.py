@@ -1,4 +1,4 @@
-"""Booking: a seat, an appointment, its messages and its idempotency key, all in one transaction or not at all."""
+"""Booking: one transaction claims a seat and stores the appointment, its messages and its idempotency key."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from pymongo.errors import DuplicateKeyError
 from arthomed.appointments import messages, rules
 from arthomed.appointments.models import Appointment, Change, IdempotencyKey, Payment
 from arthomed.appointments.rules import Status
-from arthomed.appointments.service import trail
+from arthomed.appointments.service import audit_trail
 from arthomed.audit import service as audit
 from arthomed.config import settings
 from arthomed.core import clock, metrics, origin
@@ -42,7 +42,7 @@ _SAME_DAY = "You already have an appointment with this doctor on that day"
 
 @dataclass(frozen=True, slots=True)
 class BookingDetails:
-    """What a patient requests; date and time are the clinic's."""
+    """The requested booking; date and time are in the clinic's time zone."""
 
     doctor_id: ObjectId
     appointment_date: date
@@ -54,7 +54,7 @@ class BookingDetails:
 
 @dataclass(frozen=True, slots=True)
 class BookingAttempt:
-    """A requested booking with the id of its appointment, its idempotency key and its files."""
+    """A booking on its way into a transaction: `id` becomes the appointment's id."""
 
     actor: Actor
     details: BookingDetails
@@ -74,7 +74,7 @@ class BookingAttempt:
 
 @dataclass(frozen=True, slots=True)
 class _Context:
-    """What the bookings of a transaction depend on, read at its start."""
+    """The records that the bookings of a transaction depend on, read at its start."""
 
     users: Mapping[ObjectId, User]
     seats: Mapping[Start, Seat]
@@ -90,17 +90,17 @@ class _Booked:
 def book(
     actor: Actor, details: BookingDetails, *, key: str | None = None, uploads: Sequence[Upload] = ()
 ) -> Appointment:
-    """Book an appointment for the acting patient; the same key again returns the same appointment.
+    """Book an appointment for the acting patient, with the uploads as its files.
 
-    The uploads become its files, or none of them is stored.
+    A repeated request with the same idempotency key returns the appointment of the first one.
 
     Raises:
-        NotFound: there is no such doctor.
+        NotFound: the doctor does not exist or cannot be booked.
         SlotUnavailable: with the nearest free slots of that doctor.
         DuplicateValue: the patient has an appointment at that time, or with that doctor on that day.
         BookingLimitReached: the patient has too many open appointments.
         IdempotencyKeyReused: the key was used for another booking.
-        TooManyFiles, FileTooLarge, InvalidFile: one of the uploads is refused.
+        TooManyFiles, FileTooLarge, InvalidFile: the uploads are refused.
     """
     attempt = BookingAttempt(actor, details)
     if key is not None:
@@ -112,7 +112,7 @@ def book(
         with uploading.stored_files(actor, uploads, target) as files:
             booked = _batched_booking(replace(attempt, files=files))
     except (NotFound, rules.SlotUnavailable, rules.BookingLimitReached, DuplicateKeyError) as error:
-        return _repeated_or_refused(error, attempt)
+        return _replay_or_refuse(error, attempt)
     notifications.enqueue_or_leave_to_sweeper(notifications.sending_jobs(booked.messages))
     log.info("appointment_booked", appointment_id=str(booked.appointment.id))
     metrics.BOOKINGS.add()
@@ -120,7 +120,7 @@ def book(
 
 
 def _book_in_transaction(attempts: Sequence[BookingAttempt], session: ClientSession) -> list[_Booked | Exception]:
-    """Read everything first, then write; a concurrent write to any of it is a conflict, and this runs again."""
+    """Read all records first, then write; a concurrent write to one of them is a conflict, which is retried."""
     now = clock.now()
     context = _read_context(attempts, now, session)
     refusals = [_refusal(attempt, context, now) for attempt in attempts]
@@ -133,13 +133,13 @@ _batched_booking = Batcher(_book_in_transaction, keys=lambda attempt: (attempt.p
 
 
 def _read_context(attempts: Sequence[BookingAttempt], now: datetime, session: ClientSession) -> _Context:
-    """A patient who has not booked as often as the limit cannot have more open appointments: no count is needed."""
+    """Count open appointments only of patients who booked often enough to reach the limit."""
     ids = [user_id for attempt in attempts for user_id in (attempt.patient_id, attempt.details.doctor_id)]
     users = User.active_by_id(ids, session)
     seats = Slot.free_seats([attempt.start for attempt in attempts], now=now, session=session)
     limit = settings().policy.max_open_appointments
     patients = (users.get(attempt.patient_id) for attempt in attempts)
-    frequent = [patient.id for patient in patients if patient and patient.visits_booked >= limit]
+    frequent = [patient.id for patient in patients if patient and patient.bookings_count >= limit]
     return _Context(users, seats, Appointment.count_open(frequent, session) if frequent else {})
 
 
@@ -166,7 +166,7 @@ def _ensure_bookable(attempt: BookingAttempt, context: _Context, now: datetime) 
 
 
 def _write(attempts: Sequence[BookingAttempt], context: _Context, session: ClientSession) -> list[_Booked]:
-    """Write to the patients, too, so that two bookings of one patient conflict and their open ones can be counted."""
+    """Write all records; the write to the patients makes two bookings of one patient conflict, so the limit holds."""
     IdempotencyKey.insert_all([attempt.key for attempt in attempts if attempt.key is not None], session)
     User.count_bookings([attempt.patient_id for attempt in attempts], session)
     seats = [context.seats[attempt.start] for attempt in attempts]
@@ -180,7 +180,7 @@ def _write(attempts: Sequence[BookingAttempt], context: _Context, session: Clien
         new = messages.for_booking(appointment.to_mongo(), appointment.patient.email, has_device=has_device)
         with origin.override(attempt.origin):
             uploading.attach(attempt.actor, attempt.files, session)
-            events.append(trail.of_booking(attempt.actor, attempt.id))
+            events.append(audit_trail.booking_event(attempt.actor, attempt.id))
         booked.append(_Booked(appointment, new))
     audit.insert_events(events, session)
     notifications.add_to_outbox([message for one in booked for message in one.messages], session)
@@ -188,7 +188,7 @@ def _write(attempts: Sequence[BookingAttempt], context: _Context, session: Clien
 
 
 def _fingerprint(details: BookingDetails, uploads: Sequence[Upload]) -> str:
-    """The same for the same details and files, whatever the order in which the fields were sent."""
+    """A digest of the details and files; the order of the fields in the request does not matter."""
     text = json.dumps(asdict(details), default=str, sort_keys=True)
     return sha256("".join([text, *(upload.digest for upload in uploads)]).encode()).hexdigest()
 
@@ -219,11 +219,11 @@ def _appointment(attempt: BookingAttempt, seat: Seat, context: _Context) -> Appo
     return appointment
 
 
-def _repeated_or_refused(error: ClinicError | DuplicateKeyError, attempt: BookingAttempt) -> Appointment:
-    """The appointment that was booked with the same key; without one, raise why the booking is refused."""
+def _replay_or_refuse(error: ClinicError | DuplicateKeyError, attempt: BookingAttempt) -> Appointment:
+    """Return the appointment that was booked with the same key; if there is none, raise the reason of the refusal."""
     used = attempt.key and IdempotencyKey.objects(user=attempt.key.user, key=attempt.key.key).first()
     if used is not None:
-        return _repeated(attempt, used)
+        return _replay(attempt, used)
     fields: dict[str, Any] = (error.details or {}).get("keyPattern", {}) if isinstance(error, DuplicateKeyError) else {}
     if "seat" in fields or isinstance(error, rules.SlotUnavailable):
         raise rules.SlotUnavailable(_alternatives(attempt.details)) from error
@@ -232,7 +232,7 @@ def _repeated_or_refused(error: ClinicError | DuplicateKeyError, attempt: Bookin
     raise error
 
 
-def _repeated(attempt: BookingAttempt, used: IdempotencyKey) -> Appointment:
+def _replay(attempt: BookingAttempt, used: IdempotencyKey) -> Appointment:
     if attempt.key is None or used.fingerprint != attempt.key.fingerprint:
         raise IdempotencyKeyReused
     appointment: Appointment = Appointment.visible_to(attempt.actor).require(used.appointment)

@@ -28,4 +28,4 @@ def erase_appointments(patient_id: ObjectId, *, including_treated: bool, session
     ids = [one["_id"] for one in Appointment.collection().find(query, {"_id": 1}, session=session)]
     deleting.mark_files_of(Kind.APPOINTMENTS, ids, session)
     invalidate(appointments_tag(patient_id))
-    Appointment.forget(query, session=session)
+    Appointment.erase_texts(query, session=session)

@@ -1,4 +1,4 @@
-"""Changes of users that affect their sessions, and a doctor's slots and upcoming appointments."""
+"""Changes of users that also affect sessions, a doctor's slots or upcoming appointments."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from pymongo.client_session import ClientSession
 
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.rules import ACTIVE
-from arthomed.appointments.service import trail
+from arthomed.appointments.service import audit_trail
 from arthomed.auth.service import sessions
 from arthomed.core import clock
 from arthomed.core.actor import Actor
@@ -19,12 +19,12 @@ from arthomed.scheduling.models import Slot
 from arthomed.users import service as users
 from arthomed.users.models import User
 
-_MOST_LISTED = 500
+_MAX_LISTED = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """`upcoming` are the appointments of a doctor who can no longer be booked, for the clinic to settle."""
+    """A user; `upcoming` are the upcoming appointments of a doctor who can no longer be booked."""
 
     user: User
     upcoming: list[Appointment]
@@ -34,7 +34,7 @@ def update(actor: Actor, user_id: ObjectId, changes: users.Changes) -> Account:
     """Merge changes into a user's record.
 
     Raises:
-        NotFound, DuplicateValue, ValidationFailed: as users.update.
+        NotFound, DuplicateValue, ValidationFailed: see `users.update`.
     """
     return _change(actor, user_id, partial(users.save_changes, user_id, changes, by=actor))
 
@@ -43,17 +43,17 @@ def set_active(actor: Actor, user_id: ObjectId, *, is_active: bool, reason: str 
     """Activate or deactivate a user.
 
     Raises:
-        NotFound: there is no such user.
+        NotFound: the user does not exist.
         PermissionDenied: admins cannot deactivate themselves.
     """
     return _change(actor, user_id, partial(users.set_active, user_id, is_active=is_active, reason=reason, by=actor))
 
 
 def _change(actor: Actor, user_id: ObjectId, save: Callable[..., User]) -> Account:
-    """Save a change with its consequences.
+    """Save a change of a user and, in the same transaction, end sessions and block slots.
 
-    Deactivation and a new role or number end all sessions. The slots of a doctor who can no longer be booked are
-    closed in the same transaction, so that the list of upcoming appointments has every one that was booked until then.
+    Deactivation, a new role and a new mobile number end all sessions. The upcoming slots of a doctor who can no longer
+    be booked are blocked, so the list of upcoming appointments is complete.
     """
 
     def work(session: ClientSession) -> tuple[User, list[ObjectId]]:
@@ -68,12 +68,12 @@ def _change(actor: Actor, user_id: ObjectId, save: Callable[..., User]) -> Accou
     after, ended = transaction(work)
     sessions.log_ended(actor, user_id, ended)
     if after.is_bookable:
-        scheduling.sync_doctor(user_id)  # a new fee, or opened again
+        scheduling.sync_doctor(user_id)  # the fee may be new, or the slots blocked
     return Account(after, [] if after.is_bookable else _upcoming(actor, user_id))
 
 
 def _upcoming(actor: Actor, doctor_id: ObjectId) -> list[Appointment]:
-    coming = Appointment.objects(doctor_id=doctor_id, status__in=sorted(ACTIVE), starts_at__gt=clock.now())
-    upcoming = list(coming.order_by("starts_at").limit(_MOST_LISTED))
-    trail.note_read(actor, upcoming)
-    return Appointment.with_people(upcoming)
+    upcoming = Appointment.objects(doctor_id=doctor_id, status__in=sorted(ACTIVE), starts_at__gt=clock.now())
+    appointments = list(upcoming.order_by("starts_at").limit(_MAX_LISTED))
+    audit_trail.record_read(actor, appointments)
+    return Appointment.with_people(appointments)

@@ -1,0 +1,38 @@
+"""The audit events of appointments."""
+
+from collections.abc import Sequence
+
+from bson import ObjectId
+from pymongo.client_session import ClientSession
+
+from arthomed.appointments.models import Appointment
+from arthomed.audit import service as audit
+from arthomed.audit.models import Action, AuditEvent, Kind
+from arthomed.core.actor import Actor
+
+_OMITTED_FIELD = "history"  # repeats the change of the status
+
+
+def record_read(actor: Actor, appointments: Sequence[Appointment]) -> None:
+    """Record that a user read appointments."""
+    ids, patients = [one.id for one in appointments], [one.patient_id for one in appointments]
+    audit.record_read(actor, Kind.APPOINTMENT, ids, patients)
+
+
+def booking_event(actor: Actor, appointment_id: ObjectId) -> AuditEvent:
+    """The audit event of a booking, to be stored in its transaction."""
+    return audit.change_event(actor, Action.CREATE, Kind.APPOINTMENT, appointment_id, subject=actor.signed_in_user_id)
+
+
+def record_change(actor: Actor, before: Appointment, after: Appointment, session: ClientSession) -> None:
+    """Record which fields of an appointment changed."""
+    changes = [one for one in audit.differences(before.to_mongo(), after.to_mongo()) if one["field"] != _OMITTED_FIELD]
+    audit.record_change(
+        actor,
+        Action.CHANGE,
+        Kind.APPOINTMENT,
+        after.id,
+        subject=after.patient_id,
+        session=session,
+        changes=changes,
+    )
