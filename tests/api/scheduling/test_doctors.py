@@ -12,14 +12,12 @@ from flask.testing import FlaskClient
 from pymongo.database import Database
 
 from arthomed.appointments.rules import Status
-from arthomed.appointments.service import booking, consistency, transitions
-from arthomed.core import copies
+from arthomed.appointments.service import consistency, transitions
 from arthomed.core.permissions import Role
 from arthomed.scheduling import service as scheduling
 from arthomed.scheduling.models import Slot
 from arthomed.users.models import User
 from tests import factories
-from tests.stack import wait_for
 
 TUESDAY = date(2026, 12, 1)
 MIDDAY = factories.every_day("10:00", "12:00")[1:4]  # Tuesday to Thursday
@@ -225,29 +223,6 @@ def test_deactivating_a_doctor_blocks_the_upcoming_slots(app: Flask, client: Fla
 
     assert Slot.objects(doctor=doctor.id, is_available=True).count() == 0
     assert list(consistency.violations()) == []
-
-
-def aborted_transactions(database: Records) -> int:
-    return int(database.command("serverStatus")["transactions"]["totalAborted"])
-
-
-def test_deactivation_waits_for_a_booking_in_progress(app: Flask, database: Records) -> None:
-    doctor, patient = factories.make_doctor(MIDDAY), factories.make_user()
-    wish = factories.make_details(doctor, day=TUESDAY, time="10:00")
-    before = aborted_transactions(database)
-    with ThreadPoolExecutor(1) as thread, database.client.start_session() as session, session.start_transaction():
-        with copies.telling():
-            booking._book([booking.Request(factories.acting(patient), wish)], session)
-        left = thread.submit(deactivate, app, app.test_client(), doctor)
-        wait_for(
-            lambda: left.done() or aborted_transactions(database) > before,
-            what="the deactivation to conflict with the booking",
-        )
-        session.commit_transaction()
-
-        booked = [str(appointment["_id"]) for appointment in database.appointments.find()]
-        assert [one["_id"] for one in left.result()["upcomingAppointments"]] == booked
-        assert len(booked) == 1
 
 
 def test_booking_during_a_deactivation_is_listed_or_refused(app: Flask) -> None:
