@@ -33,6 +33,7 @@ NAMES = [
     "0011_failed_jobs",
     "0012_codes_told_by_workers",
     "0013_fewer_indexes_of_slots",
+    "0014_cache_tags",
 ]
 Fresh = Database[dict[str, Any]]
 
