@@ -67,7 +67,7 @@ class OneRoundTripStorage(RedisStorage):
 
 
 def caller() -> str:
-    """Who is charged for a request: the user of a well-signed access token, else the address."""
+    """The caller for whom a request counts: the user of a well-signed access token, else the address."""
     user = auth.signed_user()
     return f"user:{user}" if user else address()
 
