@@ -4,6 +4,7 @@ Two clinics of different sizes get the same requests in turn. Cache entries are 
 smaller clinic would answer from its cache, and this measures queries.
 """
 
+import secrets
 import sys
 import tempfile
 import threading
@@ -14,9 +15,10 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
-from redis import Redis
+from pymongo import MongoClient
 
-from bench.clinic import Clinic, Size
+from arthomed.core.cache import COLLECTION
+from bench.clinic import Clinic, Row, Size
 from bench.load import cpu_seconds, run_wrk
 from bench.servers import Testbed, running_servers
 from tests.stack import wait_for
@@ -64,7 +66,7 @@ def _is_idle(pid: int) -> bool:
 
 def _measure(testbed: Testbed) -> Iterator[tuple[str, float]]:
     target = testbed.targets[0]
-    with _cache_invalidated(testbed.redis_url):
+    with _cache_invalidated(testbed.mongo_uri):
         for label, lines in _requests(target.clinic).items():
             run_wrk(target.url, lines, connections=_CONNECTIONS, seconds=1)
             result = run_wrk(target.url, lines, connections=_CONNECTIONS, seconds=_SECONDS)
@@ -74,13 +76,14 @@ def _measure(testbed: Testbed) -> Iterator[tuple[str, float]]:
 
 
 @contextmanager
-def _cache_invalidated(redis_url: str) -> Iterator[None]:
+def _cache_invalidated(mongo_uri: str) -> Iterator[None]:
     stop = threading.Event()
 
     def invalidate() -> None:
-        with Redis.from_url(redis_url) as redis:
+        with MongoClient[Row](mongo_uri) as client:
+            tags = client.get_default_database()[COLLECTION]
             while not stop.wait(_INVALIDATION_SECONDS):
-                redis.flushdb()
+                tags.update_many({}, {"$set": {"version": secrets.token_bytes(12)}})
 
     thread = threading.Thread(target=invalidate)
     thread.start()

@@ -30,13 +30,13 @@ from arthomed.core.permissions import Role
 class Otp(ClinicDocument):
     """The one live code of a mobile number, and how often that number failed.
 
-    `otp` holds a keyed digest, `nonce` what the code derives from, `issue` which code it is. While its message is not
-    in the outbox yet, the sweep asks for it at `tell_at`. `failures` are those of the window that ends at
-    `failures_end_at`, which begins with the first of them, and anew with the one that locks the number; a right answer
-    forgets them. MongoDB removes the document once neither matters.
+    `otp` is a keyed digest of the code, which derives from `nonce`; `issue` identifies the code. Until its message is
+    in the outbox, the sweeper enqueues its job again at `tell_at`. `failures` counts wrong guesses in the window that
+    ends at `failures_end_at`. The window starts with the first failure, and again with the failure that locks the
+    number; a right guess resets the failures. A TTL index removes the document some time after the code has expired.
     """
 
-    meta = {"collection": "otps", "strict": False}  # the next version may know more of a code
+    meta = {"collection": "otps"}
 
     mobile_number = StringField(db_field="mobileNumber", required=True)
     otp = StringField(required=True)

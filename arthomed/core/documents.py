@@ -48,9 +48,9 @@ class ClinicQuerySet(QuerySet):
             raise NotFound
         return found
 
-    def page(self, asked: PageRequest) -> Page[Any]:
-        items = list(self.skip(asked.offset).limit(asked.limit))
-        return Page.of(items, asked, self.count())
+    def page(self, request: PageRequest) -> Page[Any]:
+        items = list(self.skip(request.offset).limit(request.limit))
+        return Page.of(items, request, self.count())
 
 
 class ClinicEmbeddedDocument(EmbeddedDocument):

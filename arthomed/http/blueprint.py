@@ -86,9 +86,9 @@ class Blueprint(flask_smorest.Blueprint):
         """A view that answers with a file of one of these media types, a part of it, or where to fetch it."""
 
         def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
-            for status, what in ((200, description), (206, "The part that was asked for")):
+            for status, text in ((200, description), (206, "The requested part")):
                 for kind in kinds:
-                    view = self.alt_response(status, schema=_BINARY, content_type=kind, description=what, success=True)(
+                    view = self.alt_response(status, schema=_BINARY, content_type=kind, description=text, success=True)(
                         view
                     )
             for status, name in _OF_A_FILE.items():

@@ -18,7 +18,7 @@ from arthomed.core import metrics, origin
 
 log = structlog.get_logger()
 
-_SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+_VALID_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _PARAMETER_NAME = re.compile(r"[A-Za-z]{1,30}")
 _ODD_CHARACTER = re.compile(r"[^A-Za-z0-9 .,:;/()+_-]")
 _MAX_USER_AGENT = 200
@@ -50,10 +50,10 @@ def view() -> Callable[..., Any] | None:
 
 
 def _begin() -> None:
-    """Start the clock and take the client's request id, if it is a sane one."""
+    """Start the clock and use the client's request id if it is valid."""
     g.started = time.perf_counter()
-    asked = request.headers.get("X-Request-ID", "")
-    g.request_id = asked if _SANE_REQUEST_ID.fullmatch(asked) else token_hex(16)
+    sent = request.headers.get("X-Request-ID", "")
+    g.request_id = sent if _VALID_REQUEST_ID.fullmatch(sent) else token_hex(16)
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request_id=g.request_id)
     origin.set_current(origin.Origin(g.request_id, request.remote_addr))

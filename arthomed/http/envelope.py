@@ -16,7 +16,7 @@ from arthomed.http.schema import Instant, Schema
 
 
 class HttpCode(StrEnum):
-    """The stable codes of what HTTP itself refuses, beside the features' `Code`."""
+    """The error codes of HTTP itself; those of the features are in `Code`."""
 
     METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
     NOT_ACCEPTABLE = "NOT_ACCEPTABLE"
@@ -54,7 +54,7 @@ def _field(error: FieldError) -> dict[str, Any]:
 
 @cache
 def envelope_of(schema: type[ma.Schema]) -> type[Schema]:
-    """How the success envelope around such data is documented."""
+    """The schema of the success envelope around `data` of a schema."""
     parts = {
         "success": fields.Boolean(required=True, validate=Equal(True), metadata={"example": True}),
         "message": fields.String(required=True),
@@ -65,7 +65,7 @@ def envelope_of(schema: type[ma.Schema]) -> type[Schema]:
 
 
 class NothingOut(Schema):
-    """`data` of an answer that has nothing to tell: an empty object."""
+    """`data` of a response without content: an empty object."""
 
 
 class AlternativeOut(Schema):
@@ -83,20 +83,20 @@ class ErrorBodyOut(Schema):
     details = fields.String(required=True, metadata={"example": "Validation failed"})
     alternatives = fields.List(
         fields.Nested(AlternativeOut),
-        metadata={"description": "With SLOT_UNAVAILABLE: the nearest free slots of that doctor."},
+        metadata={"description": "With SLOT_UNAVAILABLE: the nearest free slots of the doctor."},
     )
-    request_id = fields.String(metadata={"description": "With INTERNAL_ERROR: to find it in the logs."})
+    request_id = fields.String(metadata={"description": "With INTERNAL_ERROR: the request id in the logs."})
     stack = fields.String(metadata={"description": "With INTERNAL_ERROR, in development only."})
 
 
 class FieldErrorOut(Schema):
     field = fields.String(required=True, metadata={"example": "profile.address.pincode"})
     message = fields.String(required=True, metadata={"example": "Must be six digits."})
-    value = fields.Raw(metadata={"description": "What was sent; left out for secrets."})
+    value = fields.Raw(metadata={"description": "The value that was sent; left out for secrets."})
 
 
 class ErrorOut(Schema):
-    """Every error answer."""
+    """Every error response."""
 
     success = fields.Boolean(required=True, validate=Equal(False), metadata={"example": False})
     message = fields.String(required=True, metadata={"example": "Validation failed"})

@@ -33,7 +33,7 @@ class Readiness(StrEnum):
 
 
 class CachedChecks:
-    """Runs the checks at most once a second, because everybody may call the route.
+    """Runs the checks at most once a second, because the route is public.
 
     Requests that arrive during a run wait for its results.
     """

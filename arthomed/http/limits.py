@@ -67,7 +67,7 @@ class OneRoundTripStorage(RedisStorage):
 
 
 def caller() -> str:
-    """Who is charged for a request: the user of a well-signed access token, else the address."""
+    """The caller for whom a request counts: the user of a well-signed access token, else the address."""
     user = auth.signed_user()
     return f"user:{user}" if user else address()
 
@@ -102,6 +102,7 @@ limiter = Limiter(
     caller,
     default_limits=[Limit(_default_for(caller), scope=_SCOPE, shared=True)],
     in_memory_fallback_enabled=True,
+    swallow_errors=True,  # the fallback begins with the first error; requests of the same moment are not counted
     request_identifier=lambda: request.endpoint or "unknown",  # a path without a route is counted, too
 )
 limit_sign_in = limiter.shared_limit(_configured("auth"), "auth", key_func=address)

@@ -56,7 +56,7 @@ def verified_refresh() -> RefreshClaim:
 
 
 def _refresh_token(user_id: ObjectId, session_id: ObjectId, generation: int) -> str:
-    """Signed with PyJWT: the library's key loader for encoding cannot tell the types of tokens apart."""
+    """Signed with PyJWT: the library's encode key loader does not know the type of the token."""
     claims = {
         "iss": ISSUER,
         "aud": AUDIENCE,

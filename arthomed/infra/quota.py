@@ -39,7 +39,7 @@ class RedisQuotaCounter:
     """One script checks and counts all quotas, so that two uses at once cannot share the last one."""
 
     def __init__(self, redis_url: str) -> None:
-        # A silent Redis is not asked again: it may have counted.
+        # After a timeout the script is not sent again: Redis may have counted.
         retry = Retry(ConstantBackoff(_RETRY_SECONDS), 1, (RedisConnectionError,))
         redis = Redis.from_url(
             redis_url, socket_timeout=_SOCKET_SECONDS, socket_connect_timeout=_SOCKET_SECONDS, retry=retry

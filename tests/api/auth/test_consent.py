@@ -136,12 +136,3 @@ def test_a_profile_change_keeps_the_consents(client: FlaskClient) -> None:
     users.update(user.id, {"name": "Asha Sharma"}, by=factories.acting(user))
 
     assert notices() == [settings().privacy_notice]
-
-
-@pytest.mark.parametrize("path", ["/api/auth/me", "/api/users/profile"])
-def test_responses_do_not_include_consents(client: FlaskClient, path: str) -> None:
-    token = sign_in(client)["tokens"]["accessToken"]
-
-    response = client.get(path, headers={"Authorization": f"Bearer {token}"})
-
-    assert (response.status_code, "consents" in response.text) == (200, False)

@@ -5,13 +5,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from bson import ObjectId
 from flask import Flask
 from flask.testing import FlaskClient
 from pymongo.database import Database
 from werkzeug.test import TestResponse
 
-from arthomed.auth.models import Session
 from arthomed.auth.rules import USE_NOTED_AFTER
 from arthomed.core import clock
 from tests import factories
@@ -145,11 +143,6 @@ class TestUse:
         now.shift(LONGER)
 
         assert [one["isCurrent"] for one in devices_of(client, person.access_token)] == [True, False]
-
-    def test_noting_the_use_of_an_ended_session_does_not_create_it_again(self, database: Data) -> None:
-        Session.note_use(ObjectId(), now=clock.now(), address=ELSEWHERE)
-
-        assert database.sessions.count_documents({}) == 0
 
     def test_requests_during_a_logout_get_200_or_401_and_the_session_ends(
         self, app: Flask, client: FlaskClient, person: SignedIn, now: Now

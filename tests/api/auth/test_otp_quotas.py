@@ -70,12 +70,6 @@ def test_a_number_gets_ten_codes_an_hour(client: FlaskClient, now: Now) -> None:
     assert 3600 - 620 <= retry_after(response) <= 3600 - 610
 
 
-def test_the_quota_of_one_number_does_not_limit_another(client: FlaskClient) -> None:
-    code_sent(client)
-
-    assert ask_for_code(client, factories.new_mobile()).status_code == 200
-
-
 def test_an_address_gets_twenty_codes_an_hour(client: FlaskClient) -> None:
     for _ in range(20):
         code_sent(client, factories.new_mobile())

@@ -49,29 +49,33 @@ def broker() -> Iterator[Broker]:
     broker.restart()
 
 
-def test_a_silent_broker_makes_the_service_unavailable_within_three_seconds(
-    client: FlaskClient, broker: Broker
-) -> None:
+@pytest.fixture(params=["refusing", "silent"])
+def any_broker(request: pytest.FixtureRequest, broker: Broker) -> Iterator[Broker]:
+    """A broker that, once it is stopped, refuses connections, or accepts them and does not answer."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        broker.unavailable_url = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
-        broker.stop()
-        started = time.monotonic()
-
-        response = ask_for_code(client, MOBILE)
-
-    assert refused(response) == (503, "SERVICE_UNAVAILABLE")
-    assert time.monotonic() - started < 3
+        if request.param == "silent":
+            broker.unavailable_url = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
+        yield broker
 
 
-def test_a_stopped_broker_makes_the_service_unavailable_within_three_seconds(
-    client: FlaskClient, broker: Broker
-) -> None:
-    broker.stop()
+def test_the_service_is_unavailable_within_three_seconds(client: FlaskClient, any_broker: Broker) -> None:
+    any_broker.stop()
     started = time.monotonic()
 
     response = ask_for_code(client, MOBILE)
 
     assert refused(response) == (503, "SERVICE_UNAVAILABLE")
+    assert time.monotonic() - started < 3
+
+
+def test_a_job_that_cannot_be_published_delays_the_response_by_less_than_three_seconds(
+    client: FlaskClient, any_broker: Broker
+) -> None:
+    any_broker.stop_after_counting()
+    started = time.monotonic()
+
+    code_sent(client)
+
     assert time.monotonic() - started < 3
 
 
@@ -123,13 +127,3 @@ def test_the_sweeper_enqueues_a_code_whose_job_was_not_published(
 
     assert redis.llen("codes") == 1
     assert answer_with(client, MOBILE, code).status_code == 200
-
-
-def test_a_silent_broker_delays_the_response_by_less_than_three_seconds(client: FlaskClient, broker: Broker) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        broker.unavailable_url = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
-        broker.stop_after_counting()
-        started = time.monotonic()
-        code_sent(client)
-
-    assert time.monotonic() - started < 3

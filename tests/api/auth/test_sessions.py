@@ -157,16 +157,6 @@ class TestDevices:
         assert (device["name"], device["platform"]) == ("tests", "other")
         assert device["isCurrent"] is True
 
-    def test_the_device_with_the_latest_refresh_is_listed_first(
-        self, app: Flask, client: FlaskClient, person: SignedIn, now: Now
-    ) -> None:
-        now.shift(timedelta(minutes=1))
-        factories.sign_in(app, person.user)
-        now.shift(timedelta(minutes=1))
-        refreshed(client, person.refresh_token)
-
-        assert [one["isCurrent"] for one in self.list_of(client, person)] == [True, False]
-
     def test_devices_of_other_users_are_not_listed(self, app: Flask, client: FlaskClient, person: SignedIn) -> None:
         factories.sign_in(app)
 

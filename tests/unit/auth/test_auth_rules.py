@@ -1,4 +1,4 @@
-"""How a code comes about, and what a device is called."""
+"""Rules of one-time codes, lockout and device names."""
 
 import re
 from collections import Counter
@@ -18,21 +18,21 @@ MOBILE = "9876543210"
 
 
 @pytest.mark.parametrize("nonce", [bytes([one]) * 16 for one in range(32)])
-def test_a_code_has_six_digits_even_when_it_begins_with_zeros(nonce: bytes) -> None:
+def test_a_code_has_six_digits_with_leading_zeros(nonce: bytes) -> None:
     assert re.fullmatch(r"[0-9]{6}", rules.code_for(nonce, SECRET))
 
 
-def test_a_code_is_the_same_wherever_it_is_derived() -> None:
+def test_deriving_a_code_is_deterministic() -> None:
     assert rules.code_for(b"n" * 16, SECRET) == rules.code_for(b"n" * 16, SECRET)
 
 
-def test_a_code_can_not_be_derived_without_the_secret() -> None:
+def test_a_code_depends_on_the_secret() -> None:
     nonces = [bytes([one]) * 16 for one in range(50)]
 
     assert [rules.code_for(one, SECRET) for one in nonces] != [rules.code_for(one, SECRET + "!") for one in nonces]
 
 
-def test_codes_use_all_digits_about_equally() -> None:
+def test_the_digits_of_codes_are_evenly_distributed() -> None:
     digits = Counter("".join(rules.code_for(one.to_bytes(16), SECRET) for one in range(5000)))
 
     assert all(2700 < digits[digit] < 3300 for digit in "0123456789")
@@ -43,11 +43,11 @@ def test_codes_use_all_digits_about_equally() -> None:
     [(MOBILE, "123457", SECRET), ("9876543211", "123456", SECRET), (MOBILE, "123456", SECRET + "!")],
     ids=["other code", "other number", "other secret"],
 )
-def test_a_digest_belongs_to_one_number_code_and_secret(mobile: str, code: str, secret: str) -> None:
+def test_a_digest_depends_on_number_code_and_secret(mobile: str, code: str, secret: str) -> None:
     assert rules.digest_of(mobile, code, secret) != rules.digest_of(MOBILE, "123456", SECRET)
 
 
-def test_a_digest_is_what_the_database_takes_and_not_the_code() -> None:
+def test_a_digest_is_64_hex_digits() -> None:
     assert re.fullmatch(r"[0-9a-f]{64}", rules.digest_of(MOBILE, "123456", SECRET))
 
 
@@ -66,14 +66,14 @@ def test_a_digest_is_what_the_database_takes_and_not_the_code() -> None:
         ("", "other"),
     ],
 )
-def test_the_platform_follows_from_what_a_device_calls_itself(agent: str, platform: str) -> None:
+def test_the_platform_follows_from_the_user_agent(agent: str, platform: str) -> None:
     assert rules.platform_of(agent) == platform
 
 
 @pytest.mark.parametrize(
     ("agent", "name"), [("curl/8.5.0", "curl/8.5.0"), (" a ", "a"), ("x" * 201, "x" * 200), ("", None), (" ", None)]
 )
-def test_a_device_without_a_name_is_called_what_its_software_is_called(agent: str, name: str | None) -> None:
+def test_the_default_name_of_a_device_is_its_trimmed_user_agent(agent: str, name: str | None) -> None:
     assert rules.name_of(agent) == name
 
 
@@ -89,7 +89,7 @@ def test_a_device_without_a_name_is_called_what_its_software_is_called(agent: st
         (rules.SessionRevoked, Code.SESSION_REVOKED),
     ],
 )
-def test_each_refusal_has_its_stable_code(refusal: type[ClinicError], code: Code) -> None:
+def test_each_error_has_its_stable_code(refusal: type[ClinicError], code: Code) -> None:
     assert refusal().code is code
 
 
@@ -97,7 +97,7 @@ NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 FRESH = OtpAttempts("right", 0, is_used=False, expires_at=NOW + timedelta(minutes=5), failures=0, failures_end_at=None)
 
 
-class TestTries:
+class TestOtpAttempts:
     @pytest.fixture
     def policy(self) -> CodePolicy:
         return replace(settings().codes, max_attempts=3, failures_to_lock=5, lock=timedelta(minutes=30))
@@ -119,14 +119,14 @@ class TestTries:
             ({"failures": 5, "failures_end_at": NOW}, "right", None),
         ],
     )
-    def test_a_guess_is_let_in_or_refused(
+    def test_a_guess_is_accepted_or_refused(
         self, policy: CodePolicy, known: dict[str, Any], guess: str, refusal: type[ClinicError] | None
     ) -> None:
         found = replace(FRESH, **known).refusal(["of another key", guess], now=NOW, policy=policy)
 
         assert (found and type(found)) == refusal
 
-    def test_who_is_locked_out_is_told_for_how_long(self, policy: CodePolicy) -> None:
+    def test_a_locked_number_gets_the_time_until_the_lock_ends(self, policy: CodePolicy) -> None:
         locked = replace(FRESH, failures=5, failures_end_at=NOW + timedelta(minutes=7))
 
         refusal = locked.refusal(["right"], now=NOW, policy=policy)
@@ -144,14 +144,14 @@ class TestTries:
         ],
         ids=["first", "one more", "last", "window over"],
     )
-    def test_failures_are_counted_in_a_window_and_the_last_one_locks(
+    def test_failures_count_within_a_window_and_the_fifth_locks(
         self, policy: CodePolicy, failures: int, ends_in: int | None, expected: tuple[int, int], *, locks: bool
     ) -> None:
         ends_at = None if ends_in is None else NOW + timedelta(minutes=ends_in)
-        tries = replace(FRESH, failures=failures, failures_end_at=ends_at)
+        attempts = replace(FRESH, failures=failures, failures_end_at=ends_at)
 
-        refusal = tries.refusal(["wrong"], now=NOW, policy=policy)
+        refusal = attempts.refusal(["wrong"], now=NOW, policy=policy)
 
         assert isinstance(refusal, CodeInvalid)
         assert refusal.locks is locks
-        assert tries.failed_again(now=NOW, policy=policy) == (expected[0], NOW + timedelta(minutes=expected[1]))
+        assert attempts.failed_again(now=NOW, policy=policy) == (expected[0], NOW + timedelta(minutes=expected[1]))
