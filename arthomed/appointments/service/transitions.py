@@ -146,7 +146,8 @@ def _apply(transition: _Transition, session: ClientSession) -> tuple[Appointment
         Slot.free(moved.slot, moved.seat, session=session)
     if not move.notifies_patient:
         return moved, []
-    new_messages = messages.for_change(moved, users.get(moved.patient_id, session))
+    has_device = bool(notifications.users_with_devices([moved.patient_id]))
+    new_messages = messages.for_status(moved, users.get(moved.patient_id, session), has_device=has_device)
     notifications.add_to_outbox(new_messages, session)
     return moved, new_messages
 
