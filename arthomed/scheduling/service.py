@@ -21,7 +21,7 @@ from arthomed.core.errors import FieldError, NotFound, ServiceUnavailable, Valid
 from arthomed.core.paging import Page, PageRequest
 from arthomed.core.permissions import Role
 from arthomed.scheduling import rules
-from arthomed.scheduling.models import Slot, day_tag, schedule_tag
+from arthomed.scheduling.models import PublicSlot, Slot, day_tag, schedule_tag
 from arthomed.scheduling.rules import ExistingSlot, PlannedSlot, SlotChanges, SlotGroups
 from arthomed.users import service as users
 from arthomed.users.models import BOOKABLE, DOCTORS_TAG, Hours, User
@@ -37,8 +37,8 @@ _GENERATION_THREADS = 2  # one plans the slots of a batch while MongoDB writes t
 class DaySlots:
     doctor: User
     date: date
-    available_slots: list[Slot]
-    booked_slots: list[Slot]
+    available_slots: list[PublicSlot]
+    booked_slots: list[PublicSlot]
 
 
 @dataclass(frozen=True, slots=True)
