@@ -54,7 +54,7 @@ def day_tag(doctor: ObjectId, day: dt.date) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """The smallest free seat of a slot, with the slot's fields that an appointment copies; `taken` are the other seats."""
+    """The smallest free seat of a slot, with the fields that an appointment copies; `taken` are the other seats."""
 
     slot: ObjectId
     number: int
