@@ -87,8 +87,8 @@ def cancel_open(actor: Actor, session: ClientSession) -> None:
         TooLate: one of them starts too soon.
     """
     is_open = {"patient": actor.user_id, "status": {"$in": [Status.PENDING, Status.CONFIRMED]}}
-    for raw in list(Appointment.collection().find(is_open, session=session)):
-        _apply(_prepare(actor, Appointment.from_raw(raw), Status.CANCELLED, None), session)
+    for appointment in Appointment.find_all(is_open, session):
+        _apply(_prepare(actor, appointment, Status.CANCELLED, None), session)
 
 
 def reject_unconfirmed() -> int:
