@@ -2,12 +2,14 @@
 
 import os
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from shutil import disk_usage
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from celery import Celery
 from flask import Flask
 from flask.testing import FlaskClient
 from mongoengine.connection import get_connection, get_db
@@ -104,6 +106,15 @@ def app(environment: dict[str, str]) -> Iterator[Flask]:
     migrations.upgrade(environment["MONGODB_URI"])
     yield application
     get_connection().close()
+
+
+@pytest.fixture(scope="session")
+def celery(environment: dict[str, str]) -> Celery:
+    """The application with its tasks, imported after the environment is set because it reads the settings."""
+    assert environment
+    app: Celery = import_module("workers.app").app
+    app.loader.import_default_modules()
+    return app
 
 
 @pytest.fixture

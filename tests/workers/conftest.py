@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +13,6 @@ from pymongo.database import Database
 from arthomed.core import origin
 from dev.processes import Process
 from tests.stack import BIN, QUEUES, Stack, wait_for
-
-
-@pytest.fixture(scope="session")
-def celery(environment: dict[str, str]) -> Celery:
-    """The application with its tasks, imported after the environment is set because it reads the settings."""
-    assert environment
-    app: Celery = import_module("workers.app").app
-    app.loader.import_default_modules()
-    return app
 
 
 class Worker:

@@ -1,0 +1,61 @@
+"""A second process of the application that answers GET requests, with a cache of its own or without one."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from flask import Flask
+
+from arthomed.app import create_app
+from arthomed.config import settings
+from arthomed.http import cache
+from tests.stack import ROOT
+
+Request = tuple[str, dict[str, str]]
+"""Path and headers."""
+
+
+def get(app: Flask, requests: Sequence[Request]) -> list[Any]:
+    """The status and the body of each response, without the timestamp."""
+    responses = [app.test_client().get(path, headers=headers) for path, headers in requests]
+    return [[response.status_code, {**response.get_json(), "timestamp": None}] for response in responses]
+
+
+class SecondProcess:
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self._process = process
+
+    def get(self, requests: Sequence[Request], *, with_cache: bool = True) -> list[Any]:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps([with_cache, requests]) + "\n")
+        self._process.stdin.flush()
+        responses: list[Any] = json.loads(self._process.stdout.readline())
+        return responses
+
+
+@contextmanager
+def running() -> Iterator[SecondProcess]:
+    command = [sys.executable, "-m", "tests.api.caching.second_process"]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        yield SecondProcess(process)
+        process.terminate()
+
+
+def main() -> None:
+    app = create_app(settings())
+    for line in sys.stdin:
+        with_cache, requests = json.loads(line)
+        if not with_cache:
+            cache.register(app)  # empties the cache
+        sys.stdout.write(json.dumps(get(app, requests)) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

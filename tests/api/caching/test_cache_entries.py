@@ -1,0 +1,207 @@
+"""When a response comes from the cache, and when its entry is no longer current."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import partial
+from itertools import cycle
+from threading import Event, Thread
+from typing import Any
+
+import pytest
+import time_machine
+from flask import Flask
+from flask.testing import FlaskClient
+from mongoengine.connection import get_db
+from pymongo.client_session import ClientSession
+
+from arthomed.appointments.models import Appointment
+from arthomed.appointments.service import transitions
+from arthomed.core.documents import transaction
+from arthomed.scheduling.models import Slot
+from tests import factories
+from tests.api.caching.clinic import OWN_LIST, Clinic, slots_path
+from tests.api.caching.second_process import Request, SecondProcess, get
+from tests.factories import told
+from tests.migrations.plans import profiled
+from tests.stack import wait_for
+
+DOCTORS = "/api/users/doctors"
+
+
+def slots_request(clinic: Clinic) -> Request:
+    return slots_path(clinic.doctor, factories.tomorrow()), clinic.ravi.headers
+
+
+def free_times(responses: Sequence[Any]) -> list[str]:
+    [[status, body]] = responses
+    assert status == 200
+    return [slot["startTime"] for slot in body["data"]["availableSlots"]]
+
+
+@contextmanager
+def only_from_the_cache() -> Iterator[None]:
+    """Within the block no request reads a slot, a user, an appointment or a file."""
+    with profiled(get_db()) as operations:
+        yield
+    collections = {one["ns"].partition(".")[2] for one in operations}
+    assert not collections & {"slots", "users", "appointments", "files"}
+
+
+def test_second_response_comes_from_the_cache(app: Flask, clinic: Clinic) -> None:
+    paths = [slots_request(clinic)[0], DOCTORS, OWN_LIST, f"{OWN_LIST}?when=upcoming"]
+    requests = [(path, clinic.asha.headers) for path in paths]
+    first = get(app, requests)
+    with only_from_the_cache():
+        assert get(app, requests) == first
+
+
+def test_users_share_the_cached_slots_and_doctors(app: Flask, clinic: Clinic) -> None:
+    paths = [slots_request(clinic)[0], DOCTORS]
+    first = get(app, [(path, clinic.asha.headers) for path in paths])
+    with only_from_the_cache():
+        assert get(app, [(path, clinic.admin.headers) for path in paths]) == first
+
+
+def test_cached_response_is_refused_without_a_live_session(app: Flask, client: FlaskClient, clinic: Clinic) -> None:
+    path, headers = slots_request(clinic)
+    told(client.get(path, headers=headers))
+    told(client.post("/api/auth/logout", headers=headers))
+
+    assert factories.refused(client.get(path)) == (401, "NO_TOKEN")
+    assert factories.refused(client.get(path, headers=headers)) == (401, "SESSION_REVOKED")
+
+
+def test_users_never_get_the_own_list_of_another_user(app: Flask, clinic: Clinic) -> None:
+    stranger = factories.sign_in(app)
+    requests = [(OWN_LIST, user.headers) for user in (clinic.asha, clinic.ravi, stranger)] * 2
+
+    patients = [{one["patient"]["_id"] for one in body["data"]["items"]} for _, body in get(app, requests)]
+
+    assert patients == [{str(clinic.asha.user.id)}, {str(clinic.ravi.user.id)}, set()] * 2
+
+
+def test_own_list_with_files_is_read_each_time_because_workers_change_files(app: Flask, clinic: Clinic) -> None:
+    for _ in range(2):
+        with profiled(get_db()) as operations:
+            get(app, [(OWN_LIST, clinic.ravi.headers)])
+        assert [one for one in operations if one["ns"].endswith(".files")]
+
+
+def test_list_of_doctors_free_on_a_day_is_read_each_time(app: Flask, clinic: Clinic) -> None:
+    for _ in range(2):
+        with profiled(get_db()) as operations:
+            get(app, [(f"{DOCTORS}?date={factories.tomorrow()}", clinic.ravi.headers)])
+        assert [one for one in operations if one["ns"].endswith(".slots")]
+
+
+def test_aborted_transaction_invalidates_nothing_and_changes_no_response(app: Flask, clinic: Clinic) -> None:
+    requests = [slots_request(clinic), (OWN_LIST, clinic.asha.headers)]
+    before = get(app, requests)
+
+    def work(session: ClientSession) -> None:
+        Slot.free(clinic.pending.slot, clinic.pending.seat, session=session)
+        Appointment.touch(clinic.pending.id, session)
+        assert get(app, requests) == before
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        transaction(work)
+
+    with only_from_the_cache():
+        assert get(app, requests) == before
+
+
+def test_response_whose_tags_were_removed_is_not_current(app: Flask, clinic: Clinic) -> None:
+    assert free_times(get(app, [slots_request(clinic)])) == ["10:00", "10:30"]
+    clinic.database.cache_tags.delete_many({})  # as the TTL index does after 100 days without a change
+    Slot.objects(doctor=clinic.doctor.id, start_time="10:00").update(set__is_available=False)
+
+    assert free_times(get(app, [slots_request(clinic)])) == ["10:30"]
+
+
+def test_slot_that_starts_is_no_longer_free_in_a_cached_response(app: Flask, clinic: Clinic) -> None:
+    path, starts_at = slots_request(clinic)[0], factories.at_clinic(factories.tomorrow(), "10:00")
+    with time_machine.travel(starts_at - timedelta(seconds=1), tick=False) as traveller:
+        request = path, factories.sign_in(app).headers
+        assert [free_times(get(app, [request])) for _ in range(2)] == [["10:00", "10:30"]] * 2
+        traveller.shift(1)
+        assert free_times(get(app, [request])) == ["10:30"]
+
+
+def test_slots_of_a_day_disappear_after_midnight(app: Flask, clinic: Clinic) -> None:
+    midnight = factories.at_clinic(factories.tomorrow() + timedelta(days=1), "00:00")
+    path, _ = slots_request(clinic)
+    with time_machine.travel(midnight - timedelta(seconds=1), tick=False) as traveller:
+        headers = factories.sign_in(app).headers
+        [before] = get(app, [(path, headers)])
+        traveller.shift(1)
+        [after] = get(app, [(path, headers)])
+
+    assert [len(body["data"]["bookedSlots"]) for _, body in (before, after)] == [2, 0]
+
+
+def test_appointment_that_starts_is_no_longer_upcoming_in_a_cached_response(app: Flask, clinic: Clinic) -> None:
+    with time_machine.travel(clinic.pending.starts_at - timedelta(seconds=1), tick=False) as traveller:
+        request = (f"{OWN_LIST}?when=upcoming", factories.sign_in(app, clinic.asha.user).headers)
+        before = [len(body["data"]["items"]) for _, body in get(app, [request, request])]
+        traveller.shift(2)
+        after = [len(body["data"]["items"]) for _, body in get(app, [request])]
+
+    assert (before, after) == ([2, 2], [1])
+
+
+class Reader(Thread):
+    """Reads the free slots again and again, and checks each response that no write overlaps."""
+
+    def __init__(self, read: Callable[[], list[str]]) -> None:
+        super().__init__(daemon=True)
+        self.wrong: list[object] = []
+        self.acknowledged: tuple[int, list[str]] | None = None  # the number of writes, and the free slots after them
+        self.checked = -1  # the number of writes before the last checked response
+        self._read, self._stopping = read, Event()
+
+    def run(self) -> None:
+        while not self._stopping.is_set():
+            before = self.acknowledged
+            found = self._read()
+            if before is not None and before is self.acknowledged:
+                self.checked = before[0]
+                if found != before[1]:
+                    self.wrong.append((found, before))
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self.join()
+
+
+def have_checked(readers: Sequence[Reader], number: int) -> bool:
+    return all(reader.checked == number for reader in readers)
+
+
+def test_no_response_after_an_acknowledged_booking_or_cancellation_is_older_than_it(
+    app: Flask, clinic: Clinic, second_process: SecondProcess
+) -> None:
+    path, users = slots_request(clinic)[0], [factories.sign_in(app).headers for _ in range(10)]
+    requests, others = cycle((path, user) for user in users[:5]), cycle((path, user) for user in users[5:])
+    readers = [
+        Reader(lambda: free_times(get(app, [next(requests)]))),
+        Reader(lambda: free_times(second_process.get([next(others)]))),
+    ]
+    for reader in readers:
+        reader.start()
+    patient, admin = factories.make_user(), factories.acting(clinic.admin.user)
+    for number, is_booking in zip(range(200), cycle([True, False]), strict=False):
+        for reader in readers:
+            reader.acknowledged = None
+        if is_booking:
+            appointment = factories.make_visit(patient, clinic.doctor, time="10:00")
+        else:
+            transitions.cancel(admin, appointment.id, reason=None)
+        for reader in readers:
+            reader.acknowledged = number, ["10:30"] if is_booking else ["10:00", "10:30"]
+        wait_for(partial(have_checked, readers, number), what="a read after the write")
+    for reader in readers:
+        reader.stop()
+
+    assert [reader.wrong for reader in readers] == [[], []]

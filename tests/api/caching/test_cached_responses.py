@@ -1,0 +1,45 @@
+"""The caching contract: a cached response equals an uncached one, whatever a route or a job has written."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from arthomed.core.jobs import Job
+from tests.api.caching.clinic import Clinic
+from tests.api.caching.second_process import Request, SecondProcess, get
+from tests.api.caching.writes import WRITES, Write
+
+
+def test_every_writing_route_and_every_job_has_a_case(app: Flask) -> None:
+    routes = {
+        f"{method} {rule.rule}"
+        for rule in app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"GET", "HEAD", "OPTIONS"}
+    }
+    assert {write.by for write in WRITES} == routes | set(Job)
+
+
+@pytest.mark.parametrize("write", WRITES, ids=lambda write: write.by)
+def test_cached_responses_of_two_processes_equal_uncached_ones_after_each_write(
+    app: Flask, clinic: Clinic, second_process: SecondProcess, write: Write
+) -> None:
+    requests = clinic.requests()
+    every = [request for of_kind in requests.values() for request in of_kind]
+    write.prepare(clinic)
+    before = get(app, every)
+    assert second_process.get(every) == before
+
+    write.execute(clinic)
+
+    cached = [get(app, every), second_process.get(every)]
+    uncached = second_process.get(every, with_cache=False)
+    assert kinds_that_changed(requests, before, uncached) == write.changes
+    assert cached == [uncached, uncached]
+
+
+def kinds_that_changed(requests: Mapping[str, Sequence[Request]], before: list[Any], after: list[Any]) -> str:
+    kinds = [kind for kind, of_kind in requests.items() for _ in of_kind]
+    changed = {kind for kind, old, new in zip(kinds, before, after, strict=True) if old != new}
+    return " ".join(kind for kind in requests if kind in changed)

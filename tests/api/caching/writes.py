@@ -1,0 +1,192 @@
+"""Every route and every job that writes, and the cached responses that it changes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from arthomed.auth.models import Otp
+from arthomed.core import clock
+from arthomed.core.jobs import Job
+from arthomed.files.models import File
+from arthomed.notifications import service as notifications
+from arthomed.notifications.models import Channel, State
+from arthomed.users.models import User
+from tests import factories
+from tests.api.caching.clinic import Clinic
+from tests.api.notifications import fake_twilio
+from tests.factories import told
+
+APPOINTMENT, USER = "/api/appointments/<object_id:appointment_id>", "/api/users/<object_id:user_id>"
+
+
+def sign_in(clinic: Clinic, path: str, mobile: str, **fields: Any) -> None:
+    told(factories.ask_for_code(clinic.client, mobile))
+    body = {"mobileNumber": mobile, "otp": factories.code_for(mobile), **fields}
+    assert clinic.client.post(f"/api/auth/{path}", json=body).status_code < 300
+
+
+def erase(clinic: Clinic) -> None:
+    told(factories.ask_for_code(clinic.client, clinic.asha.user.mobile_number))
+    code = factories.code_for(clinic.asha.user.mobile_number)
+    clinic.call(clinic.asha, "POST", "/users/profile/erasure", otp=code)
+
+
+def receive_receipt(clinic: Clinic) -> None:
+    with fake_twilio.running() as twilio, fake_twilio.configured(twilio):
+        notifications.send(clinic.message(channel=Channel.SMS).id)
+        told(fake_twilio.post_receipt(clinic.client, twilio.requests[0].callback, "delivered"))
+
+
+def resend(clinic: Clinic) -> None:
+    message = clinic.message(subject=clinic.pending.id)
+    message.finish(State.FAILED, now=clock.now(), failure="twilio 400 21211")
+    clinic.call(clinic.admin, "POST", f"/admin/messages/{message.id}/resend")
+
+
+def set_active(clinic: Clinic, prefix: str, *, is_active: bool) -> None:
+    body = {"isActive": is_active, "reason": "On leave"}
+    clinic.call(clinic.admin, "PUT", f"{prefix}/users/{clinic.doctor.id}/status", **body)
+
+
+def deliver_code(clinic: Clinic) -> None:
+    told(factories.ask_for_code(clinic.client, clinic.asha.user.mobile_number))
+    clinic.run(Job.TELL_CODE, Otp.objects.get(mobile_number=clinic.asha.user.mobile_number).issue)
+
+
+@dataclass(frozen=True)
+class Write:
+    """A route or job, a call of it, and the kinds of cached responses that the call changes."""
+
+    by: str
+    execute: Callable[[Clinic], object]
+    changes: str = ""
+    prepare: Callable[[Clinic], object] = lambda _: None
+
+
+def user_change(clinic: Clinic, user: User, **fields: Any) -> None:
+    clinic.call(clinic.admin, "PUT", f"/users/{user.id}", **fields)
+
+
+WRITES = [
+    Write("POST /api/auth/send-otp", lambda c: factories.ask_for_code(c.client, c.asha.user.mobile_number)),
+    Write("POST /api/auth/verify-otp", lambda c: sign_in(c, "verify-otp", c.asha.user.mobile_number)),
+    Write("POST /api/auth/register", lambda c: sign_in(c, "register", factories.new_mobile(), name="Meera")),
+    Write(
+        "POST /api/auth/refresh-token",
+        lambda c: told(c.client.post("/api/auth/refresh-token", json={"refreshToken": c.asha.refresh_token})),
+    ),
+    Write("POST /api/auth/logout", lambda c: c.call(c.asha, "POST", "/auth/logout"), "own"),
+    Write("POST /api/auth/logout-all", lambda c: c.call(c.asha, "POST", "/auth/logout-all"), "own"),
+    Write(
+        "PUT /api/auth/sessions/current/push-token",
+        lambda c: c.call(c.asha, "PUT", "/auth/sessions/current/push-token", pushToken="a-token-of-the-tests"),
+    ),
+    Write(
+        "DELETE /api/auth/sessions/<object_id:session_id>",
+        lambda c: c.call(c.asha, "DELETE", f"/auth/sessions/{c.asha.session_id}"),
+        "own",
+    ),
+    Write("PUT /api/users/profile", lambda c: c.call(c.asha, "PUT", "/users/profile", name="Asha Rao"), "own"),
+    Write(
+        "POST /api/users",
+        lambda c: c.call(c.admin, "POST", "/users", mobileNumber=factories.new_mobile(), name="Dr A", role="doctor"),
+        "doctors",
+    ),
+    Write(
+        "PUT /api/users/doctors/<object_id:doctor_id>/schedule",
+        lambda c: c.call(c.admin, "PUT", f"/users/doctors/{c.doctor.id}/schedule", schedule=[]),
+        "slots doctors",
+    ),
+    Write(
+        "POST /api/appointments/book",
+        lambda c: c.call(
+            c.ravi, "POST", "/appointments/book", **factories.booking_body(c.other_doctor, appointmentTime="10:30")
+        ),
+        "slots own",
+    ),
+    Write(
+        f"PUT {APPOINTMENT}", lambda c: c.call(c.asha, "PUT", f"/appointments/{c.pending.id}", reason="Fever"), "own"
+    ),
+    Write(f"PUT {APPOINTMENT}/status", lambda c: c.change_status(c.pending, "confirmed"), "own"),
+    Write(f"PUT {APPOINTMENT}/status", lambda c: c.change_status(c.pending, "rejected"), "slots own"),
+    Write(
+        f"PUT {APPOINTMENT}/cancel",
+        lambda c: c.call(c.asha, "PUT", f"/appointments/{c.confirmed.id}/cancel"),
+        "slots own",
+    ),
+    Write(
+        "POST /api/files/upload/appointments",
+        lambda c: c.upload(c.asha, "appointments", appointmentId=str(c.pending.id), category="reports"),
+        "own",
+    ),
+    Write("POST /api/files/upload/profiles", lambda c: c.upload(c.asha, "profiles")),
+    Write("DELETE /api/files/<string:filename>", lambda c: c.call(c.ravi, "DELETE", f"/files/{c.file}"), "own"),
+    Write(f"PUT {USER}", lambda c: user_change(c, c.doctor, name="Dr Renamed"), "slots doctors own"),
+    Write(f"PUT {USER}", lambda c: user_change(c, c.doctor, doctorInfo={"consultationFee": 9}), "slots doctors own"),
+    Write(f"PUT {USER}", lambda c: user_change(c, c.doctor, role="receptionist"), "slots doctors"),
+    Write(
+        f"PUT {USER}",
+        lambda c: user_change(c, c.doctor, name="A former doctor"),
+        "own",
+        prepare=lambda c: user_change(c, c.doctor, role="receptionist"),
+    ),
+    Write(f"PUT {USER}", lambda c: user_change(c, c.asha.user, name="Asha Rao"), "own"),
+    Write(f"DELETE {USER}", lambda c: c.call(c.admin, "DELETE", f"/users/{c.doctor.id}"), "slots doctors"),
+    Write(f"DELETE {USER}", lambda c: c.call(c.admin, "DELETE", f"/users/{c.asha.user.id}"), "own"),
+    Write(f"PUT {USER}/status", lambda c: set_active(c, "", is_active=False), "slots doctors"),
+    Write(
+        f"PUT {USER}/status",
+        lambda c: set_active(c, "", is_active=True),
+        "slots doctors",
+        prepare=lambda c: set_active(c, "", is_active=False),
+    ),
+    Write(
+        "PUT /api/admin/users/<object_id:user_id>/status",
+        lambda c: set_active(c, "/admin", is_active=False),
+        "slots doctors",
+    ),
+    Write("POST /api/users/profile/erasure", erase, "slots own"),
+    Write("POST /api/webhooks/twilio/status", receive_receipt),
+    Write("POST /api/admin/messages/<object_id:message_id>/resend", resend),
+    Write(Job.TELL_CODE, deliver_code),
+    Write(Job.SEND_CODE, lambda c: c.run(Job.SEND_CODE, factories.NOBODY)),
+    Write(Job.SEND_SMS, lambda c: c.run(Job.SEND_SMS, c.message(channel=Channel.SMS).id)),
+    Write(Job.SEND_EMAIL, lambda c: c.run(Job.SEND_EMAIL, factories.NOBODY)),
+    Write(Job.SEND_PUSH, lambda c: c.run(Job.SEND_PUSH, factories.NOBODY)),
+    Write(
+        Job.SYNC_SLOTS,
+        lambda c: c.run(Job.SYNC_SLOTS, c.doctor.id),
+        "slots",
+        prepare=lambda c: c.database.slots.delete_many({"doctor": c.doctor.id, "startTime": "10:30"}),
+    ),
+    Write(Job.GENERATE_SLOTS, lambda c: c.run(Job.GENERATE_SLOTS)),
+    Write(
+        Job.SCAN_FILE,
+        lambda c: c.run(Job.SCAN_FILE, File.objects.get(filename=c.file).id),
+    ),
+    Write(Job.SWEEP_SCANS, lambda c: c.run(Job.SWEEP_SCANS)),
+    Write(
+        Job.PURGE_FILES,
+        lambda c: c.run(Job.PURGE_FILES),
+        "own",
+        prepare=lambda c: c.database.files.update_one({}, {"$set": {"createdAt": clock.now() - timedelta(days=9999)}}),
+    ),
+    Write(Job.EXPORT, lambda c: c.run(Job.EXPORT, c.asha.user.id)),
+    Write(
+        Job.FINISH_ERASURES,
+        lambda c: c.run(Job.FINISH_ERASURES),
+        "own",
+        prepare=lambda c: c.database.users.update_one(
+            {"_id": c.pending.patient_id}, {"$set": {"keptUntil": clock.now()}}
+        ),
+    ),
+    Write(Job.SWEEP_MESSAGES, lambda c: c.run(Job.SWEEP_MESSAGES)),
+    Write(Job.FALL_BACK, lambda c: c.run(Job.FALL_BACK)),
+    Write(Job.REJECT_UNCONFIRMED, lambda c: c.run_at(c.pending.starts_at, Job.REJECT_UNCONFIRMED), "slots own"),
+    Write(
+        Job.MARK_NO_SHOWS,
+        lambda c: c.run_at(c.confirmed.ends_at + timedelta(hours=1), Job.MARK_NO_SHOWS),
+        "slots own",
+    ),
+]
