@@ -39,11 +39,6 @@ def test_stat_returns_the_size(driver: StorageDriver) -> None:
     assert driver.storage.stat(KEY).size == 6
 
 
-def test_stat_returns_the_time_of_storing(driver: StorageDriver) -> None:
-    driver.put(b"a scan")
-    assert abs(driver.storage.stat(KEY).stored_at - clock.now()) < timedelta(minutes=1)
-
-
 def test_time_of_storing_is_not_that_of_the_incoming_file(driver: StorageDriver) -> None:
     path = driver.receive(b"a scan")
     os.utime(path, (0, 0))

@@ -5,11 +5,6 @@ import pytest
 from arthomed.core.paging import Page, PageRequest, Pagination
 
 
-@pytest.mark.parametrize(("page", "limit", "offset"), [(1, 10, 0), (2, 10, 10), (3, 1, 2), (1, 100, 0)])
-def test_offset_skips_the_items_of_earlier_pages(page: int, limit: int, offset: int) -> None:
-    assert PageRequest(page, limit).offset == offset
-
-
 @pytest.mark.parametrize(("total", "limit", "pages"), [(0, 10, 0), (1, 10, 1), (10, 10, 1), (11, 10, 2), (100, 1, 100)])
 def test_number_of_pages_is_rounded_up(total: int, limit: int, pages: int) -> None:
     assert Pagination(current=1, limit=limit, total=total).pages == pages
