@@ -10,6 +10,7 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 Operation = dict[str, Any]
+SIGNED = {"/api/webhooks/twilio/status"}
 KINDS = ("application/json", "multipart/form-data", "application/x-www-form-urlencoded")
 FILES = {
     ("GET /api/files/{filename}", "200"),
