@@ -22,6 +22,7 @@ CALLS: dict[str, Callable[[Storage, str], object]] = {
     "download_url": lambda storage, key: storage.download_url(key, "scan.jpg", "image/jpeg"),
     "accel_path": lambda storage, key: storage.accel_path(key),
 }
+CALLS_AND_LIST = {**CALLS, "list": lambda storage, _: list(storage.list_files(older_than=soon()))}
 
 
 def soon() -> datetime:
@@ -45,8 +46,8 @@ class StorageDriver:
     def put(self, content: bytes, key: str = KEY) -> None:
         self.storage.put(key, self.receive(content))
 
-    def read(self, key: str = KEY, start: int = 0, end: int | None = None) -> bytes:
-        with closing(self.storage.open(key, start, end)) as content:
+    def read(self, key: str = KEY) -> bytes:
+        with closing(self.storage.open(key)) as content:
             return b"".join(content)
 
     def stored_keys(self, prefix: str = "") -> list[str]:
