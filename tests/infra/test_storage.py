@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import timedelta
@@ -12,10 +12,10 @@ from threading import Barrier
 import pytest
 
 from arthomed.core import clock
-from arthomed.files.storage import FileMissing, InvalidKey, KeyTaken, Storage, StorageUnavailable, StoredFile
+from arthomed.files.storage import FileMissing, InvalidKey, KeyTaken, StorageUnavailable, StoredFile
 from arthomed.infra.s3 import S3Storage
 from dev.processes import Process
-from tests.infra.storage_driver import CALLS, KEY, OTHER_KEY, StorageDriver, soon
+from tests.infra.storage_driver import CALLS, KEY, OTHER_KEY, Call, StorageDriver, soon
 from tests.infra.store_until_killed import is_complete
 from tests.stack import ROOT, kill_group, wait_for
 
@@ -220,7 +220,7 @@ def test_young_incoming_file_is_not_a_leftover(driver: StorageDriver) -> None:
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
 @pytest.mark.parametrize("key", ["../../etc/passwd", "/etc/passwd", "incoming/file", "profiles/2026/11/a.jpg\n"])
-def test_invalid_key_is_rejected(driver: StorageDriver, call: Callable[[Storage, str], object], key: str) -> None:
+def test_invalid_key_is_rejected(driver: StorageDriver, call: Call, key: str) -> None:
     with pytest.raises(InvalidKey):
         call(driver.storage, key)
 

@@ -22,10 +22,6 @@ def test_a_code_has_six_digits_with_leading_zeros(nonce: bytes) -> None:
     assert re.fullmatch(r"[0-9]{6}", rules.code_for(nonce, SECRET))
 
 
-def test_deriving_a_code_is_deterministic() -> None:
-    assert rules.code_for(b"n" * 16, SECRET) == rules.code_for(b"n" * 16, SECRET)
-
-
 def test_a_code_depends_on_the_secret() -> None:
     nonces = [bytes([one]) * 16 for one in range(50)]
 
@@ -45,10 +41,6 @@ def test_the_digits_of_codes_are_evenly_distributed() -> None:
 )
 def test_a_digest_depends_on_number_code_and_secret(mobile: str, code: str, secret: str) -> None:
     assert rules.digest_of(mobile, code, secret) != rules.digest_of(MOBILE, "123456", SECRET)
-
-
-def test_a_digest_is_64_hex_digits() -> None:
-    assert re.fullmatch(r"[0-9a-f]{64}", rules.digest_of(MOBILE, "123456", SECRET))
 
 
 @pytest.mark.parametrize(
