@@ -19,7 +19,7 @@ from tests.factories import SignedIn
 from tests.faults.clinic import Clinic
 from tests.infra import fake_sentry
 from tests.infra.fake_sentry import FakeSentry
-from tests.stack import ROOT, Stack
+from tests.stack import ROOT, stack_with
 
 MOBILE, NAME, CODE, ADDRESS = "9812345670", "Lakshmi", "482913", "203.0.113.7"
 
@@ -100,14 +100,7 @@ def test_a_client_error_is_not_reported(sentry: FakeSentry, patient: tuple[Signe
 
 @pytest.mark.long
 def test_a_forked_process_reports_errors_too(mongo: Mongo, valkey: Valkey, sentry: FakeSentry, tmp_path: Path) -> None:
-    stack = Stack(
-        tmp_path,
-        mongodb_uri=mongo.uri("arthomed_broken"),
-        redis_url=valkey.url.removesuffix("/0") + "/5",
-        parts=("web",),
-        demo=False,
-        env={"SENTRY_DSN": sentry.dsn},
-    )
+    stack = stack_with(mongo, valkey, tmp_path, redis=5, parts=("web",), env={"SENTRY_DSN": sentry.dsn})
     with stack, Clinic(stack) as clinic:
         person = clinic.person(Role.PATIENT)
         unknown_role = {"$set": {"role": "unknown"}}

@@ -10,7 +10,7 @@ import pytest
 from redis import Redis
 
 from arthomed.core import jobs, origin
-from arthomed.core.jobs import Job, JobRequest, JobsUnavailable
+from arthomed.core.jobs import Job, JobRequest
 from arthomed.core.origin import Origin
 from arthomed.infra.queue import CeleryJobs
 from dev.servers import Valkey, free_port
@@ -70,9 +70,3 @@ def test_jobs_enqueued_together_keep_their_order_and_have_the_id_of_the_request(
 @pytest.mark.usefixtures("broker_unavailable")
 def test_enqueueing_no_jobs_needs_no_broker() -> None:
     jobs.enqueue_all([])
-
-
-@pytest.mark.usefixtures("broker_unavailable")
-def test_enqueueing_raises_while_the_broker_is_unavailable() -> None:
-    with pytest.raises(JobsUnavailable):
-        jobs.enqueue(Job.SEND_SMS, "1")
