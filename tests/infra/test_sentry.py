@@ -17,7 +17,6 @@ from dev.servers import Mongo, Valkey
 from tests import factories
 from tests.factories import SignedIn
 from tests.faults.clinic import Clinic
-from tests.infra import fake_sentry
 from tests.infra.fake_sentry import FakeSentry
 from tests.stack import ROOT, stack_with
 
@@ -27,7 +26,7 @@ MOBILE, NAME, CODE, ADDRESS = "9812345670", "Lakshmi", "482913", "203.0.113.7"
 @pytest.fixture
 def sentry(app: Flask, client: FlaskClient) -> Iterator[FakeSentry]:
     del app, client  # they wire this process and empty the database
-    with fake_sentry.running() as server:
+    with FakeSentry().running() as server:
         yield server
     error_reporting.use(error_reporting.no_op)
     sentry_sdk.get_client().close()
