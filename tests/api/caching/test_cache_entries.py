@@ -1,6 +1,7 @@
 """When a response comes from the cache, and when its entry is no longer current."""
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 from itertools import cycle
@@ -16,7 +17,7 @@ from pymongo.client_session import ClientSession
 
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.service import transitions
-from arthomed.core.documents import transaction
+from arthomed.core.documents import ClinicQuerySet, transaction
 from arthomed.scheduling.models import Slot
 from tests import factories
 from tests.api.caching.clinic import OWN_LIST, Clinic, slots_path
@@ -147,6 +148,48 @@ def test_appointment_that_starts_is_no_longer_upcoming_in_a_cached_response(app:
         after = [len(body["data"]["items"]) for _, body in get(app, [request])]
 
     assert (before, after) == ([2, 2], [1])
+
+
+@pytest.mark.parametrize("is_data_read", [True, False], ids=["data read", "data not read"])
+@pytest.mark.parametrize(
+    ("path", "query", "change"),
+    [
+        (None, (Slot, "of_day"), lambda c: factories.make_visit(doctor=c.doctor, time="10:00")),
+        (OWN_LIST, (ClinicQuerySet, "page"), lambda c: c.change_status(c.pending, "confirmed")),
+        (DOCTORS, (ClinicQuerySet, "page"), lambda c: c.call(c.admin, "DELETE", f"/users/{c.doctor.id}")),
+    ],
+    ids=["slots", "own list", "doctors"],
+)
+def test_response_during_which_a_change_was_committed_is_not_used_after_it(
+    app: Flask,
+    clinic: Clinic,
+    second_process: SecondProcess,
+    monkeypatch: pytest.MonkeyPatch,
+    path: str | None,
+    query: tuple[type, str],
+    change: Callable[[Clinic], object],
+    *,
+    is_data_read: bool,
+) -> None:
+    request = (path or slots_request(clinic)[0], clinic.asha.headers)
+    is_reading, may_go_on, read = Event(), Event(), getattr(*query)
+
+    def interrupted(*args: Any) -> Any:
+        found = read(*args) if is_data_read else None
+        is_reading.set()
+        may_go_on.wait(10)
+        return found if is_data_read else read(*args)
+
+    with ThreadPoolExecutor(1) as thread, monkeypatch.context() as patched:
+        patched.setattr(*query, interrupted)
+        reader = thread.submit(get, app, [request])
+        assert is_reading.wait(10)
+        patched.undo()
+        change(clinic)
+        may_go_on.set()
+        reader.result()
+
+    assert get(app, [request]) == second_process.get([request], with_cache=False)
 
 
 class Reader(Thread):
