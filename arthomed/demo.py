@@ -116,7 +116,7 @@ def _first_free_slot(doctor: User) -> booking.BookingDetails:
     """Request the first free slot after two days, so that users of the demo find free slots today and tomorrow."""
     later = clock.now() + timedelta(days=2)
     slot = Slot.nearest_free(doctor.id, later, now=later, limit=1)[0]
-    return booking.BookingDetails(doctor.id, slot.date.date(), slot.start_time, "consultation", "A first visit")
+    return booking.BookingDetails(doctor.id, slot.date.date(), slot.start_time, "consultation", "A first appointment")
 
 
 def _past_appointments(patients: list[User], doctors: list[User]) -> None:
@@ -149,7 +149,7 @@ def _past_appointment(patient: User, doctor: User, path: tuple[Status, ...], day
         ends_at=starts_at + timedelta(minutes=30),
         status=path[-1],
         purpose_of_visit="consultation",
-        reason="A past visit",
+        reason="A past appointment",
         payment=Payment(amount=fee),
         history=[
             Change(source=source, target=target, by=patient.id if source is None else None, at=starts_at)

@@ -26,7 +26,7 @@ from dev.seaweedfs import SeaweedFS
 from dev.servers import Mongo, Valkey
 from tests import factories
 from tests.infra.eicar import EICAR
-from tests.stack import Stack
+from tests.stack import Stack, stack_with
 from tests.whole_suite import suite_logs
 
 KEPT = {"migrations", "migration_locks"}
@@ -156,8 +156,5 @@ def client(app: Flask, database: Database[dict[str, Any]]) -> FlaskClient:
 @pytest.fixture(scope="session")
 def stack(mongo: Mongo, valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """gunicorn, a worker and beat as processes, with a database of their own and the demo clinic."""
-    folder: Path = tmp_path_factory.mktemp("stack")
-    with Stack(
-        folder, mongodb_uri=mongo.uri("arthomed_stack"), redis_url=valkey.url.removesuffix("/0") + "/1"
-    ) as running:
+    with stack_with(mongo, valkey, tmp_path_factory.mktemp("stack"), redis=1, demo=True) as running:
         yield running

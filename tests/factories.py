@@ -12,6 +12,7 @@ from itertools import count
 from threading import Barrier
 from typing import Any, TypeVar
 
+import pytest
 from bson import ObjectId
 from flask import Flask
 from flask.testing import FlaskClient
@@ -260,6 +261,19 @@ def another_app(**changes: Any) -> Iterator[Flask]:
     finally:
         wire(settings(), database_timeout_ms=mongo.WEB_TIMEOUT_MS)
         limiter.init_app(main_app())
+
+
+@contextmanager
+def environment(**variables: str) -> Iterator[None]:
+    """The settings of other environment variables."""
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in variables.items():
+                patch.setenv(name, value)
+            settings.cache_clear()
+            yield
+    finally:
+        settings.cache_clear()
 
 
 def rate_limits(**changes: Any) -> RateLimits:

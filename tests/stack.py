@@ -13,7 +13,7 @@ from typing import Any, Self, TypeVar
 import httpx
 
 from dev.processes import Process, stop_all
-from dev.servers import free_port
+from dev.servers import Mongo, Valkey, free_port
 from tests.whole_suite import suite_logs
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -45,7 +45,7 @@ class Stack:
         mongodb_uri: str,
         redis_url: str,
         parts: tuple[str, ...] = ("web", "worker", "beat"),
-        demo: bool = True,
+        demo: bool = False,
         env: Mapping[str, str] | None = None,
     ) -> None:
         self.folder = folder
@@ -159,6 +159,12 @@ class Stack:
             return httpx.get(self.url + path, timeout=5)
         except httpx.TransportError:
             return None
+
+
+def stack_with(mongo: Mongo, valkey: Valkey, folder: Path, redis: int, **options: Any) -> Stack:
+    """A stack with a database that is named after its folder, and this Redis database."""
+    redis_url = valkey.url.removesuffix("/0") + f"/{redis}"
+    return Stack(folder, mongodb_uri=mongo.uri(f"arthomed_{folder.name}"), redis_url=redis_url, **options)
 
 
 @contextmanager

@@ -26,7 +26,7 @@ log = structlog.get_logger()
 @signals.before_task_publish.connect
 def _add_headers(headers: dict[str, Any], **_: object) -> None:
     """Add the request id to messages that Celery itself publishes: those of beat and retries."""
-    headers.update(queue.job_headers(origin.current()))
+    headers.update(queue.job_headers())
 
 
 @signals.setup_logging.connect

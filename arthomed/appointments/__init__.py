@@ -1,1 +1,1 @@
-"""Visits: booking them, and what becomes of them."""
+"""Appointments: booking and everything that follows."""

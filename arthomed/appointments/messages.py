@@ -8,7 +8,6 @@ from arthomed.appointments.models import PAID, Appointment
 from arthomed.appointments.rules import Status
 from arthomed.config import settings
 from arthomed.core import clock
-from arthomed.core.documents import Raw
 from arthomed.notifications import catalogue
 from arthomed.notifications import service as notifications
 from arthomed.notifications.gateways import Email, Sms
@@ -27,21 +26,8 @@ UNCONFIRMED, REFUNDED = "appointment-unconfirmed", "appointment-refunded"
 """Templates for special cases of "rejected" and "cancelled": a registered SMS template has no optional parts."""
 
 
-def for_booking(appointment: Raw, email: str | None, *, has_device: bool) -> list[Notification]:
-    """The messages about a new appointment, given as its stored row, to be added to the outbox with it."""
-    topic = Topic(
-        user=appointment["patient"],
-        subject=appointment["_id"],
-        kind=_KIND_OF[Status.PENDING],
-        version=len(appointment["history"]),
-        useful_until=appointment["endsAt"],
-        event_at=appointment["startsAt"],
-    )
-    return _build(topic, Status.PENDING, email, has_device=has_device)
-
-
-def for_change(appointment: Appointment, patient: User) -> list[Notification]:
-    """The messages about the latest status change of an appointment, to be added to the outbox with it."""
+def for_status(appointment: Appointment, patient: User, *, has_device: bool) -> list[Notification]:
+    """The messages about the present status of an appointment, to be added to the outbox in its transaction."""
     topic = Topic(
         user=patient.id,
         subject=appointment.id,
@@ -50,7 +36,6 @@ def for_change(appointment: Appointment, patient: User) -> list[Notification]:
         useful_until=_useful_until(appointment),
         event_at=appointment.starts_at,
     )
-    has_device = bool(notifications.users_with_devices([patient.id]))
     return _build(topic, appointment.status, patient.email, has_device=has_device)
 
 

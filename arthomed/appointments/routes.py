@@ -63,7 +63,6 @@ def book(headers: dict[str, Any], body: dict[str, Any]) -> Appointment:
 @cached(shared=False)
 @blueprint.arguments(OwnAppointmentsQuery, location="query")
 @blueprint.response(200, page_of(AppointmentOut), description="Appointments retrieved successfully")
-@blueprint.alt_response(304, "NOT_MODIFIED")
 def list_own(query: dict[str, Any]) -> Page[Appointment]:
     """List one's own appointments."""
     return queries.list_own(current_actor(), query.pop("paging"), **query)

@@ -1,8 +1,10 @@
 """The audit trail. The application only appends to it."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 from mongoengine import DateTimeField, DictField, Document, EnumField, ListField, ObjectIdField, StringField
+from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
 
 from arthomed.core.documents import ClinicQuerySet, Raw
@@ -54,3 +56,7 @@ class AuditEvent(Document):
     def collection(cls) -> Collection[Raw]:
         collection: Collection[Raw] = cls._get_collection()
         return collection
+
+    @classmethod
+    def insert_all(cls, events: "Sequence[AuditEvent]", session: ClientSession | None) -> None:
+        cls.collection().insert_many([event.to_mongo() for event in events], session=session)

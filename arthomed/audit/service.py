@@ -53,7 +53,7 @@ def change_event(
 
 def insert_events(events: Sequence[AuditEvent], session: ClientSession | None) -> None:
     """Record several changes with one insert, in their transaction."""
-    AuditEvent.collection().insert_many([event.to_mongo() for event in events], session=session)
+    AuditEvent.insert_all(events, session)
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any], path: str = "") -> list[Raw]:

@@ -77,6 +77,17 @@ class ClinicDocument(Document):
     def from_raw(cls, raw: Raw) -> Any:
         return cls._from_son(raw)
 
+    @classmethod
+    def find_one(cls, query: Raw, session: ClientSession | None = None, **options: Any) -> Any:
+        """Load one document, or None, within a transaction: a MongoEngine query would read outside of it."""
+        raw = cls.collection().find_one(query, session=session, **options)
+        return None if raw is None else cls.from_raw(raw)
+
+    @classmethod
+    def find_all(cls, query: Raw, session: ClientSession) -> list[Any]:
+        """Load all documents of a query, within a transaction."""
+        return [cls.from_raw(raw) for raw in cls.collection().find(query, session=session)]
+
     def insert(self, session: ClientSession | None = None) -> None:
         """Validate and insert this document, within the transaction of the session if there is one."""
         self.insert_all([self], session)

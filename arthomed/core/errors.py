@@ -53,14 +53,11 @@ class ClinicError(Exception):
 
     code: ClassVar[Code]
     message = "The request was refused"
+    fields: Sequence[FieldError] = ()
 
     def __init__(self, message: str | None = None, *, retry_after: timedelta | None = None) -> None:
         super().__init__(message or self.message)
         self.retry_after = retry_after
-
-    @property
-    def fields(self) -> Sequence[FieldError]:
-        return ()
 
     @property
     def extra(self) -> Mapping[str, object]:
@@ -74,15 +71,11 @@ class ValidationFailed(ClinicError):
 
     def __init__(self, fields: Sequence[FieldError]) -> None:
         super().__init__()
-        self._fields = fields
+        self.fields = fields
 
     @classmethod
     def of(cls, field: str, message: str, value: object = None) -> "ValidationFailed":
         return cls([FieldError(field, message, value, shows_value=value is not None)])
-
-    @property
-    def fields(self) -> Sequence[FieldError]:
-        return self._fields
 
 
 class MalformedJson(ClinicError):

@@ -1,12 +1,11 @@
 """Background jobs, enqueued by name; `infra/queue.py` publishes them with Celery."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from arthomed.core import origin
-from arthomed.core.origin import Origin
+from arthomed.core.installed import Installed
 
 
 class Job(StrEnum):
@@ -36,7 +35,6 @@ class JobRequest:
 
     job: Job
     ids: tuple[str, ...]
-    origin: Origin = field(default_factory=origin.current)
 
 
 class JobsUnavailable(Exception):
@@ -45,19 +43,15 @@ class JobsUnavailable(Exception):
 
 class JobQueue(Protocol):
     def enqueue(self, requests: Sequence[JobRequest]) -> None:
-        """Publish jobs.
+        """Publish jobs on behalf of the request that runs now (`origin.current`).
 
         Raises:
             JobsUnavailable: within about a second when the broker refuses connections or does not answer.
         """
 
 
-_queue: JobQueue | None = None
-
-
-def use(queue: JobQueue) -> None:
-    global _queue  # noqa: PLW0603  one queue per process, set in app.wire()
-    _queue = queue
+_queue = Installed[JobQueue]("job queue")
+use = _queue.install
 
 
 def enqueue(job: Job, *ids: str) -> None:
@@ -67,8 +61,5 @@ def enqueue(job: Job, *ids: str) -> None:
 
 def enqueue_all(requests: Sequence[JobRequest]) -> None:
     """Enqueue jobs; see `JobQueue.enqueue`."""
-    if _queue is None:
-        message = "no job queue is installed; call arthomed.app.wire() first"
-        raise RuntimeError(message)
     if requests:
-        _queue.enqueue(requests)
+        _queue.get().enqueue(requests)

@@ -22,6 +22,9 @@ class Metric:
     documentation: str
     labels: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        ALL.append(self)
+
 
 class Counter(Metric):
     """A value that only increases."""
@@ -47,6 +50,7 @@ class Histogram(Metric):
         _record(self, labels, seconds)
 
 
+ALL: list[Metric] = []
 REQUESTS = Histogram(
     "arthomed_request_seconds",
     "Duration of requests by URL pattern, method and status",
@@ -73,21 +77,6 @@ JOB_RUNS = Histogram(
 )
 MONGO_CONNECTIONS = Gauge("arthomed_mongo_connections", "Open connections to MongoDB")
 MONGO_IN_USE = Gauge("arthomed_mongo_connections_in_use", "Connections to MongoDB that an operation uses")
-
-ALL: tuple[Metric, ...] = (
-    REQUESTS,
-    ERROR_RESPONSES,
-    CACHEABLE_RESPONSES,
-    BOOKINGS,
-    CODES_SENT,
-    CODES_VERIFIED,
-    MESSAGES,
-    FILES_QUARANTINED,
-    SLOTS,
-    JOB_RUNS,
-    MONGO_CONNECTIONS,
-    MONGO_IN_USE,
-)
 
 Recorder = Callable[[Metric, tuple[str, ...], float], None]
 """Records an event: the metric, the values of its labels, and the increment or the duration in seconds."""

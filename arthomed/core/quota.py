@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
+from arthomed.core.installed import Installed
+
 
 @dataclass(frozen=True, slots=True)
 class Quota:
@@ -28,16 +30,5 @@ class QuotaCounter(Protocol):
         """Take one use of each quota back, if Redis answers."""
 
 
-_counter: QuotaCounter | None = None
-
-
-def use(counter: QuotaCounter) -> None:
-    global _counter  # noqa: PLW0603  one counter per process, set in app.wire()
-    _counter = counter
-
-
-def counter() -> QuotaCounter:
-    if _counter is None:
-        message = "no quota counter is installed; call arthomed.app.wire() first"
-        raise RuntimeError(message)
-    return _counter
+_counter = Installed[QuotaCounter]("quota counter")
+use, counter = _counter.install, _counter.get

@@ -9,6 +9,7 @@ from bson import ObjectId
 from pymongo.client_session import ClientSession
 
 from arthomed.core.actor import Actor
+from arthomed.core.installed import Installed
 from arthomed.files.models import File
 from arthomed.files.rules import Kind
 from arthomed.files.scanner import Scanner
@@ -48,18 +49,5 @@ class FileStore:
             return False
 
 
-_current: FileStore | None = None
-
-
-def use(store: FileStore) -> None:
-    """Install the file store of this process."""
-    global _current  # noqa: PLW0603  one for each process, set by arthomed.app.wire()
-    _current = store
-
-
-def current() -> FileStore:
-    """The installed file store."""
-    if _current is None:
-        message = "no file store is installed; arthomed.app.wire() does it"
-        raise RuntimeError(message)
-    return _current
+_store = Installed[FileStore]("file store")
+use, current = _store.install, _store.get

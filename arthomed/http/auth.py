@@ -10,7 +10,7 @@ from typing import Any, ClassVar, TypeVar
 
 import jwt as pyjwt
 from bson import ObjectId
-from flask import Flask, Response, current_app, g, request
+from flask import Flask, current_app, g, request
 from flask_jwt_extended import JWTManager, get_current_user, verify_jwt_in_request
 from jwt.exceptions import ImmatureSignatureError, InvalidTokenError, PyJWTError
 
@@ -147,29 +147,11 @@ def _actor(_header: Mapping[str, Any], claims: Mapping[str, Any]) -> Any:
     return g.get("actor", claims["sub"])
 
 
-@jwt.revoked_token_loader
-def _on_revoked(_header: Mapping[str, Any], _claims: Mapping[str, Any]) -> Response:
-    return errors.respond_to(g.revoked_because)
-
-
-@jwt.expired_token_loader
-def _on_expired(_header: Mapping[str, Any], _claims: Mapping[str, Any]) -> Response:
-    return errors.respond_to(TokenExpired())
-
-
-@jwt.invalid_token_loader
-def _on_invalid(_reason: str) -> Response:
-    return errors.respond_to(InvalidToken())
-
-
-@jwt.token_verification_failed_loader
-def _on_missing_claims(_header: Mapping[str, Any], _claims: Mapping[str, Any]) -> Response:
-    return errors.respond_to(InvalidToken())
-
-
-@jwt.unauthorized_loader
-def _on_missing_token(_reason: str) -> Response:
-    return errors.respond_to(NoToken())
+jwt.revoked_token_loader(lambda *_: errors.respond_to(g.revoked_because))
+jwt.expired_token_loader(lambda *_: errors.respond_to(TokenExpired()))
+jwt.invalid_token_loader(lambda *_: errors.respond_to(InvalidToken()))
+jwt.token_verification_failed_loader(lambda *_: errors.respond_to(InvalidToken()))
+jwt.unauthorized_loader(lambda *_: errors.respond_to(NoToken()))
 
 
 def claimed_id(claims: Mapping[str, Any], name: str) -> ObjectId:

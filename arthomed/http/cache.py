@@ -29,23 +29,25 @@ _END_OF_BODY = len('2026-12-01T09:30:00.000Z"}')  # the envelope ends with the t
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """A response without its timestamp, and what it depends on; the ETag is weak because the timestamp varies."""
+    """A response without its timestamp, and what it depends on."""
 
     body: bytes
-    etag: str
     depends_on: Dependencies
+    is_shared: bool
 
     def is_current(self, versions: Versions) -> bool:
         valid_until = self.depends_on.valid_until
         return self.depends_on.versions == versions and (valid_until is None or clock.now() < valid_until)
 
     def response(self) -> Response:
-        """The response as of now; 304 when the client has it already (RFC 9110 section 13.1.2)."""
+        """The response as of now. A client may store only shared ones, and gets 304 when it has the present one."""
         body = self.body + f'{clock.iso(clock.now())}"}}'.encode()
-        headers = {"Cache-Control": "private, no-cache", "Vary": "Authorization", "ETag": self.etag}
-        response = current_app.response_class(body, mimetype="application/json", headers=headers)
-        if "If-None-Match" in request.headers:
-            response.make_conditional(request)
+        response = current_app.response_class(body, mimetype="application/json")
+        if self.is_shared:
+            etag = f'W/"{sha256(self.body).hexdigest()}"'  # weak, because the timestamp varies
+            response.headers.update({"Cache-Control": "private, no-cache", "Vary": "Authorization", "ETag": etag})
+            if "If-None-Match" in request.headers:
+                response.make_conditional(request)  # RFC 9110 section 13.1.2
         return response
 
 
@@ -99,8 +101,7 @@ def cached(*, shared: bool) -> Callable[[View], View]:
             body = response.get_data()
             if response.status_code != 200 or not dependencies.versions or len(body) > _MAX_BYTES:  # noqa: PLR2004
                 return response
-            body = body[:-_END_OF_BODY]
-            entry = _Entry(body, f'W/"{sha256(body).hexdigest()}"', dependencies)
+            entry = _Entry(body[:-_END_OF_BODY], dependencies, shared)
             entries.put(key, entry)
             return entry.response()
 

@@ -87,7 +87,7 @@ def register(app: Flask, *unavailable: type[Exception]) -> None:
     app.register_error_handler(ClinicError, respond_to)
     app.register_error_handler(HTTPException, on_http_exception)
     app.register_error_handler(PyMongoError, _on_database_error)
-    app.register_error_handler(OperationError, _on_mongoengine_error)
+    app.register_error_handler(OperationError, _on_database_error)
     kinds: tuple[type[Exception], ...] = (JobsUnavailable, *unavailable)
     for kind in kinds:
         app.register_error_handler(kind, _on_unavailable)
@@ -117,16 +117,10 @@ def on_http_exception(error: HTTPException) -> Response:
     return response
 
 
-def _on_database_error(error: PyMongoError) -> Response:
-    if isinstance(error, ConnectionFailure):
+def _on_database_error(error: PyMongoError | OperationError) -> Response:
+    if isinstance(error, ConnectionFailure) or isinstance(error.__context__, ConnectionFailure):
         current_app.extensions["circuit_breaker"].open()
     return _on_unavailable(error) if is_database_unavailable(error) else _on_unexpected(error)
-
-
-def _on_mongoengine_error(error: OperationError) -> Response:
-    """MongoEngine hides some of the driver's errors behind its own."""
-    hidden = error.__context__
-    return _on_database_error(hidden) if isinstance(hidden, PyMongoError) else _on_unexpected(error)
 
 
 def _on_unavailable(error: Exception) -> Response:

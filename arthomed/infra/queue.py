@@ -11,9 +11,8 @@ from kombu.exceptions import OperationalError
 from redis import Redis
 from redis.exceptions import TimeoutError as NoAnswer
 
-from arthomed.core import clock
+from arthomed.core import clock, origin
 from arthomed.core.jobs import Job, JobRequest, JobsUnavailable
-from arthomed.core.origin import Origin
 
 QUEUES = tuple(dict.fromkeys(job.partition(".")[0] for job in Job))
 _SOCKET_SECONDS = 0.3
@@ -50,7 +49,7 @@ class CeleryJobs:
                     self._celery.send_task(
                         request.job.value,
                         args=request.ids,
-                        headers=job_headers(request.origin),
+                        headers=job_headers(),
                         producer=producer,
                         ignore_result=True,
                     )
@@ -60,12 +59,10 @@ class CeleryJobs:
             raise JobsUnavailable from error
 
 
-def job_headers(source: Origin) -> dict[str, Any]:
+def job_headers() -> dict[str, Any]:
     """When a job was enqueued, and by which request; beat and retries send these headers, too."""
-    return {
-        "asked_at": clock.now().timestamp(),
-        **({"request_id": source.request_id} if source.request_id else {}),
-    }
+    request_id = origin.current().request_id
+    return {"asked_at": clock.now().timestamp(), **({"request_id": request_id} if request_id else {})}
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ import structlog
 from bson import ObjectId
 
 from arthomed.core import clock
+from arthomed.core.installed import Installed
 from arthomed.notifications import rules
 from arthomed.notifications.gateways import (
     Attempt,
@@ -60,19 +61,8 @@ class DeliveryConfig:
     quiet_hours: rules.QuietHours | None = None
 
 
-_config: DeliveryConfig | None = None
-
-
-def configure(config: DeliveryConfig) -> None:
-    global _config  # noqa: PLW0603  one configuration per process, set at start
-    _config = config
-
-
-def config() -> DeliveryConfig:
-    if _config is None:
-        message = "delivery is not configured; arthomed.app.wire() does it"
-        raise RuntimeError(message)
-    return _config
+_config = Installed[DeliveryConfig]("delivery configuration")
+configure, config = _config.install, _config.get
 
 
 def receipt_wait() -> timedelta | None:

@@ -8,8 +8,7 @@ import structlog
 from bson import ObjectId
 from pymongo.client_session import ClientSession
 
-from arthomed.core import clock, jobs, metrics, origin
-from arthomed.core.origin import Origin
+from arthomed.core import clock, jobs, metrics
 from arthomed.notifications import delivery, rules
 from arthomed.notifications.gateways import Attempt, DeliveryFailed, DeviceUnregistered, Receipt
 from arthomed.notifications.models import EXPIRED_REASON, Channel, Notification, State, Topic
@@ -48,9 +47,9 @@ def add_to_outbox(notifications: Sequence[Notification], session: ClientSession 
     Notification.insert_all(notifications, session)
 
 
-def sending_jobs(notifications: Sequence[Notification], source: Origin | None = None) -> list[jobs.JobRequest]:
-    """The jobs that send messages, with the origin of the request that caused them (default: the current one)."""
-    return [jobs.JobRequest(_sending_job(one), (str(one.id),), source or origin.current()) for one in notifications]
+def sending_jobs(notifications: Sequence[Notification]) -> list[jobs.JobRequest]:
+    """The jobs that send messages."""
+    return [jobs.JobRequest(_sending_job(one), (str(one.id),)) for one in notifications]
 
 
 def _sending_job(notification: Notification) -> jobs.Job:

@@ -8,7 +8,6 @@ from typing import Any
 
 import structlog
 from bson import ObjectId
-from pymongo import ReturnDocument
 from pymongo.client_session import ClientSession
 
 from arthomed.audit import service as audit
@@ -21,10 +20,10 @@ from arthomed.core.errors import FieldError, NotFound, ServiceUnavailable, Valid
 from arthomed.core.paging import Page, PageRequest
 from arthomed.core.permissions import Role
 from arthomed.scheduling import rules
-from arthomed.scheduling.models import Slot, day_tag, schedule_tag
+from arthomed.scheduling.models import PublicSlot, Slot, day_tag, schedule_tag
 from arthomed.scheduling.rules import ExistingSlot, PlannedSlot, SlotChanges, SlotGroups
 from arthomed.users import service as users
-from arthomed.users.models import BOOKABLE, DOCTORS_TAG, Hours, User
+from arthomed.users.models import DOCTORS_TAG, Hours, User
 
 log = structlog.get_logger()
 
@@ -37,8 +36,8 @@ _GENERATION_THREADS = 2  # one plans the slots of a batch while MongoDB writes t
 class DaySlots:
     doctor: User
     date: date
-    available_slots: list[Slot]
-    booked_slots: list[Slot]
+    available_slots: list[PublicSlot]
+    booked_slots: list[PublicSlot]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +104,8 @@ def save_schedule(actor: Actor, doctor_id: ObjectId, week: list[dict[str, Any]])
 
     def work(session: ClientSession) -> tuple[User, SlotChanges | None]:
         before = users.get(doctor_id, session)
-        doctor = _lock_doctor(doctor_id, session, schedule=[one.to_mongo() for one in hours])
+        doctor = User.lock_doctor(doctor_id, session, schedule=[one.to_mongo() for one in hours])
+        cache.invalidate(DOCTORS_TAG)
         audit.record_change(
             actor,
             Action.CHANGE,
@@ -130,7 +130,7 @@ def sync_doctor(doctor_id: ObjectId) -> SlotChanges | None:
     Raises:
         NotFound: the user does not exist, or is no doctor.
     """
-    slot_changes = transaction(lambda session: _sync_slots(_lock_doctor(doctor_id, session), session))
+    slot_changes = transaction(lambda session: _sync_slots(User.lock_doctor(doctor_id, session), session))
     _count_created(slot_changes)
     return slot_changes
 
@@ -179,8 +179,7 @@ def _sync_batch(doctor_ids: Sequence[ObjectId]) -> _SyncResult:
     """Sync each doctor whose stored slots differ from the plan."""
     now, created, failed = clock.now(), 0, 0
     stored = Slot.group_upcoming(doctor_ids, after=now)
-    bookable = User.collection().find({"_id": {"$in": doctor_ids}, **BOOKABLE}, {"doctorInfo": 1})
-    for record in bookable:
+    for record in User.bookable_records(doctor_ids):
         try:
             created += _sync_if_needed(record, stored.get(record["_id"], {}), now)
         except NotFound:
@@ -199,21 +198,6 @@ def _sync_if_needed(record: Raw, stored: SlotGroups, now: datetime) -> int:
     planned = rules.group(_plan_slots(doctor, now), fee=doctor.doctor_info.consultation_fee)
     slot_changes = None if stored == planned else sync_doctor(doctor.id)
     return len(slot_changes.created) if slot_changes else 0
-
-
-def _lock_doctor(doctor_id: ObjectId, session: ClientSession, schedule: list[Any] | None = None) -> User:
-    """Write to the doctor, which makes other transactions that change the doctor's slots conflict with this one."""
-    update: dict[str, Any] = {"$inc": {"slotsVersion": 1}}
-    if schedule is not None:
-        cache.invalidate(DOCTORS_TAG)
-        update["$set"] = {"doctorInfo.schedule": schedule, "updatedAt": clock.now()}
-    raw = User.collection().find_one_and_update(
-        {"_id": doctor_id, "role": Role.DOCTOR}, update, return_document=ReturnDocument.AFTER, session=session
-    )
-    if raw is None:
-        raise NotFound
-    doctor: User = User.from_raw(raw)
-    return doctor
 
 
 def _sync_slots(doctor: User, session: ClientSession) -> SlotChanges | None:

@@ -15,10 +15,12 @@ from mongoengine import (
     ListField,
     StringField,
 )
-from pymongo import UpdateOne
+from pymongo import ReturnDocument, UpdateOne
 from pymongo.client_session import ClientSession
 
+from arthomed.core import clock
 from arthomed.core.documents import ClinicDocument, ClinicEmbeddedDocument, Raw
+from arthomed.core.errors import NotFound
 from arthomed.core.permissions import Role
 
 
@@ -106,7 +108,7 @@ DOCTORS_TAG = "doctors"
 """The cache tag (core/cache.py) of the public part of all doctors."""
 BOOKABLE = {"role": str(Role.DOCTOR), "isActive": True, "isVerified": True}
 ERASED_NAME = "Erased patient"
-_CONTACT_FIELDS = (
+_ERASED_AT_ONCE = (
     "email",
     "statusReason",
     "avatar",
@@ -114,7 +116,7 @@ _CONTACT_FIELDS = (
     "profile.emergencyContact",
     "patientInfo.emergencyContact",
 )
-_PERSONAL_FIELDS = ("email", "statusReason", "avatar", "profile", "patientInfo", "keptUntil")
+_ERASED_AFTER_RETENTION = ("email", "statusReason", "avatar", "profile", "patientInfo", "keptUntil")
 
 
 def user_tag(user_id: ObjectId) -> str:
@@ -181,7 +183,7 @@ class User(ClinicDocument):
         cls, user_id: ObjectId, *, now: datetime, keep_until: datetime | None, session: ClientSession
     ) -> None:
         """Deactivate a user and remove personal data; with `keep_until`, keep the part of the medical record."""
-        removed = dict.fromkeys(_CONTACT_FIELDS if keep_until else _PERSONAL_FIELDS, "")
+        removed = dict.fromkeys(_ERASED_AT_ONCE if keep_until else _ERASED_AFTER_RETENTION, "")
         retention = {"keptUntil": keep_until} if keep_until else {"name": ERASED_NAME}
         erased = {"isActive": False, "erasedAt": now, "updatedAt": now, "mobileNumber": f"erased:{user_id}"}
         update = {"$set": {**erased, **retention}, "$unset": removed}
@@ -190,6 +192,35 @@ class User(ClinicDocument):
     @classmethod
     def bookable_doctors(cls) -> Any:
         return cls.objects(__raw__=BOOKABLE)
+
+    @classmethod
+    def bookable_records(cls, ids: Sequence[ObjectId]) -> Iterable[Raw]:
+        """The stored hours of bookable doctors, not yet loaded: one broken record must not stop the others."""
+        return cls.collection().find({"_id": {"$in": ids}, **BOOKABLE}, {"doctorInfo": 1})
+
+    @classmethod
+    def lock_doctor(cls, doctor_id: ObjectId, session: ClientSession, schedule: Sequence[Raw] | None = None) -> "User":
+        """Write to a doctor, so that other transactions that change the doctor's slots conflict with this one.
+
+        Raises:
+            NotFound: the user does not exist, or is no doctor.
+        """
+        update: Raw = {"$inc": {"slotsVersion": 1}}
+        if schedule is not None:
+            update["$set"] = {"doctorInfo.schedule": schedule, "updatedAt": clock.now()}
+        raw = cls.collection().find_one_and_update(
+            {"_id": doctor_id, "role": Role.DOCTOR}, update, return_document=ReturnDocument.AFTER, session=session
+        )
+        if raw is None:
+            raise NotFound
+        doctor: User = cls.from_raw(raw)
+        return doctor
+
+    @classmethod
+    def touch_active(cls, user_id: ObjectId | None, *, now: datetime, session: ClientSession) -> bool:
+        """Write to an active user, so that a concurrent change of the user conflicts; False if there is none."""
+        active = {"_id": user_id, "isActive": True}
+        return cls.collection().update_one(active, {"$set": {"updatedAt": now}}, session=session).matched_count == 1
 
     @classmethod
     def active_by_id(cls, ids: Iterable[ObjectId], session: ClientSession) -> "dict[ObjectId, User]":

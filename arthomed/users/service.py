@@ -34,10 +34,9 @@ _ROLE_PARTS = {"doctor_info": (Role.DOCTOR, DoctorInfo), "patient_info": (Role.P
 
 def get(user_id: ObjectId, session: ClientSession | None = None) -> User:
     """Load a user. Raises NotFound."""
-    raw = User.collection().find_one({"_id": user_id}, session=session)
-    if raw is None:
+    found: User | None = User.find_one({"_id": user_id}, session)
+    if found is None:
         raise NotFound
-    found: User = User.from_raw(raw)
     return found
 
 
@@ -49,8 +48,8 @@ def read(actor: Actor, user_id: ObjectId) -> User:
 
 
 def find_by_mobile(mobile: str) -> User | None:
-    raw = User.collection().find_one({"mobileNumber": mobile})
-    return None if raw is None else User.from_raw(raw)
+    found: User | None = User.find_one({"mobileNumber": mobile})
+    return found
 
 
 def list_users(
@@ -214,8 +213,7 @@ def _ensure_may_deactivate(by: Actor, user_id: ObjectId, session: ClientSession)
     if not rules.may_deactivate(by, user_id):
         raise PermissionDenied("You can't deactivate yourself")
     # The write to the acting admin makes two admins who deactivate each other at the same moment conflict.
-    admin = {"_id": by.user_id, "isActive": True}
-    if not User.collection().update_one(admin, {"$set": {"updatedAt": clock.now()}}, session=session).matched_count:
+    if not User.touch_active(by.user_id, now=clock.now(), session=session):
         raise PermissionDenied
 
 

@@ -180,6 +180,7 @@ def test_every_route_names_its_permission_and_documents_its_roles(client: FlaskC
     for (method, rule), row in TABLE.items():
         operation = documented[re.sub(r"<\w+:(\w+)>", r"{\1}", rule)][method.lower()]
         assert operation["x-permission"], (method, rule)
+        assert operation["security"], (method, rule)
         assert set(operation["x-roles"]) == row.roles, (method, rule)
 
 

@@ -6,17 +6,11 @@ import pytest
 
 from dev.servers import Mongo, Valkey
 from tests.faults.clinic import Clinic
-from tests.stack import Stack
+from tests.stack import stack_with
 
 
 @pytest.fixture(scope="session")
 def server(mongo: Mongo, valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
-    stack = Stack(
-        tmp_path_factory.mktemp("contract"),
-        mongodb_uri=mongo.uri("arthomed_contract"),
-        redis_url=valkey.url.removesuffix("/0") + "/2",
-        parts=("web",),
-        demo=False,
-    )
+    stack = stack_with(mongo, valkey, tmp_path_factory.mktemp("contract"), redis=2, parts=("web",))
     with stack, Clinic(stack) as clinic:
         yield clinic

@@ -10,7 +10,7 @@ from threading import Event
 import pytest
 
 from dev.servers import Mongo, Valkey
-from tests.stack import BIN, Stack, children
+from tests.stack import BIN, children, stack_with
 
 TIMEOUT_SECONDS = 10
 MAX_OVERTAKEN = 20  # it would be hundreds without fairness
@@ -30,21 +30,9 @@ def breaking(start_response):
 @pytest.fixture(scope="module")
 def port(mongo: Mongo, valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """The port of a web process with one thread."""
-    with clinic(mongo, valkey, tmp_path_factory.mktemp("one-thread"), processes=1, threads=1) as stack:
+    folder, env = tmp_path_factory.mktemp("one-thread"), {"WEB_CONCURRENCY": "1", "WEB_THREADS": "1"}
+    with stack_with(mongo, valkey, folder, redis=5, parts=("web",), env=env) as stack:
         yield stack.port
-
-
-def clinic(
-    mongo: Mongo, valkey: Valkey, folder: Path, *, processes: int, threads: int, parts: tuple[str, ...] = ("web",)
-) -> Stack:
-    return Stack(
-        folder,
-        mongodb_uri=mongo.uri(f"arthomed_gunicorn_{processes}_{threads}"),
-        redis_url=valkey.url.removesuffix("/0") + "/5",
-        parts=parts,
-        demo=False,
-        env={"WEB_CONCURRENCY": str(processes), "WEB_THREADS": str(threads)},
-    )
 
 
 def test_a_connection_that_sends_without_pause_does_not_block_others(port: int) -> None:
@@ -97,7 +85,8 @@ def test_pipelined_requests_are_answered_in_order(port: int) -> None:
 
 def test_a_response_that_fails_midway_does_not_end_the_process(mongo: Mongo, valkey: Valkey, tmp_path: Path) -> None:
     (tmp_path / "breaking.py").write_text(BREAKING)
-    with clinic(mongo, valkey, tmp_path, processes=1, threads=2, parts=()) as stack:
+    env = {"WEB_CONCURRENCY": "1", "WEB_THREADS": "2"}
+    with stack_with(mongo, valkey, tmp_path, redis=5, parts=(), env=env) as stack:
         command = (BIN / "gunicorn", "-c", "gunicorn.conf.py", "--pythonpath", tmp_path, "breaking:app")
         web = stack.start("web", *command)
         stack.wait_until_live()

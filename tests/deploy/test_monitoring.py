@@ -19,7 +19,7 @@ from arthomed.core import metrics
 from dev.servers import Mongo, Valkey, free_port
 from tests.factories import new_mobile
 from tests.scraping import Series, series_in
-from tests.stack import ROOT, Stack, wait_for
+from tests.stack import ROOT, Stack, stack_with, wait_for
 
 pytestmark = pytest.mark.long
 
@@ -53,15 +53,9 @@ def selectors(expression: str) -> list[promql_parser.VectorSelector]:
 @pytest.fixture(scope="module")
 def stack(mongo: Mongo, valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Two web processes and a worker with metrics of a sign-in, an error response, a failed job and a stray file."""
-    monitored = Stack(
-        tmp_path_factory.mktemp("monitored"),
-        mongodb_uri=mongo.uri("arthomed_monitored"),
-        redis_url=valkey.url.removesuffix("/0") + "/4",
-        parts=("web", "worker"),
-        demo=False,
-        env={"ENABLE_METRICS": "true", "WEB_CONCURRENCY": "2", "WORKER_METRICS_PORT": str(free_port())},
-    )
-    with monitored:
+    env = {"ENABLE_METRICS": "true", "WEB_CONCURRENCY": "2", "WORKER_METRICS_PORT": str(free_port())}
+    folder = tmp_path_factory.mktemp("monitored")
+    with stack_with(mongo, valkey, folder, redis=4, parts=("web", "worker"), env=env) as monitored:
         person = {"mobileNumber": new_mobile()}
         httpx.post(f"{monitored.url}/api/auth/send-otp", json=person).raise_for_status()
         verification = {**person, "otp": monitored.code_sent_to(person["mobileNumber"])}

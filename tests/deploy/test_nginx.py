@@ -14,22 +14,16 @@ from dev.servers import Mongo, Valkey
 from tests.deploy.nginx import in_front_of, needs_nginx
 from tests.factories import picture
 from tests.faults.clinic import Clinic, Person
-from tests.stack import Stack, wait_for
+from tests.stack import stack_with, wait_for
 
 pytestmark = needs_nginx
 
 
 @pytest.fixture(scope="module")
 def clinic(mongo: Mongo, valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
-    stack = Stack(
-        tmp_path_factory.mktemp("behind-nginx"),
-        mongodb_uri=mongo.uri("arthomed_nginx"),
-        redis_url=valkey.url.removesuffix("/0") + "/3",
-        parts=("web",),
-        demo=False,
-        env={"TRUSTED_PROXIES": "1", "UPLOADS_ACCEL_PREFIX": "/_uploads"},
-    )
-    with stack, Clinic(stack) as running:
+    env = {"TRUSTED_PROXIES": "1", "UPLOADS_ACCEL_PREFIX": "/_uploads"}
+    folder = tmp_path_factory.mktemp("behind-nginx")
+    with stack_with(mongo, valkey, folder, redis=3, parts=("web",), env=env) as stack, Clinic(stack) as running:
         yield running
 
 

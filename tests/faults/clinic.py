@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import count, pairwise
@@ -21,7 +21,7 @@ from arthomed.core.permissions import Role
 from arthomed.http.auth import ALGORITHM, AUDIENCE, ISSUER
 from arthomed.scheduling.models import Slot
 from arthomed.users.models import DoctorInfo, PatientInfo, User
-from tests.stack import Stack
+from tests.stack import Stack, wait_for
 
 SECRET = "only-for-development-and-test-access"
 DAY = clock.now().date() + timedelta(days=3)  # beyond every notice period, in every time zone
@@ -137,6 +137,18 @@ def in_parallel(work: Callable[[T], R], items: Iterable[T]) -> list[R]:
     given = list(items)
     with ThreadPoolExecutor(len(given)) as pool:
         return list(pool.map(work, given))
+
+
+def final_response(request: Callable[[], httpx.Response], *, seconds: float = 60) -> httpx.Response:
+    """Send a request again, as the app does, until a server responds with anything but 503."""
+
+    def try_once() -> httpx.Response | None:
+        with suppress(httpx.TransportError):
+            response = request()
+            return None if response.status_code == 503 else response
+        return None
+
+    return wait_for(try_once, seconds=seconds, what="a final response")
 
 
 def outcomes(responses: Iterable[httpx.Response]) -> Counter[tuple[int, str]]:

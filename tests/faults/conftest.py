@@ -87,7 +87,6 @@ def _system(tmp_path_factory: pytest.TempPathFactory, fast_folder: Path) -> Iter
             folder,
             mongodb_uri=mongo.uri("arthomed"),
             redis_url=valkey.url,
-            demo=False,
             env=twilio.settings,
         ) as stack,
     ):

@@ -44,7 +44,7 @@ def jumping(system: System, tmp_path: Path) -> Iterator[StackWithFakeClock]:
     }
     redis_url = system.valkey.url.removesuffix("/0") + "/6"
     with StackWithFakeClock(
-        tmp_path, mongodb_uri=system.mongo.uri("arthomed_jumps"), redis_url=redis_url, demo=False, env=env
+        tmp_path, mongodb_uri=system.mongo.uri("arthomed_jumps"), redis_url=redis_url, env=env
     ) as stack:
         yield stack
 

@@ -11,7 +11,7 @@ import pytest
 from tests.faults.clinic import AUDIT_PASSED, Clinic, in_parallel, outcomes
 from tests.faults.conftest import System
 from tests.faults.test_uploads_killed import NO_PROBLEMS, book_with_files, download, run_two_days_later
-from tests.stack import Stack
+from tests.stack import Stack, stack_with
 
 DISK_BYTES = 4 * 1024 * 1024
 CLIENTS = 6
@@ -26,15 +26,8 @@ def small_disk(system: System, tmp_path: Path) -> Iterator[Stack]:
     mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", str(folder)]
     if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
         pytest.skip("mounting file systems is not permitted here")
-    stack = Stack(
-        tmp_path,
-        mongodb_uri=system.mongo.uri("arthomed_disk"),
-        redis_url=system.valkey.url.removesuffix("/0") + "/5",
-        parts=("web",),
-        demo=False,
-    )
     try:
-        with stack:
+        with stack_with(system.mongo, system.valkey, tmp_path, redis=5, parts=("web",)) as stack:
             yield stack
     finally:
         subprocess.run(["umount", str(folder)], check=True)

@@ -8,16 +8,17 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
-import httpx
 import pytest
 from bson import ObjectId
 
-from tests.faults.clinic import AUDIT_PASSED, Clinic, Person
+from tests.faults.clinic import AUDIT_PASSED, Clinic, Person, final_response
 from tests.faults.conftest import FULL, ReportFigure, System
 from tests.stack import ROOT, Stack, children, kill_group, wait_for
 
@@ -27,19 +28,14 @@ MESSAGES = 300 if FULL else 24
 WORKERS_KILLED = 100 if FULL else 2
 KILLED_AFTER_SECONDS = 2.0 if FULL else 0.7
 POOL = 2  # processes of the worker
+T = TypeVar("T")
 
 
 def test_bookings_are_stored_completely_or_not_at_all_when_web_processes_are_killed(
     system: System, clinic: Clinic
 ) -> None:
     patients, doctor = clinic.patients(BOOKINGS), clinic.doctor(slots=20, capacity=BOOKINGS // 20)
-    times = clinic.times(doctor)
-
-    with ThreadPoolExecutor(8) as pool:
-        futures = [
-            pool.submit(book_with_retries, clinic, patient, doctor, times[nth % len(times)])
-            for nth, patient in enumerate(patients)
-        ]
+    with booking(clinic, patients, doctor, book_with_retries) as futures:
         kill_at_random(system.stack, until=lambda: all(one.done() for one in futures))
         acknowledged = {one.result() for one in futures}
 
@@ -51,15 +47,23 @@ def test_bookings_are_stored_completely_or_not_at_all_when_web_processes_are_kil
 
 def book_with_retries(clinic: Clinic, patient: Person, doctor: ObjectId, time: str) -> ObjectId:
     """Send a booking with the same idempotency key until it succeeds, as the app does."""
+    response = final_response(
+        partial(clinic.book, patient, doctor, time, **{"Idempotency-Key": f"booking-{patient.id}"})
+    )
+    assert response.status_code == 201, response.text
+    return ObjectId(response.json()["data"]["appointment"]["_id"])
 
-    def try_once() -> ObjectId | None:
-        with suppress(httpx.TransportError):
-            response = clinic.book(patient, doctor, time, **{"Idempotency-Key": f"booking-{patient.id}"})
-            assert response.status_code in (201, 503), response.text
-            return ObjectId(response.json()["data"]["appointment"]["_id"]) if response.status_code == 201 else None
-        return None
 
-    return wait_for(try_once, seconds=60, what="a booking")
+@contextmanager
+def booking(
+    clinic: Clinic, patients: list[Person], doctor: ObjectId, book: Callable[[Clinic, Person, ObjectId, str], T]
+) -> Iterator[list["Future[T]"]]:
+    """Book for all patients, in turn at each time of the doctor, while the block runs."""
+    times = clinic.times(doctor)
+    with ThreadPoolExecutor(8) as pool:
+        yield [
+            pool.submit(book, clinic, patient, doctor, times[nth % len(times)]) for nth, patient in enumerate(patients)
+        ]
 
 
 def kill_at_random(stack: Stack, *, until: Callable[[], bool]) -> None:
@@ -90,12 +94,8 @@ class Outbox:
     def fill(self) -> None:
         """Book appointments."""
         patients, doctor = self._clinic.patients(MESSAGES), self._clinic.doctor(slots=20, capacity=MESSAGES // 20 + 1)
-        times, ids = self._clinic.times(doctor), [patient.id for patient in patients]
-        with ThreadPoolExecutor(8) as pool:
-            futures = [
-                pool.submit(book_with_retries, self._clinic, patient, doctor, times[nth % len(times)])
-                for nth, patient in enumerate(patients)
-            ]
+        ids = [patient.id for patient in patients]
+        with booking(self._clinic, patients, doctor, book_with_retries) as futures:
             self._appointments = [one.result() for one in futures]
         self.mobiles = set(self._clinic.database.users.distinct("mobileNumber", {"_id": {"$in": ids}}))
 

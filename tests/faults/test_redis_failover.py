@@ -3,7 +3,6 @@
 import os
 import shutil
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,8 @@ from dev.processes import Process
 from dev.servers import Valkey, free_port
 from tests.faults.clinic import AUDIT_PASSED, Clinic
 from tests.faults.conftest import System
-from tests.faults.test_several_hosts import BOOKINGS, CLIENTS, Desk, confirmations_sent
+from tests.faults.desk import Desk
+from tests.faults.test_several_hosts import confirmations_sent
 from tests.stack import ROOT, Stack, kill_group, wait_for
 
 HAPROXY = shutil.which("haproxy", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
@@ -92,7 +92,6 @@ def clinic(_system: System, pair: Pair, tmp_path: Path) -> Iterator[Clinic]:
         tmp_path / "stack",
         mongodb_uri=_system.mongo.uri("arthomed_failover"),
         redis_url=pair.url,
-        demo=False,
         env=_system.twilio.settings,
     )
     with stack, Clinic(stack) as client:
@@ -101,18 +100,14 @@ def clinic(_system: System, pair: Pair, tmp_path: Path) -> Iterator[Clinic]:
 
 @pytest.mark.long
 def test_failover_of_redis_loses_no_booking_and_no_message(pair: Pair, clinic: Clinic) -> None:
-    desk, patients = Desk(clinic), clinic.patients(BOOKINGS)
-    with ThreadPoolExecutor(CLIENTS) as pool:
-        futures = [pool.submit(desk.serve, *one) for one in enumerate(patients)]
-        quarter = BOOKINGS // 4
-        wait_for(lambda: sum(one.done() for one in futures) > quarter, seconds=60, what="a quarter of the bookings")
+    desk = Desk(clinic)
+    with desk.serving() as served:
         kill_group(pair.primary.process)
-        served = [appointment for one in futures if (appointment := one.result())]
 
     clinic.stack.wait_until_ready()
     with Redis.from_url(pair.standby.url) as standby:
         assert standby.info("replication")["role"] == "master"
-    assert sorted(served) == sorted(clinic.database.appointments.distinct("_id", {"doctor": desk.doctor}))
+    assert sorted(served) == desk.stored()
     # Jobs that the sweeper enqueued and the killed primary lost are enqueued again a minute later.
     wait_for(lambda: confirmations_sent(clinic, served) == len(served), seconds=150, what="every confirmation")
     assert clinic.audit() == AUDIT_PASSED

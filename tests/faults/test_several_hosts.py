@@ -1,32 +1,21 @@
 """Two hosts behind nginx, each with web processes and a worker: one is killed, or both are replaced in turn."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 
-import httpx
 import pytest
 from bson import ObjectId
 
-from arthomed.core.permissions import Role
 from tests.deploy.nginx import in_front_of, needs_nginx
-from tests.faults.clinic import AUDIT_PASSED, Clinic, Person, error_code
-from tests.faults.conftest import FULL, System
+from tests.faults.clinic import AUDIT_PASSED, Clinic, Person
+from tests.faults.conftest import System
+from tests.faults.desk import OUTCOMES, SEATS, TIMES, Desk
 from tests.faults.fake_twilio import FakeTwilio
 from tests.faults.test_reload import SUCCESS, Phones
 from tests.stack import Stack, kill_group, wait_for
 
-BOOKINGS = 600 if FULL else 120
-TIMES = 20
-SEATS = BOOKINGS // TIMES - 1  # at each time one fewer than patients
-CLIENTS = 8
-RETRY_SECONDS = 15
-NO_SEAT = (400, "SLOT_UNAVAILABLE")
-ALREADY_CONFIRMED = (400, "INVALID_STATUS_TRANSITION")  # the response to an earlier try was lost
-UNAVAILABLE = (503, "SERVICE_UNAVAILABLE")
 NO_LIMIT = {"rate=50r/s": "rate=10000r/s"}  # all requests of the test come from one address
 
 pytestmark = needs_nginx
@@ -48,7 +37,6 @@ def _hosts(_system: System, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             mongodb_uri=_system.mongo.uri("arthomed_hosts"),
             redis_url=_system.valkey.url.removesuffix("/0") + "/7",
             parts=parts,
-            demo=False,
             env={"TRUSTED_PROXIES": "1", **twilio.settings},
         )
 
@@ -72,62 +60,21 @@ def hosts(_hosts: Hosts) -> Hosts:
     return _hosts
 
 
-@dataclass
-class Desk:
-    """Patients, more than seats, who repeat a booking until it is final, and a receptionist who confirms it.
-
-    `seen` holds the outcomes of all requests.
-    """
-
-    clinic: Clinic
-    seen: list[tuple[int, str]] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.doctor = self.clinic.doctor(slots=TIMES, capacity=SEATS)
-        self._times = self.clinic.times(self.doctor)
-        self._receptionist = self.clinic.person(Role.RECEPTIONIST)
-
-    def serve(self, nth: int, patient: Person) -> ObjectId | None:
-        """Book and confirm an appointment; None when all seats are taken."""
-        key = {"Idempotency-Key": f"hosts-{patient.id}"}
-        booked = self._send(partial(self.clinic.book, patient, self.doctor, self._times[nth % TIMES], **key))
-        if booked.status_code != 201:
-            return None
-        appointment_id = booked.json()["data"]["appointment"]["_id"]
-        self._send(partial(self.clinic.change_status, self._receptionist, appointment_id, "confirmed"))
-        return ObjectId(appointment_id)
-
-    def _send(self, request: Callable[[], httpx.Response]) -> httpx.Response:
-        """Send a request again until a server responds, and not with a 503."""
-
-        def try_once() -> httpx.Response | None:
-            with suppress(httpx.TransportError):
-                response = request()
-                self.seen.append((response.status_code, error_code(response)))
-                return None if self.seen[-1] == UNAVAILABLE else response
-            return None
-
-        return wait_for(try_once, seconds=RETRY_SECONDS, what="a response")
-
-
 @pytest.mark.long
 def test_death_of_a_host_loses_no_booking_and_no_message(hosts: Hosts) -> None:
-    desk, patients = Desk(hosts.clinic), hosts.clinic.patients(BOOKINGS)
+    desk = Desk(hosts.clinic)
     assert hosts.one.web
     assert hosts.one.worker
-    with ThreadPoolExecutor(CLIENTS) as pool:
-        futures, quarter = [pool.submit(desk.serve, *one) for one in enumerate(patients)], BOOKINGS // 4
-        wait_for(lambda: sum(one.done() for one in futures) > quarter, seconds=60, what="a quarter of the bookings")
+    with desk.serving() as served:
         kill_group(hosts.one.web)
         kill_group(hosts.one.worker)
-        served = [appointment for one in futures if (appointment := one.result())]
 
-    assert set(desk.seen) <= {(201, "OK"), (200, "OK"), NO_SEAT, ALREADY_CONFIRMED, UNAVAILABLE}
+    assert {one.outcome for one in desk.answers} <= OUTCOMES
     assert len(served) == SEATS * TIMES
-    assert sorted(served) == sorted(hosts.clinic.database.appointments.distinct("_id", {"doctor": desk.doctor}))
+    assert sorted(served) == desk.stored()
     assert hosts.clinic.audit() == AUDIT_PASSED
     wait_for(lambda: confirmations_sent(hosts.clinic, served) == len(served), seconds=60, what="every confirmation")
-    assert sent_to(hosts.clinic, patients) <= Counter(hosts.twilio.accepted)
+    assert sent_to(hosts.clinic, desk.patients) <= Counter(hosts.twilio.accepted)
 
 
 def confirmations_sent(clinic: Clinic, appointments: list[ObjectId]) -> int:

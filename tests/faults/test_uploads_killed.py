@@ -18,14 +18,13 @@ from bson import ObjectId
 from PIL import Image
 
 from arthomed.core import clock
-from arthomed.files.models import File
-from arthomed.files.rules import Category, Kind, State
 from arthomed.files.storage import INCOMING
 from tests.factories import picture
-from tests.faults.clinic import DAY, Clinic, Person
+from tests.faults.clinic import DAY, Clinic, Person, final_response
 from tests.faults.conftest import FULL, ReportFigure, System
-from tests.faults.test_killed_processes import kill_at_random
-from tests.stack import ROOT, Stack, children, kill_group, wait_for
+from tests.faults.test_killed_processes import booking, kill_at_random
+from tests.migrations import records
+from tests.stack import ROOT, Stack, children, kill_group, stack_with, wait_for
 
 BOOKINGS = 100 if FULL else 12
 CONCURRENT_UPLOADS = 5
@@ -40,13 +39,7 @@ NO_PROBLEMS = "Every stored file has its record, and every record its file.\n"
 def test_killed_uploads_leave_no_inconsistency(system: System, clinic: Clinic) -> None:
     stack = system.stack
     patients, doctor = clinic.patients(BOOKINGS), clinic.doctor(slots=20, capacity=BOOKINGS // 10)
-    times = clinic.times(doctor)
-
-    with ThreadPoolExecutor(8) as pool:
-        requests = [
-            pool.submit(book_until_answered, clinic, patient, doctor, times[nth % len(times)])
-            for nth, patient in enumerate(patients)
-        ]
+    with booking(clinic, patients, doctor, book_until_answered) as requests:
         kill_at_random(stack, until=lambda: all(request.done() for request in requests))
         booked = [request.result() for request in requests]
 
@@ -57,24 +50,17 @@ def test_killed_uploads_leave_no_inconsistency(system: System, clinic: Clinic) -
             assert hashlib.sha256(download(clinic, patient, image["url"])).hexdigest() == record["sha256"]
     assert run_two_days_later(stack, "uploads", "purge")
     assert run_two_days_later(stack, "uploads", "check") == NO_PROBLEMS
-    records = list(clinic.database.files.find())
-    assert stored_keys(stack) == {key for record in records for key in (record["key"], record["thumbnail"])}
-    assert len(records) == 2 * BOOKINGS
+    stored = list(clinic.database.files.find())
+    assert stored_keys(stack) == {key for record in stored for key in (record["key"], record["thumbnail"])}
+    assert len(stored) == 2 * BOOKINGS
 
 
 def book_until_answered(clinic: Clinic, patient: Person, doctor: ObjectId, when: str) -> list[dict[str, Any]]:
     """Repeat the same booking until there is a response, like the app on a phone."""
-
-    def attempt() -> list[dict[str, Any]] | None:
-        with suppress(httpx.TransportError):
-            response = book_with_files(clinic, patient, doctor, when)
-            assert response.status_code in (201, 503), response.text
-            if response.status_code == 201:
-                images: list[dict[str, Any]] = response.json()["data"]["appointment"]["images"]
-                return images
-        return None
-
-    return wait_for(attempt, seconds=90, what="a booking")
+    response = final_response(partial(book_with_files, clinic, patient, doctor, when), seconds=90)
+    assert response.status_code == 201, response.text
+    images: list[dict[str, Any]] = response.json()["data"]["appointment"]["images"]
+    return images
 
 
 def book_with_files(clinic: Clinic, patient: Person, doctor: ObjectId, when: str = "00:00") -> httpx.Response:
@@ -113,7 +99,7 @@ def stored_keys(stack: Stack) -> set[str]:
 def test_repeatedly_killed_purge_completes(system: System, clinic: Clinic) -> None:
     stack = system.stack
     kept, unattached = stored_keys(stack), [store_unattached_file(stack, nth) for nth in range(UNATTACHED_FILES)]
-    clinic.database.files.insert_many([file.to_mongo() for file in unattached])
+    clinic.database.files.insert_many(unattached)
 
     for limit in (UNATTACHED_FILES * 3 // 4, UNATTACHED_FILES // 2, UNATTACHED_FILES // 4):
         purge = stack.start("purge", sys.executable, "-m", "tests.faults.time_travel", "2", "uploads", "purge")
@@ -123,7 +109,7 @@ def test_repeatedly_killed_purge_completes(system: System, clinic: Clinic) -> No
     run_two_days_later(stack, "uploads", "purge")
 
     assert stored_keys(stack) == kept
-    assert clinic.database.files.count_documents({"_id": {"$in": [file.id for file in unattached]}}) == 0
+    assert clinic.database.files.count_documents({"_id": {"$in": [record["_id"] for record in unattached]}}) == 0
     assert run_two_days_later(stack, "uploads", "check") == NO_PROBLEMS
 
 
@@ -131,48 +117,24 @@ def has_fewer(stack: Stack, limit: int) -> bool:
     return len(stored_keys(stack)) < limit
 
 
-def store_unattached_file(stack: Stack, nth: int) -> File:
-    """Store a file for an appointment that was never booked."""
-    now, key = clock.now(), f"appointments/reports/2026/11/appointment_{ObjectId()}_{nth}_report_x.png"
-    file = File(
-        id=ObjectId(),
-        filename=key.rpartition("/")[2],
-        key=key,
-        kind=Kind.APPOINTMENTS,
-        category=Category.REPORTS,
-        record=ObjectId(),
-        owner=ObjectId(),
-        uploader=ObjectId(),
-        original_name="x.png",
-        mime_type="image/png",
-        size=1,
-        sha256="0" * 64,
-        state=State.READY,
-        created_at=now,
-        updated_at=now,
-    )
+def store_unattached_file(stack: Stack, nth: int) -> dict[str, Any]:
+    """Store a file for an appointment that was never booked; returns its record."""
+    key = f"appointments/reports/2026/11/appointment_{ObjectId()}_{nth}_report_x.png"
+    record = records.file(key=key, filename=key.rpartition("/")[2], createdAt=clock.now())
+    del record["attachedAt"]
     path = Path(stack.env["UPLOADS_DIR"]) / key
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"x")
-    return file
+    return record
 
 
 @pytest.mark.slow
 def test_five_concurrent_uploads_take_less_than_80_mb(
     system: System, tmp_path: Path, report_figure: ReportFigure
 ) -> None:
-    photograph = largest_photograph()
-    with (
-        Stack(
-            tmp_path / "alone",
-            mongodb_uri=system.mongo.uri("arthomed_memory"),
-            redis_url=system.valkey.url,
-            parts=("web",),
-            demo=False,
-            env={"WEB_CONCURRENCY": "1"},
-        ) as stack,
-        Clinic(stack, timeout=120) as clinic,
-    ):
+    photograph, env = largest_photograph(), {"WEB_CONCURRENCY": "1"}
+    stack = stack_with(system.mongo, system.valkey, tmp_path / "alone", redis=0, parts=("web",), env=env)
+    with stack, Clinic(stack, timeout=120) as clinic:
         doctor, patients = clinic.doctor(slots=CONCURRENT_UPLOADS + 1), clinic.patients(CONCURRENT_UPLOADS + 1)
         times = clinic.times(doctor)
         assert stack.web

@@ -15,6 +15,21 @@ def silent(connection: socket.socket) -> None:
         pass
 
 
+def receive_once(connection: socket.socket) -> None:
+    connection.recv(65536)
+
+
+def responding(response: bytes, *, receive: Behaviour = receive_once) -> Behaviour:
+    """Send the response after receiving the request, and nothing more."""
+
+    def behave(connection: socket.socket) -> None:
+        receive(connection)
+        connection.sendall(response)
+        connection.shutdown(socket.SHUT_WR)
+
+    return behave
+
+
 class ScriptedServer:
     """Listens on a free port; `client_closed` is set when a client has closed its connection."""
 

@@ -12,7 +12,8 @@ from arthomed.files.storage import Storage
 
 KEY = "appointments/prescriptions/2026/11/appointment_672b1234_1642234567890_prescription_Zx-9_q.jpg"
 OTHER_KEY = "quarantine/appointments/2026/11/appointment_672b1234_1642234567890_prescription_Zx-9_q.jpg"
-CALLS: dict[str, Callable[[Storage, str], object]] = {
+Call = Callable[[Storage, str], object]
+CALLS: dict[str, Call] = {
     "put": lambda storage, key: storage.put(key, storage.incoming() / "file"),
     "stat": lambda storage, key: storage.stat(key),
     "open": lambda storage, key: storage.open(key),
@@ -22,6 +23,7 @@ CALLS: dict[str, Callable[[Storage, str], object]] = {
     "download_url": lambda storage, key: storage.download_url(key, "scan.jpg", "image/jpeg"),
     "accel_path": lambda storage, key: storage.accel_path(key),
 }
+CALLS_AND_LIST: dict[str, Call] = {**CALLS, "list": lambda storage, _: list(storage.list_files(older_than=soon()))}
 
 
 def soon() -> datetime:
@@ -45,8 +47,8 @@ class StorageDriver:
     def put(self, content: bytes, key: str = KEY) -> None:
         self.storage.put(key, self.receive(content))
 
-    def read(self, key: str = KEY, start: int = 0, end: int | None = None) -> bytes:
-        with closing(self.storage.open(key, start, end)) as content:
+    def read(self, key: str = KEY) -> bytes:
+        with closing(self.storage.open(key)) as content:
             return b"".join(content)
 
     def stored_keys(self, prefix: str = "") -> list[str]:

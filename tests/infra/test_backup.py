@@ -16,7 +16,7 @@ from pymongo.database import Database
 from arthomed.infra import backup
 from arthomed.infra.backup import BackupError
 from dev.servers import Mongo, Valkey
-from tests.stack import ROOT, Stack
+from tests.stack import ROOT, Stack, stack_with
 
 pytestmark = pytest.mark.long
 
@@ -27,8 +27,7 @@ Documents = dict[str, list[dict[str, Any]]]
 @pytest.fixture(scope="module")
 def clinic(mongo: Mongo, valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The database of the demo clinic, without running servers."""
-    folder, redis = tmp_path_factory.mktemp("backup"), valkey.url.removesuffix("/0") + "/4"
-    with Stack(folder, mongodb_uri=mongo.uri("arthomed_backup"), redis_url=redis, parts=()) as stack:
+    with stack_with(mongo, valkey, tmp_path_factory.mktemp("backup"), redis=4, parts=(), demo=True) as stack:
         yield stack
 
 

@@ -6,6 +6,7 @@ import threading
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from arthomed.files.scanner import ScannerUnavailable, Verdict
 from arthomed.infra.clamav import ClamAV
 from dev.clamd import Clamd
 from dev.servers import free_port
+from tests.infra import scripted_server
 from tests.infra.eicar import EICAR
 from tests.infra.scripted_server import Behaviour, ScriptedServer, silent
 
@@ -100,13 +102,7 @@ def receive_stream(connection: socket.socket) -> None:
         received += connection.recv(65536)
 
 
-def responding(response: bytes) -> Behaviour:
-    def behave(connection: socket.socket) -> None:
-        receive_stream(connection)
-        connection.sendall(response)
-        connection.shutdown(socket.SHUT_WR)
-
-    return behave
+responding = partial(scripted_server.responding, receive=receive_stream)
 
 
 def closing_early(connection: socket.socket) -> None:

@@ -17,9 +17,8 @@ from dev.servers import Mongo, Valkey
 from tests import factories
 from tests.factories import SignedIn
 from tests.faults.clinic import Clinic
-from tests.infra import fake_sentry
 from tests.infra.fake_sentry import FakeSentry
-from tests.stack import ROOT, Stack
+from tests.stack import ROOT, stack_with
 
 MOBILE, NAME, CODE, ADDRESS = "9812345670", "Lakshmi", "482913", "203.0.113.7"
 
@@ -27,7 +26,7 @@ MOBILE, NAME, CODE, ADDRESS = "9812345670", "Lakshmi", "482913", "203.0.113.7"
 @pytest.fixture
 def sentry(app: Flask, client: FlaskClient) -> Iterator[FakeSentry]:
     del app, client  # they wire this process and empty the database
-    with fake_sentry.running() as server:
+    with FakeSentry().running() as server:
         yield server
     error_reporting.use(error_reporting.no_op)
     sentry_sdk.get_client().close()
@@ -100,14 +99,7 @@ def test_a_client_error_is_not_reported(sentry: FakeSentry, patient: tuple[Signe
 
 @pytest.mark.long
 def test_a_forked_process_reports_errors_too(mongo: Mongo, valkey: Valkey, sentry: FakeSentry, tmp_path: Path) -> None:
-    stack = Stack(
-        tmp_path,
-        mongodb_uri=mongo.uri("arthomed_broken"),
-        redis_url=valkey.url.removesuffix("/0") + "/5",
-        parts=("web",),
-        demo=False,
-        env={"SENTRY_DSN": sentry.dsn},
-    )
+    stack = stack_with(mongo, valkey, tmp_path, redis=5, parts=("web",), env={"SENTRY_DSN": sentry.dsn})
     with stack, Clinic(stack) as clinic:
         person = clinic.person(Role.PATIENT)
         unknown_role = {"$set": {"role": "unknown"}}

@@ -63,10 +63,6 @@ def test_nothing_but_json_is_accepted(celery: Celery) -> None:
     assert (celery.conf.accept_content, celery.conf.task_serializer) == (["json"], "json")
 
 
-def test_a_message_is_acknowledged_after_its_task(celery: Celery) -> None:
-    assert (celery.conf.task_acks_late, celery.conf.task_reject_on_worker_lost) == (True, True)
-
-
 def test_the_time_limit_of_unlocked_tasks_is_below_the_visibility_timeout(celery: Celery) -> None:
     unlocked = [celery.tasks[job] for job in Job if not celery.tasks[job].single_run]
     longest = max(task.time_limit or celery.conf.task_time_limit for task in unlocked)

@@ -12,7 +12,6 @@ from arthomed.core.jobs import Job
 from arthomed.notifications.models import Notification
 from dev.servers import free_port
 from tests import factories
-from tests.infra import fake_sentry
 from tests.infra.fake_sentry import FakeSentry
 from tests.scraping import Series, series_in
 from tests.stack import wait_for
@@ -26,7 +25,7 @@ pytestmark = [pytest.mark.usefixtures("database"), pytest.mark.long]
 
 @pytest.fixture(scope="module")
 def sentry_server() -> Iterator[FakeSentry]:
-    with fake_sentry.running() as server:
+    with FakeSentry().running() as server:
         yield server
 
 

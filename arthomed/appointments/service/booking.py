@@ -177,7 +177,7 @@ def _write(attempts: Sequence[BookingAttempt], context: _Context, session: Clien
     events, booked = [], []
     for attempt, appointment in zip(attempts, appointments, strict=True):
         has_device = attempt.patient_id in with_devices
-        new = messages.for_booking(appointment.to_mongo(), appointment.patient.email, has_device=has_device)
+        new = messages.for_status(appointment, appointment.patient, has_device=has_device)
         with origin.override(attempt.origin):
             uploading.attach(attempt.actor, attempt.files, session)
             events.append(audit_trail.booking_event(attempt.actor, attempt.id))

@@ -16,8 +16,8 @@ from arthomed.files.service import deleting
 def last_treatment_at(patient_id: ObjectId, session: ClientSession) -> datetime | None:
     """The end of the patient's last appointment with a treatment; None if there is none."""
     treated = {"patient": patient_id, "status": {"$in": sorted(TREATED)}}
-    found = Appointment.collection().find_one(treated, {"endsAt": 1}, sort=[("startsAt", -1)], session=session)
-    return None if found is None else found["endsAt"]
+    last: Appointment | None = Appointment.find_one(treated, session, sort=[("startsAt", -1)])
+    return None if last is None else last.ends_at
 
 
 def erase_appointments(patient_id: ObjectId, *, including_treated: bool, session: ClientSession) -> None:
@@ -25,7 +25,7 @@ def erase_appointments(patient_id: ObjectId, *, including_treated: bool, session
     query: Raw = {"patient": patient_id}
     if not including_treated:
         query["status"] = {"$nin": sorted(TREATED)}
-    ids = [one["_id"] for one in Appointment.collection().find(query, {"_id": 1}, session=session)]
+    ids = [appointment.id for appointment in Appointment.find_all(query, session)]
     deleting.mark_files_of(Kind.APPOINTMENTS, ids, session)
     invalidate(appointments_tag(patient_id))
     Appointment.erase_texts(query, session=session)

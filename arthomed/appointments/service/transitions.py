@@ -87,8 +87,8 @@ def cancel_open(actor: Actor, session: ClientSession) -> None:
         TooLate: one of them starts too soon.
     """
     is_open = {"patient": actor.user_id, "status": {"$in": [Status.PENDING, Status.CONFIRMED]}}
-    for raw in list(Appointment.collection().find(is_open, session=session)):
-        _apply(_prepare(actor, Appointment.from_raw(raw), Status.CANCELLED, None), session)
+    for appointment in Appointment.find_all(is_open, session):
+        _apply(_prepare(actor, appointment, Status.CANCELLED, None), session)
 
 
 def reject_unconfirmed() -> int:
@@ -146,7 +146,8 @@ def _apply(transition: _Transition, session: ClientSession) -> tuple[Appointment
         Slot.free(moved.slot, moved.seat, session=session)
     if not move.notifies_patient:
         return moved, []
-    new_messages = messages.for_change(moved, users.get(moved.patient_id, session))
+    has_device = bool(notifications.users_with_devices([moved.patient_id]))
+    new_messages = messages.for_status(moved, users.get(moved.patient_id, session), has_device=has_device)
     notifications.add_to_outbox(new_messages, session)
     return moved, new_messages
 

@@ -49,7 +49,7 @@ def delete_marked(file: File) -> None:
         store.storage.delete(key)
         if file.state is not State.READY:  # a scan may just have moved the file to quarantine
             store.storage.delete(rules.quarantine_key(key))
-    File.collection().delete_one({"_id": file.id, "doomedAt": {"$ne": None}})
+    File.objects(id=file.id, marked_for_deletion_at__ne=None).delete()
 
 
 def mark_files_of(kind: str, records: Collection[ObjectId], session: ClientSession) -> None:

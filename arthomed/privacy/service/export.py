@@ -13,6 +13,7 @@ from arthomed.audit.models import Action, AuditEvent, Kind
 from arthomed.auth.models import Session
 from arthomed.core import clock, jobs
 from arthomed.core.actor import Actor
+from arthomed.core.installed import Installed
 from arthomed.files.models import File
 from arthomed.notifications.models import Notification
 from arthomed.privacy.models import Export
@@ -41,13 +42,8 @@ class PersonalData:
 Serializer = Callable[[PersonalData], str]
 """Returns JSON. arthomed.app sets it, because services do not know the schemas."""
 
-_serializer: Serializer | None = None
-
-
-def use(serializer: Serializer) -> None:
-    """Set the serializer of this process."""
-    global _serializer  # noqa: PLW0603  arthomed.app sets it once per process
-    _serializer = serializer
+_serializer = Installed[Serializer]("serializer of exports")
+use = _serializer.install
 
 
 def export(actor: Actor, user_id: ObjectId) -> bytes | None:
@@ -87,9 +83,6 @@ def _is_small(user_id: ObjectId) -> bool:
 
 
 def _serialize(user_id: ObjectId) -> bytes:
-    if _serializer is None:
-        message = "no serializer is set; arthomed.app.wire() sets it"
-        raise RuntimeError(message)
     appointments = list(Appointment.objects(patient_id=user_id).order_by("starts_at"))
     personal_data = PersonalData(
         exported_at=clock.now(),
@@ -100,7 +93,7 @@ def _serialize(user_id: ObjectId) -> bytes:
         messages=list(Notification.objects(user=user_id).order_by("created_at")),
         access_log=trail.with_actors(list(AuditEvent.objects(subjects=user_id).order_by("at"))),
     )
-    return _serializer(personal_data).encode()
+    return _serializer.get()(personal_data).encode()
 
 
 def _record_export(actor: Actor, user_id: ObjectId) -> None:

@@ -33,7 +33,7 @@ def erase(clinic: Clinic) -> None:
 
 
 def receive_receipt(clinic: Clinic) -> None:
-    with fake_twilio.running() as twilio, fake_twilio.configured(twilio):
+    with fake_twilio.FakeTwilio().running() as twilio, fake_twilio.configured(twilio):
         notifications.send(clinic.message(channel=Channel.SMS).id)
         told(fake_twilio.post_receipt(clinic.client, twilio.requests[0].callback, "delivered"))
 

@@ -1,12 +1,9 @@
 """Attacks of OWASP's API Security Top 10 (2023), 7 and 10: outgoing calls and their responses."""
 
 import ast
-import json
 import socket
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
@@ -18,6 +15,7 @@ from arthomed.infra.sms import TwilioSms
 from arthomed.notifications import service as notifications
 from arthomed.notifications.gateways import DeliveryFailed
 from arthomed.notifications.models import Notification
+from tests.api.notifications.fake_twilio import FakeTwilio
 from tests.architecture.test_permissions import TABLE, call_route, make_world
 from tests.stack import ROOT, wait_for
 
@@ -70,26 +68,23 @@ class TestApi10UnsafeConsumptionOfApis:
     """A compromised SMS gateway."""
 
     @pytest.fixture
-    def gateway(self) -> Iterator[ThreadingHTTPServer]:
-        """A server that answers with `response`: status, headers, body."""
-        with ThreadingHTTPServer(("127.0.0.1", 0), _FakeGateway) as server:
-            Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-            server.was_cut_off = False  # type: ignore[attr-defined]
-            yield server
-            server.shutdown()
+    def gateway(self) -> Iterator[FakeTwilio]:
+        with FakeTwilio().running() as twilio:
+            yield twilio
 
-    def _send(self, gateway: ThreadingHTTPServer) -> DeliveryFailed:
-        there = f"http://127.0.0.1:{gateway.server_port}"
+    def _send(self, gateway: FakeTwilio) -> DeliveryFailed:
         with pytest.raises(DeliveryFailed) as failed:
-            TwilioSms(Twilio("AC0", "a-token", "+15005550006", None, there)).send("9876543210", "Namaste", kind="code")
+            TwilioSms(Twilio("AC0", "a-token", "+15005550006", None, gateway.url)).send(
+                "9876543210", "Namaste", kind="code"
+            )
         return failed.value
 
     @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-    def test_redirects_are_not_followed(self, gateway: Any, status: int) -> None:
+    def test_redirects_are_not_followed(self, gateway: FakeTwilio, status: int) -> None:
         with socket.create_server(("127.0.0.1", 0)) as elsewhere:
             elsewhere.setblocking(False)
-            there = f"http://127.0.0.1:{elsewhere.getsockname()[1]}/"
-            gateway.response = (status, {"Location": there}, b"")
+            gateway.response = (status, b"")
+            gateway.headers = {"Location": f"http://127.0.0.1:{elsewhere.getsockname()[1]}/"}
 
             assert str(self._send(gateway)).startswith(f"twilio {status}")
             with pytest.raises(BlockingIOError):
@@ -97,41 +92,26 @@ class TestApi10UnsafeConsumptionOfApis:
 
     @pytest.mark.parametrize("status", [200, 201, 400, 500])
     @pytest.mark.parametrize("kind", ["text/html", "application/json"])
-    def test_the_body_of_an_unexpected_response_is_not_stored(self, gateway: Any, status: int, kind: str) -> None:
-        gateway.response = (status, {"Content-Type": kind}, PAGE)
+    def test_the_body_of_an_unexpected_response_is_not_stored(
+        self, gateway: FakeTwilio, status: int, kind: str
+    ) -> None:
+        gateway.response, gateway.headers = (status, PAGE), {"Content-Type": kind}
 
         assert "alert" not in str(self._send(gateway))
 
-    def test_an_oversized_response_is_not_read_to_the_end(self, gateway: Any) -> None:
-        gateway.response = (201, {"Content-Type": "application/json"}, b" " * 50_000_000)
+    def test_an_oversized_response_is_not_read_to_the_end(self, gateway: FakeTwilio) -> None:
+        gateway.response = (201, b" " * 50_000_000)
 
         assert str(self._send(gateway)) == "twilio's response is not JSON"
         assert wait_for(lambda: gateway.was_cut_off, what="the end of the connection")
 
-    def test_the_text_of_a_refusal_is_not_stored(self, gateway: Any) -> None:
+    def test_the_text_of_a_refusal_is_not_stored(self, gateway: FakeTwilio) -> None:
         forged = {
             "code": 21211,
             "message": "<script>alert(1)</script>",
             "more_info": "http://evil.example/",
             "status": 400,
         }
-        gateway.response = (400, {"Content-Type": "application/json"}, json.dumps(forged).encode())
+        gateway.response = (400, forged)
 
         assert str(self._send(gateway)) == "twilio 400 21211"
-
-
-class _FakeGateway(BaseHTTPRequestHandler):
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
-        status, headers, body = self.server.response  # type: ignore[attr-defined]
-        self.send_response(status)
-        for name, value in {**headers, "Content-Length": str(len(body))}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        try:
-            self.wfile.write(body)
-        except ConnectionError:
-            self.server.was_cut_off = True  # type: ignore[attr-defined]
-
-    def log_message(self, *_: object) -> None:
-        """Nothing on standard error."""

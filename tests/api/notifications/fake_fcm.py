@@ -1,18 +1,17 @@
 """A fake of Google's token endpoint and of FCM that can also misbehave."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from email.message import Message
 from pathlib import Path
-from threading import Thread
 from typing import Any
 from urllib.parse import parse_qs
 
 import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
+
+from tests.fake_http import FakeHttp
 
 EMAIL, PROJECT = "clinic@project.example", "clinic-of-the-tests"
 SEND = f"/v1/projects/{PROJECT}/messages:send"
@@ -26,7 +25,7 @@ def error(status: str, code: str | None = None) -> dict[str, Any]:
 
 
 @dataclass
-class FakeFcm:
+class FakeFcm(FakeHttp):
     """Issues access tokens for assertions that the account signed, and accepts messages with the latest token.
 
     `responses` replace the responses to the next messages (None closes the connection), `token_response` those of the
@@ -35,11 +34,9 @@ class FakeFcm:
 
     responses: list[tuple[int, object] | None] = field(default_factory=list)
     token_response: tuple[int, object] | None = None
-    headers: dict[str, str] = field(default_factory=dict)
     expires_in: int = 3600
     issued_tokens: int = 0
     accepted: list[dict[str, Any]] = field(default_factory=list)
-    url: str = ""
 
     @property
     def token(self) -> str:
@@ -54,6 +51,11 @@ class FakeFcm:
         file = folder / "account.json"
         file.write_text(json.dumps({**account, "token_uri": f"{self.url}/token"}))
         return file
+
+    def respond(self, path: str, headers: Message, body: bytes) -> tuple[int, object] | None:
+        if path == "/token":
+            return self.issue_token(parse_qs(body.decode()))
+        return self.accept(headers["Authorization"], json.loads(body)) if path == SEND else (404, error("NOT_FOUND"))
 
     def issue_token(self, form: dict[str, list[str]]) -> tuple[int, object]:
         if form["grant_type"] != ["urn:ietf:params:oauth:grant-type:jwt-bearer"]:
@@ -75,39 +77,3 @@ class FakeFcm:
             return self.responses.pop(0)
         self.accepted.append(body["message"])
         return 200, {"name": f"projects/{PROJECT}/messages/1"}
-
-
-@contextmanager
-def running() -> Iterator[FakeFcm]:
-    fcm = FakeFcm()
-    with ThreadingHTTPServer(("127.0.0.1", 0), _handler(fcm)) as server:
-        fcm.url = f"http://127.0.0.1:{server.server_port}"
-        Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-        yield fcm
-        server.shutdown()
-
-
-def _handler(fcm: FakeFcm) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-            response: tuple[int, object] | None = (404, error("NOT_FOUND"))
-            if self.path == "/token":
-                response = fcm.issue_token(parse_qs(body))
-            elif self.path == SEND:
-                response = fcm.accept(self.headers["Authorization"], json.loads(body))
-            if response is None:
-                self.close_connection = True
-                return
-            text = response[1] if isinstance(response[1], bytes) else json.dumps(response[1]).encode()
-            self.send_response(response[0])
-            for name, value in fcm.headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text)
-
-        def log_message(self, *_: object) -> None:
-            """Do not write to standard error."""
-
-    return Handler

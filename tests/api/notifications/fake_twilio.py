@@ -1,13 +1,12 @@
 """A fake of Twilio's API that can also misbehave, and receipts with Twilio's signature."""
 
 import base64
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Event, Thread
-from typing import Any
+from dataclasses import dataclass, field
+from email.message import Message
+from threading import Event
+from typing import Any, Self
 from urllib.parse import parse_qs
 
 from flask.testing import FlaskClient
@@ -16,7 +15,8 @@ from werkzeug.test import TestResponse
 
 from arthomed.config_messages import Twilio
 from arthomed.infra.sms import TwilioReceipts, TwilioSms
-from arthomed.notifications import delivery
+from tests.api.notifications.outbox import delivery_configured
+from tests.fake_http import FakeHttp
 
 SID, TOKEN, NUMBER = "AC" + "0" * 32, "token-of-the-tests", "+15005550006"
 PUBLIC_URL = "https://api.clinic.example"
@@ -39,64 +39,35 @@ class Request:
 
 
 @dataclass
-class FakeTwilio:
+class FakeTwilio(FakeHttp):
     """The response to send (None closes the connection) with its headers, and the requests so far.
 
     The server does not respond while `may_respond` is cleared.
     """
 
     response: tuple[int, object] | None = ACCEPTED
-    headers: dict[str, str] = field(default_factory=dict)
     requests: list[Request] = field(default_factory=list)
     may_respond: Event = field(default_factory=Event)
-    url: str = ""
 
+    @contextmanager
+    def running(self) -> Iterator[Self]:
+        self.may_respond.set()
+        with super().running():
+            yield self
+        self.may_respond.set()
 
-@contextmanager
-def running() -> Iterator[FakeTwilio]:
-    twilio = FakeTwilio()
-    twilio.may_respond.set()
-    with ThreadingHTTPServer(("127.0.0.1", 0), _handler(twilio)) as server:
-        twilio.url = f"http://127.0.0.1:{server.server_port}"
-        Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-        yield twilio
-        twilio.may_respond.set()
-        server.shutdown()
+    def respond(self, path: str, headers: Message, body: bytes) -> tuple[int, object] | None:
+        self.requests.append(Request(path, headers["Authorization"], parse_qs(body.decode())))
+        self.may_respond.wait()
+        return self.response
 
 
 @contextmanager
 def configured(twilio: FakeTwilio) -> Iterator[None]:
     """The application sends its SMS to the fake, and accepts receipts."""
     account = Twilio(SID, TOKEN, NUMBER, None, twilio.url)
-    before = delivery.config()
-    receipts = TwilioReceipts(account, PUBLIC_URL)
-    delivery.configure(replace(before, sms=TwilioSms(account, PUBLIC_URL), receipts=receipts))
-    yield
-    delivery.configure(before)
-
-
-def _handler(twilio: FakeTwilio) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-            twilio.requests.append(Request(self.path, self.headers["Authorization"], parse_qs(body)))
-            twilio.may_respond.wait()
-            if twilio.response is None:
-                self.close_connection = True
-                return
-            status, content = twilio.response
-            text = content if isinstance(content, bytes) else json.dumps(content).encode()
-            self.send_response(status)
-            for name, value in {"Content-Type": "application/json", **twilio.headers}.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text)
-
-        def log_message(self, *_: object) -> None:
-            """Do not write to standard error."""
-
-    return Handler
+    with delivery_configured(sms=TwilioSms(account, PUBLIC_URL), receipts=TwilioReceipts(account, PUBLIC_URL)):
+        yield
 
 
 def receipt_form(status: str, sid: str = "SM1", **more: Any) -> dict[str, Any]:

@@ -1,5 +1,8 @@
-"""Appointments, their messages in the outbox, and the texts that were sent."""
+"""Appointments, their messages in the outbox, how they are delivered, and the texts that were sent."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -9,16 +12,34 @@ from arthomed.appointments.service import transitions
 from arthomed.config import settings
 from arthomed.core.permissions import Role
 from arthomed.infra.mailbox import Mailbox
+from arthomed.notifications import delivery
 from arthomed.notifications.models import Notification
 from tests import factories
 
 TUESDAY = date(2026, 12, 1)
-OPENING_HOURS = factories.every_day("09:00", "12:00")[1:2]
+OPENING_HOURS = factories.every_day("09:00", "09:30")
 
 
-def make_appointment(email: str | None = None) -> Appointment:
-    patient = factories.make_user(name="Asha Verma", email=email)
-    return factories.make_visit(patient, factories.make_doctor(OPENING_HOURS, name="Dr Meera Iyer"), day=TUESDAY)
+@contextmanager
+def delivery_configured(**changes: Any) -> Iterator[None]:
+    """Deliver messages with other gateways or times."""
+    before = delivery.config()
+    delivery.configure(replace(before, **changes))
+    try:
+        yield
+    finally:
+        delivery.configure(before)
+
+
+def make_appointment(email: str | None = None, *, day: date | None = None, **patient: Any) -> Appointment:
+    """A requested appointment with Dr Meera Iyer, by default tomorrow at nine."""
+    booked_by = factories.make_user(**{"name": "Asha Verma", "email": email, **patient})
+    return factories.make_visit(booked_by, factories.make_doctor(OPENING_HOURS, name="Dr Meera Iyer"), day=day)
+
+
+def make_message(email: str | None = None, **more: Any) -> Notification:
+    """The waiting SMS about a requested appointment."""
+    return only_message(subject=make_appointment(email, **more).id)
 
 
 def change_status(appointment: Appointment, *statuses: Status, reason: str | None = "As agreed") -> Appointment:

@@ -17,7 +17,8 @@ from arthomed.notifications.models import Notification, State
 from arthomed.users.models import User
 from tests import factories
 from tests.api.notifications import fake_twilio
-from tests.api.notifications.fake_twilio import post_receipt
+from tests.api.notifications.fake_twilio import FakeTwilio, post_receipt
+from tests.api.notifications.outbox import make_message
 from tests.factories import NOBODY, SignedIn, refused, told
 from tests.migrations.records import message as record
 
@@ -25,12 +26,10 @@ Records = Database[dict[str, Any]]
 PATH = "/api/admin/messages"
 
 
-def failed_message(patient: User | None = None, reason: str = "twilio 400 21211") -> Notification:
-    """An SMS about an appointment that could not be sent."""
-    doctor = factories.make_doctor(factories.every_day("09:00", "09:30"))
-    appointment = factories.make_visit(patient or factories.make_user(), doctor)
-    found: Notification = Notification.objects.get(subject=appointment.id)
-    found.finish(State.FAILED, now=clock.now(), failure=reason)
+def failed_message() -> Notification:
+    """An SMS about an appointment of Asha Verma that could not be sent."""
+    found = make_message()
+    found.finish(State.FAILED, now=clock.now(), failure="twilio 400 21211")
     return found
 
 
@@ -47,12 +46,14 @@ class TestListing:
     def test_failed_message_is_listed_with_its_reason_and_without_its_text(
         self, client: FlaskClient, admin: SignedIn
     ) -> None:
-        patient = factories.make_user(name="Asha Verma")
-        message = failed_message(patient)
+        message = failed_message()
 
         [item] = list_messages(client, admin)
+        patient = User.objects.get(role="patient")
 
-        assert (item["_id"], item["user"], item["subject"]) == (str(message.id), str(patient.id), str(message.subject))
+        assert (item["_id"], item["user"], item["subject"]) == tuple(
+            map(str, (message.id, patient.id, message.subject))
+        )
         assert (item["state"], item["failure"], item["sendAttempts"]) == ("failed", "twilio 400 21211", 0)
         assert (item["channel"], item["kind"], item["receipt"]) == ("sms", "appointment-pending", None)
         assert patient.mobile_number not in str(item)
@@ -62,7 +63,7 @@ class TestListing:
         message = failed_message()
         Notification.objects.update(set__state=State.WAITING)
         accepted = {"sid": "SM1", "status": "queued", "num_segments": "2", "price": "-0.05", "price_unit": "USD"}
-        with fake_twilio.running() as twilio, fake_twilio.configured(twilio):
+        with FakeTwilio().running() as twilio, fake_twilio.configured(twilio):
             twilio.response = (201, accepted)
             notifications.send(message.id)
             told(post_receipt(client, twilio.requests[0].callback, "undelivered", ErrorCode="30005"))
@@ -151,24 +152,22 @@ class TestResending:
 
         assert sorted(statuses) == [200, 400, 400, 400]
 
-    @pytest.mark.parametrize("state", [State.WAITING, State.SENT, State.DROPPED])
-    def test_message_that_did_not_fail_is_not_resendable(
-        self, client: FlaskClient, admin: SignedIn, state: State
+    @pytest.mark.parametrize(
+        ("state", "is_useful"),
+        [
+            *((state, True) for state in (State.WAITING, State.SENT, State.DROPPED)),
+            *((state, False) for state in (State.FAILED, State.EXPIRED)),
+        ],
+    )
+    def test_message_that_did_not_fail_or_is_no_longer_useful_is_not_resendable(
+        self, client: FlaskClient, admin: SignedIn, state: State, *, is_useful: bool
     ) -> None:
         message = failed_message()
-        Notification.objects.update(set__state=state)
+        useful_until = message.useful_until if is_useful else clock.now()
+        Notification.objects.update(set__state=state, set__useful_until=useful_until)
 
         assert refused(resend(client, admin, message.id)) == (400, "INVALID_STATUS_TRANSITION")
         assert Notification.objects.get().state is state
-
-    @pytest.mark.parametrize("state", [State.FAILED, State.EXPIRED])
-    def test_message_that_is_no_longer_useful_is_not_resendable(
-        self, client: FlaskClient, admin: SignedIn, state: State
-    ) -> None:
-        message = failed_message()
-        Notification.objects.update(set__state=state, set__useful_until=clock.now())
-
-        assert refused(resend(client, admin, message.id)) == (400, "INVALID_STATUS_TRANSITION")
 
     def test_expired_message_that_is_still_useful_can_be_resent(self, client: FlaskClient, admin: SignedIn) -> None:
         message = failed_message()
@@ -191,7 +190,7 @@ class TestResending:
     ) -> None:
         message = failed_message()
         Notification.objects.update(set__state=State.WAITING)
-        with fake_twilio.running() as twilio, fake_twilio.configured(twilio):
+        with FakeTwilio().running() as twilio, fake_twilio.configured(twilio):
             notifications.send(message.id)
             path = twilio.requests[0].callback
             told(post_receipt(client, path, "undelivered"))

@@ -78,7 +78,7 @@ def test_failed_status_change_leaves_no_message() -> None:
 
 def test_check_in_and_no_show_create_no_message() -> None:
     with time_machine.travel(factories.at_clinic(TUESDAY, "08:00"), tick=True):
-        appointment = change_status(make_appointment(), Status.CONFIRMED)
+        appointment = change_status(make_appointment(day=TUESDAY), Status.CONFIRMED)
     with time_machine.travel(factories.at_clinic(TUESDAY, "09:05"), tick=True):
         change_status(appointment, Status.NO_SHOW, Status.CONFIRMED, Status.IN_PROGRESS)
 
@@ -95,26 +95,22 @@ def test_message_is_dropped_after_a_later_status_change(status: Status) -> None:
     assert sent_texts() == []
 
 
-def test_confirmation_is_sent_until_the_appointment_ends() -> None:
-    change_status(make_appointment(), Status.CONFIRMED)
-    confirmed = only_message(kind="appointment-confirmed").id
-    with time_machine.travel(factories.at_clinic(TUESDAY, "09:10"), tick=True):
-        assert notifications.send(confirmed) is State.SENT
-
-
-def test_confirmation_expires_when_the_appointment_ends() -> None:
-    change_status(make_appointment(), Status.CONFIRMED)
-    confirmed = only_message(kind="appointment-confirmed").id
-    with time_machine.travel(factories.at_clinic(TUESDAY, "09:30"), tick=True):
-        assert notifications.send(confirmed) is State.EXPIRED
-    assert sent_texts() == []
-
-
-def test_cancellation_is_sent_for_a_day_even_after_the_appointment() -> None:
-    change_status(make_appointment(), Status.CANCELLED)
-    cancelled = only_message(kind="appointment-cancelled").id
-    with time_machine.travel(factories.at_clinic(TUESDAY, "19:00"), tick=True):
-        assert notifications.send(cancelled) is State.SENT
+@pytest.mark.parametrize(
+    ("status", "time", "state"),
+    [
+        (Status.CONFIRMED, "09:10", State.SENT),
+        (Status.CONFIRMED, "09:30", State.EXPIRED),
+        (Status.CANCELLED, "19:00", State.SENT),
+    ],
+)
+def test_confirmation_expires_when_the_appointment_ends_and_a_cancellation_later(
+    status: Status, time: str, state: State
+) -> None:
+    change_status(make_appointment(), status)
+    message = only_message(kind=f"appointment-{status}").id
+    with time_machine.travel(factories.at_clinic(TUESDAY, time), tick=True):
+        assert notifications.send(message) is state
+    assert len(sent_texts()) == (1 if state is State.SENT else 0)
 
 
 def test_email_is_dropped_after_the_patient_removed_the_address() -> None:

@@ -1,7 +1,6 @@
 """An e-mail replaces an SMS that was not delivered: at most one, and never with a code."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -16,12 +15,13 @@ from arthomed.config import settings
 from arthomed.core import clock
 from arthomed.core.permissions import Role
 from arthomed.infra.mailbox import Mailbox
-from arthomed.notifications import delivery, fallback
+from arthomed.notifications import fallback
 from arthomed.notifications import service as notifications
 from arthomed.notifications.models import Channel, Notification, State
 from tests import factories
 from tests.api.notifications import fake_twilio
 from tests.api.notifications.fake_twilio import FakeTwilio, post_receipt
+from tests.api.notifications.outbox import delivery_configured, make_appointment
 from tests.factories import told
 
 REFUSED = (400, {"code": 21614, "message": "not a mobile number", "status": 400})
@@ -32,15 +32,14 @@ WAIT = timedelta(minutes=10)
 @pytest.fixture
 def twilio(app: Flask, client: FlaskClient) -> Iterator[FakeTwilio]:
     del app, client  # the second empties the database
-    with fake_twilio.running() as server, fake_twilio.configured(server):
+    with FakeTwilio().running() as server, fake_twilio.configured(server):
         yield server
 
 
 @pytest.fixture
 def appointment(twilio: FakeTwilio) -> Appointment:
     """A requested appointment, with a waiting SMS about it."""
-    doctor = factories.make_doctor(factories.every_day("09:00", "09:30"))
-    return factories.make_visit(factories.make_user(email=ADDRESS), doctor)
+    return make_appointment(ADDRESS)
 
 
 def messages_by(channel: Channel) -> list[Notification]:
@@ -96,14 +95,14 @@ def test_sms_expiring_before_its_retry_is_replaced_by_an_email(twilio: FakeTwili
 
 
 def test_sms_accepted_on_retry_without_receipts_has_no_fallback(twilio: FakeTwilio, appointment: Appointment) -> None:
-    delivery.configure(replace(delivery.config(), receipts=None))
-    twilio.response = (503, {})
-    send()
-    twilio.response = fake_twilio.ACCEPTED
-    with time_machine.travel(clock.now() + timedelta(minutes=1), tick=True):
-        assert send() is State.SENT
-    with time_machine.travel(clock.now() + 2 * WAIT, tick=True):
-        assert fallback.send_fallbacks() == 0
+    with delivery_configured(receipts=None):
+        twilio.response = (503, {})
+        send()
+        twilio.response = fake_twilio.ACCEPTED
+        with time_machine.travel(clock.now() + timedelta(minutes=1), tick=True):
+            assert send() is State.SENT
+        with time_machine.travel(clock.now() + 2 * WAIT, tick=True):
+            assert fallback.send_fallbacks() == 0
 
 
 @pytest.mark.parametrize("status", ["undelivered", "failed"])
@@ -175,14 +174,10 @@ def test_expired_sms_has_no_fallback(twilio: FakeTwilio, appointment: Appointmen
 def test_missing_receipt_causes_no_fallback_where_no_receipts_are_configured(
     twilio: FakeTwilio, appointment: Appointment
 ) -> None:
-    before = delivery.config()
-    delivery.configure(replace(before, receipts=None))
-    try:
+    with delivery_configured(receipts=None):
         send()
         with time_machine.travel(clock.now() + WAIT, tick=True):
             assert (fallback.send_fallbacks(), messages_by(Channel.EMAIL)) == (0, [])
-    finally:
-        delivery.configure(before)
 
 
 @pytest.mark.parametrize("status", [Status.CONFIRMED, Status.CANCELLED])
@@ -199,7 +194,7 @@ def test_message_that_went_by_email_anyway_has_no_fallback(
 
 
 def test_patient_without_an_email_address_has_no_fallback(twilio: FakeTwilio) -> None:
-    factories.make_visit(doctor=factories.make_doctor(factories.every_day("09:00", "09:30")))
+    make_appointment()
     twilio.response = REFUSED
     send()
 

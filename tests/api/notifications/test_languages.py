@@ -1,7 +1,6 @@
 """SMS in the language of the recipient, with registered templates."""
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -12,12 +11,12 @@ from arthomed.appointments.service import transitions
 from arthomed.auth.models import Otp
 from arthomed.auth.service import otp
 from arthomed.config import settings
-from arthomed.core.permissions import Role
 from arthomed.notifications.catalogue import language, languages
 from arthomed.notifications.gateways import Sms
 from arthomed.notifications.models import Channel, Notification
 from arthomed.users.models import User
 from tests import factories
+from tests.api.notifications.outbox import change_status, make_appointment
 
 ENTITY = "1101000000000000001"
 pytestmark = pytest.mark.usefixtures("database")
@@ -45,11 +44,6 @@ def sms_about(appointment: Appointment, status: Status = Status.PENDING) -> Sms:
     )
     assert isinstance(sms, Sms)
     return sms
-
-
-def make_appointment(**patient: Any) -> Appointment:
-    doctor = factories.make_doctor(factories.every_day("09:00", "09:30"), name="Dr Meera Iyer")
-    return factories.make_visit(factories.make_user(**patient), doctor)
 
 
 @pytest.mark.parametrize("code", languages())
@@ -100,8 +94,7 @@ def test_reason_of_an_automatic_rejection_is_part_of_the_template(actor: str, te
         Appointment.objects(id=appointment.id).update(set__starts_at=appointment.created_at)
         transitions.reject_unconfirmed()
     else:
-        admin = factories.acting(factories.make_user(Role.ADMIN))
-        transitions.change_status(admin, appointment.id, Status.REJECTED, reason="On leave")
+        change_status(appointment, Status.REJECTED, reason="On leave")
 
     sms = sms_about(appointment, Status.REJECTED)
 

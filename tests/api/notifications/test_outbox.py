@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -23,6 +22,7 @@ from dev.servers import free_port
 from tests import factories
 from tests.api.notifications.outbox import (
     change_status,
+    delivery_configured,
     make_appointment,
     only_message,
     outbox,
@@ -169,20 +169,12 @@ def test_message_postponed_by_a_clock_that_was_ahead_is_sent_after_its_correctio
 
 def test_email_without_a_gateway_fails() -> None:
     change_status(make_appointment("asha@example.com"), Status.CONFIRMED)
-    before = delivery.config()
-    delivery.configure(replace(before, email=None))
-    try:
+    with delivery_configured(email=None):
         assert notifications.send(only_message(channel=Channel.EMAIL).id) is State.FAILED
-    finally:
-        delivery.configure(before)
 
 
 def test_no_email_is_created_without_a_gateway() -> None:
-    before = delivery.config()
-    delivery.configure(replace(before, email=None))
-    try:
+    with delivery_configured(email=None):
         change_status(make_appointment("asha@example.com"), Status.CONFIRMED)
-    finally:
-        delivery.configure(before)
 
     assert [one.channel for one in outbox()] == [Channel.SMS] * 2

@@ -11,7 +11,6 @@ import pytest
 import time_machine
 from flask import Flask
 from flask.testing import FlaskClient
-from pymongo.database import Database
 
 from arthomed.auth.models import Session
 from arthomed.auth.service import sessions
@@ -22,18 +21,17 @@ from arthomed.notifications import service as notifications
 from arthomed.notifications.gateways import DeliveryFailed, DeviceUnregistered, Push
 from arthomed.notifications.models import Channel, Notification, State
 from tests import factories
-from tests.api.notifications import fake_fcm
 from tests.api.notifications.fake_fcm import FakeFcm, error
+from tests.api.notifications.outbox import OPENING_HOURS, delivery_configured
 from tests.api.notifications.push_tokens import TOKENS, register_token
 from tests.factories import SignedIn
 
-Records = Database[dict[str, Any]]
 PUSH = Push(TOKENS[0], "Arthomed", "Namaste", "message-1")
 
 
 @pytest.fixture
 def fcm() -> Iterator[FakeFcm]:
-    with fake_fcm.running() as server:
+    with FakeFcm().running() as server:
         yield server
 
 
@@ -90,6 +88,9 @@ class TestGateway:
             ((302, b""), False),
             (None, False),
             ((400, error("INVALID_ARGUMENT", "INVALID_ARGUMENT")), True),
+            ((404, b"<html>"), False),
+            ((404, error("NOT_FOUND")), False),
+            ((403, error("PERMISSION_DENIED", "SENDER_ID_MISMATCH")), True),
         ],
         ids=str,
     )
@@ -100,31 +101,13 @@ class TestGateway:
         with pytest.raises(DeliveryFailed) as failed:
             gateway.send(PUSH, kind="x")
 
-        assert failed.value.permanent is permanent
+        assert (type(failed.value), failed.value.permanent) == (DeliveryFailed, permanent)  # no DeviceUnregistered
         assert "never stored" not in str(failed.value)
 
     def test_unregistered_device_raises_its_own_error(self, fcm: FakeFcm, gateway: FcmPush) -> None:
         fcm.responses = [(404, error("NOT_FOUND", "UNREGISTERED"))]
         with pytest.raises(DeviceUnregistered):
             gateway.send(PUSH, kind="x")
-
-    @pytest.mark.parametrize(
-        ("response", "permanent"),
-        [
-            ((404, b"<html>"), False),
-            ((404, error("NOT_FOUND")), False),
-            ((403, error("PERMISSION_DENIED", "SENDER_ID_MISMATCH")), True),
-        ],
-        ids=str,
-    )
-    def test_error_of_our_configuration_does_not_unregister_the_device(
-        self, fcm: FakeFcm, gateway: FcmPush, response: Any, *, permanent: bool
-    ) -> None:
-        fcm.responses = [response]
-        with pytest.raises(DeliveryFailed) as failed:
-            gateway.send(PUSH, kind="x")
-
-        assert (type(failed.value), failed.value.permanent) == (DeliveryFailed, permanent)
 
     def test_retry_after_header_is_returned(self, fcm: FakeFcm, gateway: FcmPush) -> None:
         fcm.responses, fcm.headers = [(429, error("RESOURCE_EXHAUSTED"))], {"Retry-After": "60"}
@@ -160,17 +143,14 @@ class TestGateway:
 @pytest.fixture
 def push_configured(app: Flask, gateway: FcmPush) -> Iterator[None]:
     del app
-    before = delivery.config()
     push = delivery.PushConfig(gateway, sessions.push_tokens, sessions.with_push_tokens, sessions.forget_push_token)
-    delivery.configure(replace(before, push=push))
-    yield
-    delivery.configure(before)
+    with delivery_configured(push=push):
+        yield
 
 
 def book(patient: SignedIn) -> list[Notification]:
     """Book an appointment; returns the pushes about it."""
-    doctor = factories.make_doctor(factories.every_day("09:00", "09:30"), name="Dr Meera Iyer")
-    factories.make_visit(patient.user, doctor)
+    factories.make_visit(patient.user, factories.make_doctor(OPENING_HOURS))
     return list(Notification.objects(channel=Channel.PUSH))
 
 
@@ -241,30 +221,30 @@ class TestMessages:
 
         assert [token[0] for token in sessions.push_tokens(person.user.id)] == ["4", "3", "2", "1"]
 
-    def test_push_that_fcm_refuses_fails(self, client: FlaskClient, person: SignedIn, fcm: FakeFcm) -> None:
-        register_token(client, person, TOKENS[0])
-        [push] = book(person)
-        fcm.responses = [(400, error("INVALID_ARGUMENT"))]
-
-        assert notifications.send(push.id) is State.FAILED
-        assert sessions.push_tokens(person.user.id) == [TOKENS[0]]
-
-    def test_push_that_no_device_accepts_is_retried(self, client: FlaskClient, person: SignedIn, fcm: FakeFcm) -> None:
-        register_token(client, person, TOKENS[0])
-        [push] = book(person)
-        fcm.responses = [(503, b"unavailable")]
-
-        assert notifications.send(push.id) is State.WAITING
-
-    def test_token_of_an_unregistered_device_is_deleted(
-        self, client: FlaskClient, database: Records, person: SignedIn, fcm: FakeFcm
+    @pytest.mark.parametrize(
+        ("response", "state", "tokens"),
+        [
+            ((400, error("INVALID_ARGUMENT")), State.FAILED, [TOKENS[0]]),
+            ((503, b"unavailable"), State.WAITING, [TOKENS[0]]),
+            ((404, error("NOT_FOUND", "UNREGISTERED")), State.DROPPED, []),
+        ],
+        ids=["refused", "unavailable", "unregistered"],
+    )
+    def test_refused_push_fails_or_is_retried_and_only_an_unregistered_token_is_deleted(
+        self,
+        client: FlaskClient,
+        person: SignedIn,
+        fcm: FakeFcm,
+        response: tuple[int, object],
+        state: State,
+        tokens: list[str],
     ) -> None:
         register_token(client, person, TOKENS[0])
         [push] = book(person)
-        fcm.responses = [(404, error("NOT_FOUND", "UNREGISTERED"))]
+        fcm.responses = [response]
 
-        assert notifications.send(push.id) is State.DROPPED
-        assert database.sessions.count_documents({"pushToken": {"$exists": True}}) == 0
+        assert notifications.send(push.id) is state
+        assert sessions.push_tokens(person.user.id) == tokens
 
     def test_signed_out_device_gets_no_push(self, client: FlaskClient, person: SignedIn, fcm: FakeFcm) -> None:
         register_token(client, person, TOKENS[0])

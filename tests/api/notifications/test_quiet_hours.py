@@ -1,7 +1,6 @@
 """Messages that can wait are not sent at night, and expired messages never."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -12,13 +11,13 @@ from redis import Redis
 
 from arthomed.config import settings
 from arthomed.core import clock
-from arthomed.infra.mailbox import Mailbox
-from arthomed.notifications import delivery
 from arthomed.notifications import service as notifications
 from arthomed.notifications.models import Notification, State
 from arthomed.notifications.rules import QuietHours
 from tests import factories
 from tests.api.notifications import fake_twilio
+from tests.api.notifications.fake_twilio import FakeTwilio
+from tests.api.notifications.outbox import delivery_configured, make_message, sent_texts
 from tests.factories import at_clinic
 
 MONDAY, TUESDAY, WEDNESDAY = (date(2026, 11, 30) + timedelta(days=ahead) for ahead in range(3))
@@ -28,18 +27,12 @@ MONDAY, TUESDAY, WEDNESDAY = (date(2026, 11, 30) + timedelta(days=ahead) for ahe
 def night(client: FlaskClient) -> Iterator[Any]:
     """Monday, 23:00; quiet hours are from 21:00 to 08:00."""
     del client  # it empties the database
-    before = delivery.config()
-    delivery.configure(replace(before, quiet_hours=QuietHours("21:00", "08:00", settings().policy.timezone)))
-    with time_machine.travel(at_clinic(MONDAY, "23:00"), tick=True) as now:
+    quiet_hours = QuietHours("21:00", "08:00", settings().policy.timezone)
+    with (
+        delivery_configured(quiet_hours=quiet_hours),
+        time_machine.travel(at_clinic(MONDAY, "23:00"), tick=True) as now,
+    ):
         yield now
-    delivery.configure(before)
-
-
-def sms_about_appointment(day: date, time: str = "09:00") -> Notification:
-    hours = factories.every_day(time, f"{int(time[:2]) + 1:02}:00")
-    appointment = factories.make_visit(doctor=factories.make_doctor(hours), day=day, time=time)
-    found: Notification = Notification.objects.get(subject=appointment.id)
-    return found
 
 
 def stored(message: Notification) -> Notification:
@@ -47,24 +40,20 @@ def stored(message: Notification) -> Notification:
     return found
 
 
-def count_sent() -> int:
-    return len(Mailbox(settings().mailbox_file).newest_first())
-
-
 def test_message_at_night_is_postponed_until_morning(night: Any) -> None:
-    message = sms_about_appointment(WEDNESDAY)
+    message = make_message(day=WEDNESDAY)
 
     assert notifications.send(message.id) is State.WAITING
     postponed = stored(message)
     assert at_clinic(TUESDAY, "08:00") <= postponed.due_at <= at_clinic(TUESDAY, "08:15")
-    assert (postponed.attempts, count_sent()) == (0, 0)
+    assert (postponed.attempts, sent_texts()) == (0, [])
     assert notifications.send(message.id) is None
     night.move_to(at_clinic(TUESDAY, "08:16"))
     assert notifications.send(message.id) is State.SENT
 
 
 def test_sweeper_ignores_a_postponed_message_until_morning(night: Any, environment: dict[str, str]) -> None:
-    notifications.send(sms_about_appointment(WEDNESDAY).id)
+    notifications.send(make_message(day=WEDNESDAY).id)
     with Redis.from_url(environment["REDIS_URL"]) as redis:
         redis.flushdb()
         night.shift(timedelta(hours=1))
@@ -74,7 +63,7 @@ def test_sweeper_ignores_a_postponed_message_until_morning(night: Any, environme
 
 
 def test_message_about_an_appointment_next_morning_is_sent_at_night() -> None:
-    assert notifications.send(sms_about_appointment(TUESDAY).id) is State.SENT
+    assert notifications.send(make_message(day=TUESDAY).id) is State.SENT
 
 
 def test_code_is_sent_at_night(client: FlaskClient) -> None:
@@ -85,7 +74,7 @@ def test_code_is_sent_at_night(client: FlaskClient) -> None:
 
 def test_retry_in_quiet_hours_is_postponed_until_morning(night: Any) -> None:
     night.move_to(at_clinic(MONDAY, "20:59"))
-    message = sms_about_appointment(WEDNESDAY)
+    message = make_message(day=WEDNESDAY)
     retry_at, now = at_clinic(MONDAY, "21:05"), clock.now()
     message.schedule_retry(retry_at, now=now, failure="twilio 500 20500", fallback_at=now)
     night.move_to(at_clinic(MONDAY, "21:05"))
@@ -100,7 +89,7 @@ def test_code_expires_after_two_minutes(client: FlaskClient, night: Any) -> None
     night.shift(timedelta(minutes=2))
 
     assert notifications.send(message.id) is State.EXPIRED
-    assert (stored(message).state, count_sent()) == (State.EXPIRED, 0)
+    assert (stored(message).state, sent_texts()) == (State.EXPIRED, [])
 
 
 def test_sweeper_expires_and_counts_messages_that_no_worker_sent(
@@ -110,7 +99,7 @@ def test_sweeper_expires_and_counts_messages_that_no_worker_sent(
     for mobile in mobiles:
         factories.ask_for_code(client, mobile)
         factories.message_of_code(mobile)
-    waiting = sms_about_appointment(WEDNESDAY)
+    waiting = make_message(day=WEDNESDAY)
     night.shift(timedelta(minutes=3))
     notifications.sweep()
 
@@ -124,7 +113,7 @@ def test_message_that_would_expire_before_its_retry_expires_immediately(client: 
     factories.ask_for_code(client, mobile := factories.new_mobile())
     message = factories.message_of_code(mobile)
     Notification.objects.update(set__attempts=5)  # the next delay is 320 seconds
-    with fake_twilio.running() as twilio, fake_twilio.configured(twilio):
+    with FakeTwilio().running() as twilio, fake_twilio.configured(twilio):
         twilio.response = (500, {})
         assert notifications.send(message.id) is State.EXPIRED
 
@@ -132,7 +121,7 @@ def test_message_that_would_expire_before_its_retry_expires_immediately(client: 
 
 
 def test_sent_state_overwrites_an_expiry_during_sending(night: Any) -> None:
-    message = sms_about_appointment(TUESDAY)
+    message = make_message(day=TUESDAY)
     claimed = Notification.claim(message.id, now=clock.now(), lease=timedelta(minutes=1))
     assert claimed is not None
     Notification.expire(message.channel, datetime(2026, 12, 5, tzinfo=UTC))

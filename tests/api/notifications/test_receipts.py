@@ -1,7 +1,6 @@
 """The webhook for delivery receipts: signed by Twilio, in any order, repeated or not."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from itertools import permutations
 from typing import Any
 
@@ -11,15 +10,13 @@ from flask import Flask
 from flask.testing import FlaskClient
 from pymongo.database import Database
 
-from arthomed.config_messages import Twilio
-from arthomed.infra.sms import TwilioReceipts
-from arthomed.notifications import delivery
 from arthomed.notifications import service as notifications
 from arthomed.notifications.gateways import DeliveryStatus
 from arthomed.notifications.models import Notification, State
 from tests import factories
 from tests.api.notifications import fake_twilio
 from tests.api.notifications.fake_twilio import FakeTwilio, post_receipt, receipt_form, sign
+from tests.api.notifications.outbox import delivery_configured, make_message
 from tests.factories import refused, told
 from tests.stack import wait_for
 
@@ -30,7 +27,7 @@ UNDELIVERED = {"ErrorCode": "30005"}
 
 @pytest.fixture
 def twilio() -> Iterator[FakeTwilio]:
-    with fake_twilio.running() as server:
+    with FakeTwilio().running() as server:
         yield server
 
 
@@ -46,17 +43,10 @@ def stored(message: Notification) -> Notification:
     return found
 
 
-def waiting_sms() -> Notification:
-    doctor = factories.make_doctor(factories.every_day("09:00", "09:30"))
-    appointment = factories.make_visit(factories.make_user(email="asha@example.com"), doctor)
-    found: Notification = Notification.objects.get(subject=appointment.id)
-    return found
-
-
 @pytest.fixture
 def sent(client: FlaskClient) -> Notification:
     del client  # it empties the database
-    message = waiting_sms()
+    message = make_message("asha@example.com")
     assert notifications.send(message.id) is State.SENT
     return stored(message)
 
@@ -66,7 +56,7 @@ def test_response_to_the_sms_is_stored_as_the_first_receipt(client: FlaskClient,
         201,
         {"sid": "SM1", "status": "queued", "num_segments": "2", "price": "-0.05", "price_unit": "USD"},
     )
-    message = waiting_sms()
+    message = make_message("asha@example.com")
     notifications.send(message.id)
 
     receipt = stored(message).receipt
@@ -139,7 +129,7 @@ def test_repeated_and_concurrent_receipts_are_stored_once(
 def test_receipt_before_the_response_to_the_sms_is_stored(
     app: Flask, client: FlaskClient, twilio: FakeTwilio, status: str, state: State
 ) -> None:
-    message = waiting_sms()
+    message = make_message("asha@example.com")
     twilio.response = (201, {"sid": "SM1", "status": "queued", "num_segments": "2"})
     twilio.may_respond.clear()
 
@@ -159,7 +149,7 @@ def test_receipt_before_the_response_to_the_sms_is_stored(
 def test_receipt_of_an_attempt_without_a_response_marks_the_message_as_sent(
     client: FlaskClient, twilio: FakeTwilio
 ) -> None:
-    message = waiting_sms()
+    message = make_message("asha@example.com")
     twilio.response = None
     assert notifications.send(message.id) is State.WAITING
     told(post_receipt(client, twilio.requests[0].callback, "sent"))
@@ -170,7 +160,7 @@ def test_receipt_of_an_attempt_without_a_response_marks_the_message_as_sent(
 
 
 def test_failure_receipt_of_an_earlier_attempt_is_ignored(client: FlaskClient, twilio: FakeTwilio) -> None:
-    message = waiting_sms()
+    message = make_message("asha@example.com")
     twilio.response = None
     notifications.send(message.id)
     Notification.objects(id=message.id).update(set__due_at=message.due_at)
@@ -228,12 +218,8 @@ def test_body_that_is_not_a_form_is_refused(
 def test_receipt_is_refused_where_no_receipts_are_configured(
     client: FlaskClient, twilio: FakeTwilio, sent: Notification
 ) -> None:
-    before = delivery.config()
-    delivery.configure(replace(before, receipts=None))
-    try:
+    with delivery_configured(receipts=None):
         assert refused(post_receipt(client, twilio.requests[0].callback, "delivered")) == (403, "PERMISSION_DENIED")
-    finally:
-        delivery.configure(before)
 
 
 def test_receipt_of_an_unknown_message_is_ignored(client: FlaskClient) -> None:
@@ -251,11 +237,8 @@ def test_unknown_status_changes_nothing(client: FlaskClient, twilio: FakeTwilio,
     assert stored(sent).to_mongo() == sent.to_mongo()
 
 
-def test_signed_receipts_are_exempt_from_the_rate_limit_and_forgeries_are_not() -> None:
-    with factories.another_app(rate_limits=factories.rate_limits(address=3)) as app:
-        before = delivery.config()
-        account = Twilio(fake_twilio.SID, fake_twilio.TOKEN, fake_twilio.NUMBER, None, None)
-        delivery.configure(replace(before, receipts=TwilioReceipts(account, fake_twilio.PUBLIC_URL)))
+def test_signed_receipts_are_exempt_from_the_rate_limit_and_forgeries_are_not(twilio: FakeTwilio) -> None:
+    with factories.another_app(rate_limits=factories.rate_limits(address=3)) as app, fake_twilio.configured(twilio):
         client, path = app.test_client(), f"{PATH}?message={'0' * 24}&attempt=1"
 
         genuine = [post_receipt(client, path, "delivered").status_code for _ in range(10)]

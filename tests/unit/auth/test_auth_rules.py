@@ -11,7 +11,7 @@ import pytest
 from arthomed.auth import rules
 from arthomed.auth.rules import AccountLocked, CodeExpired, CodeInvalid, CodeUsedUp, OtpAttempts
 from arthomed.config import CodePolicy, settings
-from arthomed.core.errors import ClinicError, Code
+from arthomed.core.errors import ClinicError
 
 SECRET = "a secret of the tests, long enough for what it is for"
 MOBILE = "9876543210"
@@ -20,10 +20,6 @@ MOBILE = "9876543210"
 @pytest.mark.parametrize("nonce", [bytes([one]) * 16 for one in range(32)])
 def test_a_code_has_six_digits_with_leading_zeros(nonce: bytes) -> None:
     assert re.fullmatch(r"[0-9]{6}", rules.code_for(nonce, SECRET))
-
-
-def test_deriving_a_code_is_deterministic() -> None:
-    assert rules.code_for(b"n" * 16, SECRET) == rules.code_for(b"n" * 16, SECRET)
 
 
 def test_a_code_depends_on_the_secret() -> None:
@@ -45,10 +41,6 @@ def test_the_digits_of_codes_are_evenly_distributed() -> None:
 )
 def test_a_digest_depends_on_number_code_and_secret(mobile: str, code: str, secret: str) -> None:
     assert rules.digest_of(mobile, code, secret) != rules.digest_of(MOBILE, "123456", SECRET)
-
-
-def test_a_digest_is_64_hex_digits() -> None:
-    assert re.fullmatch(r"[0-9a-f]{64}", rules.digest_of(MOBILE, "123456", SECRET))
 
 
 @pytest.mark.parametrize(
@@ -75,22 +67,6 @@ def test_the_platform_follows_from_the_user_agent(agent: str, platform: str) -> 
 )
 def test_the_default_name_of_a_device_is_its_trimmed_user_agent(agent: str, name: str | None) -> None:
     assert rules.name_of(agent) == name
-
-
-@pytest.mark.parametrize(
-    ("refusal", "code"),
-    [
-        (rules.CodeInvalid, Code.OTP_INVALID),
-        (rules.CodeExpired, Code.OTP_EXPIRED),
-        (rules.CodeUsedUp, Code.OTP_MAX_ATTEMPTS),
-        (rules.AccountLocked, Code.ACCOUNT_LOCKED),
-        (rules.UserNotFound, Code.USER_NOT_FOUND),
-        (rules.UserInactive, Code.USER_INACTIVE),
-        (rules.SessionRevoked, Code.SESSION_REVOKED),
-    ],
-)
-def test_each_error_has_its_stable_code(refusal: type[ClinicError], code: Code) -> None:
-    assert refusal().code is code
 
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -125,14 +101,6 @@ class TestOtpAttempts:
         found = replace(FRESH, **known).refusal(["of another key", guess], now=NOW, policy=policy)
 
         assert (found and type(found)) == refusal
-
-    def test_a_locked_number_gets_the_time_until_the_lock_ends(self, policy: CodePolicy) -> None:
-        locked = replace(FRESH, failures=5, failures_end_at=NOW + timedelta(minutes=7))
-
-        refusal = locked.refusal(["right"], now=NOW, policy=policy)
-
-        assert refusal is not None
-        assert refusal.retry_after == timedelta(minutes=7)
 
     @pytest.mark.parametrize(
         ("failures", "ends_in", "expected", "locks"),

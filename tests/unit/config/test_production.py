@@ -5,12 +5,6 @@ import pytest
 from tests.unit.config.environment import PRODUCTION, REQUIRED, SECRETS, STRONG, Read, configuration_error
 
 
-def test_one_message_names_all_settings_that_production_requires(read: Read) -> None:
-    error = configuration_error(read, APP_ENV="production")
-
-    assert [name for name in REQUIRED if name not in error] == []
-
-
 def test_one_message_names_malformed_and_missing_settings(read: Read) -> None:
     error = configuration_error(read, APP_ENV="production", PORT="x")
 
@@ -61,13 +55,6 @@ def test_production_refuses_equal_secrets(read: Read, one: str, other: str) -> N
 
 def test_the_message_does_not_repeat_a_secret(read: Read) -> None:
     assert "hunter2" not in configuration_error(read, APP_ENV="production", JWT_SECRET="hunter2")
-
-
-@pytest.mark.parametrize("name", SECRETS)
-def test_secrets_have_no_default_in_production(read: Read, name: str) -> None:
-    env = {key: value for key, value in PRODUCTION.items() if key != name}
-
-    assert f"{name}: missing" in configuration_error(read, **env)
 
 
 def test_an_empty_secret_is_replaced_by_the_default_outside_production(read: Read) -> None:

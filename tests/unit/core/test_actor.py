@@ -22,7 +22,3 @@ def test_actor_has_exactly_the_permissions_of_the_role(role: Role) -> None:
 @pytest.mark.parametrize("permission", Permission)
 def test_each_permission_belongs_to_a_role(permission: Permission) -> None:
     assert any(permission in granted for granted in ROLE_PERMISSIONS.values())
-
-
-def test_only_admins_manage_users() -> None:
-    assert [role for role, granted in ROLE_PERMISSIONS.items() if Permission.USERS_MANAGE in granted] == [Role.ADMIN]

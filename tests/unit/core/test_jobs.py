@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from arthomed.core import jobs
-from arthomed.core.jobs import Job, JobRequest, JobsUnavailable
+from arthomed.core import jobs, origin
+from arthomed.core.jobs import Job, JobRequest
 from arthomed.core.origin import Origin
 from arthomed.infra.queue import CeleryJobs
 from dev.servers import Valkey, free_port
@@ -53,26 +53,20 @@ def test_the_part_of_a_job_s_name_before_the_dot_is_its_queue(redis: Any, job: J
     assert redis.llen(job.partition(".")[0]) == 1
 
 
-def test_jobs_enqueued_together_keep_their_order_and_their_request_ids(redis: Any) -> None:
-    names = [Job.SEND_SMS, Job.SEND_SMS, Job.EXPORT]
-    requests = [JobRequest(job, (str(at),), Origin(f"request-{at}")) for at, job in enumerate(names)]
+def test_jobs_enqueued_together_keep_their_order_and_have_the_id_of_the_request(redis: Any) -> None:
+    requests = [JobRequest(job, (str(at),)) for at, job in enumerate([Job.SEND_SMS, Job.SEND_SMS, Job.EXPORT])]
 
-    jobs.enqueue_all(requests)
+    with origin.override(Origin("request-1")):
+        jobs.enqueue_all(requests)
 
     messages = [json.loads(one) for queue in ("sms", "default") for one in redis.lrange(queue, 0, -1)[::-1]]
-    assert [(one["headers"]["task"], one["headers"]["request_id"]) for one in messages] == [
-        (Job.SEND_SMS, "request-0"),
-        (Job.SEND_SMS, "request-1"),
-        (Job.EXPORT, "request-2"),
+    assert [(one["headers"]["task"], one["headers"]["argsrepr"], one["headers"]["request_id"]) for one in messages] == [
+        (Job.SEND_SMS, "('0',)", "request-1"),
+        (Job.SEND_SMS, "('1',)", "request-1"),
+        (Job.EXPORT, "('2',)", "request-1"),
     ]
 
 
 @pytest.mark.usefixtures("broker_unavailable")
 def test_enqueueing_no_jobs_needs_no_broker() -> None:
     jobs.enqueue_all([])
-
-
-@pytest.mark.usefixtures("broker_unavailable")
-def test_enqueueing_raises_while_the_broker_is_unavailable() -> None:
-    with pytest.raises(JobsUnavailable):
-        jobs.enqueue(Job.SEND_SMS, "1")

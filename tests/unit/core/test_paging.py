@@ -5,28 +5,19 @@ import pytest
 from arthomed.core.paging import Page, PageRequest, Pagination
 
 
-@pytest.mark.parametrize(("page", "limit", "offset"), [(1, 10, 0), (2, 10, 10), (3, 1, 2), (1, 100, 0)])
-def test_offset_skips_the_items_of_earlier_pages(page: int, limit: int, offset: int) -> None:
-    assert PageRequest(page, limit).offset == offset
-
-
 @pytest.mark.parametrize(("total", "limit", "pages"), [(0, 10, 0), (1, 10, 1), (10, 10, 1), (11, 10, 2), (100, 1, 100)])
 def test_number_of_pages_is_rounded_up(total: int, limit: int, pages: int) -> None:
     assert Pagination(current=1, limit=limit, total=total).pages == pages
 
 
 @pytest.mark.parametrize(
-    ("current", "has_prev", "has_next"),
-    [(1, False, True), (2, True, True), (3, True, False), (4, True, False)],
-    ids=["first", "middle", "last", "beyond the last"],
+    ("current", "total", "has_prev", "has_next"),
+    [(1, 25, False, True), (2, 25, True, True), (3, 25, True, False), (4, 25, True, False), (1, 0, False, False)],
+    ids=["first", "middle", "last", "beyond the last", "empty list"],
 )
-def test_page_has_flags_for_the_previous_and_the_next_page(current: int, *, has_prev: bool, has_next: bool) -> None:
-    pagination = Pagination(current, limit=10, total=25)
+def test_page_has_flags_for_the_previous_and_the_next_page(
+    current: int, total: int, *, has_prev: bool, has_next: bool
+) -> None:
+    pagination = Page.of([], PageRequest(current, 10), total=total).pagination
 
     assert (pagination.has_prev, pagination.has_next) == (has_prev, has_next)
-
-
-def test_empty_list_has_no_previous_and_no_next_page() -> None:
-    pagination = Page.of([], PageRequest(), total=0).pagination
-
-    assert (pagination.has_prev, pagination.has_next) == (False, False)

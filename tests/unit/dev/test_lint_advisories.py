@@ -26,6 +26,7 @@ ADVISORY = {
     ],
 }
 Respond = Callable[[str], tuple[int, Any]]
+Audit = Callable[[int, Any], tuple[int, str]]
 
 
 @contextmanager
@@ -54,22 +55,6 @@ def advisory_service(respond: Respond) -> Iterator[str]:
             serving.join()
 
 
-def no_advisories(_: str) -> tuple[int, Any]:
-    return 200, {}
-
-
-def flask_is_vulnerable(package: str) -> tuple[int, Any]:
-    return 200, {"vulns": [ADVISORY]} if package == "flask" else {}
-
-
-def unavailable(package: str) -> tuple[int, Any]:
-    return 503 if package == "flask" else 200, {}
-
-
-def bad_request(_: str) -> tuple[int, Any]:
-    return 400, {"message": "bad query"}
-
-
 @pytest.fixture(autouse=True)
 def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
@@ -82,35 +67,43 @@ def requirements(tmp_path: Path) -> Path:
     return file
 
 
-def test_packages_without_advisories_pass(requirements: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with advisory_service(no_advisories) as url:
-        code = lint_advisories.main([str(requirements), "--service", url])
-    assert (code, capsys.readouterr().out) == (0, "pip-audit: 2 packages, no known vulnerability\n")
+@pytest.fixture
+def audit(requirements: Path, capsys: pytest.CaptureFixture[str]) -> Audit:
+    """Audit with this response of the service about flask; returns the exit code, and the output or the error."""
+
+    def run(status: int, advisories: Any) -> tuple[int, str]:
+        with advisory_service(lambda package: (status, advisories) if package == "flask" else (200, {})) as url:
+            code = lint_advisories.main([str(requirements), "--service", url])
+        printed = capsys.readouterr()
+        return code, printed.err if code else printed.out
+
+    return run
 
 
-def test_a_vulnerable_package_fails(requirements: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with advisory_service(flask_is_vulnerable) as url:
-        code = lint_advisories.main([str(requirements), "--service", url])
+def test_packages_without_advisories_pass(audit: Audit) -> None:
+    assert audit(200, {}) == (0, "pip-audit: 2 packages, no known vulnerability\n")
+
+
+def test_a_vulnerable_package_fails(audit: Audit) -> None:
     report = "pip-audit: FAILED\nflask 3.1.0: PYSEC-2026-1, fixed in 3.1.1: Authentication bypass\n"
-    assert (code, capsys.readouterr().err) == (1, report)
+    assert audit(200, {"vulns": [ADVISORY]}) == (1, report)
 
 
-def test_a_service_that_refuses_the_query_fails(requirements: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with advisory_service(bad_request) as url:
-        code = lint_advisories.main([str(requirements), "--service", url])
-    assert (code, "400 Client Error" in capsys.readouterr().err) == (1, True)
+@pytest.mark.parametrize(
+    ("status", "code", "message"),
+    [(400, 1, "400 Client Error"), (503, 0, "SKIPPED, the advisory service can't be reached: ")],
+)
+def test_a_refused_query_fails_and_an_unavailable_service_is_skipped_visibly(
+    audit: Audit, status: int, code: int, message: str
+) -> None:
+    found, output = audit(status, {"message": "bad query"})
+    assert (found, message in output) == (code, True)
 
 
 def test_a_requirement_without_a_hash_fails(requirements: Path, capsys: pytest.CaptureFixture[str]) -> None:
     requirements.write_text("flask==3.1.0\n")
     code = lint_advisories.main([str(requirements), "--service", f"http://127.0.0.1:{free_port()}"])
     assert (code, "flask" in capsys.readouterr().err) == (1, True)
-
-
-def test_an_unavailable_service_is_skipped_visibly(requirements: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with advisory_service(unavailable) as url:
-        code = lint_advisories.main([str(requirements), "--service", url])
-    assert (code, "SKIPPED, the advisory service can't be reached: " in capsys.readouterr().out) == (0, True)
 
 
 def test_a_refused_connection_is_skipped_with_its_cause(requirements: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,14 +6,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from dev.processes import Process, stop_all
+from tests.stack import ROOT, wait_for
 
-_ROOT = Path(__file__).parents[3]
 _IGNORES_SIGTERM = "trap '' TERM; sleep 60 & echo $!; wait; wait"
 _PARENT = """
 import sys, tempfile, threading
@@ -28,13 +27,6 @@ with log.with_name("lock").open("w") as lock, Watchdog(inherited=lock.fileno()) 
 """
 
 
-def _wait_until(condition: Callable[[], bool], seconds: float = 5) -> bool:
-    deadline = time.monotonic() + seconds
-    while not (met := condition()) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return met
-
-
 def _is_gone(pid: int) -> bool:
     """Whether the process has ended; a zombie, which its parent has not waited for, has."""
     try:
@@ -47,7 +39,7 @@ def _is_gone(pid: int) -> bool:
 
 
 def _read_grandchild(log: Path) -> int:
-    assert _wait_until(lambda: log.exists() and log.read_text().endswith("\n"))
+    wait_for(lambda: log.exists() and log.read_text().endswith("\n"), what="a line in the log")
     return int(log.read_text())
 
 
@@ -58,7 +50,7 @@ def test_a_process_that_ignores_sigterm_is_killed_with_its_children(tmp_path: Pa
     process.stop(within=0.2)
     assert time.monotonic() - started < 1
     assert process.exit_reason() == "was killed by SIGKILL"
-    assert _wait_until(lambda: _is_gone(grandchild))
+    wait_for(lambda: _is_gone(grandchild), seconds=5, what="the end of the grandchild")
 
 
 def test_processes_that_are_stopped_together_share_one_time_limit(tmp_path: Path) -> None:
@@ -73,12 +65,12 @@ def test_processes_that_are_stopped_together_share_one_time_limit(tmp_path: Path
 def test_children_and_grandchildren_end_when_the_parent_is_killed(tmp_path: Path) -> None:
     log = tmp_path / "log"
     command = [sys.executable, "-c", _PARENT, str(log)]
-    with subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.PIPE, text=True) as parent:
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout
         child = int(parent.stdout.readline())
         grandchild = _read_grandchild(log)
         parent.send_signal(signal.SIGKILL)
-    assert _wait_until(lambda: _is_gone(child) and _is_gone(grandchild))
+    wait_for(lambda: _is_gone(child) and _is_gone(grandchild), seconds=5, what="the end of both")
 
 
 def test_the_log_names_a_command_that_does_not_exist(tmp_path: Path) -> None:

@@ -9,13 +9,12 @@ from pathlib import Path
 import pytest
 
 from dev.welcome import welcome
-
-_ROOT = Path(__file__).parents[3]
+from tests.stack import ROOT
 
 
 def _run(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "dev.run", *arguments]
-    return subprocess.run(command, cwd=_ROOT, env={**os.environ, **env}, capture_output=True, text=True, check=False)
+    return subprocess.run(command, cwd=ROOT, env={**os.environ, **env}, capture_output=True, text=True, check=False)
 
 
 def test_a_port_in_use_is_reported_in_one_line(tmp_path: Path) -> None:

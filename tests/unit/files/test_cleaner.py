@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from arthomed.core.errors import Code, ServiceUnavailable
+from arthomed.core.errors import ServiceUnavailable
 from arthomed.files import cleaner, cleaning_queue
 from arthomed.files.cleaner import CleanedFile, CleaningFailed, InvalidFile, clean_file
 from tests.unit.files import corpus_images as images
@@ -120,7 +120,3 @@ def test_exit_code_of_the_subprocess_is_translated(exit_code: int, error: type[E
 def test_environment_of_the_subprocess_has_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JWT_SECRET", "secret-value")
     assert "secret-value" not in cleaner.subprocess_environment().values()
-
-
-def test_invalid_file_has_its_error_code() -> None:
-    assert InvalidFile().code is Code.INVALID_FILE_TYPE

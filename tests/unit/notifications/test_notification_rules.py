@@ -31,19 +31,20 @@ def test_longer_retry_after_takes_precedence_up_to_half_an_hour(retry_after: int
     assert rules.retry_delay(1, jitter=0.5, retry_after=requested) == timedelta(seconds=seconds)
 
 
-@pytest.mark.parametrize(("attempts", "given_up"), [(1, False), (MAX - 1, False), (MAX, True), (MAX + 1, True)])
-def test_message_fails_after_the_maximum_of_attempts(attempts: int, *, given_up: bool) -> None:
-    assert rules.should_give_up(attempts, permanent=False) is given_up
+@pytest.mark.parametrize(
+    ("attempts", "permanent", "given_up"),
+    [(1, False, False), (1, True, True), (MAX - 1, False, False), (MAX, False, True), (MAX + 1, False, True)],
+)
+def test_message_fails_permanently_or_after_the_maximum_of_attempts(
+    attempts: int, *, permanent: bool, given_up: bool
+) -> None:
+    assert rules.should_give_up(attempts, permanent=permanent) is given_up
 
 
 def test_retries_outlast_an_outage_of_most_of_a_day() -> None:
     total = sum((rules.retry_delay(attempt, jitter=0.5) for attempt in range(1, MAX)), timedelta())
 
     assert timedelta(hours=20) < total < timedelta(hours=28)
-
-
-def test_permanent_failure_is_not_retried() -> None:
-    assert rules.should_give_up(1, permanent=True)
 
 
 @pytest.mark.parametrize(("attempts", "too_many"), [(MAX, False), (MAX + 1, True)])

@@ -51,26 +51,10 @@ def test_last_slot_does_not_end_after_the_range(end: str) -> None:
     assert starts(plan(hours("09:00", end))) == ["09:00", "09:30"]
 
 
-def test_day_can_have_several_ranges() -> None:
-    assert starts(plan(hours("16:00", "17:00"), hours("09:00", "10:00"))) == ["09:00", "09:30", "16:00", "16:30"]
-
-
-def test_range_creates_slots_only_on_its_weekday() -> None:
-    assert plan(hours("09:00", "10:00", Weekday.TUESDAY)) == []
-
-
-def test_unavailable_range_creates_no_slots() -> None:
-    assert plan(hours("09:00", "10:00", is_available=False)) == []
-
-
 def test_slot_has_the_maximum_of_patients_of_its_range() -> None:
     planned = plan(hours("09:00", "09:30", max_patients=3), hours("10:00", "10:30"))
 
     assert [slot.max_patients for slot in planned] == [3, 1]
-
-
-def test_slot_starts_at_local_time_of_the_clinic() -> None:
-    assert plan(hours("09:30", "10:00"))[0].starts_at == datetime(2026, 11, 30, 4, 0, tzinfo=UTC)
 
 
 def test_slot_that_starts_now_is_not_planned() -> None:
@@ -139,55 +123,10 @@ def test_each_invalid_range_is_reported_by_its_index() -> None:
     assert set(rules.validation_errors(week, 30)) == {0, 2, 3}
 
 
-def test_all_planned_slots_are_created_when_none_is_stored() -> None:
-    planned = plan(hours("09:00", "10:00"))
-
-    assert diff(planned, []) == rules.SlotChanges(created=planned, removed=[], updated=[], conflicts=[])
-
-
-def test_no_changes_when_the_stored_slots_match_the_plan() -> None:
-    planned = plan(hours("09:00", "10:00"))
-
-    assert not diff(planned, [stored_slot(slot) for slot in planned]).is_needed
-
-
-def test_free_slots_outside_the_hours_are_removed() -> None:
-    existing = [stored_slot(slot) for slot in plan(hours("09:00", "10:00"))]
-
-    assert diff([], existing) == rules.SlotChanges(created=[], removed=existing, updated=[], conflicts=[])
-
-
-def test_booked_slot_outside_the_hours_is_a_conflict() -> None:
-    existing = [stored_slot(slot, bookings=1) for slot in plan(hours("09:00", "09:30"))]
-
-    found = diff([], existing)
-
-    assert (found.removed, found.conflicts, found.is_needed) == ([], existing, True)
-
-
 def test_blocked_conflict_needs_no_change() -> None:
     existing = [stored_slot(slot, bookings=1, is_blocked=True) for slot in plan(hours("09:00", "09:30"))]
 
     assert not diff([], existing).is_needed
-
-
-def test_conflict_without_appointments_is_removed() -> None:
-    existing = [stored_slot(slot, is_blocked=True) for slot in plan(hours("09:00", "09:30"))]
-
-    assert diff([], existing).removed == existing
-
-
-def test_conflict_within_the_new_hours_is_unblocked() -> None:
-    planned = plan(hours("09:00", "09:30"))
-    existing = [stored_slot(planned[0], bookings=1, is_blocked=True)]
-
-    assert diff(planned, existing).updated == [(existing[0], 1)]
-
-
-def test_no_new_slot_overlaps_a_conflict() -> None:
-    existing = [stored_slot(slot, bookings=1) for slot in plan(hours("09:15", "09:45"))]
-
-    assert starts(diff(plan(hours("08:30", "10:30")), existing).created) == ["08:30", "10:00"]
 
 
 @pytest.mark.parametrize("bookings", [0, 1])
@@ -206,14 +145,6 @@ def test_same_hour_on_another_day_is_no_conflict() -> None:
     tuesday = plan(hours("09:00", "09:30", Weekday.TUESDAY), day=MONDAY + timedelta(days=1))
 
     assert diff(tuesday, existing).created == tuesday
-
-
-def test_changed_slot_length_replaces_free_slots() -> None:
-    existing = [stored_slot(slot) for slot in plan(hours("09:00", "10:00"))]
-
-    found = diff(plan(hours("09:00", "10:00"), slot_minutes=20), existing)
-
-    assert (found.removed, starts(found.created)) == (existing, ["09:00", "09:20", "09:40"])
 
 
 @pytest.mark.parametrize(
@@ -241,18 +172,6 @@ def test_capacity_never_falls_below_the_bookings(planned_patients: int, bookings
     assert rules.capacity(stored_slot(planned, max_patients=3, bookings=bookings), planned) == expected
 
 
-def test_horizon_begins_today_at_the_clinic() -> None:
-    half_past_midnight = datetime(2026, 11, 29, 19, 0, tzinfo=UTC)
-
-    assert rules.horizon(half_past_midnight, KOLKATA, 3) == [MONDAY + timedelta(days=ahead) for ahead in range(3)]
-
-
 @pytest.mark.parametrize(("text", "minutes"), [("00:00", 0), ("09:05", 545), ("23:59", 1439)])
 def test_time_of_day_is_parsed_and_formatted(text: str, minutes: int) -> None:
     assert (rules.minutes(text), rules.hhmm(minutes)) == (minutes, text)
-
-
-def test_stored_slot_ends_after_its_length() -> None:
-    slot = stored_slot(plan(hours("09:00", "09:30"))[0])
-
-    assert slot.ends_at - slot.starts_at == timedelta(minutes=30)
