@@ -1,11 +1,10 @@
 """When a response comes from the cache, and when its entry is no longer current."""
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
-from functools import partial
-from itertools import cycle
-from threading import Event, Thread
+from threading import Event
 from typing import Any
 
 import pytest
@@ -17,14 +16,13 @@ from pymongo.client_session import ClientSession
 
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.service import transitions
-from arthomed.core.documents import transaction
+from arthomed.core.documents import ClinicQuerySet, transaction
 from arthomed.scheduling.models import Slot
 from tests import factories
 from tests.api.caching.clinic import OWN_LIST, Clinic, slots_path
 from tests.api.caching.second_process import Request, SecondProcess, get
 from tests.factories import told
 from tests.migrations.plans import profiled
-from tests.stack import wait_for
 
 DOCTORS = "/api/users/doctors"
 
@@ -151,57 +149,68 @@ def test_appointment_that_starts_is_no_longer_upcoming_in_a_cached_response(app:
     assert (before, after) == ([2, 2], [1])
 
 
-class Reader(Thread):
-    """Reads the free slots again and again, and checks each response that no write overlaps."""
+@pytest.mark.parametrize("is_data_read", [True, False], ids=["data read", "data not read"])
+@pytest.mark.parametrize(
+    ("path", "query", "change"),
+    [
+        (None, (Slot, "of_day"), lambda c: factories.make_visit(doctor=c.doctor, time="10:00")),
+        (OWN_LIST, (ClinicQuerySet, "page"), lambda c: c.change_status(c.pending, "confirmed")),
+        (DOCTORS, (ClinicQuerySet, "page"), lambda c: c.call(c.admin, "DELETE", f"/users/{c.doctor.id}")),
+    ],
+    ids=["slots", "own list", "doctors"],
+)
+def test_response_during_which_a_change_was_committed_is_not_used_after_it(
+    app: Flask,
+    clinic: Clinic,
+    second_process: SecondProcess,
+    monkeypatch: pytest.MonkeyPatch,
+    path: str | None,
+    query: tuple[type, str],
+    change: Callable[[Clinic], object],
+    *,
+    is_data_read: bool,
+) -> None:
+    request = (path or slots_request(clinic)[0], clinic.asha.headers)
+    is_reading, may_go_on, read = Event(), Event(), getattr(*query)
 
-    def __init__(self, read: Callable[[], list[str]]) -> None:
-        super().__init__(daemon=True)
-        self.wrong: list[object] = []
-        self.acknowledged: tuple[int, list[str]] | None = None  # the number of writes, and the free slots after them
-        self.checked = -1  # the number of writes before the last checked response
-        self._read, self._stopping = read, Event()
+    def interrupted(*args: Any) -> Any:
+        found = read(*args) if is_data_read else None
+        is_reading.set()
+        may_go_on.wait(10)
+        return found if is_data_read else read(*args)
 
-    def run(self) -> None:
-        while not self._stopping.is_set():
-            before = self.acknowledged
-            found = self._read()
-            if before is not None and before is self.acknowledged:
-                self.checked = before[0]
-                if found != before[1]:
-                    self.wrong.append((found, before))
+    with ThreadPoolExecutor(1) as thread, monkeypatch.context() as patched:
+        patched.setattr(*query, interrupted)
+        reader = thread.submit(get, app, [request])
+        assert is_reading.wait(10)
+        patched.undo()
+        change(clinic)
+        may_go_on.set()
+        reader.result()
 
-    def stop(self) -> None:
-        self._stopping.set()
-        self.join()
-
-
-def have_checked(readers: Sequence[Reader], number: int) -> bool:
-    return all(reader.checked == number for reader in readers)
+    assert get(app, [request]) == second_process.get([request], with_cache=False)
 
 
 def test_no_response_after_an_acknowledged_booking_or_cancellation_is_older_than_it(
     app: Flask, clinic: Clinic, second_process: SecondProcess
 ) -> None:
-    path, users = slots_request(clinic)[0], [factories.sign_in(app).headers for _ in range(10)]
-    requests, others = cycle((path, user) for user in users[:5]), cycle((path, user) for user in users[5:])
-    readers = [
-        Reader(lambda: free_times(get(app, [next(requests)]))),
-        Reader(lambda: free_times(second_process.get([next(others)]))),
-    ]
-    for reader in readers:
-        reader.start()
+    request, stop = slots_request(clinic), Event()
     patient, admin = factories.make_user(), factories.acting(clinic.admin.user)
-    for number, is_booking in zip(range(200), cycle([True, False]), strict=False):
-        for reader in readers:
-            reader.acknowledged = None
-        if is_booking:
-            appointment = factories.make_visit(patient, clinic.doctor, time="10:00")
-        else:
-            transitions.cancel(admin, appointment.id, reason=None)
-        for reader in readers:
-            reader.acknowledged = number, ["10:30"] if is_booking else ["10:00", "10:30"]
-        wait_for(partial(have_checked, readers, number), what="a read after the write")
-    for reader in readers:
-        reader.stop()
 
-    assert [reader.wrong for reader in readers] == [[], []]
+    def read_until_stopped() -> None:
+        while not stop.is_set():
+            get(app, [(request[0], clinic.asha.headers)])
+
+    with ThreadPoolExecutor(1) as thread:
+        reading = thread.submit(read_until_stopped)
+        try:
+            for _ in range(100):
+                appointment = factories.make_visit(patient, clinic.doctor, time="10:00")
+                assert [free_times(read([request])) for read in (partial(get, app), second_process.get)] == [
+                    ["10:30"]
+                ] * 2
+                transitions.cancel(admin, appointment.id, reason=None)
+                assert free_times(get(app, [request])) == ["10:00", "10:30"]
+        finally:
+            stop.set()
+        reading.result()

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from arthomed.auth.models import Otp
@@ -68,6 +69,8 @@ def user_change(clinic: Clinic, user: User, **fields: Any) -> None:
     clinic.call(clinic.admin, "PUT", f"/users/{user.id}", **fields)
 
 
+_PERIODIC = (Job.GENERATE_SLOTS, Job.SWEEP_SCANS, Job.SWEEP_MESSAGES, Job.FALL_BACK)
+_SENDING = (Job.SEND_CODE, Job.SEND_EMAIL, Job.SEND_PUSH)
 WRITES = [
     Write("POST /api/auth/send-otp", lambda c: factories.ask_for_code(c.client, c.asha.user.mobile_number)),
     Write("POST /api/auth/verify-otp", lambda c: sign_in(c, "verify-otp", c.asha.user.mobile_number)),
@@ -150,22 +153,17 @@ WRITES = [
     Write("POST /api/webhooks/twilio/status", receive_receipt),
     Write("POST /api/admin/messages/<object_id:message_id>/resend", resend),
     Write(Job.TELL_CODE, deliver_code),
-    Write(Job.SEND_CODE, lambda c: c.run(Job.SEND_CODE, factories.NOBODY)),
     Write(Job.SEND_SMS, lambda c: c.run(Job.SEND_SMS, c.message(channel=Channel.SMS).id)),
-    Write(Job.SEND_EMAIL, lambda c: c.run(Job.SEND_EMAIL, factories.NOBODY)),
-    Write(Job.SEND_PUSH, lambda c: c.run(Job.SEND_PUSH, factories.NOBODY)),
     Write(
         Job.SYNC_SLOTS,
         lambda c: c.run(Job.SYNC_SLOTS, c.doctor.id),
         "slots",
         prepare=lambda c: c.database.slots.delete_many({"doctor": c.doctor.id, "startTime": "10:30"}),
     ),
-    Write(Job.GENERATE_SLOTS, lambda c: c.run(Job.GENERATE_SLOTS)),
     Write(
         Job.SCAN_FILE,
         lambda c: c.run(Job.SCAN_FILE, File.objects.get(filename=c.file).id),
     ),
-    Write(Job.SWEEP_SCANS, lambda c: c.run(Job.SWEEP_SCANS)),
     Write(
         Job.PURGE_FILES,
         lambda c: c.run(Job.PURGE_FILES),
@@ -181,12 +179,12 @@ WRITES = [
             {"_id": c.pending.patient_id}, {"$set": {"keptUntil": clock.now()}}
         ),
     ),
-    Write(Job.SWEEP_MESSAGES, lambda c: c.run(Job.SWEEP_MESSAGES)),
-    Write(Job.FALL_BACK, lambda c: c.run(Job.FALL_BACK)),
     Write(Job.REJECT_UNCONFIRMED, lambda c: c.run_at(c.pending.starts_at, Job.REJECT_UNCONFIRMED), "slots own"),
     Write(
         Job.MARK_NO_SHOWS,
         lambda c: c.run_at(c.confirmed.ends_at + timedelta(hours=1), Job.MARK_NO_SHOWS),
         "slots own",
     ),
+    *(Write(job, partial(Clinic.run, job=job)) for job in _PERIODIC),
+    *(Write(job, partial(Clinic.run, job=job, record=factories.NOBODY)) for job in _SENDING),
 ]
