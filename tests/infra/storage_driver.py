@@ -45,8 +45,8 @@ class StorageDriver:
     def put(self, content: bytes, key: str = KEY) -> None:
         self.storage.put(key, self.receive(content))
 
-    def read(self, key: str = KEY, start: int = 0, end: int | None = None) -> bytes:
-        with closing(self.storage.open(key, start, end)) as content:
+    def read(self, key: str = KEY, start: int = 0) -> bytes:
+        with closing(self.storage.open(key, start)) as content:
             return b"".join(content)
 
     def stored_keys(self, prefix: str = "") -> list[str]:
