@@ -11,7 +11,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from pymongo.database import Database
 
-from arthomed.config_messages import Twilio
+from arthomed.config_services import Twilio
 from arthomed.infra.sms import TwilioReceipts
 from arthomed.notifications import delivery
 from arthomed.notifications import service as notifications
