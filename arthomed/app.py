@@ -13,7 +13,7 @@ from arthomed.appointments.service import attachments
 from arthomed.auth import routes as auth
 from arthomed.auth.service import otp, sessions
 from arthomed.config import AppEnv, Settings
-from arthomed.config_uploads import Uploads
+from arthomed.config_services import Uploads
 from arthomed.core import error_reporting, jobs, quota
 from arthomed.core import metrics as core_metrics
 from arthomed.files import file_store
@@ -22,9 +22,8 @@ from arthomed.files.rules import Kind
 from arthomed.files.service import uploading
 from arthomed.files.storage import INCOMING, Storage, StorageUnavailable
 from arthomed.http import auth as auth_hooks
-from arthomed.http import cache, context, docs, errors, health, limits, mailbox, overload
+from arthomed.http import cache, context, docs, errors, limits, mailbox, monitoring, overload
 from arthomed.http import files as http_files
-from arthomed.http import metrics as http_metrics
 from arthomed.http.json import Json
 from arthomed.infra import logging, mongo
 from arthomed.infra.clamav import ClamAV
@@ -88,7 +87,7 @@ def _register_request_hooks(app: Flask, settings: Settings) -> None:
     _allow_origins(app, settings)
     context.register(app)
     overload.register(app, settings)
-    errors.register(app, StorageUnavailable)
+    errors.register(app, jobs.JobsUnavailable, StorageUnavailable)
     auth_hooks.register(app, settings, sessions.find_actor)
     limits.register(app, settings)
     cache.register(app)
@@ -100,7 +99,7 @@ def _register_routes(app: Flask, settings: Settings) -> None:
     for blueprint in _BLUEPRINTS:
         api.register_blueprint(blueprint)
     redis = Redis.from_url(settings.redis_url, socket_timeout=_REDIS_SECONDS, socket_connect_timeout=_REDIS_SECONDS)
-    health.register(app, settings, _checks(redis), essential={"mongo"})
+    monitoring.register(app, settings, _checks(redis), essential={"mongo"})
     if settings.metrics_enabled:
         _count(app, redis)
     if not settings.is_production:
@@ -124,7 +123,7 @@ def _count(app: Flask, redis: Redis) -> None:
 
     core_metrics.use(metrics.record)
     backlog = metrics.BacklogCollector(redis)
-    http_metrics.register(app, lambda: metrics.render(backlog))
+    monitoring.register_metrics(app, lambda: metrics.render(backlog))
 
 
 def wire(settings: Settings, *, database_timeout_ms: int) -> None:
@@ -175,10 +174,9 @@ def _file_store(uploads: Uploads) -> file_store.FileStore:
 def _storage(uploads: Uploads) -> Storage:
     if uploads.bucket is None:
         return LocalStorage(uploads.folder, accel_prefix=uploads.accel_prefix)
-    from arthomed.infra.s3 import Bucket, S3Storage  # noqa: PLC0415  boto3 costs 42 MB and a second
+    from arthomed.infra.s3 import S3Storage  # noqa: PLC0415  boto3 costs 42 MB and a second
 
-    bucket = Bucket(uploads.bucket, uploads.region, uploads.endpoint, uploads.access_key, uploads.secret_key)
-    return S3Storage(bucket, uploads.folder / INCOMING)
+    return S3Storage(uploads.bucket, uploads.folder / INCOMING)
 
 
 def _sms_gateway(settings: Settings) -> SmsGateway:
@@ -218,7 +216,7 @@ def _email_gateway(settings: Settings) -> EmailGateway | None:
     return None if settings.is_production else ConsoleEmail(Mailbox(settings.mailbox_file))
 
 
-def _checks(redis: Redis) -> health.Checks:
+def _checks(redis: Redis) -> monitoring.Checks:
     def ping_redis() -> None:
         if not redis.ping():
             raise RedisError

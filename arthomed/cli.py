@@ -57,7 +57,8 @@ def _with_database(command: Command) -> Command:
     def connected(*args: Any, **kwargs: Any) -> Any:
         mongo.open_database(settings().mongodb_uri, timeout_ms=mongo.WORKER_TIMEOUT_MS)
         try:
-            _require_database()
+            with pymongo.timeout(CONNECT_TIMEOUT_SECONDS):  # the command itself would wait for the timeout of workers
+                get_connection().admin.command("ping")
             return command(*args, **kwargs)
         except ConnectionFailure:
             sys.exit("MongoDB can't be reached; see MONGODB_URI.")
@@ -67,12 +68,6 @@ def _with_database(command: Command) -> Command:
             sys.exit(str(error))
 
     return connected  # type: ignore[return-value]
-
-
-def _require_database() -> None:
-    """Fail after a few seconds without MongoDB; the command itself would wait for the timeout of workers."""
-    with pymongo.timeout(CONNECT_TIMEOUT_SECONDS):
-        get_connection().admin.command("ping")
 
 
 @_migrate.command("up")

@@ -12,10 +12,9 @@ from zoneinfo import ZoneInfo
 from environs import Env, EnvValidationError
 from marshmallow.validate import Length, Range, Regexp
 
-from arthomed import config_messages, config_readers, config_uploads
-from arthomed.config_messages import Delivery, Fcm, Twilio
+from arthomed import config_readers, config_services
 from arthomed.config_readers import MINUTES_PER_DAY, duration, minutes, uri
-from arthomed.config_uploads import Uploads
+from arthomed.config_services import Delivery, Fcm, Twilio, Uploads
 from arthomed.core import keys
 
 _MILLISECOND, _SECOND = timedelta(milliseconds=1), timedelta(seconds=1)
@@ -55,16 +54,16 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class CodePolicy:
-    """Lifetime, quotas and lockout of one-time codes."""
+    """Lifetime, quotas and lockout of one-time codes; an installation configures only the quotas."""
 
-    lifetime: timedelta
-    resend_after: timedelta
-    max_attempts: int
     hourly_quota_per_number: int
     hourly_quota_per_address: int
     daily_quota: int
-    failures_to_lock: int
-    lock: timedelta
+    lifetime: timedelta = timedelta(minutes=5)
+    resend_after: timedelta = timedelta(minutes=1)
+    max_attempts: int = 3
+    failures_to_lock: int = 5
+    lock: timedelta = timedelta(minutes=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,20 +216,20 @@ def _read(env: Env, app_env: AppEnv) -> Settings:
         cors_origins=config_readers.origins(env, "CORS_ORIGINS", [] if production else _LOCAL_ORIGINS),
         trusted_proxies=env.int("TRUSTED_PROXIES", 0, validate=Range(0)),
         rate_limits=_rate_limits(env),
-        public_url=config_messages.public_url(env),
-        twilio=config_messages.twilio(env),
-        fcm=config_messages.fcm(env),
+        public_url=config_services.public_url(env),
+        twilio=config_services.twilio(env),
+        fcm=config_services.fcm(env),
         dlt_entity_id=env.str("DLT_ENTITY_ID", "", validate=_ENTITY_ID),
         smtp_url=env.str("SMTP_URL", "") or None,
         email_from=env.str("EMAIL_FROM", "", validate=_SENDER) or "clinic@arthomed.example",
-        delivery=config_messages.delivery(env, production=production),
+        delivery=config_services.delivery(env, production=production),
         worker_stop=duration(env, "WORKER_STOP_SECONDS", 20, unit=_SECOND, allowed=Range(1, 3600)),
         metrics_enabled=env.bool("ENABLE_METRICS", False),
         worker_metrics_port=env.int("WORKER_METRICS_PORT", 0, validate=Range(0, 65535)) or None,
         sentry_dsn=env.str("SENTRY_DSN", "", validate=_SENTRY_DSN) or None,
         privacy_notice=env.str("PRIVACY_NOTICE", "2026-11", validate=Length(1, 50)),
         var_dir=Path(env.str("VAR_DIR", "var")),
-        uploads=config_uploads.uploads(env),
+        uploads=config_services.uploads(env),
         policy=_policy(env),
         codes=_codes(env),
     )
@@ -271,14 +270,9 @@ def _policy(env: Env) -> Policy:
 
 def _codes(env: Env) -> CodePolicy:
     return CodePolicy(
-        lifetime=timedelta(minutes=5),
-        resend_after=timedelta(minutes=1),
-        max_attempts=3,
         hourly_quota_per_number=env.int("OTP_PER_NUMBER_HOUR", 10, validate=Range(1)),
         hourly_quota_per_address=env.int("OTP_PER_ADDRESS_HOUR", 20, validate=Range(1)),
         daily_quota=env.int("OTP_PER_CLINIC_DAY", 5000, validate=Range(1)),
-        failures_to_lock=5,
-        lock=timedelta(minutes=30),
     )
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from arthomed.infra.s3 import Bucket, client_of
+from arthomed.config_services import Bucket
+from arthomed.infra.s3 import client_of
 from dev.binaries import ServerError
 from dev.servers import Server, free_port
 

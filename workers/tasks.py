@@ -6,7 +6,7 @@ from arthomed.appointments.service import transitions
 from arthomed.auth.service import otp
 from arthomed.core.jobs import Job
 from arthomed.files.service import purging, scanning
-from arthomed.notifications import fallback
+from arthomed.notifications import receipts
 from arthomed.notifications import service as notifications
 from arthomed.privacy.service import erasure, export
 from arthomed.scheduling import service as scheduling
@@ -87,7 +87,7 @@ def sweep_messages() -> None:
 @app.task(name=Job.FALL_BACK, single_run=True)
 def fall_back() -> None:
     """Send undelivered messages through the fallback channel."""
-    fallback.send_fallbacks()
+    receipts.send_fallbacks()
 
 
 @app.task(name=Job.GENERATE_SLOTS, single_run=True)

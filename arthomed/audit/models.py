@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from enum import StrEnum
 
-from mongoengine import DateTimeField, DictField, Document, EnumField, ListField, ObjectIdField, StringField
+from mongoengine import DateTimeField, DictField, EnumField, ListField, ObjectIdField, StringField
 from pymongo.client_session import ClientSession
-from pymongo.collection import Collection
 
-from arthomed.core.documents import ClinicQuerySet, Raw
+from arthomed.core.documents import PlainDocument
 from arthomed.core.permissions import Role
 
 
@@ -31,14 +30,14 @@ class Kind(StrEnum):
     MESSAGE = "message"
 
 
-class AuditEvent(Document):
+class AuditEvent(PlainDocument):
     """One access of a user (`actor`) to `records` about people (`subjects`).
 
     `actor` is empty when the system acted. `changes` holds `{"field", "from", "to"}` for each stored field that
     changed; a nested field is named by its dotted path. MongoDB removes an event after three years.
     """
 
-    meta = {"collection": "audit_events", "auto_create_index": False, "queryset_class": ClinicQuerySet, "strict": False}
+    meta = {"collection": "audit_events"}
 
     at = DateTimeField(required=True)
     actor = ObjectIdField()
@@ -51,11 +50,6 @@ class AuditEvent(Document):
     records = ListField(ObjectIdField())
     subjects = ListField(ObjectIdField())
     changes = ListField(DictField())
-
-    @classmethod
-    def collection(cls) -> Collection[Raw]:
-        collection: Collection[Raw] = cls._get_collection()
-        return collection
 
     @classmethod
     def insert_all(cls, events: "Sequence[AuditEvent]", session: ClientSession | None) -> None:

@@ -19,7 +19,7 @@ from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError
 from pymongo.write_concern import WriteConcern
 
-from arthomed.auth.rules import MAX_PUSH_DEVICES, USE_NOTED_AFTER, OtpAttempts, Platform
+from arthomed.auth.rules import USE_NOTED_AFTER, OtpAttempts, Platform
 from arthomed.config import CodePolicy
 from arthomed.core import cache, clock
 from arthomed.core.cache import Versions
@@ -223,20 +223,10 @@ class Session(ClinicDocument):
         return cls.collection().update_one({"_id": session_id}, given, session=session).matched_count == 1
 
     @classmethod
-    def push_tokens(cls, user_id: ObjectId, now: datetime) -> list[str]:
-        """The push tokens of the few devices that the user used last, latest first."""
-        found = cls.objects(user=user_id, expires_at__gt=now, push_token__exists=True).order_by("-last_used_at")
-        return [session.push_token for session in found.limit(MAX_PUSH_DEVICES)]
-
-    @classmethod
     def with_push_tokens(cls, user_ids: Collection[ObjectId], now: datetime) -> set[ObjectId]:
         """The users among these who are signed in on a device with a push token."""
         having = {"user": {"$in": list(user_ids)}, "expiresAt": {"$gt": now}, "pushToken": {"$exists": True}}
         return {raw["user"] for raw in cls.collection().find(having, {"user": 1})}
-
-    @classmethod
-    def forget_push_token(cls, token: str) -> None:
-        cls.collection().update_many({"pushToken": token}, {"$unset": {"pushToken": ""}})
 
     @classmethod
     def end(cls, session: ClientSession, user: ObjectId, **which: ObjectId) -> list[ObjectId]:

@@ -59,19 +59,25 @@ class ClinicEmbeddedDocument(EmbeddedDocument):
     meta = {"abstract": True, "strict": False}
 
 
-class ClinicDocument(Document):
-    """A document with `createdAt` and `updatedAt`; indexes are made by migrations, never at import."""
+class PlainDocument(Document):
+    """A document; indexes are made by migrations, never at import."""
 
     meta = {"abstract": True, "auto_create_index": False, "queryset_class": ClinicQuerySet, "strict": False}
-
-    created_at = DateTimeField(db_field="createdAt", required=True, default=clock.now)
-    updated_at = DateTimeField(db_field="updatedAt", required=True, default=clock.now)
 
     @classmethod
     def collection(cls) -> Collection[Raw]:
         """The raw collection, for transactions and for conditional updates that MongoEngine cannot express."""
         collection: Collection[Raw] = cls._get_collection()
         return collection
+
+
+class ClinicDocument(PlainDocument):
+    """A document with `createdAt` and `updatedAt`."""
+
+    meta = {"abstract": True}
+
+    created_at = DateTimeField(db_field="createdAt", required=True, default=clock.now)
+    updated_at = DateTimeField(db_field="updatedAt", required=True, default=clock.now)
 
     @classmethod
     def from_raw(cls, raw: Raw) -> Any:

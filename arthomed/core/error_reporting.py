@@ -6,18 +6,15 @@ Reporter = Callable[[BaseException, str, str | None], None]
 """Takes the error, the route or task that raised it, and the id of the signed-in user. It must not block."""
 
 
-def no_op(error: BaseException, place: str, user_id: str | None) -> None:
-    """Report nothing: the reporter of a process without an error tracker."""
+_reporter: Reporter | None = None
 
 
-_reporter: Reporter = no_op
-
-
-def use(reporter: Reporter) -> None:
-    """Set the reporter of this process."""
+def use(reporter: Reporter | None) -> None:
+    """Set the reporter of this process; None reports nothing."""
     global _reporter  # noqa: PLW0603  arthomed.app sets it once per process
     _reporter = reporter
 
 
 def report(error: BaseException, place: str, *, user_id: str | None = None) -> None:
-    _reporter(error, place, user_id)
+    if _reporter:
+        _reporter(error, place, user_id)

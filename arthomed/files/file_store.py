@@ -1,6 +1,6 @@
-"""The file store of this process: storage, malware scanner, and the policy of each kind of record."""
+"""The file store of this process: storage, malware scanner (`infra.clamav`), and the policy of each kind of record."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -12,8 +12,23 @@ from arthomed.core.actor import Actor
 from arthomed.core.installed import Installed
 from arthomed.files.models import File
 from arthomed.files.rules import Kind
-from arthomed.files.scanner import Scanner
 from arthomed.files.storage import FileMissing, Storage
+
+
+class ScannerUnavailable(Exception):
+    """The scanner gave no verdict, for any reason; the file must not count as clean."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`signature` names the malware that was found; None means that the file is clean."""
+
+    signature: str | None = None
+
+
+class Scanner(Protocol):
+    def scan(self, content: Iterable[bytes]) -> Verdict:
+        """Scan the whole content, such as an open file or `Storage.open(key)`; raises ScannerUnavailable."""
 
 
 class FilePolicy(Protocol):

@@ -8,7 +8,7 @@ from arthomed.core.errors import NotFound
 from arthomed.core.permissions import Permission
 from arthomed.files import file_store
 from arthomed.files.schemas import FileQuery, UploadedOut, UploadProfilePicture
-from arthomed.files.service import deleting, downloading, profile_pictures, uploading
+from arthomed.files.service import deleting, downloading, uploading
 from arthomed.files.storage import FileMissing
 from arthomed.http import files
 from arthomed.http.auth import current_actor, own_id, requires
@@ -26,7 +26,7 @@ blueprint = Blueprint("files", __name__, url_prefix="/api/files", description="M
 def upload_profile_picture(_form: dict[str, Any]) -> dict[str, Any]:
     """Upload one's own profile picture, which replaces the previous one."""
     uploads = [uploading.Upload(*one) for one in files.uploaded_files("files", required=True)]
-    return {"uploaded_files": profile_pictures.upload(current_actor(), own_id(), uploads)}
+    return {"uploaded_files": uploading.upload_profile_picture(current_actor(), own_id(), uploads)}
 
 
 @blueprint.get("/<string:filename>")

@@ -46,10 +46,6 @@ class OpenFile(Iterable[bytes], Protocol):
     Iterating raises StorageUnavailable if the content ends too early.
     """
 
-    @property
-    def size(self) -> int:
-        """The size of the whole file, even if only a range was opened."""
-
     def close(self) -> None: ...
 
 
@@ -79,12 +75,12 @@ class Storage(Protocol):
     def stat(self, key: str) -> StoredFile:
         """The size and time of a file; raises FileMissing."""
 
-    def open(self, key: str, start: int = 0, end: int | None = None) -> OpenFile:
-        """Open the bytes from `start` up to but without `end`, or up to the end of the file if that comes first.
+    def open(self, key: str, start: int = 0) -> OpenFile:
+        """Open a file at the position `start`.
 
         Raises:
             FileMissing: at this call, not while the bytes are read.
-            ValueError: the file has no byte in this range.
+            ValueError: the file has no byte at this position.
         """
 
     def delete(self, key: str) -> None:
@@ -128,11 +124,6 @@ def ensure_move(key: str, new_key: str) -> None:
 def ensure_prefix(prefix: str) -> None:
     if not _PREFIX.fullmatch(prefix):
         raise InvalidKey(prefix)
-
-
-def ensure_range(start: int, end: int | None) -> None:
-    if start < 0 or (end is not None and end <= start):
-        raise ValueError(f"no bytes from {start} to {end}")
 
 
 @contextmanager

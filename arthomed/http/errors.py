@@ -15,25 +15,12 @@ from werkzeug.exceptions import HTTPException, InternalServerError
 from arthomed.core import error_reporting
 from arthomed.core.documents import is_database_unavailable
 from arthomed.core.errors import ClinicError, Code, ServiceUnavailable
-from arthomed.core.jobs import JobsUnavailable
 from arthomed.http.envelope import HttpCode, failure
 
 log = structlog.get_logger()
 
 STATUS_OF = {
-    Code.VALIDATION_ERROR: 400,
-    Code.MALFORMED_JSON: 400,
-    Code.OTP_INVALID: 400,
-    Code.OTP_EXPIRED: 400,
-    Code.OTP_MAX_ATTEMPTS: 400,
-    Code.SLOT_UNAVAILABLE: 400,
-    Code.BOOKING_LIMIT_REACHED: 400,
-    Code.DUPLICATE_VALUE: 400,
-    Code.INVALID_STATUS_TRANSITION: 400,
-    Code.TOO_LATE: 400,
-    Code.FILE_TOO_LARGE: 400,
-    Code.TOO_MANY_FILES: 400,
-    Code.INVALID_FILE_TYPE: 400,
+    **dict.fromkeys(Code, 400),
     Code.FILE_NOT_READY: 409,
     Code.NO_TOKEN: 401,
     Code.INVALID_TOKEN: 401,
@@ -88,8 +75,7 @@ def register(app: Flask, *unavailable: type[Exception]) -> None:
     app.register_error_handler(HTTPException, on_http_exception)
     app.register_error_handler(PyMongoError, _on_database_error)
     app.register_error_handler(OperationError, _on_database_error)
-    kinds: tuple[type[Exception], ...] = (JobsUnavailable, *unavailable)
-    for kind in kinds:
+    for kind in unavailable:
         app.register_error_handler(kind, _on_unavailable)
     app.register_error_handler(Exception, _on_unexpected)
 
@@ -118,7 +104,9 @@ def on_http_exception(error: HTTPException) -> Response:
 
 
 def _on_database_error(error: PyMongoError | OperationError) -> Response:
-    if isinstance(error, ConnectionFailure) or isinstance(error.__context__, ConnectionFailure):
+    if isinstance(error, OperationError) and isinstance(error.__context__, PyMongoError):
+        error = error.__context__  # MongoEngine hides some of the driver's errors behind its own
+    if isinstance(error, ConnectionFailure):
         current_app.extensions["circuit_breaker"].open()
     return _on_unavailable(error) if is_database_unavailable(error) else _on_unexpected(error)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from urllib.parse import urlsplit
 
-from arthomed.files.scanner import ScannerUnavailable, Verdict
+from arthomed.files.file_store import ScannerUnavailable, Verdict
 
 _DEFAULT_PORT = 3310
 _CONNECT_SECONDS = 2

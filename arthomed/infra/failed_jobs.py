@@ -3,24 +3,23 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from mongoengine import DateTimeField, Document, IntField, ListField, StringField
-from pymongo.collection import Collection
+from mongoengine import DateTimeField, IntField, ListField, StringField
 
 from arthomed.core import clock, jobs, origin
-from arthomed.core.documents import ClinicQuerySet, Raw
+from arthomed.core.documents import PlainDocument
 from arthomed.core.jobs import Job, JobsUnavailable
 
 _LEASE = timedelta(minutes=1)
 """After this time another retry may take over from one that did not finish."""
 
 
-class FailedJob(Document):
+class FailedJob(PlainDocument):
     """One record for each job and ids, however often it failed; its id is made of both.
 
     It holds the type of the error and not its text, which may quote personal data.
     """
 
-    meta = {"collection": "failed_jobs", "auto_create_index": False, "queryset_class": ClinicQuerySet, "strict": False}
+    meta = {"collection": "failed_jobs"}
 
     id = StringField(primary_key=True)
     job = StringField(required=True)
@@ -31,11 +30,6 @@ class FailedJob(Document):
     last_failed_at = DateTimeField(db_field="lastFailedAt", required=True)
     request_id = StringField(db_field="requestId")
     retried_at = DateTimeField(db_field="askedAgainAt")
-
-    @classmethod
-    def collection(cls) -> Collection[Raw]:
-        collection: Collection[Raw] = cls._get_collection()
-        return collection
 
 
 def record(job: str, ids: Sequence[str], *, error: str, attempts: int) -> None:

@@ -12,7 +12,7 @@ import requests
 from jwt.exceptions import PyJWTError
 from requests.exceptions import RequestException
 
-from arthomed.config_messages import ACCOUNT, Fcm
+from arthomed.config_services import ACCOUNT, Fcm
 from arthomed.core import clock
 from arthomed.infra.http import TIMEOUT_SECONDS, limit_responses, parse_retry_after
 from arthomed.notifications.gateways import DeliveryFailed, DeviceUnregistered, Push

@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from urllib3.exceptions import HTTPError
 
+from arthomed.config_services import Bucket
 from arthomed.files.storage import (
     FileMissing,
     KeyTaken,
@@ -23,30 +23,11 @@ from arthomed.files.storage import (
     ensure_key,
     ensure_move,
     ensure_prefix,
-    ensure_range,
     translate_disk_errors,
 )
 from arthomed.infra.storage import ChunkedFile, IncomingFolder, digest, is_moved
 
 _MAX_ATTEMPTS = 2  # with a backoff of at most a second: an unreachable server fails within eleven seconds
-
-
-@dataclass(frozen=True, slots=True)
-class Bucket:
-    """Where the bucket is, and how to sign in.
-
-    Without access keys, boto3 uses those of the environment or of the machine's role; without an endpoint, it uses
-    Amazon's. The keys need GetObject, PutObject, DeleteObject and ListBucket. If the bucket has versioning enabled,
-    deleted files remain in it as old versions.
-    """
-
-    name: str
-    region: str
-    endpoint: str | None = None
-    access_key: str | None = None
-    secret_key: str | None = field(default=None, repr=False)
-    connect_seconds: float = 2
-    read_seconds: float = 5
 
 
 class S3Storage(IncomingFolder):
@@ -83,15 +64,15 @@ class S3Storage(IncomingFolder):
                 return _stored(entry)
         raise FileMissing(key)
 
-    def open(self, key: str, start: int = 0, end: int | None = None) -> OpenFile:
+    def open(self, key: str, start: int = 0) -> OpenFile:
         ensure_key(key)
-        ensure_range(start, end)
-        byte_range = {} if (start, end) == (0, None) else {"Range": f"bytes={start}-{'' if end is None else end - 1}"}
+        if start < 0:
+            raise ValueError(f"no byte {start}")
+        byte_range = {"Range": f"bytes={start}-"} if start else {}
         with _translate_s3_errors(key):
             response = self._client.get_object(Bucket=self._bucket, Key=key, **byte_range)
         length = response["ContentLength"]
-        size = int(response["ContentRange"].rpartition("/")[2]) if byte_range else length  # bytes 5-9/10
-        return ChunkedFile(response["Body"], size=size, length=length, translate_errors=_translate_s3_errors)
+        return ChunkedFile(response["Body"], length=length, translate_errors=_translate_s3_errors)
 
     def delete(self, key: str) -> None:
         ensure_key(key)

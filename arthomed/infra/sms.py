@@ -14,7 +14,7 @@ from twilio.http.response import Response
 from twilio.request_validator import RequestValidator
 from twilio.rest import Client
 
-from arthomed.config_messages import Twilio
+from arthomed.config_services import Twilio
 from arthomed.infra.http import TIMEOUT_SECONDS, limit_responses, parse_retry_after
 from arthomed.notifications.gateways import Attempt, DeliveryFailed, DeliveryStatus, Receipt
 

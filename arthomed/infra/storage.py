@@ -20,7 +20,6 @@ from arthomed.files.storage import (
     ensure_key,
     ensure_move,
     ensure_prefix,
-    ensure_range,
     translate_disk_errors,
 )
 
@@ -37,17 +36,11 @@ class ByteSource(Protocol):
 
 
 class ChunkedFile:
-    """The next `length` bytes of a source, in chunks; `size` is that of the whole file."""
+    """The next `length` bytes of a source, in chunks."""
 
     def __init__(
-        self,
-        source: ByteSource,
-        *,
-        size: int,
-        length: int,
-        translate_errors: Callable[[], AbstractContextManager[None]],
+        self, source: ByteSource, *, length: int, translate_errors: Callable[[], AbstractContextManager[None]]
     ) -> None:
-        self.size = size
         self._source = source
         self._remaining = length
         self._translate_errors = translate_errors
@@ -122,19 +115,17 @@ class LocalStorage(IncomingFolder):
             raise FileMissing(key)
         return StoredFile(key, status.st_size, _modified(status))
 
-    def open(self, key: str, start: int = 0, end: int | None = None) -> OpenFile:
-        ensure_range(start, end)
+    def open(self, key: str, start: int = 0) -> OpenFile:
         size = self.stat(key).size
-        if start >= size and (start, end) != (0, None):
-            raise ValueError(f"no bytes from {start} in {size}")
+        if start and not 0 <= start < size:
+            raise ValueError(f"no byte {start} in {size}")
         with translate_disk_errors():
             try:
                 source = (self._root / key).open("rb", buffering=0)
             except FileNotFoundError as error:
                 raise self._missing(key) from error
             source.seek(start)
-        length = min(size, size if end is None else end) - start
-        return ChunkedFile(source, size=size, length=length, translate_errors=translate_disk_errors)
+        return ChunkedFile(source, length=size - start, translate_errors=translate_disk_errors)
 
     def delete(self, key: str) -> None:
         ensure_key(key)

@@ -6,7 +6,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Protocol
 
-from arthomed.notifications.lengths import Size, measure
+from arthomed.notifications.lengths import measure
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +27,9 @@ class Sms:
     template: DltTemplate
 
     @property
-    def size(self) -> Size:
-        return measure(self.text)
-
-    @property
     def segments(self) -> int:
         """The number of SMS that the carrier sends and bills."""
-        return self.size.segments
+        return measure(self.text).segments
 
 
 @dataclass(frozen=True, slots=True)

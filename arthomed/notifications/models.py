@@ -1,6 +1,6 @@
 """The outbox."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -116,17 +116,7 @@ class Notification(ClinicDocument):
     @classmethod
     def from_topic(cls, topic: Topic, channel: Channel, **fields: Any) -> "Notification":
         """A new, unsaved message about a topic."""
-        return cls(
-            id=ObjectId(),
-            user=topic.user,
-            subject=topic.subject,
-            kind=topic.kind,
-            version=topic.version,
-            useful_until=topic.useful_until,
-            event_at=topic.event_at,
-            channel=channel,
-            **fields,
-        )
+        return cls(id=ObjectId(), channel=channel, **asdict(topic), **fields)
 
     @classmethod
     def claim(cls, notification_id: ObjectId, *, now: datetime, lease: timedelta) -> "Notification | None":

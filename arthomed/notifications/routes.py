@@ -15,7 +15,7 @@ from arthomed.http.auth import current_actor, public, requires
 from arthomed.http.blueprint import Blueprint
 from arthomed.http.limits import limit_unless
 from arthomed.http.schema import page_of
-from arthomed.notifications import administration, receipts
+from arthomed.notifications import receipts, service
 from arthomed.notifications.gateways import Attempt
 from arthomed.notifications.models import Notification
 from arthomed.notifications.schemas import MessagesQuery, OutboxMessageOut, ReceiptQuery, TwilioReceipt
@@ -73,7 +73,7 @@ def record_receipt(query: dict[str, Any], form: dict[str, Any]) -> None:
 @blueprint.response(200, page_of(OutboxMessageOut), description="Messages retrieved successfully")
 def list_messages(query: dict[str, Any]) -> Page[Notification]:
     """List messages by state (`failed` by default), the newest first."""
-    return administration.list_messages(current_actor(), query.pop("paging"), **query)
+    return service.list_messages(current_actor(), query.pop("paging"), **query)
 
 
 @blueprint.post("/admin/messages/<object_id:message_id>/resend")
@@ -82,4 +82,4 @@ def list_messages(query: dict[str, Any]) -> Page[Notification]:
 @blueprint.alt_response(400, "BAD_REQUEST")
 def resend(message_id: ObjectId) -> Notification:
     """Send a failed message again, unless it has expired."""
-    return administration.resend(current_actor(), message_id)
+    return service.resend(current_actor(), message_id)

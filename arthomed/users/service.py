@@ -27,7 +27,6 @@ from arthomed.users.models import BOOKABLE, DOCTORS_TAG, Condition, DoctorInfo, 
 Changes = dict[str, Any]
 """New values by field name in snake_case, nested like the document; None clears a field."""
 
-_MOBILE_TAKEN = "Mobile number is already registered"
 _ANONYMISATION_BATCH = 500
 _ROLE_PARTS = {"doctor_info": (Role.DOCTOR, DoctorInfo), "patient_info": (Role.PATIENT, PatientInfo)}
 
@@ -270,4 +269,4 @@ def _translate_duplicate_mobile() -> Iterator[None]:
     try:
         yield
     except DuplicateKeyError as error:
-        raise DuplicateValue(_MOBILE_TAKEN) from error
+        raise DuplicateValue("Mobile number is already registered") from error

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from arthomed.infra.s3 import Bucket, S3Storage, client_of
+from arthomed.config_services import Bucket
+from arthomed.infra.s3 import S3Storage, client_of
 from arthomed.infra.storage import LocalStorage
 from dev.seaweedfs import SeaweedFS
 from tests.infra.storage_driver import StorageDriver

@@ -47,8 +47,8 @@ class StorageDriver:
     def put(self, content: bytes, key: str = KEY) -> None:
         self.storage.put(key, self.receive(content))
 
-    def read(self, key: str = KEY) -> bytes:
-        with closing(self.storage.open(key)) as content:
+    def read(self, key: str = KEY, start: int = 0) -> bytes:
+        with closing(self.storage.open(key, start)) as content:
             return b"".join(content)
 
     def stored_keys(self, prefix: str = "") -> list[str]:

@@ -7,8 +7,9 @@ import sys
 import threading
 from pathlib import Path
 
+from arthomed.config_services import Bucket
 from arthomed.files.storage import Storage
-from arthomed.infra.s3 import Bucket, S3Storage
+from arthomed.infra.s3 import S3Storage
 from arthomed.infra.storage import LocalStorage
 
 THREADS = 6

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from arthomed.files.scanner import ScannerUnavailable, Verdict
+from arthomed.files.file_store import ScannerUnavailable, Verdict
 from arthomed.infra.clamav import ClamAV
 from dev.clamd import Clamd
 from dev.servers import free_port

@@ -28,7 +28,7 @@ def sentry(app: Flask, client: FlaskClient) -> Iterator[FakeSentry]:
     del app, client  # they wire this process and empty the database
     with FakeSentry().running() as server:
         yield server
-    error_reporting.use(error_reporting.no_op)
+    error_reporting.use(None)
     sentry_sdk.get_client().close()
 
 

@@ -14,9 +14,10 @@ import httpx
 import pytest
 import time_machine
 
+from arthomed.config_services import Bucket
 from arthomed.core import clock
 from arthomed.files.storage import StorageUnavailable, is_key
-from arthomed.infra.s3 import Bucket, S3Storage, client_of
+from arthomed.infra.s3 import S3Storage, client_of
 from dev.seaweedfs import SeaweedFS
 from dev.servers import free_port
 from tests.infra.scripted_server import Behaviour, ScriptedServer, responding, silent

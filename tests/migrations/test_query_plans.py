@@ -21,7 +21,7 @@ from arthomed.core.permissions import Role
 from arthomed.files import file_store
 from arthomed.files.service import purging, scanning
 from arthomed.infra.clamav import ClamAV
-from arthomed.notifications import fallback
+from arthomed.notifications import receipts
 from arthomed.notifications import service as notifications
 from arthomed.notifications.models import Notification
 from arthomed.privacy.service import erasure
@@ -183,7 +183,7 @@ FREQUENT: dict[str, Callable[[Clinic], object]] = {
     "booking a taken slot": book_a_taken_slot,
     "cancelling": lambda c: transitions.cancel(factories.actor_of(c.desk.user), c.appointment.id, reason=None),
     "the outbox sweeper": lambda _: notifications.sweep(),
-    "the fallback to another channel": lambda _: fallback.send_fallbacks(),
+    "the fallback to another channel": lambda _: receipts.send_fallbacks(),
     "failed messages": lambda c: c.as_admin("/admin/messages"),
     "failed messages of a channel": lambda c: c.as_admin("/admin/messages?channel=sms&kind=code"),
     "sent messages": lambda c: c.as_admin("/admin/messages?state=sent&page=2"),

@@ -93,7 +93,9 @@ def store_push_token(session_id: ObjectId, token: str) -> None:
 
 
 def push_tokens(user_id: ObjectId) -> list[str]:
-    return Session.push_tokens(user_id, clock.now())
+    """The push tokens of the few devices that the user used last, latest first."""
+    found = Session.objects(user=user_id, expires_at__gt=clock.now(), push_token__exists=True)
+    return [session.push_token for session in found.order_by("-last_used_at").limit(rules.MAX_PUSH_DEVICES)]
 
 
 def with_push_tokens(user_ids: Collection[ObjectId]) -> set[ObjectId]:
@@ -103,7 +105,7 @@ def with_push_tokens(user_ids: Collection[ObjectId]) -> set[ObjectId]:
 
 def forget_push_token(token: str) -> None:
     """Remove the token of a device that has uninstalled the app."""
-    Session.forget_push_token(token)
+    Session.objects(push_token=token).update(unset__push_token=True)
 
 
 def end_session(actor: Actor, session_id: ObjectId) -> None:
@@ -112,8 +114,7 @@ def end_session(actor: Actor, session_id: ObjectId) -> None:
     Raises:
         NotFound: the caller has no such device.
     """
-    user_id = actor.user_id
-    assert user_id is not None  # noqa: S101  the system has no devices
+    user_id = actor.signed_in_user_id
     ended = transaction(lambda session: _end(session, actor, user_id, _id=session_id))
     if not ended:
         raise NotFound

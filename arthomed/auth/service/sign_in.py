@@ -1,7 +1,7 @@
 """Sign-in and registration with a one-time code."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Self
 
 import structlog
@@ -184,8 +184,6 @@ def _new_session(user: User, device: Device) -> Session:
         role=user.role,
         rotated_at=now,
         expires_at=now + settings().refresh_token_lifetime,
-        name=device.name,
-        platform=device.platform,
-        address=device.address,
+        **asdict(device),
         last_used_at=now,
     )

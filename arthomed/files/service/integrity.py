@@ -4,7 +4,7 @@ A **stray** is a stored file without metadata; the purge moves it to quarantine.
 content of the recorded size; the purge marks it, and restores it once its content is back.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import timedelta
 from itertools import groupby, islice
@@ -112,16 +112,13 @@ def _without_metadata(stored: Iterable[StoredFile]) -> Iterator[StoredFile]:
     """The stored files whose key, or key before the quarantine, no File has."""
     for batch in batches(stored):
         keys = [key for one in batch for key in _possible_keys(one)]
-        known = {key for file in File.objects(__raw__=_having_keys(keys)) for key in file.keys}
+        having_one = {"$or": [{"key": {"$in": keys}}, {"thumbnail": {"$in": keys}}]}
+        known = {key for file in File.objects(__raw__=having_one) for key in file.keys}
         yield from (one for one in batch if known.isdisjoint(_possible_keys(one)))
 
 
 def _possible_keys(stored: StoredFile) -> set[str]:
     return {stored.key, stored.key.removeprefix(f"{_STRAYS_FOLDER}/")}
-
-
-def _having_keys(keys: Sequence[str]) -> dict[str, object]:
-    return {"$or": [{"key": {"$in": keys}}, {"thumbnail": {"$in": keys}}]}
 
 
 def _move_to_quarantine(stray: StoredFile) -> None:

@@ -8,9 +8,9 @@ from bson import ObjectId
 
 from arthomed.core import clock, metrics
 from arthomed.files import file_store
+from arthomed.files.file_store import ScannerUnavailable
 from arthomed.files.models import File
 from arthomed.files.rules import INFECTED_FOLDER, State, quarantine_key
-from arthomed.files.scanner import ScannerUnavailable
 from arthomed.files.storage import FileMissing, StorageUnavailable
 
 log = structlog.get_logger()

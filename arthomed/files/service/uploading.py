@@ -4,7 +4,7 @@ import hashlib
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import structlog
@@ -18,13 +18,15 @@ from arthomed.audit.models import Kind as Audited
 from arthomed.config import settings
 from arthomed.core import clock, jobs
 from arthomed.core.actor import Actor
+from arthomed.core.documents import transaction
 from arthomed.core.errors import ServiceUnavailable
 from arthomed.files import cleaner, cleaning_queue, file_store, rules
 from arthomed.files.cleaner import CleanedFile
 from arthomed.files.models import File
-from arthomed.files.rules import State, UploadTarget
+from arthomed.files.rules import Category, Kind, State, UploadTarget
 from arthomed.files.service import deleting
 from arthomed.files.storage import StorageUnavailable
+from arthomed.users import service as users
 
 log = structlog.get_logger()
 
@@ -62,6 +64,26 @@ def incoming_folder() -> Path:
             raise
     storage.prepare()
     return storage.incoming()
+
+
+def upload_profile_picture(actor: Actor, user_id: ObjectId, uploads: Sequence[Upload]) -> list[File]:
+    """Store a profile picture, which replaces the previous one.
+
+    Raises:
+        TooManyFiles, FileTooLarge, InvalidFile, NotAnImage: the upload is rejected.
+    """
+    rules.ensure_upload_allowed([one.size for one in uploads], max_files=1)
+    with stored_files(actor, uploads, UploadTarget(Kind.PROFILES, Category.AVATARS, user_id, user_id)) as files:
+        rules.ensure_images([file.mime_type for file in files])
+
+        def work(session: ClientSession) -> None:
+            for file in files:
+                deleting.mark_files_of(Kind.PROFILES, [user_id], session)
+                attach(actor, [file], session)
+                users.set_avatar(actor, user_id, file.filename, session)
+
+        transaction(work)
+    return files
 
 
 @contextmanager
@@ -147,10 +169,7 @@ def _new_file(actor: Actor, upload: Upload, target: UploadTarget, cleaned: Clean
         filename=key.rpartition("/")[2],
         key=key,
         thumbnail=rules.thumbnail_key(key) if cleaned.thumbnail else None,
-        kind=target.kind,
-        category=target.category,
-        record=target.record,
-        owner=target.owner,
+        **asdict(target),
         uploader=actor.user_id,
         original_name=rules.download_name(upload.name, cleaned.extension),
         mime_type=cleaned.mime_type,

@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from arthomed.config_messages import Twilio
+from arthomed.config_services import Twilio
 from arthomed.infra.sms import TwilioSms
 from arthomed.notifications import service as notifications
 from arthomed.notifications.gateways import DeliveryFailed

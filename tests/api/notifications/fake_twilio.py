@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from twilio.request_validator import RequestValidator
 from werkzeug.test import TestResponse
 
-from arthomed.config_messages import Twilio
+from arthomed.config_services import Twilio
 from arthomed.infra.sms import TwilioReceipts, TwilioSms
 from tests.api.notifications.outbox import delivery_configured
 from tests.fake_http import FakeHttp

@@ -15,7 +15,7 @@ from arthomed.config import settings
 from arthomed.core import clock
 from arthomed.core.permissions import Role
 from arthomed.infra.mailbox import Mailbox
-from arthomed.notifications import fallback
+from arthomed.notifications import receipts
 from arthomed.notifications import service as notifications
 from arthomed.notifications.models import Channel, Notification, State
 from tests import factories
@@ -60,7 +60,7 @@ def test_refused_sms_is_replaced_by_an_email(twilio: FakeTwilio, appointment: Ap
     twilio.response = REFUSED
     assert send() is State.FAILED
 
-    assert fallback.send_fallbacks() == 1
+    assert receipts.send_fallbacks() == 1
     [email] = messages_by(Channel.EMAIL)
     assert (email.user, email.subject, email.kind) == (appointment.patient_id, appointment.id, "appointment-pending")
     assert send(Channel.EMAIL) is State.SENT
@@ -71,7 +71,7 @@ def test_sms_that_is_being_retried_has_no_fallback(twilio: FakeTwilio, appointme
     twilio.response = (500, {})
     assert send() is State.WAITING
 
-    assert (fallback.send_fallbacks(), messages_by(Channel.EMAIL)) == (0, [])
+    assert (receipts.send_fallbacks(), messages_by(Channel.EMAIL)) == (0, [])
 
 
 def test_sms_that_is_retried_for_too_long_is_replaced_by_an_email(twilio: FakeTwilio, appointment: Appointment) -> None:
@@ -80,7 +80,7 @@ def test_sms_that_is_retried_for_too_long_is_replaced_by_an_email(twilio: FakeTw
     with time_machine.travel(clock.now() + timedelta(minutes=5), tick=True):
         send()
     with time_machine.travel(clock.now() + WAIT, tick=True):
-        assert fallback.send_fallbacks() == 1
+        assert receipts.send_fallbacks() == 1
 
     assert len(messages_by(Channel.EMAIL)) == 1
 
@@ -90,7 +90,7 @@ def test_sms_expiring_before_its_retry_is_replaced_by_an_email(twilio: FakeTwili
     Notification.objects.update(set__useful_until=clock.now() + timedelta(seconds=5))
     assert send() is State.EXPIRED
 
-    assert fallback.send_fallbacks() == 1
+    assert receipts.send_fallbacks() == 1
     assert send(Channel.EMAIL) is State.SENT
 
 
@@ -102,7 +102,7 @@ def test_sms_accepted_on_retry_without_receipts_has_no_fallback(twilio: FakeTwil
         with time_machine.travel(clock.now() + timedelta(minutes=1), tick=True):
             assert send() is State.SENT
         with time_machine.travel(clock.now() + 2 * WAIT, tick=True):
-            assert fallback.send_fallbacks() == 0
+            assert receipts.send_fallbacks() == 0
 
 
 @pytest.mark.parametrize("status", ["undelivered", "failed"])
@@ -112,7 +112,7 @@ def test_undelivered_sms_is_replaced_by_an_email(
     send()
     data_of(post_receipt(client, twilio.requests[0].callback, status))
 
-    assert fallback.send_fallbacks() == 1
+    assert receipts.send_fallbacks() == 1
     assert len(messages_by(Channel.EMAIL)) == 1
 
 
@@ -124,9 +124,9 @@ def test_sms_without_a_delivery_receipt_in_time_is_replaced_by_an_email(
     if status:
         data_of(post_receipt(client, twilio.requests[0].callback, status))
     with time_machine.travel(clock.now() + WAIT - timedelta(seconds=30), tick=True):
-        assert fallback.send_fallbacks() == 0
+        assert receipts.send_fallbacks() == 0
     with time_machine.travel(clock.now() + WAIT, tick=True):
-        assert fallback.send_fallbacks() == 1
+        assert receipts.send_fallbacks() == 1
 
     assert len(messages_by(Channel.EMAIL)) == 1
 
@@ -136,7 +136,7 @@ def test_delivered_sms_has_no_fallback(client: FlaskClient, twilio: FakeTwilio, 
     data_of(post_receipt(client, twilio.requests[0].callback, "delivered"))
 
     with time_machine.travel(clock.now() + WAIT, tick=True):
-        assert (fallback.send_fallbacks(), messages_by(Channel.EMAIL)) == (0, [])
+        assert (receipts.send_fallbacks(), messages_by(Channel.EMAIL)) == (0, [])
 
 
 def test_fallback_is_dropped_when_the_sms_is_delivered_before_it_is_sent(
@@ -144,7 +144,7 @@ def test_fallback_is_dropped_when_the_sms_is_delivered_before_it_is_sent(
 ) -> None:
     send()
     with time_machine.travel(clock.now() + WAIT, tick=True):
-        fallback.send_fallbacks()
+        receipts.send_fallbacks()
     data_of(post_receipt(client, twilio.requests[0].callback, "delivered"))
 
     with time_machine.travel(clock.now() + WAIT, tick=True):
@@ -155,12 +155,12 @@ def test_fallback_is_dropped_when_the_sms_is_delivered_before_it_is_sent(
 def test_concurrent_and_repeated_runs_create_one_email(twilio: FakeTwilio, appointment: Appointment) -> None:
     twilio.response = REFUSED
     send()
-    factories.in_parallel(4, lambda _: fallback.send_fallbacks())
+    factories.in_parallel(4, lambda _: receipts.send_fallbacks())
     Notification.objects(channel=Channel.SMS).update(set__fallback_at=clock.now())  # as after an interrupted run
-    fallback.send_fallbacks()
+    receipts.send_fallbacks()
 
     assert len(messages_by(Channel.EMAIL)) == 1
-    assert fallback.send_fallbacks() == 0
+    assert receipts.send_fallbacks() == 0
 
 
 def test_expired_sms_has_no_fallback(twilio: FakeTwilio, appointment: Appointment) -> None:
@@ -168,7 +168,7 @@ def test_expired_sms_has_no_fallback(twilio: FakeTwilio, appointment: Appointmen
     send()
 
     with time_machine.travel(appointment.ends_at, tick=True):
-        assert (fallback.send_fallbacks(), messages_by(Channel.EMAIL)) == (1, [])
+        assert (receipts.send_fallbacks(), messages_by(Channel.EMAIL)) == (1, [])
 
 
 def test_missing_receipt_causes_no_fallback_where_no_receipts_are_configured(
@@ -177,7 +177,7 @@ def test_missing_receipt_causes_no_fallback_where_no_receipts_are_configured(
     with delivery_configured(receipts=None):
         send()
         with time_machine.travel(clock.now() + WAIT, tick=True):
-            assert (fallback.send_fallbacks(), messages_by(Channel.EMAIL)) == (0, [])
+            assert (receipts.send_fallbacks(), messages_by(Channel.EMAIL)) == (0, [])
 
 
 @pytest.mark.parametrize("status", [Status.CONFIRMED, Status.CANCELLED])
@@ -189,7 +189,7 @@ def test_message_that_went_by_email_anyway_has_no_fallback(
     for message in messages_by(Channel.SMS):
         notifications.send(message.id)
 
-    assert fallback.send_fallbacks() == 0
+    assert receipts.send_fallbacks() == 0
     assert len(messages_by(Channel.EMAIL)) == 1
 
 
@@ -198,7 +198,7 @@ def test_patient_without_an_email_address_has_no_fallback(twilio: FakeTwilio) ->
     twilio.response = REFUSED
     send()
 
-    assert (fallback.send_fallbacks(), messages_by(Channel.EMAIL)) == (0, [])
+    assert (receipts.send_fallbacks(), messages_by(Channel.EMAIL)) == (0, [])
 
 
 def test_code_is_never_sent_by_email(client: FlaskClient, twilio: FakeTwilio) -> None:
@@ -207,9 +207,9 @@ def test_code_is_never_sent_by_email(client: FlaskClient, twilio: FakeTwilio) ->
     factories.otp_message(user.mobile_number)
     twilio.response = REFUSED
     assert send() is State.FAILED
-    assert fallback.send_fallbacks() == 0
+    assert receipts.send_fallbacks() == 0
 
     wrong_fallback = {"set__user": user.id, "set__fallback": Channel.EMAIL, "set__fallback_at": clock.now()}
     Notification.objects.update(**wrong_fallback)
-    assert fallback.send_fallbacks() == 1
+    assert receipts.send_fallbacks() == 1
     assert messages_by(Channel.EMAIL) == []

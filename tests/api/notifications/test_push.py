@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 
 from arthomed.auth.models import Session
 from arthomed.auth.service import sessions
-from arthomed.config_messages import Fcm
+from arthomed.config_services import Fcm
 from arthomed.infra.push import FcmPush
 from arthomed.notifications import delivery
 from arthomed.notifications import service as notifications

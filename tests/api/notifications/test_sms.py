@@ -9,7 +9,7 @@ import pytest
 import time_machine
 
 from arthomed.config import settings
-from arthomed.config_messages import Twilio
+from arthomed.config_services import Twilio
 from arthomed.core import clock
 from arthomed.infra import sms
 from arthomed.infra.sms import TwilioSms

@@ -1,7 +1,7 @@
-"""The settings of SMS, e-mail and push, read by config.settings()."""
+"""The settings of other services: SMS, e-mail, push, file storage and malware scanner; read by config.settings()."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,6 +17,7 @@ _NO_ACCOUNT = "Must be the JSON file of a service account."
 _ORIGIN = Regexp(r"$|https?://[^/?#\s]+/?\Z", error="Must be an origin, such as https://api.clinic.example.")
 _TIME = r"([01][0-9]|2[0-3]):[0-5][0-9]"
 _QUIET = Regexp(rf"(off|{_TIME}-{_TIME})?\Z", error="Must be HH:MM-HH:MM, or off.")
+_CLAMD = Regexp(r"$|tcp://[^/]+$|unix:///.+$", error="Must be tcp://host:port or unix:///path.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,35 @@ class Delivery:
     quiet: tuple[str, str] | None
 
 
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """Where the bucket is, and how to sign in.
+
+    Without access keys, boto3 uses those of the environment or of the machine's role; without an endpoint, it uses
+    Amazon's. The keys need GetObject, PutObject, DeleteObject and ListBucket. If the bucket has versioning enabled,
+    deleted files remain in it as old versions.
+    """
+
+    name: str
+    region: str
+    endpoint: str | None = None
+    access_key: str | None = None
+    secret_key: str | None = field(default=None, repr=False)
+    connect_seconds: float = 2
+    read_seconds: float = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Uploads:
+    """Files are stored in `bucket` if it is set, otherwise in `folder`. Uploads pass through `folder` in both cases."""
+
+    folder: Path
+    bucket: Bucket | None
+    accel_prefix: str | None
+    clamd_url: str | None
+    retention: timedelta
+
+
 def public_url(env: Env) -> str | None:
     """The public origin of this API, without a trailing slash."""
     return (env.str("PUBLIC_URL", "", validate=_ORIGIN) or "").rstrip("/") or None
@@ -76,6 +106,27 @@ def delivery(env: Env, *, production: bool) -> Delivery:
         receipt_wait=minutes(env, "RECEIPT_WAIT_MINUTES", 10, minimum=1, maximum=MINUTES_PER_DAY),
         quiet=(begin, end) if end else None,
     )
+
+
+def uploads(env: Env) -> Uploads:
+    return Uploads(
+        folder=Path(env.str("UPLOADS_DIR", "uploads")),
+        bucket=_bucket(env),
+        accel_prefix=env.str("UPLOADS_ACCEL_PREFIX", "") or None,
+        clamd_url=env.str("CLAMD_URL", "", validate=_CLAMD) or None,
+        retention=duration(env, "UPLOADS_RETENTION_YEARS", 7, unit=timedelta(days=366), allowed=Range(1, 100)),
+    )
+
+
+def _bucket(env: Env) -> Bucket | None:
+    bucket = Bucket(
+        env.str("S3_BUCKET", ""),
+        env.str("S3_REGION", "ap-south-1"),
+        env.str("S3_ENDPOINT_URL", "") or None,
+        env.str("S3_ACCESS_KEY_ID", "") or None,
+        env.str("S3_SECRET_ACCESS_KEY", "") or None,
+    )
+    return bucket if bucket.name else None
 
 
 def _require_account(path: str) -> None:

@@ -1,4 +1,4 @@
-"""Health of the process, and readiness of its dependencies."""
+"""For monitoring: health of the process, readiness of its dependencies, and the metrics for Prometheus."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -79,6 +79,20 @@ def register(app: Flask, settings: Settings, checks: Checks, *, essential: set[s
         response = jsonify(status=status, dependencies=results, timestamp=clock.iso(clock.now()))
         response.status_code = 503 if status is Readiness.UNAVAILABLE else 200
         return response
+
+    limiter.exempt(blueprint)
+    app.register_blueprint(blueprint)
+
+
+def register_metrics(app: Flask, render: Callable[[], tuple[bytes, str]]) -> None:
+    """GET /metrics, which a proxy must not forward; `render` returns the body and its content type."""
+    blueprint = Blueprint("metrics", __name__)
+
+    @blueprint.get("/metrics")
+    @public
+    def metrics() -> Response:
+        body, content_type = render()
+        return Response(body, content_type=content_type)
 
     limiter.exempt(blueprint)
     app.register_blueprint(blueprint)
