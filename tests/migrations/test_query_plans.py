@@ -161,8 +161,12 @@ def a_month() -> str:
 
 FREQUENT: dict[str, Callable[[Clinic], object]] = {
     "slots of a day": lambda c: c.get(f"/appointments/slots?doctorId={c.doctor.id}&date={factories.tomorrow()}"),
+    "slots of a day from the cache": lambda c: [
+        c.get(f"/appointments/slots?doctorId={c.doctor.id}&date={factories.tomorrow()}") for _ in range(2)
+    ],
     "availability": lambda c: c.get(f"/users/doctors/{c.doctor.id}/availability?{a_month()}"),
     "doctors": lambda c: c.get("/users/doctors"),
+    "doctors who are free on a day": lambda c: c.get(f"/users/doctors?date={factories.tomorrow()}"),
     "doctors of a specialization": lambda c: c.get("/users/doctors?specialization=Cardiology"),
     "my appointments": lambda c: c.mine(),
     "my second page": lambda c: c.mine("page=2"),
