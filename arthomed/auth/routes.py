@@ -1,6 +1,5 @@
 """Routes of signing in and out."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from bson import ObjectId
@@ -29,16 +28,6 @@ from arthomed.users import service as users
 from arthomed.users.models import User
 from arthomed.users.schemas import UserOut
 
-
-@dataclass(frozen=True, slots=True)
-class _SignedIn:
-    """The response to a sign-in."""
-
-    user: User
-    tokens: tokens.Pair
-    is_new_user: bool
-
-
 blueprint = Blueprint("auth", __name__, url_prefix="/api/auth", description="Signing in and out.")
 
 
@@ -65,7 +54,7 @@ def send_code(body: dict[str, Any]) -> dict[str, Any]:
 @blueprint.response(200, SignedInOut, description="Login successful")
 @blueprint.alt_response(401, "UNAUTHORIZED")
 @blueprint.alt_response(423, "LOCKED")
-def verify_code(body: dict[str, Any]) -> _SignedIn:
+def verify_code(body: dict[str, Any]) -> dict[str, Any]:
     """Sign in with a code; an unknown number is registered as a patient."""
     signed_in = sign_in.verify_code(
         body["mobile_number"],
@@ -84,7 +73,7 @@ def verify_code(body: dict[str, Any]) -> _SignedIn:
 @blueprint.arguments(Register)
 @blueprint.response(201, SignedInOut, description="Registration successful")
 @blueprint.alt_response(423, "LOCKED")
-def register(body: dict[str, Any]) -> _SignedIn:
+def register(body: dict[str, Any]) -> dict[str, Any]:
     """Register a new patient with a code."""
     signed_in = sign_in.register(
         body["mobile_number"],
@@ -167,10 +156,10 @@ def me() -> User:
     return users.get(own_id())
 
 
-def _with_tokens(signed_in: sign_in.SignedIn) -> _SignedIn:
+def _with_tokens(signed_in: sign_in.SignedIn) -> dict[str, Any]:
     session = signed_in.session
     pair = tokens.pair(session.user, session.id, session.generation)
-    return _SignedIn(signed_in.user, pair, signed_in.is_new_user)
+    return {"user": signed_in.user, "tokens": pair, "is_new_user": signed_in.is_new_user}
 
 
 def _device(described: dict[str, str] | None) -> sign_in.Device:

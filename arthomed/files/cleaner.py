@@ -21,7 +21,7 @@ from pathlib import Path
 import structlog
 
 from arthomed.core.errors import ClinicError, Code, ServiceUnavailable
-from arthomed.files.cleaning.file_types import FileType
+from arthomed.files.cleaning import FileType
 from arthomed.files.cleaning_queue import RETRY_AFTER
 
 CPU_SECONDS = 8  # the slowest accepted file takes 2.5

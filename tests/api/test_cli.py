@@ -19,7 +19,6 @@ from arthomed import cli, demo
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.rules import Status
 from arthomed.appointments.service import consistency
-from arthomed.config import settings
 from arthomed.core.permissions import Role
 from arthomed.infra import migrations, mongo
 from arthomed.scheduling.models import Slot
@@ -136,15 +135,11 @@ def test_the_demo_clinic_is_not_loaded_if_empty_is_demanded_and_users_exist(flas
     assert result.output == "The database has other users already; the demo clinic was not loaded.\n"
 
 
-def test_the_demo_clinic_is_refused_in_production(flask: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_demo_clinic_is_refused_in_production(flask: Run) -> None:
     account = {f"TWILIO_{name}": "test" for name in ("ACCOUNT_SID", "AUTH_TOKEN", "PHONE_NUMBER")}
     secrets = {name: token_hex(32) for name in ("JWT_SECRET", "JWT_REFRESH_SECRET", "OTP_SECRET")}
-    for name, value in {"APP_ENV": "production", "DLT_ENTITY_ID": "1" * 19, **account, **secrets}.items():
-        monkeypatch.setenv(name, value)
-    settings.cache_clear()
-    result = flask("demo", "load")
-    monkeypatch.undo()
-    settings.cache_clear()
+    with factories.environment(APP_ENV="production", DLT_ENTITY_ID="1" * 19, **account, **secrets):
+        result = flask("demo", "load")
 
     assert (result.exit_code, result.output) == (1, "The demo clinic can't be loaded in production.\n")
     assert User.objects.count() == 0
@@ -282,11 +277,8 @@ def test_migrate_status_prints_one_line_for_each_migration(flask: Run) -> None:
 
 
 def test_an_unavailable_database_is_reported_in_one_line(flask: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MONGODB_URI", f"mongodb://127.0.0.1:{free_port()}/arthomed")
     monkeypatch.setattr(cli, "CONNECT_TIMEOUT_SECONDS", 0.2)
-    settings.cache_clear()
-    result = flask("audit")
-    monkeypatch.undo()
-    settings.cache_clear()
+    with factories.environment(MONGODB_URI=f"mongodb://127.0.0.1:{free_port()}/arthomed"):
+        result = flask("audit")
 
     assert (result.exit_code, result.output) == (1, "MongoDB can't be reached; see MONGODB_URI.\n")

@@ -102,11 +102,11 @@ def test_a_forked_process_reports_errors_too(mongo: Mongo, valkey: Valkey, sentr
     stack = stack_with(mongo, valkey, tmp_path, redis=5, parts=("web",), env={"SENTRY_DSN": sentry.dsn})
     with stack, Clinic(stack) as clinic:
         person = clinic.person(Role.PATIENT)
-        unknown_role = {"$set": {"role": "unknown"}}
+        broken_record = {"$set": {"patientInfo": "not a document"}}
         clinic.database.command(
             {
-                "update": "sessions",
-                "updates": [{"q": {"user": person.id}, "u": unknown_role}],
+                "update": "users",
+                "updates": [{"q": {"_id": person.id}, "u": broken_record}],
                 "bypassDocumentValidation": True,
             }
         )

@@ -12,7 +12,6 @@ from pymongo.errors import DuplicateKeyError
 
 from arthomed.auth import rules
 from arthomed.auth.models import Otp
-from arthomed.auth.service import audit_trail
 from arthomed.config import settings
 from arthomed.core import clock, jobs, metrics, quota
 from arthomed.core.documents import transaction
@@ -146,7 +145,7 @@ def logging_outcome() -> Iterator[None]:
     except rules.CodeRefused as error:
         if isinstance(error, rules.CodeInvalid) and error.locks:
             log.warning("number_locked", minutes=int(settings().codes.lock.total_seconds() // 60))
-        audit_trail.log_refused_code(error)
+        log.info("code_refused", code=str(error.code))
         raise
     metrics.CODES_VERIFIED.add()
 

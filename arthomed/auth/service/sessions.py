@@ -2,19 +2,25 @@
 
 from collections.abc import Collection, Sequence
 
+import structlog
 from bson import ObjectId
 from pymongo.client_session import ClientSession
 
+from arthomed.audit import service as audit
+from arthomed.audit.models import Action, Kind
 from arthomed.auth import rules
 from arthomed.auth.models import Session
-from arthomed.auth.service import audit_trail
 from arthomed.config import settings
 from arthomed.core import clock, origin
-from arthomed.core.actor import Actor
+from arthomed.core.actor import SYSTEM, Actor
 from arthomed.core.cache import Versions
-from arthomed.core.documents import transaction
+from arthomed.core.documents import Raw, transaction
 from arthomed.core.errors import NotFound
 from arthomed.users.models import User
+
+log = structlog.get_logger()
+
+_REUSED_TOKEN = {"field": "reason", "from": None, "to": "spent refresh token"}
 
 
 def refresh(session_id: ObjectId, generation: int) -> Session:
@@ -47,12 +53,8 @@ def refresh(session_id: ObjectId, generation: int) -> Session:
 
 
 def _end_reused(reused: Session) -> None:
-    def work(session: ClientSession) -> None:
-        if Session.end(session, reused.user, _id=reused.id):
-            audit_trail.record_reuse(reused, session)
-
-    transaction(work)
-    audit_trail.log_reuse(reused)
+    transaction(lambda session: _end(session, SYSTEM, reused.user, changes=[_REUSED_TOKEN], _id=reused.id))
+    log.warning("refresh_token_reused", user_id=str(reused.user), session_id=str(reused.id))
 
 
 def find_actor(user_id: ObjectId, session_id: ObjectId, cache_tags: Collection[str]) -> tuple[Actor, Versions]:
@@ -129,10 +131,17 @@ def end_all_sessions(actor: Actor, user_id: ObjectId, session: ClientSession | N
 
 def log_ended(actor: Actor, user_id: ObjectId, ended: Sequence[ObjectId]) -> None:
     """Log the end of sessions, after the commit."""
-    audit_trail.log_ended(actor, user_id, ended)
+    if ended:
+        log.info("sessions_ended", user_id=str(user_id), by=str(actor.user_id), count=len(ended))
 
 
-def _end(session: ClientSession, actor: Actor, user_id: ObjectId, **which: ObjectId) -> list[ObjectId]:
+def _end(
+    session: ClientSession, actor: Actor, user_id: ObjectId, *, changes: Sequence[Raw] = (), **which: ObjectId
+) -> list[ObjectId]:
+    """Remove sessions, and record one audit event for all of them."""
     ended = Session.end(session, user_id, **which)
-    audit_trail.record_ended(actor, user_id, ended, session)
+    if ended:
+        audit.record_change(
+            actor, Action.DELETE, Kind.SESSION, *ended, subject=user_id, session=session, changes=changes
+        )
     return ended

@@ -4,20 +4,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
+import structlog
 from pymongo.client_session import ClientSession
 
 from arthomed.audit import service as audit
-from arthomed.audit.models import AuditEvent
+from arthomed.audit.models import Action, AuditEvent, Kind
 from arthomed.auth import rules
 from arthomed.auth.models import Session
-from arthomed.auth.service import audit_trail, otp
+from arthomed.auth.service import otp
 from arthomed.config import settings
 from arthomed.core import clock, origin
+from arthomed.core.actor import Actor
 from arthomed.core.batcher import Batcher
 from arthomed.core.origin import Origin
 from arthomed.core.permissions import Role
 from arthomed.users import service as users
 from arthomed.users.models import Consent, User
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +135,8 @@ def _sign_in(attempt: SignInAttempt) -> SignedIn | None:
     """
     signed_in = _batched_sign_in(attempt)
     if signed_in is not None:
-        audit_trail.log_signed_in(signed_in.session)
+        opened = signed_in.session
+        log.info("signed_in", user_id=str(opened.user), session_id=str(opened.id), platform=str(opened.platform))
     return signed_in
 
 
@@ -164,8 +169,12 @@ def _create_sessions(attempts: Sequence[SignInAttempt], session: ClientSession) 
 
 
 def _event_of(opened: Session, source: Origin) -> AuditEvent:
+    actor = Actor(opened.user, opened.role, opened.id)
+    platform = {"field": "platform", "from": None, "to": opened.platform}
     with origin.override(source):
-        return audit_trail.sign_in_event(opened)
+        return audit.change_event(
+            actor, Action.CREATE, Kind.SESSION, opened.id, subject=opened.user, changes=[platform]
+        )
 
 
 def _new_session(user: User, device: Device) -> Session:

@@ -11,8 +11,7 @@ import signal
 import sys
 from pathlib import Path
 
-from arthomed.files.cleaning.file_types import FileType
-from arthomed.files.cleaning.rejection import FileRejected
+from arthomed.files.cleaning import FileRejected, FileType
 
 _OUT_OF_MEMORY = "The file needs more memory than a photograph or a report does"
 

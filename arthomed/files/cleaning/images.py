@@ -18,8 +18,7 @@ from typing import BinaryIO
 from PIL import Image, ImageFile, JpegImagePlugin, PngImagePlugin
 from PIL.Image import Transpose
 
-from arthomed.files.cleaning.file_types import FileType
-from arthomed.files.cleaning.rejection import FileRejected, reject_if_damaged
+from arthomed.files.cleaning import FileRejected, FileType, reject_if_damaged
 
 MAX_DECODED_BYTES = 52_000_000
 MAX_SIDE = 32_000

@@ -25,7 +25,7 @@ from typing import TypeGuard
 import pikepdf
 from pikepdf import AccessMode, Array, Dictionary, Object, ObjectStreamMode, Pdf, Stream, StreamDecodeLevel, String
 
-from arthomed.files.cleaning.rejection import DAMAGED, FileRejected, reject_if_damaged
+from arthomed.files.cleaning import DAMAGED, FileRejected, reject_if_damaged
 
 MAX_PAGES = 1_000
 MAX_OBJECTS = 50_000

@@ -61,6 +61,12 @@ def event(**fields: Any) -> dict[str, Any]:
     return {**sound, **fields}
 
 
+def write(writer: AuditWriter, *events: dict[str, Any]) -> None:
+    for one in events:
+        writer.put(one)
+    writer.flush()
+
+
 def stored_ids(trail: Trail) -> set[ObjectId]:
     return set(trail.distinct("_id"))
 
@@ -79,8 +85,7 @@ def test_pending_events_are_written_before_the_process_ends(trail: Trail, enviro
 def test_the_writer_retries_while_the_database_is_unavailable(trail: Trail, unreachable_trail: Trail) -> None:
     tries = iter([unreachable_trail, trail])
     writer = AuditWriter(lambda: next(tries))
-    writer.put(event())
-    writer.flush()
+    write(writer, event())
 
     assert trail.count_documents({}) == 1
 
@@ -89,9 +94,7 @@ def test_an_event_stored_by_an_earlier_try_is_stored_once(trail: Trail) -> None:
     events = [event(), event()]
     trail.insert_one(events[0])
     writer = AuditWriter(lambda: trail)
-    for one in events:
-        writer.put(one)
-    writer.flush()
+    write(writer, *events)
 
     assert trail.count_documents({}) == 2
 
@@ -122,9 +125,7 @@ def test_a_refused_event_is_dropped_and_the_events_behind_it_are_written(trail: 
     before, refused, behind = event(), event(**fields), event()
     writer = AuditWriter(lambda: trail)
     with capture_logs() as logs:
-        for one in (before, refused, behind):
-            writer.put(one)
-        writer.flush()
+        write(writer, before, refused, behind)
 
     assert stored_ids(trail) == {before["_id"], behind["_id"]}
     (line,) = lines(logs, "audit_event_refused")
@@ -134,11 +135,9 @@ def test_a_refused_event_is_dropped_and_the_events_behind_it_are_written(trail: 
 
 def test_a_refused_event_alone_in_its_batch_does_not_stop_the_writer(trail: Trail) -> None:
     writer = AuditWriter(lambda: trail)
-    writer.put(event(requestId=object()))
-    writer.flush()
+    write(writer, event(requestId=object()))
     behind = event()
-    writer.put(behind)
-    writer.flush()
+    write(writer, behind)
 
     assert stored_ids(trail) == {behind["_id"]}
 
@@ -155,11 +154,9 @@ def test_the_writer_survives_an_unexpected_error(trail: Trail) -> None:
 
     writer = AuditWriter(broken_at_first)
     with capture_logs() as logs:
-        writer.put(event())
-        writer.flush()
+        write(writer, event())
     behind = event()
-    writer.put(behind)
-    writer.flush()
+    write(writer, behind)
 
     assert stored_ids(trail) == {behind["_id"]}
     assert [line["error"] for line in lines(logs, "audit_event_refused")] == ["RuntimeError"]
@@ -177,12 +174,10 @@ def test_the_next_event_restarts_a_dead_thread(trail: Trail) -> None:
         return trail
 
     writer = AuditWriter(exits_at_first)
-    writer.put(event())
-    writer.flush()
+    write(writer, event())
     threads[0].join()
     behind = event()
-    writer.put(behind)
-    writer.flush()
+    write(writer, behind)
 
     assert stored_ids(trail) == {behind["_id"]}
     assert threads[0] is not threads[1]

@@ -62,6 +62,13 @@ def me(client: FlaskClient, token: str) -> TestResponse:
     return client.get("/api/auth/me", headers={"Authorization": f"Bearer {token}"})
 
 
+def devices_of(client: FlaskClient, token: str) -> list[dict[str, Any]]:
+    """The listed sessions of the token's user."""
+    response = client.get("/api/auth/sessions", headers={"Authorization": f"Bearer {token}"})
+    items: list[dict[str, Any]] = told(response)["items"]
+    return items
+
+
 def refresh(client: FlaskClient, token: object) -> TestResponse:
     return client.post("/api/auth/refresh-token", json={"refreshToken": token})
 

@@ -13,20 +13,13 @@ from werkzeug.test import TestResponse
 from arthomed.auth.rules import USE_NOTED_AFTER
 from arthomed.core import clock
 from tests import factories
-from tests.api.auth.sign_in import MOBILE, Now, code_sent, me, refreshed
+from tests.api.auth.sign_in import MOBILE, Now, code_sent, devices_of, me, refreshed
 from tests.factories import SignedIn, answer_with, fields_refused, refused, told
 
 Data = Database[dict[str, Any]]
 PIXEL = {"name": "Asha's Pixel 9", "platform": "android"}
 ELSEWHERE = "203.0.113.9"
 LONGER = USE_NOTED_AFTER + timedelta(seconds=1)
-
-
-def devices_of(client: FlaskClient, token: str) -> list[dict[str, Any]]:
-    items: list[dict[str, Any]] = told(
-        client.get("/api/auth/sessions", headers={"Authorization": f"Bearer {token}"}),
-    )["items"]
-    return items
 
 
 def signed_in_from(client: FlaskClient, agent: str, path: str = "verify-otp", **more: Any) -> dict[str, Any]:

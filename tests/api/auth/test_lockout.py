@@ -54,17 +54,6 @@ def test_the_lock_ends_after_thirty_minutes(client: FlaskClient, now: Now) -> No
     assert ask_for_code(client, MOBILE).status_code == 200
 
 
-def test_the_lock_counts_from_the_last_failure(client: FlaskClient, now: Now) -> None:
-    code_sent(client)
-    fail(client, 3)
-    now.shift(timedelta(minutes=29))
-    code_sent(client)
-    fail(client, 2)
-    now.shift(timedelta(minutes=2))
-
-    assert refused(ask_for_code(client, MOBILE)) == (423, "ACCOUNT_LOCKED")
-
-
 def test_failures_count_from_zero_after_a_lock(client: FlaskClient, now: Now) -> None:
     lock(client, now)
     now.shift(timedelta(minutes=30))

@@ -8,7 +8,6 @@ import pytest
 from flask.testing import FlaskClient
 
 from arthomed.auth import rules
-from arthomed.config import settings
 from arthomed.http.auth import ALGORITHM, AUDIENCE
 from tests import factories
 from tests.api.auth.sign_in import MOBILE, me, refresh, refreshed
@@ -28,13 +27,8 @@ def with_secrets(client: FlaskClient) -> WithSecrets:
 
     @contextmanager
     def restarted(**env: str) -> Iterator[FlaskClient]:
-        with pytest.MonkeyPatch.context() as patch:
-            for name, secret in env.items():
-                patch.setenv(name, secret)
-            settings.cache_clear()
-            with factories.another_app() as app:
-                yield app.test_client()
-        settings.cache_clear()
+        with factories.environment(**env), factories.another_app() as app:
+            yield app.test_client()
 
     return restarted
 

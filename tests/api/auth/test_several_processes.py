@@ -1,7 +1,6 @@
 """Ended sessions and OTP attempts count in all web processes at once."""
 
 from collections import Counter
-from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,6 @@ pytestmark = pytest.mark.long
 
 _numbers = count(9_000_000_051)
 Headers = dict[str, str]
-End = Callable[[Stack, Headers, str], None]
 
 
 def call(stack: Stack, method: str, path: str, headers: Headers, **more: Any) -> httpx.Response:
@@ -58,44 +56,35 @@ def processes(stack: Stack) -> list[int]:
     return [int(pid) for pid in found.split()]
 
 
-def sign_out(stack: Stack, person: Headers, _: str) -> None:
-    assert call(stack, "POST", "/auth/logout", person).status_code == 200
-
-
-def sign_out_everywhere(stack: Stack, person: Headers, _: str) -> None:
-    assert call(stack, "POST", "/auth/logout-all", person).status_code == 200
-
-
-@pytest.mark.parametrize("end", [sign_out, sign_out_everywhere])
+@pytest.mark.parametrize("path", ["/auth/logout", "/auth/logout-all"])
 def test_a_logout_through_one_process_ends_the_session_in_the_other(
-    stack: Stack, processes: list[int], end: End
+    stack: Stack, processes: list[int], path: str
 ) -> None:
     person = signed_in(stack, str(next(_numbers)))
+    logout = "POST", path, headers_of(person)
 
-    assert responses_of_the_other(stack, processes, person, end) == (200, 401, "SESSION_REVOKED")
+    assert responses_of_the_other(stack, processes, person, logout) == (200, 401, "SESSION_REVOKED")
 
 
 def test_a_deactivation_through_one_process_ends_the_session_in_the_other(
     stack: Stack, processes: list[int], admin: Headers
 ) -> None:
     person = signed_in(stack, str(next(_numbers)))
+    deactivation = "DELETE", f"/users/{person['user']['_id']}", admin
 
-    def deactivate(stack: Stack, _: Headers, user_id: str) -> None:
-        assert call(stack, "DELETE", f"/users/{user_id}", admin).status_code == 200
-
-    assert responses_of_the_other(stack, processes, person, deactivate) == (200, 401, "USER_INACTIVE")
+    assert responses_of_the_other(stack, processes, person, deactivation) == (200, 401, "USER_INACTIVE")
 
 
 def responses_of_the_other(
-    stack: Stack, processes: list[int], person: dict[str, Any], end: End
+    stack: Stack, processes: list[int], person: dict[str, Any], request: tuple[str, str, Headers]
 ) -> tuple[int, int, str]:
-    """The responses of one process before and right after the other process ends the session."""
+    """The responses of one process before and right after a request to the other process that ends the session."""
     ending, other = processes
-    headers, user_id = headers_of(person), person["user"]["_id"]
+    headers = headers_of(person)
     with asleep(ending):
         before = call(stack, "GET", "/auth/me", headers)
     with asleep(other):
-        end(stack, headers, user_id)
+        assert call(stack, *request).status_code == 200
     with asleep(ending):
         after = call(stack, "GET", "/auth/me", headers)
     return before.status_code, after.status_code, after.json()["error"]["code"]

@@ -11,8 +11,8 @@ from werkzeug.test import TestResponse
 from arthomed.appointments.service import staff
 from arthomed.core.permissions import Role
 from tests import factories
-from tests.api.auth.sign_in import MOBILE, code_sent, me
-from tests.factories import answer_with, ask_for_code, code_for, envelope_of, refused, told
+from tests.api.auth.sign_in import MOBILE, code_sent
+from tests.factories import answer_with, ask_for_code, code_for, envelope_of, fields_refused, refused, told
 
 Data = Database[dict[str, Any]]
 
@@ -27,18 +27,11 @@ def register(client: FlaskClient, mobile: str = MOBILE, **more: Any) -> TestResp
 
 
 class TestVerify:
-    def test_an_unknown_number_is_registered_as_a_patient(self, client: FlaskClient) -> None:
+    def test_an_unknown_number_is_registered_as_a_verified_active_patient(self, client: FlaskClient) -> None:
         signed_in = told(sign_in(client))
+        user = signed_in["user"]
 
-        assert (signed_in["isNewUser"], signed_in["user"]["role"], signed_in["user"]["mobileNumber"]) == (
-            True,
-            "patient",
-            MOBILE,
-        )
-
-    def test_a_new_patient_is_verified_and_active(self, client: FlaskClient) -> None:
-        user = told(sign_in(client))["user"]
-
+        assert (signed_in["isNewUser"], user["role"], user["mobileNumber"]) == (True, "patient", MOBILE)
         assert (user["isVerified"], user["isActive"]) == (True, True)
 
     def test_a_new_patient_without_a_name_is_named_by_the_number(self, client: FlaskClient) -> None:
@@ -55,11 +48,8 @@ class TestVerify:
 
         signed_in = told(sign_in(client, user.mobile_number))
 
-        assert (signed_in["isNewUser"], signed_in["user"]["_id"], signed_in["user"]["role"]) == (
-            False,
-            str(user.id),
-            role,
-        )
+        assert (signed_in["user"]["_id"], signed_in["user"]["role"]) == (str(user.id), role)
+        assert signed_in["isNewUser"] is False
 
     def test_sign_in_does_not_change_the_name_of_a_known_user(self, client: FlaskClient) -> None:
         user = factories.make_user(name="Asha Verma")
@@ -77,11 +67,6 @@ class TestVerify:
 
         assert set(tokens) == {"accessToken", "refreshToken", "tokenType", "expiresIn"}
         assert (tokens["tokenType"], tokens["expiresIn"]) == ("Bearer", 3600)
-
-    def test_the_access_token_authenticates_requests(self, client: FlaskClient) -> None:
-        tokens = told(sign_in(client))["tokens"]
-
-        assert told(me(client, tokens["accessToken"]))["user"]["mobileNumber"] == MOBILE
 
     def test_a_deactivated_user_cannot_sign_in(self, client: FlaskClient) -> None:
         user, admin = factories.make_user(), factories.make_user(Role.ADMIN)
@@ -136,24 +121,20 @@ class TestRegister:
 
         assert envelope_of(response)["errors"] == [{"field": "name", "message": "Missing data for required field."}]
 
-    def test_a_registered_number_is_a_duplicate(self, client: FlaskClient) -> None:
+    def test_a_registered_number_is_a_duplicate_and_gets_no_session(self, client: FlaskClient, database: Data) -> None:
         user = factories.make_user()
 
         response = register(client, user.mobile_number)
 
         assert refused(response) == (400, "DUPLICATE_VALUE")
         assert envelope_of(response)["message"] == "Mobile number is already registered"
+        assert database.sessions.count_documents({}) == 0
 
     def test_a_duplicate_is_not_revealed_without_the_code(self, client: FlaskClient) -> None:
         user = factories.make_user()
         body = {"mobileNumber": user.mobile_number, "otp": "123456", "name": "Asha Verma"}
 
         assert refused(client.post("/api/auth/register", json=body)) == (400, "OTP_EXPIRED")
-
-    def test_a_duplicate_creates_no_session(self, client: FlaskClient, database: Data) -> None:
-        register(client, factories.make_user().mobile_number)
-
-        assert database.sessions.count_documents({}) == 0
 
     @pytest.mark.parametrize(
         "name", ["Asha Verma", "आशा वर्मा", "ਗੁਰਪ੍ਰੀਤ ਸਿੰਘ", "முருகன்", "മീര അയ്യർ", "محمد عمران", "Sunita O'Neil"]
@@ -165,20 +146,14 @@ class TestRegister:
         "name", ["A", "Asha1", "<script>", "A" * 101, "...", "", "Asha\u202eVerma", 5, None, ["A"]]
     )
     def test_an_invalid_name_is_refused(self, client: FlaskClient, name: object) -> None:
-        response = register(client, name=name)
-
-        assert refused(response) == (400, "VALIDATION_ERROR")
-        assert [one["field"] for one in envelope_of(response)["errors"]] == ["name"]
+        assert fields_refused(register(client, name=name)) == ["name"]
 
     @pytest.mark.parametrize(
         "email",
         ["asha", "asha@", "@example.com", "a b@example.com", "asha@example", "a\n@example.com", f"{'a' * 250}@b.in"],
     )
     def test_an_invalid_email_address_is_refused(self, client: FlaskClient, email: str) -> None:
-        response = register(client, email=email)
-
-        assert refused(response) == (400, "VALIDATION_ERROR")
-        assert {one["field"] for one in envelope_of(response)["errors"]} == {"email"}
+        assert set(fields_refused(register(client, email=email))) == {"email"}
 
     def test_several_users_may_share_an_email_address(self, client: FlaskClient) -> None:
         factories.make_user(email="family@example.com")
@@ -195,8 +170,7 @@ class TestMobileNumbers:
     def test_a_number_that_is_no_indian_mobile_is_refused(self, client: FlaskClient, path: str, mobile: object) -> None:
         response = client.post(f"/api/auth/{path}", json={"mobileNumber": mobile})
 
-        assert refused(response) == (400, "VALIDATION_ERROR")
-        assert "mobileNumber" in {one["field"] for one in envelope_of(response)["errors"]}
+        assert "mobileNumber" in fields_refused(response)
 
     def test_a_refused_number_is_repeated_in_the_response(self, client: FlaskClient) -> None:
         errors = envelope_of(client.post("/api/auth/send-otp", json={"mobileNumber": "12345"}))["errors"]

@@ -267,12 +267,6 @@ class TestRefreshTokens:
         assert refused(response) == (400, "VALIDATION_ERROR")
         assert [set(one) for one in factories.envelope_of(response)["errors"]] == [{"field", "message"}]
 
-    @pytest.mark.parametrize("body", [[1], {"refreshToken": 5}, None, "refreshToken", {}], ids=repr)
-    def test_a_body_without_a_refresh_token_is_invalid(self, client: FlaskClient, body: object) -> None:
-        response = client.post("/api/auth/refresh-token", data=json.dumps(body), content_type="application/json")
-
-        assert refused(response) == (400, "VALIDATION_ERROR")
-
     @pytest.mark.parametrize("place", ["header", "query", "cookie"])
     def test_a_refresh_token_is_read_only_from_the_body(
         self, client: FlaskClient, person: SignedIn, place: str

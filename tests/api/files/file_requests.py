@@ -6,6 +6,7 @@ from io import BytesIO
 from typing import Any
 
 import httpx
+import pytest
 from bson import ObjectId
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
@@ -16,20 +17,15 @@ from arthomed.files import file_store
 from arthomed.files.models import File
 from arthomed.files.service import integrity, purging, uploading
 from tests.factories import SignedIn, picture, told
+from tests.unit.files import corpus_pdfs
 
 FOUND = 302
 FormFile = tuple[BytesIO, str]
+folder_only = pytest.mark.parametrize("empty_storage", ["folder"], indirect=True)
 
 
 def pdf(name: str = "report.pdf") -> FormFile:
-    """The smallest PDF that a reader opens."""
-    pages = b"2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n"
-    page = b"3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 9 9]>>endobj\n"
-    body = b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n" + pages + page
-    offsets = [body.index(f"{number} 0 obj".encode()) for number in (1, 2, 3)]
-    table = b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
-    end = b"xref\n0 4\n0000000000 65535 f \n" + table + b"trailer<</Size 4/Root 1 0 R>>\nstartxref\n"
-    return BytesIO(body + end + b"%d\n%%%%EOF\n" % len(body)), name
+    return BytesIO(corpus_pdfs.pdf()), name
 
 
 def post_files(

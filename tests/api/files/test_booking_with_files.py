@@ -10,8 +10,7 @@ from flask.testing import FlaskClient
 from pymongo.errors import WTimeoutError
 
 from arthomed.appointments.models import Appointment
-from arthomed.appointments.service import booking
-from arthomed.core import clock
+from arthomed.core import batcher, clock
 from arthomed.core.documents import transaction
 from arthomed.files import cleaning_queue
 from arthomed.files.models import File
@@ -45,9 +44,8 @@ class TestBookingWithFiles:
     def test_rejected_file_prevents_the_booking(self, client: FlaskClient, person: SignedIn) -> None:
         body = factories.booking_body(factories.make_doctor(HOUR), images=[(BytesIO(b"no"), "a.png")])
 
-        assert (
-            refused(client.post("/api/appointments/book", data=body, headers=person.headers))[1] == "INVALID_FILE_TYPE"
-        )
+        response = client.post("/api/appointments/book", data=body, headers=person.headers)
+        assert refused(response) == (400, "INVALID_FILE_TYPE")
         assert Appointment.objects.count() == 0
 
     def test_repeated_booking_with_the_same_key_stores_its_files_once(self, app: Flask, person: SignedIn) -> None:
@@ -55,9 +53,8 @@ class TestBookingWithFiles:
 
         def book(_: int) -> Any:
             body = factories.booking_body(doctor, images=[picture()])
-            return told(app.test_client().post("/api/appointments/book", data=body, headers=headers), 201)[
-                "appointment"
-            ]
+            response = app.test_client().post("/api/appointments/book", data=body, headers=headers)
+            return told(response, 201)["appointment"]
 
         first, second = at_once(2, book)
         assert first["_id"] == second["_id"]
@@ -83,11 +80,11 @@ class TestInterruptedBooking:
     def test_files_stay_if_the_response_to_the_commit_is_lost(
         self, client: FlaskClient, person: SignedIn, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def commit_without_response(work: Callable[[Any], Any]) -> Any:
-            transaction(work)
+        def commit_without_response(work: Callable[[Any], Any], **options: Any) -> Any:
+            transaction(work, **options)
             raise WTimeoutError("the commit succeeded, but its response was lost")
 
-        monkeypatch.setattr(booking, "transaction", commit_without_response)
+        monkeypatch.setattr(batcher, "transaction", commit_without_response)
         body = factories.booking_body(factories.make_doctor(HOUR), images=[picture()])
 
         assert client.post("/api/appointments/book", data=body, headers=person.headers).status_code == 503
@@ -96,11 +93,11 @@ class TestInterruptedBooking:
     def test_booking_fails_if_the_purge_marks_its_files_in_the_meantime(
         self, client: FlaskClient, person: SignedIn, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def after_a_purge(work: Callable[[Any], Any]) -> Any:
+        def after_a_purge(work: Callable[[Any], Any], **options: Any) -> Any:
             File.mark_for_deletion({}, now=clock.now())
-            return transaction(work)
+            return transaction(work, **options)
 
-        monkeypatch.setattr(booking, "transaction", after_a_purge)
+        monkeypatch.setattr(batcher, "transaction", after_a_purge)
         body = factories.booking_body(factories.make_doctor(HOUR), images=[picture()])
 
         assert refused(client.post("/api/appointments/book", data=body, headers=person.headers))[0] == 503

@@ -22,10 +22,10 @@ from arthomed.files.storage import StorageUnavailable
 from arthomed.users import service as users
 from tests import factories
 from tests.api.auth.sign_in import Now
+from tests.api.files.file_requests import folder_only
 from tests.factories import SignedIn
 
 pytestmark = pytest.mark.usefixtures("empty_storage")
-folder_only = pytest.mark.parametrize("empty_storage", ["folder"], indirect=True)
 
 
 @pytest.fixture

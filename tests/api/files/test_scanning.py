@@ -85,7 +85,6 @@ def test_purge_finishes_an_interrupted_quarantine(person: SignedIn, appointment:
 
 
 @pytest.mark.usefixtures("unavailable_scanner")
-@pytest.mark.usefixtures("scanner")
 def test_file_stays_waiting_while_the_scanner_is_unavailable(
     person: SignedIn, appointment: Appointment, now: Now
 ) -> None:
@@ -108,7 +107,6 @@ def test_sweep_scans_files_that_have_waited_for_a_minute(person: SignedIn, appoi
 
 
 @pytest.mark.usefixtures("unavailable_scanner")
-@pytest.mark.usefixtures("scanner")
 def test_sweep_stops_after_three_failures_and_starts_with_other_files_next_time(
     person: SignedIn, appointment: Appointment, now: Now
 ) -> None:

@@ -13,25 +13,20 @@ from tests import factories
 from tests.api.files import file_requests
 from tests.factories import SignedIn, picture, refused
 
-pytestmark = pytest.mark.usefixtures("empty_storage")
-folder_only = pytest.mark.parametrize("empty_storage", ["folder"], indirect=True)
+pytestmark = [pytest.mark.usefixtures("empty_storage"), file_requests.folder_only]
 
 
 class TestUnavailableStorage:
-    @folder_only
     def test_upload_is_unavailable_while_the_disk_is_not_mounted(
         self, client: FlaskClient, person: SignedIn, appointment: Appointment
     ) -> None:
         file_requests.upload_files(client, person, appointment.id)
         shutil.rmtree(settings().uploads.folder)
 
-        assert refused(file_requests.post_files(client, person, appointment.id, picture())) == (
-            503,
-            "SERVICE_UNAVAILABLE",
-        )
+        response = file_requests.post_files(client, person, appointment.id, picture())
+        assert refused(response) == (503, "SERVICE_UNAVAILABLE")
         assert not settings().uploads.folder.exists()
 
-    @folder_only
     def test_first_upload_initializes_an_empty_folder(
         self, client: FlaskClient, person: SignedIn, appointment: Appointment
     ) -> None:
@@ -39,7 +34,6 @@ class TestUnavailableStorage:
 
         assert len(file_requests.upload_files(client, person, appointment.id)) == 1
 
-    @folder_only
     def test_upload_to_a_folder_that_is_not_writable_is_unavailable_and_stores_nothing(
         self, client: FlaskClient, person: SignedIn, appointment: Appointment
     ) -> None:
@@ -49,28 +43,23 @@ class TestUnavailableStorage:
         shutil.rmtree(root / "appointments")
         (root / "appointments").write_text("no folder")
 
-        assert refused(file_requests.post_files(client, person, appointment.id, picture())) == (
-            503,
-            "SERVICE_UNAVAILABLE",
-        )
+        response = file_requests.post_files(client, person, appointment.id, picture())
+        assert refused(response) == (503, "SERVICE_UNAVAILABLE")
         assert File.available().count() == before
 
 
 class TestRejectedRequests:
-    @folder_only
     def test_json_body_is_rejected(self, client: FlaskClient, person: SignedIn) -> None:
         response = client.post("/api/files/upload/appointments", json={}, headers=person.headers)
 
         assert refused(response) == (415, "UNSUPPORTED_MEDIA_TYPE")
 
-    @folder_only
     def test_route_without_files_rejects_a_multipart_body(self, client: FlaskClient, person: SignedIn) -> None:
         response = client.put("/api/users/profile", data={"name": picture()}, headers=person.headers)
 
         assert refused(response) == (415, "UNSUPPORTED_MEDIA_TYPE")
         assert file_requests.is_store_empty()
 
-    @folder_only
     def test_too_large_body_is_rejected_before_it_is_read(self, client: FlaskClient, person: SignedIn) -> None:
         response = client.post(
             "/api/files/upload/appointments",
@@ -82,7 +71,6 @@ class TestRejectedRequests:
 
         assert refused(response) == (413, "PAYLOAD_TOO_LARGE")
 
-    @folder_only
     def test_truncated_body_is_rejected_and_stores_nothing(self, client: FlaskClient, person: SignedIn) -> None:
         part = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\n\r\n\x89PNG'
         response = client.post(
@@ -95,7 +83,6 @@ class TestRejectedRequests:
         assert response.status_code == 400
         assert file_requests.is_store_empty()
 
-    @folder_only
     def test_uploads_have_their_own_rate_limit(self, app: Flask, person: SignedIn, appointment: Appointment) -> None:
         del app
         with factories.another_app(rate_limits=factories.rate_limits(upload=1)) as strict:

@@ -22,6 +22,7 @@ SECRET_DETAIL = "hunter2 at /srv/clinic/secrets.py"
 INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z")
 TOO_LARGE = b'"' + b"x" * 1024 * 1024 + b'"'
 JSON = {"Content-Type": "application/json"}
+GUESS = {"mobileNumber": "9876543210", "otp": "123456"}
 CASES: dict[str, tuple[str, str, dict[str, Any], int, str]] = {
     "unknown page": ("GET", "/nowhere", {}, 404, "NOT_FOUND"),
     "root": ("GET", "/", {}, 404, "NOT_FOUND"),
@@ -40,13 +41,7 @@ CASES: dict[str, tuple[str, str, dict[str, Any], int, str]] = {
     "wrong type": ("POST", "/api/auth/send-otp", {"data": b"{}"}, 415, "UNSUPPORTED_MEDIA_TYPE"),
     "too large": ("POST", "/api/auth/send-otp", {"data": TOO_LARGE, "headers": JSON}, 413, "PAYLOAD_TOO_LARGE"),
     "invalid": ("POST", "/api/auth/send-otp", {"json": {}}, 400, "VALIDATION_ERROR"),
-    "no code": (
-        "POST",
-        "/api/auth/verify-otp",
-        {"json": {"mobileNumber": "9876543210", "otp": "123456"}},
-        400,
-        "OTP_EXPIRED",
-    ),
+    "no code": ("POST", "/api/auth/verify-otp", {"json": GUESS}, 400, "OTP_EXPIRED"),
 }
 
 

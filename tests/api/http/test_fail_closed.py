@@ -6,14 +6,12 @@ from typing import Any
 import pytest
 from flask import Flask, Response
 from flask.testing import FlaskClient
-from werkzeug.routing import Rule
 
 from arthomed.core.permissions import Permission, Role
 from arthomed.http.auth import public, requires
 from arthomed.http.blueprint import Blueprint
 from arthomed.http.cache import cached
 from tests import factories
-from tests.architecture.test_permissions import PUBLIC
 from tests.factories import refused, told
 
 SECRET = "a secret of the clinic"
@@ -82,10 +80,3 @@ def test_a_route_without_requires_or_public_is_refused_at_registration(blueprint
 def test_cached_above_the_permission_is_refused(decorator: Callable[[Any], Any]) -> None:
     with pytest.raises(TypeError, match="below @requires"):
         cached(shared=True)(decorator(lambda: None))
-
-
-def test_every_route_names_a_permission_or_is_on_the_public_list(app: Flask) -> None:
-    def permission(rule: Rule) -> Permission | None:
-        return getattr(app.view_functions[rule.endpoint], "permission", None)
-
-    assert {rule.rule for rule in app.url_map.iter_rules() if permission(rule) is None} == {path for _, path in PUBLIC}

@@ -11,11 +11,11 @@ from flask.testing import FlaskClient
 from redis import Redis
 
 from arthomed import __version__
-from arthomed.config import AppEnv, settings
+from arthomed.config import settings
 from arthomed.infra import heartbeat
 from dev.servers import Valkey, free_port
 from tests import factories
-from tests.factories import at_once, envelope_of, refused
+from tests.factories import at_once, envelope_of
 from tests.stack import wait_for
 
 
@@ -33,13 +33,6 @@ def unchecked(app: Flask, client: FlaskClient) -> Iterator[FlaskClient]:
     """A client of an application that has not checked its dependencies yet."""
     del app, client
     with factories.another_app() as application:
-        yield application.test_client()
-
-
-@pytest.fixture
-def production(app: Flask, client: FlaskClient) -> Iterator[FlaskClient]:
-    del app, client
-    with factories.another_app(app_env=AppEnv.PRODUCTION) as application:
         yield application.test_client()
 
 
@@ -115,11 +108,6 @@ def test_the_dependencies_are_checked_once_a_second(client: FlaskClient, tmp_pat
         assert "redis" not in readiness(app.test_client())[2]
         server.stop()
         wait_for(lambda: "redis" in readiness(app.test_client())[2], seconds=5, what="a failed check")
-
-
-@pytest.mark.parametrize("path", ["/dev/mailbox", "/dev/mailbox.json"])
-def test_production_has_no_mailbox(production: FlaskClient, path: str) -> None:
-    assert refused(production.get(path)) == (404, "NOT_FOUND")
 
 
 def test_the_mailbox_of_an_unknown_address_is_empty(client: FlaskClient) -> None:

@@ -43,6 +43,12 @@ def strict(strict_app: Flask, client: FlaskClient) -> FlaskClient:
     return strict_app.test_client()
 
 
+@pytest.fixture
+def person(strict_app: Flask, strict: FlaskClient) -> SignedIn:
+    del strict  # it empties the database
+    return factories.sign_in(strict_app)
+
+
 def post(client: FlaskClient, path: str, *, address: str = "127.0.0.1", **headers: str) -> TestResponse:
     """Send an empty body, which the route refuses after it is counted."""
     return client.post(path, json={}, headers=headers, environ_base={"REMOTE_ADDR": address})
@@ -112,11 +118,6 @@ class TestSignIn:
 
 
 class TestBooking:
-    @pytest.fixture
-    def person(self, strict_app: Flask, strict: FlaskClient) -> SignedIn:
-        del strict  # it empties the database
-        return factories.sign_in(strict_app)
-
     def test_a_request_over_the_limit_is_refused(self, strict: FlaskClient, person: SignedIn) -> None:
         assert statuses(strict, BOOK, BOOKING + 1, **person.headers) == [400] * BOOKING + [429]
 
@@ -159,11 +160,6 @@ class TestBooking:
 
 
 class TestRefresh:
-    @pytest.fixture
-    def person(self, strict_app: Flask, strict: FlaskClient) -> SignedIn:
-        del strict  # it empties the database
-        return factories.sign_in(strict_app)
-
     def test_a_refresh_counts_for_the_user(self, strict: FlaskClient, person: SignedIn) -> None:
         response = strict.post(REFRESH, json={"refreshToken": person.refresh_token})
 
@@ -209,13 +205,14 @@ class TestRefresh:
             (b"{", "application/json", (400, "MALFORMED_JSON")),
             (b"[]", "application/json", (400, "VALIDATION_ERROR")),
             (b'"refreshToken"', "application/json", (400, "VALIDATION_ERROR")),
+            (b"null", "application/json", (400, "VALIDATION_ERROR")),
             (b"\xff\xfe", "application/json", (400, "MALFORMED_JSON")),
             (b"[" * 4000, "application/json", (400, "MALFORMED_JSON")),
             (b'{"refreshToken": "' + b"a" * 5000 + b'"}', "application/json", (400, "VALIDATION_ERROR")),
             (b" " * (1024 * 1024 + 1), "application/json", (413, "PAYLOAD_TOO_LARGE")),
             (b"refreshToken=a", "application/x-www-form-urlencoded", (415, "UNSUPPORTED_MEDIA_TYPE")),
         ],
-        ids=["empty", "malformed", "list", "text", "no UTF-8", "deep", "long", "huge", "form"],
+        ids=["empty", "malformed", "list", "text", "null", "no UTF-8", "deep", "long", "huge", "form"],
     )
     def test_a_refresh_with_an_invalid_body_counts_for_the_address(
         self, strict: FlaskClient, body: bytes, media_type: str, refusal: tuple[int, str]

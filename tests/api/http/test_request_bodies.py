@@ -9,11 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from tests.factories import (
-    SignedIn,
-    envelope_of,
-    refused,
-)
+from tests.factories import SignedIn, envelope_of, fields_refused, refused
 from tests.stack import Stack
 
 LIMIT = 1024 * 1024
@@ -85,22 +81,14 @@ class TestJson:
     ) -> None:
         response = put(client, person, b'{"profile": {"address": {"city": "%s"}}}' % text.encode())
 
-        assert refused(response) == (400, "VALIDATION_ERROR")
-        assert [one["field"] for one in envelope_of(response)["errors"]] == ["profile.address.city"]
+        assert fields_refused(response) == ["profile.address.city"]
 
     def test_keys_with_operators_or_control_characters_are_refused_as_unknown(
         self, client: FlaskClient, person: SignedIn
     ) -> None:
         response = put(client, person, b'{"$where": 1, "a.b": 2, "\\u0000": 3, "\\ud800": 4, "__proto__": 5, "": 6}')
 
-        assert {one["field"] for one in envelope_of(response)["errors"]} == {
-            "$where",
-            "a.b",
-            "\x00",
-            "\ud800",
-            "__proto__",
-            "",
-        }
+        assert set(fields_refused(response)) == {"$where", "a.b", "\x00", "\ud800", "__proto__", ""}
 
     def test_the_last_of_two_equal_keys_is_used(self, client: FlaskClient, person: SignedIn) -> None:
         response = put(client, person, b'{"name": "1", "name": "Asha"}')
@@ -159,15 +147,10 @@ class TestMediaTypes:
 
 
 class TestSize:
-    def test_a_body_of_one_mebibyte_is_accepted(self, client: FlaskClient, person: SignedIn) -> None:
-        body = b'{"name": "Asha"}'
+    def test_a_body_of_up_to_one_mebibyte_is_accepted(self, client: FlaskClient, person: SignedIn) -> None:
+        responses = [put(client, person, b'{"name": "Asha"}'.ljust(LIMIT + more)) for more in range(2)]
 
-        assert put(client, person, body.ljust(LIMIT)).status_code == 200
-
-    def test_a_body_of_one_byte_more_is_too_large(self, client: FlaskClient, person: SignedIn) -> None:
-        response = put(client, person, b'{"name": "Asha"}'.ljust(LIMIT + 1))
-
-        assert refused(response) == (413, "PAYLOAD_TOO_LARGE")
+        assert [refused(response) for response in responses] == [(200, ""), (413, "PAYLOAD_TOO_LARGE")]
 
     @pytest.mark.parametrize("size", [LIMIT + 1, 20 * LIMIT])
     def test_gunicorn_refuses_a_large_body(self, stack: Stack, size: int) -> None:
@@ -188,23 +171,23 @@ class TestSize:
         assert (response.status_code, response.json()["error"]["code"]) == (413, "PAYLOAD_TOO_LARGE")
 
     @pytest.mark.parametrize(
-        ("headers", "body", "status"),
+        ("headers", "body"),
         [
-            (b"Transfer-Encoding: chunked", b"zz\r\n", b"400"),
-            (b"Transfer-Encoding: chunked", b"5\r\n{", b"400"),
-            (b"Content-Length: 100", b"{", b"400"),
-            (b"Content-Length: 0", b"", b"400"),
+            (b"Transfer-Encoding: chunked", b"zz\r\n"),
+            (b"Transfer-Encoding: chunked", b"5\r\n{"),
+            (b"Content-Length: 100", b"{"),
+            (b"Content-Length: 0", b""),
         ],
         ids=["invalid chunk", "truncated chunk", "truncated body", "no body"],
     )
-    def test_a_truncated_body_is_a_client_error(self, stack: Stack, headers: bytes, body: bytes, status: bytes) -> None:
+    def test_a_truncated_body_is_a_client_error(self, stack: Stack, headers: bytes, body: bytes) -> None:
         head = b"POST /api/auth/send-otp HTTP/1.1\r\nHost: clinic\r\nContent-Type: application/json\r\n" + headers
         with socket.create_connection(("127.0.0.1", stack.port), timeout=10) as connection:
             connection.sendall(head + b"\r\nConnection: close\r\n\r\n" + body)
             connection.shutdown(socket.SHUT_WR)
             response = connection.makefile("rb").read()
 
-        assert response.split(b" ")[1] == status
+        assert response.split(b" ")[1] == b"400"
         assert b'"success":false' in response
 
 

@@ -97,31 +97,6 @@ def test_saving_replaces_the_whole_schedule_and_the_free_slots(app: Flask, clien
     assert saved["conflicts"] == []
 
 
-def test_day_can_have_several_ranges(app: Flask, client: FlaskClient) -> None:
-    doctor = factories.make_doctor([])
-    factories.told(save(app, client, doctor, [hours("tuesday", "16:00", "17:00"), hours("tuesday", "09:00", "10:00")]))
-
-    assert slots_on(doctor) == ["09:00", "09:30", "16:00", "16:30"]
-
-
-def test_slots_are_created_up_to_the_end_of_the_horizon(app: Flask, client: FlaskClient) -> None:
-    doctor = factories.make_doctor([])
-    week = [hours(day, "09:00", "09:30") for day in WEEK]
-    factories.told(save(app, client, doctor, week))
-
-    dates = sorted(slot.date.date() for slot in Slot.objects(doctor=doctor.id))
-
-    assert (dates[0], dates[-1], len(dates)) == (TUESDAY, date(2026, 12, 29), 29)  # today's slot is over
-
-
-def test_empty_schedule_removes_all_free_slots(app: Flask, client: FlaskClient) -> None:
-    doctor = factories.make_doctor(MORNING)
-
-    factories.told(save(app, client, doctor, []))
-
-    assert Slot.objects(doctor=doctor.id).count() == 0
-
-
 def test_unavailable_hours_create_no_slots(app: Flask, client: FlaskClient) -> None:
     doctor = factories.make_doctor([])
     factories.told(save(app, client, doctor, two_days("09:00", "10:00", isAvailable=False)))
@@ -197,15 +172,6 @@ def test_conflicting_slot_can_be_booked_again_when_the_hours_include_it_again(ap
 
     assert saved["conflicts"] == []
     assert factories.make_visit(doctor=doctor, day=TUESDAY, time="09:00").seat == 2
-
-
-def test_no_new_slot_overlaps_a_booked_slot(app: Flask, client: FlaskClient) -> None:
-    doctor = factories.make_doctor(MORNING)
-    factories.make_visit(doctor=doctor, day=TUESDAY, time="09:30")
-
-    factories.told(save(app, client, doctor, two_days("09:15", "11:15")))
-
-    assert slots_on(doctor) == ["09:30", "10:15", "10:45"]
 
 
 def test_no_new_slot_overlaps_an_appointment_in_progress(app: Flask, client: FlaskClient) -> None:

@@ -2,7 +2,7 @@
 
 import json
 from base64 import b64decode
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -14,13 +14,13 @@ from redis import Redis
 from structlog.testing import capture_logs
 
 from arthomed.appointments.service import consistency
-from arthomed.config import settings
 from arthomed.core.permissions import Role
 from arthomed.scheduling import service as scheduling
 from arthomed.scheduling.models import Slot
 from arthomed.scheduling.service import SlotsNotSynced
 from arthomed.users.models import User
 from tests import factories
+from tests.api.appointments.clinic import aborted_transactions
 from tests.stack import wait_for
 
 TUESDAY = date(2026, 12, 1)
@@ -93,24 +93,6 @@ def test_second_generation_changes_nothing(database: Records) -> None:
     assert stored_slots(database) == once
 
 
-def test_concurrent_generations_create_each_slot_once(database: Records) -> None:
-    doctor_without_slots(database)
-    doctor_without_slots(database)
-
-    made = factories.at_once(4, lambda _: scheduling.generate())
-
-    assert sum(made) == database.slots.count_documents({}) == 120
-
-
-def test_next_night_adds_one_day(database: Records) -> None:
-    doctor = doctor_without_slots(database)
-    scheduling.generate()
-    with time_machine.travel(datetime(2026, 12, 1, 18, 35, tzinfo=UTC), tick=True):
-        assert scheduling.generate() == 2
-
-    assert (dates(doctor)[0], dates(doctor)[-1]) == (TUESDAY, TUESDAY + timedelta(days=30))
-
-
 def test_generation_does_not_change_booked_slots(database: Records) -> None:
     doctor = factories.make_doctor(HOUR)
     appointment = factories.make_visit(doctor=doctor, day=TUESDAY)
@@ -139,10 +121,6 @@ def test_sync_of_one_doctor_does_not_create_slots_of_others(database: Records) -
 
     assert change is not None
     assert (len(change.created), dates(other)) == (60, [])
-
-
-def aborted_transactions(database: Records) -> int:
-    return int(database.command("serverStatus")["transactions"]["totalAborted"])
 
 
 def test_doctor_who_changes_role_during_the_sync_does_not_stop_the_others(database: Records) -> None:
@@ -218,24 +196,11 @@ def test_generation_enqueues_jobs_of_at_most_twenty_doctors(database: Records, e
     assert sorted(doctor for ids in batches for doctor in ids) == sorted(map(str, doctors))
 
 
-@pytest.fixture
-def slots_of_twenty_minutes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
-    """A function that changes the slot length of the clinic."""
-
-    def change() -> None:
-        monkeypatch.setenv("SLOT_MINUTES", "20")
-        settings.cache_clear()
-
-    yield change
-    monkeypatch.undo()
-    settings.cache_clear()
-
-
-def test_changed_slot_length_replaces_free_slots(slots_of_twenty_minutes: Callable[[], None]) -> None:
+def test_changed_slot_length_replaces_free_slots() -> None:
     doctor = factories.make_doctor(HOUR)
     appointment = factories.make_visit(doctor=doctor, day=TUESDAY, time="09:30")
-    slots_of_twenty_minutes()
-    scheduling.generate()
+    with factories.environment(SLOT_MINUTES="20"):
+        scheduling.generate()
 
     first, second = (factories.slots_of(doctor, TUESDAY + timedelta(days=ahead)) for ahead in range(2))
     assert [(slot.start_time, slot.id == appointment.slot) for slot in first] == [("09:00", False), ("09:30", True)]

@@ -48,22 +48,6 @@ def test_response_has_doctor_date_and_free_slots_in_order(app: Flask, client: Fl
     assert found["bookedSlots"] == []
 
 
-def test_past_day_has_no_slots(app: Flask, client: FlaskClient) -> None:
-    doctor = factories.make_doctor(MORNING)
-    factories.make_visit(doctor=doctor, day=TUESDAY, time="10:00")
-    with time_machine.travel(datetime(2026, 12, 2, 4, 0, tzinfo=UTC), tick=True):
-        found = slots(client, app, doctor, TUESDAY)
-
-    assert (found["availableSlots"], found["bookedSlots"]) == ([], [])
-
-
-def test_started_slots_are_not_available(app: Flask, client: FlaskClient) -> None:
-    with time_machine.travel(datetime(2026, 12, 1, 1, 0, tzinfo=UTC), tick=True):
-        doctor = factories.make_doctor(MORNING)
-
-    assert times(slots(client, app, doctor, TUESDAY)["availableSlots"]) == ["10:00", "10:30"]
-
-
 def test_slot_that_starts_now_is_not_available(app: Flask, client: FlaskClient) -> None:
     doctor = factories.make_doctor(MORNING)
     with time_machine.travel(factories.at_clinic(TUESDAY, "10:00"), tick=False):

@@ -62,12 +62,3 @@ def test_doctors_cannot_be_found_by_private_fields(app: Flask, client: FlaskClie
         return len(told(answer)["items"])
 
     assert [found(text) for text in (doctor.name, MOBILE, EMAIL, REGISTRATION)] == [1, 0, 0, 0]
-
-
-@pytest.mark.parametrize("state", [{"is_active": False}, {"is_verified": False}, {"role": Role.PATIENT}])
-def test_only_active_verified_doctors_are_listed(
-    app: Flask, client: FlaskClient, doctor: User, state: dict[str, Any]
-) -> None:
-    User.objects(id=doctor.id).update(**{f"set__{name}": value for name, value in state.items()})
-
-    assert told(client.get("/api/users/doctors", headers=factories.sign_in(app).headers))["items"] == []

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 from bson import ObjectId
-from flask import Flask
 from flask.testing import FlaskClient
 from pymongo.database import Database
 from werkzeug.test import TestResponse
@@ -15,7 +14,7 @@ from arthomed.core.errors import PermissionDenied
 from arthomed.core.permissions import Role
 from arthomed.users.models import User
 from tests import factories
-from tests.factories import SignedIn, envelope_of, refused, told
+from tests.factories import SignedIn, envelope_of, fields_refused, refused, told
 
 Data = Database[dict[str, Any]]
 
@@ -86,9 +85,7 @@ class TestCreateUser:
         body = {"mobileNumber": factories.new_mobile(), "name": "Some One", "role": "patient"}
         del body[missing]
 
-        answer = client.post("/api/users", json=body, headers=admin.headers)
-
-        assert [one["field"] for one in envelope_of(answer)["errors"]] == [missing]
+        assert fields_refused(client.post("/api/users", json=body, headers=admin.headers)) == [missing]
 
     @pytest.mark.parametrize(
         ("parts", "field"),
@@ -113,8 +110,7 @@ class TestCreateUser:
     ) -> None:
         answer = create(client, admin, **parts)
 
-        assert refused(answer) == (400, "VALIDATION_ERROR")
-        assert [one["field"] for one in envelope_of(answer)["errors"]] == [field]
+        assert fields_refused(answer) == [field]
 
 
 class TestUpdateUser:
@@ -189,13 +185,10 @@ class TestUpdateUser:
 
     @pytest.mark.parametrize("name", ["isActive", "password", "_id", "createdAt", "statusReason"])
     def test_field_that_admins_cannot_change_is_unknown(self, client: FlaskClient, admin: SignedIn, name: str) -> None:
-        answer = change(client, admin, factories.make_user().id, **{name: "x"})
+        assert fields_refused(change(client, admin, factories.make_user().id, **{name: "x"})) == [name]
 
-        assert [one["field"] for one in envelope_of(answer)["errors"]] == [name]
-
-    @pytest.mark.parametrize("user_id", [ObjectId(), "abc", "0" * 25])
-    def test_unknown_user_is_not_found(self, client: FlaskClient, admin: SignedIn, user_id: object) -> None:
-        assert refused(change(client, admin, user_id, name="Nobody")) == (404, "NOT_FOUND")
+    def test_unknown_user_is_not_found(self, client: FlaskClient, admin: SignedIn) -> None:
+        assert refused(change(client, admin, ObjectId(), name="Nobody")) == (404, "NOT_FOUND")
 
 
 class TestDeactivateUser:
@@ -268,15 +261,7 @@ class TestDeactivateUser:
     ) -> None:
         answer = client.put(f"/api/users/{factories.make_user().id}/status", json=body, headers=admin.headers)
 
-        assert refused(answer) == (400, "VALIDATION_ERROR")
-        assert [one["field"] for one in envelope_of(answer)["errors"]] == [field]
+        assert fields_refused(answer) == [field]
 
     def test_unknown_user_is_not_found(self, client: FlaskClient, admin: SignedIn) -> None:
         assert refused(client.delete(f"/api/users/{ObjectId()}", headers=admin.headers)) == (404, "NOT_FOUND")
-
-    def test_deactivated_doctor_is_not_listed(self, app: Flask, client: FlaskClient, admin: SignedIn) -> None:
-        doctor, patient = factories.make_doctor(), factories.sign_in(app)
-        told(client.delete(f"/api/users/{doctor.id}", headers=admin.headers))
-
-        assert told(client.get("/api/users/doctors", headers=patient.headers))["items"] == []
-        assert refused(client.get(f"/api/users/doctors/{doctor.id}", headers=patient.headers)) == (404, "NOT_FOUND")

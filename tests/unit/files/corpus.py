@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
 
-from arthomed.files.cleaning.file_types import FileType
+from arthomed.files.cleaning import FileType
 from tests.unit.files import corpus_images as images
 from tests.unit.files import corpus_pdfs as pdfs
 from tests.unit.files.corpus_images import MARKER

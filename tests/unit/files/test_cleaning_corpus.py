@@ -11,7 +11,7 @@ from pikepdf import Pdf, StreamDecodeLevel
 from PIL import Image, ImageStat
 
 from arthomed.files.cleaner import CleanedFile, InvalidFile
-from arthomed.files.cleaning.file_types import FileType
+from arthomed.files.cleaning import FileType
 from tests.unit.files import corpus_images as images
 from tests.unit.files import corpus_pdfs as pdfs
 from tests.unit.files.corpus import CORPUS, CorpusFile

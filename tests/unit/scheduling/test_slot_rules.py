@@ -51,6 +51,10 @@ def test_last_slot_does_not_end_after_the_range(end: str) -> None:
     assert starts(plan(hours("09:00", end))) == ["09:00", "09:30"]
 
 
+def test_day_can_have_several_ranges() -> None:
+    assert starts(plan(hours("16:00", "17:00"), hours("09:00", "10:00"))) == ["09:00", "09:30", "16:00", "16:30"]
+
+
 def test_slot_has_the_maximum_of_patients_of_its_range() -> None:
     planned = plan(hours("09:00", "09:30", max_patients=3), hours("10:00", "10:30"))
 
@@ -123,10 +127,28 @@ def test_each_invalid_range_is_reported_by_its_index() -> None:
     assert set(rules.validation_errors(week, 30)) == {0, 2, 3}
 
 
+def test_all_planned_slots_are_created_when_none_is_stored() -> None:
+    planned = plan(hours("09:00", "10:00"))
+
+    assert diff(planned, []) == rules.SlotChanges(created=planned, removed=[], updated=[], conflicts=[])
+
+
+def test_free_slots_outside_the_hours_are_removed() -> None:
+    existing = [stored_slot(slot) for slot in plan(hours("09:00", "10:00"))]
+
+    assert diff([], existing) == rules.SlotChanges(created=[], removed=existing, updated=[], conflicts=[])
+
+
 def test_blocked_conflict_needs_no_change() -> None:
     existing = [stored_slot(slot, bookings=1, is_blocked=True) for slot in plan(hours("09:00", "09:30"))]
 
     assert not diff([], existing).is_needed
+
+
+def test_no_new_slot_overlaps_a_conflict() -> None:
+    existing = [stored_slot(slot, bookings=1) for slot in plan(hours("09:15", "09:45"))]
+
+    assert starts(diff(plan(hours("08:30", "10:30")), existing).created) == ["08:30", "10:00"]
 
 
 @pytest.mark.parametrize("bookings", [0, 1])
