@@ -92,3 +92,7 @@ def export(**parts: Any) -> dict[str, Any]:
 def failed_job(**parts: Any) -> dict[str, Any]:
     valid = {"job": "sms.send", "ids": ["1"], "error": "InvalidId", "attempts": 1, "firstFailedAt": STARTS_AT}
     return {"_id": f"sms.send:{ObjectId()}", **valid, "lastFailedAt": STARTS_AT, "requestId": None, **parts}
+
+
+def cache_tag(**parts: Any) -> dict[str, Any]:
+    return {"_id": f"doctors:{ObjectId()}", "version": b"random bytes", "changedAt": STARTS_AT, **parts}

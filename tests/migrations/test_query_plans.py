@@ -154,6 +154,11 @@ def upload_a_file(clinic: Clinic) -> None:
     file_requests.upload_files(clinic.app.test_client(), patient, appointment.id)
 
 
+def get_slots_twice(clinic: Clinic) -> None:
+    for _ in range(2):
+        clinic.get(f"/appointments/slots?doctorId={clinic.doctor.id}&date={factories.tomorrow()}")
+
+
 def a_month() -> str:
     first = factories.tomorrow()
     return f"from={first}&to={first + timedelta(days=30)}"
@@ -161,8 +166,10 @@ def a_month() -> str:
 
 FREQUENT: dict[str, Callable[[Clinic], object]] = {
     "slots of a day": lambda c: c.get(f"/appointments/slots?doctorId={c.doctor.id}&date={factories.tomorrow()}"),
+    "slots of a day from the cache": get_slots_twice,
     "availability": lambda c: c.get(f"/users/doctors/{c.doctor.id}/availability?{a_month()}"),
     "doctors": lambda c: c.get("/users/doctors"),
+    "doctors who are free on a day": lambda c: c.get(f"/users/doctors?date={factories.tomorrow()}"),
     "doctors of a specialization": lambda c: c.get("/users/doctors?specialization=Cardiology"),
     "my appointments": lambda c: c.mine(),
     "my second page": lambda c: c.mine("page=2"),

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from bson import ObjectId
 from pymongo.database import Database
 from pymongo.errors import WriteError
 
@@ -23,6 +24,7 @@ VALID: dict[str, Make] = {
     "audit_events": records.event,
     "exports": records.export,
     "failed_jobs": records.failed_job,
+    "cache_tags": records.cache_tag,
 }
 INVALID: dict[str, list[Document]] = {
     "slots": [
@@ -98,6 +100,7 @@ INVALID: dict[str, list[Document]] = {
         {"error": "9876543210 is taken"},
         {"attempts": 0},
     ],
+    "cache_tags": [{"_id": ObjectId()}, {"version": MISSING}, {"version": "text"}, {"changedAt": MISSING}],
 }
 CASES = [(collection, invalid) for collection, rows in INVALID.items() for invalid in rows]
 

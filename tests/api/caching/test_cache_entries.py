@@ -207,9 +207,7 @@ def test_no_response_after_an_acknowledged_booking_or_cancellation_is_older_than
         try:
             for _ in range(100):
                 appointment = factories.make_appointment(patient, clinic.doctor, time="10:00")
-                assert [free_times(read([request])) for read in (partial(get, app), second_process.get)] == [
-                    ["10:30"]
-                ] * 2
+                assert free_times(get(app, [request])) == free_times(second_process.get([request])) == ["10:30"]
                 transitions.cancel(admin, appointment.id, reason=None)
                 assert free_times(get(app, [request])) == ["10:00", "10:30"]
         finally:

@@ -108,16 +108,19 @@ def test_the_items_of_a_failed_batch_are_processed_alone() -> None:
     assert [type(one.exception()) for one in futures] == [type(None), type(None), NotFound, type(None)]
 
 
-def test_without_the_database_each_caller_gets_an_exception_of_its_own() -> None:
+def test_without_the_database_all_waiting_callers_fail_at_once_and_later_ones_are_served() -> None:
     def work(items: Sequence[int]) -> list[int | Exception]:
-        raise AutoReconnect
+        if 1 in items:
+            raise AutoReconnect
+        return tenfold(items)
 
-    recorder, futures = process(3, work)
+    recorder, futures = process(3, work, keys=lambda item: "odd" if item % 2 else f"even {item}")
 
-    assert recorder.batches == [[0], [1, 2, 3]]
+    assert recorder.batches == [[0], [1, 2]]  # the third item waited for the next batch
     errors = [one.exception() for one in futures[1:]]
     assert [type(one) for one in errors] == [ServiceUnavailable] * 3
     assert len({id(one) for one in errors}) == 3
+    assert recorder.batcher(5) == 50
 
 
 def test_a_process_that_is_about_to_exit_leaves_no_caller_waiting() -> None:
