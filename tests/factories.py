@@ -45,7 +45,7 @@ from arthomed.scheduling.rules import WEEK, ExistingSlot, PlannedSlot
 from arthomed.users import service as users
 from arthomed.users.models import User
 
-NOBODY = ObjectId("0123456789abcdef01234567")
+UNKNOWN_ID = ObjectId("0123456789abcdef01234567")
 """An id that nothing and nobody has; the same in each process, as the names of tests must be."""
 
 _numbers = count(9_100_000_000)
@@ -71,7 +71,7 @@ def every_day(start: str = "09:00", end: str = "17:00", **more: Any) -> list[dic
 def make_doctor(week: list[dict[str, Any]] | None = None, *, fee: int = FEE, **parts: Any) -> User:
     """A doctor with hours (every day, nine to eleven) and so with slots."""
     doctor = make_user(Role.DOCTOR, doctor_info={"specialization": "Cardiology", "consultation_fee": fee}, **parts)
-    scheduling.save_schedule(acting(doctor), doctor.id, every_day(end="11:00") if week is None else week)
+    scheduling.save_schedule(actor_of(doctor), doctor.id, every_day(end="11:00") if week is None else week)
     return users.get(doctor.id)
 
 
@@ -87,7 +87,7 @@ def stored_slot(planned: PlannedSlot, **parts: Any) -> ExistingSlot:
     return ExistingSlot(**wanted)
 
 
-def acting(user: User) -> Actor:
+def actor_of(user: User) -> Actor:
     return Actor(user.id, user.role)
 
 
@@ -95,14 +95,16 @@ def tomorrow() -> date:
     return clock.today(settings().policy.timezone) + timedelta(days=1)
 
 
-def make_details(doctor: User, *, day: date | None = None, time: str = "09:00", **parts: Any) -> booking.BookingDetails:
+def make_booking_details(
+    doctor: User, *, day: date | None = None, time: str = "09:00", **parts: Any
+) -> booking.BookingDetails:
     wanted = {"purpose_of_visit": "consultation", "reason": "Headache", **parts}
     return booking.BookingDetails(doctor.id, day or tomorrow(), time, **wanted)
 
 
-def make_visit(patient: User | None = None, doctor: User | None = None, **wish: Any) -> Appointment:
+def make_appointment(patient: User | None = None, doctor: User | None = None, **wish: Any) -> Appointment:
     """A pending visit, tomorrow at nine."""
-    return booking.book(acting(patient or make_user()), make_details(doctor or make_doctor(), **wish))
+    return booking.book(actor_of(patient or make_user()), make_booking_details(doctor or make_doctor(), **wish))
 
 
 def picture(kind: str = "PNG", size: tuple[int, int] = (8, 6), name: str = "picture.png") -> tuple[BytesIO, str]:
@@ -191,18 +193,18 @@ def code_for(mobile: str) -> str:
     return auth_rules.code_for(stored.nonce, settings().otp_secret)
 
 
-def message_of_code(mobile: str) -> Notification:
+def otp_message(mobile: str) -> Notification:
     """The message of a number's live code, put into the outbox as the worker does it."""
     [message] = otp.add_message_to_outbox(Otp.objects.get(mobile_number=mobile).issue)
     return message
 
 
-def ask_for_code(client: FlaskClient, mobile: str, *, address: str = "127.0.0.1", **more: Any) -> TestResponse:
+def request_code(client: FlaskClient, mobile: str, *, address: str = "127.0.0.1", **more: Any) -> TestResponse:
     body = {"mobileNumber": mobile, **more}
     return client.post("/api/auth/send-otp", json=body, environ_base={"REMOTE_ADDR": address})
 
 
-def answer_with(
+def submit_code(
     client: FlaskClient, mobile: str, code: str, *, address: str = "127.0.0.1", **more: Any
 ) -> TestResponse:
     """Verify a code."""
@@ -210,7 +212,7 @@ def answer_with(
     return client.post("/api/auth/verify-otp", json=body, environ_base={"REMOTE_ADDR": address})
 
 
-def other_than(code: str) -> str:
+def wrong_code(code: str) -> str:
     """A wrong code."""
     return f"{(int(code) + 1) % 10**6:06}"
 
@@ -220,22 +222,22 @@ def envelope_of(answer: TestResponse) -> Any:
     return json.loads(answer.data)
 
 
-def told(answer: TestResponse, status: int = 200) -> Any:
+def data_of(answer: TestResponse, status: int = 200) -> Any:
     """`data` of an answer that went well."""
     assert answer.status_code == status, answer.text
     body: Any = answer.json
     return body["data"]
 
 
-def refused(answer: Response) -> tuple[int, str]:
+def error_of(answer: Response) -> tuple[int, str]:
     """The status and the code of a refusal."""
     body: Any = answer.json
     return answer.status_code, body.get("error", {}).get("code", "")
 
 
-def fields_refused(answer: TestResponse) -> list[str]:
+def invalid_fields(answer: TestResponse) -> list[str]:
     """The dotted paths of the fields that a validation error names."""
-    assert refused(answer) == (400, "VALIDATION_ERROR"), answer.text
+    assert error_of(answer) == (400, "VALIDATION_ERROR"), answer.text
     return [str(one["field"]) for one in envelope_of(answer)["errors"]]
 
 
@@ -281,7 +283,7 @@ def rate_limits(**changes: Any) -> RateLimits:
     return replace(settings().rate_limits, **changes)
 
 
-def at_once(count: int, work: Callable[[int], T]) -> list[T]:
+def in_parallel(count: int, work: Callable[[int], T]) -> list[T]:
     """What comes back from as many calls that begin at the same moment, each in a thread of its own."""
     start = Barrier(count)
 

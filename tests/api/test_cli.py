@@ -195,8 +195,8 @@ def test_two_concurrent_commands_generate_each_slot_once(environment: dict[str, 
 def consistent_appointments() -> Appointment:
     """Create appointments of a doctor with two seats in each slot: two in the first slot and one in the next."""
     doctor = factories.make_doctor(factories.every_day("09:00", "10:00", max_patients=2))
-    factories.make_visit(doctor=doctor, time="09:30")
-    first, _ = (factories.make_visit(doctor=doctor) for _ in range(2))
+    factories.make_appointment(doctor=doctor, time="09:30")
+    first, _ = (factories.make_appointment(doctor=doctor) for _ in range(2))
     return first
 
 
@@ -230,9 +230,9 @@ NO_SEAT = "active, but its seat is not taken in its slot"
         ({"isAvailable": True}, {}, {AVAILABLE}),
         ({"isBlocked": True, "isAvailable": True}, {}, {AVAILABLE}),
         ({"startsAt": datetime(2020, 1, 1, tzinfo=UTC)}, {}, {NO_SEAT}),
-        ({"doctor": factories.NOBODY}, {}, {NO_SEAT}),
+        ({"doctor": factories.UNKNOWN_ID}, {}, {NO_SEAT}),
         ({}, {"status": "cancelled"}, {COUNT, SEAT}),
-        ({}, {"slot": factories.NOBODY}, {COUNT, SEAT, NO_SEAT}),
+        ({}, {"slot": factories.UNKNOWN_ID}, {COUNT, SEAT, NO_SEAT}),
         ({}, {"seat": 3}, {SEAT, NO_SEAT}),
     ],
 )

@@ -54,7 +54,7 @@ class World:
 
     def records_of(self, row: Row) -> tuple[object, object]:
         """A record of the caller, and one of another user."""
-        return self.ids[row.record] if row.record else (factories.NOBODY, factories.NOBODY)
+        return self.ids[row.record] if row.record else (factories.UNKNOWN_ID, factories.UNKNOWN_ID)
 
     def accessible_record(self, row: Row) -> object:
         """A record for which the caller may call the route."""
@@ -188,7 +188,7 @@ def test_every_route_names_its_permission_and_documents_its_roles(client: FlaskC
 def test_route_without_a_token_returns_401(client: FlaskClient, route: tuple[str, str]) -> None:
     response = client.open(_path(route, ObjectId()), method=route[0], json={})
 
-    assert factories.refused(response) == (401, "NO_TOKEN")
+    assert factories.error_of(response) == (401, "NO_TOKEN")
 
 
 @pytest.mark.parametrize(("route", "role"), CASES)
@@ -245,12 +245,12 @@ def make_world(app: Flask, role: Role, status: Status) -> World:
     doctor, another = factories.make_doctor(hour), factories.make_doctor(hour)
     caller = factories.sign_in(app, factories.make_doctor(hour) if role is Role.DOCTOR else factories.make_user(role))
     stranger = factories.sign_in(app)
-    own_appointment = factories.make_visit(
+    own_appointment = factories.make_appointment(
         caller.user if role is Role.PATIENT else None, caller.user if role is Role.DOCTOR else doctor, time="09:30"
     )
-    others_appointment = factories.make_visit(stranger.user, another, time="09:30")
+    others_appointment = factories.make_appointment(stranger.user, another, time="09:30")
     if status is Status.CONFIRMED:
-        admin = factories.acting(factories.make_user(Role.ADMIN))
+        admin = factories.actor_of(factories.make_user(Role.ADMIN))
         for appointment in (own_appointment, others_appointment):
             transitions.change_status(admin, appointment.id, status)
     ids = {

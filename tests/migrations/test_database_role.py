@@ -38,7 +38,7 @@ from arthomed.users import service as users
 from dev.servers import Mongo
 from tests import factories
 from tests.architecture.test_permissions import TABLE, call_route, make_world
-from tests.factories import told
+from tests.factories import data_of
 
 pytestmark = pytest.mark.long
 
@@ -157,7 +157,7 @@ def test_an_update_grants_missing_and_revokes_surplus_privileges(owned: Records)
 def test_concurrent_updates_create_one_complete_role(guarded: Mongo) -> None:
     other = "arthomed_another"
     with MongoClient[dict[str, Any]](guarded.uri(other), **guarded.root) as root:
-        factories.at_once(4, lambda _: roles.update(root[other]))
+        factories.in_parallel(4, lambda _: roles.update(root[other]))
 
         assert roles.granted(root[other]) == roles.privileges()
 
@@ -236,15 +236,15 @@ def test_a_patient_signs_in_books_and_is_notified_with_the_privileges_of_the_app
     client: FlaskClient, run: Run
 ) -> None:
     doctor, mobile = factories.make_doctor(), factories.new_mobile()
-    told(factories.ask_for_code(client, mobile))
+    data_of(factories.request_code(client, mobile))
     run(Job.TELL_CODE, str(Otp.objects.get().issue))
     code = factories.code_for(mobile)
-    assert factories.refused(factories.answer_with(client, mobile, factories.other_than(code)))[0] == 400
-    tokens = told(factories.answer_with(client, mobile, code))["tokens"]
-    tokens = told(client.post("/api/auth/refresh-token", json={"refreshToken": tokens["refreshToken"]}))
+    assert factories.error_of(factories.submit_code(client, mobile, factories.wrong_code(code)))[0] == 400
+    tokens = data_of(factories.submit_code(client, mobile, code))["tokens"]
+    tokens = data_of(client.post("/api/auth/refresh-token", json={"refreshToken": tokens["refreshToken"]}))
     headers = {"Authorization": f"Bearer {tokens['accessToken']}", "Idempotency-Key": "the-tests-key"}
     for _ in range(2):
-        told(client.post("/api/appointments/book", json=factories.booking_body(doctor), headers=headers), 201)
+        data_of(client.post("/api/appointments/book", json=factories.booking_body(doctor), headers=headers), 201)
     run(Job.SEND_SMS, str(Notification.objects.get(state=State.WAITING).id))
 
     audit.flush()
@@ -260,9 +260,9 @@ def test_a_patient_signs_in_books_and_is_notified_with_the_privileges_of_the_app
 @pytest.mark.parametrize("job", sorted(Job))
 def test_every_job_works_with_the_privileges_of_the_application(run: Run, refusals: Refusals, job: Job) -> None:
     patient = factories.make_user(email="asha@example.com")
-    appointment = factories.make_visit(patient)
+    appointment = factories.make_appointment(patient)
     Notification.objects.update(set__fallback_at=clock.now())
-    transitions.change_status(factories.acting(factories.make_user(Role.ADMIN)), appointment.id, Status.CONFIRMED)
+    transitions.change_status(factories.actor_of(factories.make_user(Role.ADMIN)), appointment.id, Status.CONFIRMED)
     Slot.objects(doctor=appointment.doctor_id, is_available=True).delete()
     Export.request(patient.id, now=clock.now(), retry_after=timedelta(0), ttl=timedelta(hours=1))
     otp.request_code(patient.mobile_number, purpose="login", address="127.0.0.1")

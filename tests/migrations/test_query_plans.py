@@ -50,12 +50,12 @@ class Clinic:
 
     def number_with_a_code(self) -> str:
         mobile = factories.new_mobile()
-        factories.told(factories.ask_for_code(self.app.test_client(), mobile))
+        factories.data_of(factories.request_code(self.app.test_client(), mobile))
         return mobile
 
     def get(self, path: str, caller: SignedIn | None = None) -> None:
         caller = caller or self.desk
-        factories.told(self.app.test_client().get(f"/api{path}", headers=caller.headers))
+        factories.data_of(self.app.test_client().get(f"/api{path}", headers=caller.headers))
 
     def get_file(self, path: str, caller: SignedIn) -> None:
         assert self.app.test_client().get(f"/api{path}", headers=caller.headers).mimetype == "application/json"
@@ -64,7 +64,7 @@ class Clinic:
         assert file_requests.fetch(self.app.test_client(), self.patient, f"/api/files/{filename}").status_code == 200
 
     def delete(self, filename: str) -> None:
-        factories.told(self.app.test_client().delete(f"/api/files/{filename}", headers=self.patient.headers))
+        factories.data_of(self.app.test_client().delete(f"/api/files/{filename}", headers=self.patient.headers))
 
     def as_admin(self, path: str) -> None:
         self.get(path, factories.sign_in(self.app, factories.make_user(Role.ADMIN)))
@@ -87,7 +87,7 @@ def clinic(app: Flask) -> Clinic:
     for _ in range(20):
         factories.make_doctor([])
     patient, other_patient = factories.sign_in(app), factories.make_user()
-    appointment = factories.make_visit(patient.user, doctor)
+    appointment = factories.make_appointment(patient.user, doctor)
     template = database.appointments.find_one({"_id": appointment.id})
     assert template is not None
     database.appointments.insert_many(
@@ -127,9 +127,9 @@ def on_day(number: int) -> dict[str, Any]:
 
 
 def book_a_taken_slot(clinic: Clinic) -> None:
-    factories.make_visit(doctor=clinic.doctor, time="10:00")
+    factories.make_appointment(doctor=clinic.doctor, time="10:00")
     with pytest.raises(SlotUnavailable):
-        factories.make_visit(doctor=clinic.doctor, time="10:00")
+        factories.make_appointment(doctor=clinic.doctor, time="10:00")
 
 
 def send_a_code(clinic: Clinic) -> None:
@@ -138,7 +138,7 @@ def send_a_code(clinic: Clinic) -> None:
 
 def sign_in_with_a_code(clinic: Clinic) -> None:
     mobile = clinic.number_with_a_code()
-    factories.told(factories.answer_with(clinic.app.test_client(), mobile, factories.code_for(mobile)))
+    factories.data_of(factories.submit_code(clinic.app.test_client(), mobile, factories.code_for(mobile)))
 
 
 def sweep_scans() -> None:
@@ -150,7 +150,7 @@ def sweep_scans() -> None:
 
 def upload_a_file(clinic: Clinic) -> None:
     patient = factories.sign_in(clinic.app)
-    appointment = factories.make_visit(patient.user, clinic.doctor, time="10:30")
+    appointment = factories.make_appointment(patient.user, clinic.doctor, time="10:30")
     file_requests.upload_files(clinic.app.test_client(), patient, appointment.id)
 
 
@@ -186,9 +186,9 @@ FREQUENT: dict[str, Callable[[Clinic], object]] = {
     "a doctor's own appointments with a status": lambda c: c.listed_for_the_doctor("status=confirmed"),
     "pending appointments": lambda c: c.get("/appointments/pending"),
     "one appointment": lambda c: c.get(f"/appointments/{c.appointment.id}"),
-    "booking": lambda c: factories.make_visit(doctor=c.doctor, time="09:30"),
+    "booking": lambda c: factories.make_appointment(doctor=c.doctor, time="09:30"),
     "booking a taken slot": book_a_taken_slot,
-    "cancelling": lambda c: transitions.cancel(factories.acting(c.desk.user), c.appointment.id, reason=None),
+    "cancelling": lambda c: transitions.cancel(factories.actor_of(c.desk.user), c.appointment.id, reason=None),
     "the outbox sweeper": lambda _: notifications.sweep(),
     "the fallback to another channel": lambda _: fallback.send_fallbacks(),
     "failed messages": lambda c: c.as_admin("/admin/messages"),
@@ -213,18 +213,18 @@ FREQUENT: dict[str, Callable[[Clinic], object]] = {
     "erasing expired medical records": lambda _: erasure.erase_expired_records(),
     "my devices": lambda c: c.get("/auth/sessions", c.patient),
     "signing out": lambda c: sessions.end_session(
-        factories.acting(c.desk.user), factories.sign_in(c.app, c.desk.user).session_id
+        factories.actor_of(c.desk.user), factories.sign_in(c.app, c.desk.user).session_id
     ),
-    "signing out everywhere": lambda c: sessions.end_all_sessions(factories.acting(c.doctor), c.doctor.id),
+    "signing out everywhere": lambda c: sessions.end_all_sessions(factories.actor_of(c.doctor), c.doctor.id),
     "rejecting unconfirmed appointments": lambda _: transitions.reject_unconfirmed(),
     "marking no-shows": lambda _: transitions.mark_no_shows(),
     "one doctor's slots": lambda c: scheduling.sync_doctor(c.doctor.id),
     "the slots of several doctors": lambda c: scheduling.sync_doctors([c.doctor.id, factories.make_doctor().id]),
     "deactivating a doctor": lambda _: staff.set_active(
-        factories.acting(factories.make_user(Role.ADMIN)), factories.make_doctor().id, is_active=False
+        factories.actor_of(factories.make_user(Role.ADMIN)), factories.make_doctor().id, is_active=False
     ),
     "requesting a code": lambda c: c.number_with_a_code(),
-    "requesting a code too soon": lambda c: factories.ask_for_code(c.app.test_client(), c.number_with_a_code()),
+    "requesting a code too soon": lambda c: factories.request_code(c.app.test_client(), c.number_with_a_code()),
     "sending a code": send_a_code,
     "signing in with a code": sign_in_with_a_code,
     "signing in with a wrong code": lambda c: fail(c.app.test_client(), 1, c.number_with_a_code()),
@@ -243,9 +243,9 @@ def test_a_frequent_query_uses_an_index_and_does_not_sort_in_memory(clinic: Clin
 
 def test_a_booking_without_files_does_not_query_files(clinic: Clinic) -> None:
     del clinic  # it fills the database
-    patient, request = factories.make_user(), factories.make_details(factories.make_doctor())
+    patient, request = factories.make_user(), factories.make_booking_details(factories.make_doctor())
     with profiled(get_db()) as operations:
-        booking.book(factories.acting(patient), request)
+        booking.book(factories.actor_of(patient), request)
 
     assert operations
     assert [one for one in operations if one["ns"].endswith(".files")] == []

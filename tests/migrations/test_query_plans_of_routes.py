@@ -32,6 +32,6 @@ def test_a_lookup_that_sorts_in_memory_is_found(client: FlaskClient) -> None:
     lookup = {"$lookup": {"from": "slots", "pipeline": [{"$match": {}}, {"$sort": {"endTime": 1}}], "as": "slots"}}
 
     with profiled(get_db()) as operations:
-        list(get_db().sessions.aggregate([{"$match": {"_id": factories.NOBODY}}, lookup]))
+        list(get_db().sessions.aggregate([{"$match": {"_id": factories.UNKNOWN_ID}}, lookup]))
 
     assert inefficient(operations, get_db()) == [lookup["$lookup"]]

@@ -53,7 +53,7 @@ def test_all_failed_jobs_can_be_retried(flask: Run, redis: Any) -> None:
 def test_concurrent_retries_enqueue_the_job_once(database: Records, redis: Any) -> None:
     failed_jobs.record(Job.SEND_SMS, ["1"], error="InvalidId", attempts=1)
 
-    done = factories.at_once(4, lambda _: failed_jobs.retry("sms.send:1"))
+    done = factories.in_parallel(4, lambda _: failed_jobs.retry("sms.send:1"))
 
     assert (sorted(done), redis.llen("sms")) == ([False, False, False, True], 1)
 

@@ -77,8 +77,8 @@ def test_every_periodic_job_has_a_lock(celery: Celery) -> None:
 @pytest.mark.parametrize(("job", "channel"), [(Job.SEND_SMS, Channel.SMS), (Job.SEND_EMAIL, Channel.EMAIL)])
 def test_a_sending_task_sends_the_message_of_the_outbox(run: Run, job: Job, channel: Channel) -> None:
     patient = factories.make_user(email="asha@example.com")
-    appointment = factories.make_visit(patient)
-    transitions.change_status(factories.acting(factories.make_user(Role.ADMIN)), appointment.id, Status.CONFIRMED)
+    appointment = factories.make_appointment(patient)
+    transitions.change_status(factories.actor_of(factories.make_user(Role.ADMIN)), appointment.id, Status.CONFIRMED)
 
     run(job, str(Notification.objects.get(channel=channel, kind="appointment-confirmed").id))
 
@@ -110,7 +110,7 @@ def test_a_job_that_is_enqueued_by_a_job_has_the_request_id_of_the_first(run: Ru
 
 
 def test_the_outbox_sweeper_enqueues_messages_that_the_broker_lost(run: Run, redis: Any) -> None:
-    factories.make_visit()
+    factories.make_appointment()
     redis.delete("sms")  # the broker loses the job
     with time_machine.travel(timedelta(minutes=1), tick=True):
         run(Job.SWEEP_MESSAGES)
@@ -118,14 +118,14 @@ def test_the_outbox_sweeper_enqueues_messages_that_the_broker_lost(run: Run, red
 
 
 def test_an_undelivered_sms_is_sent_by_email(run: Run, redis: Any) -> None:
-    factories.make_visit(factories.make_user(email="asha@example.com"))
+    factories.make_appointment(factories.make_user(email="asha@example.com"))
     Notification.objects.update(set__state=State.SENT, set__fallback_at=clock.now())
     run(Job.FALL_BACK)
     assert redis.llen("email") == 1
 
 
 def test_a_push_without_a_device_is_dropped(run: Run) -> None:
-    factories.make_visit()
+    factories.make_appointment()
     Notification.objects.update(set__channel=Channel.PUSH)
     run(Job.SEND_PUSH, str(Notification.objects.get().id))
     assert Notification.objects.get().state is State.DROPPED
@@ -141,7 +141,7 @@ def test_a_push_without_a_device_is_dropped(run: Run) -> None:
 def test_overdue_appointments_are_rejected_or_marked_as_no_show(
     run: Run, job: Job, before: Status, after: Status
 ) -> None:
-    appointment = factories.make_visit()
+    appointment = factories.make_appointment()
     Appointment.objects(id=appointment.id).update(set__status=before)
     with time_machine.travel(appointment.ends_at + timedelta(hours=2), tick=True):
         run(job)

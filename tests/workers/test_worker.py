@@ -41,7 +41,7 @@ def test_the_log_of_a_message_has_the_id_of_the_booking_request(worker: Worker, 
     patient, body = factories.sign_in(client.application), factories.booking_body(factories.make_doctor())
     headers = {**patient.headers, "X-Request-ID": "booking-request"}
 
-    factories.told(client.post("/api/appointments/book", json=body, headers=headers), 201)
+    factories.data_of(client.post("/api/appointments/book", json=body, headers=headers), 201)
 
     notification = str(Notification.objects.get(channel="sms").id)
     worker.wait_for(rf"message_sent .*{notification}.*request_id=booking-request")

@@ -63,5 +63,5 @@ class Case:
 def make_case(app: Flask, week: list[dict[str, Any]] = DAY, time: str = "09:00") -> Case:
     people = {role: factories.make_user(role) for role in (Role.PATIENT, Role.RECEPTIONIST, Role.ADMIN)}
     people[Role.DOCTOR] = factories.make_doctor(week)
-    appointment = factories.make_visit(people[Role.PATIENT], people[Role.DOCTOR], day=TUESDAY, time=time)
+    appointment = factories.make_appointment(people[Role.PATIENT], people[Role.DOCTOR], day=TUESDAY, time=time)
     return Case(app, appointment, people)

@@ -36,16 +36,16 @@ class Clinic:
 def make_clinic(app: Flask) -> Clinic:
     asha, ravi = factories.sign_in(app), factories.sign_in(app)
     doctor, other = factories.make_doctor(DAY), factories.make_doctor(DAY)
-    first = factories.make_visit(asha.user, doctor, day=TUESDAY)
-    second = move(factories.make_visit(asha.user, other, day=TUESDAY + timedelta(days=1)), Status.CONFIRMED)
-    third = move(factories.make_visit(asha.user, doctor, day=TUESDAY + timedelta(days=2)), Status.CANCELLED)
-    of_ravi = factories.make_visit(ravi.user, doctor, day=TUESDAY, time="10:00")
+    first = factories.make_appointment(asha.user, doctor, day=TUESDAY)
+    second = move(factories.make_appointment(asha.user, other, day=TUESDAY + timedelta(days=1)), Status.CONFIRMED)
+    third = move(factories.make_appointment(asha.user, doctor, day=TUESDAY + timedelta(days=2)), Status.CANCELLED)
+    of_ravi = factories.make_appointment(ravi.user, doctor, day=TUESDAY, time="10:00")
     return Clinic(asha, ravi, doctor, other, *(str(one.id) for one in (first, second, third, of_ravi)))
 
 
 def move(appointment: Appointment, status: Status) -> Appointment:
     """Change the status as an admin."""
-    admin = factories.acting(factories.make_user(Role.ADMIN))
+    admin = factories.actor_of(factories.make_user(Role.ADMIN))
     return transitions.change_status(admin, appointment.id, status, reason="As agreed")
 
 

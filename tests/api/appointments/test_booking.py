@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("database", "monday_evening")
 def test_booking_returns_the_whole_appointment(app: Flask) -> None:
     doctor, patient = factories.make_doctor(MORNING), factories.sign_in(app)
 
-    appointment = factories.told(book(app, patient, doctor, symptoms="Since Sunday"), 201)["appointment"]
+    appointment = factories.data_of(book(app, patient, doctor, symptoms="Since Sunday"), 201)["appointment"]
 
     assert appointment["patient"] == {
         "_id": str(patient.user.id),
@@ -41,18 +41,20 @@ def test_booking_returns_the_whole_appointment(app: Flask) -> None:
     assert appointment["createdBy"] == str(patient.user.id)
     assert "cancellation" not in appointment
     read = app.test_client().get(f"/api/appointments/{appointment['_id']}", headers=patient.headers)
-    assert factories.told(read)["appointment"] == appointment
+    assert factories.data_of(read)["appointment"] == appointment
 
 
 def test_response_has_no_internal_fields(app: Flask) -> None:
-    appointment = factories.told(book(app, factories.sign_in(app), factories.make_doctor(MORNING)), 201)["appointment"]
+    appointment = factories.data_of(book(app, factories.sign_in(app), factories.make_doctor(MORNING)), 201)[
+        "appointment"
+    ]
 
     assert not {"slot", "seat", "takenSeats", "idempotencyKey", "endsAt", "otp"} & set(appointment)
 
 
 def test_pending_appointment_holds_its_seat(app: Flask, database: Records) -> None:
     doctor = factories.make_doctor(MORNING)
-    factories.told(book(app, factories.sign_in(app), doctor), 201)
+    factories.data_of(book(app, factories.sign_in(app), doctor), 201)
 
     [slot] = database.slots.find({"bookedPatients": 1})
     assert (slot["startTime"], slot["takenSeats"], slot["isAvailable"]) == ("09:00", [1], False)
@@ -60,17 +62,17 @@ def test_pending_appointment_holds_its_seat(app: Flask, database: Records) -> No
 
 def test_taken_slot_is_refused_with_the_three_nearest_free_slots(app: Flask) -> None:
     doctor = factories.make_doctor(MORNING)
-    factories.make_visit(doctor=doctor, time="10:00")
+    factories.make_appointment(doctor=doctor, time="10:00")
 
     response = book(app, factories.sign_in(app), doctor, appointmentTime="10:00")
 
-    assert factories.refused(response) == (400, "SLOT_UNAVAILABLE")
+    assert factories.error_of(response) == (400, "SLOT_UNAVAILABLE")
     assert alternatives(response) == ["2026-12-01 10:30", "2026-12-01 09:30", "2026-12-01 11:00"]
 
 
 def test_alternatives_can_be_booked(app: Flask) -> None:
     doctor = factories.make_doctor(MORNING)
-    factories.make_visit(doctor=doctor, time="10:00")
+    factories.make_appointment(doctor=doctor, time="10:00")
     refused: Any = book(app, factories.sign_in(app), doctor, appointmentTime="10:00").json
 
     responses = [book(app, factories.sign_in(app), doctor, **one) for one in refused["error"]["alternatives"]]
@@ -98,7 +100,7 @@ def test_time_without_a_bookable_slot_is_refused_and_nothing_is_stored(
 
     response = book(app, factories.sign_in(app), doctor, "some-key-1", appointmentDate=day, appointmentTime=time)
 
-    assert factories.refused(response) == (400, "SLOT_UNAVAILABLE")
+    assert factories.error_of(response) == (400, "SLOT_UNAVAILABLE")
     assert len(alternatives(response)) == 3
     assert is_nothing_stored(database)
 
@@ -123,14 +125,14 @@ def test_existing_slot_after_the_horizon_is_refused(app: Flask, database: Record
         response = book(app, factories.sign_in(app), doctor, appointmentDate="2026-12-29")
 
     assert database.slots.count_documents({"date": datetime(2026, 12, 29, tzinfo=UTC)}) > 0
-    assert factories.refused(response) == (400, "SLOT_UNAVAILABLE")
+    assert factories.error_of(response) == (400, "SLOT_UNAVAILABLE")
 
 
 def test_blocked_slot_is_refused(app: Flask, database: Records) -> None:
     doctor = factories.make_doctor(MORNING)
     database.slots.update_many({"startTime": "09:00"}, {"$set": {"isBlocked": True, "isAvailable": False}})
 
-    assert factories.refused(book(app, factories.sign_in(app), doctor)) == (400, "SLOT_UNAVAILABLE")
+    assert factories.error_of(book(app, factories.sign_in(app), doctor)) == (400, "SLOT_UNAVAILABLE")
 
 
 @pytest.mark.parametrize("parts", [{"is_active": False}, {"is_verified": False}], ids=str)
@@ -139,41 +141,41 @@ def test_doctor_who_is_not_active_and_verified_is_not_found(
 ) -> None:
     doctor = factories.make_doctor(MORNING, **parts)
 
-    assert factories.refused(book(app, factories.sign_in(app), doctor)) == (404, "NOT_FOUND")
+    assert factories.error_of(book(app, factories.sign_in(app), doctor)) == (404, "NOT_FOUND")
     assert is_nothing_stored(database)
 
 
 def test_user_who_is_no_doctor_is_not_found(app: Flask) -> None:
-    assert factories.refused(book(app, factories.sign_in(app), factories.make_user())) == (404, "NOT_FOUND")
+    assert factories.error_of(book(app, factories.sign_in(app), factories.make_user())) == (404, "NOT_FOUND")
 
 
 def test_deactivated_patient_cannot_book(database: Records) -> None:
     doctor, patient = factories.make_doctor(MORNING), factories.make_user(is_active=False)
     with pytest.raises(NotFound):
-        factories.make_visit(patient, doctor)
+        factories.make_appointment(patient, doctor)
 
     assert is_nothing_stored(database)
 
 
 def test_patient_has_one_appointment_per_doctor_and_day(app: Flask) -> None:
     doctor, patient = factories.make_doctor(MORNING), factories.sign_in(app)
-    factories.told(book(app, patient, doctor), 201)
+    factories.data_of(book(app, patient, doctor), 201)
 
-    assert factories.refused(book(app, patient, doctor, appointmentTime="11:00")) == (400, "DUPLICATE_VALUE")
+    assert factories.error_of(book(app, patient, doctor, appointmentTime="11:00")) == (400, "DUPLICATE_VALUE")
 
 
 def test_patient_may_book_one_doctor_on_two_days(app: Flask) -> None:
     doctor, patient = factories.make_doctor(EVERY_MORNING), factories.sign_in(app)
-    factories.told(book(app, patient, doctor), 201)
+    factories.data_of(book(app, patient, doctor), 201)
 
     assert book(app, patient, doctor, appointmentDate="2026-12-02").status_code == 201
 
 
 def test_patient_cannot_book_two_doctors_at_one_time(app: Flask) -> None:
     patient = factories.sign_in(app)
-    factories.told(book(app, patient, factories.make_doctor(MORNING)), 201)
+    factories.data_of(book(app, patient, factories.make_doctor(MORNING)), 201)
 
-    assert factories.refused(book(app, patient, factories.make_doctor(MORNING))) == (400, "DUPLICATE_VALUE")
+    assert factories.error_of(book(app, patient, factories.make_doctor(MORNING))) == (400, "DUPLICATE_VALUE")
 
 
 def test_patient_gets_one_seat_of_a_slot(app: Flask) -> None:
@@ -181,16 +183,16 @@ def test_patient_gets_one_seat_of_a_slot(app: Flask) -> None:
         factories.make_doctor(factories.every_day("09:00", "09:30", max_patients=2)),
         factories.sign_in(app),
     )
-    factories.told(book(app, patient, doctor), 201)
+    factories.data_of(book(app, patient, doctor), 201)
 
-    assert factories.refused(book(app, patient, doctor)) == (400, "DUPLICATE_VALUE")
+    assert factories.error_of(book(app, patient, doctor)) == (400, "DUPLICATE_VALUE")
     assert list(consistency.violations()) == []
 
 
 def test_slot_of_a_cancelled_appointment_can_be_booked_again(app: Flask, client: FlaskClient) -> None:
     doctor, patient = factories.make_doctor(MORNING), factories.sign_in(app)
-    appointment = factories.told(book(app, patient, doctor), 201)["appointment"]
-    factories.told(client.put(f"/api/appointments/{appointment['_id']}/cancel", headers=patient.headers))
+    appointment = factories.data_of(book(app, patient, doctor), 201)["appointment"]
+    factories.data_of(client.put(f"/api/appointments/{appointment['_id']}/cancel", headers=patient.headers))
 
     assert book(app, patient, doctor).status_code == 201
 
@@ -202,14 +204,14 @@ def test_eleventh_open_appointment_is_refused(app: Flask) -> None:
     responses = [book(app, patient, doctor, appointmentDate=day) for day in days]
 
     assert [response.status_code for response in responses[:10]] == [201] * 10
-    assert factories.refused(responses[10]) == (400, "BOOKING_LIMIT_REACHED")
+    assert factories.error_of(responses[10]) == (400, "BOOKING_LIMIT_REACHED")
 
 
 def test_cancelled_appointments_do_not_count_as_open(app: Flask) -> None:
     doctor, patient = factories.make_doctor(EVERY_MORNING), factories.sign_in(app)
     for ahead in range(10):
-        appointment = factories.make_visit(patient.user, doctor, day=TUESDAY + timedelta(days=ahead))
-    transitions.cancel(factories.acting(patient.user), appointment.id, reason=None)
+        appointment = factories.make_appointment(patient.user, doctor, day=TUESDAY + timedelta(days=ahead))
+    transitions.cancel(factories.actor_of(patient.user), appointment.id, reason=None)
 
     assert book(app, patient, doctor, appointmentDate="2026-12-20").status_code == 201
 
@@ -235,5 +237,5 @@ def test_cancelled_appointments_do_not_count_as_open(app: Flask) -> None:
 def test_invalid_field_is_refused_by_its_name(app: Flask, database: Records, wrong: dict[str, Any]) -> None:
     response = book(app, factories.sign_in(app), factories.make_doctor(MORNING), **wrong)
 
-    assert factories.fields_refused(response) == list(wrong)
+    assert factories.invalid_fields(response) == list(wrong)
     assert is_nothing_stored(database)

@@ -17,12 +17,12 @@ from arthomed.audit.models import AuditEvent
 from arthomed.core.permissions import Role
 from arthomed.users.models import User
 from tests import factories
-from tests.factories import SignedIn, refused
+from tests.factories import SignedIn, error_of
 
 
 def make_appointment(person: SignedIn, **doctor: Any) -> Appointment:
     hours = factories.every_day("09:00", "10:00")
-    return factories.make_visit(person.user, factories.make_doctor(hours, name="Dr Meera Iyer", **doctor))
+    return factories.make_appointment(person.user, factories.make_doctor(hours, name="Dr Meera Iyer", **doctor))
 
 
 def fetch(client: FlaskClient, person: SignedIn, appointment: Appointment) -> Any:
@@ -38,7 +38,7 @@ def event_of(client: FlaskClient, person: SignedIn, appointment: Appointment) ->
 
 
 def change_status(appointment: Appointment, status: Status) -> None:
-    admin = factories.acting(factories.make_user(Role.ADMIN))
+    admin = factories.actor_of(factories.make_user(Role.ADMIN))
     transitions.change_status(admin, appointment.id, status, reason="As agreed")
 
 
@@ -145,7 +145,7 @@ def test_calendar_of_another_patients_appointment_is_not_found(
         for appointment_id in (appointment.id, ObjectId())
     ]
 
-    assert [refused(response) for response in responses] == [(404, "NOT_FOUND")] * 2
+    assert [error_of(response) for response in responses] == [(404, "NOT_FOUND")] * 2
 
 
 def test_download_by_the_doctor_is_audited(app: Flask, client: FlaskClient, person: SignedIn) -> None:

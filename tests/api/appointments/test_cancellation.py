@@ -26,9 +26,9 @@ def make_cancellation(app: Flask, role: Role, *, days_ahead: int, payment: str) 
     """Cancel a confirmed appointment that costs 501 rupees, five hours and some days before its start."""
     case = make_case(app, factories.every_day("12:00", "13:00")[1:2], "12:00")
     Appointment.objects(id=case.appointment.id).update(set__payment__amount=501, set__payment__status=payment)
-    factories.told(case.put(*CONFIRM))
+    factories.data_of(case.put(*CONFIRM))
     with time_machine.travel(factories.at_clinic(TUESDAY, "07:00") - timedelta(days=days_ahead), tick=True):
-        cancelled = factories.told(case.cancel(role, reason="Well again"))
+        cancelled = factories.data_of(case.cancel(role, reason="Well again"))
     cancellation = cancelled["appointment"]["cancellation"]
     assert (cancellation["by"], cancellation["reason"]) == (str(case.people[role].id), "Well again")
     refund: dict[str, Any] = cancelled["refundInfo"]
@@ -59,30 +59,30 @@ def test_cancellation_needs_no_body(app: Flask, client: FlaskClient, case: Case)
 
     response = client.put(f"/api/appointments/{case.appointment.id}/cancel", headers=patient.headers)
 
-    assert factories.told(response)["appointment"]["status"] == "cancelled"
+    assert factories.data_of(response)["appointment"]["status"] == "cancelled"
 
 
 def test_cancellation_frees_the_seat_at_once(case: Case) -> None:
-    factories.told(case.cancel(PATIENT))
+    factories.data_of(case.cancel(PATIENT))
 
-    again = factories.make_visit(doctor=case.people[DOCTOR], day=TUESDAY)
+    again = factories.make_appointment(doctor=case.people[DOCTOR], day=TUESDAY)
 
     assert (again.slot, again.seat) == (case.appointment.slot, case.appointment.seat)
 
 
 def test_cancellation_frees_no_seat_of_another_patient(app: Flask) -> None:
     case = make_case(app, factories.every_day("09:00", "10:00", max_patients=2))
-    other = factories.make_visit(doctor=case.people[DOCTOR], day=TUESDAY)
-    factories.told(case.cancel(PATIENT))
+    other = factories.make_appointment(doctor=case.people[DOCTOR], day=TUESDAY)
+    factories.data_of(case.cancel(PATIENT))
 
     assert case.slot.taken_seats == [other.seat]
 
 
 def test_parallel_cancellations_and_bookings_give_no_seat_twice(app: Flask) -> None:
     doctor = factories.make_doctor(factories.every_day("09:00", "09:30", max_patients=2))
-    appointments = [factories.make_visit(doctor=doctor, day=TUESDAY) for _ in range(2)]
+    appointments = [factories.make_appointment(doctor=doctor, day=TUESDAY) for _ in range(2)]
     patients = [factories.sign_in(app) for _ in range(6)]
-    admin = factories.acting(factories.make_user(ADMIN))
+    admin = factories.actor_of(factories.make_user(ADMIN))
     body = factories.booking_body(doctor, appointmentDate=TUESDAY.isoformat())
 
     def book(number: int) -> int:

@@ -34,11 +34,11 @@ def test_parallel_bookings_of_one_slot_get_exactly_its_seats(app: Flask, capacit
     )
     patients = [factories.sign_in(app) for _ in range(20)]
 
-    responses = factories.at_once(20, lambda number: book(app, patients[number], doctor))
+    responses = factories.in_parallel(20, lambda number: book(app, patients[number], doctor))
 
     lost = [response for response in responses if response.status_code != 201]
     assert len(responses) - len(lost) == capacity
-    assert {factories.refused(response) for response in lost} == {(400, "SLOT_UNAVAILABLE")}
+    assert {factories.error_of(response) for response in lost} == {(400, "SLOT_UNAVAILABLE")}
     assert {len(alternatives(response)) for response in lost} == {3}
     assert list(consistency.violations()) == []
 
@@ -47,9 +47,9 @@ def test_parallel_bookings_of_one_patient_stop_at_ten_open_appointments(app: Fla
     doctor, patient = factories.make_doctor(EVERY_MORNING), factories.sign_in(app)
     days = [(TUESDAY + timedelta(days=ahead)).isoformat() for ahead in range(14)]
 
-    responses = factories.at_once(14, lambda number: book(app, patient, doctor, appointmentDate=days[number]))
+    responses = factories.in_parallel(14, lambda number: book(app, patient, doctor, appointmentDate=days[number]))
 
-    codes = [factories.refused(response) for response in responses if response.status_code != 201]
+    codes = [factories.error_of(response) for response in responses if response.status_code != 201]
     assert codes == [(400, "BOOKING_LIMIT_REACHED")] * 4
     assert list(consistency.violations()) == []
 
@@ -57,7 +57,7 @@ def test_parallel_bookings_of_one_patient_stop_at_ten_open_appointments(app: Fla
 def test_parallel_bookings_of_one_patient_at_one_time_book_one(app: Flask) -> None:
     patient, doctors = factories.sign_in(app), [factories.make_doctor(MORNING) for _ in range(4)]
 
-    responses = factories.at_once(4, lambda number: book(app, patient, doctors[number]))
+    responses = factories.in_parallel(4, lambda number: book(app, patient, doctors[number]))
 
     assert sorted(response.status_code for response in responses) == [201, 400, 400, 400]
     assert list(consistency.violations()) == []
@@ -68,7 +68,7 @@ def test_parallel_bookings_of_different_slots_of_one_day_all_succeed(app: Flask)
     patients = [factories.sign_in(app) for _ in range(16)]
     times = [f"{9 + number // 2:02}:{number % 2 * 30:02}" for number in range(16)]
 
-    responses = factories.at_once(16, lambda at: book(app, patients[at], doctor, appointmentTime=times[at]))
+    responses = factories.in_parallel(16, lambda at: book(app, patients[at], doctor, appointmentTime=times[at]))
 
     assert [response.status_code for response in responses] == [201] * 16
     assert list(consistency.violations()) == []
@@ -77,10 +77,10 @@ def test_parallel_bookings_of_different_slots_of_one_day_all_succeed(app: Flask)
 def test_each_parallel_booking_is_refused_for_its_own_reason(app: Flask, database: Records) -> None:
     doctor, other_doctor = factories.make_doctor(EVERY_MORNING), factories.make_doctor(EVERY_MORNING)
     patients = [factories.sign_in(app) for _ in range(6)]
-    factories.make_visit(doctor=doctor, time="09:00")
-    factories.make_visit(patients[2].user, other_doctor, time="10:00")  # only a unique index finds this conflict
+    factories.make_appointment(doctor=doctor, time="09:00")
+    factories.make_appointment(patients[2].user, other_doctor, time="10:00")  # only a unique index finds this conflict
     for ahead in range(1, 11):
-        factories.make_visit(patients[3].user, other_doctor, day=TUESDAY + timedelta(days=ahead))
+        factories.make_appointment(patients[3].user, other_doctor, day=TUESDAY + timedelta(days=ahead))
     requests = [
         (patients[0], doctor, "09:30"),
         (patients[1], doctor, "09:00"),
@@ -94,9 +94,9 @@ def test_each_parallel_booking_is_refused_for_its_own_reason(app: Flask, databas
         patient, of, time = requests[at]
         return book(app, patient, of, f"key-number-{at}", appointmentTime=time)
 
-    responses = factories.at_once(len(requests), send)
+    responses = factories.in_parallel(len(requests), send)
 
-    assert [factories.refused(response) for response in responses] == [
+    assert [factories.error_of(response) for response in responses] == [
         (201, ""),
         (400, "SLOT_UNAVAILABLE"),
         (400, "DUPLICATE_VALUE"),
@@ -118,12 +118,12 @@ def test_each_parallel_booking_has_its_own_request_id_and_address(app: Flask, da
         client = app.test_client()
         return client.post("/api/appointments/book", json=body, headers=patients[at].headers, environ_base=address)
 
-    responses = factories.at_once(6, send)
+    responses = factories.in_parallel(6, send)
 
     jobs = [json.loads(job) for job in redis.lrange("sms", 0, -1)]
     request_ids = {json.loads(b64decode(job["body"]))[0][0]: job["headers"]["request_id"] for job in jobs}
     for at, response in enumerate(responses):
-        appointment = factories.told(response, 201)["appointment"]
+        appointment = factories.data_of(response, 201)["appointment"]
         assert appointment["patient"]["_id"] == str(patients[at].user.id)
         [event] = database.audit_events.find({"records": ObjectId(appointment["_id"])})
         assert (event["requestId"], event["actor"]) == (response.headers["X-Request-ID"], patients[at].user.id)
@@ -153,7 +153,7 @@ def test_deactivation_of_a_doctor_waits_for_a_booking_in_progress(
     app: Flask, database: Records, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     doctor, patient = factories.make_doctor(MORNING), factories.sign_in(app)
-    admin = factories.acting(factories.make_user(Role.ADMIN))
+    admin = factories.actor_of(factories.make_user(Role.ADMIN))
     is_in_progress, may_commit = Event(), Event()
     add_to_outbox = notifications.add_to_outbox
 
@@ -172,5 +172,5 @@ def test_deactivation_of_a_doctor_waits_for_a_booking_in_progress(
         assert not deactivation.done()
         may_commit.set()
 
-        appointment = factories.told(booking.result(), 201)["appointment"]
+        appointment = factories.data_of(booking.result(), 201)["appointment"]
         assert [str(one.id) for one in deactivation.result().upcoming] == [appointment["_id"]]

@@ -22,7 +22,7 @@ def test_repeated_request_with_its_key_returns_the_same_appointment(app: Flask, 
 
     responses = [book(app, patient, doctor, "a-key-of-mine") for _ in range(3)]
 
-    assert len({factories.told(response, 201)["appointment"]["_id"] for response in responses}) == 1
+    assert len({factories.data_of(response, 201)["appointment"]["_id"] for response in responses}) == 1
     assert database.appointments.count_documents({}) == 1
     assert database.notifications.count_documents({}) == 1
 
@@ -30,9 +30,9 @@ def test_repeated_request_with_its_key_returns_the_same_appointment(app: Flask, 
 def test_parallel_requests_with_one_key_return_the_same_appointment(app: Flask, database: Records) -> None:
     doctor, patient = factories.make_doctor(MORNING), factories.sign_in(app)
 
-    responses = factories.at_once(5, lambda _: book(app, patient, doctor, "a-key-of-mine"))
+    responses = factories.in_parallel(5, lambda _: book(app, patient, doctor, "a-key-of-mine"))
 
-    appointments = [factories.told(response, 201)["appointment"] for response in responses]
+    appointments = [factories.data_of(response, 201)["appointment"] for response in responses]
     assert appointments == [appointments[0]] * 5
     assert database.appointments.count_documents({}) == 1
     assert list(consistency.violations()) == []
@@ -43,24 +43,26 @@ def test_parallel_requests_with_one_key_return_the_same_appointment(app: Flask, 
 )
 def test_key_of_another_booking_is_refused(app: Flask, other: dict[str, str]) -> None:
     doctor, patient = factories.make_doctor(MORNING), factories.sign_in(app)
-    factories.told(book(app, patient, doctor, "a-key-of-mine"), 201)
+    factories.data_of(book(app, patient, doctor, "a-key-of-mine"), 201)
 
     response = book(app, patient, doctor, "a-key-of-mine", **other)
 
-    assert factories.refused(response) == (422, "IDEMPOTENCY_KEY_REUSED")
+    assert factories.error_of(response) == (422, "IDEMPOTENCY_KEY_REUSED")
 
 
 def test_key_used_by_two_different_parallel_bookings_books_one(app: Flask) -> None:
     doctor, patient = factories.make_doctor(MORNING), factories.sign_in(app)
 
-    responses = factories.at_once(2, lambda number: book(app, patient, doctor, "a-key-of-mine", reason="AB"[number]))
+    responses = factories.in_parallel(
+        2, lambda number: book(app, patient, doctor, "a-key-of-mine", reason="AB"[number])
+    )
 
     assert sorted(response.status_code for response in responses) == [201, 422]
 
 
 def test_two_patients_may_use_the_same_key(app: Flask) -> None:
     doctor = factories.make_doctor(MORNING)
-    factories.told(book(app, factories.sign_in(app), doctor, "a-key-of-mine"), 201)
+    factories.data_of(book(app, factories.sign_in(app), doctor, "a-key-of-mine"), 201)
 
     response = book(app, factories.sign_in(app), doctor, "a-key-of-mine", appointmentTime="10:00")
 
@@ -69,19 +71,19 @@ def test_two_patients_may_use_the_same_key(app: Flask) -> None:
 
 def test_key_of_a_refused_booking_can_be_used_again(app: Flask) -> None:
     doctor, patient = factories.make_doctor(MORNING), factories.sign_in(app)
-    other = factories.make_visit(doctor=doctor)
+    other = factories.make_appointment(doctor=doctor)
     assert book(app, patient, doctor, "a-key-of-mine").status_code == 400
-    transitions.cancel(factories.acting(factories.make_user(Role.ADMIN)), other.id, reason=None)
+    transitions.cancel(factories.actor_of(factories.make_user(Role.ADMIN)), other.id, reason=None)
 
     assert book(app, patient, doctor, "a-key-of-mine").status_code == 201
 
 
 def test_repeated_request_returns_the_present_status(app: Flask, client: FlaskClient) -> None:
     doctor, patient = factories.make_doctor(MORNING), factories.sign_in(app)
-    appointment = factories.told(book(app, patient, doctor, "a-key-of-mine"), 201)["appointment"]
-    factories.told(client.put(f"/api/appointments/{appointment['_id']}/cancel", headers=patient.headers))
+    appointment = factories.data_of(book(app, patient, doctor, "a-key-of-mine"), 201)["appointment"]
+    factories.data_of(client.put(f"/api/appointments/{appointment['_id']}/cancel", headers=patient.headers))
 
-    again = factories.told(book(app, patient, doctor, "a-key-of-mine"), 201)["appointment"]
+    again = factories.data_of(book(app, patient, doctor, "a-key-of-mine"), 201)["appointment"]
 
     assert (again["_id"], again["status"]) == (appointment["_id"], "cancelled")
 
@@ -90,4 +92,4 @@ def test_repeated_request_returns_the_present_status(app: Flask, client: FlaskCl
 def test_malformed_key_is_refused(app: Flask, key: str) -> None:
     response = book(app, factories.sign_in(app), factories.make_doctor(MORNING), key)
 
-    assert factories.refused(response) == (400, "VALIDATION_ERROR")
+    assert factories.error_of(response) == (400, "VALIDATION_ERROR")

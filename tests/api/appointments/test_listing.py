@@ -23,7 +23,7 @@ Expected = Callable[[Clinic], list[str]]
 
 def ids(client: FlaskClient, caller: SignedIn, path: str = "", **query: object) -> list[str]:
     response = client.get(f"/api/appointments{path}", query_string=query, headers=caller.headers)
-    return [appointment["_id"] for appointment in factories.told(response)["items"]]
+    return [appointment["_id"] for appointment in factories.data_of(response)["items"]]
 
 
 def test_patient_lists_their_own_appointments_latest_first(client: FlaskClient, clinic: Clinic) -> None:
@@ -61,7 +61,7 @@ def test_appointment_is_past_after_its_start(
     app: Flask, client: FlaskClient, at: str, *, upcoming: bool, past: bool
 ) -> None:
     person = factories.make_user()
-    appointment = factories.make_visit(person, factories.make_doctor(DAY), day=TUESDAY)
+    appointment = factories.make_appointment(person, factories.make_doctor(DAY), day=TUESDAY)
     with time_machine.travel(factories.at_clinic(TUESDAY, at), tick=False):
         patient = factories.sign_in(app, person)
         found = {when: ids(client, patient, "/my-appointments", when=when) for when in ("upcoming", "past")}
@@ -73,7 +73,7 @@ def test_page_has_its_position_and_the_total(client: FlaskClient, clinic: Clinic
     query = {"limit": "2", "page": "2"}
     response = client.get("/api/appointments/my-appointments", query_string=query, headers=clinic.asha.headers)
 
-    assert factories.told(response)["pagination"] == {
+    assert factories.data_of(response)["pagination"] == {
         "current": 2,
         "pages": 2,
         "total": 3,
@@ -100,7 +100,7 @@ def test_page_has_its_position_and_the_total(client: FlaskClient, clinic: Clinic
 )
 def test_invalid_query_of_the_own_list_is_refused(app: Flask, client: FlaskClient, query: dict[str, str]) -> None:
     path, headers = "/api/appointments/my-appointments", factories.sign_in(app).headers
-    assert factories.refused(client.get(path, query_string=query, headers=headers)) == (400, "VALIDATION_ERROR")
+    assert factories.error_of(client.get(path, query_string=query, headers=headers)) == (400, "VALIDATION_ERROR")
 
 
 @pytest.mark.parametrize("role", [Role.RECEPTIONIST, Role.ADMIN])
@@ -137,15 +137,15 @@ def test_receptionist_filters_by_doctor_and_patient(app: Flask, client: FlaskCli
 
 def test_pending_appointments_are_listed_in_the_order_of_booking(app: Flask, client: FlaskClient) -> None:
     doctor = factories.make_doctor(DAY)
-    pending = [factories.make_visit(doctor=doctor, day=TUESDAY + timedelta(days=ahead)) for ahead in (2, 0, 1)]
-    move(factories.make_visit(doctor=doctor, day=TUESDAY, time="10:00"), Status.CONFIRMED)
+    pending = [factories.make_appointment(doctor=doctor, day=TUESDAY + timedelta(days=ahead)) for ahead in (2, 0, 1)]
+    move(factories.make_appointment(doctor=doctor, day=TUESDAY, time="10:00"), Status.CONFIRMED)
 
     assert ids(client, sign_in_staff(app), "/pending") == [str(appointment.id) for appointment in pending]
 
 
 def test_list_of_pending_appointments_is_paginated(app: Flask, client: FlaskClient) -> None:
     doctor = factories.make_doctor(DAY)
-    pending = [factories.make_visit(doctor=doctor, day=TUESDAY + timedelta(days=ahead)) for ahead in range(3)]
+    pending = [factories.make_appointment(doctor=doctor, day=TUESDAY + timedelta(days=ahead)) for ahead in range(3)]
 
     assert ids(client, sign_in_staff(app), "/pending", page=2, limit=2) == [str(pending[2].id)]
 
@@ -179,14 +179,14 @@ def test_appointment_is_read_by_its_patient_its_doctor_receptionists_and_admins(
 def test_unknown_appointment_is_not_found(app: Flask, client: FlaskClient) -> None:
     response = client.get(f"/api/appointments/{ObjectId()}", headers=sign_in_staff(app).headers)
 
-    assert factories.refused(response) == (404, "NOT_FOUND")
+    assert factories.error_of(response) == (404, "NOT_FOUND")
 
 
 def test_statistics_count_the_appointments_that_the_caller_may_see(
     app: Flask, client: FlaskClient, clinic: Clinic
 ) -> None:
     def stats(caller: SignedIn) -> tuple[int, int, dict[str, int]]:
-        found = factories.told(client.get("/api/appointments/stats", headers=caller.headers))
+        found = factories.data_of(client.get("/api/appointments/stats", headers=caller.headers))
         return found["total"], found["upcoming"], {name: n for name, n in found["byStatus"].items() if n}
 
     assert stats(clinic.asha) == (3, 2, {"pending": 1, "confirmed": 1, "cancelled": 1})

@@ -44,7 +44,7 @@ def test_history_of_a_job_names_no_user(app: Flask, client: FlaskClient, case: C
     with time_machine.travel(factories.at_clinic(TUESDAY, "09:00"), tick=True):
         transitions.reject_unconfirmed()
         patient = factories.sign_in(app, case.people[PATIENT])
-        appointment = factories.told(client.get(f"/api/appointments/{case.appointment.id}", headers=patient.headers))
+        appointment = factories.data_of(client.get(f"/api/appointments/{case.appointment.id}", headers=patient.headers))
 
     last = appointment["appointment"]["history"][-1]
     assert (last["from"], last["to"], last["by"]) == ("pending", "rejected", None)
@@ -53,7 +53,7 @@ def test_history_of_a_job_names_no_user(app: Flask, client: FlaskClient, case: C
 
 @pytest.mark.parametrize(("at", "moved"), [("10:29", 0), ("10:30", 1)])
 def test_job_marks_a_no_show_an_hour_after_the_end(case: Case, at: str, moved: int) -> None:
-    factories.told(case.put(*CONFIRM))
+    factories.data_of(case.put(*CONFIRM))
     with time_machine.travel(factories.at_clinic(TUESDAY, at), tick=False):
         assert transitions.mark_no_shows() == moved
 
@@ -63,14 +63,14 @@ def test_job_marks_a_no_show_an_hour_after_the_end(case: Case, at: str, moved: i
 
 def test_job_does_not_move_an_appointment_in_progress(case: Case) -> None:
     for step in (CONFIRM, START):
-        factories.told(case.put(*step))
+        factories.data_of(case.put(*step))
     with time_machine.travel(factories.at_clinic(TUESDAY, "23:00"), tick=True):
         assert transitions.mark_no_shows() + transitions.reject_unconfirmed() == 0
 
 
 def test_job_waits_an_hour_after_a_no_show_was_undone(case: Case) -> None:
     for step in (CONFIRM, MISS, (RECEPTIONIST, "confirmed", "11:00")):
-        factories.told(case.put(*step))
+        factories.data_of(case.put(*step))
     with time_machine.travel(factories.at_clinic(TUESDAY, "11:55"), tick=True):
         assert transitions.mark_no_shows() == 0
     with time_machine.travel(factories.at_clinic(TUESDAY, "12:05"), tick=True):
@@ -81,7 +81,7 @@ def test_parallel_runs_of_a_job_move_each_appointment_once(app: Flask, database:
     cases = [make_case(app) for _ in range(4)]
     moment = factories.at_clinic(TUESDAY, "09:00")
     with time_machine.travel(moment, tick=True):
-        done = factories.at_once(3, lambda _: transitions.reject_unconfirmed())
+        done = factories.in_parallel(3, lambda _: transitions.reject_unconfirmed())
 
     assert sum(done) == len(cases)
     assert {len(one["history"]) for one in database.appointments.find()} == {2}
@@ -118,7 +118,7 @@ def test_an_appointment_that_cannot_be_marked_as_a_no_show_stops_no_other(
 ) -> None:
     broken, other = make_case(app), make_case(app)
     for case in (broken, other):
-        factories.told(case.put(*CONFIRM))
+        factories.data_of(case.put(*CONFIRM))
     database.appointments.update_one({"_id": broken.appointment.id}, {"$set": {"history": []}})
     with time_machine.travel(factories.at_clinic(TUESDAY, "12:00"), tick=True):
         moved = [transitions.mark_no_shows() for _ in range(2)]

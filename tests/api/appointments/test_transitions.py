@@ -56,10 +56,10 @@ def test_listed_transition_is_allowed_for_its_roles_and_is_recorded_in_the_histo
     case: Case, before: list[Step], step: Step
 ) -> None:
     for role, status, at in before:
-        factories.told(case.put(role, status, at, reason="As agreed"))
+        factories.data_of(case.put(role, status, at, reason="As agreed"))
     role, status, at = step
 
-    appointment = factories.told(case.put(role, status, at, reason="As agreed"))["appointment"]
+    appointment = factories.data_of(case.put(role, status, at, reason="As agreed"))["appointment"]
 
     steps = [None, "pending", *(one[1] for one in before), status]
     assert appointment["status"] == status
@@ -97,23 +97,23 @@ def test_unlisted_transition_is_refused_and_changes_nothing(
     case: Case, before: list[Step], step: Step, refusal: tuple[int, str]
 ) -> None:
     for role, status, at in before:
-        factories.told(case.put(role, status, at))
+        factories.data_of(case.put(role, status, at))
     known, slot = Appointment.objects.get(id=case.appointment.id).to_mongo(), case.slot.to_mongo()
 
     role, status, at = step
 
-    assert factories.refused(case.put(role, status, at, reason="As agreed")) == refusal
+    assert factories.error_of(case.put(role, status, at, reason="As agreed")) == refusal
     assert (Appointment.objects.get(id=case.appointment.id).to_mongo(), case.slot.to_mongo()) == (known, slot)
 
 
 @pytest.mark.parametrize(("before", "status"), [([], "rejected"), ([CONFIRM, START], "cancelled")], ids=str)
 def test_transition_that_requires_a_reason_is_refused_without_one(case: Case, before: list[Step], status: str) -> None:
     for role, done, at in before:
-        factories.told(case.put(role, done, at))
+        factories.data_of(case.put(role, done, at))
 
     response = case.put(ADMIN, status, "09:10")
 
-    assert factories.fields_refused(response) == ["reason"]
+    assert factories.invalid_fields(response) == ["reason"]
 
 
 @pytest.mark.parametrize("role", [PATIENT, DOCTOR])
@@ -121,31 +121,31 @@ def test_appointment_of_another_patient_or_doctor_is_not_found(app: Flask, case:
     other = make_case(app)
     other.appointment = case.appointment
 
-    assert factories.refused(other.put(role, "cancelled")) == (404, "NOT_FOUND")
-    assert factories.refused(other.cancel(role)) == (404, "NOT_FOUND")
+    assert factories.error_of(other.put(role, "cancelled")) == (404, "NOT_FOUND")
+    assert factories.error_of(other.cancel(role)) == (404, "NOT_FOUND")
 
 
 def test_completion_stores_notes_and_prescription(case: Case) -> None:
     for role, status, at in (CONFIRM, START):
-        factories.told(case.put(role, status, at))
+        factories.data_of(case.put(role, status, at))
 
-    done = factories.told(case.put(DOCTOR, "completed", "09:20", notes="120/80", prescription="Rest"))["appointment"]
+    done = factories.data_of(case.put(DOCTOR, "completed", "09:20", notes="120/80", prescription="Rest"))["appointment"]
 
     assert (done["notes"], done["prescription"]) == ("120/80", "Rest")
 
 
 @pytest.mark.parametrize("field", ["notes", "prescription"])
 def test_other_transitions_refuse_notes_and_prescription(case: Case, field: str) -> None:
-    assert factories.refused(case.put(RECEPTIONIST, "confirmed", **{field: "Text"})) == (400, "VALIDATION_ERROR")
+    assert factories.error_of(case.put(RECEPTIONIST, "confirmed", **{field: "Text"})) == (400, "VALIDATION_ERROR")
     assert case.status is Status.PENDING
 
 
 def test_no_show_undone_on_its_day_takes_its_seat_again(case: Case) -> None:
     for step in (CONFIRM, MISS):
-        factories.told(case.put(*step))
+        factories.data_of(case.put(*step))
     assert case.slot.taken_seats == []
 
-    factories.told(case.put(RECEPTIONIST, "confirmed", "11:00"))
+    factories.data_of(case.put(RECEPTIONIST, "confirmed", "11:00"))
 
     assert (case.status, case.slot.taken_seats) == (Status.CONFIRMED, [1])
     assert list(consistency.violations()) == []
@@ -153,38 +153,38 @@ def test_no_show_undone_on_its_day_takes_its_seat_again(case: Case) -> None:
 
 def test_no_show_cannot_be_undone_on_the_next_day(case: Case) -> None:
     for step in (CONFIRM, MISS):
-        factories.told(case.put(*step))
+        factories.data_of(case.put(*step))
     with time_machine.travel(datetime(2026, 12, 1, 18, 30, tzinfo=UTC), tick=True):
-        assert factories.refused(case.put(RECEPTIONIST, "confirmed")) == (400, "INVALID_STATUS_TRANSITION")
+        assert factories.error_of(case.put(RECEPTIONIST, "confirmed")) == (400, "INVALID_STATUS_TRANSITION")
 
 
 def test_no_show_can_be_undone_after_the_weekly_hours_changed(case: Case) -> None:
     for step in (CONFIRM, MISS):
-        factories.told(case.put(*step))
+        factories.data_of(case.put(*step))
     with time_machine.travel(factories.at_clinic(TUESDAY, "10:00"), tick=True):
-        scheduling.save_schedule(factories.acting(case.people[DOCTOR]), case.people[DOCTOR].id, [])
+        scheduling.save_schedule(factories.actor_of(case.people[DOCTOR]), case.people[DOCTOR].id, [])
 
-    assert factories.told(case.put(ADMIN, "confirmed", "10:30"))["appointment"]["status"] == "confirmed"
+    assert factories.data_of(case.put(ADMIN, "confirmed", "10:30"))["appointment"]["status"] == "confirmed"
     assert list(consistency.violations()) == []
 
 
 def test_no_show_cannot_be_undone_after_its_seat_was_taken(case: Case, database: Records) -> None:
     for step in (CONFIRM, MISS):
-        factories.told(case.put(*step))
+        factories.data_of(case.put(*step))
     taken = {"takenSeats": [1], "bookedPatients": 1, "isAvailable": False}
     database.slots.update_one({"_id": case.appointment.slot}, {"$set": taken})
 
-    assert factories.refused(case.put(RECEPTIONIST, "confirmed", "10:00")) == (400, "SLOT_UNAVAILABLE")
+    assert factories.error_of(case.put(RECEPTIONIST, "confirmed", "10:00")) == (400, "SLOT_UNAVAILABLE")
     assert case.status is Status.NO_SHOW
 
 
 def test_no_show_cannot_be_undone_after_the_patient_booked_the_doctor_again(case: Case) -> None:
     for step in (CONFIRM, MISS):
-        factories.told(case.put(*step))
+        factories.data_of(case.put(*step))
     with time_machine.travel(factories.at_clinic(TUESDAY, "09:40"), tick=True):
-        factories.make_visit(case.people[PATIENT], case.people[DOCTOR], day=TUESDAY, time="11:00")
+        factories.make_appointment(case.people[PATIENT], case.people[DOCTOR], day=TUESDAY, time="11:00")
 
-    assert factories.refused(case.put(RECEPTIONIST, "confirmed", "10:00")) == (400, "DUPLICATE_VALUE")
+    assert factories.error_of(case.put(RECEPTIONIST, "confirmed", "10:00")) == (400, "DUPLICATE_VALUE")
     assert (case.status, case.slot.taken_seats) == (Status.NO_SHOW, [])
     assert list(consistency.violations()) == []
 
@@ -198,7 +198,7 @@ def put_in_parallel(case: Case, steps: list[tuple[Role, str]]) -> list[TestRespo
         path = f"/api/appointments/{case.appointment.id}/status"
         return case.app.test_client().put(path, json=body, headers=headers[role])
 
-    return factories.at_once(len(steps), put)
+    return factories.in_parallel(len(steps), put)
 
 
 @pytest.mark.parametrize(
@@ -219,7 +219,7 @@ def test_one_of_several_parallel_transitions_succeeds(app: Flask, steps: list[tu
         responses = put_in_parallel(case, steps)
 
         won = [step for step, response in zip(steps, responses, strict=True) if response.status_code == 200]
-        lost = {factories.refused(response) for response in responses if response.status_code != 200}
+        lost = {factories.error_of(response) for response in responses if response.status_code != 200}
         assert len(won) == 1
         assert lost <= {(400, "INVALID_STATUS_TRANSITION"), (400, "TOO_LATE")}
         assert case.status == won[0][1]

@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 from arthomed.appointments.models import Appointment
 from arthomed.audit import service as audit
 from arthomed.audit.models import AuditEvent
-from tests.factories import SignedIn, told
+from tests.factories import SignedIn, data_of
 
 
 @dataclass
@@ -32,8 +32,8 @@ def trail() -> list[AuditEvent]:
 
 
 def get(client: FlaskClient, path: str, caller: SignedIn, **headers: str) -> Any:
-    return told(client.get(f"/api{path}", headers={**caller.headers, **headers}))
+    return data_of(client.get(f"/api{path}", headers={**caller.headers, **headers}))
 
 
 def put(client: FlaskClient, path: str, caller: SignedIn, **body: object) -> Any:
-    return told(client.put(f"/api{path}", json=body, headers=caller.headers))
+    return data_of(client.put(f"/api{path}", json=body, headers=caller.headers))

@@ -15,7 +15,7 @@ def clinic(app: Flask, client: FlaskClient) -> Clinic:
     del client  # it empties the database
     doctor = factories.make_doctor(factories.every_day("09:00", "10:00"), name="Meera Iyer")
     patient = factories.make_user(name="Asha Verma")
-    appointment = factories.make_visit(patient, doctor)
+    appointment = factories.make_appointment(patient, doctor)
     desk, admin = (factories.make_user(role, name=f"Some {role.title()}") for role in (Role.RECEPTIONIST, Role.ADMIN))
     signed_in = {"patient": patient, "doctor": doctor, "desk": desk, "admin": admin}
     made = Clinic(

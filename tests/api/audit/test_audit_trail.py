@@ -17,7 +17,7 @@ from arthomed.core.permissions import Role
 from arthomed.users.models import User
 from tests import factories
 from tests.api.audit.clinic import Clinic, clear_trail, get, put, trail
-from tests.factories import SignedIn, told
+from tests.factories import SignedIn, data_of
 
 Data = Database[dict[str, Any]]
 
@@ -117,7 +117,7 @@ class TestChanges:
         patient = factories.sign_in(app)
         clear_trail()
         body = factories.booking_body(clinic.doctor.user, appointmentTime="09:30")
-        booked = told(client.post("/api/appointments/book", json=body, headers=patient.headers), 201)
+        booked = data_of(client.post("/api/appointments/book", json=body, headers=patient.headers), 201)
 
         (event,) = trail()
         assert (event.action, event.kind, event.actor) == ("create", "appointment", patient.user.id)
@@ -131,7 +131,7 @@ class TestChanges:
 
     def test_a_new_user_is_recorded(self, client: FlaskClient, clinic: Clinic) -> None:
         body = {"mobileNumber": factories.new_mobile(), "name": "New Person", "role": "doctor"}
-        made = told(client.post("/api/users", json=body, headers=clinic.admin.headers), 201)["user"]
+        made = data_of(client.post("/api/users", json=body, headers=clinic.admin.headers), 201)["user"]
 
         (event,) = trail()
         assert (event.action, event.actor, str(event.subjects[0])) == ("create", clinic.admin.user.id, made["_id"])

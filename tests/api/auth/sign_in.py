@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 from redis import Redis
 from werkzeug.test import TestResponse
 
-from tests.factories import answer_with, ask_for_code, code_for, other_than, refused, told
+from tests.factories import code_for, data_of, error_of, request_code, submit_code, wrong_code
 
 MOBILE = "9876543210"
 
@@ -38,15 +38,15 @@ def retry_after(response: TestResponse) -> int:
 
 def code_sent(client: FlaskClient, mobile: str = MOBILE) -> str:
     """Request a code; returns it."""
-    told(ask_for_code(client, mobile))
+    data_of(request_code(client, mobile))
     return code_for(mobile)
 
 
 def fail(client: FlaskClient, times: int, mobile: str = MOBILE) -> None:
     """Send a wrong code."""
-    wrong = other_than(code_for(mobile))
+    wrong = wrong_code(code_for(mobile))
     for _ in range(times):
-        assert refused(answer_with(client, mobile, wrong)) == (400, "OTP_INVALID")
+        assert error_of(submit_code(client, mobile, wrong)) == (400, "OTP_INVALID")
 
 
 def lock(client: FlaskClient, now: Now, mobile: str = MOBILE) -> str:
@@ -65,7 +65,7 @@ def me(client: FlaskClient, token: str) -> TestResponse:
 def devices_of(client: FlaskClient, token: str) -> list[dict[str, Any]]:
     """The listed sessions of the token's user."""
     response = client.get("/api/auth/sessions", headers={"Authorization": f"Bearer {token}"})
-    items: list[dict[str, Any]] = told(response)["items"]
+    items: list[dict[str, Any]] = data_of(response)["items"]
     return items
 
 
@@ -75,5 +75,5 @@ def refresh(client: FlaskClient, token: object) -> TestResponse:
 
 def refreshed(client: FlaskClient, token: str) -> dict[str, str]:
     """Refresh; returns the new tokens."""
-    pair: dict[str, str] = told(refresh(client, token))
+    pair: dict[str, str] = data_of(refresh(client, token))
     return pair

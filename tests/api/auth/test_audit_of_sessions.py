@@ -12,7 +12,7 @@ from pymongo.database import Database
 from arthomed.appointments.service import staff
 from tests import factories
 from tests.api.auth.sign_in import MOBILE, Now, code_sent, fail, refresh, refreshed
-from tests.factories import SignedIn, answer_with, ask_for_code, at_once, refused, told
+from tests.factories import SignedIn, data_of, error_of, in_parallel, request_code, submit_code
 
 Data = Database[dict[str, Any]]
 REQUEST = {"X-Request-ID": "request-of-a-test"}
@@ -53,16 +53,16 @@ def test_a_refused_code_is_not_recorded(client: FlaskClient, database: Data) -> 
 
 def test_a_deactivated_user_s_sign_in_is_not_recorded(client: FlaskClient, database: Data, admin: SignedIn) -> None:
     user = factories.make_user()
-    staff.set_active(factories.acting(admin.user), user.id, is_active=False)
+    staff.set_active(factories.actor_of(admin.user), user.id, is_active=False)
 
-    response = answer_with(client, user.mobile_number, code_sent(client, user.mobile_number))
+    response = submit_code(client, user.mobile_number, code_sent(client, user.mobile_number))
 
-    assert refused(response) == (401, "USER_INACTIVE")
+    assert error_of(response) == (401, "USER_INACTIVE")
     assert events(database, "create") == []
 
 
 def test_a_logout_is_recorded(client: FlaskClient, database: Data, person: SignedIn) -> None:
-    told(client.post("/api/auth/logout", headers={**person.headers, **REQUEST}))
+    data_of(client.post("/api/auth/logout", headers={**person.headers, **REQUEST}))
 
     event = ended(database)
     assert (event["actor"], event["subjects"]) == (person.user.id, [person.user.id])
@@ -75,7 +75,7 @@ def test_ending_another_device_s_session_is_recorded_with_both_sessions(
 ) -> None:
     other = factories.sign_in(app, person.user)
 
-    told(client.delete(f"/api/auth/sessions/{other.session_id}", headers=person.headers))
+    data_of(client.delete(f"/api/auth/sessions/{other.session_id}", headers=person.headers))
 
     assert (ended(database)["session"], ended(database)["records"]) == (person.session_id, [other.session_id])
 
@@ -85,7 +85,7 @@ def test_an_attempt_to_end_another_user_s_session_is_not_recorded(
 ) -> None:
     another = factories.sign_in(app)
 
-    refused(client.delete(f"/api/auth/sessions/{another.session_id}", headers=person.headers))
+    error_of(client.delete(f"/api/auth/sessions/{another.session_id}", headers=person.headers))
 
     assert events(database, "delete") == []
 
@@ -95,13 +95,13 @@ def test_logout_all_is_one_event_with_all_sessions(
 ) -> None:
     other = factories.sign_in(app, person.user)
 
-    told(client.post("/api/auth/logout-all", headers=person.headers))
+    data_of(client.post("/api/auth/logout-all", headers=person.headers))
 
     assert set(ended(database)["records"]) == {person.session_id, other.session_id}
 
 
 def test_concurrent_logouts_of_a_device_are_recorded_once(app: Flask, database: Data, person: SignedIn) -> None:
-    at_once(4, lambda _: app.test_client().post("/api/auth/logout", headers=person.headers))
+    in_parallel(4, lambda _: app.test_client().post("/api/auth/logout", headers=person.headers))
 
     assert ended(database)["records"] == [person.session_id]
 
@@ -117,7 +117,7 @@ def test_concurrent_logouts_of_a_device_are_recorded_once(app: Flask, database: 
 def test_sessions_that_an_admin_ends_are_recorded_with_the_admin(
     client: FlaskClient, database: Data, admin: SignedIn, person: SignedIn, path: str, change: dict[str, Any]
 ) -> None:
-    told(client.put(f"/api/users/{person.user.id}{path}", json=change, headers=admin.headers))
+    data_of(client.put(f"/api/users/{person.user.id}{path}", json=change, headers=admin.headers))
 
     event = ended(database)
     assert (event["actor"], event["session"]) == (admin.user.id, admin.session_id)
@@ -127,7 +127,7 @@ def test_sessions_that_an_admin_ends_are_recorded_with_the_admin(
 def test_deactivating_a_user_without_sessions_records_no_ended_session(
     client: FlaskClient, database: Data, admin: SignedIn
 ) -> None:
-    staff.set_active(factories.acting(admin.user), factories.make_user().id, is_active=False)
+    staff.set_active(factories.actor_of(admin.user), factories.make_user().id, is_active=False)
 
     assert events(database, "delete") == []
 
@@ -156,9 +156,9 @@ def test_refreshes_are_not_recorded(client: FlaskClient, database: Data, person:
 
 def test_no_event_has_a_code_or_token_and_no_event_of_a_session_a_number(client: FlaskClient, database: Data) -> None:
     code = code_sent(client)
-    signed_in = told(answer_with(client, MOBILE, code))["tokens"]
+    signed_in = data_of(submit_code(client, MOBILE, code))["tokens"]
     pair = refreshed(client, signed_in["refreshToken"])
-    told(client.post("/api/auth/logout", headers={"Authorization": f"Bearer {pair['accessToken']}"}))
+    data_of(client.post("/api/auth/logout", headers={"Authorization": f"Bearer {pair['accessToken']}"}))
 
     recorded = list(database.audit_events.find({}, {"_id": 0, "records": 0}))
     secrets = [code, *(pair[name] for pair in (signed_in, pair) for name in ("accessToken", "refreshToken"))]
@@ -168,6 +168,6 @@ def test_no_event_has_a_code_or_token_and_no_event_of_a_session_a_number(client:
 
 
 def test_a_request_for_a_code_is_not_recorded(client: FlaskClient, database: Data) -> None:
-    told(ask_for_code(client, MOBILE))
+    data_of(request_code(client, MOBILE))
 
     assert database.audit_events.count_documents({}) == 0

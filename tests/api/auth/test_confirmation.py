@@ -9,7 +9,7 @@ from pymongo.database import Database
 from arthomed.auth.rules import AccountLocked, CodeExpired, CodeInvalid, CodeUsedUp
 from arthomed.auth.service import sign_in
 from tests.api.auth.sign_in import MOBILE, Now, code_sent, fail, lock
-from tests.factories import SignedIn, at_once, other_than
+from tests.factories import SignedIn, in_parallel, wrong_code
 
 Data = Database[dict[str, Any]]
 
@@ -42,7 +42,7 @@ def test_three_wrong_attempts_use_the_code_up(client: FlaskClient, person: Signe
     code = code_sent(client, person.user.mobile_number)
     fail(client, 2, person.user.mobile_number)
     with pytest.raises(CodeInvalid):
-        sign_in.confirm_with_code(person.user, other_than(code))
+        sign_in.confirm_with_code(person.user, wrong_code(code))
 
     with pytest.raises(CodeUsedUp):
         sign_in.confirm_with_code(person.user, code)
@@ -65,7 +65,7 @@ def test_one_of_ten_concurrent_confirmations_succeeds(client: FlaskClient, perso
             return False
         return True
 
-    assert sum(at_once(10, is_confirmed)) == 1
+    assert sum(in_parallel(10, is_confirmed)) == 1
 
 
 def test_a_wrong_code_leaves_other_numbers_unchanged(client: FlaskClient, database: Data, person: SignedIn) -> None:

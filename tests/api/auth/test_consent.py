@@ -15,13 +15,13 @@ from arthomed.users import service as users
 from arthomed.users.models import User
 from tests import factories
 from tests.api.auth.sign_in import MOBILE, Now, code_sent
-from tests.factories import answer_with, at_once, fields_refused, told
+from tests.factories import data_of, in_parallel, invalid_fields, submit_code
 
 Data = Database[dict[str, Any]]
 
 
 def sign_in(client: FlaskClient, mobile: str = MOBILE, **more: Any) -> Any:
-    return told(answer_with(client, mobile, code_sent(client, mobile), **more))
+    return data_of(submit_code(client, mobile, code_sent(client, mobile), **more))
 
 
 def notices(mobile: str = MOBILE) -> list[str]:
@@ -98,9 +98,9 @@ def test_the_name_of_a_notice_is_stored_unchanged(client: FlaskClient, now: Now,
 
 @pytest.mark.parametrize("notice", ["", " ", "x" * 51, "a\nb", 202611, None, {"$ne": None}, ["2026-11"]])
 def test_an_invalid_name_of_a_notice_is_refused(client: FlaskClient, notice: object) -> None:
-    response = answer_with(client, MOBILE, code_sent(client), privacyNotice=notice)
+    response = submit_code(client, MOBILE, code_sent(client), privacyNotice=notice)
 
-    assert fields_refused(response) == ["privacyNotice"]
+    assert invalid_fields(response) == ["privacyNotice"]
 
 
 @pytest.mark.parametrize("role", sorted(set(Role) - {Role.PATIENT}))
@@ -116,7 +116,7 @@ def test_concurrent_sign_ins_of_a_patient_store_one_consent(app: Flask, client: 
     user = factories.make_user()
     code = code_sent(client, user.mobile_number)
 
-    at_once(6, lambda _: answer_with(app.test_client(), user.mobile_number, code))
+    in_parallel(6, lambda _: submit_code(app.test_client(), user.mobile_number, code))
 
     assert notices(user.mobile_number) == [settings().privacy_notice]
 
@@ -125,7 +125,7 @@ def test_a_deactivated_patient_gives_no_consent(client: FlaskClient) -> None:
     user = factories.make_user()
     User.objects(id=user.id).update(set__is_active=False)
 
-    answer_with(client, user.mobile_number, code_sent(client, user.mobile_number))
+    submit_code(client, user.mobile_number, code_sent(client, user.mobile_number))
 
     assert notices(user.mobile_number) == []
 
@@ -133,6 +133,6 @@ def test_a_deactivated_patient_gives_no_consent(client: FlaskClient) -> None:
 def test_a_profile_change_keeps_the_consents(client: FlaskClient) -> None:
     user = users.get(User.objects.get(mobile_number=sign_in(client)["user"]["mobileNumber"]).id)
 
-    users.update(user.id, {"name": "Asha Sharma"}, by=factories.acting(user))
+    users.update(user.id, {"name": "Asha Sharma"}, by=factories.actor_of(user))
 
     assert notices() == [settings().privacy_notice]

@@ -14,7 +14,7 @@ from arthomed.auth.rules import USE_NOTED_AFTER
 from arthomed.core import clock
 from tests import factories
 from tests.api.auth.sign_in import MOBILE, Now, code_sent, devices_of, me, refreshed
-from tests.factories import SignedIn, answer_with, fields_refused, refused, told
+from tests.factories import SignedIn, data_of, error_of, invalid_fields, submit_code
 
 Data = Database[dict[str, Any]]
 PIXEL = {"name": "Asha's Pixel 9", "platform": "android"}
@@ -27,7 +27,7 @@ def signed_in_from(client: FlaskClient, agent: str, path: str = "verify-otp", **
     body = {"mobileNumber": MOBILE, "otp": code_sent(client), **more}
     response = client.post(f"/api/auth/{path}", json=body, headers={"User-Agent": agent})
     assert response.status_code in {200, 201}, response.text
-    (device,) = devices_of(client, told(response, response.status_code)["tokens"]["accessToken"])
+    (device,) = devices_of(client, data_of(response, response.status_code)["tokens"]["accessToken"])
     return device
 
 
@@ -77,9 +77,9 @@ class TestNames:
     def test_an_invalid_device_is_refused_before_the_code_is_compared(
         self, client: FlaskClient, database: Data, device: object
     ) -> None:
-        response = answer_with(client, MOBILE, code_sent(client), device=device)
+        response = submit_code(client, MOBILE, code_sent(client), device=device)
 
-        assert {one.partition(".")[0] for one in fields_refused(response)} == {"device"}
+        assert {one.partition(".")[0] for one in invalid_fields(response)} == {"device"}
         assert database.otps.find_one({}, {"attempts": 1, "_id": 0}) == {"attempts": 0}
 
 
@@ -87,7 +87,7 @@ class TestUse:
     def test_a_request_updates_address_and_last_use(self, client: FlaskClient, person: SignedIn, now: Now) -> None:
         now.shift(LONGER)
         at = clock.now()
-        told(request_from(client, person, ELSEWHERE))
+        data_of(request_from(client, person, ELSEWHERE))
 
         (device,) = devices_of(client, person.access_token)
 
@@ -100,7 +100,7 @@ class TestUse:
         before = database.sessions.find_one()
         now.shift(USE_NOTED_AFTER - timedelta(seconds=30))
 
-        told(request_from(client, person, ELSEWHERE))
+        data_of(request_from(client, person, ELSEWHERE))
 
         assert database.sessions.find_one() == before
 
@@ -124,7 +124,7 @@ class TestUse:
         other = factories.sign_in(app, person.user)
         now.shift(LONGER)
 
-        told(request_from(client, other, ELSEWHERE))
+        data_of(request_from(client, other, ELSEWHERE))
 
         assert database.sessions.find_one({"_id": person.session_id}) == before
 
@@ -147,7 +147,7 @@ class TestUse:
                 return app.test_client().post("/api/auth/logout", headers=person.headers)
             return me(app.test_client(), person.access_token)
 
-        responses = Counter(response.status_code for response in factories.at_once(12, send))
+        responses = Counter(response.status_code for response in factories.in_parallel(12, send))
 
         assert responses[200] + responses[401] == 12
-        assert refused(me(client, person.access_token)) == (401, "SESSION_REVOKED")
+        assert error_of(me(client, person.access_token)) == (401, "SESSION_REVOKED")

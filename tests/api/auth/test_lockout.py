@@ -8,24 +8,24 @@ from flask.testing import FlaskClient
 
 from tests import factories
 from tests.api.auth.sign_in import MOBILE, Now, code_sent, fail, lock, refresh, retry_after, used_quotas
-from tests.factories import answer_with, ask_for_code, code_for, refused, told
+from tests.factories import code_for, data_of, error_of, request_code, submit_code
 
 
 def test_a_locked_number_gets_no_codes(client: FlaskClient, now: Now) -> None:
     lock(client, now)
 
-    response = ask_for_code(client, MOBILE)
+    response = request_code(client, MOBILE)
 
-    assert refused(response) == (423, "ACCOUNT_LOCKED")
+    assert error_of(response) == (423, "ACCOUNT_LOCKED")
     assert 1800 - 70 <= retry_after(response) <= 1800 - 60
 
 
 def test_a_locked_number_cannot_sign_in_with_the_right_code(client: FlaskClient, now: Now) -> None:
     code = lock(client, now)
 
-    response = answer_with(client, MOBILE, code)
+    response = submit_code(client, MOBILE, code)
 
-    assert refused(response) == (423, "ACCOUNT_LOCKED")
+    assert error_of(response) == (423, "ACCOUNT_LOCKED")
     assert 1800 - 70 <= retry_after(response) <= 1800 - 60
 
 
@@ -34,14 +34,14 @@ def test_a_locked_number_cannot_register(client: FlaskClient, now: Now) -> None:
 
     body = {"mobileNumber": MOBILE, "otp": "123456", "name": "Asha Verma"}
 
-    assert refused(client.post("/api/auth/register", json=body)) == (423, "ACCOUNT_LOCKED")
+    assert error_of(client.post("/api/auth/register", json=body)) == (423, "ACCOUNT_LOCKED")
 
 
 def test_a_request_for_a_locked_number_uses_no_quota(client: FlaskClient, redis: Any, now: Now) -> None:
     lock(client, now)
     before = used_quotas(redis)
 
-    ask_for_code(client, MOBILE)
+    request_code(client, MOBILE)
 
     assert before
     assert used_quotas(redis) == before
@@ -51,7 +51,7 @@ def test_the_lock_ends_after_thirty_minutes(client: FlaskClient, now: Now) -> No
     lock(client, now)
     now.shift(timedelta(minutes=30))
 
-    assert ask_for_code(client, MOBILE).status_code == 200
+    assert request_code(client, MOBILE).status_code == 200
 
 
 def test_failures_count_from_zero_after_a_lock(client: FlaskClient, now: Now) -> None:
@@ -60,17 +60,17 @@ def test_failures_count_from_zero_after_a_lock(client: FlaskClient, now: Now) ->
     code_sent(client)
     fail(client, 1)
 
-    assert answer_with(client, MOBILE, code_for(MOBILE)).status_code == 200
+    assert submit_code(client, MOBILE, code_for(MOBILE)).status_code == 200
 
 
 def test_sign_in_resets_the_failures(client: FlaskClient, now: Now) -> None:
     for _ in range(3):
         code = code_sent(client)
         fail(client, 2)
-        told(answer_with(client, MOBILE, code))
+        data_of(submit_code(client, MOBILE, code))
         now.shift(timedelta(seconds=61))
 
-    assert ask_for_code(client, MOBILE).status_code == 200
+    assert request_code(client, MOBILE).status_code == 200
 
 
 def test_signed_in_devices_of_a_locked_number_stay_signed_in(app: Flask, client: FlaskClient, now: Now) -> None:
@@ -90,4 +90,4 @@ def test_signed_in_devices_of_a_locked_number_can_refresh(app: Flask, client: Fl
 def test_a_lock_does_not_affect_other_numbers(client: FlaskClient, now: Now) -> None:
     lock(client, now)
 
-    assert ask_for_code(client, factories.new_mobile()).status_code == 200
+    assert request_code(client, factories.new_mobile()).status_code == 200

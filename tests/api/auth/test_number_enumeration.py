@@ -16,7 +16,7 @@ from arthomed.auth.service import otp
 from arthomed.notifications.models import Notification
 from tests import factories
 from tests.api.auth.sign_in import Now, lock
-from tests.factories import answer_with, ask_for_code, code_for, other_than, told
+from tests.factories import code_for, data_of, request_code, submit_code, wrong_code
 
 Data = Database[dict[str, Any]]
 Statement = tuple[str, str]
@@ -43,11 +43,11 @@ def statements(database: Data, client: FlaskClient, step: Step, mobile: str) -> 
 
 
 def guess(client: FlaskClient, mobile: str) -> None:
-    answer_with(client, mobile, other_than(code_for(mobile)))
+    submit_code(client, mobile, wrong_code(code_for(mobile)))
 
 
 def guess_without_a_code(client: FlaskClient, mobile: str) -> None:
-    answer_with(client, mobile, "123456")
+    submit_code(client, mobile, "123456")
 
 
 @pytest.fixture(params=["patient", "admin"])
@@ -58,7 +58,7 @@ def known(request: pytest.FixtureRequest, client: FlaskClient) -> str:
 
 
 def test_a_request_for_a_code_causes_the_same_statements(client: FlaskClient, database: Data, known: str) -> None:
-    of_known, of_unknown = (statements(database, client, ask_for_code, one) for one in (known, factories.new_mobile()))
+    of_known, of_unknown = (statements(database, client, request_code, one) for one in (known, factories.new_mobile()))
 
     assert of_known == of_unknown != []
 
@@ -68,7 +68,7 @@ def test_a_guess_causes_the_same_statements(client: FlaskClient, database: Data,
     numbers = [known, factories.new_mobile()]
     if step is guess:
         for mobile in numbers:
-            told(ask_for_code(client, mobile))
+            data_of(request_code(client, mobile))
 
     of_known, of_unknown = (statements(database, client, step, one) for one in numbers)
 
@@ -82,7 +82,7 @@ def test_a_request_for_a_locked_number_causes_the_same_statements(
     for mobile in numbers:
         lock(client, now, mobile)
 
-    of_known, of_unknown = (statements(database, client, ask_for_code, one) for one in numbers)
+    of_known, of_unknown = (statements(database, client, request_code, one) for one in numbers)
 
     assert of_known == of_unknown != []
 
@@ -94,7 +94,7 @@ def test_rendering_the_sms_causes_the_same_statements(client: FlaskClient, datab
 
     numbers = [known, factories.new_mobile()]
     for mobile in numbers:
-        told(ask_for_code(client, mobile))
+        data_of(request_code(client, mobile))
         otp.deliver(Otp.objects.get(mobile_number=mobile).issue)
 
     of_known, of_unknown = (statements(database, client, render, one) for one in numbers)

@@ -23,14 +23,14 @@ from arthomed.users.models import User
 from tests import factories
 from tests.api.auth.sign_in import MOBILE, Now, code_sent, fail
 from tests.factories import (
-    answer_with,
-    ask_for_code,
-    at_once,
     code_for,
-    message_of_code,
-    other_than,
-    refused,
-    told,
+    data_of,
+    error_of,
+    in_parallel,
+    otp_message,
+    request_code,
+    submit_code,
+    wrong_code,
 )
 from tests.stack import Stack
 
@@ -50,20 +50,20 @@ def refusing_sessions(database: Data) -> Iterator[None]:
 
 class TestRequest:
     def test_the_response_has_the_lifetime_of_the_code_and_the_wait_before_the_next(self, client: FlaskClient) -> None:
-        assert told(ask_for_code(client, MOBILE)) == {"expiresIn": 300, "resendAfter": 60}
+        assert data_of(request_code(client, MOBILE)) == {"expiresIn": 300, "resendAfter": 60}
 
     def test_ten_concurrent_first_codes_of_a_number_leave_one_valid_code(self, app: Flask, redis: Any) -> None:
         """The quota of a minute is removed as often as it is used, so that the requests meet at the unique index."""
 
         def request(_: int) -> TestResponse:
             redis.delete(f"quota:resend:{MOBILE}")
-            return ask_for_code(app.test_client(), MOBILE)
+            return request_code(app.test_client(), MOBILE)
 
-        responses = at_once(10, request)
+        responses = in_parallel(10, request)
 
         assert {one.status_code for one in responses} <= {200, 429, 503}
         assert Otp.objects.count() == 1
-        assert answer_with(app.test_client(), MOBILE, code_for(MOBILE)).status_code == 200
+        assert submit_code(app.test_client(), MOBILE, code_for(MOBILE)).status_code == 200
 
     @pytest.mark.parametrize("is_active", [True, False], ids=["active", "deactivated"])
     def test_the_response_is_the_same_for_known_and_unknown_numbers(
@@ -72,15 +72,15 @@ class TestRequest:
         user = factories.make_user()
         User.objects(id=user.id).update(set__is_active=is_active)
 
-        known = factories.envelope_of(ask_for_code(client, user.mobile_number))
-        unknown = factories.envelope_of(ask_for_code(client, factories.new_mobile()))
+        known = factories.envelope_of(request_code(client, user.mobile_number))
+        unknown = factories.envelope_of(request_code(client, factories.new_mobile()))
 
         assert {**known, "timestamp": ""} == {**unknown, "timestamp": ""}
 
     def test_the_sms_starts_with_the_six_digits_of_the_code(self, client: FlaskClient) -> None:
         code = code_sent(client)
 
-        notifications.send(message_of_code(MOBILE).id)
+        notifications.send(otp_message(MOBILE).id)
 
         caught = client.get(f"/dev/mailbox.json?to={MOBILE}")
         assert re.match(r"[0-9]{6} is your Arthomed code", factories.envelope_of(caught)["items"][0]["text"])
@@ -88,27 +88,27 @@ class TestRequest:
 
     @pytest.mark.parametrize("purpose", ["login", "registration"])
     def test_the_purposes_login_and_registration_are_accepted(self, client: FlaskClient, purpose: str) -> None:
-        assert ask_for_code(client, MOBILE, purpose=purpose).status_code == 200
+        assert request_code(client, MOBILE, purpose=purpose).status_code == 200
 
     def test_an_unknown_purpose_is_refused(self, client: FlaskClient) -> None:
-        assert refused(ask_for_code(client, MOBILE, purpose="admin")) == (400, "VALIDATION_ERROR")
+        assert error_of(request_code(client, MOBILE, purpose="admin")) == (400, "VALIDATION_ERROR")
 
     @pytest.mark.parametrize("mobile", ["+91 98765-43210", "09876543210", "919876543210"])
     def test_all_notations_of_a_number_share_its_quota(self, client: FlaskClient, mobile: str) -> None:
         code_sent(client)
 
-        assert refused(ask_for_code(client, mobile)) == (429, "RATE_LIMIT_EXCEEDED")
+        assert error_of(request_code(client, mobile)) == (429, "RATE_LIMIT_EXCEEDED")
 
     def test_a_new_code_invalidates_the_older_one(self, client: FlaskClient, now: Now) -> None:
         old = code_sent(client)
         now.shift(timedelta(seconds=61))
         code_sent(client)
 
-        assert refused(answer_with(client, MOBILE, old)) == (400, "OTP_INVALID")
+        assert error_of(submit_code(client, MOBILE, old)) == (400, "OTP_INVALID")
 
     def test_the_sms_of_a_replaced_code_is_dropped(self, client: FlaskClient, now: Now) -> None:
         code_sent(client)
-        first = message_of_code(MOBILE)
+        first = otp_message(MOBILE)
         now.shift(timedelta(seconds=61))
         code_sent(client)
 
@@ -146,7 +146,7 @@ class TestSecrecy:
         with httpx.Client(base_url=f"{stack.url}/api/auth", timeout=10) as api:
             api.post("/send-otp", json={"mobileNumber": mobile})
             code = stack.code_sent_to(mobile)
-            wrong = api.post("/verify-otp", json={"mobileNumber": mobile, "otp": other_than(code)})
+            wrong = api.post("/verify-otp", json={"mobileNumber": mobile, "otp": wrong_code(code)})
             right = api.post("/verify-otp", json={"mobileNumber": mobile, "otp": code, "name": "Quite Secret"})
         tokens = right.json()["data"]["tokens"]
         secrets = [mobile, "Quite Secret", tokens["accessToken"], tokens["refreshToken"]]
@@ -161,15 +161,15 @@ class TestSecrecy:
 class TestVerify:
     def test_a_code_works_once(self, client: FlaskClient) -> None:
         code = code_sent(client)
-        told(answer_with(client, MOBILE, code))
+        data_of(submit_code(client, MOBILE, code))
 
-        assert refused(answer_with(client, MOBILE, code)) == (400, "OTP_EXPIRED")
+        assert error_of(submit_code(client, MOBILE, code)) == (400, "OTP_EXPIRED")
 
     def test_a_code_works_until_five_minutes_have_passed(self, client: FlaskClient, now: Now) -> None:
         code = code_sent(client)
         now.shift(timedelta(seconds=297))
 
-        assert answer_with(client, MOBILE, code).status_code == 200
+        assert submit_code(client, MOBILE, code).status_code == 200
 
     def test_a_code_expires_after_five_minutes_before_its_document_is_removed(
         self, client: FlaskClient, database: Data, now: Now
@@ -177,28 +177,28 @@ class TestVerify:
         code = code_sent(client)
         now.shift(timedelta(seconds=300))
 
-        assert refused(answer_with(client, MOBILE, code)) == (400, "OTP_EXPIRED")
+        assert error_of(submit_code(client, MOBILE, code)) == (400, "OTP_EXPIRED")
         assert database.otps.count_documents({}) == 1
 
     def test_a_code_of_another_number_is_invalid(self, client: FlaskClient) -> None:
         code_sent(client)
         others = code_sent(client, factories.new_mobile())
 
-        assert refused(answer_with(client, MOBILE, others)) == (400, "OTP_INVALID")
+        assert error_of(submit_code(client, MOBILE, others)) == (400, "OTP_INVALID")
 
     def test_three_wrong_attempts_use_the_code_up(self, client: FlaskClient) -> None:
         code = code_sent(client)
         fail(client, 3)
 
-        assert refused(answer_with(client, MOBILE, code)) == (400, "OTP_MAX_ATTEMPTS")
+        assert error_of(submit_code(client, MOBILE, code)) == (400, "OTP_MAX_ATTEMPTS")
 
     def test_a_code_is_consumed_with_its_session_or_not_at_all(self, client: FlaskClient, database: Data) -> None:
         user = factories.make_user()
         code = code_sent(client, user.mobile_number)
 
         with refusing_sessions(database):
-            assert refused(answer_with(client, user.mobile_number, code)) == (500, "INTERNAL_ERROR")
+            assert error_of(submit_code(client, user.mobile_number, code)) == (500, "INTERNAL_ERROR")
 
         assert database.otps.find_one({}, {"isUsed": 1, "attempts": 1, "_id": 0}) == {"isUsed": False, "attempts": 0}
-        told(answer_with(client, user.mobile_number, code))
+        data_of(submit_code(client, user.mobile_number, code))
         assert database.sessions.count_documents({"user": user.id}) == 1

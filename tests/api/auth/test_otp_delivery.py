@@ -12,13 +12,13 @@ from arthomed.auth.service import otp
 from arthomed.core import clock
 from arthomed.notifications.models import Notification, State
 from tests.api.auth.sign_in import MOBILE, Now, code_sent
-from tests.factories import answer_with, ask_for_code, at_once, code_for, told
+from tests.factories import code_for, data_of, in_parallel, request_code, submit_code
 
 
 @pytest.fixture
 def issue(client: FlaskClient) -> ObjectId:
     """A new code, whose job waits in the queue."""
-    told(ask_for_code(client, MOBILE))
+    data_of(request_code(client, MOBILE))
     found: ObjectId = Otp.objects.get().issue
     return found
 
@@ -29,7 +29,7 @@ def queued_jobs(redis: Any) -> int:
 
 
 def test_repeated_jobs_send_a_code_once(issue: ObjectId) -> None:
-    at_once(5, lambda _: otp.deliver(issue))
+    in_parallel(5, lambda _: otp.deliver(issue))
 
     assert [(one.subject, one.state) for one in Notification.objects] == [(issue, State.SENT)]
 
@@ -105,7 +105,7 @@ def test_a_replaced_code_is_not_sent(client: FlaskClient, issue: ObjectId, now: 
 
 
 def test_a_used_code_is_not_sent(client: FlaskClient, issue: ObjectId) -> None:
-    told(answer_with(client, MOBILE, code_for(MOBILE)))
+    data_of(submit_code(client, MOBILE, code_for(MOBILE)))
     otp.deliver(issue)
 
     assert Notification.objects.count() == 0

@@ -18,7 +18,7 @@ from arthomed.infra.queue import CeleryJobs
 from arthomed.infra.quota import RedisQuotaCounter
 from dev.servers import free_port
 from tests.api.auth.sign_in import MOBILE, Now, code_sent, fail, used_quotas
-from tests.factories import answer_with, ask_for_code, refused
+from tests.factories import error_of, request_code, submit_code
 
 Data = Database[dict[str, Any]]
 
@@ -62,9 +62,9 @@ def test_the_service_is_unavailable_within_three_seconds(client: FlaskClient, an
     any_broker.stop()
     started = time.monotonic()
 
-    response = ask_for_code(client, MOBILE)
+    response = request_code(client, MOBILE)
 
-    assert refused(response) == (503, "SERVICE_UNAVAILABLE")
+    assert error_of(response) == (503, "SERVICE_UNAVAILABLE")
     assert time.monotonic() - started < 3
 
 
@@ -82,26 +82,26 @@ def test_a_job_that_cannot_be_published_delays_the_response_by_less_than_three_s
 def test_no_code_and_no_quota_is_used(client: FlaskClient, database: Data, redis: Any, broker: Broker) -> None:
     broker.stop()
 
-    ask_for_code(client, MOBILE)
+    request_code(client, MOBILE)
 
     assert (database.otps.count_documents({}), used_quotas(redis)) == (0, {})
 
 
 def test_a_request_works_as_soon_as_the_broker_is_available_again(client: FlaskClient, broker: Broker) -> None:
     broker.stop()
-    ask_for_code(client, MOBILE)
+    request_code(client, MOBILE)
     broker.restart()
 
-    assert answer_with(client, MOBILE, code_sent(client)).status_code == 200
+    assert submit_code(client, MOBILE, code_sent(client)).status_code == 200
 
 
 def test_an_older_code_stays_valid(client: FlaskClient, broker: Broker, now: Now) -> None:
     code = code_sent(client)
     now.shift(timedelta(seconds=61))
     broker.stop()
-    ask_for_code(client, MOBILE)
+    request_code(client, MOBILE)
 
-    assert answer_with(client, MOBILE, code).status_code == 200
+    assert submit_code(client, MOBILE, code).status_code == 200
 
 
 def test_an_older_code_gets_no_further_attempts(client: FlaskClient, broker: Broker, now: Now) -> None:
@@ -109,9 +109,9 @@ def test_an_older_code_gets_no_further_attempts(client: FlaskClient, broker: Bro
     fail(client, 3)
     now.shift(timedelta(seconds=61))
     broker.stop()
-    ask_for_code(client, MOBILE)
+    request_code(client, MOBILE)
 
-    assert refused(answer_with(client, MOBILE, code)) == (400, "OTP_MAX_ATTEMPTS")
+    assert error_of(submit_code(client, MOBILE, code)) == (400, "OTP_MAX_ATTEMPTS")
 
 
 def test_the_sweeper_enqueues_a_code_whose_job_was_not_published(
@@ -126,4 +126,4 @@ def test_the_sweeper_enqueues_a_code_whose_job_was_not_published(
     otp.sweep()
 
     assert redis.llen("codes") == 1
-    assert answer_with(client, MOBILE, code).status_code == 200
+    assert submit_code(client, MOBILE, code).status_code == 200

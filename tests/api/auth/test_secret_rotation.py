@@ -11,7 +11,7 @@ from arthomed.auth import rules
 from arthomed.http.auth import ALGORITHM, AUDIENCE
 from tests import factories
 from tests.api.auth.sign_in import MOBILE, me, refresh, refreshed
-from tests.factories import SignedIn, answer_with, ask_for_code, refused, told
+from tests.factories import SignedIn, data_of, error_of, request_code, submit_code
 
 NAMES = ("JWT_SECRET", "JWT_REFRESH_SECRET", "OTP_SECRET")
 OLD = dict(zip(NAMES, (f"only-for-development-and-test-{use}" for use in ("access", "refresh", "codes")), strict=True))
@@ -60,16 +60,16 @@ def test_a_process_with_the_old_secret_first_accepts_tokens_of_the_new_one(
 
 def test_tokens_of_a_removed_secret_are_refused(with_secrets: WithSecrets, person: SignedIn) -> None:
     with with_secrets(**NEW) as client:
-        assert refused(me(client, person.access_token)) == (401, "INVALID_TOKEN")
-        assert refused(refresh(client, person.refresh_token)) == (401, "INVALID_TOKEN")
+        assert error_of(me(client, person.access_token)) == (401, "INVALID_TOKEN")
+        assert error_of(refresh(client, person.refresh_token)) == (401, "INVALID_TOKEN")
 
 
 def test_a_code_of_the_previous_secret_stays_valid(client: FlaskClient, with_secrets: WithSecrets) -> None:
-    told(ask_for_code(client, MOBILE))
+    data_of(request_code(client, MOBILE))
     code = factories.code_for(MOBILE)
 
     with with_secrets(**NEW, **KEEPING_OLD) as changed:
-        assert answer_with(changed, MOBILE, code).status_code == 200
+        assert submit_code(changed, MOBILE, code).status_code == 200
 
 
 def test_a_worker_derives_a_code_of_either_secret() -> None:

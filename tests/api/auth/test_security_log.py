@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 from arthomed.core.errors import DuplicateValue
 from tests import factories
 from tests.api.auth.sign_in import MOBILE, Now, code_sent, fail, lock, me, refresh, refreshed
-from tests.factories import SignedIn, answer_with, ask_for_code, code_for, refused, told
+from tests.factories import SignedIn, code_for, data_of, error_of, request_code, submit_code
 
 Line = MutableMapping[str, Any]
 
@@ -41,7 +41,7 @@ def request_line(logged: list[Line]) -> Line:
 
 def signed_in(client: FlaskClient, mobile: str = MOBILE) -> Line:
     """The data of a sign-in."""
-    response: Line = told(answer_with(client, mobile, code_sent(client, mobile)))
+    response: Line = data_of(submit_code(client, mobile, code_sent(client, mobile)))
     return response
 
 
@@ -62,12 +62,12 @@ class TestSecurityEvents:
     def test_a_used_up_code_is_logged(self, client: FlaskClient, logged: list[Line]) -> None:
         code = code_sent(client)
         fail(client, 3)
-        answer_with(client, MOBILE, code)
+        submit_code(client, MOBILE, code)
 
         assert of(logged, "code_refused")[-1] == {"code": "OTP_MAX_ATTEMPTS"}
 
     def test_a_guess_without_a_code_is_logged(self, client: FlaskClient, logged: list[Line]) -> None:
-        answer_with(client, MOBILE, "123456")
+        submit_code(client, MOBILE, "123456")
 
         assert of(logged, "code_refused") == [{"code": "OTP_EXPIRED"}]
 
@@ -78,7 +78,7 @@ class TestSecurityEvents:
 
     def test_a_guess_at_a_locked_number_is_logged(self, client: FlaskClient, logged: list[Line], now: Now) -> None:
         code = lock(client, now)
-        answer_with(client, MOBILE, code)
+        submit_code(client, MOBILE, code)
 
         assert of(logged, "code_refused")[-1] == {"code": "ACCOUNT_LOCKED"}
 
@@ -97,7 +97,7 @@ class TestSecurityEvents:
         self, app: Flask, client: FlaskClient, person: SignedIn, logged: list[Line], path: str, count: int
     ) -> None:
         factories.sign_in(app, person.user)
-        told(client.post(f"/api/auth/{path}", headers=person.headers))
+        data_of(client.post(f"/api/auth/{path}", headers=person.headers))
 
         user_id = str(person.user.id)
         assert of(logged, "sessions_ended") == [{"user_id": user_id, "by": user_id, "count": count}]
@@ -105,7 +105,7 @@ class TestSecurityEvents:
     def test_sessions_that_an_admin_ends_are_logged_with_the_admin(
         self, client: FlaskClient, admin: SignedIn, person: SignedIn, logged: list[Line]
     ) -> None:
-        told(client.delete(f"/api/users/{person.user.id}", headers=admin.headers))
+        data_of(client.delete(f"/api/users/{person.user.id}", headers=admin.headers))
 
         expected = {"user_id": str(person.user.id), "by": str(admin.user.id), "count": 1}
         assert of(logged, "sessions_ended") == [expected]
@@ -117,7 +117,7 @@ class TestSecurityEvents:
 
         response = client.put(f"/api/users/{person.user.id}", json=body, headers=admin.headers)
 
-        assert refused(response)[1] == DuplicateValue.code
+        assert error_of(response)[1] == DuplicateValue.code
         assert of(logged, "sessions_ended") == []
 
     def test_each_line_has_the_request_id(self, client: FlaskClient, logged: list[Line]) -> None:
@@ -134,9 +134,9 @@ class TestSecurityEvents:
     ) -> None:
         mobile = person.user.mobile_number
         code = lock(client, now, mobile)
-        answer_with(client, mobile, code)
+        submit_code(client, mobile, code)
         pair = refreshed(client, person.refresh_token)
-        told(client.post("/api/auth/logout-all", headers={"Authorization": f"Bearer {pair['accessToken']}"}))
+        data_of(client.post("/api/auth/logout-all", headers={"Authorization": f"Bearer {pair['accessToken']}"}))
         now.shift(timedelta(minutes=31))
         tokens = signed_in(client, mobile)["tokens"]
 
@@ -151,7 +151,7 @@ class TestRequests:
         self, client: FlaskClient, person: SignedIn, logged: list[Line]
     ) -> None:
         client.environ_base["REMOTE_ADDR"] = "203.0.113.9"
-        told(me(client, person.access_token))
+        data_of(me(client, person.access_token))
 
         line = request_line(logged)
         assert (line["userId"], line["sessionId"]) == (str(person.user.id), str(person.session_id))
@@ -169,7 +169,7 @@ class TestRequests:
         assert (line["userAgent"][:27], len(line["userAgent"])) == ("clinic-app/2.1 (Android 15)", 200)
 
     def test_a_request_line_without_a_session_has_no_user(self, client: FlaskClient, logged: list[Line]) -> None:
-        told(ask_for_code(client, MOBILE))
+        data_of(request_code(client, MOBILE))
 
         assert {"userId", "sessionId"}.isdisjoint(request_line(logged))
 

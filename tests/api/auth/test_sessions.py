@@ -13,7 +13,7 @@ from arthomed.auth.models import Session
 from arthomed.core import clock
 from tests import factories
 from tests.api.auth.sign_in import Now, devices_of, me, refresh, refreshed
-from tests.factories import SignedIn, refused, told
+from tests.factories import SignedIn, data_of, error_of
 
 Data = Database[dict[str, Any]]
 
@@ -44,18 +44,18 @@ class TestRefresh:
     def test_a_reused_token_ends_the_session(self, client: FlaskClient, person: SignedIn, now: Now, kind: str) -> None:
         pair = refreshed(client, person.refresh_token)
         now.shift(timedelta(seconds=31))
-        assert refused(refresh(client, person.refresh_token)) == (401, "SESSION_REVOKED")
+        assert error_of(refresh(client, person.refresh_token)) == (401, "SESSION_REVOKED")
 
         response = me(client, pair[kind]) if kind == "accessToken" else refresh(client, pair[kind])
 
-        assert refused(response) == (401, "SESSION_REVOKED")
+        assert error_of(response) == (401, "SESSION_REVOKED")
 
     def test_a_token_two_generations_old_ends_the_session_at_once(self, client: FlaskClient, person: SignedIn) -> None:
         second = refreshed(client, person.refresh_token)
         refreshed(client, second["refreshToken"])
 
-        assert refused(refresh(client, person.refresh_token)) == (401, "SESSION_REVOKED")
-        assert refused(me(client, second["accessToken"])) == (401, "SESSION_REVOKED")
+        assert error_of(refresh(client, person.refresh_token)) == (401, "SESSION_REVOKED")
+        assert error_of(me(client, second["accessToken"])) == (401, "SESSION_REVOKED")
 
     def test_a_reused_token_keeps_other_sessions(
         self, app: Flask, client: FlaskClient, person: SignedIn, now: Now
@@ -70,7 +70,7 @@ class TestRefresh:
     def test_twenty_concurrent_refreshes_rotate_the_token_once(
         self, app: Flask, person: SignedIn, database: Data
     ) -> None:
-        responses = factories.at_once(20, lambda _: refresh(app.test_client(), person.refresh_token))
+        responses = factories.in_parallel(20, lambda _: refresh(app.test_client(), person.refresh_token))
 
         assert Counter(response.status_code for response in responses) == {200: 20}
         assert database.sessions.find_one({}, {"generation": 1, "_id": 0}) == {"generation": 1}
@@ -88,38 +88,38 @@ class TestRefresh:
     ) -> None:
         Session.objects(user=person.user.id).update(set__expires_at=clock.now())
 
-        assert refused(refresh(client, person.refresh_token)) == (401, "SESSION_REVOKED")
-        assert refused(me(client, person.access_token)) == (401, "SESSION_REVOKED")
+        assert error_of(refresh(client, person.refresh_token)) == (401, "SESSION_REVOKED")
+        assert error_of(me(client, person.access_token)) == (401, "SESSION_REVOKED")
 
 
 class TestLogout:
     def test_no_token_of_the_session_works_afterwards(self, client: FlaskClient, person: SignedIn) -> None:
-        told(client.post("/api/auth/logout", headers=person.headers))
+        data_of(client.post("/api/auth/logout", headers=person.headers))
 
         again = client.post("/api/auth/logout", headers=person.headers)
         for response in (me(client, person.access_token), refresh(client, person.refresh_token), again):
-            assert refused(response) == (401, "SESSION_REVOKED")
+            assert error_of(response) == (401, "SESSION_REVOKED")
 
     def test_another_device_stays_signed_in(self, app: Flask, client: FlaskClient, person: SignedIn) -> None:
         other = factories.sign_in(app, person.user)
 
-        told(client.post("/api/auth/logout", headers=person.headers))
+        data_of(client.post("/api/auth/logout", headers=person.headers))
 
         assert me(client, other.access_token).status_code == 200
 
     def test_logout_all_ends_every_session_of_the_user(self, app: Flask, client: FlaskClient, person: SignedIn) -> None:
         other = factories.sign_in(app, person.user)
 
-        told(client.post("/api/auth/logout-all", headers=person.headers))
+        data_of(client.post("/api/auth/logout-all", headers=person.headers))
 
-        assert [refused(me(client, one.access_token))[1] for one in (person, other)] == ["SESSION_REVOKED"] * 2
+        assert [error_of(me(client, one.access_token))[1] for one in (person, other)] == ["SESSION_REVOKED"] * 2
 
     def test_logout_all_keeps_the_sessions_of_other_users(
         self, app: Flask, client: FlaskClient, person: SignedIn
     ) -> None:
         another = factories.sign_in(app)
 
-        told(client.post("/api/auth/logout-all", headers=person.headers))
+        data_of(client.post("/api/auth/logout-all", headers=person.headers))
 
         assert me(client, another.access_token).status_code == 200
 
@@ -146,9 +146,9 @@ class TestDevices:
     def test_one_device_can_be_signed_out(self, app: Flask, client: FlaskClient, person: SignedIn) -> None:
         other = factories.sign_in(app, person.user)
 
-        told(client.delete(f"/api/auth/sessions/{other.session_id}", headers=person.headers))
+        data_of(client.delete(f"/api/auth/sessions/{other.session_id}", headers=person.headers))
 
-        assert refused(me(client, other.access_token)) == (401, "SESSION_REVOKED")
+        assert error_of(me(client, other.access_token)) == (401, "SESSION_REVOKED")
         assert me(client, person.access_token).status_code == 200
 
     def test_the_device_of_another_user_is_not_found_and_stays_signed_in(
@@ -158,11 +158,11 @@ class TestDevices:
 
         response = client.delete(f"/api/auth/sessions/{another.session_id}", headers=person.headers)
 
-        assert refused(response) == (404, "NOT_FOUND")
+        assert error_of(response) == (404, "NOT_FOUND")
         assert me(client, another.access_token).status_code == 200
 
-    @pytest.mark.parametrize("session", [str(factories.NOBODY), "abc", "0" * 23, "G" * 24, "%00", "me"])
+    @pytest.mark.parametrize("session", [str(factories.UNKNOWN_ID), "abc", "0" * 23, "G" * 24, "%00", "me"])
     def test_an_unknown_session_is_not_found(self, client: FlaskClient, person: SignedIn, session: str) -> None:
         response = client.delete(f"/api/auth/sessions/{session}", headers=person.headers)
 
-        assert refused(response) == (404, "NOT_FOUND")
+        assert error_of(response) == (404, "NOT_FOUND")

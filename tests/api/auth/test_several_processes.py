@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.factories import at_once, other_than
+from tests.factories import in_parallel, wrong_code
 from tests.stack import Stack, asleep
 
 pytestmark = pytest.mark.long
@@ -27,12 +27,12 @@ def code_sent(stack: Stack, mobile: str) -> str:
     return stack.code_sent_to(mobile)
 
 
-def answer_with(stack: Stack, mobile: str, code: str) -> httpx.Response:
+def submit_code(stack: Stack, mobile: str, code: str) -> httpx.Response:
     return call(stack, "POST", "/auth/verify-otp", {}, json={"mobileNumber": mobile, "otp": code})
 
 
 def signed_in(stack: Stack, mobile: str) -> dict[str, Any]:
-    found: dict[str, Any] = answer_with(stack, mobile, code_sent(stack, mobile)).json()["data"]
+    found: dict[str, Any] = submit_code(stack, mobile, code_sent(stack, mobile)).json()["data"]
     return found
 
 
@@ -96,9 +96,9 @@ def outcome(response: httpx.Response) -> str:
 
 def test_three_of_a_hundred_concurrent_guesses_are_compared_across_processes(stack: Stack) -> None:
     mobile = str(next(_numbers))
-    wrong = other_than(code_sent(stack, mobile))
+    wrong = wrong_code(code_sent(stack, mobile))
 
-    responses = at_once(100, lambda _: answer_with(stack, mobile, wrong))
+    responses = in_parallel(100, lambda _: submit_code(stack, mobile, wrong))
 
     assert Counter(map(outcome, responses)) == {"OTP_INVALID": 3, "OTP_MAX_ATTEMPTS": 97}
 
@@ -107,6 +107,6 @@ def test_one_of_fifty_concurrent_right_guesses_signs_in_across_processes(stack: 
     mobile = str(next(_numbers))
     code = code_sent(stack, mobile)
 
-    responses = at_once(50, lambda _: answer_with(stack, mobile, code))
+    responses = in_parallel(50, lambda _: submit_code(stack, mobile, code))
 
     assert Counter(map(outcome, responses)) == {"OK": 1, "OTP_EXPIRED": 49}

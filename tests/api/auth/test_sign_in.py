@@ -12,13 +12,13 @@ from arthomed.appointments.service import staff
 from arthomed.core.permissions import Role
 from tests import factories
 from tests.api.auth.sign_in import MOBILE, code_sent
-from tests.factories import answer_with, ask_for_code, code_for, envelope_of, fields_refused, refused, told
+from tests.factories import code_for, data_of, envelope_of, error_of, invalid_fields, request_code, submit_code
 
 Data = Database[dict[str, Any]]
 
 
 def sign_in(client: FlaskClient, mobile: str = MOBILE, **more: Any) -> TestResponse:
-    return answer_with(client, mobile, code_sent(client, mobile), **more)
+    return submit_code(client, mobile, code_sent(client, mobile), **more)
 
 
 def register(client: FlaskClient, mobile: str = MOBILE, **more: Any) -> TestResponse:
@@ -28,17 +28,17 @@ def register(client: FlaskClient, mobile: str = MOBILE, **more: Any) -> TestResp
 
 class TestVerify:
     def test_an_unknown_number_is_registered_as_a_verified_active_patient(self, client: FlaskClient) -> None:
-        signed_in = told(sign_in(client))
+        signed_in = data_of(sign_in(client))
         user = signed_in["user"]
 
         assert (signed_in["isNewUser"], user["role"], user["mobileNumber"]) == (True, "patient", MOBILE)
         assert (user["isVerified"], user["isActive"]) == (True, True)
 
     def test_a_new_patient_without_a_name_is_named_by_the_number(self, client: FlaskClient) -> None:
-        assert told(sign_in(client))["user"]["name"] == "Patient 3210"
+        assert data_of(sign_in(client))["user"]["name"] == "Patient 3210"
 
     def test_a_new_patient_may_send_name_and_email(self, client: FlaskClient) -> None:
-        user = told(sign_in(client, name="आशा  वर्मा ", email=" Asha@Example.com"))["user"]
+        user = data_of(sign_in(client, name="आशा  वर्मा ", email=" Asha@Example.com"))["user"]
 
         assert (user["name"], user["email"]) == ("आशा वर्मा", "asha@example.com")
 
@@ -46,7 +46,7 @@ class TestVerify:
     def test_a_known_number_signs_in_with_its_role(self, client: FlaskClient, role: Role) -> None:
         user = factories.make_user(role)
 
-        signed_in = told(sign_in(client, user.mobile_number))
+        signed_in = data_of(sign_in(client, user.mobile_number))
 
         assert (signed_in["user"]["_id"], signed_in["user"]["role"]) == (str(user.id), role)
         assert signed_in["isNewUser"] is False
@@ -54,28 +54,28 @@ class TestVerify:
     def test_sign_in_does_not_change_the_name_of_a_known_user(self, client: FlaskClient) -> None:
         user = factories.make_user(name="Asha Verma")
 
-        assert told(sign_in(client, user.mobile_number, name="Somebody Else"))["user"]["name"] == "Asha Verma"
+        assert data_of(sign_in(client, user.mobile_number, name="Somebody Else"))["user"]["name"] == "Asha Verma"
 
     @pytest.mark.parametrize("mobile", ["+91 98765 43210", "098765-43210", "919876543210"])
     def test_every_notation_of_a_number_is_accepted(self, client: FlaskClient, mobile: str) -> None:
-        told(ask_for_code(client, MOBILE))
+        data_of(request_code(client, MOBILE))
 
-        assert told(answer_with(client, mobile, code_for(MOBILE)))["user"]["mobileNumber"] == MOBILE
+        assert data_of(submit_code(client, mobile, code_for(MOBILE)))["user"]["mobileNumber"] == MOBILE
 
     def test_the_response_has_both_tokens_their_type_and_lifetime(self, client: FlaskClient) -> None:
-        tokens = told(sign_in(client))["tokens"]
+        tokens = data_of(sign_in(client))["tokens"]
 
         assert set(tokens) == {"accessToken", "refreshToken", "tokenType", "expiresIn"}
         assert (tokens["tokenType"], tokens["expiresIn"]) == ("Bearer", 3600)
 
     def test_a_deactivated_user_cannot_sign_in(self, client: FlaskClient) -> None:
         user, admin = factories.make_user(), factories.make_user(Role.ADMIN)
-        staff.set_active(factories.acting(admin), user.id, is_active=False)
+        staff.set_active(factories.actor_of(admin), user.id, is_active=False)
 
-        assert refused(sign_in(client, user.mobile_number)) == (401, "USER_INACTIVE")
+        assert error_of(sign_in(client, user.mobile_number)) == (401, "USER_INACTIVE")
 
     def test_the_user_has_only_the_documented_fields(self, client: FlaskClient) -> None:
-        user = told(sign_in(client))["user"]
+        user = data_of(sign_in(client))["user"]
 
         assert set(user) == {
             "_id",
@@ -96,10 +96,10 @@ class TestVerify:
     def test_a_code_that_is_not_six_digits_is_refused_before_it_is_compared(
         self, client: FlaskClient, database: Data, otp: object
     ) -> None:
-        told(ask_for_code(client, MOBILE))
+        data_of(request_code(client, MOBILE))
         body = {"mobileNumber": MOBILE, "otp": otp}
 
-        assert refused(client.post("/api/auth/verify-otp", json=body)) == (400, "VALIDATION_ERROR")
+        assert error_of(client.post("/api/auth/verify-otp", json=body)) == (400, "VALIDATION_ERROR")
         assert database.otps.find_one({}, {"attempts": 1, "_id": 0}) == {"attempts": 0}
 
     def test_a_refused_code_is_not_repeated_in_the_response(self, client: FlaskClient) -> None:
@@ -111,7 +111,7 @@ class TestVerify:
 
 class TestRegister:
     def test_a_new_patient_is_created(self, client: FlaskClient) -> None:
-        registered = told(register(client, email="asha@example.com"), 201)
+        registered = data_of(register(client, email="asha@example.com"), 201)
 
         assert (registered["isNewUser"], registered["user"]["role"]) == (True, "patient")
         assert (registered["user"]["name"], registered["user"]["email"]) == ("Asha Verma", "asha@example.com")
@@ -126,7 +126,7 @@ class TestRegister:
 
         response = register(client, user.mobile_number)
 
-        assert refused(response) == (400, "DUPLICATE_VALUE")
+        assert error_of(response) == (400, "DUPLICATE_VALUE")
         assert envelope_of(response)["message"] == "Mobile number is already registered"
         assert database.sessions.count_documents({}) == 0
 
@@ -134,26 +134,26 @@ class TestRegister:
         user = factories.make_user()
         body = {"mobileNumber": user.mobile_number, "otp": "123456", "name": "Asha Verma"}
 
-        assert refused(client.post("/api/auth/register", json=body)) == (400, "OTP_EXPIRED")
+        assert error_of(client.post("/api/auth/register", json=body)) == (400, "OTP_EXPIRED")
 
     @pytest.mark.parametrize(
         "name", ["Asha Verma", "आशा वर्मा", "ਗੁਰਪ੍ਰੀਤ ਸਿੰਘ", "முருகன்", "മീര അയ്യർ", "محمد عمران", "Sunita O'Neil"]
     )
     def test_names_of_any_script_are_stored_unchanged(self, client: FlaskClient, name: str) -> None:
-        assert told(register(client, name=name), 201)["user"]["name"] == name
+        assert data_of(register(client, name=name), 201)["user"]["name"] == name
 
     @pytest.mark.parametrize(
         "name", ["A", "Asha1", "<script>", "A" * 101, "...", "", "Asha\u202eVerma", 5, None, ["A"]]
     )
     def test_an_invalid_name_is_refused(self, client: FlaskClient, name: object) -> None:
-        assert fields_refused(register(client, name=name)) == ["name"]
+        assert invalid_fields(register(client, name=name)) == ["name"]
 
     @pytest.mark.parametrize(
         "email",
         ["asha", "asha@", "@example.com", "a b@example.com", "asha@example", "a\n@example.com", f"{'a' * 250}@b.in"],
     )
     def test_an_invalid_email_address_is_refused(self, client: FlaskClient, email: str) -> None:
-        assert set(fields_refused(register(client, email=email))) == {"email"}
+        assert set(invalid_fields(register(client, email=email))) == {"email"}
 
     def test_several_users_may_share_an_email_address(self, client: FlaskClient) -> None:
         factories.make_user(email="family@example.com")
@@ -170,7 +170,7 @@ class TestMobileNumbers:
     def test_a_number_that_is_no_indian_mobile_is_refused(self, client: FlaskClient, path: str, mobile: object) -> None:
         response = client.post(f"/api/auth/{path}", json={"mobileNumber": mobile})
 
-        assert "mobileNumber" in fields_refused(response)
+        assert "mobileNumber" in invalid_fields(response)
 
     def test_a_refused_number_is_repeated_in_the_response(self, client: FlaskClient) -> None:
         errors = envelope_of(client.post("/api/auth/send-otp", json={"mobileNumber": "12345"}))["errors"]
@@ -188,16 +188,16 @@ class TestConcurrency:
         inactive, guessing = factories.make_user(is_active=False), factories.make_user()
         everybody = [*people, inactive, guessing]
         codes = [code_sent(client, one.mobile_number) for one in everybody]
-        codes[-1] = factories.other_than(codes[-1])
+        codes[-1] = factories.wrong_code(codes[-1])
 
-        *responses, of_inactive, of_guess = factories.at_once(
-            len(everybody), lambda at: answer_with(app.test_client(), everybody[at].mobile_number, codes[at])
+        *responses, of_inactive, of_guess = factories.in_parallel(
+            len(everybody), lambda at: submit_code(app.test_client(), everybody[at].mobile_number, codes[at])
         )
 
-        assert refused(of_inactive) == (401, "USER_INACTIVE")
-        assert refused(of_guess) == (400, "OTP_INVALID")
+        assert error_of(of_inactive) == (401, "USER_INACTIVE")
+        assert error_of(of_guess) == (400, "OTP_INVALID")
         for person, response in zip(people, responses, strict=True):
-            assert told(response)["user"]["_id"] == str(person.id)
+            assert data_of(response)["user"]["_id"] == str(person.id)
             [session] = database.sessions.find({"user": person.id})
             [event] = database.audit_events.find({"records": session["_id"]})
             assert (event["requestId"], event["subjects"]) == (response.headers["X-Request-ID"], [person.id])

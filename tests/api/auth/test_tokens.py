@@ -18,7 +18,7 @@ from arthomed.config import settings
 from arthomed.core import clock
 from tests import factories
 from tests.api.auth.sign_in import me, refresh
-from tests.factories import SignedIn, refused, told
+from tests.factories import SignedIn, data_of, error_of
 
 LEEWAY = 10  # seconds
 CLAIMS = ("type", "jti", "sid", "sub", "exp", "iss", "aud")
@@ -67,7 +67,7 @@ def without(claims: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 class TestAccessTokens:
     def test_a_token_of_a_live_session_is_accepted(self, client: FlaskClient, person: SignedIn) -> None:
-        assert told(me(client, person.access_token))["user"]["_id"] == str(person.user.id)
+        assert data_of(me(client, person.access_token))["user"]["_id"] == str(person.user.id)
 
     def test_a_token_that_these_tests_sign_is_accepted(self, client: FlaskClient, person: SignedIn) -> None:
         token = signed(claims_of(person.access_token), settings().jwt_secret)
@@ -77,7 +77,7 @@ class TestAccessTokens:
     def test_a_missing_token_is_refused_with_the_scheme(self, client: FlaskClient) -> None:
         response = client.get("/api/auth/me")
 
-        assert refused(response) == (401, "NO_TOKEN")
+        assert error_of(response) == (401, "NO_TOKEN")
         assert response.headers["WWW-Authenticate"] == "Bearer"
 
     @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "bEaReR"])
@@ -90,7 +90,7 @@ class TestAccessTokens:
         "header", ["", "Basic YTpi", "Basic \xff", "Token abc", "abc", "Bearerabc", "BearerBearer abc"]
     )
     def test_another_scheme_counts_as_no_token(self, client: FlaskClient, header: str) -> None:
-        assert refused(client.get("/api/auth/me", headers={"Authorization": header})) == (401, "NO_TOKEN")
+        assert error_of(client.get("/api/auth/me", headers={"Authorization": header})) == (401, "NO_TOKEN")
 
     @pytest.mark.parametrize(
         "header",
@@ -117,13 +117,13 @@ class TestAccessTokens:
         ],
     )
     def test_a_malformed_token_is_refused(self, client: FlaskClient, header: str) -> None:
-        assert refused(client.get("/api/auth/me", headers={"Authorization": header})) == (401, "INVALID_TOKEN")
+        assert error_of(client.get("/api/auth/me", headers={"Authorization": header})) == (401, "INVALID_TOKEN")
 
     @pytest.mark.parametrize("claim", CLAIMS)
     def test_a_token_that_lacks_a_claim_is_refused(self, client: FlaskClient, person: SignedIn, claim: str) -> None:
         token = signed(without(claims_of(person.access_token), claim), settings().jwt_secret)
 
-        assert refused(me(client, token)) == (401, "INVALID_TOKEN")
+        assert error_of(me(client, token)) == (401, "INVALID_TOKEN")
 
     @pytest.mark.parametrize(("claim", "value"), [*WRONG_CLAIMS, ("sub", "not an id"), ("sub", 5), ("sub", None)])
     def test_a_token_with_a_wrong_claim_is_refused(
@@ -131,33 +131,33 @@ class TestAccessTokens:
     ) -> None:
         token = signed({**claims_of(person.access_token), claim: value}, settings().jwt_secret)
 
-        assert refused(me(client, token)) == (401, "INVALID_TOKEN")
+        assert error_of(me(client, token)) == (401, "INVALID_TOKEN")
 
     def test_a_token_signed_with_another_secret_is_refused(self, client: FlaskClient, person: SignedIn) -> None:
         token = signed(claims_of(person.access_token), settings().jwt_secret + "!")
 
-        assert refused(me(client, token)) == (401, "INVALID_TOKEN")
+        assert error_of(me(client, token)) == (401, "INVALID_TOKEN")
 
     def test_a_token_signed_with_the_refresh_secret_is_refused(self, client: FlaskClient, person: SignedIn) -> None:
         token = signed(claims_of(person.access_token), settings().jwt_refresh_secret)
 
-        assert refused(me(client, token)) == (401, "INVALID_TOKEN")
+        assert error_of(me(client, token)) == (401, "INVALID_TOKEN")
 
     def test_a_refresh_token_is_refused_as_an_access_token(self, client: FlaskClient, person: SignedIn) -> None:
-        assert refused(me(client, person.refresh_token)) == (401, "INVALID_TOKEN")
+        assert error_of(me(client, person.refresh_token)) == (401, "INVALID_TOKEN")
 
     def test_a_refresh_token_signed_with_the_access_secret_is_refused(
         self, client: FlaskClient, person: SignedIn
     ) -> None:
         token = signed(claims_of(person.refresh_token), settings().jwt_secret)
 
-        assert refused(me(client, token)) == (401, "INVALID_TOKEN")
+        assert error_of(me(client, token)) == (401, "INVALID_TOKEN")
 
     @pytest.mark.parametrize("alg", ["none", "None", "NONE", ""])
     def test_an_unsigned_token_is_refused(self, client: FlaskClient, person: SignedIn, alg: str) -> None:
         header, payload, _ = signed(claims_of(person.access_token), "", alg=alg).split(".")
 
-        assert refused(me(client, f"{header}.{payload}.")) == (401, "INVALID_TOKEN")
+        assert error_of(me(client, f"{header}.{payload}.")) == (401, "INVALID_TOKEN")
 
     @pytest.mark.parametrize(("alg", "digest"), [("HS384", "sha384"), ("HS512", "sha512"), ("RS256", "sha256")])
     def test_another_algorithm_is_refused_even_with_the_right_secret(
@@ -165,13 +165,13 @@ class TestAccessTokens:
     ) -> None:
         token = signed(claims_of(person.access_token), settings().jwt_secret, alg=alg, digest=digest)
 
-        assert refused(me(client, token)) == (401, "INVALID_TOKEN")
+        assert error_of(me(client, token)) == (401, "INVALID_TOKEN")
 
     def test_a_token_whose_claims_were_changed_is_refused(self, client: FlaskClient, person: SignedIn) -> None:
         header, _, signature = person.access_token.split(".")
         forged = _base64(json.dumps({**claims_of(person.access_token), "sub": str(ObjectId())}).encode())
 
-        assert refused(me(client, f"{header}.{forged}.{signature}")) == (401, "INVALID_TOKEN")
+        assert error_of(me(client, f"{header}.{forged}.{signature}")) == (401, "INVALID_TOKEN")
 
     @pytest.mark.parametrize("claim", ["nbf", "iat"])
     def test_a_token_of_the_future_is_refused_so_that_the_client_refreshes(
@@ -180,7 +180,7 @@ class TestAccessTokens:
         ahead = int(clock.now().timestamp()) + LEEWAY + 10
         token = signed({**claims_of(person.access_token), claim: ahead}, settings().jwt_secret)
 
-        assert refused(me(client, token)) == (401, "TOKEN_EXPIRED")
+        assert error_of(me(client, token)) == (401, "TOKEN_EXPIRED")
 
     def test_a_host_whose_clock_is_three_seconds_behind_accepts_a_fresh_token(
         self, client: FlaskClient, person: SignedIn
@@ -193,18 +193,18 @@ class TestAccessTokens:
         with time_machine.travel(expiry + timedelta(seconds=LEEWAY - 5), tick=True):
             assert me(client, person.access_token).status_code == 200
         with time_machine.travel(expiry + timedelta(seconds=LEEWAY), tick=True):
-            assert refused(me(client, person.access_token)) == (401, "TOKEN_EXPIRED")
+            assert error_of(me(client, person.access_token)) == (401, "TOKEN_EXPIRED")
 
     def test_the_session_of_another_user_is_refused(self, app: Flask, client: FlaskClient, person: SignedIn) -> None:
         others = claims_of(factories.sign_in(app).access_token)
         token = signed({**claims_of(person.access_token), "sid": others["sid"]}, settings().jwt_secret)
 
-        assert refused(me(client, token)) == (401, "SESSION_REVOKED")
+        assert error_of(me(client, token)) == (401, "SESSION_REVOKED")
 
     def test_an_unknown_user_is_refused(self, client: FlaskClient, person: SignedIn) -> None:
         token = signed({**claims_of(person.access_token), "sub": str(ObjectId())}, settings().jwt_secret)
 
-        assert refused(me(client, token)) == (401, "USER_NOT_FOUND")
+        assert error_of(me(client, token)) == (401, "USER_NOT_FOUND")
 
     def test_a_token_has_no_name_or_number(self, person: SignedIn) -> None:
         claims = json.dumps(claims_of(person.access_token))
@@ -230,7 +230,7 @@ class TestRefreshTokens:
     def test_a_token_that_lacks_a_claim_is_refused(self, client: FlaskClient, person: SignedIn, claim: str) -> None:
         token = signed(without(claims_of(person.refresh_token), claim), settings().jwt_refresh_secret)
 
-        assert refused(refresh(client, token)) == (401, "INVALID_TOKEN")
+        assert error_of(refresh(client, token)) == (401, "INVALID_TOKEN")
 
     @pytest.mark.parametrize(("claim", "value"), [*WRONG_CLAIMS, ("type", "access"), ("gen", "x"), ("gen", None)])
     def test_a_token_with_a_wrong_claim_is_refused(
@@ -238,25 +238,25 @@ class TestRefreshTokens:
     ) -> None:
         token = signed({**claims_of(person.refresh_token), claim: value}, settings().jwt_refresh_secret)
 
-        assert refused(refresh(client, token)) == (401, "INVALID_TOKEN")
+        assert error_of(refresh(client, token)) == (401, "INVALID_TOKEN")
 
     def test_an_access_token_is_refused_as_a_refresh_token(self, client: FlaskClient, person: SignedIn) -> None:
-        assert refused(refresh(client, person.access_token)) == (401, "INVALID_TOKEN")
+        assert error_of(refresh(client, person.access_token)) == (401, "INVALID_TOKEN")
 
     @pytest.mark.parametrize("alg", ["none", "HS512"])
     def test_another_algorithm_is_refused(self, client: FlaskClient, person: SignedIn, alg: str) -> None:
         token = signed(claims_of(person.refresh_token), settings().jwt_refresh_secret, alg=alg, digest="sha512")
 
-        assert refused(refresh(client, token)) == (401, "INVALID_TOKEN")
+        assert error_of(refresh(client, token)) == (401, "INVALID_TOKEN")
 
     def test_a_token_signed_with_the_access_secret_is_refused(self, client: FlaskClient, person: SignedIn) -> None:
         token = signed(claims_of(person.refresh_token), settings().jwt_secret)
 
-        assert refused(refresh(client, token)) == (401, "INVALID_TOKEN")
+        assert error_of(refresh(client, token)) == (401, "INVALID_TOKEN")
 
     @pytest.mark.parametrize("token", ["abc", "..", "a.b.c", "\ud800", raw_token(b"[" * 1400)])
     def test_a_malformed_token_is_refused(self, client: FlaskClient, token: str) -> None:
-        assert refused(refresh(client, token)) == (401, "INVALID_TOKEN")
+        assert error_of(refresh(client, token)) == (401, "INVALID_TOKEN")
 
     @pytest.mark.parametrize("token", [None, 5, "", {}, ["a"], "a" * 2001])
     def test_a_token_of_a_wrong_type_or_length_is_refused_and_not_repeated(
@@ -264,7 +264,7 @@ class TestRefreshTokens:
     ) -> None:
         response = refresh(client, token)
 
-        assert refused(response) == (400, "VALIDATION_ERROR")
+        assert error_of(response) == (400, "VALIDATION_ERROR")
         assert [set(one) for one in factories.envelope_of(response)["errors"]] == [{"field", "message"}]
 
     @pytest.mark.parametrize("place", ["header", "query", "cookie"])
@@ -277,12 +277,12 @@ class TestRefreshTokens:
 
         response = client.post("/api/auth/refresh-token", query_string=query, headers=headers)
 
-        assert refused(response) == (400, "VALIDATION_ERROR")
+        assert error_of(response) == (400, "VALIDATION_ERROR")
 
     def test_a_token_expires(self, client: FlaskClient, person: SignedIn) -> None:
         expiry = clock.now() + settings().refresh_token_lifetime
         with time_machine.travel(expiry + timedelta(seconds=LEEWAY), tick=True):
-            assert refused(refresh(client, person.refresh_token)) == (401, "TOKEN_EXPIRED")
+            assert error_of(refresh(client, person.refresh_token)) == (401, "TOKEN_EXPIRED")
 
     def test_no_token_is_stored(self, database: Any, person: SignedIn) -> None:
         stored = "".join(repr(one) for name in database.list_collection_names() for one in database[name].find())

@@ -17,7 +17,7 @@ from arthomed.users import service as users
 from arthomed.users.models import User
 from tests import factories
 from tests.api.auth.sign_in import code_sent, me, refresh
-from tests.factories import SignedIn, refused, told
+from tests.factories import SignedIn, data_of, error_of
 
 ROUNDS = 8
 DEVICE = sign_in.Device(None, Platform.OTHER, "127.0.0.1")
@@ -39,22 +39,22 @@ def change_during_sign_in(client: FlaskClient, people: list[User], change: Calla
 
 
 def update(client: FlaskClient, admin: SignedIn, person: SignedIn, **changes: Any) -> None:
-    told(client.put(f"/api/users/{person.user.id}", json=changes, headers=admin.headers))
+    data_of(client.put(f"/api/users/{person.user.id}", json=changes, headers=admin.headers))
 
 
 def test_deactivation_ends_sessions_at_once(client: FlaskClient, admin: SignedIn, person: SignedIn) -> None:
-    told(client.delete(f"/api/users/{person.user.id}", headers=admin.headers))
+    data_of(client.delete(f"/api/users/{person.user.id}", headers=admin.headers))
 
-    assert refused(me(client, person.access_token)) == (401, "USER_INACTIVE")
-    assert refused(refresh(client, person.refresh_token)) == (401, "SESSION_REVOKED")
+    assert error_of(me(client, person.access_token)) == (401, "USER_INACTIVE")
+    assert error_of(refresh(client, person.refresh_token)) == (401, "SESSION_REVOKED")
 
 
 def test_reactivation_does_not_restore_sessions(client: FlaskClient, admin: SignedIn, person: SignedIn) -> None:
     for is_active in (False, True):
         body = {"isActive": is_active, "reason": "Moved away"}
-        told(client.put(f"/api/users/{person.user.id}/status", json=body, headers=admin.headers))
+        data_of(client.put(f"/api/users/{person.user.id}/status", json=body, headers=admin.headers))
 
-    assert refused(me(client, person.access_token)) == (401, "SESSION_REVOKED")
+    assert error_of(me(client, person.access_token)) == (401, "SESSION_REVOKED")
 
 
 @pytest.mark.parametrize("changes", [{"role": "receptionist"}, {"mobileNumber": "9876500000"}])
@@ -63,8 +63,8 @@ def test_a_new_role_or_number_ends_sessions_at_once(
 ) -> None:
     update(client, admin, person, **changes)
 
-    assert refused(me(client, person.access_token)) == (401, "SESSION_REVOKED")
-    assert refused(refresh(client, person.refresh_token)) == (401, "SESSION_REVOKED")
+    assert error_of(me(client, person.access_token)) == (401, "SESSION_REVOKED")
+    assert error_of(refresh(client, person.refresh_token)) == (401, "SESSION_REVOKED")
 
 
 @pytest.mark.parametrize("name", ["role", "mobile_number"])
@@ -81,7 +81,7 @@ def test_saving_the_same_role_or_number_keeps_sessions(
 def test_a_new_name_keeps_sessions(client: FlaskClient, admin: SignedIn, person: SignedIn) -> None:
     update(client, admin, person, name="Asha Sharma")
 
-    assert told(me(client, person.access_token))["user"]["name"] == "Asha Sharma"
+    assert data_of(me(client, person.access_token))["user"]["name"] == "Asha Sharma"
 
 
 def test_a_refused_change_keeps_sessions(client: FlaskClient, admin: SignedIn, person: SignedIn) -> None:
@@ -89,13 +89,13 @@ def test_a_refused_change_keeps_sessions(client: FlaskClient, admin: SignedIn, p
 
     response = client.put(f"/api/users/{person.user.id}", json=body, headers=admin.headers)
 
-    assert refused(response) == (400, "DUPLICATE_VALUE")
+    assert error_of(response) == (400, "DUPLICATE_VALUE")
     assert me(client, person.access_token).status_code == 200
 
 
 def test_a_user_deactivated_during_sign_in_has_no_session(client: FlaskClient, admin: SignedIn) -> None:
     people = [factories.make_user() for _ in range(ROUNDS)]
-    by = factories.acting(admin.user)
+    by = factories.actor_of(admin.user)
 
     change_during_sign_in(client, people, lambda user: staff.set_active(by, user.id, is_active=False))
 
@@ -106,7 +106,7 @@ def test_a_user_whose_role_changes_during_sign_in_has_no_session_of_the_old_role
     client: FlaskClient, admin: SignedIn
 ) -> None:
     people = [factories.make_user(Role.DOCTOR) for _ in range(ROUNDS)]
-    by = factories.acting(admin.user)
+    by = factories.actor_of(admin.user)
 
     change_during_sign_in(client, people, lambda user: staff.update(by, user.id, {"role": "patient"}))
 
@@ -116,7 +116,7 @@ def test_a_user_whose_role_changes_during_sign_in_has_no_session_of_the_old_role
 def test_a_user_reactivated_while_the_code_is_checked_signs_in(
     client: FlaskClient, admin: SignedIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    user, by, find = factories.make_user(), factories.acting(admin.user), users.find_by_mobile
+    user, by, find = factories.make_user(), factories.actor_of(admin.user), users.find_by_mobile
     staff.set_active(by, user.id, is_active=False)
     code = code_sent(client, user.mobile_number)
 
@@ -126,4 +126,4 @@ def test_a_user_reactivated_while_the_code_is_checked_signs_in(
 
     monkeypatch.setattr(users, "find_by_mobile", find_reactivated)
 
-    assert factories.answer_with(client, user.mobile_number, code).status_code == 200
+    assert factories.submit_code(client, user.mobile_number, code).status_code == 200

@@ -20,7 +20,7 @@ from arthomed.notifications.models import Notification
 from arthomed.users.models import User
 from tests import factories
 from tests.api.caching.second_process import Request
-from tests.factories import SignedIn, told
+from tests.factories import SignedIn, data_of
 
 OWN_LIST = "/api/appointments/my-appointments"
 
@@ -48,14 +48,14 @@ class Clinic:
 
     def call(self, caller: SignedIn, method: str, path: str, **json_body: Any) -> Any:
         response = self.client.open(f"/api{path}", method=method, json=json_body, headers=caller.headers)
-        return told(response, 201 if method == "POST" and path in ("/users", "/appointments/book") else 200)
+        return data_of(response, 201 if method == "POST" and path in ("/users", "/appointments/book") else 200)
 
     def change_status(self, appointment: Appointment, status: str) -> None:
         self.call(self.admin, "PUT", f"/appointments/{appointment.id}/status", status=status, reason="As agreed")
 
     def upload(self, caller: SignedIn, path: str, **form: Any) -> None:
         data = {**form, "files": factories.picture()}
-        told(self.client.post(f"/api/files/upload/{path}", data=data, headers=caller.headers))
+        data_of(self.client.post(f"/api/files/upload/{path}", data=data, headers=caller.headers))
 
     def run(self, job: Job, record: object = None) -> None:
         self.celery.tasks[job].run(*([] if record is None else [str(record)]))
@@ -92,10 +92,10 @@ def make_clinic(app: Flask, database: Database[dict[str, Any]], celery: Celery) 
     doctor, other_doctor = factories.make_doctor(hours), factories.make_doctor(hours)
     asha, ravi = factories.sign_in(app), factories.sign_in(app)
     admin = factories.sign_in(app, factories.make_user(Role.ADMIN))
-    pending = factories.make_visit(asha.user, doctor)
-    confirmed = factories.make_visit(asha.user, other_doctor, time="10:00")
-    transitions.change_status(factories.acting(admin.user), confirmed.id, Status.CONFIRMED)
-    ravis = factories.make_visit(ravi.user, doctor, time="09:30")
+    pending = factories.make_appointment(asha.user, doctor)
+    confirmed = factories.make_appointment(asha.user, other_doctor, time="10:00")
+    transitions.change_status(factories.actor_of(admin.user), confirmed.id, Status.CONFIRMED)
+    ravis = factories.make_appointment(ravi.user, doctor, time="09:30")
     file_store.current().storage.prepare()
     file = factories.make_file(ravis, ravi.user)
     return Clinic(app, celery, database, asha, ravi, admin, doctor, other_doctor, pending, confirmed, ravis, file)

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
-from functools import partial
 from threading import Event
 from typing import Any
 
@@ -22,7 +21,7 @@ from arthomed.scheduling.models import Slot
 from tests import factories
 from tests.api.caching.clinic import OWN_LIST, Clinic, slots_path
 from tests.api.caching.second_process import Request, SecondProcess, get
-from tests.factories import told
+from tests.factories import data_of
 from tests.migrations.plans import profiled
 
 DOCTORS = "/api/users/doctors"
@@ -64,11 +63,11 @@ def test_users_share_the_cached_slots_and_doctors(app: Flask, clinic: Clinic) ->
 
 def test_cached_response_is_refused_without_a_live_session(app: Flask, client: FlaskClient, clinic: Clinic) -> None:
     path, headers = slots_request(clinic)
-    told(client.get(path, headers=headers))
-    told(client.post("/api/auth/logout", headers=headers))
+    data_of(client.get(path, headers=headers))
+    data_of(client.post("/api/auth/logout", headers=headers))
 
-    assert factories.refused(client.get(path)) == (401, "NO_TOKEN")
-    assert factories.refused(client.get(path, headers=headers)) == (401, "SESSION_REVOKED")
+    assert factories.error_of(client.get(path)) == (401, "NO_TOKEN")
+    assert factories.error_of(client.get(path, headers=headers)) == (401, "SESSION_REVOKED")
 
 
 def test_users_never_get_the_own_list_of_another_user(app: Flask, clinic: Clinic) -> None:
@@ -154,7 +153,7 @@ def test_appointment_that_starts_is_no_longer_upcoming_in_a_cached_response(app:
 @pytest.mark.parametrize(
     ("path", "query", "change"),
     [
-        (None, (Slot, "of_day"), lambda c: factories.make_visit(doctor=c.doctor, time="10:00")),
+        (None, (Slot, "of_day"), lambda c: factories.make_appointment(doctor=c.doctor, time="10:00")),
         (OWN_LIST, (ClinicQuerySet, "page"), lambda c: c.change_status(c.pending, "confirmed")),
         (DOCTORS, (ClinicQuerySet, "page"), lambda c: c.call(c.admin, "DELETE", f"/users/{c.doctor.id}")),
     ],
@@ -196,7 +195,7 @@ def test_no_response_after_an_acknowledged_booking_or_cancellation_is_older_than
     app: Flask, clinic: Clinic, second_process: SecondProcess
 ) -> None:
     request, stop = slots_request(clinic), Event()
-    patient, admin = factories.make_user(), factories.acting(clinic.admin.user)
+    patient, admin = factories.make_user(), factories.actor_of(clinic.admin.user)
 
     def read_until_stopped() -> None:
         while not stop.is_set():
@@ -206,7 +205,7 @@ def test_no_response_after_an_acknowledged_booking_or_cancellation_is_older_than
         reading = thread.submit(read_until_stopped)
         try:
             for _ in range(100):
-                appointment = factories.make_visit(patient, clinic.doctor, time="10:00")
+                appointment = factories.make_appointment(patient, clinic.doctor, time="10:00")
                 assert free_times(get(app, [request])) == free_times(second_process.get([request])) == ["10:30"]
                 transitions.cancel(admin, appointment.id, reason=None)
                 assert free_times(get(app, [request])) == ["10:00", "10:30"]

@@ -16,19 +16,19 @@ from arthomed.users.models import User
 from tests import factories
 from tests.api.caching.clinic import Clinic
 from tests.api.notifications import fake_twilio
-from tests.factories import told
+from tests.factories import data_of
 
 APPOINTMENT, USER = "/api/appointments/<object_id:appointment_id>", "/api/users/<object_id:user_id>"
 
 
 def sign_in(clinic: Clinic, path: str, mobile: str, **fields: Any) -> None:
-    told(factories.ask_for_code(clinic.client, mobile))
+    data_of(factories.request_code(clinic.client, mobile))
     body = {"mobileNumber": mobile, "otp": factories.code_for(mobile), **fields}
     assert clinic.client.post(f"/api/auth/{path}", json=body).status_code < 300
 
 
 def erase(clinic: Clinic) -> None:
-    told(factories.ask_for_code(clinic.client, clinic.asha.user.mobile_number))
+    data_of(factories.request_code(clinic.client, clinic.asha.user.mobile_number))
     code = factories.code_for(clinic.asha.user.mobile_number)
     clinic.call(clinic.asha, "POST", "/users/profile/erasure", otp=code)
 
@@ -36,7 +36,7 @@ def erase(clinic: Clinic) -> None:
 def receive_receipt(clinic: Clinic) -> None:
     with fake_twilio.FakeTwilio().running() as twilio, fake_twilio.configured(twilio):
         notifications.send(clinic.message(channel=Channel.SMS).id)
-        told(fake_twilio.post_receipt(clinic.client, twilio.requests[0].callback, "delivered"))
+        data_of(fake_twilio.post_receipt(clinic.client, twilio.requests[0].callback, "delivered"))
 
 
 def resend(clinic: Clinic) -> None:
@@ -51,7 +51,7 @@ def set_active(clinic: Clinic, prefix: str, *, is_active: bool) -> None:
 
 
 def deliver_code(clinic: Clinic) -> None:
-    told(factories.ask_for_code(clinic.client, clinic.asha.user.mobile_number))
+    data_of(factories.request_code(clinic.client, clinic.asha.user.mobile_number))
     clinic.run(Job.TELL_CODE, Otp.objects.get(mobile_number=clinic.asha.user.mobile_number).issue)
 
 
@@ -72,12 +72,12 @@ def user_change(clinic: Clinic, user: User, **fields: Any) -> None:
 _PERIODIC = (Job.GENERATE_SLOTS, Job.SWEEP_SCANS, Job.SWEEP_MESSAGES, Job.FALL_BACK)
 _SENDING = (Job.SEND_CODE, Job.SEND_EMAIL, Job.SEND_PUSH)
 WRITES = [
-    Write("POST /api/auth/send-otp", lambda c: factories.ask_for_code(c.client, c.asha.user.mobile_number)),
+    Write("POST /api/auth/send-otp", lambda c: factories.request_code(c.client, c.asha.user.mobile_number)),
     Write("POST /api/auth/verify-otp", lambda c: sign_in(c, "verify-otp", c.asha.user.mobile_number)),
     Write("POST /api/auth/register", lambda c: sign_in(c, "register", factories.new_mobile(), name="Meera")),
     Write(
         "POST /api/auth/refresh-token",
-        lambda c: told(c.client.post("/api/auth/refresh-token", json={"refreshToken": c.asha.refresh_token})),
+        lambda c: data_of(c.client.post("/api/auth/refresh-token", json={"refreshToken": c.asha.refresh_token})),
     ),
     Write("POST /api/auth/logout", lambda c: c.call(c.asha, "POST", "/auth/logout"), "own"),
     Write("POST /api/auth/logout-all", lambda c: c.call(c.asha, "POST", "/auth/logout-all"), "own"),
@@ -186,5 +186,5 @@ WRITES = [
         "slots own",
     ),
     *(Write(job, partial(Clinic.run, job=job)) for job in _PERIODIC),
-    *(Write(job, partial(Clinic.run, job=job, record=factories.NOBODY)) for job in _SENDING),
+    *(Write(job, partial(Clinic.run, job=job, record=factories.UNKNOWN_ID)) for job in _SENDING),
 ]

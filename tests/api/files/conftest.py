@@ -39,7 +39,7 @@ def empty_storage(client: FlaskClient, request: pytest.FixtureRequest) -> Iterat
 @pytest.fixture
 def appointment(person: SignedIn) -> Appointment:
     """An appointment of the signed-in patient."""
-    return factories.make_visit(person.user, factories.make_doctor(factories.every_day("09:00", "10:00")))
+    return factories.make_appointment(person.user, factories.make_doctor(factories.every_day("09:00", "10:00")))
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from arthomed.core import clock
 from arthomed.files import file_store
 from arthomed.files.models import File
 from arthomed.files.service import integrity, purging, uploading
-from tests.factories import SignedIn, picture, told
+from tests.factories import SignedIn, data_of, picture
 from tests.unit.files import corpus_pdfs
 
 FOUND = 302
@@ -44,7 +44,7 @@ def upload_files(
 ) -> list[dict[str, Any]]:
     """Upload files, one small picture by default, and return their serialized metadata."""
     response = post_files(client, user, appointment_id, *(files or (picture(),)), **form)
-    uploaded: list[dict[str, Any]] = told(response)["uploadedFiles"]
+    uploaded: list[dict[str, Any]] = data_of(response)["uploadedFiles"]
     return uploaded
 
 

@@ -18,7 +18,7 @@ from arthomed.files.models import File
 from arthomed.files.rules import State
 from tests import factories
 from tests.api.files import file_requests
-from tests.factories import SignedIn, at_once, fields_refused, picture, refused, told
+from tests.factories import SignedIn, data_of, error_of, in_parallel, invalid_fields, picture
 
 pytestmark = pytest.mark.usefixtures("empty_storage")
 
@@ -57,7 +57,7 @@ class TestUpload:
     def test_appointment_lists_its_files(self, client: FlaskClient, person: SignedIn, appointment: Appointment) -> None:
         uploaded = file_requests.upload_files(client, person, appointment.id)
 
-        shown = told(client.get(f"/api/appointments/{appointment.id}", headers=person.headers))["appointment"]
+        shown = data_of(client.get(f"/api/appointments/{appointment.id}", headers=person.headers))["appointment"]
         assert shown["images"] == uploaded
 
     @pytest.mark.parametrize("invalid", [b"", b"MZ\x90\0", b"<svg/>", b"\xff\xd8\xff\0"])
@@ -66,7 +66,7 @@ class TestUpload:
     ) -> None:
         response = file_requests.post_files(client, person, appointment.id, picture(), (BytesIO(invalid), "photo.jpg"))
 
-        assert refused(response) == (400, "INVALID_FILE_TYPE")
+        assert error_of(response) == (400, "INVALID_FILE_TYPE")
         assert file_requests.is_store_empty()
 
     @pytest.mark.parametrize(
@@ -79,13 +79,13 @@ class TestUpload:
     ) -> None:
         uploads = [(BytesIO(bytes(size)), "a.png") for size in sizes]
 
-        assert refused(file_requests.post_files(client, person, appointment.id, *uploads)) == (400, code)
+        assert error_of(file_requests.post_files(client, person, appointment.id, *uploads)) == (400, code)
         assert file_requests.is_store_empty()
 
     def test_request_without_a_file_is_rejected(
         self, client: FlaskClient, person: SignedIn, appointment: Appointment
     ) -> None:
-        assert fields_refused(file_requests.post_files(client, person, appointment.id)) == ["files"]
+        assert invalid_fields(file_requests.post_files(client, person, appointment.id)) == ["files"]
 
     @pytest.mark.parametrize(
         ("field", "make"),
@@ -96,15 +96,15 @@ class TestUpload:
         self, client: FlaskClient, person: SignedIn, appointment: Appointment, field: str, make: Callable[[], object]
     ) -> None:
         response = file_requests.post_files(client, person, appointment.id, picture(), **{field: make()})
-        assert fields_refused(response) == [field]
+        assert invalid_fields(response) == [field]
         assert file_requests.is_store_empty()
 
     def test_cancelled_appointment_accepts_no_files(
         self, client: FlaskClient, person: SignedIn, appointment: Appointment
     ) -> None:
-        transitions.cancel(factories.acting(person.user), appointment.id, reason=None)
+        transitions.cancel(factories.actor_of(person.user), appointment.id, reason=None)
 
-        assert refused(file_requests.post_files(client, person, appointment.id, picture())) == (400, "TOO_LATE")
+        assert error_of(file_requests.post_files(client, person, appointment.id, picture())) == (400, "TOO_LATE")
         assert file_requests.is_store_empty()
 
     def test_concurrent_cancellation_and_upload_are_serialized(
@@ -112,11 +112,11 @@ class TestUpload:
     ) -> None:
         def act(number: int) -> int:
             if number:
-                transitions.cancel(factories.acting(person.user), appointment.id, reason=None)
+                transitions.cancel(factories.actor_of(person.user), appointment.id, reason=None)
                 return 200
             return file_requests.post_files(app.test_client(), person, appointment.id, picture()).status_code
 
-        upload_status, _ = at_once(2, act)
+        upload_status, _ = in_parallel(2, act)
         assert Appointment.objects.get(id=appointment.id).status is Status.CANCELLED
         assert File.available().count() == (1 if upload_status == 200 else 0)
 
@@ -130,7 +130,7 @@ class TestUpload:
             pictures = (picture(size=(8, height)) for height in (number + 1, number + 3))
             return file_requests.post_files(app.test_client(), person, appointment.id, *pictures)
 
-        responses = at_once(2, send)
+        responses = in_parallel(2, send)
 
         assert sorted(response.status_code for response in responses) == [200, 400]
         assert File.available().count() == 50

@@ -16,7 +16,7 @@ from arthomed.files import cleaning_queue
 from arthomed.files.models import File
 from tests import factories
 from tests.api.files import file_requests
-from tests.factories import SignedIn, at_once, picture, refused, told
+from tests.factories import SignedIn, data_of, error_of, in_parallel, picture
 
 HOUR = factories.every_day("09:00", "10:00")
 
@@ -26,26 +26,26 @@ pytestmark = pytest.mark.usefixtures("empty_storage")
 class TestBookingWithFiles:
     def test_booking_stores_its_images(self, client: FlaskClient, person: SignedIn) -> None:
         body = factories.booking_body(factories.make_doctor(HOUR), images=[picture(), file_requests.pdf()])
-        booked = told(client.post("/api/appointments/book", data=body, headers=person.headers), 201)["appointment"]
+        booked = data_of(client.post("/api/appointments/book", data=body, headers=person.headers), 201)["appointment"]
 
         assert [one["mimeType"] for one in booked["images"]] == ["image/png", "application/pdf"]
         assert File.available().count() == 2
 
     def test_rejected_booking_stores_no_file(self, client: FlaskClient, person: SignedIn) -> None:
         doctor = factories.make_doctor(HOUR)
-        factories.make_visit(doctor=doctor)
+        factories.make_appointment(doctor=doctor)
         body = factories.booking_body(doctor, images=[picture()])
 
         response = client.post("/api/appointments/book", data=body, headers=person.headers)
 
-        assert refused(response) == (400, "SLOT_UNAVAILABLE")
+        assert error_of(response) == (400, "SLOT_UNAVAILABLE")
         assert file_requests.is_store_empty()
 
     def test_rejected_file_prevents_the_booking(self, client: FlaskClient, person: SignedIn) -> None:
         body = factories.booking_body(factories.make_doctor(HOUR), images=[(BytesIO(b"no"), "a.png")])
 
         response = client.post("/api/appointments/book", data=body, headers=person.headers)
-        assert refused(response) == (400, "INVALID_FILE_TYPE")
+        assert error_of(response) == (400, "INVALID_FILE_TYPE")
         assert Appointment.objects.count() == 0
 
     def test_repeated_booking_with_the_same_key_stores_its_files_once(self, app: Flask, person: SignedIn) -> None:
@@ -54,9 +54,9 @@ class TestBookingWithFiles:
         def book(_: int) -> Any:
             body = factories.booking_body(doctor, images=[picture()])
             response = app.test_client().post("/api/appointments/book", data=body, headers=headers)
-            return told(response, 201)["appointment"]
+            return data_of(response, 201)["appointment"]
 
-        first, second = at_once(2, book)
+        first, second = in_parallel(2, book)
         assert first["_id"] == second["_id"]
         assert File.objects.count() == 1
 
@@ -73,7 +73,7 @@ class TestBookingWithFiles:
     def test_booking_without_files_does_not_wait_for_file_cleaning(self, client: FlaskClient, person: SignedIn) -> None:
         body = factories.booking_body(factories.make_doctor(HOUR))
         with cleaning_queue.cleaning_lock:
-            told(client.post("/api/appointments/book", json=body, headers=person.headers), 201)
+            data_of(client.post("/api/appointments/book", json=body, headers=person.headers), 201)
 
 
 class TestInterruptedBooking:
@@ -100,5 +100,5 @@ class TestInterruptedBooking:
         monkeypatch.setattr(batcher, "transaction", after_a_purge)
         body = factories.booking_body(factories.make_doctor(HOUR), images=[picture()])
 
-        assert refused(client.post("/api/appointments/book", data=body, headers=person.headers))[0] == 503
+        assert error_of(client.post("/api/appointments/book", data=body, headers=person.headers))[0] == 503
         assert Appointment.objects.count() == 0

@@ -22,7 +22,7 @@ from arthomed.files.rules import State
 from arthomed.infra.storage import LocalStorage
 from tests import factories
 from tests.api.files import file_requests
-from tests.factories import SignedIn, picture, refused, told
+from tests.factories import SignedIn, data_of, error_of, picture
 
 NOT_FOUND = (404, "NOT_FOUND")
 
@@ -155,7 +155,7 @@ class TestDownload:
     ) -> None:
         File.objects.update(set__state=state)
 
-        assert refused(file_requests.fetch(client, person, url)) == refusal
+        assert error_of(file_requests.fetch(client, person, url)) == refusal
 
     @pytest.mark.parametrize("name", ["..%2f..%2fetc%2fpasswd", "%00", "nothing.png", "a" * 5000])
     def test_unknown_file_name_is_not_found(self, client: FlaskClient, person: SignedIn, name: str) -> None:
@@ -178,7 +178,7 @@ class TestProfilePictures:
     def picture_url(self, client: FlaskClient, person: SignedIn) -> str:
         body = {"files": [picture()]}
         response = client.post("/api/files/upload/profiles", data=body, headers=person.headers)
-        url: str = told(response)["uploadedFiles"][0]["url"]
+        url: str = data_of(response)["uploadedFiles"][0]["url"]
         return url
 
     @pytest.mark.parametrize(
@@ -196,21 +196,21 @@ class TestProfilePictures:
         self, app: Flask, client: FlaskClient, person: SignedIn, picture_url: str
     ) -> None:
         doctor = factories.make_doctor()
-        factories.make_visit(person.user, doctor)
+        factories.make_appointment(person.user, doctor)
 
         assert file_requests.fetch(client, factories.sign_in(app, doctor), picture_url).status_code == 200
 
     def test_deleted_picture_is_removed_from_the_profile(
         self, client: FlaskClient, person: SignedIn, picture_url: str
     ) -> None:
-        told(client.delete(picture_url, headers=person.headers))
+        data_of(client.delete(picture_url, headers=person.headers))
 
-        assert told(client.get("/api/users/profile", headers=person.headers))["user"]["avatar"] is None
+        assert data_of(client.get("/api/users/profile", headers=person.headers))["user"]["avatar"] is None
 
 
 class TestDelete:
     def test_uploader_can_delete_the_file(self, client: FlaskClient, person: SignedIn, url: str) -> None:
-        told(client.delete(url, headers=person.headers))
+        data_of(client.delete(url, headers=person.headers))
 
         assert file_requests.fetch(client, person, url).status_code == 404
         assert File.objects.count() == 0
@@ -221,7 +221,7 @@ class TestDelete:
     ) -> None:
         Appointment.objects(id=appointment.id).update(set__status=Status.COMPLETED)
 
-        assert refused(client.delete(url, headers=person.headers)) == (403, "PERMISSION_DENIED")
+        assert error_of(client.delete(url, headers=person.headers)) == (403, "PERMISSION_DENIED")
 
     def test_deletion_waits_for_a_transaction_that_completes_the_appointment(
         self, app: Flask, person: SignedIn, appointment: Appointment, url: str
@@ -232,14 +232,14 @@ class TestDelete:
                 Appointment.collection().update_one({"_id": appointment.id}, completed, session=session)
                 response = threads.submit(app.test_client().delete, url, headers=person.headers)
                 assert wait([response], timeout=0.2).not_done
-            assert refused(response.result()) == (403, "PERMISSION_DENIED")
+            assert error_of(response.result()) == (403, "PERMISSION_DENIED")
 
     def test_patient_cannot_delete_a_file_of_the_doctor(
         self, client: FlaskClient, person: SignedIn, appointment: Appointment
     ) -> None:
         filename = factories.make_file(appointment, factories.make_user(Role.DOCTOR))
 
-        assert refused(client.delete(f"/api/files/{filename}", headers=person.headers)) == (403, "PERMISSION_DENIED")
+        assert error_of(client.delete(f"/api/files/{filename}", headers=person.headers)) == (403, "PERMISSION_DENIED")
 
     def test_second_deletion_is_not_found_and_not_audited(
         self, client: FlaskClient, person: SignedIn, url: str

@@ -263,9 +263,9 @@ def test_purge_deletes_the_files_of_an_erased_patient(
 ) -> None:
     patient = users.get(appointment.patient_id)
     user = factories.sign_in(app, patient)
-    factories.ask_for_code(client, patient.mobile_number)
+    factories.request_code(client, patient.mobile_number)
     body = {"otp": factories.code_for(patient.mobile_number)}
-    factories.told(client.post("/api/users/profile/erasure", json=body, headers=user.headers))
+    factories.data_of(client.post("/api/users/profile/erasure", json=body, headers=user.headers))
     purging.purge()
 
     assert (stored_keys(), File.objects.count()) == ([], 0)

@@ -20,7 +20,7 @@ from dev.servers import free_port
 from tests import factories
 from tests.api.auth.sign_in import Now
 from tests.api.files import file_requests
-from tests.factories import SignedIn, refused
+from tests.factories import SignedIn, error_of
 from tests.infra.eicar import EICAR
 
 
@@ -59,7 +59,7 @@ def test_upload_can_be_downloaded_only_after_its_scan(
     before_scan, queued = file_requests.fetch(client, person, uploaded["url"]), queued_jobs()
     scanning.scan(File.objects.get().id)
 
-    assert (uploaded["status"], refused(before_scan), queued) == ("waiting", (409, "FILE_NOT_READY"), 1)
+    assert (uploaded["status"], error_of(before_scan), queued) == ("waiting", (409, "FILE_NOT_READY"), 1)
     assert file_requests.fetch(client, person, uploaded["url"]).status_code == 200
 
 
@@ -70,7 +70,7 @@ def test_infected_file_is_quarantined_and_cannot_be_downloaded(
     file = make_waiting_file(appointment, person, EICAR)
 
     assert scanning.scan(file.id) is State.INFECTED
-    assert refused(file_requests.fetch(client, person, f"/api/files/{file.filename}")) == (404, "NOT_FOUND")
+    assert error_of(file_requests.fetch(client, person, f"/api/files/{file.filename}")) == (404, "NOT_FOUND")
     quarantined = File.objects.get()
     assert (quarantined.key, quarantined.signature) == (f"quarantine/infected/{file.key}", "Eicar-Test.UNOFFICIAL")
 
@@ -125,5 +125,5 @@ def test_sweep_stops_after_three_failures_and_starts_with_other_files_next_time(
 def test_repeated_scan_and_scan_of_an_unknown_file_do_nothing(person: SignedIn, appointment: Appointment) -> None:
     file = make_waiting_file(appointment, person)
 
-    verdicts = [scanning.scan(file.id), scanning.scan(file.id), scanning.scan(factories.NOBODY)]
+    verdicts = [scanning.scan(file.id), scanning.scan(file.id), scanning.scan(factories.UNKNOWN_ID)]
     assert verdicts == [State.READY, None, None]

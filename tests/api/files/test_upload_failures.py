@@ -11,7 +11,7 @@ from arthomed.config import settings
 from arthomed.files.models import File
 from tests import factories
 from tests.api.files import file_requests
-from tests.factories import SignedIn, picture, refused
+from tests.factories import SignedIn, error_of, picture
 
 pytestmark = [pytest.mark.usefixtures("empty_storage"), file_requests.folder_only]
 
@@ -24,7 +24,7 @@ class TestUnavailableStorage:
         shutil.rmtree(settings().uploads.folder)
 
         response = file_requests.post_files(client, person, appointment.id, picture())
-        assert refused(response) == (503, "SERVICE_UNAVAILABLE")
+        assert error_of(response) == (503, "SERVICE_UNAVAILABLE")
         assert not settings().uploads.folder.exists()
 
     def test_first_upload_initializes_an_empty_folder(
@@ -44,7 +44,7 @@ class TestUnavailableStorage:
         (root / "appointments").write_text("no folder")
 
         response = file_requests.post_files(client, person, appointment.id, picture())
-        assert refused(response) == (503, "SERVICE_UNAVAILABLE")
+        assert error_of(response) == (503, "SERVICE_UNAVAILABLE")
         assert File.available().count() == before
 
 
@@ -52,12 +52,12 @@ class TestRejectedRequests:
     def test_json_body_is_rejected(self, client: FlaskClient, person: SignedIn) -> None:
         response = client.post("/api/files/upload/appointments", json={}, headers=person.headers)
 
-        assert refused(response) == (415, "UNSUPPORTED_MEDIA_TYPE")
+        assert error_of(response) == (415, "UNSUPPORTED_MEDIA_TYPE")
 
     def test_route_without_files_rejects_a_multipart_body(self, client: FlaskClient, person: SignedIn) -> None:
         response = client.put("/api/users/profile", data={"name": picture()}, headers=person.headers)
 
-        assert refused(response) == (415, "UNSUPPORTED_MEDIA_TYPE")
+        assert error_of(response) == (415, "UNSUPPORTED_MEDIA_TYPE")
         assert file_requests.is_store_empty()
 
     def test_too_large_body_is_rejected_before_it_is_read(self, client: FlaskClient, person: SignedIn) -> None:
@@ -69,7 +69,7 @@ class TestRejectedRequests:
             environ_overrides={"CONTENT_LENGTH": str(100 * 1024 * 1024)},
         )
 
-        assert refused(response) == (413, "PAYLOAD_TOO_LARGE")
+        assert error_of(response) == (413, "PAYLOAD_TOO_LARGE")
 
     def test_truncated_body_is_rejected_and_stores_nothing(self, client: FlaskClient, person: SignedIn) -> None:
         part = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\n\r\n\x89PNG'

@@ -16,7 +16,7 @@ from arthomed.config import AppEnv
 from arthomed.core.jobs import JobsUnavailable
 from dev.servers import Mongo
 from tests import factories
-from tests.factories import SignedIn, envelope_of, refused
+from tests.factories import SignedIn, envelope_of, error_of
 
 SECRET_DETAIL = "hunter2 at /srv/clinic/secrets.py"
 INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z")
@@ -87,7 +87,7 @@ def test_a_success_without_data_has_an_empty_object(client: FlaskClient, person:
         ("/api/auth/me", {"GET", "HEAD", "OPTIONS"}),
         ("/api/users/profile", {"GET", "HEAD", "PUT", "OPTIONS"}),
         ("/api/users", {"GET", "HEAD", "POST", "OPTIONS"}),
-        (f"/api/users/{factories.NOBODY}", {"GET", "HEAD", "PUT", "DELETE", "OPTIONS"}),
+        (f"/api/users/{factories.UNKNOWN_ID}", {"GET", "HEAD", "PUT", "DELETE", "OPTIONS"}),
         ("/health", {"GET", "HEAD", "OPTIONS"}),
     ],
 )
@@ -103,18 +103,18 @@ def test_a_wrong_method_gets_the_allowed_ones(client: FlaskClient, path: str, al
 def test_a_malformed_id_is_not_found(client: FlaskClient, person: SignedIn, path: str, bad: str) -> None:
     response = client.get(path.format(bad), headers=person.headers)
 
-    assert refused(response) == (404, "NOT_FOUND")
+    assert error_of(response) == (404, "NOT_FOUND")
     assert envelope_of(response)["message"] == "Resource not found"
 
 
 def test_the_permission_is_checked_before_the_body(client: FlaskClient, person: SignedIn) -> None:
     response = client.post("/api/users", data=b"{", headers={**person.headers, **JSON})
 
-    assert refused(response) == (403, "PERMISSION_DENIED")
+    assert error_of(response) == (403, "PERMISSION_DENIED")
 
 
 def test_the_token_is_checked_before_the_body(client: FlaskClient) -> None:
-    assert refused(client.put("/api/users/profile", data=b"{", headers=JSON)) == (401, "NO_TOKEN")
+    assert error_of(client.put("/api/users/profile", data=b"{", headers=JSON)) == (401, "NO_TOKEN")
 
 
 @contextmanager
@@ -136,7 +136,7 @@ class TestUnexpected:
         with broken_app(env, RuntimeError(SECRET_DETAIL)) as client:
             response = client.get("/api/broken")
 
-        assert refused(response) == (500, "INTERNAL_ERROR")
+        assert error_of(response) == (500, "INTERNAL_ERROR")
         assert envelope_of(response)["message"] == "Internal server error"
         assert [one for one in ("hunter2", "Traceback", "RuntimeError", ".py") if one in response.text] == []
 
@@ -169,7 +169,7 @@ class TestUnexpected:
     )
     def test_every_unexpected_exception_is_an_internal_error(self, error: Exception) -> None:
         with broken_app(AppEnv.TEST, error) as client:
-            assert refused(client.get("/api/broken")) == (500, "INTERNAL_ERROR")
+            assert error_of(client.get("/api/broken")) == (500, "INTERNAL_ERROR")
 
     @pytest.mark.parametrize(
         "error", [AutoReconnect("gone"), ExecutionTimeout("late", 50), JobsUnavailable("sms.send")]
@@ -178,7 +178,7 @@ class TestUnexpected:
         with broken_app(AppEnv.PRODUCTION, error) as client:
             response = client.get("/api/broken")
 
-        assert refused(response) == (503, "SERVICE_UNAVAILABLE")
+        assert error_of(response) == (503, "SERVICE_UNAVAILABLE")
         assert response.headers["Retry-After"] == "5"
         assert set(envelope_of(response)["error"]) == {"code", "statusCode", "details"}
 
@@ -197,13 +197,13 @@ class TestSlowDatabase:
         del stuck
         response = client.post("/api/auth/refresh-token", json={"refreshToken": person.refresh_token})
 
-        assert refused(response) == (503, "SERVICE_UNAVAILABLE")
+        assert error_of(response) == (503, "SERVICE_UNAVAILABLE")
 
     @pytest.mark.usefixtures("stuck")
     def test_a_blocked_write_is_given_up_within_three_seconds(self, client: FlaskClient) -> None:
         started = time.monotonic()
 
-        response = factories.ask_for_code(client, "9876543210")
+        response = factories.request_code(client, "9876543210")
 
-        assert refused(response) == (503, "SERVICE_UNAVAILABLE")
+        assert error_of(response) == (503, "SERVICE_UNAVAILABLE")
         assert time.monotonic() - started < 3

@@ -12,7 +12,7 @@ from arthomed.http.auth import public, requires
 from arthomed.http.blueprint import Blueprint
 from arthomed.http.cache import cached
 from tests import factories
-from tests.factories import refused, told
+from tests.factories import data_of, error_of
 
 SECRET = "a secret of the clinic"
 
@@ -54,12 +54,12 @@ def test_a_faulty_view_is_not_called_without_session_and_permission(faulty: Flas
     patient = factories.sign_in(faulty)
     ended = factories.sign_in(faulty, admin.user)
     client = faulty.test_client()
-    told(client.post("/api/auth/logout", headers=ended.headers))
+    data_of(client.post("/api/auth/logout", headers=ended.headers))
 
     client.get(f"/api/faulty/{path}", headers=admin.headers)  # a cached response may exist from now on
     responses = [client.get(f"/api/faulty/{path}", headers=one) for one in ({}, ended.headers, patient.headers)]
 
-    assert [refused(one) for one in responses] == [
+    assert [error_of(one) for one in responses] == [
         (401, "NO_TOKEN"),
         (401, "SESSION_REVOKED"),
         (403, "PERMISSION_DENIED"),

@@ -12,7 +12,7 @@ from werkzeug.test import TestResponse
 from arthomed.core.permissions import Role
 from tests import factories
 from tests.contract.test_document import SIGNED
-from tests.factories import envelope_of, refused
+from tests.factories import envelope_of, error_of
 
 
 class TestSecrets:
@@ -32,7 +32,7 @@ class TestSecrets:
     def test_a_secret_is_never_repeated(self, client: FlaskClient, body: Any) -> None:
         response = client.post("/api/auth/verify-otp", json=body)
 
-        assert refused(response) == (400, "VALIDATION_ERROR")
+        assert error_of(response) == (400, "VALIDATION_ERROR")
         assert "11111x" not in response.text
 
     def test_other_values_are_repeated_beside_a_secret(self, client: FlaskClient) -> None:

@@ -5,7 +5,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from tests import factories
-from tests.factories import refused
+from tests.factories import error_of
 
 SECURITY = {
     "Strict-Transport-Security": "max-age=31536000; includeSubDomains; preload",
@@ -85,9 +85,9 @@ class TestSecurity:
 
     def test_no_cookie_is_ever_set(self, app: Flask, client: FlaskClient) -> None:
         mobile = factories.sign_in(app).user.mobile_number
-        factories.ask_for_code(client, mobile)
+        factories.request_code(client, mobile)
 
-        response = factories.answer_with(client, mobile, factories.code_for(mobile))
+        response = factories.submit_code(client, mobile, factories.code_for(mobile))
 
         assert response.status_code == 200
         assert "Set-Cookie" not in response.headers
@@ -111,7 +111,7 @@ class TestAccept:
         ],
     )
     def test_a_client_that_accepts_json_gets_json(self, client: FlaskClient, accept: str) -> None:
-        assert refused(client.get("/api/auth/me", headers={"Accept": accept})) == (401, "NO_TOKEN")
+        assert error_of(client.get("/api/auth/me", headers={"Accept": accept})) == (401, "NO_TOKEN")
 
     @pytest.mark.parametrize(
         "accept",
@@ -127,7 +127,7 @@ class TestAccept:
         ],
     )
     def test_a_client_that_does_not_accept_json_gets_406(self, client: FlaskClient, accept: str) -> None:
-        assert refused(client.get("/api/auth/me", headers={"Accept": accept})) == (406, "NOT_ACCEPTABLE")
+        assert error_of(client.get("/api/auth/me", headers={"Accept": accept})) == (406, "NOT_ACCEPTABLE")
 
     @pytest.mark.parametrize("path", ["/api/docs", "/dev/mailbox"])
     def test_pages_are_served_as_html(self, client: FlaskClient, path: str) -> None:

@@ -15,7 +15,7 @@ from arthomed.config import settings
 from arthomed.infra import heartbeat
 from dev.servers import Valkey, free_port
 from tests import factories
-from tests.factories import at_once, envelope_of
+from tests.factories import envelope_of, in_parallel
 from tests.stack import wait_for
 
 
@@ -100,7 +100,7 @@ def test_the_dependencies_are_checked_once_a_second(client: FlaskClient, tmp_pat
         factories.another_app(redis_url=server.url) as app,
     ):
         before, started = pings(redis), time.monotonic()
-        at_once(8, lambda _: app.test_client().get("/health/ready"))
+        in_parallel(8, lambda _: app.test_client().get("/health/ready"))
         app.test_client().get("/health/ready")
         checked = pings(redis) - before
         assert checked == 1 or time.monotonic() - started > 1

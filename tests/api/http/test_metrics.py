@@ -15,7 +15,7 @@ from arthomed.scheduling import service as scheduling
 from arthomed.scheduling.models import Slot
 from tests import factories
 from tests.api.auth.sign_in import MOBILE, Now, code_sent
-from tests.factories import SignedIn, message_of_code, refused
+from tests.factories import SignedIn, error_of, otp_message
 from tests.scraping import Series, series_in
 
 
@@ -51,12 +51,12 @@ def patient(counting: Counting) -> SignedIn:
 
 
 def test_metrics_are_off_by_default(client: FlaskClient) -> None:
-    assert refused(client.get("/metrics")) == (404, "NOT_FOUND")
+    assert error_of(client.get("/metrics")) == (404, "NOT_FOUND")
 
 
 def test_a_request_is_counted_by_its_route(counting: Counting, patient: SignedIn) -> None:
     for _ in range(2):
-        counting.client.get(f"/api/appointments/{factories.NOBODY}", headers=patient.headers)
+        counting.client.get(f"/api/appointments/{factories.UNKNOWN_ID}", headers=patient.headers)
 
     labels = {"route": "/api/appointments/<object_id:appointment_id>", "method": "GET", "status": "404"}
     assert counting.rise("arthomed_request_seconds_count", **labels) == 2
@@ -88,15 +88,15 @@ def test_a_repeated_booking_is_counted_once(counting: Counting, patient: SignedI
 
 def test_codes_are_counted_when_sent_and_when_verified(counting: Counting) -> None:
     code = code_sent(counting.client)
-    factories.answer_with(counting.client, MOBILE, factories.other_than(code))
-    factories.answer_with(counting.client, MOBILE, code)
+    factories.submit_code(counting.client, MOBILE, factories.wrong_code(code))
+    factories.submit_code(counting.client, MOBILE, code)
 
     assert (counting.rise("arthomed_codes_sent_total"), counting.rise("arthomed_codes_verified_total")) == (1, 1)
 
 
 def test_a_message_is_counted_by_channel_and_outcome(counting: Counting) -> None:
     code_sent(counting.client)
-    notifications.send(message_of_code(MOBILE).id)
+    notifications.send(otp_message(MOBILE).id)
 
     assert counting.rise("arthomed_messages_total", channel="sms", outcome="sent") == 1
 

@@ -37,7 +37,7 @@ def impatient(app: Flask) -> Iterator[Flask]:
 def test_a_request_that_waited_too_long_is_refused_with_retry_after(impatient: Flask) -> None:
     response: TestResponse = after_waiting(lambda: impatient.test_client().get("/api/auth/me"))
 
-    assert factories.refused(response) == (503, "SERVICE_UNAVAILABLE")
+    assert factories.error_of(response) == (503, "SERVICE_UNAVAILABLE")
     assert response.headers["Retry-After"] == "2"
 
 
@@ -49,7 +49,7 @@ def test_a_request_that_got_a_thread_in_time_is_served() -> None:
     ):
         response = threads.submit(lambda: patient.test_client().get("/api/auth/me")).result()
 
-    assert factories.refused(response) == (401, "NO_TOKEN")
+    assert factories.error_of(response) == (401, "NO_TOKEN")
 
 
 def test_health_is_served_after_any_wait(impatient: Flask) -> None:

@@ -17,7 +17,7 @@ from arthomed.config import AppEnv, settings
 from arthomed.core.permissions import Role
 from tests import factories
 from tests.architecture.test_permissions import TABLE, call_route, make_world, routes_of
-from tests.factories import SignedIn, envelope_of, refused, told
+from tests.factories import SignedIn, data_of, envelope_of, error_of
 from tests.stack import Stack
 
 Records = Database[dict[str, Any]]
@@ -45,7 +45,7 @@ class TestApi1BrokenObjectLevelAuthorization:
         self, app: Flask, client: FlaskClient, database: Records, method: str, path: str, body: dict[str, str] | None
     ) -> None:
         victim, attacker = factories.sign_in(app), factories.sign_in(app)
-        visit = factories.make_visit(victim.user).id
+        visit = factories.make_appointment(victim.user).id
         before = [list(database[name].find()) for name in ("appointments", "sessions")]
 
         def attempt(**ids: object) -> tuple[int, dict[str, Any]]:
@@ -55,24 +55,24 @@ class TestApi1BrokenObjectLevelAuthorization:
         stolen = attempt(visit=visit, session=victim.session_id)
 
         assert stolen[0] == 404
-        assert stolen == attempt(visit=factories.NOBODY, session=factories.NOBODY)
+        assert stolen == attempt(visit=factories.UNKNOWN_ID, session=factories.UNKNOWN_ID)
         assert before == [list(database[name].find()) for name in ("appointments", "sessions")]
 
 
 class TestApi2BrokenAuthentication:
     def test_guesses_from_many_addresses_do_not_sign_in(self, client: FlaskClient) -> None:
         victim = factories.make_user().mobile_number
-        factories.ask_for_code(client, victim)
+        factories.request_code(client, victim)
         code = factories.code_for(victim)
-        wrong = factories.other_than(code)
+        wrong = factories.wrong_code(code)
 
         responses = Counter(
-            refused(factories.answer_with(client, victim, wrong, address=f"198.51.100.{nth}"))[1] for nth in range(20)
+            error_of(factories.submit_code(client, victim, wrong, address=f"198.51.100.{nth}"))[1] for nth in range(20)
         )
-        right = factories.answer_with(client, victim, code, address="198.51.100.200")
+        right = factories.submit_code(client, victim, code, address="198.51.100.200")
 
         assert responses == {"OTP_INVALID": 3, "OTP_MAX_ATTEMPTS": 17}
-        assert refused(right) == (400, "OTP_MAX_ATTEMPTS")
+        assert error_of(right) == (400, "OTP_MAX_ATTEMPTS")
 
     def test_a_role_claim_in_a_token_grants_nothing(self, client: FlaskClient, person: SignedIn) -> None:
         claims = jwt.decode(person.access_token, options={"verify_signature": False})
@@ -80,7 +80,7 @@ class TestApi2BrokenAuthentication:
 
         response = client.get("/api/users", headers={"Authorization": f"Bearer {raised}"})
 
-        assert refused(response) == (403, "PERMISSION_DENIED")
+        assert error_of(response) == (403, "PERMISSION_DENIED")
 
 
 class TestApi3BrokenObjectPropertyLevelAuthorization:
@@ -108,12 +108,12 @@ class TestApi3BrokenObjectPropertyLevelAuthorization:
         self, client: FlaskClient, database: Records, path: str, extra: dict[str, object]
     ) -> None:
         mobile = factories.new_mobile()
-        factories.ask_for_code(client, mobile)
+        factories.request_code(client, mobile)
         wanted = {"mobileNumber": mobile, "otp": factories.code_for(mobile), "name": "Asha Rao"}
 
         response = client.post(path, json={**wanted, **extra})
 
-        assert factories.fields_refused(response) == list(extra)
+        assert factories.invalid_fields(response) == list(extra)
         assert database.users.count_documents({}) == 0
 
 
@@ -138,7 +138,7 @@ class TestApi4UnrestrictedResourceConsumption:
     ) -> None:
         response = client.get(path, query_string={field: value}, headers=admin.headers)
 
-        assert factories.fields_refused(response) == [field]
+        assert factories.invalid_fields(response) == [field]
 
 
 class TestApi5BrokenFunctionLevelAuthorization:
@@ -179,7 +179,7 @@ class TestApi6UnrestrictedAccessToSensitiveBusinessFlows:
         times = [f"{hour:02}:{minute}" for hour in (9, 10, 11) for minute in ("00", "30")]
 
         responses = Counter(
-            refused(
+            error_of(
                 client.post(
                     "/api/appointments/book",
                     json=factories.booking_body(doctor, appointmentTime=time),
@@ -201,7 +201,7 @@ class TestApi6UnrestrictedAccessToSensitiveBusinessFlows:
                 booked = client.post("/api/appointments/book", json=body, headers=grabber.headers)
                 statuses.append(booked.status_code)
                 if booked.status_code == 201:
-                    visit = told(booked, 201)["appointment"]["_id"]
+                    visit = data_of(booked, 201)["appointment"]["_id"]
                     client.put(f"/api/appointments/{visit}/cancel", json={}, headers=grabber.headers)
 
         assert statuses == [201, 201, 201, 429]
@@ -218,13 +218,13 @@ class TestApi8SecurityMisconfiguration:
         ],
     )
     def test_production_serves_no_internal_files_or_tools(self, production: Flask, path: str) -> None:
-        assert refused(production.test_client().get(path)) == (404, "NOT_FOUND")
+        assert error_of(production.test_client().get(path)) == (404, "NOT_FOUND")
 
     @pytest.mark.parametrize("method", ["TRACE", "TRACK", "CONNECT", "PATCH", "DEBUG", "PROPFIND"])
     def test_unused_methods_are_refused_without_an_echo(self, production: Flask, method: str) -> None:
         response = production.test_client().open("/api/auth/me", method=method, headers={"X-Secret": "a-secret-header"})
 
-        assert refused(response) == (405, "METHOD_NOT_ALLOWED")
+        assert error_of(response) == (405, "METHOD_NOT_ALLOWED")
         assert "a-secret-header" not in response.text + str(response.headers)
 
     @pytest.mark.parametrize("coding", ["chunked", "Chunked", " chunked", "gzip, chunked", "x"])

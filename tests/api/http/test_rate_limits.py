@@ -15,7 +15,7 @@ from werkzeug.test import TestResponse
 from dev.servers import free_port
 from tests import factories
 from tests.api.http.rate_limits import REFUSAL, counters, limit_and_remaining, reset, wait_until_redis_counts
-from tests.factories import refused
+from tests.factories import error_of
 from tests.stack import wait_for
 
 ADDRESS_LIMIT = 3
@@ -66,11 +66,11 @@ class TestHeaders:
         assert limit_and_remaining(client.get("/api/auth/me"))[0] == 100
 
     def test_a_refusal_by_an_otp_quota_keeps_its_own_retry_after(self, client: FlaskClient) -> None:
-        factories.ask_for_code(client, "9876543210")
+        factories.request_code(client, "9876543210")
 
-        response = factories.ask_for_code(client, "9876543210")
+        response = factories.request_code(client, "9876543210")
 
-        assert refused(response) == REFUSAL
+        assert error_of(response) == REFUSAL
         assert int(response.headers["Retry-After"]) <= 60
         assert limit_and_remaining(response)[1] > 0
 
@@ -79,7 +79,7 @@ class TestRefusal:
     def test_a_request_over_the_limit_is_refused_in_the_envelope(self, strict: Flask) -> None:
         response = get_repeatedly(strict, ADDRESS_LIMIT + 1)
 
-        assert refused(response) == REFUSAL
+        assert error_of(response) == REFUSAL
         assert factories.envelope_of(response)["errors"] == []
         assert response.headers["X-Request-ID"]
 
@@ -152,7 +152,7 @@ class TestCallers:
     def test_each_user_has_a_limit_of_its_own(self, strict: Flask) -> None:
         person = factories.sign_in(strict)
 
-        assert refused(get_repeatedly(strict, USER_LIMIT + 1, **person.headers)) == REFUSAL
+        assert error_of(get_repeatedly(strict, USER_LIMIT + 1, **person.headers)) == REFUSAL
         assert get(strict, **factories.sign_in(strict).headers).status_code == 200
 
     def test_an_invalid_token_counts_for_the_address(self, strict: Flask) -> None:
@@ -238,11 +238,11 @@ class TestRedis:
         [key] = counters(redis)
         redis.persist(key)
 
-        assert refused(get(strict)) == REFUSAL
+        assert error_of(get(strict)) == REFUSAL
         assert redis.ttl(key) > 890
 
     def test_concurrent_requests_are_each_counted(self, strict: Flask) -> None:
-        responses = factories.at_once(4 * ADDRESS_LIMIT, lambda _: get(strict).status_code)
+        responses = factories.in_parallel(4 * ADDRESS_LIMIT, lambda _: get(strict).status_code)
 
         assert sorted(responses) == [401] * ADDRESS_LIMIT + [429] * 3 * ADDRESS_LIMIT
 

@@ -20,7 +20,7 @@ from arthomed.http.limits import limiter
 from dev.servers import Valkey, free_port
 from tests import factories
 from tests.api.http.rate_limits import REFUSAL, limit_and_remaining, wait_until_redis_counts
-from tests.factories import SignedIn, refused
+from tests.factories import SignedIn, error_of
 
 AUTH, BOOKING, UPLOAD, ANONYMOUS, USER = 3, 2, 1, 5, 6
 SIGN_IN = ["/api/auth/send-otp", "/api/auth/verify-otp", "/api/auth/register"]
@@ -86,7 +86,7 @@ class TestSignIn:
         for path in SIGN_IN:
             post(strict, path)
 
-        assert refused(post(strict, SIGN_IN[0])) == REFUSAL
+        assert error_of(post(strict, SIGN_IN[0])) == REFUSAL
 
     def test_each_address_has_its_own_limit(self, strict: FlaskClient) -> None:
         statuses(strict, SIGN_IN[0], AUTH + 1)
@@ -96,7 +96,7 @@ class TestSignIn:
     def test_a_token_does_not_change_the_limit_of_the_address(self, strict_app: Flask, strict: FlaskClient) -> None:
         statuses(strict, SIGN_IN[0], AUTH)
 
-        assert refused(post(strict, SIGN_IN[0], **factories.sign_in(strict_app).headers)) == REFUSAL
+        assert error_of(post(strict, SIGN_IN[0], **factories.sign_in(strict_app).headers)) == REFUSAL
 
     def test_a_refusal_has_retry_after(self, strict: FlaskClient) -> None:
         statuses(strict, SIGN_IN[0], AUTH)
@@ -135,7 +135,7 @@ class TestBooking:
         statuses(strict, BOOK, BOOKING, **person.headers)
         tablet = factories.sign_in(strict_app, person.user)
 
-        assert refused(post(strict, BOOK, address="198.51.100.1", **tablet.headers)) == REFUSAL
+        assert error_of(post(strict, BOOK, address="198.51.100.1", **tablet.headers)) == REFUSAL
 
     def test_each_user_has_its_own_limit(self, strict_app: Flask, strict: FlaskClient, person: SignedIn) -> None:
         statuses(strict, BOOK, BOOKING, **person.headers)
@@ -187,7 +187,7 @@ class TestRefresh:
             for address in [f"198.51.100.{one}" for one in range(USER + 1)]
         ]
 
-        assert refused(responses[USER]) == REFUSAL
+        assert error_of(responses[USER]) == REFUSAL
 
     @pytest.mark.parametrize("kind", ["access", "forged", "expired", "another", "number", "list", "none"])
     def test_a_refresh_without_a_valid_token_counts_for_the_address(
@@ -219,7 +219,7 @@ class TestRefresh:
     ) -> None:
         response = strict.post(REFRESH, data=body, content_type=media_type)
 
-        assert refused(response) == refusal
+        assert error_of(response) == refusal
         assert limit_and_remaining(response) == (ANONYMOUS, ANONYMOUS - 1)
 
     def test_a_refresh_with_a_truncated_body_counts_for_the_address(
@@ -230,13 +230,13 @@ class TestRefresh:
 
         response = strict.post(REFRESH, content_type="application/json", environ_overrides=cut_off)
 
-        assert refused(response) == (400, "VALIDATION_ERROR")
+        assert error_of(response) == (400, "VALIDATION_ERROR")
         assert limit_and_remaining(response) == (ANONYMOUS, ANONYMOUS - 1)
 
     def test_a_refresh_token_on_another_route_is_ignored(self, strict: FlaskClient, person: SignedIn) -> None:
         response = strict.post("/api/auth/logout", json={"refreshToken": person.refresh_token})
 
-        assert refused(response) == (401, "NO_TOKEN")
+        assert error_of(response) == (401, "NO_TOKEN")
         assert limit_and_remaining(response) == (ANONYMOUS, ANONYMOUS - 1)
 
 

@@ -9,7 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from tests.factories import SignedIn, envelope_of, fields_refused, refused
+from tests.factories import SignedIn, envelope_of, error_of, invalid_fields
 from tests.stack import Stack
 
 LIMIT = 1024 * 1024
@@ -53,13 +53,13 @@ class TestJson:
         ids=lambda body: repr(body[:24]),
     )
     def test_a_body_that_is_not_json_is_malformed(self, client: FlaskClient, person: SignedIn, body: bytes) -> None:
-        assert refused(put(client, person, body)) == (400, "MALFORMED_JSON")
+        assert error_of(put(client, person, body)) == (400, "MALFORMED_JSON")
 
     @pytest.mark.parametrize("body", [b"null", b"true", b"5", b'"name"', b"[]", b'[{"name": "Asha"}]'])
     def test_json_that_is_not_an_object_is_invalid(self, client: FlaskClient, person: SignedIn, body: bytes) -> None:
         response = put(client, person, body)
 
-        assert refused(response) == (400, "VALIDATION_ERROR")
+        assert error_of(response) == (400, "VALIDATION_ERROR")
         assert envelope_of(response)["errors"] == [
             {"field": "", "message": "Invalid input type.", "value": json.loads(body)}
         ]
@@ -70,7 +70,7 @@ class TestJson:
     ) -> None:
         response = put(client, person, b'{"x":' + b"[" * depth + b"]" * depth + b"}")
 
-        assert refused(response) in {(400, "VALIDATION_ERROR"), (400, "MALFORMED_JSON")}
+        assert error_of(response) in {(400, "VALIDATION_ERROR"), (400, "MALFORMED_JSON")}
 
     @pytest.mark.parametrize(
         "text",
@@ -81,14 +81,14 @@ class TestJson:
     ) -> None:
         response = put(client, person, b'{"profile": {"address": {"city": "%s"}}}' % text.encode())
 
-        assert fields_refused(response) == ["profile.address.city"]
+        assert invalid_fields(response) == ["profile.address.city"]
 
     def test_keys_with_operators_or_control_characters_are_refused_as_unknown(
         self, client: FlaskClient, person: SignedIn
     ) -> None:
         response = put(client, person, b'{"$where": 1, "a.b": 2, "\\u0000": 3, "\\ud800": 4, "__proto__": 5, "": 6}')
 
-        assert set(fields_refused(response)) == {"$where", "a.b", "\x00", "\ud800", "__proto__", ""}
+        assert set(invalid_fields(response)) == {"$where", "a.b", "\x00", "\ud800", "__proto__", ""}
 
     def test_the_last_of_two_equal_keys_is_used(self, client: FlaskClient, person: SignedIn) -> None:
         response = put(client, person, b'{"name": "1", "name": "Asha"}')
@@ -126,7 +126,7 @@ class TestMediaTypes:
     ) -> None:
         response = put(client, person, b'{"name": "Asha"}', media_type)
 
-        assert refused(response) == (415, "UNSUPPORTED_MEDIA_TYPE")
+        assert error_of(response) == (415, "UNSUPPORTED_MEDIA_TYPE")
 
     @pytest.mark.parametrize(
         "media_type",
@@ -150,7 +150,7 @@ class TestSize:
     def test_a_body_of_up_to_one_mebibyte_is_accepted(self, client: FlaskClient, person: SignedIn) -> None:
         responses = [put(client, person, b'{"name": "Asha"}'.ljust(LIMIT + more)) for more in range(2)]
 
-        assert [refused(response) for response in responses] == [(200, ""), (413, "PAYLOAD_TOO_LARGE")]
+        assert [error_of(response) for response in responses] == [(200, ""), (413, "PAYLOAD_TOO_LARGE")]
 
     @pytest.mark.parametrize("size", [LIMIT + 1, 20 * LIMIT])
     def test_gunicorn_refuses_a_large_body(self, stack: Stack, size: int) -> None:

@@ -34,7 +34,7 @@ def delivery_configured(**changes: Any) -> Iterator[None]:
 def make_appointment(email: str | None = None, *, day: date | None = None, **patient: Any) -> Appointment:
     """A requested appointment with Dr Meera Iyer, by default tomorrow at nine."""
     booked_by = factories.make_user(**{"name": "Asha Verma", "email": email, **patient})
-    return factories.make_visit(booked_by, factories.make_doctor(OPENING_HOURS, name="Dr Meera Iyer"), day=day)
+    return factories.make_appointment(booked_by, factories.make_doctor(OPENING_HOURS, name="Dr Meera Iyer"), day=day)
 
 
 def make_message(email: str | None = None, **more: Any) -> Notification:
@@ -43,7 +43,7 @@ def make_message(email: str | None = None, **more: Any) -> Notification:
 
 
 def change_status(appointment: Appointment, *statuses: Status, reason: str | None = "As agreed") -> Appointment:
-    admin = factories.acting(factories.make_user(Role.ADMIN))
+    admin = factories.actor_of(factories.make_user(Role.ADMIN))
     for status in statuses:
         appointment = transitions.change_status(admin, appointment.id, status, reason=reason)
     return appointment

@@ -19,7 +19,7 @@ from tests import factories
 from tests.api.notifications import fake_twilio
 from tests.api.notifications.fake_twilio import FakeTwilio, post_receipt
 from tests.api.notifications.outbox import make_message
-from tests.factories import NOBODY, SignedIn, refused, told
+from tests.factories import UNKNOWN_ID, SignedIn, data_of, error_of
 from tests.migrations.records import message as record
 
 Records = Database[dict[str, Any]]
@@ -34,7 +34,7 @@ def failed_message() -> Notification:
 
 
 def list_messages(client: FlaskClient, admin: SignedIn, query: str = "") -> list[dict[str, Any]]:
-    items: list[dict[str, Any]] = told(client.get(f"{PATH}?{query}", headers=admin.headers))["items"]
+    items: list[dict[str, Any]] = data_of(client.get(f"{PATH}?{query}", headers=admin.headers))["items"]
     return items
 
 
@@ -66,7 +66,7 @@ class TestListing:
         with FakeTwilio().running() as twilio, fake_twilio.configured(twilio):
             twilio.response = (201, accepted)
             notifications.send(message.id)
-            told(post_receipt(client, twilio.requests[0].callback, "undelivered", ErrorCode="30005"))
+            data_of(post_receipt(client, twilio.requests[0].callback, "undelivered", ErrorCode="30005"))
 
         receipt = list_messages(client, admin)[0]["receipt"]
         assert receipt.pop("at")
@@ -116,7 +116,7 @@ class TestListing:
 
     @pytest.mark.parametrize("query", ["state=lost", "channel=fax", "text=1", "page=0"])
     def test_invalid_filter_is_refused(self, client: FlaskClient, admin: SignedIn, query: str) -> None:
-        assert refused(client.get(f"{PATH}?{query}", headers=admin.headers)) == (400, "VALIDATION_ERROR")
+        assert error_of(client.get(f"{PATH}?{query}", headers=admin.headers)) == (400, "VALIDATION_ERROR")
 
     def test_reading_the_list_is_audited(self, client: FlaskClient, database: Records, admin: SignedIn) -> None:
         message = failed_message()
@@ -136,7 +136,7 @@ class TestResending:
         Notification.objects.update(set__attempts=56)
         with Redis.from_url(environment["REDIS_URL"]) as redis:
             redis.flushdb()
-            again = told(resend(client, admin, message.id))["message"]
+            again = data_of(resend(client, admin, message.id))["message"]
             assert redis.llen("sms") == 1
 
         assert (again["state"], again["failure"]) == ("waiting", None)
@@ -148,7 +148,7 @@ class TestResending:
 
     def test_one_of_several_concurrent_resends_succeeds(self, app: Flask, admin: SignedIn) -> None:
         message = failed_message()
-        statuses = factories.at_once(4, lambda _: resend(app.test_client(), admin, message.id).status_code)
+        statuses = factories.in_parallel(4, lambda _: resend(app.test_client(), admin, message.id).status_code)
 
         assert sorted(statuses) == [200, 400, 400, 400]
 
@@ -166,7 +166,7 @@ class TestResending:
         useful_until = message.useful_until if is_useful else clock.now()
         Notification.objects.update(set__state=state, set__useful_until=useful_until)
 
-        assert refused(resend(client, admin, message.id)) == (400, "INVALID_STATUS_TRANSITION")
+        assert error_of(resend(client, admin, message.id)) == (400, "INVALID_STATUS_TRANSITION")
         assert Notification.objects.get().state is state
 
     def test_expired_message_that_is_still_useful_can_be_resent(self, client: FlaskClient, admin: SignedIn) -> None:
@@ -176,14 +176,14 @@ class TestResending:
         assert resend(client, admin, message.id).status_code == 200
 
     def test_code_is_not_resendable(self, client: FlaskClient, admin: SignedIn) -> None:
-        factories.ask_for_code(client, mobile := factories.new_mobile())
-        message = factories.message_of_code(mobile)
+        factories.request_code(client, mobile := factories.new_mobile())
+        message = factories.otp_message(mobile)
         Notification.objects.update(set__state=State.FAILED)
 
-        assert refused(resend(client, admin, message.id)) == (400, "INVALID_STATUS_TRANSITION")
+        assert error_of(resend(client, admin, message.id)) == (400, "INVALID_STATUS_TRANSITION")
 
     def test_resending_an_unknown_message_is_not_found(self, client: FlaskClient, admin: SignedIn) -> None:
-        assert refused(resend(client, admin, NOBODY)) == (404, "NOT_FOUND")
+        assert error_of(resend(client, admin, UNKNOWN_ID)) == (404, "NOT_FOUND")
 
     def test_late_receipt_of_an_earlier_attempt_does_not_change_a_resent_message(
         self, client: FlaskClient, admin: SignedIn
@@ -193,13 +193,13 @@ class TestResending:
         with FakeTwilio().running() as twilio, fake_twilio.configured(twilio):
             notifications.send(message.id)
             path = twilio.requests[0].callback
-            told(post_receipt(client, path, "undelivered"))
-            told(resend(client, admin, message.id))
+            data_of(post_receipt(client, path, "undelivered"))
+            data_of(resend(client, admin, message.id))
             for late in ("undelivered", "sent", "queued"):
-                told(post_receipt(client, path, late))
+                data_of(post_receipt(client, path, late))
             assert Notification.objects.get().state is State.WAITING
 
             with time_machine.travel(clock.now() + timedelta(seconds=1), tick=True):
                 assert notifications.send(message.id) is State.SENT
-            told(post_receipt(client, twilio.requests[1].callback, "undelivered"))
+            data_of(post_receipt(client, twilio.requests[1].callback, "undelivered"))
             assert Notification.objects.get().state is State.FAILED

@@ -63,7 +63,7 @@ def test_confirmation_and_cancellation_go_by_sms_and_email(
 def test_failed_booking_leaves_no_message() -> None:
     appointment = make_appointment()
     with pytest.raises(ClinicError):
-        factories.make_visit(doctor=User.objects.get(id=appointment.doctor_id), day=TUESDAY)
+        factories.make_appointment(doctor=User.objects.get(id=appointment.doctor_id), day=TUESDAY)
 
     assert len(outbox()) == 1
 
@@ -162,7 +162,7 @@ def test_cancellation_without_refund_does_not_mention_one() -> None:
     appointment = make_appointment()
     change_status(appointment, Status.CONFIRMED)
     Appointment.objects(id=appointment.id).update(set__payment__amount=0)
-    transitions.cancel(factories.acting(User.objects.get(id=appointment.patient_id)), appointment.id, reason=None)
+    transitions.cancel(factories.actor_of(User.objects.get(id=appointment.patient_id)), appointment.id, reason=None)
     notifications.send(only_message(kind="appointment-cancelled").id)
 
     assert sent_texts() == ["Arthomed: Your visit with Dr Meera Iyer on 01 Dec 2026 at 09:00 is cancelled."]
@@ -188,9 +188,9 @@ def test_automatic_rejection_contains_its_reason() -> None:
 
 def test_repeated_booking_with_the_same_idempotency_key_creates_no_second_message() -> None:
     patient, doctor = factories.make_user(), factories.make_doctor(OPENING_HOURS)
-    wish = factories.make_details(doctor, day=TUESDAY)
+    wish = factories.make_booking_details(doctor, day=TUESDAY)
 
     for _ in range(2):
-        booking.book(factories.acting(patient), wish, key="a-key-of-mine")
+        booking.book(factories.actor_of(patient), wish, key="a-key-of-mine")
 
     assert len(outbox()) == 1

@@ -22,7 +22,7 @@ from tests import factories
 from tests.api.notifications import fake_twilio
 from tests.api.notifications.fake_twilio import FakeTwilio, post_receipt
 from tests.api.notifications.outbox import delivery_configured, make_appointment
-from tests.factories import told
+from tests.factories import data_of
 
 REFUSED = (400, {"code": 21614, "message": "not a mobile number", "status": 400})
 ADDRESS = "asha@example.com"
@@ -110,7 +110,7 @@ def test_undelivered_sms_is_replaced_by_an_email(
     client: FlaskClient, twilio: FakeTwilio, appointment: Appointment, status: str
 ) -> None:
     send()
-    told(post_receipt(client, twilio.requests[0].callback, status))
+    data_of(post_receipt(client, twilio.requests[0].callback, status))
 
     assert fallback.send_fallbacks() == 1
     assert len(messages_by(Channel.EMAIL)) == 1
@@ -122,7 +122,7 @@ def test_sms_without_a_delivery_receipt_in_time_is_replaced_by_an_email(
 ) -> None:
     send()
     if status:
-        told(post_receipt(client, twilio.requests[0].callback, status))
+        data_of(post_receipt(client, twilio.requests[0].callback, status))
     with time_machine.travel(clock.now() + WAIT - timedelta(seconds=30), tick=True):
         assert fallback.send_fallbacks() == 0
     with time_machine.travel(clock.now() + WAIT, tick=True):
@@ -133,7 +133,7 @@ def test_sms_without_a_delivery_receipt_in_time_is_replaced_by_an_email(
 
 def test_delivered_sms_has_no_fallback(client: FlaskClient, twilio: FakeTwilio, appointment: Appointment) -> None:
     send()
-    told(post_receipt(client, twilio.requests[0].callback, "delivered"))
+    data_of(post_receipt(client, twilio.requests[0].callback, "delivered"))
 
     with time_machine.travel(clock.now() + WAIT, tick=True):
         assert (fallback.send_fallbacks(), messages_by(Channel.EMAIL)) == (0, [])
@@ -145,7 +145,7 @@ def test_fallback_is_dropped_when_the_sms_is_delivered_before_it_is_sent(
     send()
     with time_machine.travel(clock.now() + WAIT, tick=True):
         fallback.send_fallbacks()
-    told(post_receipt(client, twilio.requests[0].callback, "delivered"))
+    data_of(post_receipt(client, twilio.requests[0].callback, "delivered"))
 
     with time_machine.travel(clock.now() + WAIT, tick=True):
         assert send(Channel.EMAIL) is State.DROPPED
@@ -155,7 +155,7 @@ def test_fallback_is_dropped_when_the_sms_is_delivered_before_it_is_sent(
 def test_concurrent_and_repeated_runs_create_one_email(twilio: FakeTwilio, appointment: Appointment) -> None:
     twilio.response = REFUSED
     send()
-    factories.at_once(4, lambda _: fallback.send_fallbacks())
+    factories.in_parallel(4, lambda _: fallback.send_fallbacks())
     Notification.objects(channel=Channel.SMS).update(set__fallback_at=clock.now())  # as after an interrupted run
     fallback.send_fallbacks()
 
@@ -184,7 +184,7 @@ def test_missing_receipt_causes_no_fallback_where_no_receipts_are_configured(
 def test_message_that_went_by_email_anyway_has_no_fallback(
     twilio: FakeTwilio, appointment: Appointment, status: Status
 ) -> None:
-    transitions.change_status(factories.acting(factories.make_user(Role.ADMIN)), appointment.id, status)
+    transitions.change_status(factories.actor_of(factories.make_user(Role.ADMIN)), appointment.id, status)
     twilio.response = REFUSED
     for message in messages_by(Channel.SMS):
         notifications.send(message.id)
@@ -203,8 +203,8 @@ def test_patient_without_an_email_address_has_no_fallback(twilio: FakeTwilio) ->
 
 def test_code_is_never_sent_by_email(client: FlaskClient, twilio: FakeTwilio) -> None:
     user = factories.make_user(email=ADDRESS)
-    factories.ask_for_code(client, user.mobile_number)
-    factories.message_of_code(user.mobile_number)
+    factories.request_code(client, user.mobile_number)
+    factories.otp_message(user.mobile_number)
     twilio.response = REFUSED
     assert send() is State.FAILED
     assert fallback.send_fallbacks() == 0

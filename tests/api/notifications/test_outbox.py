@@ -90,7 +90,7 @@ def test_message_is_sent_once_by_concurrent_workers() -> None:
     make_appointment()
     message = only_message().id
 
-    states = factories.at_once(6, lambda _: notifications.send(message))
+    states = factories.in_parallel(6, lambda _: notifications.send(message))
 
     assert sorted(map(str, states)) == ["None"] * 5 + ["sent"]
     assert len(sent_texts()) == 1

@@ -150,7 +150,7 @@ def push_configured(app: Flask, gateway: FcmPush) -> Iterator[None]:
 
 def book(patient: SignedIn) -> list[Notification]:
     """Book an appointment; returns the pushes about it."""
-    factories.make_visit(patient.user, factories.make_doctor(OPENING_HOURS))
+    factories.make_appointment(patient.user, factories.make_doctor(OPENING_HOURS))
     return list(Notification.objects(channel=Channel.PUSH))
 
 
@@ -179,7 +179,9 @@ class TestMessages:
         patients = [factories.sign_in(app).user, person.user, factories.sign_in(app).user]
         times = ("09:00", "09:30", "10:00")
 
-        factories.at_once(3, lambda number: factories.make_visit(patients[number], doctor, time=times[number]))
+        factories.in_parallel(
+            3, lambda number: factories.make_appointment(patients[number], doctor, time=times[number])
+        )
 
         assert [one.user for one in Notification.objects(channel=Channel.PUSH)] == [person.user.id]
         assert Notification.objects(channel=Channel.SMS).count() == 3
@@ -197,9 +199,9 @@ class TestMessages:
 
     def test_code_is_never_sent_by_push(self, client: FlaskClient, person: SignedIn) -> None:
         register_token(client, person, TOKENS[0])
-        factories.ask_for_code(client, person.user.mobile_number)
+        factories.request_code(client, person.user.mobile_number)
 
-        assert factories.message_of_code(person.user.mobile_number).channel is Channel.SMS
+        assert factories.otp_message(person.user.mobile_number).channel is Channel.SMS
         assert Notification.objects.count() == 1
 
     def test_push_is_sent_when_one_device_accepts_it(

@@ -7,7 +7,7 @@ from flask.testing import FlaskClient
 from arthomed.auth.service import sessions
 from tests import factories
 from tests.api.notifications.push_tokens import PATH, TOKENS, register_token
-from tests.factories import SignedIn, fields_refused, refused
+from tests.factories import SignedIn, error_of, invalid_fields
 
 
 def test_token_moves_to_the_user_who_registered_it_last(app: Flask, client: FlaskClient, person: SignedIn) -> None:
@@ -20,7 +20,7 @@ def test_token_moves_to_the_user_who_registered_it_last(app: Flask, client: Flas
 
 def test_concurrent_registrations_of_a_token_leave_one_owner(app: Flask, person: SignedIn) -> None:
     users = [person, *(factories.sign_in(app) for _ in range(3))]
-    factories.at_once(4, lambda number: register_token(app.test_client(), users[number], TOKENS[0]))
+    factories.in_parallel(4, lambda number: register_token(app.test_client(), users[number], TOKENS[0]))
 
     assert sum(len(sessions.push_tokens(one.user.id)) for one in users) == 1
 
@@ -36,7 +36,7 @@ def test_new_token_replaces_the_old_one_of_the_device(client: FlaskClient, perso
 def test_invalid_token_is_refused_and_not_echoed(client: FlaskClient, person: SignedIn, token: object) -> None:
     response = client.put(PATH, json={"pushToken": token}, headers=person.headers)
 
-    assert fields_refused(response) == ["pushToken"]
+    assert invalid_fields(response) == ["pushToken"]
     assert "value" not in factories.envelope_of(response)["errors"][0]
 
 
@@ -51,4 +51,4 @@ def test_signed_out_user_cannot_register_a_token(client: FlaskClient, person: Si
     client.post("/api/auth/logout", headers=person.headers)
 
     response = client.put(PATH, json={"pushToken": TOKENS[0]}, headers=person.headers)
-    assert refused(response) == (401, "SESSION_REVOKED")
+    assert error_of(response) == (401, "SESSION_REVOKED")

@@ -67,9 +67,9 @@ def test_message_about_an_appointment_next_morning_is_sent_at_night() -> None:
 
 
 def test_code_is_sent_at_night(client: FlaskClient) -> None:
-    factories.ask_for_code(client, mobile := factories.new_mobile())
+    factories.request_code(client, mobile := factories.new_mobile())
 
-    assert notifications.send(factories.message_of_code(mobile).id) is State.SENT
+    assert notifications.send(factories.otp_message(mobile).id) is State.SENT
 
 
 def test_retry_in_quiet_hours_is_postponed_until_morning(night: Any) -> None:
@@ -84,8 +84,8 @@ def test_retry_in_quiet_hours_is_postponed_until_morning(night: Any) -> None:
 
 
 def test_code_expires_after_two_minutes(client: FlaskClient, night: Any) -> None:
-    factories.ask_for_code(client, mobile := factories.new_mobile())
-    message = factories.message_of_code(mobile)
+    factories.request_code(client, mobile := factories.new_mobile())
+    message = factories.otp_message(mobile)
     night.shift(timedelta(minutes=2))
 
     assert notifications.send(message.id) is State.EXPIRED
@@ -97,8 +97,8 @@ def test_sweeper_expires_and_counts_messages_that_no_worker_sent(
 ) -> None:
     mobiles = [factories.new_mobile() for _ in range(3)]
     for mobile in mobiles:
-        factories.ask_for_code(client, mobile)
-        factories.message_of_code(mobile)
+        factories.request_code(client, mobile)
+        factories.otp_message(mobile)
     waiting = make_message(day=WEDNESDAY)
     night.shift(timedelta(minutes=3))
     notifications.sweep()
@@ -110,8 +110,8 @@ def test_sweeper_expires_and_counts_messages_that_no_worker_sent(
 
 
 def test_message_that_would_expire_before_its_retry_expires_immediately(client: FlaskClient) -> None:
-    factories.ask_for_code(client, mobile := factories.new_mobile())
-    message = factories.message_of_code(mobile)
+    factories.request_code(client, mobile := factories.new_mobile())
+    message = factories.otp_message(mobile)
     Notification.objects.update(set__attempts=5)  # the next delay is 320 seconds
     with FakeTwilio().running() as twilio, fake_twilio.configured(twilio):
         twilio.response = (500, {})

@@ -17,7 +17,7 @@ from tests import factories
 from tests.api.notifications import fake_twilio
 from tests.api.notifications.fake_twilio import FakeTwilio, post_receipt, receipt_form, sign
 from tests.api.notifications.outbox import delivery_configured, make_message
-from tests.factories import refused, told
+from tests.factories import data_of, error_of
 from tests.stack import wait_for
 
 Records = Database[dict[str, Any]]
@@ -62,7 +62,7 @@ def test_response_to_the_sms_is_stored_as_the_first_receipt(client: FlaskClient,
     receipt = stored(message).receipt
     assert (receipt.sid, receipt.status, receipt.segments) == ("SM1", DeliveryStatus.QUEUED, 2)
     assert (receipt.price, receipt.currency) == ("-0.05", "USD")
-    told(post_receipt(client, twilio.requests[0].callback, "delivered"))
+    data_of(post_receipt(client, twilio.requests[0].callback, "delivered"))
     receipt = stored(message).receipt
     assert (receipt.status, receipt.segments, receipt.price) == (DeliveryStatus.DELIVERED, 2, "-0.05")
 
@@ -81,7 +81,7 @@ def test_receipt_is_stored_with_its_message(
 
 @pytest.mark.parametrize("status", ["undelivered", "failed"])
 def test_undelivered_message_fails(client: FlaskClient, twilio: FakeTwilio, sent: Notification, status: str) -> None:
-    told(post_receipt(client, twilio.requests[0].callback, status, **UNDELIVERED))
+    data_of(post_receipt(client, twilio.requests[0].callback, status, **UNDELIVERED))
 
     found = stored(sent)
     assert (found.state, found.failure, found.receipt.error_code) == (State.FAILED, f"carrier {status} 30005", 30005)
@@ -94,7 +94,7 @@ def test_receipt_with_the_highest_rank_is_kept_in_any_order(
         database.notifications.replace_one({"_id": sent.id}, sent.to_mongo())
         for status in order:
             error = UNDELIVERED if status == "undelivered" else {}
-            told(post_receipt(client, twilio.requests[0].callback, status, **error))
+            data_of(post_receipt(client, twilio.requests[0].callback, status, **error))
 
         found = stored(sent)
         assert (found.state, found.receipt.status) == (State.SENT, DeliveryStatus.DELIVERED), order
@@ -105,7 +105,7 @@ def test_late_receipt_does_not_revive_a_failed_message(
     client: FlaskClient, twilio: FakeTwilio, sent: Notification
 ) -> None:
     for status in ("undelivered", "sent", "queued"):
-        told(post_receipt(client, twilio.requests[0].callback, status))
+        data_of(post_receipt(client, twilio.requests[0].callback, status))
 
     assert (stored(sent).state, stored(sent).receipt.status) == (State.FAILED, DeliveryStatus.UNDELIVERED)
 
@@ -114,7 +114,7 @@ def test_repeated_and_concurrent_receipts_are_stored_once(
     app: Flask, client: FlaskClient, twilio: FakeTwilio, sent: Notification
 ) -> None:
     path = twilio.requests[0].callback
-    statuses = factories.at_once(6, lambda _: post_receipt(app.test_client(), path, "delivered").status_code)
+    statuses = factories.in_parallel(6, lambda _: post_receipt(app.test_client(), path, "delivered").status_code)
     once = stored(sent).to_mongo()
     post_receipt(client, path, "delivered")
 
@@ -141,7 +141,7 @@ def test_receipt_before_the_response_to_the_sms_is_stored(
         twilio.may_respond.set()
         return response.status_code
 
-    assert factories.at_once(2, work)[1] == 200
+    assert factories.in_parallel(2, work)[1] == 200
     assert (stored(message).state, stored(message).receipt.status) == (state, status)
     assert stored(message).receipt.segments == 2  # from Twilio's response, which came last
 
@@ -152,7 +152,7 @@ def test_receipt_of_an_attempt_without_a_response_marks_the_message_as_sent(
     message = make_message("asha@example.com")
     twilio.response = None
     assert notifications.send(message.id) is State.WAITING
-    told(post_receipt(client, twilio.requests[0].callback, "sent"))
+    data_of(post_receipt(client, twilio.requests[0].callback, "sent"))
 
     assert stored(message).state is State.SENT
     assert notifications.send(message.id) is None
@@ -168,9 +168,9 @@ def test_failure_receipt_of_an_earlier_attempt_is_ignored(client: FlaskClient, t
     notifications.send(message.id)
     first, second = (request.callback for request in twilio.requests)
 
-    told(post_receipt(client, first, "undelivered"))
+    data_of(post_receipt(client, first, "undelivered"))
     assert stored(message).state is State.SENT
-    told(post_receipt(client, second, "undelivered"))
+    data_of(post_receipt(client, second, "undelivered"))
     assert stored(message).state is State.FAILED
 
 
@@ -192,7 +192,7 @@ def test_receipt_without_a_valid_signature_is_refused(
 ) -> None:
     path, form, headers = FORGERIES[forgery](twilio.requests[0].callback, receipt_form("delivered"))
 
-    assert refused(client.post(path, data=form, headers=headers)) == (403, "PERMISSION_DENIED")
+    assert error_of(client.post(path, data=form, headers=headers)) == (403, "PERMISSION_DENIED")
     assert stored(sent).receipt.status is DeliveryStatus.QUEUED
 
 
@@ -212,14 +212,14 @@ def test_body_that_is_not_a_form_is_refused(
     path, form = twilio.requests[0].callback, receipt_form("delivered")
     response = client.post(path, data=b"MessageStatus=delivered", content_type=content_type, headers=sign(path, form))
 
-    assert refused(response) == (403, "PERMISSION_DENIED")
+    assert error_of(response) == (403, "PERMISSION_DENIED")
 
 
 def test_receipt_is_refused_where_no_receipts_are_configured(
     client: FlaskClient, twilio: FakeTwilio, sent: Notification
 ) -> None:
     with delivery_configured(receipts=None):
-        assert refused(post_receipt(client, twilio.requests[0].callback, "delivered")) == (403, "PERMISSION_DENIED")
+        assert error_of(post_receipt(client, twilio.requests[0].callback, "delivered")) == (403, "PERMISSION_DENIED")
 
 
 def test_receipt_of_an_unknown_message_is_ignored(client: FlaskClient) -> None:
@@ -228,11 +228,11 @@ def test_receipt_of_an_unknown_message_is_ignored(client: FlaskClient) -> None:
 
 @pytest.mark.parametrize("query", ["x=1", "message=1&attempt=1", f"message={'0' * 24}&attempt=x"])
 def test_invalid_query_is_refused_even_with_a_signature(client: FlaskClient, query: str) -> None:
-    assert refused(post_receipt(client, f"{PATH}?{query}", "delivered")) == (400, "VALIDATION_ERROR")
+    assert error_of(post_receipt(client, f"{PATH}?{query}", "delivered")) == (400, "VALIDATION_ERROR")
 
 
 def test_unknown_status_changes_nothing(client: FlaskClient, twilio: FakeTwilio, sent: Notification) -> None:
-    told(post_receipt(client, twilio.requests[0].callback, "receiving"))
+    data_of(post_receipt(client, twilio.requests[0].callback, "receiving"))
 
     assert stored(sent).to_mongo() == sent.to_mongo()
 

@@ -22,7 +22,7 @@ from arthomed.privacy.service import erasure
 from arthomed.users.models import User
 from tests import factories
 from tests.api.auth.sign_in import Now, code_sent
-from tests.factories import SignedIn, answer_with, ask_for_code, at_once, other_than, refused, told
+from tests.factories import SignedIn, data_of, error_of, in_parallel, request_code, submit_code, wrong_code
 
 Data = Database[dict[str, Any]]
 PERSONAL = ("Asha Verma", "asha@example.com", "Hill Road", "(1990, ", "Penicillin", "A cough", "since Monday")
@@ -46,8 +46,8 @@ def asha(app: Flask, client: FlaskClient) -> SignedIn:
 
 def appointment_of(asha: SignedIn, *statuses: Status, **booking: Any) -> Appointment:
     """Book an appointment for a cough, and have an admin move it through these statuses."""
-    appointment = factories.make_visit(asha.user, reason="A cough", symptoms="since Monday", **booking)
-    admin = factories.acting(factories.make_user(Role.ADMIN))
+    appointment = factories.make_appointment(asha.user, reason="A cough", symptoms="since Monday", **booking)
+    admin = factories.actor_of(factories.make_user(Role.ADMIN))
     for status in statuses:
         transitions.change_status(admin, appointment.id, status, reason="As agreed")
     return appointment
@@ -57,7 +57,7 @@ def treat(asha: SignedIn, now: Now) -> Appointment:
     """Complete an appointment; the clock then stands after its end."""
     appointment = appointment_of(asha, Status.CONFIRMED)
     now.move_to(appointment.starts_at)
-    admin = factories.acting(factories.make_user(Role.ADMIN))
+    admin = factories.actor_of(factories.make_user(Role.ADMIN))
     transitions.change_status(admin, appointment.id, Status.IN_PROGRESS)
     transitions.change_status(admin, appointment.id, Status.COMPLETED, notes="Bronchitis", prescription="Rest")
     now.shift(timedelta(minutes=30))
@@ -78,7 +78,7 @@ def dump(database: Data, *without: str) -> str:
 class TestPatientWithoutTreatment:
     def test_no_personal_data_is_left(self, client: FlaskClient, database: Data, asha: SignedIn) -> None:
         appointment_of(asha)
-        told(erase(client, asha))
+        data_of(erase(client, asha))
         audit.flush()
 
         left = dump(database, "audit_events")
@@ -86,7 +86,7 @@ class TestPatientWithoutTreatment:
         assert [one for one in (*PERSONAL, asha.user.mobile_number) if one in left] == []
 
     def test_the_response_lists_what_is_erased_and_what_is_retained(self, client: FlaskClient, asha: SignedIn) -> None:
-        response = told(erase(client, asha))
+        response = data_of(erase(client, asha))
 
         assert any("Name" in what for what in response["erased"])
         assert [kept["what"][:19] for kept in response["kept"]] == ["Who read or changed"]
@@ -94,31 +94,31 @@ class TestPatientWithoutTreatment:
     def test_open_appointments_are_cancelled_and_free_their_seats(self, client: FlaskClient, asha: SignedIn) -> None:
         doctor = factories.make_doctor()
         appointment = appointment_of(asha, Status.CONFIRMED, doctor=doctor)
-        told(erase(client, asha))
+        data_of(erase(client, asha))
 
         assert Appointment.objects.get(id=appointment.id).status is Status.CANCELLED
-        assert factories.make_visit(doctor=doctor).slot == appointment.slot
+        assert factories.make_appointment(doctor=doctor).slot == appointment.slot
         assert list(consistency.violations()) == []
 
     def test_every_device_is_signed_out(self, app: Flask, client: FlaskClient, asha: SignedIn) -> None:
         tablet = factories.sign_in(app, asha.user)
-        told(erase(client, asha))
+        data_of(erase(client, asha))
 
         responses = [client.get("/api/auth/me", headers=one.headers) for one in (asha, tablet)]
-        assert [refused(response) for response in responses] == [(401, "USER_INACTIVE")] * 2
+        assert [error_of(response) for response in responses] == [(401, "USER_INACTIVE")] * 2
 
     def test_the_number_is_free_for_another_person(self, client: FlaskClient, asha: SignedIn, now: Now) -> None:
-        told(erase(client, asha))
+        data_of(erase(client, asha))
         now.shift(timedelta(minutes=2))
 
-        again = told(answer_with(client, asha.user.mobile_number, code_sent(client, asha.user.mobile_number)))
+        again = data_of(submit_code(client, asha.user.mobile_number, code_sent(client, asha.user.mobile_number)))
 
         assert again["isNewUser"] is True
         assert again["user"]["_id"] != str(asha.user.id)
 
     def test_no_message_is_sent_about_the_cancelled_appointments(self, client: FlaskClient, asha: SignedIn) -> None:
         appointment_of(asha)
-        told(erase(client, asha))
+        data_of(erase(client, asha))
 
         outcomes = [notifications.send(one.id) for one in Notification.objects(user=asha.user.id)]
         assert outcomes
@@ -128,17 +128,17 @@ class TestPatientWithoutTreatment:
         self, app: Flask, client: FlaskClient, asha: SignedIn
     ) -> None:
         appointment = appointment_of(asha)
-        told(erase(client, asha))
+        data_of(erase(client, asha))
         desk = factories.sign_in(app, factories.make_user(Role.RECEPTIONIST))
 
-        listed = told(client.get(f"/api/appointments/{appointment.id}", headers=desk.headers))["appointment"]
+        listed = data_of(client.get(f"/api/appointments/{appointment.id}", headers=desk.headers))["appointment"]
 
         assert (listed["patient"]["name"], listed["reason"]) == ("Erased patient", None)
 
     def test_the_audit_trail_records_the_erasure_without_values(
         self, client: FlaskClient, database: Data, asha: SignedIn
     ) -> None:
-        told(erase(client, asha))
+        data_of(erase(client, asha))
 
         event = database.audit_events.find_one({"action": "delete", "kind": "user"})
         assert event is not None
@@ -151,7 +151,7 @@ class TestTreatedPatient:
     ) -> None:
         treat(asha, now)
         asha = sign_in_again(client, asha)
-        told(erase(client, asha))
+        data_of(erase(client, asha))
         audit.flush()
 
         left = dump(database, "audit_events")
@@ -164,7 +164,7 @@ class TestTreatedPatient:
         self, client: FlaskClient, asha: SignedIn, now: Now
     ) -> None:
         appointment = treat(asha, now)
-        response = told(erase(client, sign_in_again(client, asha)))
+        response = data_of(erase(client, sign_in_again(client, asha)))
 
         record = response["kept"][0]
         assert record["until"] == clock.iso(appointment.ends_at + MEDICAL_RECORD_RETENTION)
@@ -174,7 +174,7 @@ class TestTreatedPatient:
         self, client: FlaskClient, database: Data, asha: SignedIn, now: Now
     ) -> None:
         treat(asha, now)
-        told(erase(client, sign_in_again(client, asha)))
+        data_of(erase(client, sign_in_again(client, asha)))
         too_early = erasure.erase_expired_records()
         now.shift(MEDICAL_RECORD_RETENTION)
 
@@ -187,7 +187,7 @@ class TestTreatedPatient:
     ) -> None:
         rejected = appointment_of(asha, Status.REJECTED, time="10:30")
         treat(asha, now)
-        told(erase(client, sign_in_again(client, asha)))
+        data_of(erase(client, sign_in_again(client, asha)))
 
         assert Appointment.objects.get(id=rejected.id).symptoms is None
 
@@ -201,19 +201,19 @@ class TestRefusals:
     def test_a_wrong_code_is_refused(self, client: FlaskClient, asha: SignedIn) -> None:
         code = code_sent(client, asha.user.mobile_number)
 
-        assert refused(erase(client, asha, other_than(code))) == (400, "OTP_INVALID")
+        assert error_of(erase(client, asha, wrong_code(code))) == (400, "OTP_INVALID")
         assert User.objects.get(id=asha.user.id).name == "Asha Verma"
 
     def test_wrong_codes_lock_the_number_as_they_do_at_sign_in(
         self, client: FlaskClient, asha: SignedIn, now: Now
     ) -> None:
         for tries in (3, 2):
-            wrong = other_than(code_sent(client, asha.user.mobile_number))
-            responses = [refused(erase(client, asha, wrong)) for _ in range(tries)]
+            wrong = wrong_code(code_sent(client, asha.user.mobile_number))
+            responses = [error_of(erase(client, asha, wrong)) for _ in range(tries)]
             now.shift(timedelta(seconds=61))
 
         assert set(responses) == {(400, "OTP_INVALID")}
-        assert refused(ask_for_code(client, asha.user.mobile_number)) == (423, "ACCOUNT_LOCKED")
+        assert error_of(request_code(client, asha.user.mobile_number)) == (423, "ACCOUNT_LOCKED")
 
     def test_an_appointment_that_begins_soon_prevents_the_erasure(
         self, client: FlaskClient, asha: SignedIn, now: Now
@@ -222,7 +222,7 @@ class TestRefusals:
         soon = appointment_of(asha, Status.CONFIRMED)
         now.move_to(soon.starts_at - timedelta(minutes=30))
 
-        assert refused(erase(client, sign_in_again(client, asha))) == (400, "TOO_LATE")
+        assert error_of(erase(client, sign_in_again(client, asha))) == (400, "TOO_LATE")
         assert User.objects.get(id=asha.user.id).is_active
         assert Appointment.objects.get(id=later.id).status is Status.PENDING
 
@@ -230,10 +230,10 @@ class TestRefusals:
     def test_staff_cannot_erase_their_accounts(self, app: Flask, client: FlaskClient, role: Role) -> None:
         person = factories.sign_in(app, factories.make_user(role))
 
-        assert refused(erase(client, person)) == (403, "PERMISSION_DENIED")
+        assert error_of(erase(client, person)) == (403, "PERMISSION_DENIED")
 
     def test_an_erased_account_cannot_be_reactivated(self, app: Flask, client: FlaskClient, asha: SignedIn) -> None:
-        told(erase(client, asha))
+        data_of(erase(client, asha))
         admin = factories.sign_in(app, factories.make_user(Role.ADMIN))
         path = f"/api/users/{asha.user.id}"
 
@@ -242,7 +242,7 @@ class TestRefusals:
             client.put(path, json={"mobileNumber": factories.new_mobile()}, headers=admin.headers),
         ]
 
-        assert [refused(response) for response in responses] == [(404, "NOT_FOUND")] * 2
+        assert [error_of(response) for response in responses] == [(404, "NOT_FOUND")] * 2
 
 
 class TestConcurrency:
@@ -250,7 +250,7 @@ class TestConcurrency:
         self, app: Flask, client: FlaskClient, database: Data, asha: SignedIn
     ) -> None:
         code = code_sent(client, asha.user.mobile_number)
-        responses = at_once(2, lambda _: erase(app.test_client(), asha, code).status_code)
+        responses = in_parallel(2, lambda _: erase(app.test_client(), asha, code).status_code)
 
         assert responses.count(200) == 1
         assert database.audit_events.count_documents({"action": "delete", "kind": "user"}) == 1
@@ -266,6 +266,6 @@ class TestConcurrency:
                 return erase(app.test_client(), asha, code).status_code
             return app.test_client().post("/api/appointments/book", json=body, headers=asha.headers).status_code
 
-        assert at_once(2, act)[1] == 200
+        assert in_parallel(2, act)[1] == 200
         assert Appointment.objects(patient_id=asha.user.id, status__in=["pending", "confirmed"]).count() == 0
         assert list(consistency.violations()) == []

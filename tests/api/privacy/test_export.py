@@ -24,7 +24,7 @@ from arthomed.users import service as users
 from dev.servers import free_port
 from tests import factories
 from tests.api.auth.sign_in import MOBILE, Now, code_sent
-from tests.factories import SignedIn, answer_with, at_once, refused, told
+from tests.factories import SignedIn, data_of, error_of, in_parallel, submit_code
 from tests.migrations.records import message
 from tests.stack import Stack, wait_for
 
@@ -57,10 +57,10 @@ def large_account(database: Data, person: SignedIn) -> SignedIn:
 class TestContent:
     def test_the_export_holds_everything_that_is_stored_about_a_patient(self, client: FlaskClient) -> None:
         code = code_sent(client)
-        signed_in = told(answer_with(client, MOBILE, code, name="Asha Verma", email="asha@example.com"))
+        signed_in = data_of(submit_code(client, MOBILE, code, name="Asha Verma", email="asha@example.com"))
         patient = users.find_by_mobile(MOBILE)
         assert patient is not None
-        appointment = factories.make_visit(patient, symptoms="Fever")
+        appointment = factories.make_appointment(patient, symptoms="Fever")
         audit.flush()
 
         response = client.get(
@@ -84,14 +84,14 @@ class TestContent:
 
     def test_the_export_holds_no_data_of_others(self, client: FlaskClient, person: SignedIn) -> None:
         stranger = factories.make_user(name="Quite Secret")
-        factories.make_visit(stranger)
+        factories.make_appointment(stranger)
 
         assert "Quite Secret" not in request_export(client, person).text
         assert exported(client, person)["appointments"] == []
 
     def test_a_doctors_export_holds_no_data_of_patients(self, app: Flask, client: FlaskClient) -> None:
         doctor = factories.make_doctor()
-        factories.make_visit(factories.make_user(name="Quite Secret"), doctor)
+        factories.make_appointment(factories.make_user(name="Quite Secret"), doctor)
 
         assert "Quite Secret" not in request_export(client, factories.sign_in(app, doctor)).text
 
@@ -111,12 +111,12 @@ class TestJob:
         queued = queued_jobs()
         export.prepare(large_account.user.id)
 
-        assert told(first, 202) == {"state": "preparing"}
+        assert data_of(first, 202) == {"state": "preparing"}
         assert queued == 1
         assert len(exported(client, large_account)["messages"]) == 500
 
     def test_repeated_requests_enqueue_one_job(self, app: Flask, large_account: SignedIn) -> None:
-        responses = at_once(10, lambda _: request_export(app.test_client(), large_account).status_code)
+        responses = in_parallel(10, lambda _: request_export(app.test_client(), large_account).status_code)
 
         assert set(responses) == {202}
         assert queued_jobs() == 1
@@ -157,7 +157,7 @@ class TestJob:
 
     def test_a_request_without_a_broker_fails_and_can_be_repeated(self, app: Flask, large_account: SignedIn) -> None:
         with factories.another_app(redis_url=f"redis://127.0.0.1:{free_port()}/0") as brokerless:
-            unavailable = refused(request_export(brokerless.test_client(), large_account))
+            unavailable = error_of(request_export(brokerless.test_client(), large_account))
         again = request_export(app.test_client(), large_account)
 
         assert unavailable == (503, "SERVICE_UNAVAILABLE")

@@ -54,7 +54,7 @@ def slot_at(doctor: User, time: str, day: date = TUESDAY) -> Slot:
 
 
 def cancel_as_receptionist(appointment: Appointment) -> Appointment:
-    return transitions.cancel(factories.acting(factories.make_user(Role.RECEPTIONIST)), appointment.id, reason=None)
+    return transitions.cancel(factories.actor_of(factories.make_user(Role.RECEPTIONIST)), appointment.id, reason=None)
 
 
 @pytest.mark.parametrize(
@@ -82,14 +82,14 @@ def test_invalid_schedule_is_refused_and_the_old_one_stays(
 
     answer = save(app, client, doctor, week)
 
-    assert factories.fields_refused(answer) == [field]
+    assert factories.invalid_fields(answer) == [field]
     assert slots_on(doctor) == ["09:00", "09:30", "10:00", "10:30"]
 
 
 def test_saving_replaces_the_whole_schedule_and_the_free_slots(app: Flask, client: FlaskClient) -> None:
     doctor = factories.make_doctor(MORNING)
 
-    saved = factories.told(save(app, client, doctor, [hours("tuesday", "14:00", "15:00")]))
+    saved = factories.data_of(save(app, client, doctor, [hours("tuesday", "14:00", "15:00")]))
 
     assert [one["day"] for one in saved["doctor"]["doctorInfo"]["schedule"]] == ["tuesday"]
     assert slots_on(doctor) == ["14:00", "14:30"]
@@ -99,7 +99,7 @@ def test_saving_replaces_the_whole_schedule_and_the_free_slots(app: Flask, clien
 
 def test_unavailable_hours_create_no_slots(app: Flask, client: FlaskClient) -> None:
     doctor = factories.make_doctor([])
-    factories.told(save(app, client, doctor, two_days("09:00", "10:00", isAvailable=False)))
+    factories.data_of(save(app, client, doctor, two_days("09:00", "10:00", isAvailable=False)))
 
     assert slots_on(doctor) == []
 
@@ -107,26 +107,26 @@ def test_unavailable_hours_create_no_slots(app: Flask, client: FlaskClient) -> N
 def test_slots_of_another_doctor_do_not_change(app: Flask, client: FlaskClient) -> None:
     doctor, other = factories.make_doctor(MORNING), factories.make_doctor(MORNING)
 
-    factories.told(save(app, client, doctor, []))
+    factories.data_of(save(app, client, doctor, []))
 
     assert slots_on(other) == ["09:00", "09:30", "10:00", "10:30"]
 
 
-@pytest.mark.parametrize("user", [factories.NOBODY, "patient"], ids=str)
+@pytest.mark.parametrize("user", [factories.UNKNOWN_ID, "patient"], ids=str)
 def test_schedule_of_a_user_who_is_no_doctor_is_not_found(app: Flask, client: FlaskClient, user: object) -> None:
     admin = factories.sign_in(app, factories.make_user(Role.ADMIN))
     user_id = factories.make_user().id if user == "patient" else user
 
     answer = client.put(f"/api/users/doctors/{user_id}/schedule", json={"schedule": []}, headers=admin.headers)
 
-    assert factories.refused(answer) == (404, "NOT_FOUND")
+    assert factories.error_of(answer) == (404, "NOT_FOUND")
 
 
 def test_booked_slots_outside_the_new_hours_stay_and_are_returned_as_conflicts(app: Flask, client: FlaskClient) -> None:
     doctor = factories.make_doctor(MORNING)
-    appointment = factories.make_visit(doctor=doctor, day=TUESDAY, time="09:30")
+    appointment = factories.make_appointment(doctor=doctor, day=TUESDAY, time="09:30")
 
-    saved = factories.told(save(app, client, doctor, two_days("14:00", "15:00")))
+    saved = factories.data_of(save(app, client, doctor, two_days("14:00", "15:00")))
 
     assert saved["conflicts"] == [
         {
@@ -143,18 +143,18 @@ def test_booked_slots_outside_the_new_hours_stay_and_are_returned_as_conflicts(a
 
 def test_conflicting_slot_takes_no_bookings_even_after_a_cancellation(app: Flask, client: FlaskClient) -> None:
     doctor = factories.make_doctor(factories.every_day("09:00", "10:00", max_patients=3)[WEEKDAYS])
-    appointments = [factories.make_visit(doctor=doctor, day=TUESDAY, time="09:00") for _ in range(2)]
-    factories.told(save(app, client, doctor, []))
+    appointments = [factories.make_appointment(doctor=doctor, day=TUESDAY, time="09:00") for _ in range(2)]
+    factories.data_of(save(app, client, doctor, []))
     cancel_as_receptionist(appointments[0])
 
     with pytest.raises(SlotUnavailable):
-        factories.make_visit(doctor=doctor, day=TUESDAY, time="09:00")
+        factories.make_appointment(doctor=doctor, day=TUESDAY, time="09:00")
 
 
 def test_next_sync_removes_a_conflicting_slot_without_appointments(app: Flask, client: FlaskClient) -> None:
     doctor = factories.make_doctor(MORNING)
-    appointment = factories.make_visit(doctor=doctor, day=TUESDAY, time="09:30")
-    factories.told(save(app, client, doctor, []))
+    appointment = factories.make_appointment(doctor=doctor, day=TUESDAY, time="09:30")
+    factories.data_of(save(app, client, doctor, []))
     cancel_as_receptionist(appointment)
     assert slots_on(doctor) == ["09:30"]
 
@@ -165,20 +165,20 @@ def test_next_sync_removes_a_conflicting_slot_without_appointments(app: Flask, c
 
 def test_conflicting_slot_can_be_booked_again_when_the_hours_include_it_again(app: Flask, client: FlaskClient) -> None:
     doctor = factories.make_doctor(factories.every_day("09:00", "10:00", max_patients=2)[WEEKDAYS])
-    factories.make_visit(doctor=doctor, day=TUESDAY, time="09:00")
-    factories.told(save(app, client, doctor, []))
+    factories.make_appointment(doctor=doctor, day=TUESDAY, time="09:00")
+    factories.data_of(save(app, client, doctor, []))
 
-    saved = factories.told(save(app, client, doctor, two_days("09:00", "10:00", maxPatients=2)))
+    saved = factories.data_of(save(app, client, doctor, two_days("09:00", "10:00", maxPatients=2)))
 
     assert saved["conflicts"] == []
-    assert factories.make_visit(doctor=doctor, day=TUESDAY, time="09:00").seat == 2
+    assert factories.make_appointment(doctor=doctor, day=TUESDAY, time="09:00").seat == 2
 
 
 def test_no_new_slot_overlaps_an_appointment_in_progress(app: Flask, client: FlaskClient) -> None:
     doctor = factories.make_doctor(MORNING)
-    factories.make_visit(doctor=doctor, day=TUESDAY, time="09:30")
+    factories.make_appointment(doctor=doctor, day=TUESDAY, time="09:30")
     with time_machine.travel(factories.at_clinic(TUESDAY, "09:40"), tick=True):
-        factories.told(save(app, client, doctor, two_days("09:15", "11:15")))
+        factories.data_of(save(app, client, doctor, two_days("09:15", "11:15")))
 
     assert slots_on(doctor) == ["09:00", "09:30", "10:15", "10:45"]
 
@@ -186,25 +186,25 @@ def test_no_new_slot_overlaps_an_appointment_in_progress(app: Flask, client: Fla
 def test_past_slots_do_not_change(app: Flask, client: FlaskClient) -> None:
     doctor = factories.make_doctor(MORNING)
     with time_machine.travel(factories.at_clinic(TUESDAY, "12:00"), tick=True):
-        factories.told(save(app, client, doctor, []))
+        factories.data_of(save(app, client, doctor, []))
 
     assert slots_on(doctor) == ["09:00", "09:30", "10:00", "10:30"]
 
 
 def test_higher_maximum_of_patients_reopens_a_full_slot(app: Flask, client: FlaskClient) -> None:
     doctor = factories.make_doctor(MORNING)
-    factories.make_visit(doctor=doctor, day=TUESDAY, time="09:00")
+    factories.make_appointment(doctor=doctor, day=TUESDAY, time="09:00")
 
-    factories.told(save(app, client, doctor, two_days("09:00", "11:00", maxPatients=2)))
+    factories.data_of(save(app, client, doctor, two_days("09:00", "11:00", maxPatients=2)))
 
-    assert factories.make_visit(doctor=doctor, day=TUESDAY, time="09:00").seat == 2
+    assert factories.make_appointment(doctor=doctor, day=TUESDAY, time="09:00").seat == 2
 
 
 def test_lower_maximum_of_patients_never_falls_below_the_bookings(app: Flask, client: FlaskClient) -> None:
     doctor = factories.make_doctor(factories.every_day("09:00", "10:00", max_patients=3)[WEEKDAYS])
-    appointments = [factories.make_visit(doctor=doctor, day=TUESDAY, time="09:00") for _ in range(2)]
+    appointments = [factories.make_appointment(doctor=doctor, day=TUESDAY, time="09:00") for _ in range(2)]
 
-    factories.told(save(app, client, doctor, two_days("09:00", "10:00", maxPatients=1)))
+    factories.data_of(save(app, client, doctor, two_days("09:00", "10:00", maxPatients=1)))
 
     slot = slot_at(doctor, "09:00")
     assert (slot.max_patients, slot.booked_patients, slot.is_available) == (2, 2, False)
@@ -216,13 +216,13 @@ def test_lower_maximum_of_patients_never_falls_below_the_bookings(app: Flask, cl
 
 def test_seat_above_the_new_maximum_can_be_freed_and_booked_again(app: Flask, client: FlaskClient) -> None:
     doctor = factories.make_doctor(factories.every_day("09:00", "10:00", max_patients=2)[WEEKDAYS])
-    first, second = (factories.make_visit(doctor=doctor, day=TUESDAY, time="09:00") for _ in range(2))
+    first, second = (factories.make_appointment(doctor=doctor, day=TUESDAY, time="09:00") for _ in range(2))
     cancel_as_receptionist(first)
-    factories.told(save(app, client, doctor, two_days("09:00", "10:00", maxPatients=1)))
+    factories.data_of(save(app, client, doctor, two_days("09:00", "10:00", maxPatients=1)))
     assert slot_at(doctor, "09:00").taken_seats == [second.seat]
     cancel_as_receptionist(second)
 
-    assert factories.make_visit(doctor=doctor, day=TUESDAY, time="09:00").seat == 1
+    assert factories.make_appointment(doctor=doctor, day=TUESDAY, time="09:00").seat == 1
     assert list(consistency.violations()) == []
 
 
@@ -235,7 +235,7 @@ def test_concurrent_saves_leave_the_slots_of_exactly_one_schedule(app: Flask) ->
         path = f"/api/users/doctors/{doctor.id}/schedule"
         return app.test_client().put(path, json={"schedule": weeks[number]}, headers=headers).status_code
 
-    assert set(factories.at_once(len(weeks), put)) == {200}
+    assert set(factories.in_parallel(len(weeks), put)) == {200}
 
     saved_starts = {one.start_time for one in User.objects.get(id=doctor.id).doctor_info.schedule}
     expected = {"08:00": ["08:00", "08:30"], "14:00": ["14:00", "14:30"]}[saved_starts.pop()]
@@ -254,7 +254,7 @@ def test_concurrent_bookings_and_saves_lose_no_appointment(app: Flask) -> None:
 
     def put(number: int) -> int:
         week = [[], factories.every_day("09:15", "12:45")[WEEKDAYS]][number % 2]
-        scheduling.save_schedule(factories.acting(doctor), doctor.id, week)
+        scheduling.save_schedule(factories.actor_of(doctor), doctor.id, week)
         return 200
 
     with ThreadPoolExecutor(12) as threads:

@@ -33,12 +33,12 @@ def nine_in_the_morning() -> Iterator[None]:
 
 def listed(app: Flask, client: FlaskClient, **query: Any) -> list[str]:
     answer = client.get("/api/users/doctors", query_string=query, headers=factories.sign_in(app).headers)
-    return [doctor["name"] for doctor in factories.told(answer)["items"]]
+    return [doctor["name"] for doctor in factories.data_of(answer)["items"]]
 
 
 def specialist(name: str, specialization: str, week: list[dict[str, Any]] | None = None) -> User:
     doctor = factories.make_user(Role.DOCTOR, name=name, doctor_info={"specialization": specialization})
-    scheduling.save_schedule(factories.acting(doctor), doctor.id, week or [])
+    scheduling.save_schedule(factories.actor_of(doctor), doctor.id, week or [])
     return doctor
 
 
@@ -56,7 +56,7 @@ def test_doctor_who_is_not_bookable_is_not_listed(app: Flask, client: FlaskClien
 
     assert listed(app, client) == []
     answer = client.get(f"/api/users/doctors/{doctor.id}", headers=factories.sign_in(app).headers)
-    assert factories.refused(answer) == (404, "NOT_FOUND")
+    assert factories.error_of(answer) == (404, "NOT_FOUND")
 
 
 def test_doctors_are_filtered_by_specialization(app: Flask, client: FlaskClient) -> None:
@@ -95,7 +95,7 @@ def test_doctors_are_filtered_by_a_free_slot_on_a_date(
 def test_doctor_without_an_upcoming_free_slot_is_not_free_on_that_date(app: Flask, client: FlaskClient) -> None:
     full = specialist("Dr Amit", "Cardiology", TUESDAYS)
     specialist("Dr Meera", "Cardiology", [{"day": "tuesday", "start_time": "09:30", "end_time": "10:00"}])
-    factories.make_visit(doctor=full, day=TUESDAY, time="10:00")
+    factories.make_appointment(doctor=full, day=TUESDAY, time="10:00")
     with time_machine.travel(factories.at_clinic(TUESDAY, "09:30"), tick=True):
         assert listed(app, client, date="2026-12-01") == []
 
@@ -114,7 +114,7 @@ def test_list_of_doctors_is_paginated(app: Flask, client: FlaskClient) -> None:
     query = {"page": "2", "limit": "2"}
     answer = client.get("/api/users/doctors", query_string=query, headers=factories.sign_in(app).headers)
 
-    page = factories.told(answer)
+    page = factories.data_of(answer)
 
     assert [doctor["name"] for doctor in page["items"]] == ["Dr CC", "Dr DD"]
     assert page["pagination"] == {
@@ -131,7 +131,7 @@ def test_public_profile_includes_the_schedule(app: Flask, client: FlaskClient) -
     doctor = specialist("Dr Amit", "Cardiology", TUESDAYS)
     answer = client.get(f"/api/users/doctors/{doctor.id}", headers=factories.sign_in(app).headers)
 
-    found = factories.told(answer)["doctor"]
+    found = factories.data_of(answer)["doctor"]
 
     assert found["doctorInfo"]["schedule"] == [
         {"day": "tuesday", "startTime": "10:00", "endTime": "10:30", "isAvailable": True, "maxPatients": 1}
@@ -143,21 +143,21 @@ def test_patient_is_not_found_as_a_doctor(app: Flask, client: FlaskClient) -> No
 
     answer = client.get(f"/api/users/doctors/{patient.user.id}", headers=patient.headers)
 
-    assert factories.refused(answer) == (404, "NOT_FOUND")
+    assert factories.error_of(answer) == (404, "NOT_FOUND")
 
 
 def deactivate(app: Flask, client: FlaskClient, doctor: User) -> Any:
     admin = factories.sign_in(app, factories.make_user(Role.ADMIN))
-    return factories.told(client.delete(f"/api/users/{doctor.id}", headers=admin.headers))
+    return factories.data_of(client.delete(f"/api/users/{doctor.id}", headers=admin.headers))
 
 
 def test_deactivating_a_doctor_lists_the_upcoming_appointments_soonest_first(app: Flask, client: FlaskClient) -> None:
     doctor = factories.make_doctor(MIDDAY)
-    later = factories.make_visit(doctor=doctor, day=TUESDAY + timedelta(days=2), time="10:00")
-    sooner = factories.make_visit(doctor=doctor, day=TUESDAY, time="10:30")
-    cancelled = factories.make_visit(doctor=doctor, day=TUESDAY, time="11:00")
-    transitions.cancel(factories.acting(factories.make_user(Role.RECEPTIONIST)), cancelled.id, reason=None)
-    factories.make_visit(day=TUESDAY, doctor=factories.make_doctor(MIDDAY), time="10:00")
+    later = factories.make_appointment(doctor=doctor, day=TUESDAY + timedelta(days=2), time="10:00")
+    sooner = factories.make_appointment(doctor=doctor, day=TUESDAY, time="10:30")
+    cancelled = factories.make_appointment(doctor=doctor, day=TUESDAY, time="11:00")
+    transitions.cancel(factories.actor_of(factories.make_user(Role.RECEPTIONIST)), cancelled.id, reason=None)
+    factories.make_appointment(day=TUESDAY, doctor=factories.make_doctor(MIDDAY), time="10:00")
 
     left = deactivate(app, client, doctor)
 
@@ -167,19 +167,19 @@ def test_deactivating_a_doctor_lists_the_upcoming_appointments_soonest_first(app
 
 def test_appointments_of_a_deactivated_doctor_can_still_be_confirmed(app: Flask, client: FlaskClient) -> None:
     doctor = factories.make_doctor(MIDDAY)
-    appointment = factories.make_visit(doctor=doctor, day=TUESDAY, time="10:00")
+    appointment = factories.make_appointment(doctor=doctor, day=TUESDAY, time="10:00")
 
     deactivate(app, client, doctor)
 
     reception = factories.sign_in(app, factories.make_user(Role.RECEPTIONIST))
-    waiting = factories.told(client.get("/api/appointments/pending", headers=reception.headers))["items"]
+    waiting = factories.data_of(client.get("/api/appointments/pending", headers=reception.headers))["items"]
     assert [one["_id"] for one in waiting] == [str(appointment.id)]
-    confirmed = transitions.change_status(factories.acting(reception.user), appointment.id, Status.CONFIRMED)
+    confirmed = transitions.change_status(factories.actor_of(reception.user), appointment.id, Status.CONFIRMED)
     assert confirmed.status is Status.CONFIRMED
 
 
 def test_deactivating_a_patient_lists_no_upcoming_appointments(app: Flask, client: FlaskClient) -> None:
-    appointment = factories.make_visit(day=TUESDAY, time="10:00")
+    appointment = factories.make_appointment(day=TUESDAY, time="10:00")
 
     assert deactivate(app, client, User.objects.get(id=appointment.patient_id))["upcomingAppointments"] == []
 
@@ -192,17 +192,17 @@ def test_deactivated_doctor_cannot_be_booked(app: Flask, client: FlaskClient, da
         "/api/appointments/book", json=factories.booking_body(doctor), headers=factories.sign_in(app).headers
     )
 
-    assert factories.refused(answer) == (404, "NOT_FOUND")
+    assert factories.error_of(answer) == (404, "NOT_FOUND")
     assert database.appointments.count_documents({}) == 0
 
 
 def test_reactivated_doctor_can_be_booked_at_once(app: Flask, client: FlaskClient) -> None:
     doctor = factories.make_doctor(MIDDAY)
-    factories.make_visit(doctor=doctor, day=TUESDAY, time="10:00")
+    factories.make_appointment(doctor=doctor, day=TUESDAY, time="10:00")
     deactivate(app, client, doctor)
     admin = factories.sign_in(app, factories.make_user(Role.ADMIN))
 
-    factories.told(
+    factories.data_of(
         client.put(
             f"/api/users/{doctor.id}/status",
             json={"isActive": True, "reason": "Back from leave"},
@@ -210,7 +210,7 @@ def test_reactivated_doctor_can_be_booked_at_once(app: Flask, client: FlaskClien
         )
     )
 
-    assert factories.make_visit(doctor=doctor, day=TUESDAY, time="10:30").status is Status.PENDING
+    assert factories.make_appointment(doctor=doctor, day=TUESDAY, time="10:30").status is Status.PENDING
     assert list(consistency.violations()) == []
 
 
@@ -241,5 +241,5 @@ def test_booking_during_a_deactivation_is_listed_or_refused(app: Flask) -> None:
         answers = [one.result() for one in bookings]
 
     assert {answer.status_code for answer in answers} <= {201, 404}
-    booked = {factories.told(one, 201)["appointment"]["_id"] for one in answers if one.status_code == 201}
+    booked = {factories.data_of(one, 201)["appointment"]["_id"] for one in answers if one.status_code == 201}
     assert {appointment["_id"] for appointment in left["upcomingAppointments"]} == booked

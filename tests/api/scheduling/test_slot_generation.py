@@ -95,7 +95,7 @@ def test_second_generation_changes_nothing(database: Records) -> None:
 
 def test_generation_does_not_change_booked_slots(database: Records) -> None:
     doctor = factories.make_doctor(HOUR)
-    appointment = factories.make_visit(doctor=doctor, day=TUESDAY)
+    appointment = factories.make_appointment(doctor=doctor, day=TUESDAY)
     with time_machine.travel(factories.at_clinic(TUESDAY, "09:10"), tick=True):
         scheduling.generate()
 
@@ -160,7 +160,7 @@ def test_doctor_with_a_broken_record_does_not_stop_the_others_and_fails_the_job(
 def test_id_of_a_user_who_is_no_doctor_is_skipped(database: Records) -> None:
     doctor, receptionist = doctor_without_slots(database), factories.make_user(Role.RECEPTIONIST)
 
-    assert scheduling.sync_doctors([receptionist.id, factories.NOBODY, doctor.id]) == 60
+    assert scheduling.sync_doctors([receptionist.id, factories.UNKNOWN_ID, doctor.id]) == 60
 
 
 def test_generation_continues_after_a_failed_batch(database: Records) -> None:
@@ -175,7 +175,7 @@ def test_generation_continues_after_a_failed_batch(database: Records) -> None:
 
 def test_changed_fee_applies_to_slots_and_not_to_appointments(database: Records) -> None:
     doctor = factories.make_doctor(HOUR)
-    appointment = factories.make_visit(doctor=doctor, day=TUESDAY)
+    appointment = factories.make_appointment(doctor=doctor, day=TUESDAY)
     User.objects(id=doctor.id).update(set__doctor_info__consultation_fee=900)
 
     scheduling.sync_doctor(doctor.id)
@@ -198,7 +198,7 @@ def test_generation_enqueues_jobs_of_at_most_twenty_doctors(database: Records, e
 
 def test_changed_slot_length_replaces_free_slots() -> None:
     doctor = factories.make_doctor(HOUR)
-    appointment = factories.make_visit(doctor=doctor, day=TUESDAY, time="09:30")
+    appointment = factories.make_appointment(doctor=doctor, day=TUESDAY, time="09:30")
     with factories.environment(SLOT_MINUTES="20"):
         scheduling.generate()
 

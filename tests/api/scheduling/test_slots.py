@@ -29,7 +29,7 @@ def quarter_to_ten() -> Iterator[None]:
 
 def slots(client: FlaskClient, app: Flask, doctor: User, day: date) -> Any:
     query = {"doctorId": str(doctor.id), "date": day.isoformat()}
-    return factories.told(
+    return factories.data_of(
         client.get("/api/appointments/slots", query_string=query, headers=factories.sign_in(app).headers)
     )
 
@@ -56,7 +56,7 @@ def test_slot_that_starts_now_is_not_available(app: Flask, client: FlaskClient) 
 
 def test_booked_slot_does_not_reveal_the_patient(app: Flask, client: FlaskClient) -> None:
     doctor = factories.make_doctor(MORNING)
-    factories.make_visit(doctor=doctor, day=TUESDAY, time="10:00")
+    factories.make_appointment(doctor=doctor, day=TUESDAY, time="10:00")
 
     found = slots(client, app, doctor, TUESDAY)
 
@@ -75,9 +75,9 @@ def test_booked_slot_does_not_reveal_the_patient(app: Flask, client: FlaskClient
 
 def test_slot_for_two_patients_is_available_until_both_seats_are_booked(app: Flask, client: FlaskClient) -> None:
     doctor = factories.make_doctor(factories.every_day("10:00", "10:30", max_patients=2))
-    factories.make_visit(doctor=doctor, day=TUESDAY, time="10:00")
+    factories.make_appointment(doctor=doctor, day=TUESDAY, time="10:00")
     assert [slot["bookedPatients"] for slot in slots(client, app, doctor, TUESDAY)["availableSlots"]] == [1]
-    factories.make_visit(doctor=doctor, day=TUESDAY, time="10:00")
+    factories.make_appointment(doctor=doctor, day=TUESDAY, time="10:00")
 
     found = slots(client, app, doctor, TUESDAY)
 
@@ -98,7 +98,7 @@ def test_invalid_query_is_refused(app: Flask, client: FlaskClient, query: dict[s
     headers = factories.sign_in(app).headers
     answer = client.get("/api/appointments/slots", query_string=query, headers=headers)
 
-    assert factories.refused(answer) == (400, "VALIDATION_ERROR")
+    assert factories.error_of(answer) == (400, "VALIDATION_ERROR")
 
 
 @pytest.mark.parametrize("parts", [{"is_active": False}, {"is_verified": False}], ids=str)
@@ -110,7 +110,7 @@ def test_slots_of_a_doctor_who_is_not_bookable_are_not_found(
 
     answer = client.get("/api/appointments/slots", query_string=query, headers=factories.sign_in(app).headers)
 
-    assert factories.refused(answer) == (404, "NOT_FOUND")
+    assert factories.error_of(answer) == (404, "NOT_FOUND")
     assert availability(client, app, doctor.id, TUESDAY, TUESDAY).status_code == 404
 
 
@@ -124,10 +124,10 @@ def availability(client: FlaskClient, app: Flask, doctor_id: ObjectId, first: da
 
 def test_availability_counts_free_and_all_slots_of_each_day(app: Flask, client: FlaskClient) -> None:
     doctor = factories.make_doctor([{"day": "tuesday", "start_time": "09:00", "end_time": "11:00"}])
-    factories.make_visit(doctor=doctor, day=TUESDAY, time="10:00")
-    factories.make_visit(doctor=doctor, day=TUESDAY + timedelta(days=7), time="09:00")
+    factories.make_appointment(doctor=doctor, day=TUESDAY, time="10:00")
+    factories.make_appointment(doctor=doctor, day=TUESDAY + timedelta(days=7), time="09:00")
 
-    days = factories.told(availability(client, app, doctor.id, TUESDAY, TUESDAY + timedelta(days=7)))["days"]
+    days = factories.data_of(availability(client, app, doctor.id, TUESDAY, TUESDAY + timedelta(days=7)))["days"]
 
     assert days == [
         {"date": "2026-12-01", "free": 1, "total": 2},
@@ -139,7 +139,7 @@ def test_availability_counts_free_and_all_slots_of_each_day(app: Flask, client: 
 def test_availability_counts_started_slots_as_not_free(app: Flask, client: FlaskClient) -> None:
     doctor = factories.make_doctor(MORNING)
     with time_machine.travel(factories.at_clinic(TUESDAY, "10:10"), tick=True):
-        days = factories.told(availability(client, app, doctor.id, TUESDAY, TUESDAY))["days"]
+        days = factories.data_of(availability(client, app, doctor.id, TUESDAY, TUESDAY))["days"]
 
     assert days == [{"date": "2026-12-01", "free": 1, "total": 2}]
 
@@ -159,7 +159,7 @@ def test_availability_of_42_days_is_one_query(
     doctor = factories.make_doctor(MORNING)
     before = uses_of_indexes(database)
 
-    factories.told(availability(client, app, doctor.id, TUESDAY, TUESDAY + timedelta(days=41)))
+    factories.data_of(availability(client, app, doctor.id, TUESDAY, TUESDAY + timedelta(days=41)))
 
     assert uses_of_indexes(database) - before == 1
 
@@ -193,7 +193,9 @@ class TestConditionalRequests:
 
     def test_changed_slots_are_sent(self, get_slots: Callable[..., TestResponse]) -> None:
         known = get_slots().headers["ETag"]
-        factories.make_visit(doctor=User.objects.get(role="doctor"), day=TUESDAY + timedelta(days=1), time="10:00")
+        factories.make_appointment(
+            doctor=User.objects.get(role="doctor"), day=TUESDAY + timedelta(days=1), time="10:00"
+        )
 
         assert get_slots(**{"If-None-Match": known}).status_code == 200
 
@@ -203,4 +205,4 @@ class TestConditionalRequests:
         known = get_slots().headers["ETag"]
         sessions.end_all_sessions(SYSTEM, database.sessions.find_one({})["user"])  # type: ignore[index]
 
-        assert factories.refused(get_slots(**{"If-None-Match": known})) == (401, "SESSION_REVOKED")
+        assert factories.error_of(get_slots(**{"If-None-Match": known})) == (401, "SESSION_REVOKED")

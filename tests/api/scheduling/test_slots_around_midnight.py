@@ -44,7 +44,7 @@ def slot_times(app: Flask, doctor: User, day: date) -> tuple[list[str], list[str
     """The start times of the available and of the booked slots."""
     query = {"doctorId": str(doctor.id), "date": day.isoformat()}
     headers = factories.sign_in(app).headers
-    found = factories.told(app.test_client().get("/api/appointments/slots", query_string=query, headers=headers))
+    found = factories.data_of(app.test_client().get("/api/appointments/slots", query_string=query, headers=headers))
     free, booked = found["availableSlots"], found["bookedSlots"]
     return [slot["startTime"] for slot in free], [slot["startTime"] for slot in booked]
 
@@ -52,7 +52,7 @@ def slot_times(app: Flask, doctor: User, day: date) -> tuple[list[str], list[str
 def book(app: Flask, doctor: User, day: date, at: str) -> tuple[int, str]:
     body = factories.booking_body(doctor, appointmentDate=day.isoformat(), appointmentTime=at)
     headers = factories.sign_in(app).headers
-    return factories.refused(app.test_client().post("/api/appointments/book", json=body, headers=headers))
+    return factories.error_of(app.test_client().post("/api/appointments/book", json=body, headers=headers))
 
 
 def test_server_zone_is_set(server_zone: str) -> None:
@@ -76,7 +76,7 @@ def test_available_slots_have_not_started(app: Flask, now: datetime, tuesday: li
 def test_day_is_past_from_midnight_at_the_clinic_on(app: Flask, now: datetime, booked: list[str]) -> None:
     with time_machine.travel(BEFORE_MIDNIGHT - timedelta(hours=2), tick=True):
         doctor = factories.make_doctor(NIGHT_AND_DAY)
-        factories.make_visit(doctor=doctor, day=MONDAY, time="23:00")
+        factories.make_appointment(doctor=doctor, day=MONDAY, time="23:00")
     with time_machine.travel(now, tick=False):
         assert slot_times(app, doctor, MONDAY) == ([], booked)
 
@@ -118,14 +118,14 @@ def test_first_slot_of_a_day_can_be_booked_until_midnight(
 def test_appointment_after_midnight_belongs_to_the_new_day(app: Flask) -> None:
     with time_machine.travel(BEFORE_MIDNIGHT, tick=True):
         patient = factories.sign_in(app)
-        appointment = factories.make_visit(
+        appointment = factories.make_appointment(
             patient.user, factories.make_doctor(NIGHT_AND_DAY), day=TUESDAY, time="00:00"
         )
         path = "/api/appointments/my-appointments"
 
         def listed(**query: str) -> list[str]:
             answer = app.test_client().get(path, query_string=query, headers=patient.headers)
-            return [one["appointmentDate"] for one in factories.told(answer)["items"]]
+            return [one["appointmentDate"] for one in factories.data_of(answer)["items"]]
 
         assert appointment.starts_at == datetime(2026, 11, 30, 18, 30, tzinfo=UTC)
         assert listed(startDate="2026-12-01", endDate="2026-12-01") == ["2026-12-01"]
@@ -142,13 +142,13 @@ def test_appointment_can_start_only_on_its_day_at_the_clinic(
 ) -> None:
     with time_machine.travel(BEFORE_MIDNIGHT, tick=True):
         doctor = factories.make_doctor(NIGHT_AND_DAY)
-        appointment = factories.make_visit(doctor=doctor, day=TUESDAY, time="23:00")
-        transitions.change_status(factories.acting(factories.make_user(Role.ADMIN)), appointment.id, Status.CONFIRMED)
+        appointment = factories.make_appointment(doctor=doctor, day=TUESDAY, time="23:00")
+        transitions.change_status(factories.actor_of(factories.make_user(Role.ADMIN)), appointment.id, Status.CONFIRMED)
     with time_machine.travel(now, tick=False):
         headers = factories.sign_in(app, doctor).headers
         path = f"/api/appointments/{appointment.id}/status"
         assert (
-            factories.refused(app.test_client().put(path, json={"status": "in-progress"}, headers=headers)) == expected
+            factories.error_of(app.test_client().put(path, json={"status": "in-progress"}, headers=headers)) == expected
         )
 
 
@@ -168,6 +168,6 @@ def test_doctor_is_free_today_only_with_an_upcoming_slot(app: Flask) -> None:
             query: dict[str, Any] = {"date": day.isoformat()}
             headers = factories.sign_in(app).headers
             answer = app.test_client().get("/api/users/doctors", query_string=query, headers=headers)
-            return len(factories.told(answer)["items"])
+            return len(factories.data_of(answer)["items"])
 
         assert [free_on(day) for day in (MONDAY, TUESDAY)] == [0, 1]

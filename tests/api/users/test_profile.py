@@ -10,7 +10,7 @@ from werkzeug.test import TestResponse
 
 from arthomed.core.permissions import Role
 from tests import factories
-from tests.factories import SignedIn, fields_refused, refused, told
+from tests.factories import SignedIn, data_of, error_of, invalid_fields
 
 Data = Database[dict[str, Any]]
 ADDRESS = {"street": "12 Hill Road", "city": "Pune", "state": "Maharashtra", "pincode": "411001", "country": "India"}
@@ -36,7 +36,7 @@ def put(client: FlaskClient, person: SignedIn, **changes: Any) -> TestResponse:
 
 
 def save(client: FlaskClient, person: SignedIn, **changes: Any) -> dict[str, Any]:
-    user: dict[str, Any] = told(put(client, person, **changes))["user"]
+    user: dict[str, Any] = data_of(put(client, person, **changes))["user"]
     return user
 
 
@@ -44,7 +44,7 @@ class TestReadProfile:
     def test_me_returns_the_same_as_profile(self, client: FlaskClient, person: SignedIn) -> None:
         me, profile = (client.get(path, headers=person.headers) for path in ("/api/auth/me", "/api/users/profile"))
 
-        assert told(me) == told(profile)
+        assert data_of(me) == data_of(profile)
 
     @pytest.mark.parametrize(
         ("role", "parts"),
@@ -60,7 +60,7 @@ class TestReadProfile:
     ) -> None:
         person = factories.sign_in(app, factories.make_user(role))
 
-        user = told(client.get("/api/users/profile", headers=person.headers))["user"]
+        user = data_of(client.get("/api/users/profile", headers=person.headers))["user"]
 
         assert (user["_id"], {"patientInfo", "doctorInfo"} & set(user)) == (str(person.user.id), parts)
 
@@ -75,7 +75,7 @@ class TestUpdateProfile:
     def test_saved_profile_is_returned_by_the_next_read(self, client: FlaskClient, person: SignedIn) -> None:
         saved = save(client, person, profile=PROFILE, patientInfo=PATIENT_INFO)
 
-        assert told(client.get("/api/users/profile", headers=person.headers))["user"] == saved
+        assert data_of(client.get("/api/users/profile", headers=person.headers))["user"] == saved
 
     def test_fields_that_are_not_sent_stay(self, client: FlaskClient, person: SignedIn) -> None:
         before = save(client, person, name="Asha", profile=PROFILE, patientInfo=PATIENT_INFO)
@@ -117,11 +117,11 @@ class TestUpdateProfile:
     ) -> None:
         database.users.update_one({"_id": person.user.id}, {"$unset": {"profile": ""}})  # as in an old record
 
-        assert told(client.get("/api/users/profile", headers=person.headers))["user"]["profile"]["language"] == "en"
+        assert data_of(client.get("/api/users/profile", headers=person.headers))["user"]["profile"]["language"] == "en"
         assert save(client, person, profile={"language": "hi"})["profile"]["language"] == "hi"
 
     def test_update_without_fields_is_refused(self, client: FlaskClient, person: SignedIn) -> None:
-        assert refused(put(client, person)) == (400, "VALIDATION_ERROR")
+        assert error_of(put(client, person)) == (400, "VALIDATION_ERROR")
 
     def test_white_space_around_text_is_removed(self, client: FlaskClient, person: SignedIn) -> None:
         assert save(client, person, profile={"address": {"city": "  Pune "}})["profile"]["address"]["city"] == "Pune"
@@ -191,8 +191,8 @@ class TestClearFields:
 
     @pytest.mark.parametrize("language", [None, "", "xx", "EN", "../en"])
     def test_unsupported_language_is_refused(self, client: FlaskClient, person: SignedIn, language: str | None) -> None:
-        assert fields_refused(put(client, person, profile={"language": language})) == ["profile.language"]
+        assert invalid_fields(put(client, person, profile={"language": language})) == ["profile.language"]
 
     @pytest.mark.parametrize("name", ["name", "profile", "patientInfo"])
     def test_required_field_cannot_be_cleared(self, client: FlaskClient, person: SignedIn, name: str) -> None:
-        assert fields_refused(put(client, person, **{name: None})) == [name]
+        assert invalid_fields(put(client, person, **{name: None})) == [name]

@@ -10,7 +10,7 @@ from werkzeug.test import TestResponse
 
 from arthomed.core.permissions import Role
 from tests import factories
-from tests.factories import SignedIn, envelope_of, fields_refused, told
+from tests.factories import SignedIn, data_of, envelope_of, invalid_fields
 
 Data = Database[dict[str, Any]]
 CONDITION = {"condition": "Asthma", "diagnosedDate": "2015-02-03", "treatment": "Inhaler", "doctor": "Dr Rao"}
@@ -32,7 +32,7 @@ class TestProfileValidation:
         "name", ["role", "isActive", "isVerified", "mobileNumber", "_id", "id", "createdAt", "visitsBooked", "$set"]
     )
     def test_field_that_users_cannot_change_is_unknown(self, client: FlaskClient, person: SignedIn, name: str) -> None:
-        assert fields_refused(put(client, person, **{name: "x"})) == [name]
+        assert invalid_fields(put(client, person, **{name: "x"})) == [name]
 
     @pytest.mark.parametrize("name", ["consultationFee", "registrationNumber", "schedule", "isVerified"])
     def test_doctor_cannot_change_fee_registration_number_or_hours(
@@ -42,11 +42,11 @@ class TestProfileValidation:
 
         answer = put(client, doctor, name="Dr Somebody", doctorInfo={name: 1})
 
-        assert fields_refused(answer) == [f"doctorInfo.{name}"]
+        assert invalid_fields(answer) == [f"doctorInfo.{name}"]
         assert database.users.find_one({"_id": doctor.user.id}) == before
 
     def test_doctor_can_change_qualification_and_experience(self, client: FlaskClient, doctor: SignedIn) -> None:
-        info = told(put(client, doctor, doctorInfo={"qualification": "MD", "experience": 12}))["user"]["doctorInfo"]
+        info = data_of(put(client, doctor, doctorInfo={"qualification": "MD", "experience": 12}))["user"]["doctorInfo"]
 
         assert (info["qualification"], info["experience"], info["consultationFee"], info["specialization"]) == (
             "MD",
@@ -56,10 +56,10 @@ class TestProfileValidation:
         )
 
     def test_patient_cannot_save_doctor_info(self, client: FlaskClient, person: SignedIn) -> None:
-        assert fields_refused(put(client, person, doctorInfo={"qualification": "MD"})) == ["doctorInfo"]
+        assert invalid_fields(put(client, person, doctorInfo={"qualification": "MD"})) == ["doctorInfo"]
 
     def test_doctor_cannot_save_patient_info(self, client: FlaskClient, doctor: SignedIn) -> None:
-        assert fields_refused(put(client, doctor, patientInfo={"bloodGroup": "A+"})) == ["patientInfo"]
+        assert invalid_fields(put(client, doctor, patientInfo={"bloodGroup": "A+"})) == ["patientInfo"]
 
     @pytest.mark.parametrize(
         ("body", "field"),
@@ -88,13 +88,13 @@ class TestProfileValidation:
     def test_validation_error_names_the_dotted_path_of_the_field(
         self, client: FlaskClient, person: SignedIn, body: dict[str, Any], field: str
     ) -> None:
-        assert field in fields_refused(put(client, person, **body))
+        assert field in invalid_fields(put(client, person, **body))
 
     @pytest.mark.parametrize("value", ["12", True, 5.5, -1, 81, 10**30, []])
     def test_experience_must_be_a_whole_number_of_years(
         self, client: FlaskClient, doctor: SignedIn, value: object
     ) -> None:
-        assert fields_refused(put(client, doctor, doctorInfo={"experience": value})) == ["doctorInfo.experience"]
+        assert invalid_fields(put(client, doctor, doctorInfo={"experience": value})) == ["doctorInfo.experience"]
 
     def test_validation_error_includes_the_refused_value(self, client: FlaskClient, person: SignedIn) -> None:
         errors = envelope_of(put(client, person, profile={"address": {"pincode": "12"}}))["errors"]
@@ -104,7 +104,7 @@ class TestProfileValidation:
     def test_all_validation_errors_are_returned_at_once(self, client: FlaskClient, person: SignedIn) -> None:
         answer = put(client, person, name="1", email="x", profile={"gender": "y"}, color="red")
 
-        assert set(fields_refused(answer)) == {"name", "email", "profile.gender", "color"}
+        assert set(invalid_fields(answer)) == {"name", "email", "profile.gender", "color"}
 
     def test_update_with_one_invalid_field_saves_nothing(
         self, client: FlaskClient, person: SignedIn, database: Data

@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from arthomed.core.permissions import Role
 from arthomed.users.models import User
 from tests import factories
-from tests.factories import told
+from tests.factories import data_of
 
 MOBILE, EMAIL, REGISTRATION = "9876501234", "private@example.com", "MH-777"
 
@@ -26,10 +26,10 @@ def public_profile(app: Flask, client: FlaskClient, role: Role, doctor: User, wh
     """Read the doctor's public profile as a user of a role, from the list or by id."""
     headers = factories.sign_in(app, factories.make_user(role)).headers
     if where == "list":
-        items = told(client.get("/api/users/doctors", headers=headers))["items"]
+        items = data_of(client.get("/api/users/doctors", headers=headers))["items"]
         (found,) = [one for one in items if one["_id"] == str(doctor.id)]
     else:
-        found = told(client.get(f"/api/users/doctors/{doctor.id}", headers=headers))["doctor"]
+        found = data_of(client.get(f"/api/users/doctors/{doctor.id}", headers=headers))["doctor"]
     return dict(found)
 
 
@@ -59,6 +59,6 @@ def test_doctors_cannot_be_found_by_private_fields(app: Flask, client: FlaskClie
 
     def found(text: str) -> int:
         answer = client.get("/api/users/doctors", query_string={"search": text}, headers=headers)
-        return len(told(answer)["items"])
+        return len(data_of(answer)["items"])
 
     assert [found(text) for text in (doctor.name, MOBILE, EMAIL, REGISTRATION)] == [1, 0, 0, 0]

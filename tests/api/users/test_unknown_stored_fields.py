@@ -6,7 +6,7 @@ import pytest
 from flask.testing import FlaskClient
 from pymongo.database import Database
 
-from tests.factories import SignedIn, told
+from tests.factories import SignedIn, data_of
 
 Records = Database[dict[str, Any]]
 UNKNOWN = {"version": 2}
@@ -23,7 +23,7 @@ def stored_user(database: Records, person: SignedIn) -> dict[str, Any]:
 
 
 def test_profile_with_unknown_stored_fields_can_be_read(client: FlaskClient, person: SignedIn) -> None:
-    user = told(client.get("/api/users/profile", headers=person.headers))["user"]
+    user = data_of(client.get("/api/users/profile", headers=person.headers))["user"]
 
     assert user["profile"]["gender"] == "female"
     assert "addedLater" not in user
@@ -38,7 +38,7 @@ def test_profile_with_unknown_stored_fields_can_be_read(client: FlaskClient, per
 def test_saving_the_profile_keeps_unknown_stored_fields(
     client: FlaskClient, person: SignedIn, database: Records, changes: dict[str, Any]
 ) -> None:
-    told(client.put("/api/users/profile", json=changes, headers=person.headers))
+    data_of(client.put("/api/users/profile", json=changes, headers=person.headers))
 
     stored = stored_user(database, person)
     assert (stored["addedLater"], stored["profile"]["addedLater"]) == (UNKNOWN, UNKNOWN)

@@ -14,7 +14,7 @@ from arthomed.core.errors import PermissionDenied
 from arthomed.core.permissions import Role
 from arthomed.users.models import User
 from tests import factories
-from tests.factories import SignedIn, envelope_of, fields_refused, refused, told
+from tests.factories import SignedIn, data_of, envelope_of, error_of, invalid_fields
 
 Data = Database[dict[str, Any]]
 
@@ -25,7 +25,7 @@ def create(client: FlaskClient, admin: SignedIn, **parts: Any) -> TestResponse:
 
 
 def created(client: FlaskClient, admin: SignedIn, **parts: Any) -> dict[str, Any]:
-    user: dict[str, Any] = told(create(client, admin, **parts), 201)["user"]
+    user: dict[str, Any] = data_of(create(client, admin, **parts), 201)["user"]
     return user
 
 
@@ -34,7 +34,7 @@ def change(client: FlaskClient, admin: SignedIn, user_id: object, **changes: Any
 
 
 def changed(client: FlaskClient, admin: SignedIn, user_id: object, **changes: Any) -> dict[str, Any]:
-    user: dict[str, Any] = told(change(client, admin, user_id, **changes))["user"]
+    user: dict[str, Any] = data_of(change(client, admin, user_id, **changes))["user"]
     return user
 
 
@@ -47,9 +47,9 @@ class TestCreateUser:
 
     def test_created_user_can_sign_in(self, client: FlaskClient, admin: SignedIn) -> None:
         mobile = created(client, admin, role="receptionist")["mobileNumber"]
-        told(factories.ask_for_code(client, mobile))
+        data_of(factories.request_code(client, mobile))
 
-        signed_in = told(factories.answer_with(client, mobile, factories.code_for(mobile)))
+        signed_in = data_of(factories.submit_code(client, mobile, factories.code_for(mobile)))
 
         assert (signed_in["isNewUser"], signed_in["user"]["role"]) == (False, "receptionist")
 
@@ -77,7 +77,7 @@ class TestCreateUser:
     ) -> None:
         answer = create(client, admin, mobileNumber=mobile.format(admin.user.mobile_number))
 
-        assert refused(answer) == (400, "DUPLICATE_VALUE")
+        assert error_of(answer) == (400, "DUPLICATE_VALUE")
         assert envelope_of(answer)["message"] == "Mobile number is already registered"
 
     @pytest.mark.parametrize("missing", ["mobileNumber", "name", "role"])
@@ -85,7 +85,7 @@ class TestCreateUser:
         body = {"mobileNumber": factories.new_mobile(), "name": "Some One", "role": "patient"}
         del body[missing]
 
-        assert fields_refused(client.post("/api/users", json=body, headers=admin.headers)) == [missing]
+        assert invalid_fields(client.post("/api/users", json=body, headers=admin.headers)) == [missing]
 
     @pytest.mark.parametrize(
         ("parts", "field"),
@@ -110,7 +110,7 @@ class TestCreateUser:
     ) -> None:
         answer = create(client, admin, **parts)
 
-        assert fields_refused(answer) == [field]
+        assert invalid_fields(answer) == [field]
 
 
 class TestUpdateUser:
@@ -130,7 +130,7 @@ class TestUpdateUser:
     def test_mobile_number_of_another_user_is_a_duplicate(self, client: FlaskClient, admin: SignedIn) -> None:
         answer = change(client, admin, factories.make_user().id, mobileNumber=admin.user.mobile_number)
 
-        assert refused(answer) == (400, "DUPLICATE_VALUE")
+        assert error_of(answer) == (400, "DUPLICATE_VALUE")
 
     def test_admin_can_change_fee_and_registration_number_of_a_doctor(
         self, client: FlaskClient, admin: SignedIn
@@ -172,23 +172,23 @@ class TestUpdateUser:
 
         answer = change(client, admin, doctor.id, role="patient", doctorInfo={"experience": 1})
 
-        assert refused(answer) == (400, "VALIDATION_ERROR")
+        assert error_of(answer) == (400, "VALIDATION_ERROR")
 
     def test_admin_cannot_change_their_own_role(self, client: FlaskClient, admin: SignedIn) -> None:
         answer = change(client, admin, admin.user.id, role="patient")
 
-        assert refused(answer) == (400, "VALIDATION_ERROR")
-        assert told(client.get("/api/auth/me", headers=admin.headers))["user"]["role"] == "admin"
+        assert error_of(answer) == (400, "VALIDATION_ERROR")
+        assert data_of(client.get("/api/auth/me", headers=admin.headers))["user"]["role"] == "admin"
 
     def test_admin_can_change_other_fields_of_their_own_record(self, client: FlaskClient, admin: SignedIn) -> None:
         assert changed(client, admin, admin.user.id, role="admin", name="Kavita Rao")["name"] == "Kavita Rao"
 
     @pytest.mark.parametrize("name", ["isActive", "password", "_id", "createdAt", "statusReason"])
     def test_field_that_admins_cannot_change_is_unknown(self, client: FlaskClient, admin: SignedIn, name: str) -> None:
-        assert fields_refused(change(client, admin, factories.make_user().id, **{name: "x"})) == [name]
+        assert invalid_fields(change(client, admin, factories.make_user().id, **{name: "x"})) == [name]
 
     def test_unknown_user_is_not_found(self, client: FlaskClient, admin: SignedIn) -> None:
-        assert refused(change(client, admin, ObjectId(), name="Nobody")) == (404, "NOT_FOUND")
+        assert error_of(change(client, admin, ObjectId(), name="Nobody")) == (404, "NOT_FOUND")
 
 
 class TestDeactivateUser:
@@ -197,14 +197,14 @@ class TestDeactivateUser:
 
         answer = client.delete(f"/api/users/{user.id}", headers=admin.headers)
 
-        assert told(answer)["user"]["isActive"] is False
+        assert data_of(answer)["user"]["isActive"] is False
         assert database.users.count_documents({"_id": user.id, "name": user.name}) == 1
 
     def test_reason_of_a_deactivation_is_stored(self, client: FlaskClient, admin: SignedIn, database: Data) -> None:
         user = factories.make_user()
         body = {"isActive": False, "reason": "Moved away"}
 
-        told(client.put(f"/api/users/{user.id}/status", json=body, headers=admin.headers))
+        data_of(client.put(f"/api/users/{user.id}/status", json=body, headers=admin.headers))
 
         stored = database.users.find_one({"_id": user.id}) or {}
         assert stored["statusReason"] == "Moved away"
@@ -216,9 +216,9 @@ class TestDeactivateUser:
 
             def deactivate_other(number: int, pair: list[User] = pair) -> None:
                 with suppress(PermissionDenied):
-                    staff.set_active(factories.acting(pair[number]), pair[1 - number].id, is_active=False)
+                    staff.set_active(factories.actor_of(pair[number]), pair[1 - number].id, is_active=False)
 
-            factories.at_once(2, deactivate_other)
+            factories.in_parallel(2, deactivate_other)
 
             assert User.objects(id__in=[one.id for one in pair], is_active=True).count() == 1
 
@@ -229,7 +229,7 @@ class TestDeactivateUser:
         def set_status(*, is_active: bool) -> bool:
             body = {"isActive": is_active, "reason": "Moved"}
             answer = client.put(path.format(user.id), json=body, headers=admin.headers)
-            active: bool = told(answer)["user"]["isActive"]
+            active: bool = data_of(answer)["user"]["isActive"]
             return active
 
         assert [set_status(is_active=False), set_status(is_active=True)] == [False, True]
@@ -241,7 +241,7 @@ class TestDeactivateUser:
 
         answer = client.open(path, method=method, json=body, headers=admin.headers)
 
-        assert refused(answer) == (403, "PERMISSION_DENIED")
+        assert error_of(answer) == (403, "PERMISSION_DENIED")
         assert client.get("/api/auth/me", headers=admin.headers).status_code == 200
 
     @pytest.mark.parametrize(
@@ -261,7 +261,7 @@ class TestDeactivateUser:
     ) -> None:
         answer = client.put(f"/api/users/{factories.make_user().id}/status", json=body, headers=admin.headers)
 
-        assert fields_refused(answer) == [field]
+        assert invalid_fields(answer) == [field]
 
     def test_unknown_user_is_not_found(self, client: FlaskClient, admin: SignedIn) -> None:
-        assert refused(client.delete(f"/api/users/{ObjectId()}", headers=admin.headers)) == (404, "NOT_FOUND")
+        assert error_of(client.delete(f"/api/users/{ObjectId()}", headers=admin.headers)) == (404, "NOT_FOUND")

@@ -10,7 +10,7 @@ from arthomed.core import clock
 from arthomed.core.permissions import Role
 from arthomed.users.models import User
 from tests import factories
-from tests.factories import SignedIn, fields_refused, refused, told
+from tests.factories import SignedIn, data_of, error_of, invalid_fields
 
 JOSEPH = "Joseph \u0915\u093c"  # NFC decomposes U+0958, which many keyboards type
 
@@ -18,7 +18,7 @@ JOSEPH = "Joseph \u0915\u093c"  # NFC decomposes U+0958, which many keyboards ty
 def listed(client: FlaskClient, admin: SignedIn, **query: Any) -> list[str]:
     """The names of the users that a query finds."""
     answer = client.get("/api/users", query_string=query, headers=admin.headers)
-    return [one["name"] for one in told(answer)["items"]]
+    return [one["name"] for one in data_of(answer)["items"]]
 
 
 class TestReadUser:
@@ -28,17 +28,17 @@ class TestReadUser:
 
         answer = client.get(f"/api/users/{user.id}", headers=admin.headers)
 
-        assert told(answer)["user"]["mobileNumber"] == user.mobile_number
+        assert data_of(answer)["user"]["mobileNumber"] == user.mobile_number
 
     def test_unknown_user_is_not_found(self, client: FlaskClient, admin: SignedIn) -> None:
-        assert refused(client.get(f"/api/users/{factories.NOBODY}", headers=admin.headers)) == (404, "NOT_FOUND")
+        assert error_of(client.get(f"/api/users/{factories.UNKNOWN_ID}", headers=admin.headers)) == (404, "NOT_FOUND")
 
     def test_users_are_counted_by_role_and_status(self, client: FlaskClient, admin: SignedIn) -> None:
         patient = factories.make_user()
         factories.make_user(Role.DOCTOR)
-        told(client.delete(f"/api/users/{patient.id}", headers=admin.headers))
+        data_of(client.delete(f"/api/users/{patient.id}", headers=admin.headers))
 
-        assert told(client.get("/api/users/stats", headers=admin.headers)) == {
+        assert data_of(client.get("/api/users/stats", headers=admin.headers)) == {
             "total": 3,
             "active": 2,
             "inactive": 1,
@@ -56,7 +56,7 @@ class TestListUsers:
         factories.make_user(Role.DOCTOR, name="Dr Meera Iyer", mobile_number="7000000001")
         joseph = factories.make_user(Role.RECEPTIONIST, name=JOSEPH, mobile_number="8000000001")
         User.objects(id=joseph.id).update(set__created_at=clock.now() + timedelta(minutes=1))
-        told(client.delete(f"/api/users/{rahul.id}", headers=admin.headers))
+        data_of(client.delete(f"/api/users/{rahul.id}", headers=admin.headers))
 
     def test_default_order_is_newest_first(self, client: FlaskClient, admin: SignedIn) -> None:
         names = listed(client, admin)
@@ -133,7 +133,7 @@ class TestListUsers:
     def test_page_has_pagination_metadata(self, client: FlaskClient, admin: SignedIn) -> None:
         answer = client.get("/api/users?page=2&limit=4", headers=admin.headers)
 
-        assert told(answer)["pagination"] == {
+        assert data_of(answer)["pagination"] == {
             "current": 2,
             "pages": 2,
             "total": 6,
@@ -145,7 +145,7 @@ class TestListUsers:
     def test_default_page_has_ten_items(self, client: FlaskClient, admin: SignedIn) -> None:
         answer = client.get("/api/users", headers=admin.headers)
 
-        assert (told(answer)["pagination"]["limit"], told(answer)["pagination"]["current"]) == (10, 1)
+        assert (data_of(answer)["pagination"]["limit"], data_of(answer)["pagination"]["current"]) == (10, 1)
 
 
 class TestListQueryValidation:
@@ -170,4 +170,4 @@ class TestListQueryValidation:
     def test_invalid_query_parameter_is_refused_by_name(
         self, client: FlaskClient, admin: SignedIn, name: str, value: str
     ) -> None:
-        assert fields_refused(client.get(f"/api/users?{name}={value}", headers=admin.headers)) == [name]
+        assert invalid_fields(client.get(f"/api/users?{name}={value}", headers=admin.headers)) == [name]

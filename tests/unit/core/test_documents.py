@@ -36,7 +36,7 @@ def test_transactions_with_a_write_conflict_are_retried_until_all_commit() -> No
     def work(session: ClientSession) -> None:
         Thing.collection().update_one({"_id": thing.id}, {"$inc": {"number": 1}}, session=session)
 
-    factories.at_once(5, lambda _: transaction(work))
+    factories.in_parallel(5, lambda _: transaction(work))
 
     assert Thing.objects.get(id=thing.id).number == 5
 

@@ -55,7 +55,7 @@ def test_the_web_process_does_not_log_the_text_of_an_error(database: Database[di
         our_logging.configure("info", as_json=True)
 
         @app.get("/refused")
-        def refused() -> str:
+        def error_of() -> str:
             raise duplicate_key_error(get_db())  # this application has its own connection
 
         assert app.test_client().get("/refused").status_code == 500
