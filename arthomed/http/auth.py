@@ -1,7 +1,7 @@
 """Authentication with flask-jwt-extended: the access token, the live session behind it, and a route's permission.
 
-The library verifies a token. Then `requires` reads the session from MongoDB on every request, together with the
-versions of the cache tags that the route needs.
+The library verifies a token. Its blocklist callback reads the session from MongoDB on every request, together with the
+cache tags that the route needs. Its user lookup returns the actor.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -11,7 +11,7 @@ from typing import Any, ClassVar, TypeVar
 import jwt as pyjwt
 from bson import ObjectId
 from flask import Flask, current_app, g, request
-from flask_jwt_extended import JWTManager, get_jwt, verify_jwt_in_request
+from flask_jwt_extended import JWTManager, get_current_user, verify_jwt_in_request
 from jwt.exceptions import ImmatureSignatureError, InvalidTokenError, PyJWTError
 
 from arthomed.config import Keys, Settings
@@ -75,7 +75,7 @@ def register(app: Flask, settings: Settings, find_actor: FindActor) -> None:
 
 def current_actor() -> Actor:
     """The actor of this request; only behind `requires`."""
-    actor: Actor = g.actor
+    actor: Actor = get_current_user()
     return actor
 
 
@@ -94,7 +94,6 @@ def requires(permission: Permission) -> Callable[[View], View]:
                 verify_jwt_in_request()
             except (ValueError, RecursionError) as error:  # of JSON that PyJWT cannot parse
                 raise InvalidToken from error
-            _load_actor(get_jwt())
             if not current_actor().may(permission):
                 raise PermissionDenied
             return view(*args, **kwargs)
@@ -128,13 +127,27 @@ def _has_required_claims(_header: Mapping[str, Any], claims: Mapping[str, Any]) 
     return claims["jti"] is not None and "exp" in claims
 
 
-def _load_actor(claims: Mapping[str, Any]) -> None:
+@jwt.token_in_blocklist_loader
+def _is_revoked(_header: Mapping[str, Any], claims: Mapping[str, Any]) -> bool:
     """Read the live session of a token, and with it the versions of the route's cache tags, in one round trip."""
     user_id, session_id = claimed_id(claims, "sub"), claimed_id(claims, "sid")
-    find_actor: FindActor = current_app.extensions["find_actor"]
-    g.actor, g.tag_versions = find_actor(user_id, session_id, cache.tags_to_check(user_id))
+    try:
+        g.actor, g.tag_versions = current_app.extensions["find_actor"](
+            user_id, session_id, cache.tags_to_check(user_id)
+        )
+    except ClinicError as reason:
+        g.revoked_because = reason
+        return True
+    return False
 
 
+@jwt.user_lookup_loader
+def _actor(_header: Mapping[str, Any], claims: Mapping[str, Any]) -> Any:
+    """The actor of an access token; of a refresh token, whose session the service checks, the user's id."""
+    return g.get("actor", claims["sub"])
+
+
+jwt.revoked_token_loader(lambda *_: errors.respond_to(g.revoked_because))
 jwt.expired_token_loader(lambda *_: errors.respond_to(TokenExpired()))
 jwt.invalid_token_loader(lambda *_: errors.respond_to(InvalidToken()))
 jwt.token_verification_failed_loader(lambda *_: errors.respond_to(InvalidToken()))
@@ -150,13 +163,13 @@ def claimed_id(claims: Mapping[str, Any], name: str) -> ObjectId:
 
 
 def signed_user() -> str | None:
-    """The user of a valid access token on this request, for rate limits; reads no database."""
+    """The user of a well-signed access token on this request, for rate limits; asks no database."""
     token = request.headers.get("Authorization", "").removeprefix("Bearer ")
     return _user_of(token, "access")
 
 
 def refreshing_user() -> str | None:
-    """The user of a valid refresh token in the JSON body of this request, for rate limits."""
+    """The user of a well-signed refresh token in the JSON body of this request, for rate limits."""
     if not request.is_json or (request.content_length or _MAX_REFRESH_BODY + 1) > _MAX_REFRESH_BODY:
         return None
     try:
@@ -177,6 +190,8 @@ def _user_of(token: str, token_type: str) -> str | None:
 @lru_cache(_MAX_CACHED_TOKENS)
 def _signed_claims(token: str, secrets: Keys) -> Mapping[str, Any] | None:
     """The claims of a well-signed token, expired or not; decoding costs more than all else that a rate limit does."""
+    if not token:
+        return None
     try:
         secret = keys.select_key(pyjwt.get_unverified_header(token).get("kid"), secrets)
         options: Any = {"verify_exp": False, "verify_iat": False, "require": ["exp", "sub"]}

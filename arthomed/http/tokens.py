@@ -14,8 +14,9 @@ from arthomed.http.auth import ALGORITHM, AUDIENCE, ISSUER, InvalidToken, claime
 
 @dataclass(frozen=True, slots=True)
 class RefreshClaim:
-    """The session of a refresh token, and how many refresh tokens the session had before it."""
+    """The user and the session of a refresh token, and how many refresh tokens the session had before it."""
 
+    user_id: ObjectId
     session_id: ObjectId
     generation: int
 
@@ -47,9 +48,9 @@ def verified_refresh() -> RefreshClaim:
         TokenExpired, InvalidToken
     """
     try:
-        verify_jwt_in_request(refresh=True, locations="json")
+        verify_jwt_in_request(refresh=True, locations="json", skip_revocation_check=True)
         claims = get_jwt()
-        return RefreshClaim(claimed_id(claims, "sid"), int(claims["gen"]))
+        return RefreshClaim(claimed_id(claims, "sub"), claimed_id(claims, "sid"), int(claims["gen"]))
     except (KeyError, ValueError, TypeError, RecursionError) as error:
         raise InvalidToken from error
 
