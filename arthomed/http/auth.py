@@ -92,7 +92,7 @@ def requires(permission: Permission) -> Callable[[View], View]:
         def guarded(*args: Any, **kwargs: Any) -> Any:
             try:
                 verify_jwt_in_request()
-            except (ValueError, RecursionError) as error:  # of JSON that PyJWT cannot parse
+            except RecursionError as error:  # of JSON nested too deep for PyJWT
                 raise InvalidToken from error
             if not current_actor().may(permission):
                 raise PermissionDenied

@@ -13,7 +13,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Ask for a one-time code by SMS. */
+        /** Request a one-time code by SMS. */
         post: {
             parameters: {
                 query?: never;
@@ -78,7 +78,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Sign in with a code; an unknown number becomes a patient. */
+        /** Sign in with a code; an unknown number is registered as a patient. */
         post: {
             parameters: {
                 query?: never;
@@ -590,7 +590,7 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        /** Let this device be told of visits by push, until it is signed out. */
+        /** Send notifications about appointments to this device by push, until it is signed out. */
         put: {
             parameters: {
                 query?: never;
@@ -656,7 +656,7 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** Sign one of one's devices out. */
+        /** Sign out one of one's devices. */
         delete: {
             parameters: {
                 query?: never;
@@ -821,7 +821,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Read one's own profile. */
+        /** Read the caller's own profile. */
         get: {
             parameters: {
                 query?: never;
@@ -921,7 +921,7 @@ export interface paths {
                 default: components["responses"]["DEFAULT_ERROR"];
             };
         };
-        /** Change one's own profile; what is not named stays. */
+        /** Update the caller's own profile. Fields that are not sent stay as they are. */
         put: {
             parameters: {
                 query?: never;
@@ -1084,7 +1084,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List people. */
+        /** List users. */
         get: {
             parameters: {
                 query?: {
@@ -1204,7 +1204,7 @@ export interface paths {
             };
         };
         put?: never;
-        /** Create a person of any role. */
+        /** Create a user of any role. */
         post: {
             parameters: {
                 query?: never;
@@ -1357,7 +1357,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Count people by role and status. */
+        /** Count users by role and status. */
         get: {
             parameters: {
                 query?: never;
@@ -1416,7 +1416,7 @@ export interface paths {
             };
             cookie?: never;
         };
-        /** Read one person's record. */
+        /** Read a user's record. */
         get: {
             parameters: {
                 query?: never;
@@ -1519,7 +1519,7 @@ export interface paths {
                 default: components["responses"]["DEFAULT_ERROR"];
             };
         };
-        /** Change a person's record; another role or number signs their devices out. */
+        /** Change a user's record; another role or number signs their devices out. */
         put: {
             parameters: {
                 query?: never;
@@ -1726,7 +1726,7 @@ export interface paths {
             };
         };
         post?: never;
-        /** Deactivate a person and end their sessions. */
+        /** Deactivate a user and end their sessions. */
         delete: {
             parameters: {
                 query?: never;
@@ -1970,6 +1970,7 @@ export interface paths {
                         "application/json": components["schemas"]["DoctorPageEnvelope"];
                     };
                 };
+                304: components["responses"]["NOT_MODIFIED"];
                 400: components["responses"]["BAD_REQUEST"];
                 401: components["responses"]["UNAUTHORIZED"];
                 403: components["responses"]["FORBIDDEN"];
@@ -2072,7 +2073,7 @@ export interface paths {
             };
             cookie?: never;
         };
-        /** Count a doctor's free and total slots, day by day. */
+        /** Count a doctor's free and total slots of each day. */
         get: {
             parameters: {
                 query: {
@@ -2140,7 +2141,7 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        /** Replace a doctor's week; free future slots follow at once, booked ones stay and are listed. */
+        /** Replace a doctor's weekly hours. Free slots change at once; booked slots stay, conflicts are listed. */
         put: {
             parameters: {
                 query?: never;
@@ -2242,7 +2243,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Read a doctor's slots of one day. */
+        /** Read a doctor's free and booked slots of one day. */
         get: {
             parameters: {
                 query: {
@@ -2343,7 +2344,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Book a visit. */
+        /** Book an appointment. */
         post: {
             parameters: {
                 query?: never;
@@ -2489,7 +2490,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List one's own visits. */
+        /** List one's own appointments. */
         get: {
             parameters: {
                 query?: {
@@ -2619,7 +2620,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List visits; doctors see their own. */
+        /** List appointments; doctors see their own. */
         get: {
             parameters: {
                 query?: {
@@ -2751,7 +2752,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List what waits to be confirmed, the oldest request first. */
+        /** List the appointments that wait for confirmation, the oldest request first. */
         get: {
             parameters: {
                 query?: {
@@ -2877,7 +2878,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Count visits by status; patients and doctors see their own. */
+        /** Count appointments by status; patients and doctors see their own. */
         get: {
             parameters: {
                 query?: never;
@@ -2935,7 +2936,7 @@ export interface paths {
             };
             cookie?: never;
         };
-        /** Read a visit with its history. */
+        /** Read an appointment with its history. */
         get: {
             parameters: {
                 query?: never;
@@ -3035,7 +3036,7 @@ export interface paths {
                 default: components["responses"]["DEFAULT_ERROR"];
             };
         };
-        /** Change what one's role may change about a visit. */
+        /** Change the fields of an appointment that one's role may change. */
         put: {
             parameters: {
                 query?: never;
@@ -3167,7 +3168,7 @@ export interface paths {
             };
             cookie?: never;
         };
-        /** Fetch a visit for one's calendar. */
+        /** Fetch an appointment for one's calendar. */
         get: {
             parameters: {
                 query?: never;
@@ -3215,7 +3216,7 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        /** Confirm, reject, start, complete, cancel a visit, or note a no-show. */
+        /** Confirm, reject, start, complete or cancel an appointment, or mark it as a no-show. */
         put: {
             parameters: {
                 query?: never;
@@ -3347,7 +3348,7 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        /** Cancel a visit and free its seat. */
+        /** Cancel an appointment and free its seat. */
         put: {
             parameters: {
                 query?: never;
@@ -3480,7 +3481,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Add up to five files to a visit. */
+        /** Add up to five files to an appointment. */
         post: {
             parameters: {
                 query?: never;
@@ -3499,7 +3500,7 @@ export interface paths {
                      *       ]
                      *     }
                      */
-                    "multipart/form-data": components["schemas"]["UploadToVisitWithFiles"];
+                    "multipart/form-data": components["schemas"]["UploadToAppointmentWithFiles"];
                 };
             };
             responses: {
@@ -3560,7 +3561,7 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        /** Activate or deactivate a person. */
+        /** Activate or deactivate a user. */
         put: {
             parameters: {
                 query?: never;
@@ -3756,7 +3757,7 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        /** Activate or deactivate a person. */
+        /** Activate or deactivate a user. */
         put: {
             parameters: {
                 query?: never;
@@ -3951,7 +3952,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Upload one's own picture, in the place of the one before. */
+        /** Upload one's own profile picture, which replaces the previous one. */
         post: {
             parameters: {
                 query?: never;
@@ -3968,7 +3969,7 @@ export interface paths {
                      *       ]
                      *     }
                      */
-                    "multipart/form-data": components["schemas"]["NoFormWithFiles"];
+                    "multipart/form-data": components["schemas"]["UploadProfilePictureWithFiles"];
                 };
             };
             responses: {
@@ -4028,11 +4029,11 @@ export interface paths {
             };
             cookie?: never;
         };
-        /** Fetch a file that belongs to a record that one may read. */
+        /** Download a file of a record that one may read. */
         get: {
             parameters: {
                 query?: {
-                    /** @description The small picture. */
+                    /** @description Whether to fetch the thumbnail. */
                     thumbnail?: boolean;
                 };
                 header?: never;
@@ -4054,7 +4055,7 @@ export interface paths {
                         "image/jpeg": string;
                     };
                 };
-                /** @description The part that was asked for */
+                /** @description The requested part */
                 206: {
                     headers: {
                         [name: string]: unknown;
@@ -4081,7 +4082,7 @@ export interface paths {
         };
         put?: never;
         post?: never;
-        /** Delete a file that one has uploaded, before the visit is completed. */
+        /** Delete a file that one has uploaded, before the appointment is completed. */
         delete: {
             parameters: {
                 query?: never;
@@ -4131,7 +4132,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List who read or changed one's own records, the newest first. */
+        /** List who read or changed one's own records, newest first. */
         get: {
             parameters: {
                 query?: {
@@ -4212,7 +4213,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Fetch everything that is stored about oneself. */
+        /** Download everything that is stored about oneself. */
         get: {
             parameters: {
                 query?: never;
@@ -4222,7 +4223,7 @@ export interface paths {
             };
             requestBody?: never;
             responses: {
-                /** @description The export, a file without an envelope */
+                /** @description The export, as a file without an envelope */
                 200: {
                     headers: {
                         [name: string]: unknown;
@@ -4231,7 +4232,7 @@ export interface paths {
                         "application/json": components["schemas"]["ExportOut"];
                     };
                 };
-                /** @description The export is being prepared, please ask again */
+                /** @description The export is being prepared, please try again shortly */
                 202: {
                     headers: {
                         [name: string]: unknown;
@@ -4244,7 +4245,7 @@ export interface paths {
                          *         "state": "preparing"
                          *       },
                          *       "timestamp": "2026-11-22T04:30:00.000Z",
-                         *       "message": "The export is being prepared, please ask again"
+                         *       "message": "The export is being prepared, please try again shortly"
                          *     }
                          */
                         "application/json": components["schemas"]["PreparingEnvelope"];
@@ -4275,7 +4276,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Close one's own account; what need not be kept is erased. */
+        /** Close one's own account and erase what the clinic need not retain by law. */
         post: {
             parameters: {
                 query?: never;
@@ -4345,17 +4346,17 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List who read or changed whose records, the newest first. */
+        /** List who read or changed which records, newest first. */
         get: {
             parameters: {
                 query?: {
                     page?: number;
                     limit?: number;
-                    /** @description Only what is about this person. */
+                    /** @description Only events about this person. */
                     subjectId?: string;
-                    /** @description Only what was done with this record. */
+                    /** @description Only events about this record. */
                     recordId?: string;
-                    /** @description Only what this person did. */
+                    /** @description Only events caused by this person. */
                     actorId?: string;
                 };
                 header?: never;
@@ -4445,7 +4446,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Take a delivery receipt that Twilio signed (`X-Twilio-Signature`). */
+        /** Record a delivery receipt that Twilio signed (`X-Twilio-Signature`). */
         post: {
             parameters: {
                 query: {
@@ -4469,7 +4470,7 @@ export interface paths {
                 };
             };
             responses: {
-                /** @description Receipt noted */
+                /** @description Receipt recorded */
                 200: {
                     headers: {
                         [name: string]: unknown;
@@ -4480,7 +4481,7 @@ export interface paths {
                          *       "success": true,
                          *       "data": {},
                          *       "timestamp": "2026-11-22T04:30:00.000Z",
-                         *       "message": "Receipt noted"
+                         *       "message": "Receipt recorded"
                          *     }
                          */
                         "application/json": components["schemas"]["NothingEnvelope"];
@@ -4509,7 +4510,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List messages of a state (`failed` unless another is asked for), the newest first. */
+        /** List messages by state (`failed` by default), the newest first. */
         get: {
             parameters: {
                 query?: {
@@ -4604,7 +4605,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Send a message again that failed and is still of use. */
+        /** Send a failed message again, unless it has expired. */
         post: {
             parameters: {
                 query?: never;
@@ -4692,9 +4693,9 @@ export interface components {
             statusCode: number;
             /** @example Validation failed */
             details: string;
-            /** @description With SLOT_UNAVAILABLE: the nearest free slots of that doctor. */
+            /** @description With SLOT_UNAVAILABLE: the nearest free slots of the doctor. */
             alternatives?: components["schemas"]["AlternativeOut"][];
-            /** @description With INTERNAL_ERROR: to find it in the logs. */
+            /** @description With INTERNAL_ERROR: the request id in the logs. */
             requestId?: string;
             /** @description With INTERNAL_ERROR, in development only. */
             stack?: string;
@@ -4704,7 +4705,7 @@ export interface components {
             field: string;
             /** @example Must be six digits. */
             message: string;
-            /** @description What was sent; left out for secrets. */
+            /** @description The value that was sent; left out for secrets. */
             value?: unknown;
         };
         ErrorOut: {
@@ -4801,10 +4802,10 @@ export interface components {
              * @example asha@example.com
              */
             email?: string;
-            /** @description What it is called in the list of one's devices. */
+            /** @description The name and platform that the list of devices shows. */
             device?: components["schemas"]["ThisDevice"];
             /**
-             * @description The version of the privacy notice that was shown.
+             * @description The version of the privacy notice that the app showed.
              * @example 2026-11
              */
             privacyNotice?: string;
@@ -4831,7 +4832,7 @@ export interface components {
         };
         ProfileOut: {
             /**
-             * @description Of messages; `en` at first.
+             * @description Language of messages; the default is `en`.
              * @example hi
              */
             language: string;
@@ -4911,9 +4912,9 @@ export interface components {
             /** @example true */
             isVerified: boolean;
             profile: components["schemas"]["ProfileOut"];
-            /** @description Of doctors only. */
+            /** @description Only for doctors. */
             doctorInfo?: components["schemas"]["DoctorInfoOut"];
-            /** @description Of patients only. */
+            /** @description Only for patients. */
             patientInfo?: components["schemas"]["PatientInfoOut"];
             /**
              * Format: date-time
@@ -4976,10 +4977,10 @@ export interface components {
              * @example asha@example.com
              */
             email?: string;
-            /** @description What it is called in the list of one's devices. */
+            /** @description The name and platform that the list of devices shows. */
             device?: components["schemas"]["ThisDevice"];
             /**
-             * @description The version of the privacy notice that was shown.
+             * @description The version of the privacy notice that the app showed.
              * @example 2026-11
              */
             privacyNotice?: string;
@@ -5058,7 +5059,7 @@ export interface components {
         };
         PushTokenOfDevice: {
             /**
-             * @description As FCM gave it to the app.
+             * @description The registration token that FCM gave to the app.
              * @example dQw4w9WgXcQ:APA91bEXAMPLE
              */
             pushToken: string;
@@ -5102,7 +5103,7 @@ export interface components {
         };
         ProfilePart: {
             /**
-             * @description Of messages, as in ISO 639-1.
+             * @description Language of messages, an ISO 639-1 code.
              * @example hi
              * @enum {string}
              */
@@ -5503,7 +5504,7 @@ export interface components {
             /** @example 9876543210 */
             mobileNumber: string;
         };
-        DoctorInfoOfVisitOut: {
+        DoctorInfoPartOut: {
             /** @example Cardiology */
             specialization?: string | null;
             /** @example 500 */
@@ -5514,7 +5515,7 @@ export interface components {
             _id: string;
             /** @example Dr Meera Iyer */
             name: string;
-            doctorInfo: components["schemas"]["DoctorInfoOfVisitOut"];
+            doctorInfo: components["schemas"]["DoctorInfoPartOut"];
         };
         FileOut: {
             /** @example appointment_672b1234_1764234567890_report_9f.pdf */
@@ -5531,14 +5532,14 @@ export interface components {
             /** @example reports */
             category: string;
             /**
-             * @description Whether the person it is about has sent it.
+             * @description Whether the person whom the file is about has uploaded it.
              * @example true
              */
             fromPatient: boolean;
             /** @example /api/files/appointment_672b1234_1764234567890_report_9f.pdf */
             url: string;
             /**
-             * @description waiting, until it is checked; ready; infected; missing
+             * @description waiting (for its virus scan), ready, infected or missing
              * @example ready
              */
             status: string;
@@ -5760,7 +5761,7 @@ export interface components {
              */
             timestamp: string;
         };
-        UploadToVisitWithFiles: {
+        UploadToAppointmentWithFiles: {
             /** @example 672b1234a1b2c3d4e5f60718 */
             appointmentId: string;
             /**
@@ -5810,7 +5811,7 @@ export interface components {
         };
         AccountOut: {
             user: components["schemas"]["UserOut"];
-            /** @description Coming visits of a doctor who can be booked no more, for the clinic to settle. */
+            /** @description Upcoming appointments of a doctor who can no longer be booked, for the clinic to settle. */
             upcomingAppointments: components["schemas"]["AppointmentOut"][];
         };
         AccountEnvelope: {
@@ -5833,7 +5834,7 @@ export interface components {
             /** @example Headache for a week */
             reason: string;
         };
-        NoFormWithFiles: {
+        UploadProfilePictureWithFiles: {
             files: string[];
         };
         ActorOut: {
@@ -5850,7 +5851,7 @@ export interface components {
              * @example 2026-11-22T04:30:00.000Z
              */
             at: string;
-            /** @description Empty: the system. */
+            /** @description Null if the system acted. */
             by: components["schemas"]["ActorOut"] | null;
             /** @example read */
             action: string;
@@ -5909,9 +5910,9 @@ export interface components {
             /** @example true */
             isVerified: boolean;
             profile: components["schemas"]["ProfileOut"];
-            /** @description Of doctors only. */
+            /** @description Only for doctors. */
             doctorInfo?: components["schemas"]["DoctorInfoOut"];
-            /** @description Of patients only. */
+            /** @description Only for patients. */
             patientInfo?: components["schemas"]["PatientInfoOut"];
             /**
              * Format: date-time
@@ -5965,7 +5966,7 @@ export interface components {
              */
             sentAt: string | null;
             /**
-             * @description As the carrier tells.
+             * @description The delivery state that the carrier reports.
              * @example delivered
              */
             arrival: string | null;
@@ -6008,7 +6009,7 @@ export interface components {
             /** @example 123456 */
             otp: string;
         };
-        KeptOut: {
+        RetainedDataOut: {
             /** @example What your doctors recorded */
             what: string;
             /** @example Regulations on medical records */
@@ -6026,7 +6027,7 @@ export interface components {
              *     ]
              */
             erased: string[];
-            kept: components["schemas"]["KeptOut"][];
+            kept: components["schemas"]["RetainedDataOut"][];
         };
         ErasureEnvelope: {
             /**
@@ -6058,7 +6059,7 @@ export interface components {
              * @example 2026-11-22T04:30:00.000Z
              */
             at: string;
-            /** @description Empty: the system. */
+            /** @description Null if the system acted. */
             by: components["schemas"]["ActorOut"] | null;
             /** @example 672b1234a1b2c3d4e5f60718 */
             session: string | null;
@@ -6128,7 +6129,7 @@ export interface components {
             /** @example 672b1234a1b2c3d4e5f60718 */
             user: string | null;
             /**
-             * @description The visit that it is about.
+             * @description The id of the appointment.
              * @example 672b1234a1b2c3d4e5f60718
              */
             subject: string;
