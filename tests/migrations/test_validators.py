@@ -100,7 +100,7 @@ INVALID: dict[str, list[Document]] = {
         {"error": "9876543210 is taken"},
         {"attempts": 0},
     ],
-    "cache_tags": [{"_id": ObjectId()}, {"version": MISSING}, {"version": "text"}, {"changedAt": MISSING}],
+    "cache_tags": [{"_id": 1}, {"version": MISSING}, {"version": "text"}, {"changedAt": MISSING}],
 }
 CASES = [(collection, invalid) for collection, rows in INVALID.items() for invalid in rows]
 
