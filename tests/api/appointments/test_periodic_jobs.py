@@ -94,7 +94,7 @@ def reported() -> Iterator[list[BaseException]]:
     errors: list[BaseException] = []
     error_reporting.use(lambda error, _place, _user_id: errors.append(error))
     yield errors
-    error_reporting.use(error_reporting.no_op)
+    error_reporting.use(None)
 
 
 @pytest.mark.parametrize("broken_field", ["history", "patient"])
