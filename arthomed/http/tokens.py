@@ -49,6 +49,7 @@ def verified_refresh() -> RefreshClaim:
     try:
         verify_jwt_in_request(refresh=True, locations="json")
         claims = get_jwt()
+        claimed_id(claims, "sub")  # refuse a token without a user
         return RefreshClaim(claimed_id(claims, "sid"), int(claims["gen"]))
     except (KeyError, ValueError, TypeError, RecursionError) as error:
         raise InvalidToken from error
