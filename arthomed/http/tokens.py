@@ -50,7 +50,8 @@ def verified_refresh() -> RefreshClaim:
     try:
         verify_jwt_in_request(refresh=True, locations="json", skip_revocation_check=True)
         claims = get_jwt()
-        return RefreshClaim(claimed_id(claims, "sub"), claimed_id(claims, "sid"), int(claims["gen"]))
+        claimed_id(claims, "sub")  # refuse a token without a user
+        return RefreshClaim(claimed_id(claims, "sid"), int(claims["gen"]))
     except (KeyError, ValueError, TypeError, RecursionError) as error:
         raise InvalidToken from error
 

@@ -87,8 +87,7 @@ def store_push_token(session_id: ObjectId, token: str) -> None:
     Raises:
         SessionRevoked: the session has ended.
     """
-    now = clock.now()
-    if not transaction(lambda session: Session.store_push_token(session_id, token, now=now, session=session)):
+    if not transaction(lambda session: Session.store_push_token(session_id, token, now=clock.now(), session=session)):
         raise rules.SessionRevoked
 
 
