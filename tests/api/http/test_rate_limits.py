@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from redis import Redis
 from werkzeug.test import TestResponse
 
 from arthomed.http.limits import OneRoundTripStorage
@@ -258,7 +259,7 @@ class TestRedis:
         with Valkey(tmp_path / "valkey", tmp_path) as server:
             storage = OneRoundTripStorage(f"once+{server.url}")
             before = storage.check()
-            storage.get_connection().config_set("maxmemory", 1)
+            Redis.from_url(server.url).config_set("maxmemory", 1)
 
             assert (before, storage.check()) == (True, False)
 
