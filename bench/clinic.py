@@ -15,7 +15,7 @@ from bson import ObjectId
 from pymongo.database import Database
 
 from arthomed.core import clock
-from arthomed.http.auth import ALGORITHM, AUDIENCE, ISSUER
+from arthomed.http.signed_tokens import ALGORITHM, AUDIENCE, ISSUER
 from arthomed.scheduling.rules import WEEK, hhmm
 
 Row = dict[str, Any]

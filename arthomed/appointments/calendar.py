@@ -12,7 +12,7 @@ from arthomed.notifications import catalogue
 from arthomed.notifications.gateways import Invitation
 from arthomed.users.models import User
 
-_PRODUCT = "-//Arthomed//Visits//EN"
+_PRODUCT = "-//Arthomed//Appointments//EN"
 _STATUS: Mapping[Status, str] = {
     Status.PENDING: "TENTATIVE",
     Status.CONFIRMED: "CONFIRMED",

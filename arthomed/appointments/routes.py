@@ -44,9 +44,9 @@ accounts = Blueprint("accounts", __name__, url_prefix="/api", description="Chang
 
 
 @blueprint.post("/book")
-@requires(Permission.APPOINTMENT_BOOK)
 @limit_bookings
 @limit_uploads
+@requires(Permission.APPOINTMENT_BOOK)
 @blueprint.arguments(IdempotencyHeaders, location="headers")
 @blueprint.arguments(BookAppointment, files="images")
 @blueprint.response(201, AppointmentOut, name="appointment", description="Appointment booked successfully")
@@ -108,7 +108,8 @@ def get(appointment_id: ObjectId) -> Appointment:
 def calendar_file(appointment_id: ObjectId) -> Response:
     """Fetch an appointment for one's calendar."""
     event = queries.to_ics(current_actor(), appointment_id)
-    return Response(event, headers={"Content-Disposition": 'attachment; filename="visit.ics"'}, mimetype=_CALENDAR)
+    disposition = 'attachment; filename="appointment.ics"'
+    return Response(event, headers={"Content-Disposition": disposition}, mimetype=_CALENDAR)
 
 
 @blueprint.put("/<object_id:appointment_id>")
@@ -140,8 +141,8 @@ def cancel(body: dict[str, Any], appointment_id: ObjectId) -> dict[str, Any]:
 
 
 @attachments.post("/upload/appointments")
-@requires(Permission.FILES)
 @limit_uploads
+@requires(Permission.FILES)
 @attachments.arguments(UploadToAppointment, location="multipart", files="files")
 @attachments.response(200, UploadedOut, description="Files uploaded successfully")
 def upload(form: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Any
 from bson import ObjectId
 from flask import request
 
-from arthomed.auth.rules import Platform
+from arthomed.auth.rules import Platform, SessionRevoked
 from arthomed.auth.schemas import (
     CodeSentOut,
     PushTokenOfDevice,
@@ -23,7 +23,7 @@ from arthomed.core.permissions import Permission
 from arthomed.http import tokens
 from arthomed.http.auth import current_actor, own_id, public, requires
 from arthomed.http.blueprint import Blueprint
-from arthomed.http.limits import address, limit_refreshes, limit_sign_in
+from arthomed.http.limits import address, count_for_address, limit_refreshes, limit_sign_in
 from arthomed.users import service as users
 from arthomed.users.models import User
 from arthomed.users.schemas import UserOut
@@ -32,8 +32,8 @@ blueprint = Blueprint("auth", __name__, url_prefix="/api/auth", description="Sig
 
 
 @blueprint.post("/send-otp")
-@public
 @limit_sign_in
+@public
 @blueprint.arguments(SendCode)
 @blueprint.response(200, CodeSentOut, description="OTP sent successfully")
 @blueprint.alt_response(423, "LOCKED")
@@ -48,8 +48,8 @@ def send_code(body: dict[str, Any]) -> dict[str, Any]:
 
 
 @blueprint.post("/verify-otp")
-@public
 @limit_sign_in
+@public
 @blueprint.arguments(VerifyCode)
 @blueprint.response(200, SignedInOut, description="Login successful")
 @blueprint.alt_response(401, "UNAUTHORIZED")
@@ -68,8 +68,8 @@ def verify_code(body: dict[str, Any]) -> dict[str, Any]:
 
 
 @blueprint.post("/register")
-@public
 @limit_sign_in
+@public
 @blueprint.arguments(Register)
 @blueprint.response(201, SignedInOut, description="Registration successful")
 @blueprint.alt_response(423, "LOCKED")
@@ -87,15 +87,19 @@ def register(body: dict[str, Any]) -> dict[str, Any]:
 
 
 @blueprint.post("/refresh-token")
-@public
 @limit_refreshes
+@public
 @blueprint.arguments(Refresh)
 @blueprint.response(200, TokensOut, description="Token refreshed successfully")
 @blueprint.alt_response(401, "UNAUTHORIZED")
 def refresh(_body: dict[str, Any]) -> tokens.Pair:
     """Exchange a refresh token for a new pair."""
     claim = tokens.verified_refresh()
-    session = sessions.refresh(claim.session_id, claim.generation)
+    try:
+        session = sessions.refresh(claim.session_id, claim.generation)
+    except SessionRevoked:
+        count_for_address()
+        raise
     return tokens.pair(session.user, session.id, session.generation)
 
 

@@ -19,8 +19,8 @@ blueprint = Blueprint("files", __name__, url_prefix="/api/files", description="M
 
 
 @blueprint.post("/upload/profiles")
-@requires(Permission.FILES)
 @limit_uploads
+@requires(Permission.FILES)
 @blueprint.arguments(UploadProfilePicture, location="multipart", files="files")
 @blueprint.response(200, UploadedOut, description="Files uploaded successfully")
 def upload_profile_picture(_form: dict[str, Any]) -> dict[str, Any]:

@@ -5,32 +5,28 @@ cache tags that the route needs. Its user lookup returns the actor.
 """
 
 from collections.abc import Callable, Collection, Mapping
-from functools import lru_cache, wraps
+from functools import wraps
 from typing import Any, ClassVar, TypeVar
 
-import jwt as pyjwt
 from bson import ObjectId
 from flask import Flask, current_app, g, request
 from flask_jwt_extended import JWTManager, get_current_user, verify_jwt_in_request
-from jwt.exceptions import ImmatureSignatureError, InvalidTokenError, PyJWTError
+from jwt.exceptions import ImmatureSignatureError, InvalidTokenError
 
-from arthomed.config import Keys, Settings
-from arthomed.core import clock, keys
+from arthomed.config import Settings
+from arthomed.core import keys
 from arthomed.core.actor import Actor
 from arthomed.core.cache import Versions
 from arthomed.core.errors import ClinicError, Code, PermissionDenied
 from arthomed.core.permissions import ROLE_PERMISSIONS, Permission
-from arthomed.http import cache, errors
+from arthomed.http import cache, errors, limits
+from arthomed.http.signed_tokens import ALGORITHM, AUDIENCE, ISSUER, LEEWAY_SECONDS, claimed_id
 
 View = TypeVar("View", bound=Callable[..., Any])
 FindActor = Callable[[ObjectId, ObjectId, Collection[str]], tuple[Actor, Versions]]
 """From user id, session id and cache tags to the actor and the tags' versions; raises when the session is over."""
 
-ALGORITHM = "HS256"
-ISSUER = AUDIENCE = "arthomed"
-_LEEWAY_SECONDS = 10  # between the clocks of two hosts
-_MAX_CACHED_TOKENS = 2000  # about 2 KB each
-_MAX_REFRESH_BODY = 4096  # bytes; a refresh token has a tenth of that
+_COUNTED_BELOW = "__wrapper-limiter-instance"  # flask-limiter sets it on a view with a limit
 
 jwt = JWTManager()
 
@@ -60,7 +56,7 @@ def register(app: Flask, settings: Settings, find_actor: FindActor) -> None:
         JWT_ENCODE_AUDIENCE=AUDIENCE,
         JWT_DECODE_AUDIENCE=AUDIENCE,
         JWT_ENCODE_NBF=False,
-        JWT_DECODE_LEEWAY=_LEEWAY_SECONDS,
+        JWT_DECODE_LEEWAY=LEEWAY_SECONDS,
         JWT_ACCESS_TOKEN_EXPIRES=settings.access_token_lifetime,
         JWT_TOKEN_LOCATION=["headers"],  # the refresh route reads its token from the JSON body
         JWT_REFRESH_JSON_KEY="refreshToken",
@@ -70,7 +66,7 @@ def register(app: Flask, settings: Settings, find_actor: FindActor) -> None:
     app.register_error_handler(ImmatureSignatureError, lambda _: errors.respond_to(TokenExpired()))
     app.extensions["find_actor"] = find_actor
     app.extensions["jwt_keys"] = {"access": settings.jwt_keys, "refresh": settings.jwt_refresh_keys}
-    app.before_request(_normalize_scheme)
+    app.before_request(_normalize_authorization)
 
 
 def current_actor() -> Actor:
@@ -88,6 +84,9 @@ def requires(permission: Permission) -> Callable[[View], View]:
     """A route's permission: the request needs a token of a live session whose role has the permission."""
 
     def decorate(view: View) -> View:
+        if hasattr(view, _COUNTED_BELOW):
+            raise TypeError(f"{view.__name__}: rate limits go above @requires, so that refused requests count, too")
+
         @wraps(view)
         def guarded(*args: Any, **kwargs: Any) -> Any:
             try:
@@ -136,6 +135,7 @@ def _is_revoked(_header: Mapping[str, Any], claims: Mapping[str, Any]) -> bool:
             user_id, session_id, cache.tags_to_check(user_id)
         )
     except ClinicError as reason:
+        limits.count_for_address()
         g.revoked_because = reason
         return True
     return False
@@ -154,55 +154,13 @@ jwt.token_verification_failed_loader(lambda *_: errors.respond_to(InvalidToken()
 jwt.unauthorized_loader(lambda *_: errors.respond_to(NoToken()))
 
 
-def claimed_id(claims: Mapping[str, Any], name: str) -> ObjectId:
-    """The id in a claim. Raises InvalidTokenError when it holds none."""
-    value = claims.get(name)
-    if not isinstance(value, str) or not ObjectId.is_valid(value):  # ObjectId(None) would be a new id
-        raise InvalidTokenError(name)
-    return ObjectId(value)
+def _normalize_authorization() -> None:
+    """Leave one scheme and its token in the header, or none; the scheme's case is free (RFC 9110 section 11.1).
 
-
-def signed_user() -> str | None:
-    """The user of a well-signed access token on this request, for rate limits; asks no database."""
-    token = request.headers.get("Authorization", "").removeprefix("Bearer ")
-    return _user_of(token, "access")
-
-
-def refreshing_user() -> str | None:
-    """The user of a well-signed refresh token in the JSON body of this request, for rate limits."""
-    if not request.is_json or (request.content_length or _MAX_REFRESH_BODY + 1) > _MAX_REFRESH_BODY:
-        return None
-    try:
-        body: Any = request.get_json(silent=True)
-        return _user_of(body["refreshToken"], "refresh")
-    except Exception:  # noqa: BLE001  an unreadable body, which the view refuses
-        return None
-
-
-def _user_of(token: str, token_type: str) -> str | None:
-    claims = _signed_claims(token, current_app.extensions["jwt_keys"][token_type])
-    expired_before = clock.now().timestamp() - _LEEWAY_SECONDS
-    if claims is None or claims["type"] != token_type or claims["exp"] <= expired_before:
-        return None
-    return str(claims["sub"])
-
-
-@lru_cache(_MAX_CACHED_TOKENS)
-def _signed_claims(token: str, secrets: Keys) -> Mapping[str, Any] | None:
-    """The claims of a well-signed token, expired or not; decoding costs more than all else that a rate limit does."""
-    if not token:
-        return None
-    try:
-        secret = keys.select_key(pyjwt.get_unverified_header(token).get("kid"), secrets)
-        options: Any = {"verify_exp": False, "verify_iat": False, "require": ["exp", "sub"]}
-        claims = pyjwt.decode(token, secret, [ALGORITHM], options, audience=AUDIENCE, issuer=ISSUER)
-        return {"type": claims.get("type"), "exp": int(claims["exp"]), "sub": str(claimed_id(claims, "sub"))}
-    except (PyJWTError, ValueError, TypeError, OverflowError, RecursionError):
-        return None
-
-
-def _normalize_scheme() -> None:
-    """Accept the name of the scheme in any case (RFC 9110 section 11.1)."""
+    flask-jwt-extended would search a list of several for a token, and fail with an IndexError at an empty member.
+    """
     scheme, _, token = request.headers.get("Authorization", "").strip().partition(" ")
-    if scheme.lower() == "bearer" and scheme != "Bearer":
-        request.environ["HTTP_AUTHORIZATION"] = f"Bearer {token}"
+    if scheme.lower() == "bearer":
+        request.environ["HTTP_AUTHORIZATION"] = f"Bearer {token.strip()}".strip()
+    if "," in scheme + token:
+        request.environ.pop("HTTP_AUTHORIZATION")

@@ -1,23 +1,28 @@
 """Rate limits with flask-limiter: a default for every route, shared limits for sign-in, booking and uploads.
 
-The defaults count a signed-in user's requests on all devices together, and an anonymous address's. Counters are in
-Redis; while it is unavailable flask-limiter counts in each process.
+A request counts for its session when its token is well signed, else for its address, so that a stolen token uses up no
+other session's limit. Counters are in Redis; while it is unavailable flask-limiter counts in each process.
 """
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
 from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import Any
 
 from flask import Flask, Response, current_app, g, request
 from flask_limiter import Limit, Limiter
+from limits import parse
 from limits.storage import RedisStorage
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from arthomed.config import Settings
-from arthomed.http import auth, files
+from arthomed.core.errors import RateLimitExceeded
+from arthomed.http import files, signed_tokens
 
 _SCOPE = "all"
 _SOCKET_SECONDS = 0.2
@@ -52,6 +57,12 @@ class OneRoundTripStorage(RedisStorage):
         self._counted()[key] = count, time.time() + ttl_ms / 1000
         return int(count)
 
+    def check(self) -> bool:
+        """Whether Redis counts again; one that is full, or a replica, answers a PING but does not count."""
+        with suppress(RedisError):
+            return bool(self._count([self.prefixed_key("check")], [1, 1]))
+        return False
+
     def get(self, key: str) -> int:
         counted = self._counted().get(key)
         return counted[0] if counted else super().get(key)
@@ -67,15 +78,15 @@ class OneRoundTripStorage(RedisStorage):
 
 
 def caller() -> str:
-    """The caller for whom a request counts: the user of a well-signed access token, else the address."""
-    user = auth.signed_user()
-    return f"user:{user}" if user else address()
+    """The caller for whom a request counts: the session of a well-signed access token, else the address."""
+    session = signed_tokens.signed_session()
+    return f"session:{session}" if session else address()
 
 
 def refreshing_caller() -> str:
-    """As `caller`, for a request whose body holds the refresh token of a user."""
-    user = auth.refreshing_user()
-    return f"user:{user}" if user else address()
+    """As `caller`, for a request whose body holds a refresh token."""
+    session = signed_tokens.refreshing_session()
+    return f"session:{session}" if session else address()
 
 
 def address() -> str:
@@ -93,9 +104,11 @@ def _configured(name: str) -> Callable[[], str]:
     return lambda: str(current_app.config["RATE_LIMITS"][name])
 
 
+_address_limit, _session_limit = _configured("address"), _configured("user")
+
+
 def _default_for(key_func: Callable[[], str]) -> Callable[[], str]:
-    user, address_limit = _configured("user"), _configured("address")
-    return lambda: user() if key_func().startswith("user:") else address_limit()
+    return lambda: _session_limit() if key_func().startswith("session:") else _address_limit()
 
 
 limiter = Limiter(
@@ -116,6 +129,19 @@ limit_refreshes = limiter.shared_limit(_default_for(refreshing_caller), _SCOPE, 
 def limit_unless(is_trusted: Callable[[], bool]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """The default limit, except for requests that prove where they come from."""
     return limiter.shared_limit(_default_for(caller), _SCOPE, exempt_when=is_trusted)
+
+
+def count_for_address() -> None:
+    """Count a request for its address, too, because the session of its token is over.
+
+    Raises:
+        RateLimitExceeded
+    """
+    limit, key = parse(_address_limit()), (address(), _SCOPE)
+    with suppress(RedisError):  # flask-limiter notices at the next request, and counts in memory
+        if not limiter.limiter.hit(limit, *key):
+            seconds = limiter.limiter.get_window_stats(limit, *key).reset_time - time.time()
+            raise RateLimitExceeded(retry_after=timedelta(seconds=seconds))
 
 
 @limiter.request_filter
@@ -145,7 +171,10 @@ def _add_headers(response: Response) -> Response:
     limits = limiter.current_limits
     if not limits:
         return response
-    tightest = min(limits, key=lambda limit: (not limit.breached, limit.remaining))
+    try:
+        tightest = min(limits, key=lambda limit: (not limit.breached, limit.remaining))
+    except RedisError:  # the response of a request that was done is not lost
+        return response
     reset = str(max(1, int(tightest.reset_at - time.time())))
     response.headers["RateLimit-Limit"] = str(tightest.limit.amount)
     response.headers["RateLimit-Remaining"] = str(max(0, tightest.remaining))

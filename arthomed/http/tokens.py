@@ -9,14 +9,14 @@ from flask_jwt_extended import create_access_token, get_jwt, verify_jwt_in_reque
 
 from arthomed.config import settings
 from arthomed.core import clock, keys
-from arthomed.http.auth import ALGORITHM, AUDIENCE, ISSUER, InvalidToken, claimed_id
+from arthomed.http.auth import InvalidToken
+from arthomed.http.signed_tokens import ALGORITHM, AUDIENCE, ISSUER, claimed_id
 
 
 @dataclass(frozen=True, slots=True)
 class RefreshClaim:
-    """The user and the session of a refresh token, and how many refresh tokens the session had before it."""
+    """The session of a refresh token, and how many refresh tokens the session had before it."""
 
-    user_id: ObjectId
     session_id: ObjectId
     generation: int
 

@@ -118,6 +118,6 @@ class SmtpEmail:
         if email.html is not None:
             message.add_alternative(email.html, subtype="html")
         if email.invitation is not None:
-            params = {"method": email.invitation.method, "name": "visit.ics"}
+            params = {"method": email.invitation.method, "name": "appointment.ics"}
             message.add_alternative(email.invitation.content, subtype="calendar", params=params)
         return message

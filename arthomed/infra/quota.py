@@ -16,6 +16,7 @@ from arthomed.core.quota import Quota
 _PREFIX = "quota:"
 _SOCKET_SECONDS = 0.3
 _RETRY_SECONDS = 0.05
+_CHECK_AFTER_SECONDS = 1
 _MILLISECOND = timedelta(milliseconds=1)
 _TAKE = """
 for i, key in ipairs(KEYS) do
@@ -39,10 +40,14 @@ class RedisQuotaCounter:
     """One script checks and counts all quotas, so that two uses at once cannot share the last one."""
 
     def __init__(self, redis_url: str) -> None:
-        # After a timeout the script is not sent again: Redis may have counted.
-        retry = Retry(ConstantBackoff(_RETRY_SECONDS), 1, (RedisConnectionError,))
+        # After a timeout the script is not sent again: Redis may have counted. A Redis that stopped meanwhile would
+        # count when it goes on, so an idle connection is checked before the script is sent.
         redis = Redis.from_url(
-            redis_url, socket_timeout=_SOCKET_SECONDS, socket_connect_timeout=_SOCKET_SECONDS, retry=retry
+            redis_url,
+            socket_timeout=_SOCKET_SECONDS,
+            socket_connect_timeout=_SOCKET_SECONDS,
+            retry=Retry(ConstantBackoff(_RETRY_SECONDS), 1, (RedisConnectionError,)),
+            health_check_interval=_CHECK_AFTER_SECONDS,
         )
         self._take, self._give_back = redis.register_script(_TAKE), redis.register_script(_GIVE_BACK)
 

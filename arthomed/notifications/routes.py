@@ -54,8 +54,8 @@ def _requires_signature(view: View) -> View:
 
 
 @blueprint.post("/webhooks/twilio/status")
-@public
 @limit_unless(_is_signed)
+@public
 @_requires_signature
 @blueprint.arguments(ReceiptQuery, location="query")
 @blueprint.arguments(TwilioReceipt, location="form")

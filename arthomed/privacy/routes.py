@@ -50,8 +50,8 @@ def export_own_data() -> Response | dict[str, Any]:
 
 
 @blueprint.post("/users/profile/erasure")
-@requires(Permission.ACCOUNT_ERASE)
 @limit_sign_in
+@requires(Permission.ACCOUNT_ERASE)
 @blueprint.arguments(EraseAccount)
 @blueprint.response(200, ErasureOut, description="Your account was erased")
 @blueprint.alt_response(423, "LOCKED")

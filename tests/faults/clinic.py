@@ -18,7 +18,7 @@ from pymongo import MongoClient
 from arthomed.auth.models import Session
 from arthomed.core import clock
 from arthomed.core.permissions import Role
-from arthomed.http.auth import ALGORITHM, AUDIENCE, ISSUER
+from arthomed.http.signed_tokens import ALGORITHM, AUDIENCE, ISSUER
 from arthomed.scheduling.models import Slot
 from arthomed.users.models import DoctorInfo, PatientInfo, User
 from tests.stack import Stack, wait_for

@@ -8,7 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from arthomed.auth import rules
-from arthomed.http.auth import ALGORITHM, AUDIENCE
+from arthomed.http.signed_tokens import ALGORITHM, AUDIENCE
 from tests import factories
 from tests.api.auth.sign_in import MOBILE, me, refresh, refreshed
 from tests.factories import SignedIn, data_of, error_of, request_code, submit_code

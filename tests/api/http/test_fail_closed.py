@@ -11,6 +11,7 @@ from arthomed.core.permissions import Permission, Role
 from arthomed.http.auth import public, requires
 from arthomed.http.blueprint import Blueprint
 from arthomed.http.cache import cached
+from arthomed.http.limits import limit_bookings
 from tests import factories
 from tests.factories import data_of, error_of
 
@@ -80,3 +81,8 @@ def test_a_route_without_requires_or_public_is_refused_at_registration(blueprint
 def test_cached_above_the_permission_is_refused(decorator: Callable[[Any], Any]) -> None:
     with pytest.raises(TypeError, match="below @requires"):
         cached(shared=True)(decorator(lambda: None))
+
+
+def test_a_rate_limit_that_only_admitted_requests_would_reach_is_an_error() -> None:
+    with pytest.raises(TypeError, match="rate limits go above @requires"):
+        requires(Permission.AUDIT_READ)(limit_bookings(dict))

@@ -5,14 +5,17 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from itertools import takewhile
+from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from redis import Redis
 from werkzeug.test import TestResponse
 
-from dev.servers import free_port
+from arthomed.http.limits import OneRoundTripStorage
+from dev.servers import Valkey, free_port
 from tests import factories
 from tests.api.http.rate_limits import REFUSAL, counters, limit_and_remaining, reset, wait_until_redis_counts
 from tests.factories import error_of
@@ -136,24 +139,43 @@ class TestCallers:
         assert responses[ADDRESS_LIMIT] == 429
         assert set(responses[:ADDRESS_LIMIT]) <= {404, 405}
 
-    def test_a_user_has_a_limit_apart_from_the_address(self, strict: Flask) -> None:
+    def test_a_session_has_a_limit_apart_from_the_address(self, strict: Flask) -> None:
         person = factories.sign_in(strict)
         get_repeatedly(strict, ADDRESS_LIMIT + 1)
 
         assert limit_and_remaining(get(strict, **person.headers)) == (USER_LIMIT, USER_LIMIT - 1)
 
-    def test_all_devices_and_addresses_of_a_user_share_one_limit(self, strict: Flask) -> None:
+    def test_all_addresses_of_a_session_share_one_limit(self, strict: Flask) -> None:
         phone = factories.sign_in(strict)
-        tablet = factories.sign_in(strict, phone.user)
         get(strict, **phone.headers)
 
-        assert limit_and_remaining(get(strict, "198.51.100.1", **tablet.headers))[1] == USER_LIMIT - 2
+        assert limit_and_remaining(get(strict, "198.51.100.1", **phone.headers))[1] == USER_LIMIT - 2
 
-    def test_each_user_has_a_limit_of_its_own(self, strict: Flask) -> None:
+    def test_a_stolen_token_uses_up_no_other_session_of_its_user(self, strict: Flask) -> None:
+        stolen = factories.sign_in(strict)
+
+        assert error_of(get_repeatedly(strict, USER_LIMIT + 1, **stolen.headers)) == REFUSAL
+        assert get(strict, **factories.sign_in(strict, stolen.user).headers).status_code == 200
+
+    def test_requests_of_an_ended_session_count_for_the_address(self, strict: Flask) -> None:
         person = factories.sign_in(strict)
+        strict.test_client().post("/api/auth/logout", headers=person.headers)
 
-        assert error_of(get_repeatedly(strict, USER_LIMIT + 1, **person.headers)) == REFUSAL
-        assert get(strict, **factories.sign_in(strict).headers).status_code == 200
+        responses = [get(strict, **person.headers) for _ in range(ADDRESS_LIMIT + 1)]
+
+        assert [error_of(one) for one in responses] == [(401, "SESSION_REVOKED")] * ADDRESS_LIMIT + [REFUSAL]
+        assert 890 <= int(responses[ADDRESS_LIMIT].headers["Retry-After"]) <= 900
+        assert error_of(get(strict)) == REFUSAL
+
+    def test_refreshes_of_an_ended_session_count_for_the_address(self, strict: Flask) -> None:
+        person = factories.sign_in(strict)
+        strict.test_client().post("/api/auth/logout", headers=person.headers)
+        body = {"refreshToken": person.refresh_token}
+
+        for _ in range(ADDRESS_LIMIT):
+            strict.test_client().post("/api/auth/refresh-token", json=body)
+
+        assert error_of(strict.test_client().post("/api/auth/refresh-token", json=body)) == REFUSAL
 
     def test_an_invalid_token_counts_for_the_address(self, strict: Flask) -> None:
         for number in range(ADDRESS_LIMIT):
@@ -232,6 +254,14 @@ class TestRedis:
         redis.script_flush()
 
         assert limit_and_remaining(get(strict))[1] == ADDRESS_LIMIT - 2
+
+    def test_redis_that_answers_but_cannot_count_is_not_used_again(self, tmp_path: Path) -> None:
+        with Valkey(tmp_path / "valkey", tmp_path) as server:
+            storage = OneRoundTripStorage(f"once+{server.url}")
+            before = storage.check()
+            Redis.from_url(server.url).config_set("maxmemory", 1)
+
+            assert (before, storage.check()) == (True, False)
 
     def test_a_counter_without_expiry_gets_one(self, strict: Flask, redis: Any) -> None:
         get_repeatedly(strict, ADDRESS_LIMIT)

@@ -1,4 +1,4 @@
-"""Shared rate limits of sign-in, booking and uploads, and the caller for whom a refresh counts."""
+"""Shared rate limits of sign-in, booking and uploads, and the session for which a refresh counts."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -77,6 +77,15 @@ def test_sign_in_booking_and_uploads_have_shared_limits(app: Flask) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    "path", [BOOK, "/api/files/upload/appointments", "/api/files/upload/profiles", "/api/users/profile/erasure"]
+)
+def test_requests_without_permission_are_limited_too(strict: FlaskClient, path: str) -> None:
+    found = statuses(strict, path, ANONYMOUS + 1)
+
+    assert (found[0], found[-1]) == (401, 429)
+
+
 class TestSignIn:
     @pytest.mark.parametrize("path", SIGN_IN)
     def test_a_request_over_the_limit_is_refused(self, strict: FlaskClient, path: str) -> None:
@@ -129,21 +138,18 @@ class TestBooking:
         assert [response.status_code for response in responses] == [400] * UPLOAD + [429]
         assert statuses(strict, BOOK, 1, **person.headers) == [400]
 
-    def test_all_devices_and_addresses_of_a_user_share_one_limit(
-        self, strict_app: Flask, strict: FlaskClient, person: SignedIn
-    ) -> None:
+    def test_all_addresses_of_a_session_share_one_limit(self, strict: FlaskClient, person: SignedIn) -> None:
         statuses(strict, BOOK, BOOKING, **person.headers)
-        tablet = factories.sign_in(strict_app, person.user)
 
-        assert error_of(post(strict, BOOK, address="198.51.100.1", **tablet.headers)) == REFUSAL
+        assert error_of(post(strict, BOOK, address="198.51.100.1", **person.headers)) == REFUSAL
 
-    def test_each_user_has_its_own_limit(self, strict_app: Flask, strict: FlaskClient, person: SignedIn) -> None:
+    def test_each_session_has_its_own_limit(self, strict_app: Flask, strict: FlaskClient, person: SignedIn) -> None:
         statuses(strict, BOOK, BOOKING, **person.headers)
 
         assert post(strict, BOOK, **factories.sign_in(strict_app).headers).status_code == 400
 
-    def test_anonymous_requests_do_not_count_for_users(self, strict: FlaskClient, person: SignedIn) -> None:
-        assert statuses(strict, BOOK, BOOKING + 1) == [401] * (BOOKING + 1)
+    def test_anonymous_requests_do_not_count_for_sessions(self, strict: FlaskClient, person: SignedIn) -> None:
+        assert statuses(strict, BOOK, BOOKING + 1) == [401] * BOOKING + [429]
         assert post(strict, BOOK, **person.headers).status_code == 400
 
     def test_an_exhausted_booking_limit_does_not_stop_other_requests(
@@ -160,12 +166,12 @@ class TestBooking:
 
 
 class TestRefresh:
-    def test_a_refresh_counts_for_the_user(self, strict: FlaskClient, person: SignedIn) -> None:
+    def test_a_refresh_counts_for_the_session(self, strict: FlaskClient, person: SignedIn) -> None:
         response = strict.post(REFRESH, json={"refreshToken": person.refresh_token})
 
         assert (response.status_code, limit_and_remaining(response)) == (200, (USER, USER - 1))
 
-    def test_refreshes_and_other_requests_of_a_user_share_one_limit(
+    def test_refreshes_and_other_requests_of_a_session_share_one_limit(
         self, strict: FlaskClient, person: SignedIn
     ) -> None:
         strict.post(REFRESH, json={"refreshToken": person.refresh_token})
@@ -181,7 +187,7 @@ class TestRefresh:
 
         assert responses == [200] * len(people)
 
-    def test_a_user_over_the_limit_cannot_refresh(self, strict: FlaskClient, person: SignedIn) -> None:
+    def test_a_session_over_the_limit_cannot_refresh(self, strict: FlaskClient, person: SignedIn) -> None:
         responses = [
             strict.post(REFRESH, json={"refreshToken": person.refresh_token}, environ_base={"REMOTE_ADDR": address})
             for address in [f"198.51.100.{one}" for one in range(USER + 1)]
@@ -272,7 +278,7 @@ def _unusable(kind: str, person: SignedIn) -> object:
         "access": person.access_token,
         "forged": jwt.encode(claims, settings().jwt_secret + "!"),
         "expired": jwt.encode({**claims, **past}, settings().jwt_refresh_secret),
-        "another": jwt.encode({**claims, "sub": "nobody"}, settings().jwt_refresh_secret),
+        "another": jwt.encode({**claims, "sid": "nobody"}, settings().jwt_refresh_secret),
         "number": 5,
         "list": [person.refresh_token],
         "none": None,

@@ -77,7 +77,7 @@ class TestEmail:
         assert kinds == ["multipart/alternative", "text/plain", "text/html", "text/calendar"]
         assert smtp.part("text/html").get_content() == "<p>Namaste आशा</p>\r\n"
         event = smtp.part("text/calendar")
-        assert event["Content-Type"].params == {"charset": "utf-8", "method": "REQUEST", "name": "visit.ics"}
+        assert event["Content-Type"].params == {"charset": "utf-8", "method": "REQUEST", "name": "appointment.ics"}
         assert event.get_content() == invitation.content
 
     @pytest.mark.parametrize("subject", ["Hello\nBcc: all@example.com", "Hello\r\n\r\nbody"])
