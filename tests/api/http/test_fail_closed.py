@@ -85,4 +85,4 @@ def test_cached_above_the_permission_is_refused(decorator: Callable[[Any], Any])
 
 def test_a_rate_limit_that_only_admitted_requests_would_reach_is_an_error() -> None:
     with pytest.raises(TypeError, match="rate limits go above @requires"):
-        requires(Permission.AUDIT_READ)(limit_bookings(dict))
+        requires(Permission.AUDIT_READ)(limit_bookings(lambda: None))
