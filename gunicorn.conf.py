@@ -53,7 +53,7 @@ def on_starting(server: Arbiter) -> None:
     """Refuse a public address outside production, and a database that lacks a required index."""
     try:
         require_loopback(_settings, server.address)
-        mongo.require_guards(_settings.mongodb_uri)
+        mongo.require_indexes(_settings.mongodb_uri)
     except (ConfigurationError, mongo.DatabaseNotReady) as error:
         sys.exit(str(error))
     with suppress(StorageUnavailable):  # uploads are then refused with 503

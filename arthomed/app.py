@@ -101,7 +101,7 @@ def _register_routes(app: Flask, settings: Settings) -> None:
     redis = Redis.from_url(settings.redis_url, socket_timeout=_REDIS_SECONDS, socket_connect_timeout=_REDIS_SECONDS)
     monitoring.register(app, settings, _checks(redis), essential={"mongo"})
     if settings.metrics_enabled:
-        _count(app, redis)
+        _register_metrics(app, redis)
     if not settings.is_production:
         mailbox.register(app, Mailbox(settings.mailbox_file))
 
@@ -118,8 +118,8 @@ def _allow_origins(app: Flask, settings: Settings) -> None:
     )
 
 
-def _count(app: Flask, redis: Redis) -> None:
-    from arthomed.infra import metrics  # noqa: PLC0415  it makes a folder, see there
+def _register_metrics(app: Flask, redis: Redis) -> None:
+    from arthomed.infra import metrics  # noqa: PLC0415  the import creates a folder, see there
 
     core_metrics.use(metrics.record)
     backlog = metrics.BacklogCollector(redis)
@@ -130,7 +130,7 @@ def wire(settings: Settings, *, database_timeout_ms: int) -> None:
     """Connect a process of any kind (web, worker, command) to the outside."""
     logging.configure(settings.log_level, as_json=settings.is_production)
     if settings.sentry_dsn:
-        _report_faults(settings.sentry_dsn, settings.app_env)
+        _start_sentry(settings.sentry_dsn, settings.app_env)
     mongo.open_database(settings.mongodb_uri, timeout_ms=database_timeout_ms)
     jobs.use(CeleryJobs(settings.redis_url))
     quota.use(RedisQuotaCounter(settings.redis_url))
@@ -155,8 +155,8 @@ def wire(settings: Settings, *, database_timeout_ms: int) -> None:
     )
 
 
-def _report_faults(dsn: str, environment: str) -> None:
-    from arthomed.infra import sentry  # noqa: PLC0415  not loaded where nobody asked
+def _start_sentry(dsn: str, environment: str) -> None:
+    from arthomed.infra import sentry  # noqa: PLC0415  loaded only where SENTRY_DSN is set
 
     sentry.start(dsn, environment)
     error_reporting.use(sentry.report)

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 import pymongo
 from flask import Flask
-from flask.cli import AppGroup
+from flask.cli import AppGroup, run_command
 from mongoengine.connection import get_connection, get_db
 from pymongo.errors import ConnectionFailure, OperationFailure
 
@@ -48,6 +48,15 @@ _demo = AppGroup("demo", help="A clinic with example data for development.")
 def register(app: Flask) -> None:
     for command in (_jobs, _migrate, _slots, _demo, _uploads, _backup, audit, create_admin, database_role):
         app.cli.add_command(command)
+
+
+def flask_run_addresses() -> list[tuple[str, int] | str]:
+    """The address that `flask run` is about to bind, from --host or FLASK_RUN_HOST; nothing in any other process."""
+    context = click.get_current_context(silent=True)
+    if context is None or context.command is not run_command:
+        return []
+    host: str = context.params["host"]
+    return [host if host.startswith("unix://") else (host, context.params["port"])]
 
 
 def _with_database(command: Command) -> Command:

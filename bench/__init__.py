@@ -1,1 +1,1 @@
-"""Measurements on real servers; README.md says which and how."""
+"""Measurements on real servers; README.md describes them."""

@@ -66,7 +66,7 @@ class FreeSlot(NamedTuple):
 class Clinic:
     """The seeded data that requests need. Requests are lines: method, path, token or -, body or -, tab between.
 
-    The iterators hold data that can be used once. `free_slots` come in random order: successive bookings meet different
+    The iterators hold data that can be used once. `free_slots` come in random order: successive bookings use different
     doctors and days.
     """
 

@@ -1,6 +1,6 @@
 """Parallel bookings of different slots of one doctor and one day: `python -m bench.same_day`.
 
-No two of them compete for a slot, so all must succeed. They do meet in what is stored per doctor and day.
+No two of them compete for a slot, so all must succeed. They share the documents that exist once per doctor and day.
 """
 
 import argparse

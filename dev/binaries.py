@@ -21,7 +21,7 @@ _BUNDLED = {"libcurl": "libcurl.so.4", "libssl": "libssl.so.3", "libcrypto": "li
 
 
 class ServerError(Exception):
-    """A server can't start. The message is one line that says what to do."""
+    """A server can't start. The message is one line with what to do."""
 
 
 def mongod() -> Path:

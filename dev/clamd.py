@@ -26,7 +26,7 @@ def installed() -> str | None:
 
 
 class Clamd(Server):
-    """A clamd that knows only `signatures`: name -> bytes that may occur anywhere in a file."""
+    """A clamd with only `signatures`: name -> bytes that may occur anywhere in a file."""
 
     name = "clamd"
 

@@ -116,7 +116,7 @@ def main() -> int:
     if found:
         print("secrets in the history: FAILED", *found, sep="\n", file=sys.stderr)
         return 1
-    print(f"secrets in the history: none{', as far as this shallow clone goes' if shallow else ''}")
+    print(f"secrets in the history: none{', in the commits of this shallow clone' if shallow else ''}")
     return 0
 
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-# Asks the kernel to kill this process when its parent dies, then executes the command. A preexec_fn would do the
+# Makes the kernel kill this process when its parent dies, then executes the command. A preexec_fn would do the
 # same, but is not safe in a program that may have threads.
 _LAUNCHER = """
 import ctypes, os, signal, sys

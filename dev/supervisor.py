@@ -52,7 +52,7 @@ _LINE_LENGTH = 200
 
 
 class StopRequested(Exception):
-    """A signal or the end of the terminal asks this run to stop."""
+    """A signal or the end of the terminal stops this run."""
 
 
 class StopSignals:

@@ -39,7 +39,7 @@ def upgrade(db):
 
 
 def downgrade(db):
-    """Remove push messages, and mark expired ones as failed: the previous version knows neither."""
+    """Remove push messages, and mark expired ones as failed: the previous version has neither."""
     db.sessions.drop_index("push_token_once")
     db.sessions.update_many({"pushToken": {"$exists": True}}, {"$unset": {"pushToken": ""}})
     outbox = db.notifications

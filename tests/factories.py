@@ -46,7 +46,7 @@ from arthomed.users import service as users
 from arthomed.users.models import User
 
 UNKNOWN_ID = ObjectId("0123456789abcdef01234567")
-"""An id that nothing and nobody has; the same in each process, as the names of tests must be."""
+"""An id that no document has; the same in each process, as the names of tests must be."""
 
 _numbers = count(9_100_000_000)
 FEE = 500
@@ -54,7 +54,7 @@ T = TypeVar("T")
 
 
 def new_mobile() -> str:
-    """A number that nobody has."""
+    """A number that no user has."""
     return str(next(_numbers))
 
 
@@ -81,7 +81,7 @@ def slots_of(doctor: User, day: date) -> list[Slot]:
 
 
 def stored_slot(planned: PlannedSlot, **parts: Any) -> ExistingSlot:
-    """A planned slot as the rules see it once it is stored: free, unless told otherwise."""
+    """A planned slot as the rules see it once it is stored: free by default."""
     kept = {name: getattr(planned, name) for name in ("date", "start_time", "end_time", "starts_at", "max_patients")}
     wanted = {"id": ObjectId(), "consultation_fee": FEE, "is_blocked": False, "bookings": 0, **kept, **parts}
     return ExistingSlot(**wanted)
@@ -102,9 +102,9 @@ def make_booking_details(
     return booking.BookingDetails(doctor.id, day or tomorrow(), time, **wanted)
 
 
-def make_appointment(patient: User | None = None, doctor: User | None = None, **wish: Any) -> Appointment:
+def make_appointment(patient: User | None = None, doctor: User | None = None, **details: Any) -> Appointment:
     """A pending visit, tomorrow at nine."""
-    return booking.book(actor_of(patient or make_user()), make_booking_details(doctor or make_doctor(), **wish))
+    return booking.book(actor_of(patient or make_user()), make_booking_details(doctor or make_doctor(), **details))
 
 
 def picture(kind: str = "PNG", size: tuple[int, int] = (8, 6), name: str = "picture.png") -> tuple[BytesIO, str]:
@@ -116,7 +116,7 @@ def picture(kind: str = "PNG", size: tuple[int, int] = (8, 6), name: str = "pict
 
 
 def make_file(visit: Appointment, uploader: User, *, content: bytes | None = None, **parts: Any) -> str:
-    """A stored file of a visit, a small picture where nothing else is asked for; returns its name."""
+    """A stored file of an appointment, a small picture by default; returns its name."""
     secret, storage = str(ObjectId()), file_store.current().storage
     target = UploadTarget(Kind.APPOINTMENTS, Category.REPORTS, visit.id, visit.patient_id)
     key = file_rules.storage_key(target, "png", now=clock.now(), today=clock.now().date(), secret=secret)

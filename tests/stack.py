@@ -199,7 +199,7 @@ def kill_group(process: Process) -> None:
 
 
 def _shared_bytecode(folder: Path) -> dict[str, str]:
-    """Where Python is told to keep no compiled code, every process would spend seconds on compiling all of it."""
+    """With PYTHONDONTWRITEBYTECODE, every process would spend seconds on compiling all of it."""
     if not sys.dont_write_bytecode:
         return {}
     return {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(folder / "bytecode")}

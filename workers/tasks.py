@@ -17,7 +17,7 @@ from workers.app import app
 _LONG_RUNNING = {"single_run": True, "soft_time_limit": 3300, "time_limit": 3600}
 
 
-@app.task(name=Job.TELL_CODE)
+@app.task(name=Job.DELIVER_CODE)
 def deliver_code(issue: str) -> None:
     """Add a one-time code to the outbox and send it."""
     otp.deliver(ObjectId(issue))

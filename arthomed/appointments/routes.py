@@ -108,7 +108,8 @@ def get(appointment_id: ObjectId) -> Appointment:
 def calendar_file(appointment_id: ObjectId) -> Response:
     """Fetch an appointment for one's calendar."""
     event = queries.to_ics(current_actor(), appointment_id)
-    return Response(event, headers={"Content-Disposition": 'attachment; filename="appointment.ics"'}, mimetype=_CALENDAR)
+    disposition = 'attachment; filename="appointment.ics"'
+    return Response(event, headers={"Content-Disposition": disposition}, mimetype=_CALENDAR)
 
 
 @blueprint.put("/<object_id:appointment_id>")

@@ -31,9 +31,10 @@ class Otp(ClinicDocument):
     """The one live code of a mobile number, and how often that number failed.
 
     `otp` is a keyed digest of the code, which derives from `nonce`; `issue` identifies the code. Until its message is
-    in the outbox, the sweeper enqueues its job again at `tell_at`. `failures` counts wrong guesses in the window that
-    ends at `failures_end_at`. The window starts with the first failure, and again with the failure that locks the
-    number; a right guess resets the failures. A TTL index removes the document some time after the code has expired.
+    in the outbox, the sweeper enqueues its job again at `enqueue_again_at`. `failures` counts wrong guesses in the
+    window that ends at `failures_end_at`. The window starts with the first failure, and again with the failure that
+    locks the number; a right guess resets the failures. A TTL index removes the document some time after the code has
+    expired.
     """
 
     meta = {"collection": "otps"}
@@ -46,7 +47,7 @@ class Otp(ClinicDocument):
     attempts = IntField(required=True, default=0)
     is_used = BooleanField(db_field="isUsed", required=True, default=False)
     expires_at = DateTimeField(db_field="expiresAt", required=True)
-    tell_at = DateTimeField(db_field="tellAt")
+    enqueue_again_at = DateTimeField(db_field="tellAt")
     failures = IntField()
     failures_end_at = DateTimeField(db_field="failuresEndAt")
 
@@ -131,12 +132,12 @@ class Otp(ClinicDocument):
     @classmethod
     def without_message(cls, now: datetime, *, limit: int) -> "list[Otp]":
         """Codes whose message should be in the outbox by now, the longest due first."""
-        return list(cls.objects(tell_at__lte=now).order_by("tell_at").limit(limit))
+        return list(cls.objects(enqueue_again_at__lte=now).order_by("enqueue_again_at").limit(limit))
 
     @classmethod
     def sweep_again(cls, issues: list[ObjectId], at: datetime) -> None:
         """Let the sweeper look at codes again at that time, unless their message is stored by then."""
-        cls.objects(issue__in=issues, tell_at__exists=True).update(set__tell_at=at)
+        cls.objects(issue__in=issues, enqueue_again_at__exists=True).update(set__enqueue_again_at=at)
 
 
 def _locked(now: datetime, policy: CodePolicy) -> Raw:

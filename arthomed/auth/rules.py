@@ -28,7 +28,7 @@ class CodeRefused(ClinicError):
 
 
 class CodeInvalid(CodeRefused):
-    """A wrong guess; `locks` says that it was the last one before the number is locked."""
+    """A wrong guess; `locks` is true for the last one before the number is locked."""
 
     code: ClassVar[Code] = Code.OTP_INVALID
     message = "Invalid OTP"

@@ -3,7 +3,7 @@
 A tag names what a response shows, for example one doctor's slots of one day. MongoDB holds a random version of each
 tag. A transaction that changes what a tag names replaces the version, so the change and the invalidation commit
 together. A cached response is used only while each of its tags has the version that was read before the data was.
-A version is random because a counter would repeat after a rollback. `http/cache.py` keeps the responses.
+A version is random because a counter would repeat after a rollback. `http/cache.py` stores the responses.
 """
 
 import secrets
@@ -76,14 +76,14 @@ def writing_versions(session: ClientSession) -> Iterator[None]:
 
 
 def depends_on(*tags: str) -> None:
-    """Say which tags a response depends on, before its data is read; without a cached view this does nothing."""
+    """Declare which tags a response depends on, before its data is read; without a cached view this does nothing."""
     dependencies = _dependencies.get()
     if dependencies is not None:
         dependencies.versions |= read_versions(tags)
 
 
 def valid_until(instant: datetime) -> None:
-    """Say when time alone makes a response wrong, for example when a slot that it offers begins."""
+    """Declare when time alone makes a response wrong, for example when a slot that it offers begins."""
     dependencies = _dependencies.get()
     if dependencies is not None:
         dependencies.valid_until = min(instant, dependencies.valid_until or instant)
@@ -91,7 +91,7 @@ def valid_until(instant: datetime) -> None:
 
 @contextmanager
 def recording_dependencies() -> Iterator[Dependencies]:
-    """Around a cached view: collect what `depends_on` and `valid_until` say."""
+    """Around a cached view: collect the tags and times of `depends_on` and `valid_until`."""
     dependencies = Dependencies()
     token = _dependencies.set(dependencies)
     try:

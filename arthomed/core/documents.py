@@ -54,7 +54,7 @@ class ClinicQuerySet(QuerySet):
 
 
 class ClinicEmbeddedDocument(EmbeddedDocument):
-    """An embedded document that, like ClinicDocument, loads stored fields that only a newer version knows."""
+    """An embedded document that, like ClinicDocument, loads stored fields that only a newer version has."""
 
     meta = {"abstract": True, "strict": False}
 
@@ -123,7 +123,7 @@ class ClinicDocument(PlainDocument):
     def save_changes(self, session: ClientSession) -> None:
         """Validate, and write the fields that changed since the document was read in the same transaction.
 
-        Stored fields that only a newer version knows stay, so a rolling deploy or a rollback loses none of them.
+        Stored fields that only a newer version has stay, so a rolling deploy or a rollback loses none of them.
         The exception is an item of a list: a changed list is written as a whole.
         """
         self.validate()
@@ -132,7 +132,7 @@ class ClinicDocument(PlainDocument):
 
 
 class TransactionConflict(Exception):
-    """Each attempt at a transaction met a write conflict; nothing is committed."""
+    """Each attempt at a transaction had a write conflict; nothing is committed."""
 
 
 def transaction(work: Callable[[ClientSession], T], *, max_attempts: int | None = None) -> T:
@@ -143,8 +143,8 @@ def transaction(work: Callable[[ClientSession], T], *, max_attempts: int | None 
     without that bound the driver would retry for two minutes.
 
     Raises:
-        ServiceUnavailable: the database could not confirm that it keeps the changes.
-        TransactionConflict: `max_attempts` runs met write conflicts.
+        ServiceUnavailable: the database could not confirm the commit.
+        TransactionConflict: `max_attempts` runs had write conflicts.
     """
     attempts = count(1)
 

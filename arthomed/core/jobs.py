@@ -11,7 +11,7 @@ from arthomed.core.installed import Installed
 class Job(StrEnum):
     """Every job by name; the part before the dot is its queue."""
 
-    TELL_CODE = "codes.tell"
+    DELIVER_CODE = "codes.tell"
     SEND_CODE = "codes.send"
     SEND_SMS = "sms.send"
     SEND_EMAIL = "email.send"

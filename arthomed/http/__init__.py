@@ -1,1 +1,1 @@
-"""Everything that knows Flask and is shared by the features."""
+"""The HTTP layer: everything that uses Flask and is shared by the features."""

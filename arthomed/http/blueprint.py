@@ -107,7 +107,7 @@ class Blueprint(flask_smorest.Blueprint):
 
 
 def _apidoc(view: Any) -> dict[str, Any]:
-    """Where flask-smorest's decorators leave what they know of a view."""
+    """Where flask-smorest's decorators store the documentation of a view."""
     found: dict[str, Any] = view.__dict__.setdefault("_apidoc", {})
     return found
 

@@ -1,4 +1,4 @@
-"""Error responses: the only place that knows HTTP status codes."""
+"""Error responses: the only module with HTTP status codes."""
 
 import time
 import traceback
@@ -59,16 +59,13 @@ class CircuitBreaker:
     def open(self) -> None:
         self._open_until = time.monotonic() + _OPEN_SECONDS
 
-    def close(self) -> None:
-        self._open_until = 0.0
-
     def check(self) -> None:
         if time.monotonic() < self._open_until and request.path.startswith("/api/"):
             raise ServiceUnavailable(retry_after=_RETRY_AFTER)
 
 
 def register(app: Flask, *unavailable: type[Exception]) -> None:
-    """`unavailable` are the exceptions that say that a dependency cannot be reached."""
+    """`unavailable` are the exceptions for a dependency that cannot be reached."""
     app.extensions["circuit_breaker"] = circuit_breaker = CircuitBreaker()
     app.before_request(circuit_breaker.check)
     app.register_error_handler(ClinicError, respond_to)

@@ -35,21 +35,26 @@ class Readiness(StrEnum):
 class CachedChecks:
     """Runs the checks at most once a second, because the route is public.
 
-    Requests that arrive during a run wait for its results.
+    Requests that arrive during a run get the previous results; only the first run makes them wait.
     """
 
-    def __init__(self, checks: Checks) -> None:
+    def __init__(self, checks: Checks, *, seconds: float = _CACHE_SECONDS) -> None:
         self._checks = checks
+        self._seconds = seconds
         self._lock = Lock()
         self._results: Results = {}
         self._valid_until = 0.0
 
     def results(self) -> Results:
-        with self._lock:
-            if time.monotonic() >= self._valid_until:
-                self._results = {name: _run(name, check) for name, check in self._checks.items()}
-                self._valid_until = time.monotonic() + _CACHE_SECONDS
-            return self._results
+        is_first = not self._results
+        if self._lock.acquire(blocking=is_first):
+            try:
+                if time.monotonic() >= self._valid_until:
+                    self._results = {name: _run(name, check) for name, check in self._checks.items()}
+                    self._valid_until = time.monotonic() + self._seconds
+            finally:
+                self._lock.release()
+        return self._results
 
 
 def register(app: Flask, settings: Settings, checks: Checks, *, essential: set[str]) -> None:

@@ -1,4 +1,4 @@
-"""What the signature of a request's token proves. It asks no database, so the session may be over."""
+"""What the signature of a request's token proves. It needs no query, so the session may be over."""
 
 from collections.abc import Mapping
 from functools import lru_cache

@@ -57,7 +57,7 @@ def verified_refresh() -> RefreshClaim:
 
 
 def _refresh_token(user_id: ObjectId, session_id: ObjectId, generation: int) -> str:
-    """Signed with PyJWT: the library's encode key loader does not know the type of the token."""
+    """Signed with PyJWT: the library's encode key loader does not receive the type of the token."""
     claims = {
         "iss": ISSUER,
         "aud": AUDIENCE,

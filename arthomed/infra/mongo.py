@@ -1,4 +1,4 @@
-"""The connection to MongoDB, and what the database must have before it may be used."""
+"""The connection to MongoDB, and the indexes that the database must have."""
 
 from typing import Any
 
@@ -13,14 +13,14 @@ from pymongo.uri_parser import parse_uri
 
 from arthomed.core import metrics
 
-# A request learns within three seconds that the database is away; the driver may add half a one to this.
+# A request fails within three seconds when the database is unavailable; the driver may add half a second to this.
 WEB_TIMEOUT_MS = 2_000
 WORKER_TIMEOUT_MS = 60_000
 _SELECTION_MS = 1_500
 _PING_SECONDS = 1.0
 
-# The unique indexes without which two people could be promised one time.
-GUARDS = {
+# The unique indexes that the rules need: without them two patients could book one time.
+REQUIRED_INDEXES = {
     "slots": {"slot_once"},
     "appointments": {"seat_once", "patient_time_once", "patient_doctor_day_once"},
     "notifications": {"message_once"},
@@ -45,11 +45,11 @@ class _PoolCounts(ConnectionPoolListener):
     def connection_checked_in(self, _event: object) -> None:
         metrics.MONGO_IN_USE.add(-1)
 
-    def _pass_over(self, event: Any) -> None:
-        """What does not change how many there are."""
+    def _ignore(self, event: Any) -> None:
+        """The event changes none of the counts."""
 
-    pool_created = pool_ready = pool_cleared = pool_closed = _pass_over
-    connection_ready = connection_check_out_started = connection_check_out_failed = _pass_over
+    pool_created = pool_ready = pool_cleared = pool_closed = _ignore
+    connection_ready = connection_check_out_started = connection_check_out_failed = _ignore
 
 
 class DatabaseNotReady(Exception):
@@ -88,18 +88,18 @@ def database_name(uri: str) -> str:
     return str(parse_uri(uri)["database"] or "arthomed")
 
 
-def require_guards(uri: str) -> None:
-    """Refuse to go on without the unique indexes; over a connection of its own, so fit for before a fork.
+def require_indexes(uri: str) -> None:
+    """Check that the required unique indexes exist, over a connection of its own, which is closed before a fork.
 
     Raises:
-        DatabaseNotReady: names them, or says that the database is out of reach.
+        DatabaseNotReady: an index is missing, or the database is unavailable.
     """
     with MongoClient[dict[str, object]](uri, serverSelectionTimeoutMS=_SELECTION_MS) as client:
         database = client[database_name(uri)]
         try:
             missing = [
                 f"{collection}.{name}"
-                for collection, names in GUARDS.items()
+                for collection, names in REQUIRED_INDEXES.items()
                 for name in sorted(names - _unique_indexes(database[collection]))
             ]
         except ConnectionFailure as error:

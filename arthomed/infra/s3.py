@@ -138,7 +138,7 @@ def client_of(bucket: Bucket) -> Any:
             connect_timeout=bucket.connect_seconds,
             read_timeout=bucket.read_seconds,
             retries={"mode": "standard", "total_max_attempts": _MAX_ATTEMPTS},
-            # The server checks each PUT against its signed SHA-256; not every server knows S3's newer checksums.
+            # The server checks each PUT against its signed SHA-256; not every server supports S3's newer checksums.
             s3={"payload_signing_enabled": True, "addressing_style": "path" if bucket.endpoint else "auto"},
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",

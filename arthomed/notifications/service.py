@@ -1,4 +1,4 @@
-"""The outbox: add messages, send them, sweep up what was not sent; admins list messages and resend failed ones."""
+"""The outbox: add messages, send them, enqueue unsent ones again; admins list messages and resend failed ones."""
 
 import secrets
 from collections.abc import Collection, Iterable, Sequence

@@ -2,9 +2,7 @@
 
 import datetime as dt
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Self
 
 from bson import ObjectId
 from mongoengine import BooleanField, DateTimeField, IntField, ListField, ObjectIdField, StringField
@@ -15,7 +13,8 @@ from pymongo.errors import BulkWriteError
 from arthomed.core import clock
 from arthomed.core.cache import invalidate
 from arthomed.core.documents import ClinicDocument, Pipeline, Raw
-from arthomed.scheduling.rules import ExistingSlot, PlannedSlot, SlotChanges, SlotGroups, length, smallest_free_seat
+from arthomed.scheduling.rules import ExistingSlot, PlannedSlot, SlotChanges, SlotGroups
+from arthomed.scheduling.seats import PUBLIC_FIELDS, PublicSlot, Seat, Start
 
 # Derives the other fields from `takenSeats`. Every update of a slot ends with these two stages.
 _DERIVED: Pipeline = [
@@ -33,9 +32,6 @@ _EXISTING_FIELDS = (*_GROUP_FIELDS, "date", "startsAt", "bookedPatients")
 _INSERT_BATCH_SIZE = 10_000
 _MAX_LENGTH = timedelta(days=1)  # a slot ends on the day it starts
 
-Start = tuple[ObjectId, dt.date, str]
-"""Identifies a slot: doctor, date at the clinic, start time as "HH:MM"."""
-
 
 def _upcoming(after: datetime) -> Raw:
     """Match slots that start later than `after`; `date`, at most a day behind UTC's, allows the index `slot_once`."""
@@ -50,60 +46,6 @@ def schedule_tag(doctor: ObjectId) -> str:
 def day_tag(doctor: ObjectId, day: dt.date) -> str:
     """The cache tag of a doctor's slots of one day: bookings of other days do not invalidate it."""
     return f"slots:{doctor}:{day:%Y-%m-%d}"
-
-
-@dataclass(frozen=True, slots=True)
-class Seat:
-    """The smallest free seat of a slot, with the fields that an appointment copies; `taken` are the other seats."""
-
-    slot: ObjectId
-    number: int
-    taken: list[int]
-    doctor: ObjectId
-    date: datetime
-    start_time: str
-    starts_at: datetime
-    ends_at: datetime
-    fee: int
-
-    @classmethod
-    def in_slot(cls, raw: Raw) -> Self:
-        return cls(
-            slot=raw["_id"],
-            number=smallest_free_seat(raw["takenSeats"], raw["maxPatients"]),
-            taken=raw["takenSeats"],
-            doctor=raw["doctor"],
-            date=raw["date"],
-            start_time=raw["startTime"],
-            starts_at=raw["startsAt"],
-            ends_at=raw["startsAt"] + length(raw["startTime"], raw["endTime"]),
-            fee=raw["consultationFee"],
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class PublicSlot:
-    """What every user may see of a slot."""
-
-    id: ObjectId
-    start_time: str
-    end_time: str
-    starts_at: datetime
-    is_available: bool
-    consultation_fee: int
-    max_patients: int
-    booked_patients: int
-
-
-_PUBLIC_FIELDS = (
-    "startTime",
-    "endTime",
-    "startsAt",
-    "isAvailable",
-    "consultationFee",
-    "maxPatients",
-    "bookedPatients",
-)
 
 
 class Slot(ClinicDocument):
@@ -181,8 +123,8 @@ class Slot(ClinicDocument):
     def of_day(cls, doctor: ObjectId, day: dt.date) -> list[PublicSlot]:
         """A doctor's slots of a day, in order; a dataclass costs a fiftieth of a MongoEngine document."""
         query = {"doctor": doctor, "date": clock.midnight_utc(day)}
-        found = cls.collection().find(query, _PUBLIC_FIELDS).sort("startTime")
-        return [PublicSlot(row["_id"], *(row[name] for name in _PUBLIC_FIELDS)) for row in found]
+        found = cls.collection().find(query, PUBLIC_FIELDS).sort("startTime")
+        return [PublicSlot(row["_id"], *(row[name] for name in PUBLIC_FIELDS)) for row in found]
 
     @classmethod
     def nearest_free(cls, doctor: ObjectId, instant: datetime, *, now: datetime, limit: int) -> "list[Slot]":

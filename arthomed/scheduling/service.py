@@ -20,8 +20,9 @@ from arthomed.core.errors import FieldError, NotFound, ServiceUnavailable, Valid
 from arthomed.core.paging import Page, PageRequest
 from arthomed.core.permissions import Role
 from arthomed.scheduling import rules
-from arthomed.scheduling.models import PublicSlot, Slot, day_tag, schedule_tag
+from arthomed.scheduling.models import Slot, day_tag, schedule_tag
 from arthomed.scheduling.rules import ExistingSlot, PlannedSlot, SlotChanges, SlotGroups
+from arthomed.scheduling.seats import PublicSlot
 from arthomed.users import service as users
 from arthomed.users.models import DOCTORS_TAG, Hours, User
 
@@ -62,10 +63,10 @@ class _SyncResult:
     failed: int
 
 
-def list_doctors(asked: PageRequest, *, on: date | None = None, **filters: Any) -> Page[User]:
-    """Doctors who can be booked; `on` keeps those with a free slot on that day."""
+def list_doctors(page_request: PageRequest, *, on: date | None = None, **filters: Any) -> Page[User]:
+    """Doctors who can be booked; `on` selects those with a free slot on that day."""
     ids = None if on is None else Slot.doctors_free_on(on, now=clock.now())
-    return users.list_doctors(asked, ids=ids, **filters)
+    return users.list_doctors(page_request, ids=ids, **filters)
 
 
 def slots_of_day(doctor_id: ObjectId, day: date) -> DaySlots:

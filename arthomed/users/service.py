@@ -76,14 +76,14 @@ def list_users(
 
 
 def list_doctors(
-    asked: PageRequest,
+    page_request: PageRequest,
     *,
     specialization: str | None = None,
     search: str | None = None,
     ids: Collection[ObjectId] | None = None,
 ) -> Page[User]:
-    """Doctors who can be booked, by name; `ids` keeps those among them."""
-    if ids is None:  # else the caller chose them by what it knows of their slots, and each booking may change that
+    """Doctors who can be booked, by name; `ids` selects some of them."""
+    if ids is None:  # else the caller selected them by their free slots, which each booking may change
         cache.depends_on(DOCTORS_TAG)
     where: Changes = {**BOOKABLE}
     if specialization is not None:
@@ -92,7 +92,7 @@ def list_doctors(
         where["name"] = _contains(search)
     if ids is not None:
         where["_id"] = {"$in": list(ids)}
-    page: Page[User] = User.objects(__raw__=where).order_by("name", "id").page(asked)
+    page: Page[User] = User.objects(__raw__=where).order_by("name", "id").page(page_request)
     return page
 
 

@@ -1,6 +1,6 @@
 """Every document loads records with fields that this version does not know.
 
-During a rolling deploy, and after a rollback, the database holds fields that only a newer version knows.
+During a rolling deploy, and after a rollback, the database holds fields that only a newer version has.
 """
 
 from collections.abc import Iterator

@@ -237,7 +237,7 @@ def test_a_patient_signs_in_books_and_is_notified_with_the_privileges_of_the_app
 ) -> None:
     doctor, mobile = factories.make_doctor(), factories.new_mobile()
     data_of(factories.request_code(client, mobile))
-    run(Job.TELL_CODE, str(Otp.objects.get().issue))
+    run(Job.DELIVER_CODE, str(Otp.objects.get().issue))
     code = factories.code_for(mobile)
     assert factories.error_of(factories.submit_code(client, mobile, factories.wrong_code(code)))[0] == 400
     tokens = data_of(factories.submit_code(client, mobile, code))["tokens"]
@@ -269,7 +269,7 @@ def test_every_job_works_with_the_privileges_of_the_application(run: Run, refusa
     erased = factories.make_user().id
     transaction(lambda session: users.anonymise(erased, keep_until=clock.now(), session=session))
     ids = {
-        Job.TELL_CODE: Otp.objects.get(mobile_number=patient.mobile_number).issue,
+        Job.DELIVER_CODE: Otp.objects.get(mobile_number=patient.mobile_number).issue,
         Job.SEND_CODE: Notification.objects.get(channel="sms", kind="appointment-confirmed").id,
         Job.SEND_SMS: Notification.objects.get(channel="sms", kind="appointment-confirmed").id,
         Job.SEND_EMAIL: Notification.objects.get(channel="email").id,
@@ -290,5 +290,5 @@ def test_the_web_process_finds_the_required_indexes_with_the_privileges_of_the_a
     owned: Records, guarded: Mongo, refusals: Refusals
 ) -> None:
     del owned
-    mongo.require_guards(guarded.uri(NAME, APPLICATION))
+    mongo.require_indexes(guarded.uri(NAME, APPLICATION))
     assert refusals() == []

@@ -122,13 +122,13 @@ def test_all_migrations_can_be_downgraded_and_applied_again(fresh_uri: str, fres
 def test_a_missing_required_index_is_named(fresh_uri: str, fresh: Fresh) -> None:
     migrations.upgrade(fresh_uri)
     dropped = []
-    for collection, names in mongo.GUARDS.items():
+    for collection, names in mongo.REQUIRED_INDEXES.items():
         for name in names:
             fresh[collection].drop_index(name)
             dropped.append(f"{collection}.{name}")
 
             with pytest.raises(mongo.DatabaseNotReady) as refused:
-                mongo.require_guards(fresh_uri)
+                mongo.require_indexes(fresh_uri)
             assert all(index in str(refused.value) for index in dropped)
 
 
@@ -138,7 +138,7 @@ def test_a_required_index_must_be_unique(fresh_uri: str, fresh: Fresh) -> None:
     fresh.slots.create_index([("doctor", 1), ("date", 1), ("startTime", 1)], name="slot_once")
 
     with pytest.raises(mongo.DatabaseNotReady, match=r"slots\.slot_once"):
-        mongo.require_guards(fresh_uri)
+        mongo.require_indexes(fresh_uri)
 
 
 SAME_SEAT = ("doctor", "appointmentDate", "appointmentTime", "seat")

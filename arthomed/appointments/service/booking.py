@@ -30,7 +30,8 @@ from arthomed.files.service import uploading
 from arthomed.files.service.uploading import Upload
 from arthomed.notifications import service as notifications
 from arthomed.notifications.models import Notification
-from arthomed.scheduling.models import Seat, Slot, Start
+from arthomed.scheduling.models import Slot
+from arthomed.scheduling.seats import Seat, Start
 from arthomed.users.models import User
 
 log = structlog.get_logger()

@@ -52,7 +52,7 @@ def request_code(mobile: str, *, purpose: str, address: str) -> None:
     except ClinicError:
         quota.counter().give_back(quotas)
         raise
-    notifications.enqueue_or_leave_to_sweeper([JobRequest(Job.TELL_CODE, (str(issue),))])
+    notifications.enqueue_or_leave_to_sweeper([JobRequest(Job.DELIVER_CODE, (str(issue),))])
     metrics.CODES_SENT.add()
 
 
@@ -65,7 +65,7 @@ def _store(mobile: str, purpose: str) -> ObjectId:
         issue=ObjectId(),
         purpose=purpose,
         expires_at=now + policy.lifetime,
-        tell_at=now + _SWEEP_GRACE,
+        enqueue_again_at=now + _SWEEP_GRACE,
     )
     for _ in range(2):  # the first code of a number may be stored by two requests at once
         if code.replace_older(now=now, policy=policy):
@@ -84,7 +84,7 @@ def deliver(issue: ObjectId) -> None:
 def add_message_to_outbox(issue: ObjectId) -> list[Notification]:
     """The message of a live code; empty when it is in the outbox already, or expired."""
     code = Otp.live(issue, clock.now())
-    if code is None or code.tell_at is None:
+    if code is None or code.enqueue_again_at is None:
         return []
     topic = Topic(user=None, subject=issue, kind=MESSAGE, version=0, useful_until=code.created_at + _USEFUL_FOR)
     messages = notifications.build_notifications(topic, [Channel.SMS])
@@ -106,7 +106,7 @@ def sweep() -> None:
         log.error("messages_expired", count=len(late), channel=str(Channel.SMS))
         metrics.MESSAGES.add(Channel.SMS, State.EXPIRED, by=len(late))
     useful = [code.issue for code in found if code.created_at > now - _USEFUL_FOR]
-    jobs.enqueue_all([JobRequest(Job.TELL_CODE, (str(issue),)) for issue in useful])
+    jobs.enqueue_all([JobRequest(Job.DELIVER_CODE, (str(issue),)) for issue in useful])
     Otp.sweep_again(useful, now + _SWEEP_AGAIN)
 
 

@@ -67,7 +67,7 @@ def clean(source: Path, file_type: FileType, target: Path) -> None:
 
 
 def _open_jpeg(stream: BinaryIO) -> ImageFile.ImageFile:
-    """Use the plug-in directly: `Image.open` would hand a file with several images (MPO) to another plug-in."""
+    """Use the plug-in directly: `Image.open` would open a file with several images (MPO) with another plug-in."""
     image = JpegImagePlugin.JpegImageFile(stream)
     _ensure_dimensions(image)
     scans = _count_scans(stream)

@@ -21,7 +21,7 @@ _MAX_FAILURES = 3
 
 
 def scan(file_id: ObjectId) -> State | None:
-    """Scan a waiting file; returns its new state, or None if there was no verdict and the sweep has to retry."""
+    """Scan a waiting file; returns its new state, or None if there was no verdict and the sweeper has to retry."""
     file: File | None = File.objects(id=file_id, state=State.WAITING, marked_for_deletion_at=None).first()
     scanner, storage = file_store.current().scanner, file_store.current().storage
     if file is None or scanner is None:

@@ -40,7 +40,7 @@ class PersonalData:
 
 
 Serializer = Callable[[PersonalData], str]
-"""Returns JSON. arthomed.app sets it, because services do not know the schemas."""
+"""Returns JSON. arthomed.app sets it, because services do not import the schemas."""
 
 _serializer = Installed[Serializer]("serializer of exports")
 use = _serializer.install

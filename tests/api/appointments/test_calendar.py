@@ -53,7 +53,8 @@ def test_calendar_has_one_event_in_utc(client: FlaskClient, person: SignedIn) ->
     assert (event["DTSTART"].dt, event["DTEND"].dt) == (starts_at, starts_at + timedelta(minutes=30))
     assert event["DTSTART"].to_ical() == f"{starts_at:%Y%m%dT%H%M%SZ}".encode()
     assert (calendar["VERSION"], calendar["METHOD"], event["CLASS"]) == ("2.0", "PUBLISH", "PRIVATE")
-    assert (event["SUMMARY"], event["ORGANIZER"]) == ("Appointment with Dr Meera Iyer", "mailto:clinic@arthomed.example")
+    assert event["SUMMARY"] == "Appointment with Dr Meera Iyer"
+    assert event["ORGANIZER"] == "mailto:clinic@arthomed.example"
 
 
 def test_calendar_is_downloaded_as_an_ics_file(client: FlaskClient, person: SignedIn) -> None:

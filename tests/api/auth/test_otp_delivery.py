@@ -86,7 +86,7 @@ def test_a_job_killed_after_the_outbox_write_leaves_the_message_to_the_outbox_sw
     issue: ObjectId, redis: Any, now: Now
 ) -> None:
     otp.add_message_to_outbox(issue)
-    Otp.objects.update(set__tell_at=clock.now())
+    Otp.objects.update(set__enqueue_again_at=clock.now())
     otp.deliver(issue)
     now.shift(timedelta(seconds=6))
     redis.flushdb()

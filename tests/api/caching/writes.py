@@ -52,7 +52,7 @@ def set_active(clinic: Clinic, prefix: str, *, is_active: bool) -> None:
 
 def deliver_code(clinic: Clinic) -> None:
     data_of(factories.request_code(clinic.client, clinic.asha.user.mobile_number))
-    clinic.run(Job.TELL_CODE, Otp.objects.get(mobile_number=clinic.asha.user.mobile_number).issue)
+    clinic.run(Job.DELIVER_CODE, Otp.objects.get(mobile_number=clinic.asha.user.mobile_number).issue)
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ WRITES = [
     Write("POST /api/users/profile/erasure", erase, "slots own"),
     Write("POST /api/webhooks/twilio/status", receive_receipt),
     Write("POST /api/admin/messages/<object_id:message_id>/resend", resend),
-    Write(Job.TELL_CODE, deliver_code),
+    Write(Job.DELIVER_CODE, deliver_code),
     Write(Job.SEND_SMS, lambda c: c.run(Job.SEND_SMS, c.message(channel=Channel.SMS).id)),
     Write(
         Job.SYNC_SLOTS,

@@ -20,6 +20,7 @@ from arthomed.infra import mongo as database_connection
 from dev.servers import Mongo, free_port
 from tests import factories
 from tests.factories import SignedIn, envelope_of, error_of
+from tests.stack import wait_for
 
 SECRET_DETAIL = "hunter2 at /srv/clinic/secrets.py"
 INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z")
@@ -190,12 +191,12 @@ class TestUnexpected:
 class TestSlowDatabase:
     @pytest.fixture
     def stuck(self, client: FlaskClient, mongo: Mongo) -> Iterator[None]:
-        """A database that blocks all writes."""
-        del client
+        """A database that blocks all writes; after the test, the circuit breaker is closed again."""
         with MongoClient[dict[str, Any]](mongo.uri("admin")) as server:
             server.admin.command("fsync", lock=True)
             yield
             server.admin.command("fsyncUnlock")
+        wait_for(lambda: client.get("/api/auth/me").status_code != 503, seconds=5, what="the circuit breaker")
 
     def test_a_blocked_write_is_service_unavailable(self, client: FlaskClient, person: SignedIn, stuck: None) -> None:
         del stuck

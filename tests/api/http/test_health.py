@@ -2,7 +2,9 @@
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from redis import Redis
 
 from arthomed import __version__
 from arthomed.config import settings
+from arthomed.http.monitoring import CachedChecks
 from arthomed.infra import heartbeat
 from dev.servers import Valkey, free_port
 from tests import factories
@@ -108,6 +111,45 @@ def test_the_dependencies_are_checked_once_a_second(client: FlaskClient, tmp_pat
         assert "redis" not in readiness(app.test_client())[2]
         server.stop()
         wait_for(lambda: "redis" in readiness(app.test_client())[2], seconds=5, what="a failed check")
+
+
+def test_requests_get_the_previous_results_while_a_check_hangs() -> None:
+    started, released = Event(), Event()
+    released.set()
+
+    def check() -> None:
+        started.set()
+        assert released.wait(10)
+
+    checks = CachedChecks({"redis": check}, seconds=0)
+    previous = checks.results()
+    started.clear()
+    released.clear()
+    with ThreadPoolExecutor() as pool:
+        refresh, _ = pool.submit(checks.results), started.wait(10)
+        try:
+            readers = [pool.submit(checks.results) for _ in range(4)]
+            assert [reader.result(timeout=5) for reader in readers] == [previous] * 4
+        finally:
+            released.set()
+        assert refresh.result() is not previous
+
+
+def test_the_first_requests_wait_for_the_first_results() -> None:
+    started, released = Event(), Event()
+
+    def check() -> None:
+        started.set()
+        assert released.wait(10)
+
+    checks = CachedChecks({"redis": check})
+    with ThreadPoolExecutor() as pool:
+        requests = [pool.submit(checks.results) for _ in range(4)]
+        assert started.wait(10)
+        released.set()
+        results = [request.result(timeout=5) for request in requests]
+
+    assert [result["redis"]["ok"] for result in results] == [True] * 4
 
 
 def test_the_mailbox_of_an_unknown_address_is_empty(client: FlaskClient) -> None:

@@ -117,10 +117,10 @@ class TestApi3BrokenObjectPropertyLevelAuthorization:
         assert database.users.count_documents({}) == 0
 
 
-def _keys(told: object) -> set[str]:
-    if isinstance(told, dict):
-        return set(told).union(*map(_keys, told.values()))
-    return set().union(*map(_keys, told)) if isinstance(told, list) else set()
+def _keys(found: object) -> set[str]:
+    if isinstance(found, dict):
+        return set(found).union(*map(_keys, found.values()))
+    return set().union(*map(_keys, found)) if isinstance(found, list) else set()
 
 
 class TestApi4UnrestrictedResourceConsumption:
@@ -234,9 +234,9 @@ class TestApi8SecurityMisconfiguration:
         smuggled = "GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
         with socket.create_connection(("127.0.0.1", stack.port), timeout=10) as connection:
             connection.sendall((first + smuggled).encode())
-            told = b"".join(iter(lambda: connection.recv(4096), b""))
+            found = b"".join(iter(lambda: connection.recv(4096), b""))
 
-        [status] = [line.split()[1] for line in told.splitlines() if line.startswith(b"HTTP/")]
+        [status] = [line.split()[1] for line in found.splitlines() if line.startswith(b"HTTP/")]
         assert status in (b"400", b"501")
 
 

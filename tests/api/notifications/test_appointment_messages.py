@@ -188,9 +188,9 @@ def test_automatic_rejection_contains_its_reason() -> None:
 
 def test_repeated_booking_with_the_same_idempotency_key_creates_no_second_message() -> None:
     patient, doctor = factories.make_user(), factories.make_doctor(OPENING_HOURS)
-    wish = factories.make_booking_details(doctor, day=TUESDAY)
+    details = factories.make_booking_details(doctor, day=TUESDAY)
 
     for _ in range(2):
-        booking.book(factories.actor_of(patient), wish, key="a-key-of-mine")
+        booking.book(factories.actor_of(patient), details, key="a-key-of-mine")
 
     assert len(outbox()) == 1

@@ -1,4 +1,4 @@
-"""Users whose stored record has fields that only a newer version of the application knows."""
+"""Users whose stored record has fields that only a newer version of the application has."""
 
 from typing import Any
 
