@@ -160,6 +160,6 @@ def _past_appointment(patient: User, doctor: User, path: tuple[Status, ...], day
 
     def work(session: ClientSession) -> None:
         slot.insert(session)
-        appointment.insert(session)
+        Appointment.insert_new([appointment], session)
 
     transaction(work)

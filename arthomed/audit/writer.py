@@ -12,6 +12,7 @@ from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError
 
 from arthomed.core.documents import DUPLICATE_KEY, Raw, is_database_unavailable
+from arthomed.core.errors import ServiceUnavailable
 
 log = structlog.get_logger()
 
@@ -83,7 +84,7 @@ class AuditWriter:
             try:
                 self._insert(events)
             except Exception as error:  # noqa: BLE001  no error may end the thread
-                if not is_database_unavailable(error):
+                if not (is_database_unavailable(error) or isinstance(error, ServiceUnavailable)):
                     self._write_one_by_one(events, error)
                     return
                 log.warning("audit_events_delayed", count=len(events), error=type(error).__name__)
@@ -101,9 +102,16 @@ class AuditWriter:
             log.error("audit_event_refused", **refused, error=type(error).__name__)
 
     def _insert(self, events: list[Raw]) -> None:
+        """Insert events that may have been inserted before.
+
+        Raises:
+            ServiceUnavailable: the database could not confirm that it keeps the events.
+        """
         try:
             self._collection().insert_many(events, ordered=False)
         except BulkWriteError as error:
             # An earlier try may have inserted some of the events before it failed.
             if any(one["code"] != DUPLICATE_KEY for one in error.details["writeErrors"]):
                 raise
+            if error.details["writeConcernErrors"]:
+                raise ServiceUnavailable from error

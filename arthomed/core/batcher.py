@@ -44,7 +44,7 @@ class Batcher(Generic[Item, Result]):
     at most one item per thread. Two items with a key in common never share a batch, since their writes would conflict.
     When `work` raises, or when the batch meets write conflicts again and again, each item gets a transaction of its own
     in its own thread, so that no item fails or waits because of another. When the database is unavailable, all waiting
-    items fail at once.
+    items fail at once: the item that led the batch with the error itself, the others with ServiceUnavailable.
     """
 
     def __init__(
@@ -117,10 +117,17 @@ class Batcher(Generic[Item, Result]):
         if is_database_unavailable(error) or isinstance(error, ServiceUnavailable):  # it may have been committed
             with self._lock:
                 waiting, self._waiting = self._waiting, []
-            for pending in (*batch, *waiting):
-                pending.finish(ServiceUnavailable())
+            batch[0].finish(error)  # the item of this thread; two threads that raise one exception mix its traceback
+            for pending in (*batch[1:], *waiting):
+                pending.finish(_unavailable(error))
         elif len(batch) == 1 and not isinstance(error, TransactionConflict):
             batch[0].finish(error)
         else:
             for pending in batch:
                 pending.woken.set()  # each runs alone
+
+
+def _unavailable(cause: Exception) -> ServiceUnavailable:
+    error = ServiceUnavailable()
+    error.__cause__ = cause
+    return error

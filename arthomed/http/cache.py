@@ -35,9 +35,13 @@ class _Entry:
     depends_on: Dependencies
     is_shared: bool
 
-    def is_current(self, versions: Versions) -> bool:
+    @property
+    def has_expired(self) -> bool:
         valid_until = self.depends_on.valid_until
-        return self.depends_on.versions == versions and (valid_until is None or clock.now() < valid_until)
+        return valid_until is not None and clock.now() >= valid_until
+
+    def is_current(self, versions: Versions) -> bool:
+        return self.depends_on.versions == versions and not self.has_expired
 
     def response(self) -> Response:
         """The response as of now. A client may store only shared ones, and gets 304 when it has the present one."""
@@ -102,7 +106,8 @@ def cached(*, shared: bool) -> Callable[[View], View]:
             if response.status_code != 200 or not dependencies.versions or len(body) > _MAX_BYTES:  # noqa: PLR2004
                 return response
             entry = _Entry(body[:-_END_OF_BODY], dependencies, shared)
-            entries.put(key, entry)
+            if not entry.has_expired:
+                entries.put(key, entry)
             return entry.response()
 
         cached_view.is_cache_shared = shared  # type: ignore[attr-defined]

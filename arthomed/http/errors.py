@@ -69,6 +69,7 @@ def register(app: Flask, *unavailable: type[Exception]) -> None:
     app.extensions["circuit_breaker"] = circuit_breaker = CircuitBreaker()
     app.before_request(circuit_breaker.check)
     app.register_error_handler(ClinicError, respond_to)
+    app.register_error_handler(ServiceUnavailable, _on_service_unavailable)
     app.register_error_handler(HTTPException, on_http_exception)
     app.register_error_handler(PyMongoError, _on_database_error)
     app.register_error_handler(OperationError, _on_database_error)
@@ -103,9 +104,15 @@ def on_http_exception(error: HTTPException) -> Response:
 def _on_database_error(error: PyMongoError | OperationError) -> Response:
     if isinstance(error, OperationError) and isinstance(error.__context__, PyMongoError):
         error = error.__context__  # MongoEngine hides some of the driver's errors behind its own
-    if isinstance(error, ConnectionFailure):
+    # When the time for a transaction is over, the driver raises ExecutionTimeout from the last error.
+    if isinstance(error, ConnectionFailure) or isinstance(error.__cause__, ConnectionFailure):
         current_app.extensions["circuit_breaker"].open()
     return _on_unavailable(error) if is_database_unavailable(error) else _on_unexpected(error)
+
+
+def _on_service_unavailable(error: ServiceUnavailable) -> Response:
+    error.retry_after = error.retry_after or _RETRY_AFTER
+    return respond_to(error)
 
 
 def _on_unavailable(error: Exception) -> Response:

@@ -5,7 +5,7 @@ from typing import Any
 import pymongo
 from mongoengine import connect, disconnect
 from mongoengine.connection import get_connection
-from pymongo import MongoClient
+from pymongo import MongoClient, ReadPreference
 from pymongo.collection import Collection
 from pymongo.errors import ConnectionFailure, OperationFailure
 from pymongo.monitoring import ConnectionPoolListener
@@ -62,6 +62,7 @@ def open_database(uri: str, *, timeout_ms: int) -> None:
     connect(
         database_name(uri),
         host=uri,
+        mongo_client_class=_primary_client,
         connect=False,
         tz_aware=True,
         uuidRepresentation="standard",
@@ -72,6 +73,15 @@ def open_database(uri: str, *, timeout_ms: int) -> None:
         w="majority",
         event_listeners=[_PoolCounts()],
     )
+
+
+def _primary_client(**options: Any) -> MongoClient[dict[str, Any]]:
+    """A client that reads from the primary, whatever MONGODB_URI says.
+
+    A secondary may not yet know that a session has ended or that a cache tag has changed, and transactions refuse to
+    read from one. MongoEngine prefers the URI's `readPreference` to the argument of `connect`.
+    """
+    return MongoClient(**{**options, "read_preference": ReadPreference.PRIMARY})
 
 
 def database_name(uri: str) -> str:

@@ -18,10 +18,11 @@ from pymongo.database import Database
 from arthomed import cli, demo
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.rules import Status
-from arthomed.appointments.service import consistency
+from arthomed.appointments.service import booking, consistency
 from arthomed.core.permissions import Role
 from arthomed.infra import migrations, mongo
 from arthomed.scheduling.models import Slot
+from arthomed.users import service as users
 from arthomed.users.models import User
 from dev.servers import free_port
 from tests import factories
@@ -163,6 +164,32 @@ def test_an_interrupted_load_of_the_demo_clinic_is_completed(flask: Run) -> None
     assert flask("demo", "load", "--if-empty").stdout == "Loaded the demo clinic: 5 doctors, 3 patients.\n"
     assert (User.objects.count(), Slot.objects.count(), Appointment.objects.count()) == complete
     assert list(consistency.violations()) == []
+
+
+def test_a_cached_list_shows_the_past_appointment_of_an_interrupted_load(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patient, register = factories.sign_in(app, factories.make_user(mobile_number="9000000021")), users.register
+
+    def past_appointments() -> int:
+        response = app.test_client().get("/api/appointments/my-appointments", headers=patient.headers)
+        return len(factories.data_of(response)["items"])
+
+    def register_and_read(**fields: Any) -> User:
+        user = register(**fields)
+        assert past_appointments() == 0
+        return user
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(users, "register", register_and_read)
+        patched.setattr(booking, "book", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            demo.load(if_empty=False)
+
+    assert past_appointments() == 1
 
 
 def _user_id(mobile: str) -> ObjectId:

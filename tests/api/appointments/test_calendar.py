@@ -73,7 +73,7 @@ def test_summary_for_the_doctor_names_the_patient(app: Flask, client: FlaskClien
     appointment = make_appointment(patient)
     doctor = factories.sign_in(app, User.objects.get(id=appointment.doctor_id))
 
-    assert event_of(client, doctor, appointment)["SUMMARY"] == "Visit of Asha Verma"
+    assert event_of(client, doctor, appointment)["SUMMARY"] == "Appointment of Asha Verma"
 
 
 def test_summary_is_in_the_language_of_the_reader(app: Flask, client: FlaskClient) -> None:

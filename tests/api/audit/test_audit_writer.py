@@ -13,6 +13,7 @@ from bson import ObjectId
 from pymongo import MongoClient
 from pymongo.collection import Collection
 from pymongo.database import Database
+from pymongo.write_concern import WriteConcern
 from structlog.testing import capture_logs
 
 from arthomed.audit.writer import AuditWriter
@@ -88,6 +89,19 @@ def test_the_writer_retries_while_the_database_is_unavailable(trail: Trail, unre
     write(writer, event())
 
     assert trail.count_documents({}) == 1
+
+
+def test_the_writer_retries_until_the_database_confirms_that_it_keeps_the_events(trail: Trail) -> None:
+    more_members_than_there_are = trail.with_options(write_concern=WriteConcern(w=2))
+    tries = iter([more_members_than_there_are, trail])
+    writer = AuditWriter(lambda: next(tries))
+    events = [event(), event()]
+    with capture_logs() as logs:
+        write(writer, *events)
+
+    assert [line["count"] for line in lines(logs, "audit_events_delayed")] == [2]
+    assert next(tries, None) is None
+    assert stored_ids(trail) == {one["_id"] for one in events}
 
 
 def test_an_event_stored_by_an_earlier_try_is_stored_once(trail: Trail) -> None:

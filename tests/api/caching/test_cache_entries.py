@@ -86,6 +86,27 @@ def test_own_list_with_files_is_read_each_time_because_workers_change_files(app:
         assert [one for one in operations if one["ns"].endswith(".files")]
 
 
+def test_response_that_is_not_cached_leaves_no_entry_behind(app: Flask, clinic: Clinic) -> None:
+    yesterday = factories.tomorrow() - timedelta(days=2)
+    requests = [(OWN_LIST, clinic.ravi.headers), (slots_path(clinic.doctor, yesterday), clinic.ravi.headers)]
+    get(app, requests)
+    with profiled(get_db()) as operations:
+        get(app, requests)
+
+    of_sessions = [one["command"] for one in operations if one["ns"].endswith(".sessions")]
+    assert len(of_sessions) == 2
+    assert [one["pipeline"] for one in of_sessions if "pipeline" in one] == []  # which reads the tags of an entry
+
+
+def test_response_of_a_past_day_has_an_etag(client: FlaskClient, clinic: Clinic) -> None:
+    path = slots_path(clinic.doctor, factories.tomorrow() - timedelta(days=2))
+    first = client.get(path, headers=clinic.ravi.headers)
+    again = client.get(path, headers={**clinic.ravi.headers, "If-None-Match": first.headers["ETag"]})
+
+    assert (first.status_code, first.headers["Cache-Control"]) == (200, "private, no-cache")
+    assert (again.status_code, again.data) == (304, b"")
+
+
 def test_list_of_doctors_free_on_a_day_is_read_each_time(app: Flask, clinic: Clinic) -> None:
     for _ in range(2):
         with profiled(get_db()) as operations:

@@ -10,11 +10,14 @@ import pytest
 from flask.testing import FlaskClient
 from pymongo import MongoClient
 from pymongo.errors import AutoReconnect, ExecutionTimeout, OperationFailure
+from structlog.testing import capture_logs
 from werkzeug.test import TestResponse
 
 from arthomed.config import AppEnv
+from arthomed.core.errors import ServiceUnavailable
 from arthomed.core.jobs import JobsUnavailable
-from dev.servers import Mongo
+from arthomed.infra import mongo as database_connection
+from dev.servers import Mongo, free_port
 from tests import factories
 from tests.factories import SignedIn, envelope_of, error_of
 from tests.stack import wait_for
@@ -173,7 +176,8 @@ class TestUnexpected:
             assert error_of(client.get("/api/broken")) == (500, "INTERNAL_ERROR")
 
     @pytest.mark.parametrize(
-        "error", [AutoReconnect("gone"), ExecutionTimeout("late", 50), JobsUnavailable("sms.send")]
+        "error",
+        [AutoReconnect("gone"), ExecutionTimeout("late", 50), JobsUnavailable("sms.send"), ServiceUnavailable()],
     )
     def test_an_unavailable_dependency_is_service_unavailable(self, error: Exception) -> None:
         with broken_app(AppEnv.PRODUCTION, error) as client:
@@ -208,3 +212,33 @@ class TestSlowDatabase:
 
         assert error_of(response) == (503, "SERVICE_UNAVAILABLE")
         assert time.monotonic() - started < 3
+
+
+class TestUnreachableDatabase:
+    @pytest.fixture
+    def unreachable(self, client: FlaskClient, environment: dict[str, str]) -> Iterator[None]:
+        """A database whose port is closed."""
+        del client
+        uri = f"mongodb://127.0.0.1:{free_port()}/arthomed_test"
+        database_connection.open_database(uri, timeout_ms=database_connection.WEB_TIMEOUT_MS)
+        yield
+        database_connection.open_database(environment["MONGODB_URI"], timeout_ms=database_connection.WEB_TIMEOUT_MS)
+
+    @pytest.mark.usefixtures("unreachable")
+    def test_a_sign_in_is_refused_with_retry_after_and_logged(self, client: FlaskClient) -> None:
+        with capture_logs() as logs:
+            response = client.post("/api/auth/verify-otp", json=GUESS)
+
+        assert error_of(response) == (503, "SERVICE_UNAVAILABLE")
+        assert response.headers.get("Retry-After") == "5"
+        assert [line["event"] for line in logs if line["log_level"] == "error"] == ["dependency_unavailable"]
+
+    @pytest.mark.usefixtures("unreachable")
+    def test_the_next_request_after_a_failed_sign_in_is_refused_at_once(self, client: FlaskClient) -> None:
+        client.post("/api/auth/verify-otp", json=GUESS)
+        started = time.monotonic()
+        response = client.post("/api/auth/verify-otp", json=GUESS)
+
+        assert error_of(response) == (503, "SERVICE_UNAVAILABLE")
+        assert response.headers.get("Retry-After") == "5"
+        assert time.monotonic() - started < 0.5
