@@ -188,15 +188,20 @@ class TestUnexpected:
         assert set(envelope_of(response)["error"]) == {"code", "statusCode", "details"}
 
 
+def wait_until_served(client: FlaskClient) -> None:
+    """Wait until the circuit breaker is closed, for the tests that follow."""
+    wait_for(lambda: client.get("/api/auth/me").status_code != 503, seconds=5, what="a request that is served")
+
+
 class TestSlowDatabase:
     @pytest.fixture
     def stuck(self, client: FlaskClient, mongo: Mongo) -> Iterator[None]:
-        """A database that blocks all writes; after the test, the circuit breaker is closed again."""
+        """A database that blocks all writes."""
         with MongoClient[dict[str, Any]](mongo.uri("admin")) as server:
             server.admin.command("fsync", lock=True)
             yield
             server.admin.command("fsyncUnlock")
-        wait_for(lambda: client.get("/api/auth/me").status_code != 503, seconds=5, what="the circuit breaker")
+        wait_until_served(client)
 
     def test_a_blocked_write_is_service_unavailable(self, client: FlaskClient, person: SignedIn, stuck: None) -> None:
         del stuck
@@ -218,11 +223,11 @@ class TestUnreachableDatabase:
     @pytest.fixture
     def unreachable(self, client: FlaskClient, environment: dict[str, str]) -> Iterator[None]:
         """A database whose port is closed."""
-        del client
         uri = f"mongodb://127.0.0.1:{free_port()}/arthomed_test"
         database_connection.open_database(uri, timeout_ms=database_connection.WEB_TIMEOUT_MS)
         yield
         database_connection.open_database(environment["MONGODB_URI"], timeout_ms=database_connection.WEB_TIMEOUT_MS)
+        wait_until_served(client)
 
     @pytest.mark.usefixtures("unreachable")
     def test_a_sign_in_is_refused_with_retry_after_and_logged(self, client: FlaskClient) -> None:
