@@ -124,12 +124,7 @@ AUDIT_PASSED = "Appointments and slots are consistent.\n"
 
 def booking_body(doctor: ObjectId, time: str) -> dict[str, str]:
     """The body of a booking request."""
-    return {
-        "doctorId": str(doctor),
-        "appointmentDate": DAY.isoformat(),
-        "appointmentTime": time,
-        "reason": "Headache",
-    }
+    return {"doctorId": str(doctor), "appointmentDate": DAY.isoformat(), "appointmentTime": time, "reason": "Headache"}
 
 
 def in_parallel(work: Callable[[T], R], items: Iterable[T]) -> list[R]:

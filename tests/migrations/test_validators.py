@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from bson import ObjectId
 from pymongo.database import Database
 from pymongo.errors import WriteError
 

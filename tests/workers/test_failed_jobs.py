@@ -60,11 +60,7 @@ def test_concurrent_retries_enqueue_the_job_once(database: Records, redis: Any) 
 
 @pytest.mark.parametrize(("error", "attempts"), [(ServiceUnavailable, 9), (ValueError, 1)])
 def test_a_job_is_retried_while_a_dependency_is_unavailable_and_not_after_another_error(
-    celery: Celery,
-    database: Records,
-    monkeypatch: pytest.MonkeyPatch,
-    error: type[Exception],
-    attempts: int,
+    celery: Celery, database: Records, monkeypatch: pytest.MonkeyPatch, error: type[Exception], attempts: int
 ) -> None:
     runs = []
 

@@ -133,10 +133,7 @@ def test_a_push_without_a_device_is_dropped(run: Run) -> None:
 
 @pytest.mark.parametrize(
     ("job", "before", "after"),
-    [
-        (Job.REJECT_UNCONFIRMED, Status.PENDING, Status.REJECTED),
-        (Job.MARK_NO_SHOWS, Status.CONFIRMED, Status.NO_SHOW),
-    ],
+    [(Job.REJECT_UNCONFIRMED, Status.PENDING, Status.REJECTED), (Job.MARK_NO_SHOWS, Status.CONFIRMED, Status.NO_SHOW)],
 )
 def test_overdue_appointments_are_rejected_or_marked_as_no_show(
     run: Run, job: Job, before: Status, after: Status

@@ -22,16 +22,7 @@ from arthomed.notifications import service as notifications
 from arthomed.users.models import User
 from tests import factories
 from tests.api.auth.sign_in import MOBILE, Now, code_sent, fail
-from tests.factories import (
-    code_for,
-    data_of,
-    error_of,
-    in_parallel,
-    otp_message,
-    request_code,
-    submit_code,
-    wrong_code,
-)
+from tests.factories import code_for, data_of, error_of, in_parallel, otp_message, request_code, submit_code, wrong_code
 from tests.stack import Stack
 
 Data = Database[dict[str, Any]]

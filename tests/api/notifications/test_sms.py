@@ -70,12 +70,7 @@ def test_callback_url_contains_message_and_attempt(twilio: FakeTwilio, account: 
 
 @pytest.mark.parametrize(
     ("ttl", "validity"),
-    [
-        (timedelta(minutes=2), ["120"]),
-        (timedelta(days=9), ["36000"]),
-        (timedelta(seconds=-1), ["1"]),
-        (None, None),
-    ],
+    [(timedelta(minutes=2), ["120"]), (timedelta(days=9), ["36000"]), (timedelta(seconds=-1), ["1"]), (None, None)],
 )
 def test_time_to_live_becomes_the_validity_period(
     twilio: FakeTwilio, gateway: TwilioSms, ttl: timedelta | None, validity: list[str] | None
