@@ -7,16 +7,15 @@ import pytest
 from celery import Celery
 from click.testing import Result
 from flask import Flask
-from pymongo.database import Database
 
 from arthomed.core.errors import ServiceUnavailable
 from arthomed.core.jobs import Job
 from arthomed.infra import failed_jobs, mongo
 from arthomed.infra.failed_jobs import FailedJob
 from tests import factories
+from tests.factories import Records
 
 Run = Callable[..., Result]
-Records = Database[dict[str, Any]]
 
 
 @pytest.fixture

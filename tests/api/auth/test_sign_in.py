@@ -5,16 +5,13 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from pymongo.database import Database
 from werkzeug.test import TestResponse
 
 from arthomed.appointments.service import staff
 from arthomed.core.permissions import Role
 from tests import factories
 from tests.api.auth.sign_in import MOBILE, code_sent
-from tests.factories import code_for, data_of, envelope_of, error_of, invalid_fields, request_code, submit_code
-
-Data = Database[dict[str, Any]]
+from tests.factories import Records, code_for, data_of, envelope_of, error_of, invalid_fields, request_code, submit_code
 
 
 def sign_in(client: FlaskClient, mobile: str = MOBILE, **more: Any) -> TestResponse:
@@ -94,7 +91,7 @@ class TestVerify:
 
     @pytest.mark.parametrize("otp", ["12345", "1234567", "12345a", "", " 123456", "123456\n", "१२३४५६", 123456, None])
     def test_a_code_that_is_not_six_digits_is_refused_before_it_is_compared(
-        self, client: FlaskClient, database: Data, otp: object
+        self, client: FlaskClient, database: Records, otp: object
     ) -> None:
         data_of(request_code(client, MOBILE))
         body = {"mobileNumber": MOBILE, "otp": otp}
@@ -121,7 +118,9 @@ class TestRegister:
 
         assert envelope_of(response)["errors"] == [{"field": "name", "message": "Missing data for required field."}]
 
-    def test_a_registered_number_is_a_duplicate_and_gets_no_session(self, client: FlaskClient, database: Data) -> None:
+    def test_a_registered_number_is_a_duplicate_and_gets_no_session(
+        self, client: FlaskClient, database: Records
+    ) -> None:
         user = factories.make_user()
 
         response = register(client, user.mobile_number)
@@ -182,7 +181,7 @@ class TestMobileNumbers:
 
 class TestConcurrency:
     def test_concurrent_sign_ins_have_a_session_and_an_event_each(
-        self, app: Flask, client: FlaskClient, database: Data
+        self, app: Flask, client: FlaskClient, database: Records
     ) -> None:
         people = [factories.make_user() for _ in range(5)]
         inactive, guessing = factories.make_user(is_active=False), factories.make_user()

@@ -10,17 +10,14 @@ import jwt
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from pymongo.database import Database
 
 from arthomed.appointments.rules import Status
 from arthomed.config import AppEnv, settings
 from arthomed.core.permissions import Role
 from tests import factories
 from tests.architecture.test_permissions import TABLE, call_route, make_world, routes_of
-from tests.factories import SignedIn, data_of, envelope_of, error_of
+from tests.factories import Records, SignedIn, data_of, envelope_of, error_of
 from tests.stack import Stack
-
-Records = Database[dict[str, Any]]
 
 
 @pytest.fixture

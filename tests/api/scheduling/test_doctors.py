@@ -9,7 +9,6 @@ import pytest
 import time_machine
 from flask import Flask
 from flask.testing import FlaskClient
-from pymongo.database import Database
 
 from arthomed.appointments.rules import Status
 from arthomed.appointments.service import consistency, transitions
@@ -18,11 +17,11 @@ from arthomed.scheduling import service as scheduling
 from arthomed.scheduling.models import Slot
 from arthomed.users.models import User
 from tests import factories
+from tests.factories import Records
 
 TUESDAY = date(2026, 12, 1)
 MIDDAY = factories.every_day("10:00", "12:00")[1:4]  # Tuesday to Thursday
 TUESDAYS = [{"day": "tuesday", "start_time": "10:00", "end_time": "10:30"}]
-Records = Database[dict[str, Any]]
 
 
 @pytest.fixture(autouse=True)
