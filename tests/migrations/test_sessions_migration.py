@@ -67,9 +67,3 @@ def test_the_downgrade_restores_old_sessions(fresh: Records) -> None:
 
     assert fresh.sessions.find_one() == old
     assert fresh.sessions.index_information()["devices"]["key"] == [("user", 1), ("updatedAt", -1)]
-
-
-def test_the_devices_index_sorts_by_last_use(fresh_uri: str, fresh: Records) -> None:
-    migrations.upgrade(fresh_uri)
-
-    assert fresh.sessions.index_information()["devices"]["key"] == [("user", 1), ("lastUsedAt", -1)]

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import time_machine
 from celery import Celery
-from pymongo.database import Database
 
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.rules import Status
@@ -23,13 +22,14 @@ from arthomed.infra.queue import queue_of
 from arthomed.notifications.models import Channel, Notification, State
 from arthomed.scheduling.models import Slot
 from tests import factories
+from tests.factories import Records
 from tests.stack import QUEUES, ROOT
 
 Run = Callable[..., None]
 
 
 @pytest.fixture
-def run(celery: Celery, database: Database[dict[str, Any]]) -> Run:
+def run(celery: Celery, database: Records) -> Run:
     """Run the task of a job in this process, with an empty database."""
     assert not database.users.count_documents({})
     return lambda job, *ids: celery.tasks[job].run(*ids)

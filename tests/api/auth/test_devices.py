@@ -43,15 +43,15 @@ class TestNames:
         assert {"name": device["name"], "platform": device["platform"]} == PIXEL
         assert device["address"] == "127.0.0.1"
 
-    def test_a_device_without_a_description_is_named_by_its_user_agent(self, client: FlaskClient) -> None:
-        device = signed_in_from(client, "okhttp/4.12")
+    @pytest.mark.parametrize(
+        ("agent", "expected"), [("okhttp/4.12", ("okhttp/4.12", "android")), ("", (None, "other"))]
+    )
+    def test_a_device_without_a_description_is_named_by_its_user_agent(
+        self, client: FlaskClient, agent: str, expected: tuple[str | None, str]
+    ) -> None:
+        device = signed_in_from(client, agent)
 
-        assert (device["name"], device["platform"]) == ("okhttp/4.12", "android")
-
-    def test_a_device_without_description_and_user_agent_has_no_name(self, client: FlaskClient) -> None:
-        device = signed_in_from(client, "")
-
-        assert (device["name"], device["platform"]) == (None, "other")
+        assert (device["name"], device["platform"]) == expected
 
     @pytest.mark.parametrize(
         "device",

@@ -99,12 +99,6 @@ class TestVerify:
         assert error_of(client.post("/api/auth/verify-otp", json=body)) == (400, "VALIDATION_ERROR")
         assert database.otps.find_one({}, {"attempts": 1, "_id": 0}) == {"attempts": 0}
 
-    def test_a_refused_code_is_not_repeated_in_the_response(self, client: FlaskClient) -> None:
-        response = client.post("/api/auth/verify-otp", json={"mobileNumber": MOBILE, "otp": "12345x"})
-
-        assert envelope_of(response)["errors"] == [{"field": "otp", "message": "OTP must be exactly 6 digits"}]
-        assert "12345x" not in response.text
-
 
 class TestRegister:
     def test_a_new_patient_is_created(self, client: FlaskClient) -> None:
@@ -136,12 +130,6 @@ class TestRegister:
         assert error_of(client.post("/api/auth/register", json=body)) == (400, "OTP_EXPIRED")
 
     @pytest.mark.parametrize(
-        "name", ["Asha Verma", "आशा वर्मा", "ਗੁਰਪ੍ਰੀਤ ਸਿੰਘ", "முருகன்", "മീര അയ്യർ", "محمد عمران", "Sunita O'Neil"]
-    )
-    def test_names_of_any_script_are_stored_unchanged(self, client: FlaskClient, name: str) -> None:
-        assert data_of(register(client, name=name), 201)["user"]["name"] == name
-
-    @pytest.mark.parametrize(
         "name", ["A", "Asha1", "<script>", "A" * 101, "...", "", "Asha\u202eVerma", 5, None, ["A"]]
     )
     def test_an_invalid_name_is_refused(self, client: FlaskClient, name: object) -> None:
@@ -170,13 +158,6 @@ class TestMobileNumbers:
         response = client.post(f"/api/auth/{path}", json={"mobileNumber": mobile})
 
         assert "mobileNumber" in invalid_fields(response)
-
-    def test_a_refused_number_is_repeated_in_the_response(self, client: FlaskClient) -> None:
-        errors = envelope_of(client.post("/api/auth/send-otp", json={"mobileNumber": "12345"}))["errors"]
-
-        assert errors == [
-            {"field": "mobileNumber", "message": "Please enter a valid Indian mobile number", "value": "12345"}
-        ]
 
 
 class TestConcurrency:

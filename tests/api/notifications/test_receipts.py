@@ -15,7 +15,7 @@ from arthomed.notifications.models import Notification, State
 from tests import factories
 from tests.api.notifications import fake_twilio
 from tests.api.notifications.fake_twilio import FakeTwilio, post_receipt, receipt_form, sign
-from tests.api.notifications.outbox import delivery_configured, make_message
+from tests.api.notifications.outbox import delivery_configured, make_message, stored
 from tests.factories import Records, data_of, error_of
 from tests.stack import wait_for
 
@@ -34,11 +34,6 @@ def twilio_configured(app: Flask, twilio: FakeTwilio) -> Iterator[None]:
     del app
     with fake_twilio.configured(twilio):
         yield
-
-
-def stored(message: Notification) -> Notification:
-    found: Notification = Notification.objects.get(id=message.id)
-    return found
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -173,17 +173,6 @@ def twilio_configured(gateway: TwilioSms) -> Iterator[None]:
     """The application sends its SMS to the fake server."""
     with delivery_configured(sms=gateway):
         yield
-
-
-@pytest.mark.usefixtures("database", "twilio_configured")
-def test_booking_sends_an_sms_to_the_patient(twilio: FakeTwilio) -> None:
-    assert notifications.send(make_message(mobile_number="9876500001").id) is State.SENT
-
-    day: date = factories.tomorrow()
-    [request] = twilio.requests
-    assert request.form["To"] == ["+919876500001"]
-    text = f"Your request for {day:%d %b %Y} at 09:00 with Dr Meera Iyer has reached us. We will confirm it soon."
-    assert request.form["Body"] == [f"Arthomed: {text}"]
 
 
 @pytest.mark.usefixtures("database", "twilio_configured")
