@@ -17,6 +17,7 @@ from bson import ObjectId
 from flask import Flask
 from flask.testing import FlaskClient
 from PIL import Image
+from pymongo.database import Database
 from werkzeug.test import TestResponse
 from werkzeug.wrappers import Response
 
@@ -51,6 +52,7 @@ UNKNOWN_ID = ObjectId("0123456789abcdef01234567")
 _numbers = count(9_100_000_000)
 FEE = 500
 T = TypeVar("T")
+Records = Database[dict[str, Any]]
 
 
 def new_mobile() -> str:

@@ -1,6 +1,7 @@
 """A clock to set forward, and people who are signed in."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 import time_machine
@@ -19,6 +20,12 @@ def now(environment: dict[str, str]) -> Iterator[Now]:
     """A clock that a test can set forward; it goes on from the real time."""
     with time_machine.travel(clock.now(), tick=True) as traveller:
         yield Now(traveller, environment["REDIS_URL"])
+
+
+@pytest.fixture
+def monday_evening() -> Iterator[None]:
+    with time_machine.travel(datetime(2026, 11, 30, 14, 0, tzinfo=UTC), tick=True):
+        yield
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ from bson import ObjectId
 from click.testing import Result
 from flask import Flask
 from mongoengine.connection import get_db
-from pymongo.database import Database
 
 from arthomed import cli, demo
 from arthomed.appointments.models import Appointment
@@ -27,9 +26,9 @@ from arthomed.users.models import User
 from dev.servers import free_port
 from tests import factories
 from tests.commands import run_twice_concurrently
+from tests.factories import Records
 
 Run = Callable[..., Result]
-Records = Database[dict[str, Any]]
 HOUR = factories.every_day("09:00", "10:00")
 
 pytestmark = pytest.mark.usefixtures("database")

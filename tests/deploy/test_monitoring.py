@@ -88,10 +88,7 @@ def labels_of(stack: Stack) -> dict[str, set[str]]:
 
 
 def test_each_web_process_exports_the_sum_of_all(stack: Stack) -> None:
-    series = (
-        "arthomed_request_seconds_count",
-        frozenset({("route", "/health"), ("method", "GET"), ("status", "200")}),
-    )
+    series = ("arthomed_request_seconds_count", frozenset({("route", "/health"), ("method", "GET"), ("status", "200")}))
     before = scrape(stack).get(series, 0)
     for _ in range(20):
         httpx.get(f"{stack.url}/health")

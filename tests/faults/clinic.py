@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
-from itertools import count, pairwise
+from itertools import pairwise
 from typing import Any, Self, TypeVar
 from uuid import uuid4
 
@@ -21,11 +21,11 @@ from arthomed.core.permissions import Role
 from arthomed.http.signed_tokens import ALGORITHM, AUDIENCE, ISSUER
 from arthomed.scheduling.models import Slot
 from arthomed.users.models import DoctorInfo, PatientInfo, User
+from tests.factories import new_mobile
 from tests.stack import Stack, wait_for
 
 SECRET = "only-for-development-and-test-access"
 DAY = clock.now().date() + timedelta(days=3)  # beyond every notice period, in every time zone
-_numbers = count(8_000_000_000)
 T = TypeVar("T")
 R = TypeVar("R")
 Headers = dict[str, str]
@@ -124,12 +124,7 @@ AUDIT_PASSED = "Appointments and slots are consistent.\n"
 
 def booking_body(doctor: ObjectId, time: str) -> dict[str, str]:
     """The body of a booking request."""
-    return {
-        "doctorId": str(doctor),
-        "appointmentDate": DAY.isoformat(),
-        "appointmentTime": time,
-        "reason": "Headache",
-    }
+    return {"doctorId": str(doctor), "appointmentDate": DAY.isoformat(), "appointmentTime": time, "reason": "Headache"}
 
 
 def in_parallel(work: Callable[[T], R], items: Iterable[T]) -> list[R]:
@@ -159,11 +154,6 @@ def outcomes(responses: Iterable[httpx.Response]) -> Counter[tuple[int, str]]:
 def error_code(response: httpx.Response) -> str:
     """The code of an error, OK for a success."""
     return str(response.json().get("error", {}).get("code", "OK"))
-
-
-def new_mobile() -> str:
-    """A number that no user has."""
-    return str(next(_numbers))
 
 
 def _user(role: Role) -> User:

@@ -82,13 +82,8 @@ def _system(tmp_path_factory: pytest.TempPathFactory, fast_folder: Path) -> Iter
     with (
         Mongo(fast_folder / "faults", folder, extra_args=parameters) as mongo,
         Valkey(folder / "valkey", folder) as valkey,
-        FakeTwilio() as twilio,
-        Stack(
-            folder,
-            mongodb_uri=mongo.uri("arthomed"),
-            redis_url=valkey.url,
-            env=twilio.settings,
-        ) as stack,
+        FakeTwilio().running() as twilio,
+        Stack(folder, mongodb_uri=mongo.uri("arthomed"), redis_url=valkey.url, env=twilio.settings) as stack,
     ):
         yield System(stack, mongo, valkey, twilio)
         suite_logs.keep_personal_data(mongo.uri("local"))

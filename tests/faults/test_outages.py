@@ -11,7 +11,8 @@ from bson import ObjectId
 from redis import Redis
 
 from arthomed.core.permissions import Role
-from tests.faults.clinic import AUDIT_PASSED, DAY, Clinic, error_code, in_parallel, new_mobile, outcomes
+from tests.factories import new_mobile
+from tests.faults.clinic import AUDIT_PASSED, DAY, Clinic, error_code, in_parallel, outcomes
 from tests.faults.conftest import System
 from tests.faults.outage import OUTAGES, outage
 from tests.stack import wait_for

@@ -41,7 +41,7 @@ def _hosts(_system: System, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         )
 
     with (
-        FakeTwilio() as twilio,
+        FakeTwilio().running() as twilio,
         host(twilio, "web", "worker") as one,
         host(twilio, "web", "worker", "beat") as other,
         in_front_of([one, other], tmp_path_factory.mktemp("nginx"), NO_LIMIT) as url,

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 from pymongo import MongoClient
-from pymongo.database import Database
 
 from arthomed.infra import backup
 from arthomed.infra.backup import BackupError
 from dev.servers import Mongo, Valkey
+from tests.factories import Records
 from tests.stack import ROOT, Stack, stack_with
 
 pytestmark = pytest.mark.long
@@ -32,7 +32,7 @@ def clinic(mongo: Mongo, valkey: Valkey, tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.fixture
-def database(clinic: Stack) -> Iterator[Database[dict[str, Any]]]:
+def database(clinic: Stack) -> Iterator[Records]:
     with MongoClient[dict[str, Any]](clinic.env["MONGODB_URI"]) as client:
         yield client.get_default_database()
 
@@ -44,9 +44,7 @@ def dumped(clinic: Stack, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-def test_a_restored_database_holds_the_same_documents(
-    clinic: Stack, database: Database[dict[str, Any]], tmp_path: Path
-) -> None:
+def test_a_restored_database_holds_the_same_documents(clinic: Stack, database: Records, tmp_path: Path) -> None:
     before = documents(database)
     dump, migrate, restore, audit = commands_of("flask backup dump")
 
@@ -61,9 +59,7 @@ def test_a_restored_database_holds_the_same_documents(
 
 
 @pytest.mark.skipif(MONGODUMP is None, reason="MongoDB's database tools are not installed here")
-def test_mongorestore_restores_the_same_documents(
-    clinic: Stack, database: Database[dict[str, Any]], tmp_path: Path
-) -> None:
+def test_mongorestore_restores_the_same_documents(clinic: Stack, database: Records, tmp_path: Path) -> None:
     before = documents(database)
     dump, restore, audit = commands_of("mongodump")
 
@@ -80,24 +76,18 @@ def test_only_its_owner_may_read_a_backup(dumped: Path) -> None:
     assert [*dumped.parent.iterdir()] == [dumped]
 
 
-def test_a_backup_is_not_restored_into_a_database_with_documents(
-    database: Database[dict[str, Any]], dumped: Path
-) -> None:
+def test_a_backup_is_not_restored_into_a_database_with_documents(database: Records, dumped: Path) -> None:
     with pytest.raises(BackupError, match="restore into an empty database"):
         backup.restore(database.client, database.name, dumped)
 
 
-def test_a_backup_is_not_restored_by_a_version_with_other_migrations(
-    database: Database[dict[str, Any]], dumped: Path
-) -> None:
+def test_a_backup_is_not_restored_by_a_version_with_other_migrations(database: Records, dumped: Path) -> None:
     with pytest.raises(BackupError, match="other migrations"):
         backup.restore(database.client, "arthomed_without_migrations", dumped)
 
 
 @pytest.mark.parametrize("damage", ["truncated", "truncated before compression", "another format", "empty", "missing"])
-def test_an_incomplete_backup_is_refused(
-    database: Database[dict[str, Any]], dumped: Path, tmp_path: Path, damage: str
-) -> None:
+def test_an_incomplete_backup_is_refused(database: Records, dumped: Path, tmp_path: Path, damage: str) -> None:
     complete, damaged = dumped.read_bytes(), tmp_path / "damaged.gz"
     contents = {
         "truncated": complete[:-100],
@@ -128,6 +118,6 @@ def run(clinic: Stack, command: str, folder: Path) -> str:
     return done.stdout
 
 
-def documents(database: Database[dict[str, Any]]) -> Documents:
+def documents(database: Records) -> Documents:
     names = (name for name in database.list_collection_names() if not name.startswith("migration"))
     return {name: [*database[name].find().sort("_id")] for name in sorted(names)}

@@ -1,15 +1,14 @@
 """A new database without migrations."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from bson import ObjectId
 from flask import Flask
 from mongoengine.connection import get_connection
-from pymongo.database import Database
 
 from dev.servers import Mongo
+from tests.factories import Records
 
 
 @pytest.fixture
@@ -20,7 +19,7 @@ def fresh_uri(app: Flask, mongo: Mongo) -> Iterator[str]:
 
 
 @pytest.fixture
-def fresh(fresh_uri: str) -> Database[dict[str, Any]]:
+def fresh(fresh_uri: str) -> Records:
     name = fresh_uri.rpartition("/")[2].partition("?")[0]
-    found: Database[dict[str, Any]] = get_connection()[name]
+    found: Records = get_connection()[name]
     return found

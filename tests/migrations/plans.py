@@ -5,9 +5,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from bson import DatetimeConversion, ObjectId
-from pymongo.database import Database
 
-Records = Database[dict[str, Any]]
+from tests.factories import Records
+
 Operation = dict[str, Any]
 _INEFFICIENT_STAGES = {"COLLSCAN", "SORT", "$sort"}
 

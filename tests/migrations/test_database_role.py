@@ -13,7 +13,6 @@ from flask import Flask
 from flask.testing import FlaskClient
 from mongoengine.connection import get_db
 from pymongo import MongoClient
-from pymongo.database import Database
 from pymongo.errors import OperationFailure
 from redis import Redis
 
@@ -38,7 +37,7 @@ from arthomed.users import service as users
 from dev.servers import Mongo
 from tests import factories
 from tests.architecture.test_permissions import TABLE, call_route, make_world
-from tests.factories import data_of
+from tests.factories import Records, data_of
 
 pytestmark = pytest.mark.long
 
@@ -46,7 +45,6 @@ OWNER, APPLICATION = "owner:of-the-tests@", "application:of-the-tests@"
 OWNERS_ONLY = {"migrations", "migration_locks"}
 NAME = "arthomed_guarded"
 UNAUTHORIZED = 13
-Records = Database[dict[str, Any]]
 Run = Callable[..., Any]
 Refusals = Callable[[], list[str]]
 

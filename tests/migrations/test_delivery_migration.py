@@ -1,20 +1,16 @@
 """Migration 0010 and its downgrade with messages in the database."""
 
 from importlib import import_module
-from typing import Any
-
-from pymongo.database import Database
 
 from arthomed.infra import migrations
+from tests.factories import Records
 from tests.migrations.records import message, session
-
-Fresh = Database[dict[str, Any]]
 
 migration = import_module("migrations.0010_delivery")
 
 
 def test_the_downgrade_fails_expired_messages_and_removes_push_messages_and_tokens(
-    fresh_uri: str, fresh: Fresh
+    fresh_uri: str, fresh: Records
 ) -> None:
     migrations.upgrade(fresh_uri)
     expired, pushed, sent = message(state="expired"), message(channel="push"), message(state="sent")
@@ -32,7 +28,7 @@ def test_the_downgrade_fails_expired_messages_and_removes_push_messages_and_toke
     assert set(fresh.notifications.index_information()) == {"_id_", "message_once", "due", "of_user"}
 
 
-def test_old_messages_satisfy_the_new_validator(fresh_uri: str, fresh: Fresh) -> None:
+def test_old_messages_satisfy_the_new_validator(fresh_uri: str, fresh: Records) -> None:
     migrations.upgrade(fresh_uri)
     migration.downgrade(fresh)
     old = message(state="sent")

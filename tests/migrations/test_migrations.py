@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from bson import ObjectId
 from mongoengine.connection import get_connection
-from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError
 from pymongo_migrate.mongo_migrate import MongoMigrate
 
@@ -16,28 +15,13 @@ from arthomed.appointments.rules import ACTIVE, Status
 from arthomed.core import clock
 from arthomed.infra import migrations, mongo
 from tests.commands import run_twice_concurrently
+from tests.factories import Records
 from tests.migrations.records import appointment
 
-NAMES = [
-    "0001_people",
-    "0002_signing_in",
-    "0003_slots",
-    "0004_appointments",
-    "0005_outbox",
-    "0006_audit",
-    "0007_sessions",
-    "0008_privacy",
-    "0009_files",
-    "0010_delivery",
-    "0011_failed_jobs",
-    "0012_codes_told_by_workers",
-    "0013_fewer_indexes_of_slots",
-    "0014_cache_tags",
-]
-Fresh = Database[dict[str, Any]]
+NAMES = sorted(path.stem for path in migrations.MIGRATIONS.glob("0*.py"))
 
 
-def indexes(database: Fresh) -> dict[str, Any]:
+def indexes(database: Records) -> dict[str, Any]:
     """Every index of every collection, with its options."""
     return {
         name: {index: dict(parts) for index, parts in database[name].index_information().items()}
@@ -45,11 +29,7 @@ def indexes(database: Fresh) -> dict[str, Any]:
     }
 
 
-def test_an_empty_database_gets_all_migrations_in_order(fresh_uri: str) -> None:
-    assert migrations.upgrade(fresh_uri) == NAMES
-
-
-def test_a_second_run_does_nothing(fresh_uri: str, fresh: Fresh) -> None:
+def test_a_second_run_does_nothing(fresh_uri: str, fresh: Records) -> None:
     migrations.upgrade(fresh_uri)
     before = indexes(fresh)
 
@@ -57,8 +37,8 @@ def test_a_second_run_does_nothing(fresh_uri: str, fresh: Fresh) -> None:
     assert indexes(fresh) == before
 
 
-def test_concurrent_commands_apply_each_migration_once(
-    environment: dict[str, str], fresh_uri: str, fresh: Fresh, tmp_path: Path
+def test_concurrent_commands_apply_each_migration_once_and_in_order(
+    environment: dict[str, str], fresh_uri: str, fresh: Records, tmp_path: Path
 ) -> None:
     outputs = run_twice_concurrently(tmp_path, {**environment, "MONGODB_URI": fresh_uri}, "migrate", "up")
 
@@ -77,13 +57,13 @@ def test_the_status_shows_when_each_migration_was_applied(fresh_uri: str) -> Non
     assert all(at is not None and datetime.now(UTC) - at < timedelta(minutes=1) for _, at in applied)
 
 
-def test_reading_the_status_changes_nothing(fresh_uri: str, fresh: Fresh) -> None:
+def test_reading_the_status_changes_nothing(fresh_uri: str, fresh: Records) -> None:
     migrations.status(fresh_uri)
 
     assert fresh.list_collection_names() == []
 
 
-def test_the_next_run_completes_an_interrupted_one(fresh_uri: str, fresh: Fresh) -> None:
+def test_the_next_run_completes_an_interrupted_one(fresh_uri: str, fresh: Records) -> None:
     migrations.upgrade(fresh_uri)
     complete = indexes(fresh)
     fresh.migrations.delete_many({"name": {"$gte": "0003"}})  # executed, but not marked as applied
@@ -93,13 +73,13 @@ def test_the_next_run_completes_an_interrupted_one(fresh_uri: str, fresh: Fresh)
     assert indexes(fresh) == complete
 
 
-def test_an_expired_lock_is_taken_over(fresh_uri: str, fresh: Fresh) -> None:
+def test_an_expired_lock_is_taken_over(fresh_uri: str, fresh: Records) -> None:
     fresh.migration_locks.insert_one({"_id": "lock", "holder": "dead", "until": clock.now() - timedelta(seconds=1)})
 
     assert migrations.upgrade(fresh_uri) == NAMES
 
 
-def test_a_run_waits_for_the_lock(fresh_uri: str, fresh: Fresh) -> None:
+def test_a_run_waits_for_the_lock(fresh_uri: str, fresh: Records) -> None:
     until = clock.now() + timedelta(seconds=0.5)
     fresh.migration_locks.insert_one({"_id": "lock", "holder": "running", "until": until})
 
@@ -107,7 +87,7 @@ def test_a_run_waits_for_the_lock(fresh_uri: str, fresh: Fresh) -> None:
     assert clock.now() > until
 
 
-def test_all_migrations_can_be_downgraded_and_applied_again(fresh_uri: str, fresh: Fresh) -> None:
+def test_all_migrations_can_be_downgraded_and_applied_again(fresh_uri: str, fresh: Records) -> None:
     migrations.upgrade(fresh_uri)
     complete = indexes(fresh)
     MongoMigrate(
@@ -119,7 +99,7 @@ def test_all_migrations_can_be_downgraded_and_applied_again(fresh_uri: str, fres
     assert indexes(fresh) == complete
 
 
-def test_a_missing_required_index_is_named(fresh_uri: str, fresh: Fresh) -> None:
+def test_a_missing_required_index_is_named(fresh_uri: str, fresh: Records) -> None:
     migrations.upgrade(fresh_uri)
     dropped = []
     for collection, names in mongo.REQUIRED_INDEXES.items():
@@ -132,7 +112,7 @@ def test_a_missing_required_index_is_named(fresh_uri: str, fresh: Fresh) -> None
             assert all(index in str(refused.value) for index in dropped)
 
 
-def test_a_required_index_must_be_unique(fresh_uri: str, fresh: Fresh) -> None:
+def test_a_required_index_must_be_unique(fresh_uri: str, fresh: Records) -> None:
     migrations.upgrade(fresh_uri)
     fresh.slots.drop_index("slot_once")
     fresh.slots.create_index([("doctor", 1), ("date", 1), ("startTime", 1)], name="slot_once")
@@ -156,7 +136,7 @@ def pair(shared: tuple[str, ...], **parts: Any) -> tuple[dict[str, Any], dict[st
 @pytest.mark.parametrize("shared", [SAME_SEAT, SAME_START, SAME_DOCTOR_AND_DAY], ids=" ".join)
 @pytest.mark.parametrize("status", sorted(ACTIVE))
 def test_two_active_appointments_never_share_seat_start_or_doctor_and_day(
-    database: Fresh, shared: tuple[str, ...], status: str
+    database: Records, shared: tuple[str, ...], status: str
 ) -> None:
     first, second = pair(shared, status=status)
     database.appointments.insert_one(first)
@@ -167,7 +147,9 @@ def test_two_active_appointments_never_share_seat_start_or_doctor_and_day(
 
 @pytest.mark.parametrize("shared", [SAME_SEAT, SAME_START, SAME_DOCTOR_AND_DAY], ids=" ".join)
 @pytest.mark.parametrize("status", sorted(set(Status) - ACTIVE))
-def test_an_inactive_appointment_does_not_block_another(database: Fresh, shared: tuple[str, ...], status: str) -> None:
+def test_an_inactive_appointment_does_not_block_another(
+    database: Records, shared: tuple[str, ...], status: str
+) -> None:
     first, second = pair(shared, status=status)
     database.appointments.insert_one(first)
     database.appointments.insert_one({**second, "status": "pending"})
@@ -175,7 +157,7 @@ def test_an_inactive_appointment_does_not_block_another(database: Fresh, shared:
     assert database.appointments.count_documents({}) == 2
 
 
-def test_an_appointment_cannot_become_active_while_another_has_its_seat(database: Fresh) -> None:
+def test_an_appointment_cannot_become_active_while_another_has_its_seat(database: Records) -> None:
     first, second = pair(SAME_SEAT)
     database.appointments.insert_many([first, {**second, "status": "no-show"}])
 
@@ -198,7 +180,7 @@ _SAME = ObjectId()
         ("notifications", lambda: {"subject": _SAME, "kind": "code", "version": 1, "channel": "sms"}),
     ],
 )
-def test_a_unique_index_refuses_a_duplicate(database: Fresh, collection: str, record: Record) -> None:
+def test_a_unique_index_refuses_a_duplicate(database: Records, collection: str, record: Record) -> None:
     database[collection].insert_one(record(), bypass_document_validation=True)
 
     with pytest.raises(DuplicateKeyError):
@@ -206,7 +188,7 @@ def test_a_unique_index_refuses_a_duplicate(database: Fresh, collection: str, re
 
 
 @pytest.mark.parametrize(("collection", "seconds"), [("otps", 3_600), ("sessions", 0), ("idempotency_keys", 86_400)])
-def test_collections_with_expiring_documents_have_a_ttl_index(database: Fresh, collection: str, seconds: int) -> None:
+def test_collections_with_expiring_documents_have_a_ttl_index(database: Records, collection: str, seconds: int) -> None:
     expiries = [index.get("expireAfterSeconds") for index in database[collection].index_information().values()]
 
     assert seconds in expiries

@@ -9,7 +9,6 @@ import pytest
 from bson import ObjectId
 from flask import Flask
 from mongoengine.connection import get_db
-from pymongo.database import Database
 
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.rules import SlotUnavailable, Status
@@ -30,11 +29,10 @@ from arthomed.users.models import User
 from tests import factories
 from tests.api.auth.sign_in import fail
 from tests.api.files import file_requests
-from tests.factories import SignedIn
+from tests.factories import Records, SignedIn
 from tests.migrations import records
 from tests.migrations.plans import inefficient, profiled
 
-Records = Database[dict[str, Any]]
 MANY = 240
 
 

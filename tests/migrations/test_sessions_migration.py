@@ -5,18 +5,17 @@ from typing import Any
 
 import pytest
 from mongoengine.connection import get_connection
-from pymongo.database import Database
 from pymongo_migrate.mongo_migrate import MongoMigrate
 
 from arthomed.infra import migrations
+from tests.factories import Records
 from tests.migrations import records
 
-Fresh = Database[dict[str, Any]]
 USED_AT = datetime(2026, 11, 20, 5, 30, tzinfo=UTC)
 BEFORE, AFTER = ("device", "updatedAt"), ("name", "platform", "lastUsedAt", "updatedAt")
 
 
-def migrate(fresh: Fresh, to: str, *, up: bool) -> None:
+def migrate(fresh: Records, to: str, *, up: bool) -> None:
     runner = MongoMigrate(
         get_connection(), fresh.name, migrations_dir=str(migrations.MIGRATIONS), migrations_collection="migrations"
     )
@@ -28,13 +27,13 @@ def old_session(**parts: Any) -> dict[str, Any]:
     return {key: value for key, value in made.items() if key not in {"lastUsedAt", "platform"}}
 
 
-def stored(fresh: Fresh, fields: tuple[str, ...]) -> list[dict[str, Any]]:
+def stored(fresh: Records, fields: tuple[str, ...]) -> list[dict[str, Any]]:
     return [{key: one[key] for key in fields if key in one} for one in fresh.sessions.find()]
 
 
 @pytest.mark.parametrize("device", [{"device": "okhttp/4.12"}, {}], ids=["with a device", "without"])
 def test_an_old_session_takes_its_last_use_from_its_last_change_and_its_name_from_its_device(
-    fresh: Fresh, device: dict[str, str]
+    fresh: Records, device: dict[str, str]
 ) -> None:
     migrate(fresh, "0006_audit", up=True)
     fresh.sessions.insert_one(old_session(**device))
@@ -47,7 +46,7 @@ def test_an_old_session_takes_its_last_use_from_its_last_change_and_its_name_fro
     ]
 
 
-def test_a_repeated_run_does_not_change_sessions_that_were_used_since(fresh: Fresh) -> None:
+def test_a_repeated_run_does_not_change_sessions_that_were_used_since(fresh: Records) -> None:
     migrate(fresh, "0007_sessions", up=True)
     used = records.session(name="Pixel", lastUsedAt=USED_AT + timedelta(days=1))
     fresh.sessions.insert_one(used)
@@ -58,7 +57,7 @@ def test_a_repeated_run_does_not_change_sessions_that_were_used_since(fresh: Fre
     assert fresh.sessions.find_one() == used
 
 
-def test_the_downgrade_restores_old_sessions(fresh: Fresh) -> None:
+def test_the_downgrade_restores_old_sessions(fresh: Records) -> None:
     migrate(fresh, "0006_audit", up=True)
     old = old_session(device="okhttp/4.12")
     fresh.sessions.insert_one(old)
@@ -68,9 +67,3 @@ def test_the_downgrade_restores_old_sessions(fresh: Fresh) -> None:
 
     assert fresh.sessions.find_one() == old
     assert fresh.sessions.index_information()["devices"]["key"] == [("user", 1), ("updatedAt", -1)]
-
-
-def test_the_devices_index_sorts_by_last_use(fresh_uri: str, fresh: Fresh) -> None:
-    migrations.upgrade(fresh_uri)
-
-    assert fresh.sessions.index_information()["devices"]["key"] == [("user", 1), ("lastUsedAt", -1)]

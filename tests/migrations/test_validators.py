@@ -121,18 +121,3 @@ def test_a_valid_document_is_accepted(database: Database[Document], collection: 
 def test_an_invalid_document_is_refused(database: Database[Document], collection: str, invalid: Document) -> None:
     with pytest.raises(WriteError):
         database[collection].insert_one(invalid_document(collection, invalid))
-
-
-@pytest.mark.parametrize(("collection", "invalid"), CASES, ids=case_id)
-def test_an_update_that_makes_a_document_invalid_is_refused(
-    database: Database[Document], collection: str, invalid: Document
-) -> None:
-    valid = VALID[collection]()
-    database[collection].insert_one(valid)
-    setting = {name: value for name, value in invalid.items() if value is not MISSING}
-    removing = {name: "" for name in invalid if name not in setting}
-    update = {"$set": setting} if setting else {"$unset": removing}
-
-    with pytest.raises(WriteError):
-        database[collection].update_one({"_id": valid["_id"]}, update)
-    assert database[collection].find_one({"_id": valid["_id"]}) == valid

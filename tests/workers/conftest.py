@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from celery import Celery
-from pymongo.database import Database
 
 from arthomed.core import origin
 from dev.processes import Process
+from tests.factories import Records
 from tests.stack import BIN, QUEUES, Stack, wait_for
 
 
@@ -63,5 +63,5 @@ def start_worker(environment: dict[str, str], tmp_path_factory: pytest.TempPathF
 
 
 @pytest.fixture
-def failed_jobs(database: Database[dict[str, Any]]) -> Callable[[], list[dict[str, Any]]]:
+def failed_jobs(database: Records) -> Callable[[], list[dict[str, Any]]]:
     return lambda: list(database.failed_jobs.find())

@@ -7,16 +7,15 @@ import pytest
 from celery import Celery
 from click.testing import Result
 from flask import Flask
-from pymongo.database import Database
 
 from arthomed.core.errors import ServiceUnavailable
 from arthomed.core.jobs import Job
 from arthomed.infra import failed_jobs, mongo
 from arthomed.infra.failed_jobs import FailedJob
 from tests import factories
+from tests.factories import Records
 
 Run = Callable[..., Result]
-Records = Database[dict[str, Any]]
 
 
 @pytest.fixture
@@ -60,11 +59,7 @@ def test_concurrent_retries_enqueue_the_job_once(database: Records, redis: Any) 
 
 @pytest.mark.parametrize(("error", "attempts"), [(ServiceUnavailable, 9), (ValueError, 1)])
 def test_a_job_is_retried_while_a_dependency_is_unavailable_and_not_after_another_error(
-    celery: Celery,
-    database: Records,
-    monkeypatch: pytest.MonkeyPatch,
-    error: type[Exception],
-    attempts: int,
+    celery: Celery, database: Records, monkeypatch: pytest.MonkeyPatch, error: type[Exception], attempts: int
 ) -> None:
     runs = []
 

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import time_machine
 from celery import Celery
-from pymongo.database import Database
 
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.rules import Status
@@ -23,13 +22,14 @@ from arthomed.infra.queue import queue_of
 from arthomed.notifications.models import Channel, Notification, State
 from arthomed.scheduling.models import Slot
 from tests import factories
+from tests.factories import Records
 from tests.stack import QUEUES, ROOT
 
 Run = Callable[..., None]
 
 
 @pytest.fixture
-def run(celery: Celery, database: Database[dict[str, Any]]) -> Run:
+def run(celery: Celery, database: Records) -> Run:
     """Run the task of a job in this process, with an empty database."""
     assert not database.users.count_documents({})
     return lambda job, *ids: celery.tasks[job].run(*ids)
@@ -133,10 +133,7 @@ def test_a_push_without_a_device_is_dropped(run: Run) -> None:
 
 @pytest.mark.parametrize(
     ("job", "before", "after"),
-    [
-        (Job.REJECT_UNCONFIRMED, Status.PENDING, Status.REJECTED),
-        (Job.MARK_NO_SHOWS, Status.CONFIRMED, Status.NO_SHOW),
-    ],
+    [(Job.REJECT_UNCONFIRMED, Status.PENDING, Status.REJECTED), (Job.MARK_NO_SHOWS, Status.CONFIRMED, Status.NO_SHOW)],
 )
 def test_overdue_appointments_are_rejected_or_marked_as_no_show(
     run: Run, job: Job, before: Status, after: Status

@@ -91,8 +91,4 @@ class TestAuditTrail:
         get(client, "/admin/audit", clinic.admin)
 
         last = trail()[-1]
-        assert (last.kind, last.actor, last.subjects) == (
-            "audit-trail",
-            clinic.admin.user.id,
-            [clinic.patient.user.id],
-        )
+        assert (last.kind, last.actor, last.subjects) == ("audit-trail", clinic.admin.user.id, [clinic.patient.user.id])

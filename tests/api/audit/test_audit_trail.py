@@ -1,12 +1,10 @@
 """The audit trail records which user read or changed which records."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from pymongo.database import Database
 
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.rules import Status
@@ -17,10 +15,7 @@ from arthomed.core.permissions import Role
 from arthomed.users.models import User
 from tests import factories
 from tests.api.audit.clinic import Clinic, clear_trail, get, put, trail
-from tests.factories import SignedIn, data_of
-
-Data = Database[dict[str, Any]]
-
+from tests.factories import Records, SignedIn, data_of
 
 READS: dict[str, tuple[str, Callable[[Clinic], tuple[SignedIn, str]]]] = {
     "a receptionist reads an appointment": ("appointment", lambda c: (c.desk, f"/appointments/{c.appointment.id}")),
@@ -158,7 +153,7 @@ class TestChanges:
         assert Appointment.objects.count() == 1
 
     @pytest.fixture
-    def read_only_trail(self, database: Data, clinic: Clinic) -> Iterator[None]:
+    def read_only_trail(self, database: Records, clinic: Clinic) -> Iterator[None]:
         """An audit trail whose validator refuses every event."""
         del clinic  # it must be set up before
         (found,) = database.list_collections(filter={"name": "audit_events"})

@@ -7,22 +7,20 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from pymongo.database import Database
 
 from arthomed.appointments.service import staff
 from tests import factories
 from tests.api.auth.sign_in import MOBILE, Now, code_sent, fail, refresh, refreshed
-from tests.factories import SignedIn, data_of, error_of, in_parallel, request_code, submit_code
+from tests.factories import Records, SignedIn, data_of, error_of, in_parallel, request_code, submit_code
 
-Data = Database[dict[str, Any]]
 REQUEST = {"X-Request-ID": "request-of-a-test"}
 
 
-def events(database: Data, action: str) -> list[dict[str, Any]]:
+def events(database: Records, action: str) -> list[dict[str, Any]]:
     return list(database.audit_events.find({"kind": "session", "action": action}))
 
 
-def ended(database: Data) -> dict[str, Any]:
+def ended(database: Records) -> dict[str, Any]:
     """The only event of ended sessions."""
     (event,) = events(database, "delete")
     return event
@@ -30,7 +28,7 @@ def ended(database: Data) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("path", "more"), [("verify-otp", {}), ("register", {"name": "Asha Verma"})])
 def test_a_sign_in_is_recorded_with_its_request_and_platform(
-    client: FlaskClient, database: Data, path: str, more: dict[str, str]
+    client: FlaskClient, database: Records, path: str, more: dict[str, str]
 ) -> None:
     body = {"mobileNumber": MOBILE, "otp": code_sent(client), "device": {"name": "Pixel", "platform": "android"}}
 
@@ -44,14 +42,14 @@ def test_a_sign_in_is_recorded_with_its_request_and_platform(
     assert event["changes"] == [{"field": "platform", "from": None, "to": "android"}]
 
 
-def test_a_refused_code_is_not_recorded(client: FlaskClient, database: Data) -> None:
+def test_a_refused_code_is_not_recorded(client: FlaskClient, database: Records) -> None:
     code_sent(client)
     fail(client, 1)
 
     assert events(database, "create") == []
 
 
-def test_a_deactivated_user_s_sign_in_is_not_recorded(client: FlaskClient, database: Data, admin: SignedIn) -> None:
+def test_a_deactivated_user_s_sign_in_is_not_recorded(client: FlaskClient, database: Records, admin: SignedIn) -> None:
     user = factories.make_user()
     staff.set_active(factories.actor_of(admin.user), user.id, is_active=False)
 
@@ -61,7 +59,7 @@ def test_a_deactivated_user_s_sign_in_is_not_recorded(client: FlaskClient, datab
     assert events(database, "create") == []
 
 
-def test_a_logout_is_recorded(client: FlaskClient, database: Data, person: SignedIn) -> None:
+def test_a_logout_is_recorded(client: FlaskClient, database: Records, person: SignedIn) -> None:
     data_of(client.post("/api/auth/logout", headers={**person.headers, **REQUEST}))
 
     event = ended(database)
@@ -71,7 +69,7 @@ def test_a_logout_is_recorded(client: FlaskClient, database: Data, person: Signe
 
 
 def test_ending_another_device_s_session_is_recorded_with_both_sessions(
-    app: Flask, client: FlaskClient, database: Data, person: SignedIn
+    app: Flask, client: FlaskClient, database: Records, person: SignedIn
 ) -> None:
     other = factories.sign_in(app, person.user)
 
@@ -81,7 +79,7 @@ def test_ending_another_device_s_session_is_recorded_with_both_sessions(
 
 
 def test_an_attempt_to_end_another_user_s_session_is_not_recorded(
-    app: Flask, client: FlaskClient, database: Data, person: SignedIn
+    app: Flask, client: FlaskClient, database: Records, person: SignedIn
 ) -> None:
     another = factories.sign_in(app)
 
@@ -91,7 +89,7 @@ def test_an_attempt_to_end_another_user_s_session_is_not_recorded(
 
 
 def test_logout_all_is_one_event_with_all_sessions(
-    app: Flask, client: FlaskClient, database: Data, person: SignedIn
+    app: Flask, client: FlaskClient, database: Records, person: SignedIn
 ) -> None:
     other = factories.sign_in(app, person.user)
 
@@ -100,7 +98,7 @@ def test_logout_all_is_one_event_with_all_sessions(
     assert set(ended(database)["records"]) == {person.session_id, other.session_id}
 
 
-def test_concurrent_logouts_of_a_device_are_recorded_once(app: Flask, database: Data, person: SignedIn) -> None:
+def test_concurrent_logouts_of_a_device_are_recorded_once(app: Flask, database: Records, person: SignedIn) -> None:
     in_parallel(4, lambda _: app.test_client().post("/api/auth/logout", headers=person.headers))
 
     assert ended(database)["records"] == [person.session_id]
@@ -115,7 +113,7 @@ def test_concurrent_logouts_of_a_device_are_recorded_once(app: Flask, database: 
     ],
 )
 def test_sessions_that_an_admin_ends_are_recorded_with_the_admin(
-    client: FlaskClient, database: Data, admin: SignedIn, person: SignedIn, path: str, change: dict[str, Any]
+    client: FlaskClient, database: Records, admin: SignedIn, person: SignedIn, path: str, change: dict[str, Any]
 ) -> None:
     data_of(client.put(f"/api/users/{person.user.id}{path}", json=change, headers=admin.headers))
 
@@ -125,7 +123,7 @@ def test_sessions_that_an_admin_ends_are_recorded_with_the_admin(
 
 
 def test_deactivating_a_user_without_sessions_records_no_ended_session(
-    client: FlaskClient, database: Data, admin: SignedIn
+    client: FlaskClient, database: Records, admin: SignedIn
 ) -> None:
     staff.set_active(factories.actor_of(admin.user), factories.make_user().id, is_active=False)
 
@@ -133,7 +131,7 @@ def test_deactivating_a_user_without_sessions_records_no_ended_session(
 
 
 def test_a_session_ended_by_a_reused_token_is_recorded_for_the_system(
-    client: FlaskClient, database: Data, person: SignedIn, now: Now
+    client: FlaskClient, database: Records, person: SignedIn, now: Now
 ) -> None:
     refreshed(client, person.refresh_token)
     now.shift(timedelta(seconds=31))
@@ -146,7 +144,7 @@ def test_a_session_ended_by_a_reused_token_is_recorded_for_the_system(
     assert event["changes"] == [{"field": "reason", "from": None, "to": "spent refresh token"}]
 
 
-def test_refreshes_are_not_recorded(client: FlaskClient, database: Data, person: SignedIn) -> None:
+def test_refreshes_are_not_recorded(client: FlaskClient, database: Records, person: SignedIn) -> None:
     before = database.audit_events.count_documents({})
     refreshed(client, person.refresh_token)
     refreshed(client, person.refresh_token)
@@ -154,7 +152,9 @@ def test_refreshes_are_not_recorded(client: FlaskClient, database: Data, person:
     assert database.audit_events.count_documents({}) == before
 
 
-def test_no_event_has_a_code_or_token_and_no_event_of_a_session_a_number(client: FlaskClient, database: Data) -> None:
+def test_no_event_has_a_code_or_token_and_no_event_of_a_session_a_number(
+    client: FlaskClient, database: Records
+) -> None:
     code = code_sent(client)
     signed_in = data_of(submit_code(client, MOBILE, code))["tokens"]
     pair = refreshed(client, signed_in["refreshToken"])
@@ -167,7 +167,7 @@ def test_no_event_has_a_code_or_token_and_no_event_of_a_session_a_number(client:
     assert MOBILE not in repr([one for one in recorded if one["kind"] == "session"])
 
 
-def test_a_request_for_a_code_is_not_recorded(client: FlaskClient, database: Data) -> None:
+def test_a_request_for_a_code_is_not_recorded(client: FlaskClient, database: Records) -> None:
     data_of(request_code(client, MOBILE))
 
     assert database.audit_events.count_documents({}) == 0

@@ -1,17 +1,12 @@
 """A code that confirms a step that cannot be undone, such as the erasure of an account."""
 
-from typing import Any
-
 import pytest
 from flask.testing import FlaskClient
-from pymongo.database import Database
 
 from arthomed.auth.rules import AccountLocked, CodeExpired, CodeInvalid, CodeUsedUp
 from arthomed.auth.service import sign_in
 from tests.api.auth.sign_in import MOBILE, Now, code_sent, fail, lock
-from tests.factories import SignedIn, in_parallel, wrong_code
-
-Data = Database[dict[str, Any]]
+from tests.factories import Records, SignedIn, in_parallel, wrong_code
 
 
 def test_a_code_of_the_user_s_own_number_confirms_once(client: FlaskClient, person: SignedIn) -> None:
@@ -22,7 +17,7 @@ def test_a_code_of_the_user_s_own_number_confirms_once(client: FlaskClient, pers
         sign_in.confirm_with_code(person.user, code)
 
 
-def test_confirmation_creates_no_session_or_user(client: FlaskClient, database: Data, person: SignedIn) -> None:
+def test_confirmation_creates_no_session_or_user(client: FlaskClient, database: Records, person: SignedIn) -> None:
     before = (list(database.sessions.find()), list(database.users.find()))
 
     sign_in.confirm_with_code(person.user, code_sent(client, person.user.mobile_number))
@@ -68,7 +63,7 @@ def test_one_of_ten_concurrent_confirmations_succeeds(client: FlaskClient, perso
     assert sum(in_parallel(10, is_confirmed)) == 1
 
 
-def test_a_wrong_code_leaves_other_numbers_unchanged(client: FlaskClient, database: Data, person: SignedIn) -> None:
+def test_a_wrong_code_leaves_other_numbers_unchanged(client: FlaskClient, database: Records, person: SignedIn) -> None:
     code_sent(client)
     code_sent(client, person.user.mobile_number)
     before = database.otps.find_one({"mobileNumber": MOBILE})

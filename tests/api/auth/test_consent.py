@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from pymongo.database import Database
 
 from arthomed.config import settings
 from arthomed.core import clock
@@ -15,9 +14,7 @@ from arthomed.users import service as users
 from arthomed.users.models import User
 from tests import factories
 from tests.api.auth.sign_in import MOBILE, Now, code_sent
-from tests.factories import data_of, in_parallel, invalid_fields, submit_code
-
-Data = Database[dict[str, Any]]
+from tests.factories import Records, data_of, in_parallel, invalid_fields, submit_code
 
 
 def sign_in(client: FlaskClient, mobile: str = MOBILE, **more: Any) -> Any:
@@ -30,7 +27,7 @@ def notices(mobile: str = MOBILE) -> list[str]:
 
 @pytest.mark.parametrize(("path", "more"), [("verify-otp", {}), ("register", {"name": "Asha Verma"})])
 def test_registration_stores_consent_to_the_notice_that_the_app_showed(
-    client: FlaskClient, database: Data, path: str, more: dict[str, str]
+    client: FlaskClient, database: Records, path: str, more: dict[str, str]
 ) -> None:
     body = {"mobileNumber": MOBILE, "otp": code_sent(client), "privacyNotice": "2027-01", **more}
     started = clock.now()

@@ -7,16 +7,14 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from pymongo.database import Database
 from werkzeug.test import TestResponse
 
 from arthomed.auth.rules import USE_NOTED_AFTER
 from arthomed.core import clock
 from tests import factories
 from tests.api.auth.sign_in import MOBILE, Now, code_sent, devices_of, me, refreshed
-from tests.factories import SignedIn, data_of, error_of, invalid_fields, submit_code
+from tests.factories import Records, SignedIn, data_of, error_of, invalid_fields, submit_code
 
-Data = Database[dict[str, Any]]
 PIXEL = {"name": "Asha's Pixel 9", "platform": "android"}
 ELSEWHERE = "203.0.113.9"
 LONGER = USE_NOTED_AFTER + timedelta(seconds=1)
@@ -45,15 +43,15 @@ class TestNames:
         assert {"name": device["name"], "platform": device["platform"]} == PIXEL
         assert device["address"] == "127.0.0.1"
 
-    def test_a_device_without_a_description_is_named_by_its_user_agent(self, client: FlaskClient) -> None:
-        device = signed_in_from(client, "okhttp/4.12")
+    @pytest.mark.parametrize(
+        ("agent", "expected"), [("okhttp/4.12", ("okhttp/4.12", "android")), ("", (None, "other"))]
+    )
+    def test_a_device_without_a_description_is_named_by_its_user_agent(
+        self, client: FlaskClient, agent: str, expected: tuple[str | None, str]
+    ) -> None:
+        device = signed_in_from(client, agent)
 
-        assert (device["name"], device["platform"]) == ("okhttp/4.12", "android")
-
-    def test_a_device_without_description_and_user_agent_has_no_name(self, client: FlaskClient) -> None:
-        device = signed_in_from(client, "")
-
-        assert (device["name"], device["platform"]) == (None, "other")
+        assert (device["name"], device["platform"]) == expected
 
     @pytest.mark.parametrize(
         "device",
@@ -75,7 +73,7 @@ class TestNames:
         ids=repr,
     )
     def test_an_invalid_device_is_refused_before_the_code_is_compared(
-        self, client: FlaskClient, database: Data, device: object
+        self, client: FlaskClient, database: Records, device: object
     ) -> None:
         response = submit_code(client, MOBILE, code_sent(client), device=device)
 
@@ -95,7 +93,7 @@ class TestUse:
         assert clock.iso(at) <= device["lastUsedAt"] <= clock.iso(at + timedelta(seconds=30))
 
     def test_last_use_is_not_written_again_within_five_minutes(
-        self, client: FlaskClient, database: Data, person: SignedIn, now: Now
+        self, client: FlaskClient, database: Records, person: SignedIn, now: Now
     ) -> None:
         before = database.sessions.find_one()
         now.shift(USE_NOTED_AFTER - timedelta(seconds=30))
@@ -105,7 +103,7 @@ class TestUse:
         assert database.sessions.find_one() == before
 
     def test_a_refresh_updates_address_and_last_use(
-        self, client: FlaskClient, database: Data, person: SignedIn, now: Now
+        self, client: FlaskClient, database: Records, person: SignedIn, now: Now
     ) -> None:
         now.shift(timedelta(seconds=10))
         at = clock.now()
@@ -118,7 +116,7 @@ class TestUse:
         assert (stored["address"], stored["lastUsedAt"] >= at) == (ELSEWHERE, True)
 
     def test_a_request_of_another_device_does_not_update_this_one(
-        self, app: Flask, client: FlaskClient, database: Data, person: SignedIn, now: Now
+        self, app: Flask, client: FlaskClient, database: Records, person: SignedIn, now: Now
     ) -> None:
         before = database.sessions.find_one()
         other = factories.sign_in(app, person.user)

@@ -5,26 +5,23 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from pymongo.database import Database
 
 from arthomed.auth.models import Otp
 from arthomed.auth.service import otp
 from arthomed.notifications.models import Notification
 from tests import factories
 from tests.api.auth.sign_in import Now, lock
-from tests.factories import code_for, data_of, request_code, submit_code, wrong_code
+from tests.factories import Records, code_for, data_of, request_code, submit_code, wrong_code
 
-Data = Database[dict[str, Any]]
 Statement = tuple[str, str]
 Step = Callable[[FlaskClient, str], object]
 
 
 @contextmanager
-def recorded(database: Data) -> Iterator[list[Statement]]:
+def recorded(database: Records) -> Iterator[list[Statement]]:
     """The statements that MongoDB profiles meanwhile, each with its collection."""
     profiled: list[Statement] = []
     database.command("profile", 2)
@@ -36,7 +33,7 @@ def recorded(database: Data) -> Iterator[list[Statement]]:
         database["system.profile"].drop()
 
 
-def statements(database: Data, client: FlaskClient, step: Step, mobile: str) -> list[Statement]:
+def statements(database: Records, client: FlaskClient, step: Step, mobile: str) -> list[Statement]:
     with recorded(database) as profiled:
         step(client, mobile)
     return profiled
@@ -57,14 +54,14 @@ def known(request: pytest.FixtureRequest, client: FlaskClient) -> str:
     return mobile
 
 
-def test_a_request_for_a_code_causes_the_same_statements(client: FlaskClient, database: Data, known: str) -> None:
+def test_a_request_for_a_code_causes_the_same_statements(client: FlaskClient, database: Records, known: str) -> None:
     of_known, of_unknown = (statements(database, client, request_code, one) for one in (known, factories.new_mobile()))
 
     assert of_known == of_unknown != []
 
 
 @pytest.mark.parametrize("step", [guess, guess_without_a_code])
-def test_a_guess_causes_the_same_statements(client: FlaskClient, database: Data, known: str, step: Step) -> None:
+def test_a_guess_causes_the_same_statements(client: FlaskClient, database: Records, known: str, step: Step) -> None:
     numbers = [known, factories.new_mobile()]
     if step is guess:
         for mobile in numbers:
@@ -76,7 +73,7 @@ def test_a_guess_causes_the_same_statements(client: FlaskClient, database: Data,
 
 
 def test_a_request_for_a_locked_number_causes_the_same_statements(
-    client: FlaskClient, database: Data, known: str, now: Now
+    client: FlaskClient, database: Records, known: str, now: Now
 ) -> None:
     numbers = [known, factories.new_mobile()]
     for mobile in numbers:
@@ -87,7 +84,7 @@ def test_a_request_for_a_locked_number_causes_the_same_statements(
     assert of_known == of_unknown != []
 
 
-def test_rendering_the_sms_causes_the_same_statements(client: FlaskClient, database: Data, known: str) -> None:
+def test_rendering_the_sms_causes_the_same_statements(client: FlaskClient, database: Records, known: str) -> None:
     def render(_: FlaskClient, mobile: str) -> None:
         issue = Otp.objects.get(mobile_number=mobile).issue
         assert otp.render_message(Notification.objects.get(subject=issue)) is not None

@@ -12,7 +12,6 @@ import httpx
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from pymongo.database import Database
 from redis import Redis
 from werkzeug.test import TestResponse
 
@@ -23,6 +22,7 @@ from arthomed.users.models import User
 from tests import factories
 from tests.api.auth.sign_in import MOBILE, Now, code_sent, fail
 from tests.factories import (
+    Records,
     code_for,
     data_of,
     error_of,
@@ -34,11 +34,9 @@ from tests.factories import (
 )
 from tests.stack import Stack
 
-Data = Database[dict[str, Any]]
-
 
 @contextmanager
-def refusing_sessions(database: Data) -> Iterator[None]:
+def refusing_sessions(database: Records) -> Iterator[None]:
     """A database whose validator refuses every new session."""
     [sessions] = database.list_collections(filter={"name": "sessions"})
     database.command("collMod", "sessions", validator={"platform": None})
@@ -116,7 +114,7 @@ class TestRequest:
 
 
 class TestSecrecy:
-    def test_the_clear_code_is_not_in_the_database(self, client: FlaskClient, database: Data) -> None:
+    def test_the_clear_code_is_not_in_the_database(self, client: FlaskClient, database: Records) -> None:
         code = code_sent(client)
 
         stored = "".join(repr(one) for name in database.list_collection_names() for one in database[name].find())
@@ -172,7 +170,7 @@ class TestVerify:
         assert submit_code(client, MOBILE, code).status_code == 200
 
     def test_a_code_expires_after_five_minutes_before_its_document_is_removed(
-        self, client: FlaskClient, database: Data, now: Now
+        self, client: FlaskClient, database: Records, now: Now
     ) -> None:
         code = code_sent(client)
         now.shift(timedelta(seconds=300))
@@ -192,7 +190,7 @@ class TestVerify:
 
         assert error_of(submit_code(client, MOBILE, code)) == (400, "OTP_MAX_ATTEMPTS")
 
-    def test_a_code_is_consumed_with_its_session_or_not_at_all(self, client: FlaskClient, database: Data) -> None:
+    def test_a_code_is_consumed_with_its_session_or_not_at_all(self, client: FlaskClient, database: Records) -> None:
         user = factories.make_user()
         code = code_sent(client, user.mobile_number)
 

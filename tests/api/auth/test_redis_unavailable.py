@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from pymongo.database import Database
 
 from arthomed.auth.service import otp
 from arthomed.config import settings
@@ -18,9 +17,7 @@ from arthomed.infra.queue import CeleryJobs
 from arthomed.infra.quota import RedisQuotaCounter
 from dev.servers import free_port
 from tests.api.auth.sign_in import MOBILE, Now, code_sent, fail, used_quotas
-from tests.factories import error_of, request_code, submit_code
-
-Data = Database[dict[str, Any]]
+from tests.factories import Records, error_of, request_code, submit_code
 
 
 @dataclass
@@ -79,7 +76,7 @@ def test_a_job_that_cannot_be_published_delays_the_response_by_less_than_three_s
     assert time.monotonic() - started < 3
 
 
-def test_no_code_and_no_quota_is_used(client: FlaskClient, database: Data, redis: Any, broker: Broker) -> None:
+def test_no_code_and_no_quota_is_used(client: FlaskClient, database: Records, redis: Any, broker: Broker) -> None:
     broker.stop()
 
     request_code(client, MOBILE)

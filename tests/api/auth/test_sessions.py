@@ -2,20 +2,16 @@
 
 from collections import Counter
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from pymongo.database import Database
 
 from arthomed.auth.models import Session
 from arthomed.core import clock
 from tests import factories
 from tests.api.auth.sign_in import Now, devices_of, me, refresh, refreshed
-from tests.factories import SignedIn, data_of, error_of
-
-Data = Database[dict[str, Any]]
+from tests.factories import Records, SignedIn, data_of, error_of
 
 
 class TestRefresh:
@@ -68,7 +64,7 @@ class TestRefresh:
         assert me(client, other.access_token).status_code == 200
 
     def test_twenty_concurrent_refreshes_rotate_the_token_once(
-        self, app: Flask, person: SignedIn, database: Data
+        self, app: Flask, person: SignedIn, database: Records
     ) -> None:
         responses = factories.in_parallel(20, lambda _: refresh(app.test_client(), person.refresh_token))
 

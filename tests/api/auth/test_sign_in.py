@@ -5,16 +5,13 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from pymongo.database import Database
 from werkzeug.test import TestResponse
 
 from arthomed.appointments.service import staff
 from arthomed.core.permissions import Role
 from tests import factories
 from tests.api.auth.sign_in import MOBILE, code_sent
-from tests.factories import code_for, data_of, envelope_of, error_of, invalid_fields, request_code, submit_code
-
-Data = Database[dict[str, Any]]
+from tests.factories import Records, code_for, data_of, envelope_of, error_of, invalid_fields, request_code, submit_code
 
 
 def sign_in(client: FlaskClient, mobile: str = MOBILE, **more: Any) -> TestResponse:
@@ -94,19 +91,13 @@ class TestVerify:
 
     @pytest.mark.parametrize("otp", ["12345", "1234567", "12345a", "", " 123456", "123456\n", "१२३४५६", 123456, None])
     def test_a_code_that_is_not_six_digits_is_refused_before_it_is_compared(
-        self, client: FlaskClient, database: Data, otp: object
+        self, client: FlaskClient, database: Records, otp: object
     ) -> None:
         data_of(request_code(client, MOBILE))
         body = {"mobileNumber": MOBILE, "otp": otp}
 
         assert error_of(client.post("/api/auth/verify-otp", json=body)) == (400, "VALIDATION_ERROR")
         assert database.otps.find_one({}, {"attempts": 1, "_id": 0}) == {"attempts": 0}
-
-    def test_a_refused_code_is_not_repeated_in_the_response(self, client: FlaskClient) -> None:
-        response = client.post("/api/auth/verify-otp", json={"mobileNumber": MOBILE, "otp": "12345x"})
-
-        assert envelope_of(response)["errors"] == [{"field": "otp", "message": "OTP must be exactly 6 digits"}]
-        assert "12345x" not in response.text
 
 
 class TestRegister:
@@ -121,7 +112,9 @@ class TestRegister:
 
         assert envelope_of(response)["errors"] == [{"field": "name", "message": "Missing data for required field."}]
 
-    def test_a_registered_number_is_a_duplicate_and_gets_no_session(self, client: FlaskClient, database: Data) -> None:
+    def test_a_registered_number_is_a_duplicate_and_gets_no_session(
+        self, client: FlaskClient, database: Records
+    ) -> None:
         user = factories.make_user()
 
         response = register(client, user.mobile_number)
@@ -135,12 +128,6 @@ class TestRegister:
         body = {"mobileNumber": user.mobile_number, "otp": "123456", "name": "Asha Verma"}
 
         assert error_of(client.post("/api/auth/register", json=body)) == (400, "OTP_EXPIRED")
-
-    @pytest.mark.parametrize(
-        "name", ["Asha Verma", "आशा वर्मा", "ਗੁਰਪ੍ਰੀਤ ਸਿੰਘ", "முருகன்", "മീര അയ്യർ", "محمد عمران", "Sunita O'Neil"]
-    )
-    def test_names_of_any_script_are_stored_unchanged(self, client: FlaskClient, name: str) -> None:
-        assert data_of(register(client, name=name), 201)["user"]["name"] == name
 
     @pytest.mark.parametrize(
         "name", ["A", "Asha1", "<script>", "A" * 101, "...", "", "Asha\u202eVerma", 5, None, ["A"]]
@@ -172,17 +159,10 @@ class TestMobileNumbers:
 
         assert "mobileNumber" in invalid_fields(response)
 
-    def test_a_refused_number_is_repeated_in_the_response(self, client: FlaskClient) -> None:
-        errors = envelope_of(client.post("/api/auth/send-otp", json={"mobileNumber": "12345"}))["errors"]
-
-        assert errors == [
-            {"field": "mobileNumber", "message": "Please enter a valid Indian mobile number", "value": "12345"}
-        ]
-
 
 class TestConcurrency:
     def test_concurrent_sign_ins_have_a_session_and_an_event_each(
-        self, app: Flask, client: FlaskClient, database: Data
+        self, app: Flask, client: FlaskClient, database: Records
     ) -> None:
         people = [factories.make_user() for _ in range(5)]
         inactive, guessing = factories.make_user(is_active=False), factories.make_user()

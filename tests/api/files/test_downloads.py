@@ -144,11 +144,7 @@ class TestDownload:
 
     @pytest.mark.parametrize(
         ("state", "refusal"),
-        [
-            (State.WAITING, (409, "FILE_NOT_READY")),
-            (State.INFECTED, NOT_FOUND),
-            (State.MISSING, NOT_FOUND),
-        ],
+        [(State.WAITING, (409, "FILE_NOT_READY")), (State.INFECTED, NOT_FOUND), (State.MISSING, NOT_FOUND)],
     )
     def test_only_a_ready_file_can_be_downloaded(
         self, client: FlaskClient, person: SignedIn, url: str, state: State, refusal: Any
@@ -182,8 +178,7 @@ class TestProfilePictures:
         return url
 
     @pytest.mark.parametrize(
-        ("role", "status"),
-        [(Role.PATIENT, 404), (Role.DOCTOR, 404), (Role.RECEPTIONIST, 200), (Role.ADMIN, 200)],
+        ("role", "status"), [(Role.PATIENT, 404), (Role.DOCTOR, 404), (Role.RECEPTIONIST, 200), (Role.ADMIN, 200)]
     )
     def test_only_staff_can_see_the_picture_of_another_patient(
         self, app: Flask, client: FlaskClient, picture_url: str, role: Role, status: int

@@ -3,12 +3,10 @@
 import shutil
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from pymongo.database import Database
 
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.rules import Status
@@ -23,7 +21,7 @@ from arthomed.users import service as users
 from tests import factories
 from tests.api.auth.sign_in import Now
 from tests.api.files.file_requests import folder_only
-from tests.factories import SignedIn
+from tests.factories import Records, SignedIn
 
 pytestmark = pytest.mark.usefixtures("empty_storage")
 
@@ -96,9 +94,7 @@ def test_file_without_content_is_reported_and_marked_as_missing(file: File, now:
     assert list(integrity.check()) == [f"missing: {file.filename}"]
 
 
-def test_stray_file_is_restored_after_its_metadata_is_restored(
-    file: File, database: Database[dict[str, Any]], now: Now
-) -> None:
+def test_stray_file_is_restored_after_its_metadata_is_restored(file: File, database: Records, now: Now) -> None:
     records = list(database.files.find())
     database.files.delete_many({})
     now.shift(timedelta(hours=2))

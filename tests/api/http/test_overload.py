@@ -43,10 +43,7 @@ def test_a_request_that_waited_too_long_is_refused_with_retry_after(impatient: F
 
 @pytest.mark.usefixtures("app")
 def test_a_request_that_got_a_thread_in_time_is_served() -> None:
-    with (
-        factories.another_app(max_queue_wait=PLENTY) as patient,
-        overload.TimedThreadPool(1) as threads,
-    ):
+    with factories.another_app(max_queue_wait=PLENTY) as patient, overload.TimedThreadPool(1) as threads:
         response = threads.submit(lambda: patient.test_client().get("/api/auth/me")).result()
 
     assert factories.error_of(response) == (401, "NO_TOKEN")

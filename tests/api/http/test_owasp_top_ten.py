@@ -10,17 +10,14 @@ import jwt
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from pymongo.database import Database
 
 from arthomed.appointments.rules import Status
 from arthomed.config import AppEnv, settings
 from arthomed.core.permissions import Role
 from tests import factories
 from tests.architecture.test_permissions import TABLE, call_route, make_world, routes_of
-from tests.factories import SignedIn, data_of, envelope_of, error_of
+from tests.factories import Records, SignedIn, data_of, envelope_of, error_of
 from tests.stack import Stack
-
-Records = Database[dict[str, Any]]
 
 
 @pytest.fixture
@@ -174,23 +171,6 @@ class TestApi5BrokenFunctionLevelAuthorization:
 
 
 class TestApi6UnrestrictedAccessToSensitiveBusinessFlows:
-    def test_a_patient_books_one_appointment_per_doctor_and_day(self, app: Flask, client: FlaskClient) -> None:
-        doctor, grabber = factories.make_doctor(factories.every_day("09:00", "12:00")), factories.sign_in(app)
-        times = [f"{hour:02}:{minute}" for hour in (9, 10, 11) for minute in ("00", "30")]
-
-        responses = Counter(
-            error_of(
-                client.post(
-                    "/api/appointments/book",
-                    json=factories.booking_body(doctor, appointmentTime=time),
-                    headers=grabber.headers,
-                )
-            )
-            for time in times
-        )
-
-        assert responses == {(201, ""): 1, (400, "DUPLICATE_VALUE"): 5}
-
     def test_repeated_booking_and_cancelling_reaches_the_rate_limit(self, app: Flask, client: FlaskClient) -> None:
         doctor, grabber = factories.make_doctor(), factories.sign_in(app)
         statuses = []

@@ -58,6 +58,12 @@ def only_message(**filters: Any) -> Notification:
     return found
 
 
+def stored(message: Notification) -> Notification:
+    """The message as it is in the database."""
+    [found] = outbox(id=message.id)
+    return found
+
+
 def sent_texts() -> list[str]:
     """The texts of all sent messages, the oldest first."""
     return [one.text for one in Mailbox(settings().mailbox_file).newest_first()][::-1]

@@ -7,7 +7,6 @@ import pytest
 import time_machine
 from flask import Flask
 from flask.testing import FlaskClient
-from pymongo.database import Database
 from redis import Redis
 
 from arthomed.audit import service as audit
@@ -19,10 +18,9 @@ from tests import factories
 from tests.api.notifications import fake_twilio
 from tests.api.notifications.fake_twilio import FakeTwilio, post_receipt
 from tests.api.notifications.outbox import make_message
-from tests.factories import UNKNOWN_ID, SignedIn, data_of, error_of
+from tests.factories import UNKNOWN_ID, Records, SignedIn, data_of, error_of
 from tests.migrations.records import message as record
 
-Records = Database[dict[str, Any]]
 PATH = "/api/admin/messages"
 
 

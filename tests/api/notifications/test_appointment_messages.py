@@ -1,10 +1,7 @@
 """Messages about appointments: when they are created, what they say, and when they are dropped."""
 
-from typing import Any
-
 import pytest
 import time_machine
-from pymongo.database import Database
 
 from arthomed.appointments.models import PAID, Appointment
 from arthomed.appointments.rules import Status
@@ -23,8 +20,7 @@ from tests.api.notifications.outbox import (
     outbox,
     sent_texts,
 )
-
-Records = Database[dict[str, Any]]
+from tests.factories import Records
 
 pytestmark = pytest.mark.usefixtures("monday_evening", "database")
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 import pytest
@@ -10,7 +10,6 @@ from icalendar import Calendar
 
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.rules import Status
-from arthomed.core import clock
 from arthomed.infra import email as infra_email
 from arthomed.infra.email import SmtpEmail
 from arthomed.notifications import service as notifications
@@ -226,18 +225,6 @@ class TestPatientNotification:
         notifications.send(email_about(make_appointment(EMAIL.to), Status.CANCELLED).id)
 
         assert "text/calendar" not in [part.get_content_type() for part in smtp.email().walk()]
-
-    @pytest.mark.parametrize(("reply", "state"), [("550 No such user", State.FAILED), ("451 Later", State.WAITING)])
-    def test_refused_email_fails_or_is_retried(self, smtp: FakeSmtp, reply: str, state: State) -> None:
-        message = email_about(make_appointment(EMAIL.to))
-        smtp.rcpt = reply
-        before = clock.now()
-
-        assert notifications.send(message.id) is state
-
-        stored = Notification.objects.get(id=message.id)
-        assert (stored.state, stored.failure, stored.sent_at) == (state, f"smtp {reply[:3]}", None)
-        assert state is State.FAILED or stored.due_at - before >= timedelta(seconds=8)
 
 
 def invitation_in(smtp: FakeSmtp) -> tuple[str, Any]:

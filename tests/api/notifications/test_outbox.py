@@ -3,12 +3,10 @@
 import json
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
 
 import pytest
 import time_machine
 from bson import ObjectId
-from pymongo.database import Database
 from redis import Redis
 
 from arthomed.appointments.rules import Status
@@ -28,8 +26,7 @@ from tests.api.notifications.outbox import (
     outbox,
     sent_texts,
 )
-
-Records = Database[dict[str, Any]]
+from tests.factories import Records
 
 pytestmark = pytest.mark.usefixtures("monday_evening", "database")
 

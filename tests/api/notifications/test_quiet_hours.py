@@ -17,7 +17,7 @@ from arthomed.notifications.rules import QuietHours
 from tests import factories
 from tests.api.notifications import fake_twilio
 from tests.api.notifications.fake_twilio import FakeTwilio
-from tests.api.notifications.outbox import delivery_configured, make_message, sent_texts
+from tests.api.notifications.outbox import delivery_configured, make_message, sent_texts, stored
 from tests.factories import at_clinic
 
 MONDAY, TUESDAY, WEDNESDAY = (date(2026, 11, 30) + timedelta(days=ahead) for ahead in range(3))
@@ -33,11 +33,6 @@ def night(client: FlaskClient) -> Iterator[Any]:
         time_machine.travel(at_clinic(MONDAY, "23:00"), tick=True) as now,
     ):
         yield now
-
-
-def stored(message: Notification) -> Notification:
-    found: Notification = Notification.objects.get(id=message.id)
-    return found
 
 
 def test_message_at_night_is_postponed_until_morning(night: Any) -> None:

@@ -8,7 +8,6 @@ import pytest
 from bson import ObjectId
 from flask import Flask
 from flask.testing import FlaskClient
-from pymongo.database import Database
 
 from arthomed.notifications import service as notifications
 from arthomed.notifications.gateways import DeliveryStatus
@@ -16,11 +15,10 @@ from arthomed.notifications.models import Notification, State
 from tests import factories
 from tests.api.notifications import fake_twilio
 from tests.api.notifications.fake_twilio import FakeTwilio, post_receipt, receipt_form, sign
-from tests.api.notifications.outbox import delivery_configured, make_message
-from tests.factories import data_of, error_of
+from tests.api.notifications.outbox import delivery_configured, make_message, stored
+from tests.factories import Records, data_of, error_of
 from tests.stack import wait_for
 
-Records = Database[dict[str, Any]]
 PATH = "/api/webhooks/twilio/status"
 UNDELIVERED = {"ErrorCode": "30005"}
 
@@ -36,11 +34,6 @@ def twilio_configured(app: Flask, twilio: FakeTwilio) -> Iterator[None]:
     del app
     with fake_twilio.configured(twilio):
         yield
-
-
-def stored(message: Notification) -> Notification:
-    found: Notification = Notification.objects.get(id=message.id)
-    return found
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -70,12 +70,7 @@ def test_callback_url_contains_message_and_attempt(twilio: FakeTwilio, account: 
 
 @pytest.mark.parametrize(
     ("ttl", "validity"),
-    [
-        (timedelta(minutes=2), ["120"]),
-        (timedelta(days=9), ["36000"]),
-        (timedelta(seconds=-1), ["1"]),
-        (None, None),
-    ],
+    [(timedelta(minutes=2), ["120"]), (timedelta(days=9), ["36000"]), (timedelta(seconds=-1), ["1"]), (None, None)],
 )
 def test_time_to_live_becomes_the_validity_period(
     twilio: FakeTwilio, gateway: TwilioSms, ttl: timedelta | None, validity: list[str] | None
@@ -178,17 +173,6 @@ def twilio_configured(gateway: TwilioSms) -> Iterator[None]:
     """The application sends its SMS to the fake server."""
     with delivery_configured(sms=gateway):
         yield
-
-
-@pytest.mark.usefixtures("database", "twilio_configured")
-def test_booking_sends_an_sms_to_the_patient(twilio: FakeTwilio) -> None:
-    assert notifications.send(make_message(mobile_number="9876500001").id) is State.SENT
-
-    day: date = factories.tomorrow()
-    [request] = twilio.requests
-    assert request.form["To"] == ["+919876500001"]
-    text = f"Your request for {day:%d %b %Y} at 09:00 with Dr Meera Iyer has reached us. We will confirm it soon."
-    assert request.form["Body"] == [f"Arthomed: {text}"]
 
 
 @pytest.mark.usefixtures("database", "twilio_configured")

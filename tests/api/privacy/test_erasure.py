@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from pymongo.database import Database
 from werkzeug.test import TestResponse
 
 from arthomed.appointments.models import Appointment
@@ -22,9 +21,8 @@ from arthomed.privacy.service import erasure
 from arthomed.users.models import User
 from tests import factories
 from tests.api.auth.sign_in import Now, code_sent
-from tests.factories import SignedIn, data_of, error_of, in_parallel, request_code, submit_code, wrong_code
+from tests.factories import Records, SignedIn, data_of, error_of, in_parallel, request_code, submit_code, wrong_code
 
-Data = Database[dict[str, Any]]
 PERSONAL = ("Asha Verma", "asha@example.com", "Hill Road", "(1990, ", "Penicillin", "A cough", "since Monday")
 
 
@@ -69,14 +67,14 @@ def erase(client: FlaskClient, who: SignedIn, code: str | None = None) -> TestRe
     return client.post("/api/users/profile/erasure", json=body, headers=who.headers)
 
 
-def dump(database: Data, *without: str) -> str:
+def dump(database: Records, *without: str) -> str:
     """The contents of all collections but these."""
     names = set(database.list_collection_names()) - set(without)
     return "".join(repr(one) for name in names for one in database[name].find())
 
 
 class TestPatientWithoutTreatment:
-    def test_no_personal_data_is_left(self, client: FlaskClient, database: Data, asha: SignedIn) -> None:
+    def test_no_personal_data_is_left(self, client: FlaskClient, database: Records, asha: SignedIn) -> None:
         appointment_of(asha)
         data_of(erase(client, asha))
         audit.flush()
@@ -136,7 +134,7 @@ class TestPatientWithoutTreatment:
         assert (listed["patient"]["name"], listed["reason"]) == ("Erased patient", None)
 
     def test_the_audit_trail_records_the_erasure_without_values(
-        self, client: FlaskClient, database: Data, asha: SignedIn
+        self, client: FlaskClient, database: Records, asha: SignedIn
     ) -> None:
         data_of(erase(client, asha))
 
@@ -147,7 +145,7 @@ class TestPatientWithoutTreatment:
 
 class TestTreatedPatient:
     def test_the_medical_record_stays_with_the_name_but_without_contact_data(
-        self, client: FlaskClient, database: Data, asha: SignedIn, now: Now
+        self, client: FlaskClient, database: Records, asha: SignedIn, now: Now
     ) -> None:
         treat(asha, now)
         asha = sign_in_again(client, asha)
@@ -171,7 +169,7 @@ class TestTreatedPatient:
         assert "Medical Council" in record["why"]
 
     def test_the_medical_record_is_erased_after_its_retention_period(
-        self, client: FlaskClient, database: Data, asha: SignedIn, now: Now
+        self, client: FlaskClient, database: Records, asha: SignedIn, now: Now
     ) -> None:
         treat(asha, now)
         data_of(erase(client, sign_in_again(client, asha)))
@@ -247,7 +245,7 @@ class TestRefusals:
 
 class TestConcurrency:
     def test_two_concurrent_erasures_erase_once(
-        self, app: Flask, client: FlaskClient, database: Data, asha: SignedIn
+        self, app: Flask, client: FlaskClient, database: Records, asha: SignedIn
     ) -> None:
         code = code_sent(client, asha.user.mobile_number)
         responses = in_parallel(2, lambda _: erase(app.test_client(), asha, code).status_code)

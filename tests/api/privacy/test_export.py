@@ -10,7 +10,6 @@ from bson import ObjectId
 from flask import Flask
 from flask.testing import FlaskClient
 from pymongo import MongoClient
-from pymongo.database import Database
 from redis import Redis
 from werkzeug.test import TestResponse
 
@@ -24,11 +23,9 @@ from arthomed.users import service as users
 from dev.servers import free_port
 from tests import factories
 from tests.api.auth.sign_in import MOBILE, Now, code_sent
-from tests.factories import SignedIn, data_of, error_of, in_parallel, submit_code
+from tests.factories import Records, SignedIn, data_of, error_of, in_parallel, submit_code
 from tests.migrations.records import message
 from tests.stack import Stack, wait_for
-
-Data = Database[dict[str, Any]]
 
 
 def request_export(client: FlaskClient, who: SignedIn) -> TestResponse:
@@ -48,7 +45,7 @@ def queued_jobs() -> int:
 
 
 @pytest.fixture
-def large_account(database: Data, person: SignedIn) -> SignedIn:
+def large_account(database: Records, person: SignedIn) -> SignedIn:
     """A person with more records than a request exports."""
     database.notifications.insert_many([message(user=person.user.id, createdAt=clock.now()) for _ in range(500)])
     return person
@@ -143,7 +140,7 @@ class TestJob:
         assert (within_an_hour, expired) == (200, 202)
 
     def test_a_job_without_a_pending_export_does_nothing(
-        self, client: FlaskClient, database: Data, large_account: SignedIn
+        self, client: FlaskClient, database: Records, large_account: SignedIn
     ) -> None:
         export.prepare(large_account.user.id)
         unrequested = database.exports.count_documents({})

@@ -1,8 +1,7 @@
 """Saving a doctor's weekly hours: free slots change at once, booked slots stay."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -25,11 +24,7 @@ TUESDAY = date(2026, 12, 1)
 WEEKDAYS = slice(1, 3)  # Tuesday and Wednesday
 MORNING = factories.every_day("09:00", "11:00")[WEEKDAYS]
 
-
-@pytest.fixture(autouse=True)
-def monday_evening() -> Iterator[None]:
-    with time_machine.travel(datetime(2026, 11, 30, 14, 0, tzinfo=UTC), tick=True):
-        yield
+pytestmark = pytest.mark.usefixtures("monday_evening")
 
 
 def hours(day: str, start: str, end: str, **more: Any) -> dict[str, Any]:
@@ -95,13 +90,6 @@ def test_saving_replaces_the_whole_schedule_and_the_free_slots(app: Flask, clien
     assert slots_on(doctor) == ["14:00", "14:30"]
     assert slots_on(doctor, TUESDAY + timedelta(days=1)) == []
     assert saved["conflicts"] == []
-
-
-def test_unavailable_hours_create_no_slots(app: Flask, client: FlaskClient) -> None:
-    doctor = factories.make_doctor([])
-    factories.data_of(save(app, client, doctor, two_days("09:00", "10:00", isAvailable=False)))
-
-    assert slots_on(doctor) == []
 
 
 def test_slots_of_another_doctor_do_not_change(app: Flask, client: FlaskClient) -> None:

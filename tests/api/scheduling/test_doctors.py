@@ -9,7 +9,6 @@ import pytest
 import time_machine
 from flask import Flask
 from flask.testing import FlaskClient
-from pymongo.database import Database
 
 from arthomed.appointments.rules import Status
 from arthomed.appointments.service import consistency, transitions
@@ -18,11 +17,11 @@ from arthomed.scheduling import service as scheduling
 from arthomed.scheduling.models import Slot
 from arthomed.users.models import User
 from tests import factories
+from tests.factories import Records
 
 TUESDAY = date(2026, 12, 1)
 MIDDAY = factories.every_day("10:00", "12:00")[1:4]  # Tuesday to Thursday
 TUESDAYS = [{"day": "tuesday", "start_time": "10:00", "end_time": "10:30"}]
-Records = Database[dict[str, Any]]
 
 
 @pytest.fixture(autouse=True)
@@ -80,8 +79,7 @@ def test_search_matches_literal_text_in_any_case(
 
 
 @pytest.mark.parametrize(
-    ("day", "found"),
-    [("2026-12-01", ["Dr Amit"]), ("2026-12-02", []), ("2026-11-24", []), ("2027-12-07", [])],
+    ("day", "found"), [("2026-12-01", ["Dr Amit"]), ("2026-12-02", []), ("2026-11-24", []), ("2027-12-07", [])]
 )
 def test_doctors_are_filtered_by_a_free_slot_on_a_date(
     app: Flask, client: FlaskClient, day: str, found: list[str]
@@ -117,14 +115,7 @@ def test_list_of_doctors_is_paginated(app: Flask, client: FlaskClient) -> None:
     page = factories.data_of(answer)
 
     assert [doctor["name"] for doctor in page["items"]] == ["Dr CC", "Dr DD"]
-    assert page["pagination"] == {
-        "current": 2,
-        "pages": 3,
-        "total": 5,
-        "limit": 2,
-        "hasNext": True,
-        "hasPrev": True,
-    }
+    assert page["pagination"] == {"current": 2, "pages": 3, "total": 5, "limit": 2, "hasNext": True, "hasPrev": True}
 
 
 def test_public_profile_includes_the_schedule(app: Flask, client: FlaskClient) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import time_machine
-from pymongo.database import Database
 from redis import Redis
 from structlog.testing import capture_logs
 
@@ -21,11 +20,11 @@ from arthomed.scheduling.service import SlotsNotSynced
 from arthomed.users.models import User
 from tests import factories
 from tests.api.appointments.clinic import aborted_transactions
+from tests.factories import Records
 from tests.stack import wait_for
 
 TUESDAY = date(2026, 12, 1)
 HOUR = factories.every_day("09:00", "10:00")
-Records = Database[dict[str, Any]]
 
 pytestmark = pytest.mark.usefixtures("database")
 

@@ -9,13 +9,13 @@ import time_machine
 from bson import ObjectId
 from flask import Flask
 from flask.testing import FlaskClient
-from pymongo.database import Database
 from werkzeug.test import TestResponse
 
 from arthomed.auth.service import sessions
 from arthomed.core.actor import SYSTEM
 from arthomed.users.models import User
 from tests import factories
+from tests.factories import Records
 
 TUESDAY = date(2026, 12, 1)
 MORNING = factories.every_day("09:00", "11:00")
@@ -84,7 +84,7 @@ def test_slot_for_two_patients_is_available_until_both_seats_are_booked(app: Fla
     assert (times(found["availableSlots"]), times(found["bookedSlots"])) == ([], ["10:00"])
 
 
-def test_reading_slots_writes_nothing(app: Flask, client: FlaskClient, database: Database[dict[str, Any]]) -> None:
+def test_reading_slots_writes_nothing(app: Flask, client: FlaskClient, database: Records) -> None:
     doctor = factories.make_doctor([])
     slots(client, app, doctor, TUESDAY)
 
@@ -153,9 +153,7 @@ def test_availability_spans_at_most_42_days(app: Flask, client: FlaskClient, ahe
     assert answer.status_code == status
 
 
-def test_availability_of_42_days_is_one_query(
-    app: Flask, client: FlaskClient, database: Database[dict[str, Any]]
-) -> None:
+def test_availability_of_42_days_is_one_query(app: Flask, client: FlaskClient, database: Records) -> None:
     doctor = factories.make_doctor(MORNING)
     before = uses_of_indexes(database)
 
@@ -164,7 +162,7 @@ def test_availability_of_42_days_is_one_query(
     assert uses_of_indexes(database) - before == 1
 
 
-def uses_of_indexes(database: Database[dict[str, Any]]) -> int:
+def uses_of_indexes(database: Records) -> int:
     """The number of index accesses on `slots` so far, as MongoDB counts them."""
     return sum(int(index["accesses"]["ops"]) for index in database.slots.aggregate([{"$indexStats": {}}]))
 
@@ -200,7 +198,7 @@ class TestConditionalRequests:
         assert get_slots(**{"If-None-Match": known}).status_code == 200
 
     def test_ended_session_is_refused_despite_a_matching_etag(
-        self, get_slots: Callable[..., TestResponse], database: Database[dict[str, Any]]
+        self, get_slots: Callable[..., TestResponse], database: Records
     ) -> None:
         known = get_slots().headers["ETag"]
         sessions.end_all_sessions(SYSTEM, database.sessions.find_one({})["user"])  # type: ignore[index]

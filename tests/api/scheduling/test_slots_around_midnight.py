@@ -83,10 +83,7 @@ def test_day_is_past_from_midnight_at_the_clinic_on(app: Flask, now: datetime, b
 
 @pytest.mark.parametrize(
     ("now", "first", "last"),
-    [
-        (BEFORE_MIDNIGHT, TUESDAY, date(2026, 12, 29)),
-        (AFTER_MIDNIGHT, TUESDAY, date(2026, 12, 30)),
-    ],
+    [(BEFORE_MIDNIGHT, TUESDAY, date(2026, 12, 29)), (AFTER_MIDNIGHT, TUESDAY, date(2026, 12, 30))],
     ids=IDS,
 )
 def test_horizon_moves_at_midnight_at_the_clinic(app: Flask, now: datetime, first: date, last: date) -> None:
@@ -133,9 +130,7 @@ def test_appointment_after_midnight_belongs_to_the_new_day(app: Flask) -> None:
 
 
 @pytest.mark.parametrize(
-    ("now", "expected"),
-    [(BEFORE_MIDNIGHT, (400, "INVALID_STATUS_TRANSITION")), (AFTER_MIDNIGHT, (200, ""))],
-    ids=IDS,
+    ("now", "expected"), [(BEFORE_MIDNIGHT, (400, "INVALID_STATUS_TRANSITION")), (AFTER_MIDNIGHT, (200, ""))], ids=IDS
 )
 def test_appointment_can_start_only_on_its_day_at_the_clinic(
     app: Flask, now: datetime, expected: tuple[int, str]

@@ -5,14 +5,12 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from pymongo.database import Database
 from werkzeug.test import TestResponse
 
 from arthomed.core.permissions import Role
 from tests import factories
-from tests.factories import SignedIn, data_of, error_of, invalid_fields
+from tests.factories import Records, SignedIn, data_of, error_of, invalid_fields
 
-Data = Database[dict[str, Any]]
 ADDRESS = {"street": "12 Hill Road", "city": "Pune", "state": "Maharashtra", "pincode": "411001", "country": "India"}
 CONTACT = {"name": "Meera Verma", "relationship": "mother", "mobileNumber": "9876501234"}
 PROFILE = {
@@ -113,7 +111,7 @@ class TestUpdateProfile:
         assert save(client, person, profile={"address": {"city": "Pune"}})["profile"]["address"]["country"] == "India"
 
     def test_default_language_of_messages_is_english(
-        self, client: FlaskClient, person: SignedIn, database: Data
+        self, client: FlaskClient, person: SignedIn, database: Records
     ) -> None:
         database.users.update_one({"_id": person.user.id}, {"$unset": {"profile": ""}})  # as in an old record
 
@@ -126,7 +124,7 @@ class TestUpdateProfile:
     def test_white_space_around_text_is_removed(self, client: FlaskClient, person: SignedIn) -> None:
         assert save(client, person, profile={"address": {"city": "  Pune "}})["profile"]["address"]["city"] == "Pune"
 
-    def test_update_does_not_change_other_users(self, client: FlaskClient, person: SignedIn, database: Data) -> None:
+    def test_update_does_not_change_other_users(self, client: FlaskClient, person: SignedIn, database: Records) -> None:
         other = factories.make_user()
         before = database.users.find_one({"_id": other.id})
 
@@ -173,7 +171,7 @@ class TestClearFields:
         assert {**saved, "updatedAt": read["updatedAt"]} == read
 
     def test_cleared_field_is_removed_from_the_database(
-        self, client: FlaskClient, person: SignedIn, database: Data
+        self, client: FlaskClient, person: SignedIn, database: Records
     ) -> None:
         save(client, person, email="asha@example.com", profile=PROFILE)
         save(client, person, email=None, profile={"gender": None, "address": {"city": None}})

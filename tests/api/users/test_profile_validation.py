@@ -5,14 +5,12 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from pymongo.database import Database
 from werkzeug.test import TestResponse
 
 from arthomed.core.permissions import Role
 from tests import factories
-from tests.factories import SignedIn, data_of, envelope_of, invalid_fields
+from tests.factories import Records, SignedIn, data_of, envelope_of, invalid_fields
 
-Data = Database[dict[str, Any]]
 CONDITION = {"condition": "Asthma", "diagnosedDate": "2015-02-03", "treatment": "Inhaler", "doctor": "Dr Rao"}
 
 
@@ -36,7 +34,7 @@ class TestProfileValidation:
 
     @pytest.mark.parametrize("name", ["consultationFee", "registrationNumber", "schedule", "isVerified"])
     def test_doctor_cannot_change_fee_registration_number_or_hours(
-        self, client: FlaskClient, doctor: SignedIn, database: Data, name: str
+        self, client: FlaskClient, doctor: SignedIn, database: Records, name: str
     ) -> None:
         before = database.users.find_one({"_id": doctor.user.id})
 
@@ -107,7 +105,7 @@ class TestProfileValidation:
         assert set(invalid_fields(answer)) == {"name", "email", "profile.gender", "color"}
 
     def test_update_with_one_invalid_field_saves_nothing(
-        self, client: FlaskClient, person: SignedIn, database: Data
+        self, client: FlaskClient, person: SignedIn, database: Records
     ) -> None:
         before = database.users.find_one({"_id": person.user.id})
 

@@ -4,11 +4,9 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from pymongo.database import Database
 
-from tests.factories import SignedIn, data_of
+from tests.factories import Records, SignedIn, data_of
 
-Records = Database[dict[str, Any]]
 UNKNOWN = {"version": 2}
 
 

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from bson import ObjectId
 from flask.testing import FlaskClient
-from pymongo.database import Database
 from werkzeug.test import TestResponse
 
 from arthomed.appointments.service import staff
@@ -14,9 +13,7 @@ from arthomed.core.errors import PermissionDenied
 from arthomed.core.permissions import Role
 from arthomed.users.models import User
 from tests import factories
-from tests.factories import SignedIn, data_of, envelope_of, error_of, invalid_fields
-
-Data = Database[dict[str, Any]]
+from tests.factories import Records, SignedIn, data_of, envelope_of, error_of, invalid_fields
 
 
 def create(client: FlaskClient, admin: SignedIn, **parts: Any) -> TestResponse:
@@ -192,7 +189,7 @@ class TestUpdateUser:
 
 
 class TestDeactivateUser:
-    def test_deactivated_user_keeps_the_record(self, client: FlaskClient, admin: SignedIn, database: Data) -> None:
+    def test_deactivated_user_keeps_the_record(self, client: FlaskClient, admin: SignedIn, database: Records) -> None:
         user = factories.make_user()
 
         answer = client.delete(f"/api/users/{user.id}", headers=admin.headers)
@@ -200,7 +197,7 @@ class TestDeactivateUser:
         assert data_of(answer)["user"]["isActive"] is False
         assert database.users.count_documents({"_id": user.id, "name": user.name}) == 1
 
-    def test_reason_of_a_deactivation_is_stored(self, client: FlaskClient, admin: SignedIn, database: Data) -> None:
+    def test_reason_of_a_deactivation_is_stored(self, client: FlaskClient, admin: SignedIn, database: Records) -> None:
         user = factories.make_user()
         body = {"isActive": False, "reason": "Moved away"}
 

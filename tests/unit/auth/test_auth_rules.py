@@ -104,12 +104,7 @@ class TestOtpAttempts:
 
     @pytest.mark.parametrize(
         ("failures", "ends_in", "expected", "locks"),
-        [
-            (0, None, (1, 30), False),
-            (3, 12, (4, 12), False),
-            (4, 12, (5, 30), True),
-            (4, 0, (1, 30), False),
-        ],
+        [(0, None, (1, 30), False), (3, 12, (4, 12), False), (4, 12, (5, 30), True), (4, 0, (1, 30), False)],
         ids=["first", "one more", "last", "window over"],
     )
     def test_failures_count_within_a_window_and_the_fifth_locks(

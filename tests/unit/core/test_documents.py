@@ -1,17 +1,15 @@
 """The base of all documents, and transactions."""
 
-from typing import Any
-
 import pytest
 from mongoengine import IntField
 from mongoengine.errors import ValidationError
 from pymongo.client_session import ClientSession
-from pymongo.database import Database
 from pymongo.errors import PyMongoError
 from pymongo.write_concern import WriteConcern
 
 from arthomed.core.documents import ClinicDocument, transaction
 from tests import factories
+from tests.factories import Records
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -22,7 +20,7 @@ class Thing(ClinicDocument):
     number = IntField(required=True)
 
 
-def test_an_invalid_document_is_not_stored(database: Database[dict[str, Any]]) -> None:
+def test_an_invalid_document_is_not_stored(database: Records) -> None:
     with pytest.raises(ValidationError):
         Thing().insert()
 

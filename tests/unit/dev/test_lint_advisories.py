@@ -1,10 +1,9 @@
 """The audit of the requirements with the real pip-audit and a local advisory service."""
 
 import json
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
+from dataclasses import dataclass
+from email.message import Message
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 
 from dev import lint_advisories
 from dev.servers import free_port
+from tests.fake_http import FakeHttp
 
 pytestmark = pytest.mark.long
 
@@ -25,34 +25,18 @@ ADVISORY = {
         }
     ],
 }
-Respond = Callable[[str], tuple[int, Any]]
 Audit = Callable[[int, Any], tuple[int, str]]
 
 
-@contextmanager
-def advisory_service(respond: Respond) -> Iterator[str]:
-    """Yield the URL of the service; `respond` returns the status and the body for a package."""
+@dataclass
+class AdvisoryService(FakeHttp):
+    """`about_flask` is the response about Flask; other packages have no advisories."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            query = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            status, advisories = respond(query["package"]["name"])
-            body = json.dumps(advisories).encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    about_flask: tuple[int, Any] = (200, {})
 
-        def log_message(self, *_: object) -> None: ...
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        serving = threading.Thread(target=server.serve_forever)
-        serving.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/v1/query"
-        finally:
-            server.shutdown()
-            serving.join()
+    def respond(self, path: str, headers: Message, body: bytes) -> tuple[int, Any]:
+        del path, headers
+        return self.about_flask if json.loads(body)["package"]["name"] == "flask" else (200, {})
 
 
 @pytest.fixture(autouse=True)
@@ -72,8 +56,8 @@ def audit(requirements: Path, capsys: pytest.CaptureFixture[str]) -> Audit:
     """Audit with this response of the service about flask; returns the exit code, and the output or the error."""
 
     def run(status: int, advisories: Any) -> tuple[int, str]:
-        with advisory_service(lambda package: (status, advisories) if package == "flask" else (200, {})) as url:
-            code = lint_advisories.main([str(requirements), "--service", url])
+        with AdvisoryService(about_flask=(status, advisories)).running() as service:
+            code = lint_advisories.main([str(requirements), "--service", f"{service.url}/v1/query"])
         printed = capsys.readouterr()
         return code, printed.err if code else printed.out
 

@@ -7,12 +7,7 @@ import pytest
 from bson import ObjectId
 
 from arthomed.files import rules
-from arthomed.files.rules import (
-    MAX_FILE_BYTES,
-    Category,
-    Kind,
-    UploadTarget,
-)
+from arthomed.files.rules import MAX_FILE_BYTES, Category, Kind, UploadTarget
 from arthomed.files.storage import is_key
 
 ID = ObjectId("672b1234a1b2c3d4e5f60718")

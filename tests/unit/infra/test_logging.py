@@ -10,12 +10,11 @@ import structlog
 from celery import Celery
 from flask import Flask
 from mongoengine.connection import get_db
-from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError
 
 from arthomed.config import settings
 from arthomed.infra import logging as our_logging
-from tests.factories import another_app, make_user
+from tests.factories import Records, another_app, make_user
 
 MOBILE = "9812345670"
 Logged = Callable[[], str]
@@ -29,7 +28,7 @@ def logged(request: pytest.FixtureRequest, app: Flask, capsys: pytest.CaptureFix
     our_logging.configure(settings().log_level, as_json=settings().is_production)
 
 
-def duplicate_key_error(database: Database[dict[str, Any]]) -> DuplicateKeyError:
+def duplicate_key_error(database: Records) -> DuplicateKeyError:
     """An error of MongoDB that quotes the phone number."""
     make_user(mobile_number=MOBILE)
     stored = database["users"].find_one({"mobileNumber": MOBILE}, {"_id": False})
@@ -38,9 +37,7 @@ def duplicate_key_error(database: Database[dict[str, Any]]) -> DuplicateKeyError
     return refused.value
 
 
-def test_a_duplicate_key_error_is_logged_with_its_type_and_traceback(
-    database: Database[dict[str, Any]], logged: Logged
-) -> None:
+def test_a_duplicate_key_error_is_logged_with_its_type_and_traceback(database: Records, logged: Logged) -> None:
     structlog.get_logger().error("unexpected_error", exc_info=duplicate_key_error(database))
     output = logged()
     assert (MOBILE in output, "DuplicateKeyError 11000" in output, "in duplicate_key_error" in output) == (
@@ -50,7 +47,7 @@ def test_a_duplicate_key_error_is_logged_with_its_type_and_traceback(
     )
 
 
-def test_the_web_process_does_not_log_the_text_of_an_error(database: Database[dict[str, Any]], logged: Logged) -> None:
+def test_the_web_process_does_not_log_the_text_of_an_error(database: Records, logged: Logged) -> None:
     with another_app() as app:
         our_logging.configure("info", as_json=True)
 
@@ -63,7 +60,7 @@ def test_the_web_process_does_not_log_the_text_of_an_error(database: Database[di
     assert (MOBILE in output, "DuplicateKeyError 11000" in output) == (False, True)
 
 
-def test_the_text_of_the_cause_of_an_error_is_not_logged(database: Database[dict[str, Any]], logged: Logged) -> None:
+def test_the_text_of_the_cause_of_an_error_is_not_logged(database: Records, logged: Logged) -> None:
     try:
         try:
             raise duplicate_key_error(database)
@@ -75,9 +72,7 @@ def test_the_text_of_the_cause_of_an_error_is_not_logged(database: Database[dict
     assert (MOBILE in output, "DuplicateKeyError 11000" in output, "ValueError" in output) == (False, True, True)
 
 
-def test_the_text_of_the_error_of_a_failed_task_is_not_logged(
-    database: Database[dict[str, Any]], logged: Logged
-) -> None:
+def test_the_text_of_the_error_of_a_failed_task_is_not_logged(database: Records, logged: Logged) -> None:
     celery = Celery("tests", set_as_current=False)
 
     @celery.task(name="failing", shared=False)  # not registered with other applications in this process
