@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from redis import Redis
+from redis.lock import Lock
 
 from dev.servers import free_port
 from tests.factories import Records
@@ -38,6 +39,13 @@ def test_the_lock_of_another_run_is_not_released(redis: Any) -> None:
     with lock.exclusive("a job"):
         redis.set("arthomed:runs:a job", "of another")
     assert redis.get("arthomed:runs:a job") == b"of another"
+
+
+def test_the_lock_of_a_killed_process_expires(redis: Any) -> None:
+    assert Lock(redis, "arthomed:runs:a job", timeout=lock.LIFETIME_SECONDS, blocking=False).acquire()
+    wait_for(lambda: not redis.exists("arthomed:runs:a job"), what="expiry")
+    with lock.exclusive("a job"):
+        pass
 
 
 def test_without_redis_the_job_runs_without_a_lock(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -92,6 +92,13 @@ def test_saving_replaces_the_whole_schedule_and_the_free_slots(app: Flask, clien
     assert saved["conflicts"] == []
 
 
+def test_unavailable_hours_create_no_slots(app: Flask, client: FlaskClient) -> None:
+    doctor = factories.make_doctor([])
+    factories.data_of(save(app, client, doctor, two_days("09:00", "10:00", isAvailable=False)))
+
+    assert slots_on(doctor) == []
+
+
 def test_slots_of_another_doctor_do_not_change(app: Flask, client: FlaskClient) -> None:
     doctor, other = factories.make_doctor(MORNING), factories.make_doctor(MORNING)
 
