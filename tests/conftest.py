@@ -26,7 +26,7 @@ from dev.seaweedfs import SeaweedFS
 from dev.servers import Mongo, Valkey
 from tests import factories
 from tests.infra.eicar import EICAR
-from tests.stack import Stack, stack_with
+from tests.stack import Stack, stack_with, wait_for
 from tests.whole_suite import suite_logs
 
 KEPT = {"migrations", "migration_locks"}
@@ -118,7 +118,7 @@ def celery(environment: dict[str, str]) -> Celery:
 
 
 @pytest.fixture
-def database(app: Flask, environment: dict[str, str]) -> Database[dict[str, Any]]:
+def database(app: Flask, environment: dict[str, str]) -> Iterator[Database[dict[str, Any]]]:
     """The database, empty but for its migrations; Redis and the mailbox are empty, too."""
     found: Database[dict[str, Any]] = get_db()
     audit.flush()  # of an earlier test
@@ -127,7 +127,9 @@ def database(app: Flask, environment: dict[str, str]) -> Database[dict[str, Any]
     with Redis.from_url(environment["REDIS_URL"]) as redis:
         redis.flushdb()
     settings().mailbox_file.unlink(missing_ok=True)
-    return found
+    yield found
+    # A test may make the database unavailable; the next one is served again.
+    wait_for(lambda: not app.extensions["circuit_breaker"].is_open, what="a closed circuit breaker")
 
 
 @pytest.fixture

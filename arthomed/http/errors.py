@@ -59,8 +59,12 @@ class CircuitBreaker:
     def open(self) -> None:
         self._open_until = time.monotonic() + _OPEN_SECONDS
 
+    @property
+    def is_open(self) -> bool:
+        return time.monotonic() < self._open_until
+
     def check(self) -> None:
-        if time.monotonic() < self._open_until and request.path.startswith("/api/"):
+        if self.is_open and request.path.startswith("/api/"):
             raise ServiceUnavailable(retry_after=_RETRY_AFTER)
 
 

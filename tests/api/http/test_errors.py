@@ -20,7 +20,6 @@ from arthomed.infra import mongo as database_connection
 from dev.servers import Mongo, free_port
 from tests import factories
 from tests.factories import SignedIn, envelope_of, error_of
-from tests.stack import wait_for
 
 SECRET_DETAIL = "hunter2 at /srv/clinic/secrets.py"
 INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z")
@@ -188,20 +187,15 @@ class TestUnexpected:
         assert set(envelope_of(response)["error"]) == {"code", "statusCode", "details"}
 
 
-def wait_until_served(client: FlaskClient) -> None:
-    """Wait until the circuit breaker is closed, for the tests that follow."""
-    wait_for(lambda: client.get("/api/auth/me").status_code != 503, seconds=5, what="a request that is served")
-
-
 class TestSlowDatabase:
     @pytest.fixture
     def stuck(self, client: FlaskClient, mongo: Mongo) -> Iterator[None]:
         """A database that blocks all writes."""
+        del client
         with MongoClient[dict[str, Any]](mongo.uri("admin")) as server:
             server.admin.command("fsync", lock=True)
             yield
             server.admin.command("fsyncUnlock")
-        wait_until_served(client)
 
     def test_a_blocked_write_is_service_unavailable(self, client: FlaskClient, person: SignedIn, stuck: None) -> None:
         del stuck
@@ -223,11 +217,11 @@ class TestUnreachableDatabase:
     @pytest.fixture
     def unreachable(self, client: FlaskClient, environment: dict[str, str]) -> Iterator[None]:
         """A database whose port is closed."""
+        del client
         uri = f"mongodb://127.0.0.1:{free_port()}/arthomed_test"
         database_connection.open_database(uri, timeout_ms=database_connection.WEB_TIMEOUT_MS)
         yield
         database_connection.open_database(environment["MONGODB_URI"], timeout_ms=database_connection.WEB_TIMEOUT_MS)
-        wait_until_served(client)
 
     @pytest.mark.usefixtures("unreachable")
     def test_a_sign_in_is_refused_with_retry_after_and_logged(self, client: FlaskClient) -> None:
