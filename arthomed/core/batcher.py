@@ -2,7 +2,7 @@
 
 A MongoDB transaction waits for the journal once, and costs about the same for one item as for eight. So when several
 threads of a process book or sign in at the same moment, one of them commits for all. The first item starts at once;
-those that arrive meanwhile form the next batch. `docs/performance.md` has the figures.
+those that arrive meanwhile form the next batch.
 """
 
 from collections.abc import Callable, Collection, Sequence

@@ -24,6 +24,7 @@ def now(environment: dict[str, str]) -> Iterator[Now]:
 
 @pytest.fixture
 def monday_evening() -> Iterator[None]:
+    """19:30 at the clinic on Monday, 30 November 2026."""
     with time_machine.travel(datetime(2026, 11, 30, 14, 0, tzinfo=UTC), tick=True):
         yield
 

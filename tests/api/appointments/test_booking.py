@@ -7,14 +7,12 @@ import pytest
 import time_machine
 from flask import Flask
 from flask.testing import FlaskClient
-from pymongo.database import Database
 
 from arthomed.appointments.service import consistency, transitions
 from arthomed.core.errors import NotFound
 from tests import factories
 from tests.api.appointments.bookings import EVERY_MORNING, MORNING, TUESDAY, alternatives, book, is_nothing_stored
-
-Records = Database[dict[str, Any]]
+from tests.factories import Records
 
 pytestmark = pytest.mark.usefixtures("database", "monday_evening")
 

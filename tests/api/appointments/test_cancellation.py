@@ -8,7 +8,6 @@ import pytest
 import time_machine
 from flask import Flask
 from flask.testing import FlaskClient
-from pymongo.database import Database
 
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.rules import Status
@@ -16,8 +15,6 @@ from arthomed.appointments.service import consistency, transitions
 from arthomed.core.permissions import Role
 from tests import factories
 from tests.api.appointments.case import ADMIN, CONFIRM, DOCTOR, PATIENT, RECEPTIONIST, TUESDAY, Case, make_case
-
-Records = Database[dict[str, Any]]
 
 pytestmark = pytest.mark.usefixtures("database", "tuesday_at_seven")
 

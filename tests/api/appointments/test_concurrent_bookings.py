@@ -11,7 +11,6 @@ import pytest
 from bson import ObjectId
 from flask import Flask
 from mongoengine.connection import get_connection
-from pymongo.database import Database
 from werkzeug.test import TestResponse
 
 from arthomed.appointments.service import consistency, staff
@@ -20,9 +19,8 @@ from arthomed.notifications import service as notifications
 from tests import factories
 from tests.api.appointments.bookings import EVERY_MORNING, MORNING, TUESDAY, alternatives, book
 from tests.api.appointments.clinic import aborted_transactions
+from tests.factories import Records
 from tests.stack import wait_for
-
-Records = Database[dict[str, Any]]
 
 pytestmark = pytest.mark.usefixtures("database", "monday_evening")
 

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from pymongo.database import Database
 
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.rules import Status
@@ -14,10 +13,8 @@ from arthomed.appointments.service import transitions
 from arthomed.core.permissions import Role
 from tests import factories
 from tests.api.appointments.clinic import DAY, Clinic, aborted_transactions, sign_in_staff
-from tests.factories import SignedIn
+from tests.factories import Records, SignedIn
 from tests.stack import wait_for
-
-Records = Database[dict[str, Any]]
 
 pytestmark = pytest.mark.usefixtures("database", "monday_evening")
 

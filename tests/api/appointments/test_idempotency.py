@@ -1,18 +1,14 @@
 """Idempotency keys: a repeated booking returns the first appointment."""
 
-from typing import Any
-
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from pymongo.database import Database
 
 from arthomed.appointments.service import consistency, transitions
 from arthomed.core.permissions import Role
 from tests import factories
 from tests.api.appointments.bookings import MORNING, book
-
-Records = Database[dict[str, Any]]
+from tests.factories import Records
 
 pytestmark = pytest.mark.usefixtures("database", "monday_evening")
 

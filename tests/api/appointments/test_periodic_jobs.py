@@ -1,14 +1,12 @@
 """Periodic jobs: unconfirmed appointments are rejected, missed ones are marked as no-shows."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 import time_machine
 from bson import ObjectId
 from flask import Flask
 from flask.testing import FlaskClient
-from pymongo.database import Database
 
 from arthomed.appointments.rules import Status
 from arthomed.appointments.service import consistency, transitions
@@ -24,8 +22,7 @@ from tests.api.appointments.case import (
     Case,
     make_case,
 )
-
-Records = Database[dict[str, Any]]
+from tests.factories import Records
 
 pytestmark = pytest.mark.usefixtures("database", "tuesday_at_seven")
 

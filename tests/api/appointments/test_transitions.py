@@ -2,12 +2,10 @@
 
 from datetime import UTC, datetime
 from itertools import pairwise
-from typing import Any
 
 import pytest
 import time_machine
 from flask import Flask
-from pymongo.database import Database
 from werkzeug.test import TestResponse
 
 from arthomed.appointments.models import Appointment
@@ -30,8 +28,7 @@ from tests.api.appointments.case import (
     Step,
     make_case,
 )
-
-Records = Database[dict[str, Any]]
+from tests.factories import Records
 
 pytestmark = pytest.mark.usefixtures("database", "tuesday_at_seven")
 
