@@ -43,10 +43,10 @@ class ClinicQuerySet(QuerySet):
         Raises:
             NotFound: there is none, or the query leaves it out.
         """
-        found = self.filter(id=object_id).first()
-        if found is None:
+        found = list(self.filter(id=object_id))  # `first` would copy the query and its cursor once more
+        if not found:
             raise NotFound
-        return found
+        return found[0]
 
     def page(self, request: PageRequest) -> Page[Any]:
         items = list(self.skip(request.offset).limit(request.limit))

@@ -12,6 +12,8 @@ import pytest
 from dev.servers import Mongo, Valkey
 from tests.stack import BIN, children, stack_with
 
+pytestmark = pytest.mark.long  # they test gunicorn and its configuration, which seldom change
+
 TIMEOUT_SECONDS = 10
 MAX_OVERTAKEN = 20  # it would be hundreds without fairness
 BREAKING = """

@@ -77,6 +77,7 @@ def outcome_of(request: Callable[[], httpx.Response]) -> str:
     return f"{response.status_code} {response.headers} {response.text}"
 
 
+@pytest.mark.long
 def test_a_reload_drops_no_request(system: System, clinic: Clinic, report_figure: ReportFigure) -> None:
     master, phones = system.stack.web, Phones(clinic)
     assert master
