@@ -24,7 +24,7 @@ from arthomed.core.permissions import Role
 from arthomed.users import rules
 from arthomed.users.models import BOOKABLE, DOCTORS_TAG, Condition, DoctorInfo, PatientInfo, User, user_tag
 
-Changes = dict[str, Any]
+NewValues = dict[str, Any]
 """New values by field name in snake_case, nested like the document; None clears a field."""
 
 _ANONYMISATION_BATCH = 500
@@ -85,7 +85,7 @@ def list_doctors(
     """Doctors who can be booked, by name; `ids` selects some of them."""
     if ids is None:  # else the caller selected them by their free slots, which each booking may change
         cache.depends_on(DOCTORS_TAG)
-    where: Changes = {**BOOKABLE}
+    where: Raw = {**BOOKABLE}
     if specialization is not None:
         where["doctorInfo.specialization"] = specialization
     if search is not None:
@@ -126,7 +126,7 @@ def _insert(user: User, by: Actor | None, session: ClientSession) -> None:
     )
 
 
-def update(user_id: ObjectId, changes: Changes, *, by: Actor) -> User:
+def update(user_id: ObjectId, changes: NewValues, *, by: Actor) -> User:
     """Merge changes into a user's record.
 
     Raises:
@@ -137,7 +137,7 @@ def update(user_id: ObjectId, changes: Changes, *, by: Actor) -> User:
     return transaction(lambda session: save_changes(user_id, changes, by=by, session=session))
 
 
-def save_changes(user_id: ObjectId, changes: Changes, *, by: Actor, session: ClientSession) -> User:
+def save_changes(user_id: ObjectId, changes: NewValues, *, by: Actor, session: ClientSession) -> User:
     """Do `update` within a transaction; concurrent changes of one user conflict."""
     user = _require_not_erased(user_id, session)
     before = user.to_mongo()
@@ -230,12 +230,12 @@ def stats() -> dict[str, Any]:
     return {"total": total, "active": active, "inactive": total - active, "by_role": by_role}
 
 
-def _contains(text: str) -> Changes:
+def _contains(text: str) -> Raw:
     """Match fields that contain a text literally, in any case. Names are stored in NFC."""
     return {"$regex": re.escape(unicodedata.normalize("NFC", text)), "$options": "i"}
 
 
-def _ensure_role_part(user: User, changes: Changes) -> None:
+def _ensure_role_part(user: User, changes: NewValues) -> None:
     """Add the part that the role requires, and refuse changes of another role's part."""
     for part, (owner, part_type) in _ROLE_PARTS.items():
         if user.role is owner:
@@ -245,7 +245,7 @@ def _ensure_role_part(user: User, changes: Changes) -> None:
             raise ValidationFailed([FieldError(name, f"Only a {owner} has this", shows_value=False)])
 
 
-def _merge(document: BaseDocument, changes: Changes) -> None:
+def _merge(document: BaseDocument, changes: NewValues) -> None:
     """Assign changes field by field; fields that are not named stay as they are."""
     for name, value in changes.items():
         if isinstance(value, dict):

@@ -30,7 +30,7 @@ class Account:
     upcoming: list[Appointment]
 
 
-def update(actor: Actor, user_id: ObjectId, changes: users.Changes) -> Account:
+def update(actor: Actor, user_id: ObjectId, changes: users.NewValues) -> Account:
     """Merge changes into a user's record.
 
     Raises:
