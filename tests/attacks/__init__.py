@@ -1,0 +1,1 @@
+"""Attacks on the running product: each test shows one failing."""
