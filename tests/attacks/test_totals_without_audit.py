@@ -64,6 +64,9 @@ BY_ID: dict[str, Callable[[Clinic], tuple[SignedIn, str]]] = {
     "the audit trail of what a person did": lambda c: (c.admin, f"/admin/audit?actorId={c.patient.user.id}"),
 }
 
+RECORDED = {"/api/users", "/api/appointments", "/api/appointments/pending", "/api/admin/messages", "/api/admin/audit"}
+PUBLIC_OR_OWN = {"/api/users/doctors", "/api/appointments/my-appointments", "/api/users/profile/access-log"}
+
 
 @pytest.fixture
 def clinic(app: Flask, client: FlaskClient) -> Clinic:
@@ -87,6 +90,17 @@ def test_a_search_that_shows_nobody_is_recorded_with_its_filters_and_the_total(
     [event] = trail()
     assert (event.action, event.actor, event.session) == ("search", caller.user.id, caller.session_id)
     assert (event.search.filters, event.search.found) == (filters, 1)
+
+
+def test_each_list_of_the_api_records_searches_or_shows_nothing_about_others(client: FlaskClient) -> None:
+    document = factories.envelope_of(client.get("/api/openapi.json"))
+    lists = {
+        path
+        for path, routes in document["paths"].items()
+        if any(parameter.get("name") == "page" for parameter in routes.get("get", {}).get("parameters", []))
+    }
+
+    assert lists == RECORDED | PUBLIC_OR_OWN
 
 
 def test_a_search_that_finds_nothing_is_recorded_too(client: FlaskClient, clinic: Clinic) -> None:
