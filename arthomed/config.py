@@ -17,7 +17,7 @@ from arthomed.config_readers import MINUTES_PER_DAY, duration, minutes, uri
 from arthomed.config_services import Delivery, Fcm, Twilio, Uploads
 from arthomed.core import keys
 
-_MILLISECOND, _SECOND = timedelta(milliseconds=1), timedelta(seconds=1)
+_MILLISECOND, _SECOND, _HOUR = timedelta(milliseconds=1), timedelta(seconds=1), timedelta(hours=1)
 _LOCAL_MONGODB, _LOCAL_REDIS = "mongodb://127.0.0.1:27017/arthomed", "redis://127.0.0.1:6379/0"
 _LOCAL_ORIGINS = ["http://localhost:3000", "http://localhost:19006"]
 _ENTITY_ID = Regexp(r"$|[0-9]{19}$", error="Must be 19 digits.")
@@ -110,6 +110,7 @@ class Settings:
     otp_keys: Keys
     access_token_lifetime: timedelta
     refresh_token_lifetime: timedelta
+    staff_session_lifetime: timedelta
     cors_origins: tuple[str, ...]
     trusted_proxies: int
     rate_limits: RateLimits
@@ -226,6 +227,7 @@ def _read(env: Env, app_env: AppEnv) -> Settings:
         otp_keys=_keys(env, "OTP_SECRET", "codes", production=production),
         access_token_lifetime=minutes(env, "ACCESS_TOKEN_MINUTES", 60, minimum=1),
         refresh_token_lifetime=minutes(env, "REFRESH_TOKEN_MINUTES", 30 * MINUTES_PER_DAY, minimum=1),
+        staff_session_lifetime=duration(env, "STAFF_SESSION_MAX_HOURS", 12, unit=_HOUR, allowed=Range(1, 30 * 24)),
         cors_origins=config_readers.origins(env, "CORS_ORIGINS", [] if production else _LOCAL_ORIGINS),
         trusted_proxies=env.int("TRUSTED_PROXIES", 0, validate=Range(0)),
         rate_limits=_rate_limits(env),

@@ -3,15 +3,25 @@
 from collections.abc import Sequence
 from enum import StrEnum
 
-from mongoengine import DateTimeField, DictField, EnumField, ListField, ObjectIdField, StringField
+from mongoengine import (
+    DateTimeField,
+    DictField,
+    EmbeddedDocumentField,
+    EnumField,
+    IntField,
+    ListField,
+    ObjectIdField,
+    StringField,
+)
 from pymongo.client_session import ClientSession
 
-from arthomed.core.documents import PlainDocument
+from arthomed.core.documents import ClinicEmbeddedDocument, PlainDocument
 from arthomed.core.permissions import Role
 
 
 class Action(StrEnum):
     READ = "read"
+    SEARCH = "search"
     CREATE = "create"
     CHANGE = "change"
     DELETE = "delete"
@@ -30,11 +40,19 @@ class Kind(StrEnum):
     MESSAGE = "message"
 
 
+class Search(ClinicEmbeddedDocument):
+    """What a user searched for: filters by their names in the API, words as typed; and how many records matched."""
+
+    filters = DictField()
+    found = IntField(required=True)
+
+
 class AuditEvent(PlainDocument):
-    """One access of a user (`actor`) to `records` about people (`subjects`).
+    """One access of a user (`actor`) to `records` about people (`subjects`), or a search for them.
 
     `actor` is empty when the system acted. `changes` holds `{"field", "from", "to"}` for each stored field that
-    changed; a nested field is named by its dotted path. MongoDB removes an event after three years.
+    changed; a nested field is named by its dotted path. The subjects of a search are those whom a filter names by id:
+    words may mean anybody. MongoDB removes an event after three years.
     """
 
     meta = {"collection": "audit_events"}
@@ -50,6 +68,7 @@ class AuditEvent(PlainDocument):
     records = ListField(ObjectIdField())
     subjects = ListField(ObjectIdField())
     changes = ListField(DictField())
+    search = EmbeddedDocumentField(Search)
 
     @classmethod
     def insert_all(cls, events: "Sequence[AuditEvent]", session: ClientSession | None) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from bson import ObjectId
 from pymongo.client_session import ClientSession
 
-from arthomed.audit.models import Action, AuditEvent, Kind
+from arthomed.audit.models import Action, AuditEvent, Kind, Search
 from arthomed.audit.writer import AuditWriter
 from arthomed.core import clock, origin
 from arthomed.core.actor import Actor
@@ -19,11 +19,26 @@ _IGNORED_FIELD = "updatedAt"  # it differs in every change
 def record_read(actor: Actor, kind: Kind, records: Iterable[ObjectId], subjects: Iterable[ObjectId]) -> None:
     """Record in the background that the actor read records about other people.
 
-    Reading one's own records is not recorded, except for files.
+    Reading one's own records is not recorded, except for files. Each read of the audit trail is recorded: the words of
+    searches in it name people who are no subjects.
     """
+    ids = list(records)
     recorded = set(subjects) if kind is Kind.FILE else set(subjects) - {actor.user_id}
-    if recorded:
-        _writer.put(_event(actor, Action.READ, kind, records, sorted(recorded)).to_mongo())
+    if recorded or (ids and kind is Kind.AUDIT_TRAIL):
+        _writer.put(_event(actor, Action.READ, kind, ids, sorted(recorded)).to_mongo())
+
+
+def record_search(
+    actor: Actor, kind: Kind, filters: Mapping[str, object], *, found: int, subjects: Iterable[ObjectId] = ()
+) -> None:
+    """Record in the background what the actor searched for, and how many records matched; does nothing without filters.
+
+    A response tells the number of matches even when it shows none of them, as a page beyond the last one does.
+    """
+    if filters:
+        event = _event(actor, Action.SEARCH, kind, (), sorted(set(subjects) - {actor.user_id}))
+        event.search = Search(filters=dict(filters), found=found)
+        _writer.put(event.to_mongo())
 
 
 def record_change(

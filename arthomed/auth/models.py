@@ -15,13 +15,13 @@ from mongoengine import (
     ObjectIdField,
     StringField,
 )
-from pymongo import UpdateMany, UpdateOne
+from pymongo import ReturnDocument, UpdateMany, UpdateOne
 from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError
 from pymongo.write_concern import WriteConcern
 
 from arthomed.auth.rules import USE_NOTED_AFTER, FailedGuesses, OtpAttempts, Platform
-from arthomed.config import CodePolicy
+from arthomed.config import CodePolicy, settings
 from arthomed.core import cache, clock
 from arthomed.core.cache import Versions
 from arthomed.core.documents import ClinicDocument, ClinicEmbeddedDocument, Raw
@@ -186,7 +186,10 @@ class LiveSession:
 
 
 class Session(ClinicDocument):
-    """A signed-in device. No token is stored: a refresh token names its generation, and is signed."""
+    """A signed-in device. No token is stored: a refresh token names its generation, and is signed.
+
+    A refresh extends a session; that of staff ends `STAFF_SESSION_MAX_HOURS` after its sign-in all the same.
+    """
 
     meta = {"collection": "sessions"}
 
@@ -201,21 +204,32 @@ class Session(ClinicDocument):
     last_used_at = DateTimeField(db_field="lastUsedAt", required=True, default=clock.now)
     push_token = StringField(db_field="pushToken")
 
+    def clean(self) -> None:
+        """End a session of staff in time; MongoEngine calls this before a new session is stored."""
+        if self.role is not Role.PATIENT:
+            self.expires_at = min(self.expires_at, self.created_at + settings().staff_session_lifetime)
+
     @classmethod
     def rotate(
         cls, session_id: ObjectId, generation: int, *, now: datetime, lifetime: timedelta, address: str | None
     ) -> "Session | None":
-        """Use up the refresh token of that generation; None when it is used already or the session has ended."""
-        rotated: Session | None = cls.objects(id=session_id, generation=generation, expires_at__gt=now).modify(
-            new=True,
-            inc__generation=1,
-            set__rotated_at=now,
-            set__expires_at=now + lifetime,
-            set__last_used_at=now,
-            set__address=address,
-            set__updated_at=now,
-        )
-        return rotated
+        """Use up the refresh token of that generation; None when it is used already or the session has ended.
+
+        Older sessions of staff were opened without an absolute end: such a session has ended when it is returned.
+        """
+        milliseconds = settings().staff_session_lifetime // timedelta(milliseconds=1)
+        absolute_end = {"$cond": [{"$ne": ["$role", Role.PATIENT]}, {"$add": ["$createdAt", milliseconds]}, None]}
+        rotation = {
+            "generation": {"$add": ["$generation", 1]},
+            "rotatedAt": now,
+            "expiresAt": {"$min": [now + lifetime, absolute_end]},  # $min ignores None
+            "lastUsedAt": now,
+            "address": {"$literal": address},
+            "updatedAt": now,
+        }
+        live = {"_id": session_id, "generation": generation, "expiresAt": {"$gt": now}}
+        raw = cls.collection().find_one_and_update(live, [{"$set": rotation}], return_document=ReturnDocument.AFTER)
+        return None if raw is None else cls.from_raw(raw)
 
     @classmethod
     def find_live(

@@ -1,7 +1,7 @@
 """Pagination of lists."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -9,10 +9,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """The requested page: `page` counts from 1, `limit` is 1 to 100 items."""
+    """The requested page: `page` counts from 1, `limit` is 1 to 100 items.
+
+    `filters` are those of the request by their names in the API, for the audit trail.
+    """
 
     page: int = 1
     limit: int = 10
+    filters: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def offset(self) -> int:

@@ -19,6 +19,7 @@ _OBJECT_ID = r"^[0-9a-f]{24}$"
 _TIME_OF_DAY = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
 _DAY = re.compile(r"[12][0-9]{3}-[0-9]{2}-[0-9]{2}")
 _MAX_PAGE = 1_000_000  # keeps `skip` within MongoDB's 64 bits
+_NO_FILTERS = frozenset({"sort"})  # parameters of lists that select no records
 _FORBIDDEN = frozenset({"Cc", "Cs", "Co", "Cn"})  # Unicode categories: control, surrogate, private use, unassigned
 
 
@@ -148,15 +149,16 @@ def integer(minimum: int, maximum: int, **kwargs: Any) -> fields.Integer:
 
 
 class PageQuery(Schema):
-    """`page` and `limit`; loads into `paging`, a PageRequest."""
+    """`page` and `limit`; loads into `paging`, a PageRequest, which also holds the filters of a subclass."""
 
     page = fields.Integer(load_default=1, validate=Range(1, _MAX_PAGE), metadata={"example": 1})
     limit = fields.Integer(load_default=10, validate=Range(1, 100), metadata={"example": 10})
 
     @ma.post_load
     def to_page_request(self, loaded: dict[str, Any], **_: object) -> dict[str, Any]:
-        paging = PageRequest(loaded.pop("page"), loaded.pop("limit"))
-        return {**loaded, "paging": paging}
+        page, limit = loaded.pop("page"), loaded.pop("limit")
+        filters = {name: value for name, value in self.dump(loaded).items() if name not in _NO_FILTERS}
+        return {**loaded, "paging": PageRequest(page, limit, filters)}
 
 
 class PaginationOut(Schema):

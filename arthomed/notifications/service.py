@@ -123,6 +123,7 @@ def list_messages(actor: Actor, paging: PageRequest, **filters: str) -> Page[Not
     """List messages by `state`, `channel` and `kind`, the newest first; the texts are not stored."""
     page: Page[Notification] = Notification.objects(**filters).order_by("-id").page(paging)
     users = {message.user for message in page.items if message.user}
+    audit.record_search(actor, Kind.MESSAGE, paging.filters, found=page.pagination.total)
     audit.record_read(actor, Kind.MESSAGE, [message.id for message in page.items], users)
     return page
 

@@ -43,7 +43,7 @@ def erased(record_until: datetime | None) -> Sequence[str]:
 def retained(record_until: datetime | None, now: datetime) -> Sequence[RetainedData]:
     """What stays after the erasure, in words for the patient."""
     trail = RetainedData(
-        "Who read or changed your records, with old and new values, and that you gave your consent",
+        "Who read or changed your records, with old and new values, what staff searched for, and your consent",
         "Digital Personal Data Protection Rules 2025, rule 8(3)",
         now + AUDIT_TRAIL_RETENTION,
     )

@@ -48,6 +48,19 @@ class ValueChangeOut(Schema):
     new = fields.Function(lambda change: _json_value(change["to"]), data_key="to", metadata={"example": "confirmed"})
 
 
+class RecordedSearchOut(Schema):
+    filters = fields.Dict(
+        keys=fields.String(),
+        values=fields.Raw(metadata={"type": ["string", "boolean"]}),
+        required=True,
+        metadata={
+            "example": {"search": "Asha", "role": "patient"},
+            "description": "The filters of the list by their names, and the words of a search as typed.",
+        },
+    )
+    found = fields.Integer(required=True, metadata={"example": 1, "description": "How many records matched."})
+
+
 class AuditEventOut(Schema):
     _id = Id(attribute="event.id", data_key="_id", required=True)
     at = Instant(attribute="event.at", required=True)
@@ -64,6 +77,13 @@ class AuditEventOut(Schema):
     records = fields.List(Id(), attribute="event.records", required=True)
     subjects = fields.List(Id(), attribute="event.subjects", required=True)
     changes = fields.List(fields.Nested(ValueChangeOut), attribute="event.changes", required=True)
+    search = fields.Nested(
+        RecordedSearchOut,
+        attribute="event.search",
+        required=True,
+        allow_none=True,
+        metadata={"description": "Null if the action is not `search`."},
+    )
 
 
 class EraseAccount(Schema):

@@ -76,6 +76,7 @@ def list_users(
     sign = "-" if sort.startswith("-") else ""
     page: Page[User] = users.order_by(sign + sort_field, sign + "id").page(page_request)
     user_ids = [user.id for user in page.items]
+    audit.record_search(actor, Kind.USER, page_request.filters, found=page.pagination.total)
     audit.record_read(actor, Kind.USER, user_ids, user_ids)
     return page
 
@@ -115,7 +116,7 @@ def register(*, role: Role, mobile_number: str, name: str | None = None, by: Act
         ValidationFailed: a part belongs to another role.
     """
     user = new_user(Role(role), mobile_number, name, **parts)
-    with _translate_duplicate_mobile():
+    with _translate_duplicate_mobile(by, mobile_number):
         transaction(partial(insert, user, by=by))
     return user
 
@@ -207,7 +208,7 @@ def _save(by: Actor, user: User, before: Raw, session: ClientSession) -> None:
     """Save a user, and note the changed fields in the audit trail."""
     cache.invalidate(user_tag(user.id), *([DOCTORS_TAG] if user.doctor_info or "doctorInfo" in before else []))
     user.updated_at = clock.now()
-    with _translate_duplicate_mobile():
+    with _translate_duplicate_mobile(by, user.mobile_number):
         user.save_changes(session)
     changes = audit.differences(before, user.to_mongo())
     audit.record_change(by, Action.CHANGE, Kind.USER, user.id, subject=user.id, session=session, changes=changes)
@@ -277,8 +278,11 @@ def _to_stored_value(name: str, value: Any) -> Any:
 
 
 @contextmanager
-def _translate_duplicate_mobile() -> Iterator[None]:
+def _translate_duplicate_mobile(by: Actor | None, mobile_number: str) -> Iterator[None]:
+    """Raise DuplicateValue, which tells staff that a number is registered; that counts as a search for it."""
     try:
         yield
     except DuplicateKeyError as error:
+        if by is not None:
+            audit.record_search(by, Kind.USER, {"mobileNumber": mobile_number}, found=1)
         raise DuplicateValue("Mobile number is already registered") from error

@@ -1,4 +1,4 @@
-"""Each row of the table in docs/security.md names existing modules and tests."""
+"""Each row of the tables in docs/security.md names existing modules and tests, or a decision and its reason."""
 
 import ast
 import re
@@ -10,7 +10,9 @@ import pytest
 from tests.stack import ROOT
 
 REQUIREMENT = re.compile(r"API\d+:2023|\d+\.\d+\.\d+ L[123]")
-TABLE = (ROOT / "docs" / "security.md").read_text().partition("| requirement |")[2]
+DOCUMENT = (ROOT / "docs" / "security.md").read_text()
+TABLE = DOCUMENT.partition("| requirement | how")[2].partition("\n\n")[0]
+DECISIONS = DOCUMENT.partition("| requirement | decision |")[2].partition("\n\n")[0]
 ROW_LINES = [line for line in TABLE.splitlines() if line.startswith("| ")]
 ROWS = {cells[0]: cells for line in ROW_LINES if (cells := line.removeprefix("| ").removesuffix(" |").split(" | "))}
 MODULE_COLUMN, TEST_COLUMN = 2, 3
@@ -60,3 +62,11 @@ def test_tests_of_a_row_exist(row: str) -> None:
 
     assert named
     assert [f"{path}::{name}" for path, name in named if name not in names_of_tests(ROOT / path)] == []
+
+
+def test_each_requirement_that_is_not_met_has_a_decision_and_a_reason() -> None:
+    rows = [line.strip("| ").split(" | ") for line in DECISIONS.splitlines() if line.startswith("| ")]
+
+    assert rows
+    assert [row for row in rows if len(row) != 3 or not all(row)] == []
+    assert [row[0] for row in rows if not REQUIREMENT.match(row[0])] == []

@@ -105,6 +105,7 @@ def test_nginx_sends_files_to_authorised_users_only(front: httpx.Client, clinic:
     assert response.headers["Content-Disposition"].startswith("attachment")
     assert response.headers["X-Content-Type-Options"] == "nosniff"
     assert response.headers["Content-Security-Policy"] == "default-src 'none'; sandbox"
+    assert response.headers["Cross-Origin-Resource-Policy"] == "same-origin"
     assert response.headers["Cache-Control"] == "private, no-store"
     assert (part.status_code, part.content) == (206, response.content[:8])
     assert front.get(url, headers=stranger.headers).status_code in {403, 404}

@@ -230,6 +230,18 @@ def test_every_route_works_with_the_privileges_of_the_application(
     assert refusals() == []
 
 
+def test_reads_and_searches_are_recorded_with_the_privileges_of_the_application(
+    app: Flask, client: FlaskClient
+) -> None:
+    admin = factories.sign_in(app, factories.make_user(Role.ADMIN))
+    factories.make_user(name="Asha Verma")
+
+    data_of(client.get("/api/users?search=Asha", headers=admin.headers))
+
+    audit.flush()
+    assert {"search", "read"} <= set(AuditEvent.objects(actor=admin.user.id).scalar("action"))
+
+
 def test_a_patient_signs_in_books_and_is_notified_with_the_privileges_of_the_application(
     client: FlaskClient, run: Run
 ) -> None:

@@ -90,6 +90,9 @@ INVALID: dict[str, list[Document]] = {
     "audit_events": [
         *({name: MISSING} for name in ("at", "records", "subjects")),
         {"action": "look"},
+        {"search": "Asha"},
+        {"search": {"filters": {"search": "Asha"}}},
+        {"search": {"filters": {}, "found": -1}},
         {"subjects": ["672b1234a1b2c3d4e5f60718"]},
     ],
     "exports": [{"state": "lost"}, {"askedAt": MISSING}, {"expiresAt": "2026-12-01"}],
@@ -115,6 +118,12 @@ def case_id(value: object) -> str:
 @pytest.mark.parametrize("collection", VALID)
 def test_a_valid_document_is_accepted(database: Database[Document], collection: str) -> None:
     assert database[collection].insert_one(VALID[collection]()).acknowledged
+
+
+def test_a_search_is_accepted_in_the_audit_trail(database: Database[Document]) -> None:
+    search = records.event(action="search", records=[], search={"filters": {"search": "Asha"}, "found": 1})
+
+    assert database.audit_events.insert_one(search).acknowledged
 
 
 @pytest.mark.parametrize(("collection", "invalid"), CASES, ids=case_id)

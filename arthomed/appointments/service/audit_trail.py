@@ -1,6 +1,6 @@
 """The audit events of appointments."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from bson import ObjectId
 from pymongo.client_session import ClientSession
@@ -9,6 +9,7 @@ from arthomed.appointments.models import Appointment
 from arthomed.audit import service as audit
 from arthomed.audit.models import Action, AuditEvent, Kind
 from arthomed.core.actor import Actor
+from arthomed.core.paging import Page
 
 _OMITTED_FIELD = "history"  # repeats the change of the status
 
@@ -17,6 +18,15 @@ def record_read(actor: Actor, appointments: Sequence[Appointment]) -> None:
     """Record that a user read appointments."""
     ids, patients = [one.id for one in appointments], [one.patient_id for one in appointments]
     audit.record_read(actor, Kind.APPOINTMENT, ids, patients)
+
+
+def record_list(
+    actor: Actor, page: Page[Appointment], filters: Mapping[str, object], patient_id: ObjectId | None = None
+) -> None:
+    """Record what a user filtered appointments by, and which of them the page shows."""
+    subjects = [] if patient_id is None else [patient_id]
+    audit.record_search(actor, Kind.APPOINTMENT, filters, found=page.pagination.total, subjects=subjects)
+    record_read(actor, page.items)
 
 
 def booking_event(actor: Actor, appointment_id: ObjectId) -> AuditEvent:

@@ -56,7 +56,7 @@ def list_own(actor: Actor, page_request: PageRequest, **filters: Any) -> Page[Ap
 def list_appointments(actor: Actor, page_request: PageRequest, **filters: Any) -> Page[Appointment]:
     """The appointments that this user may see, in the same order."""
     page = _list(Appointment.visible_to(actor), page_request, filters)
-    audit_trail.record_read(actor, page.items)
+    audit_trail.record_list(actor, page, page_request.filters, filters.get("patient_id"))
     return page
 
 
@@ -101,7 +101,7 @@ def list_pending(actor: Actor, page_request: PageRequest) -> Page[Appointment]:
     """The pending appointments, the oldest booking first."""
     pending = Appointment.objects(status=Status.PENDING)
     page: Page[Appointment] = pending.order_by("created_at", "id").page(page_request)
-    audit_trail.record_read(actor, page.items)
+    audit_trail.record_list(actor, page, {"status": str(Status.PENDING)})
     Appointment.with_people(list(page.items))
     return page
 

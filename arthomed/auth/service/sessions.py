@@ -42,6 +42,8 @@ def refresh(session_id: ObjectId, generation: int) -> Session:
         address=origin.current().address,
     )
     if rotated is not None:
+        if rotated.expires_at <= now:
+            raise rules.SessionRevoked
         return rotated
     session: Session | None = Session.objects(id=session_id, expires_at__gt=now).first()
     if session is None:

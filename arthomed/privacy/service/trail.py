@@ -28,6 +28,8 @@ def access_log(user_id: ObjectId, page_request: PageRequest) -> Page[Access]:
 def read(actor: Actor, page_request: PageRequest, /, **filters: ObjectId) -> Page[Access]:
     """The audit trail, filtered by person, record or actor. Reading it is recorded, too."""
     page = audit.events(page_request, **filters)
+    people = [filters[name] for name in ("subjects", "actor") if name in filters]
+    audit.record_search(actor, Kind.AUDIT_TRAIL, page_request.filters, found=page.pagination.total, subjects=people)
     subjects = {subject for event in page.items for subject in event.subjects}
     audit.record_read(actor, Kind.AUDIT_TRAIL, [event.id for event in page.items], subjects)
     return _page_with_actors(page)

@@ -4401,7 +4401,14 @@ export interface paths {
                          *                 "from": "pending",
                          *                 "to": "confirmed"
                          *               }
-                         *             ]
+                         *             ],
+                         *             "search": {
+                         *               "filters": {
+                         *                 "search": "Asha",
+                         *                 "role": "patient"
+                         *               },
+                         *               "found": 1
+                         *             }
                          *           }
                          *         ],
                          *         "pagination": {
@@ -6057,6 +6064,23 @@ export interface components {
             /** @example confirmed */
             readonly to?: unknown;
         };
+        RecordedSearchOut: {
+            /**
+             * @description The filters of the list by their names, and the words of a search as typed.
+             * @example {
+             *       "search": "Asha",
+             *       "role": "patient"
+             *     }
+             */
+            filters: {
+                [key: string]: string | boolean;
+            };
+            /**
+             * @description How many records matched.
+             * @example 1
+             */
+            found: number;
+        };
         AuditEventOut: {
             /** @example 672b1234a1b2c3d4e5f60718 */
             _id: string;
@@ -6080,6 +6104,8 @@ export interface components {
             records: string[];
             subjects: string[];
             changes: components["schemas"]["ValueChangeOut"][];
+            /** @description Null if the action is not `search`. */
+            search: components["schemas"]["RecordedSearchOut"] | null;
         };
         AuditEventPageOut: {
             items: components["schemas"]["AuditEventOut"][];

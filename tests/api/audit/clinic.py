@@ -3,11 +3,14 @@
 from dataclasses import dataclass
 from typing import Any
 
+from flask import Flask
 from flask.testing import FlaskClient
 
 from arthomed.appointments.models import Appointment
 from arthomed.audit import service as audit
 from arthomed.audit.models import AuditEvent
+from arthomed.core.permissions import Role
+from tests import factories
 from tests.factories import SignedIn, data_of
 
 
@@ -18,6 +21,20 @@ class Clinic:
     desk: SignedIn
     admin: SignedIn
     appointment: Appointment
+
+
+def open_clinic(app: Flask) -> Clinic:
+    """A clinic with one appointment and an empty audit trail, in an empty database."""
+    doctor = factories.make_doctor(factories.every_day("09:00", "10:00"), name="Meera Iyer")
+    patient = factories.make_user(name="Asha Verma")
+    appointment = factories.make_appointment(patient, doctor)
+    desk, admin = (factories.make_user(role, name=f"Some {role.title()}") for role in (Role.RECEPTIONIST, Role.ADMIN))
+    signed_in = {"patient": patient, "doctor": doctor, "desk": desk, "admin": admin}
+    made = Clinic(
+        appointment=appointment, **{name: factories.sign_in(app, person) for name, person in signed_in.items()}
+    )
+    clear_trail()
+    return made
 
 
 def clear_trail() -> None:

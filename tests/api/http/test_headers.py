@@ -1,5 +1,7 @@
 """Request ids, security headers and content negotiation."""
 
+import re
+
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -12,6 +14,8 @@ SECURITY = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
 }
 EVERYWHERE = [
     ("GET", "/health"),
@@ -73,6 +77,16 @@ class TestSecurity:
         assert "default-src 'self'" in policy
         assert "frame-ancestors 'none'" in policy
         assert "unsafe-eval" not in policy
+
+    def test_the_policy_allows_neither_plugins_nor_another_base_of_urls(self, client: FlaskClient) -> None:
+        policy = client.get("/api/docs").headers["Content-Security-Policy"].split("; ")
+
+        assert {"object-src 'none'", "base-uri 'none'"} <= set(policy)
+
+    def test_the_documentation_page_keeps_to_its_policy(self, client: FlaskClient) -> None:
+        page = client.get("/api/docs").text
+
+        assert re.findall(r"<(?:base|object|embed|style|iframe|form)\b|\son\w+=|<script>", page) == []
 
     @pytest.mark.parametrize("path", ["/api/auth/me", "/api/nowhere", "/api/users", "/api/auth/send-otp"])
     def test_anonymous_api_responses_are_not_stored_by_caches(self, client: FlaskClient, path: str) -> None:

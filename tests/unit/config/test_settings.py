@@ -17,6 +17,7 @@ NUMBERS = (
     "WEB_THREADS",
     "ACCESS_TOKEN_MINUTES",
     "REFRESH_TOKEN_MINUTES",
+    "STAFF_SESSION_MAX_HOURS",
     "TRUSTED_PROXIES",
     "RATE_LIMIT_WINDOW_MS",
     "RATE_LIMIT_MAX_REQUESTS",
@@ -51,6 +52,7 @@ def test_development_requires_no_settings(read: Read) -> None:
         ("twilio", None),
         ("smtp_url", None),
         ("access_token_lifetime", timedelta(hours=1)),
+        ("staff_session_lifetime", timedelta(hours=12)),
         ("cors_origins", ("http://localhost:3000", "http://localhost:19006")),
     ],
 )
@@ -116,7 +118,9 @@ def test_a_malformed_number_is_refused_by_name(read: Read, name: str, text: str)
     assert f"{name}: " in configuration_error(read, **{name: text})
 
 
-@pytest.mark.parametrize("name", ["ACCESS_TOKEN_MINUTES", "REFRESH_TOKEN_MINUTES", "CANCEL_NOTICE_MINUTES"])
+@pytest.mark.parametrize(
+    "name", ["ACCESS_TOKEN_MINUTES", "REFRESH_TOKEN_MINUTES", "STAFF_SESSION_MAX_HOURS", "CANCEL_NOTICE_MINUTES"]
+)
 def test_a_duration_beyond_the_maximum_is_refused(read: Read, name: str) -> None:
     assert f"{name}: " in configuration_error(read, **{name: "999999999999"})
 
