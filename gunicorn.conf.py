@@ -44,6 +44,9 @@ graceful_timeout = 35  # above the longest request, which is an upload
 max_requests = 100_000
 max_requests_jitter = 10_000
 limit_request_line = 8190
+# ProxyFix alone trusts a proxy's headers (TRUSTED_PROXIES). gunicorn would take these from any client on 127.0.0.1.
+forwarder_headers = ""  # SCRIPT_NAME would move a route: /x/metrics would be /metrics
+secure_scheme_headers: dict[str, str] = {}
 logger_class = _Logger
 accesslog = None  # the application logs each request
 control_socket_disable = True
