@@ -9,7 +9,7 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
 
-from arthomed.config import ConfigurationError, require_loopback, settings
+from arthomed.config import ConfigurationError, check_addresses, settings
 from arthomed.files.service import purging
 from arthomed.files.storage import StorageUnavailable
 from arthomed.infra import logging, mongo
@@ -53,9 +53,9 @@ control_socket_disable = True
 
 
 def on_starting(server: Arbiter) -> None:
-    """Refuse a public address outside production, and a database that lacks a required index."""
+    """Refuse an unprotected public address, and a database that lacks a required index."""
     try:
-        require_loopback(_settings, server.address)
+        check_addresses(_settings, server.address)
         mongo.require_indexes(_settings.mongodb_uri)
     except (ConfigurationError, mongo.DatabaseNotReady) as error:
         sys.exit(str(error))

@@ -23,6 +23,10 @@ _LOCAL_ORIGINS = ["http://localhost:3000", "http://localhost:19006"]
 _ENTITY_ID = Regexp(r"$|[0-9]{19}$", error="Must be 19 digits.")
 _SENDER = Regexp(r"$|([^<>]+<)?[^<>@\s]+@[^<>@\s]+>?$", error="Must be an address, or Name <address>.")
 _SENTRY_DSN = Regexp(r"$|https?://\w+@[^@\s]+/\d+$", error="Must be https://key@host/project.")
+_NO_PROXY = (
+    "a few slow connections stop gunicorn unless a proxy buffers them: put nginx in front (deploy/nginx.conf) "
+    "and set TRUSTED_PROXIES=1, or set HOST=127.0.0.1"
+)
 _LOG_LEVELS = ("debug", "info", "warn", "warning", "error", "critical")
 _LOG_LEVEL = Regexp(rf"(?i:{'|'.join(_LOG_LEVELS)})$", error=f"Must be one of: {', '.join(_LOG_LEVELS)}.")
 
@@ -155,32 +159,35 @@ def settings() -> Settings:
     return found
 
 
-def require_loopback(settings: Settings, addresses: Iterable[tuple[str, int] | str | int]) -> None:
+def check_addresses(settings: Settings, addresses: Iterable[tuple[str, int] | str | int]) -> None:
     """Check the addresses that a server is about to bind, as gunicorn's `server.address` lists them.
 
     An address is (host, port), the path of a UNIX socket, or a file descriptor, which counts as public. Development
-    and test have known secrets and publish every one-time code.
+    and test have known secrets and publish every one-time code. Production needs a proxy that buffers requests and
+    responses, because gunicorn gives a thread to every connection, however slow.
 
     Raises:
-        ConfigurationError: an address is not a loopback address, outside production.
+        ConfigurationError: an address is public, outside production or without a proxy.
     """
-    if settings.is_production or settings.allow_public_development:
+    may_be_public = settings.trusted_proxies > 0 if settings.is_production else settings.allow_public_development
+    if may_be_public:
         return
     for address in addresses:
         host = address[0] if isinstance(address, tuple) else address
         if not isinstance(address, str) and not config_readers.is_loopback(str(host)):
-            raise ConfigurationError(_not_loopback(settings.app_env, str(host)))
+            refusal = _NO_PROXY if settings.is_production else _not_loopback(settings.app_env)
+            raise ConfigurationError(f"{host} is not a loopback address, but {refusal}")
 
 
 def _exposed(found: Settings) -> list[str]:
     if found.allow_public_development or config_readers.is_loopback(found.host):
         return []
-    return [f"HOST: {_not_loopback(found.app_env, found.host)}"]
+    return [f"HOST: {found.host} is not a loopback address, but {_not_loopback(found.app_env)}"]
 
 
-def _not_loopback(app_env: AppEnv, host: str) -> str:
+def _not_loopback(app_env: AppEnv) -> str:
     return (
-        f"{host} is not a loopback address, but APP_ENV={app_env} publishes one-time codes: "
+        f"APP_ENV={app_env} publishes one-time codes: "
         "set HOST=127.0.0.1, APP_ENV=production, or ALLOW_PUBLIC_DEVELOPMENT=true"
     )
 

@@ -1,6 +1,5 @@
 """Error responses: the only module with HTTP status codes."""
 
-import json
 import time
 import traceback
 from datetime import timedelta
@@ -20,6 +19,7 @@ from arthomed.core.documents import is_database_unavailable
 from arthomed.core.errors import ClinicError, Code, ServiceUnavailable
 from arthomed.http import context
 from arthomed.http.envelope import HttpCode, failure, failure_body
+from arthomed.http.json import encode
 
 log = structlog.get_logger()
 
@@ -124,7 +124,7 @@ def serialize_refusal(error: HTTPException, address: str, reason: str) -> bytes:
     log.warning(
         "unreadable_request", reason=reason, statusCode=status, ip=address, code=str(code), request_id=request_id
     )
-    body = json.dumps(failure_body(status, code, message)).encode()
+    body = encode(failure_body(status, code, message))
     headers = Headers(
         {
             **context.SECURITY_HEADERS,
