@@ -12,7 +12,8 @@ from zoneinfo import ZoneInfo
 from environs import Env, EnvValidationError
 from marshmallow.validate import Length, Range, Regexp
 
-from arthomed import config_readers, config_services
+from arthomed import config_addresses, config_readers, config_services
+from arthomed.config_addresses import Address
 from arthomed.config_readers import MINUTES_PER_DAY, duration, minutes, uri
 from arthomed.config_services import Delivery, Fcm, Twilio, Uploads
 from arthomed.core import keys
@@ -23,10 +24,6 @@ _LOCAL_ORIGINS = ["http://localhost:3000", "http://localhost:19006"]
 _ENTITY_ID = Regexp(r"$|[0-9]{19}$", error="Must be 19 digits.")
 _SENDER = Regexp(r"$|([^<>]+<)?[^<>@\s]+@[^<>@\s]+>?$", error="Must be an address, or Name <address>.")
 _SENTRY_DSN = Regexp(r"$|https?://\w+@[^@\s]+/\d+$", error="Must be https://key@host/project.")
-_NO_PROXY = (
-    "a few slow connections stop gunicorn unless a proxy buffers them: put nginx in front (deploy/nginx.conf) "
-    "and set TRUSTED_PROXIES=1, or set HOST=127.0.0.1"
-)
 _LOG_LEVELS = ("debug", "info", "warn", "warning", "error", "critical")
 _LOG_LEVEL = Regexp(rf"(?i:{'|'.join(_LOG_LEVELS)})$", error=f"Must be one of: {', '.join(_LOG_LEVELS)}.")
 
@@ -57,17 +54,30 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
+class Lockout:
+    """After so many wrong codes, sign-in is refused for that time."""
+
+    failures: int
+    duration: timedelta
+
+
+@dataclass(frozen=True, slots=True)
 class CodePolicy:
-    """Lifetime, quotas and lockout of one-time codes; an installation configures only the quotas."""
+    """Lifetime, quotas and lockouts of one-time codes; an installation configures only the quotas.
+
+    `daily_patient_quota` and `hourly_stranger_quota` limit the SMS to patients and to numbers without an account, for
+    the whole clinic. `number_lockout` counts the wrong codes from all addresses (NIST SP 800-63B: at most 100).
+    """
 
     hourly_quota_per_number: int
     hourly_quota_per_address: int
-    daily_quota: int
+    daily_patient_quota: int
+    hourly_stranger_quota: int
     lifetime: timedelta = timedelta(minutes=5)
     resend_after: timedelta = timedelta(minutes=1)
     max_attempts: int = 3
-    failures_to_lock: int = 5
-    lock: timedelta = timedelta(minutes=30)
+    address_lockout: Lockout = Lockout(5, timedelta(minutes=30))
+    number_lockout: Lockout = Lockout(100, timedelta(days=1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,37 +169,26 @@ def settings() -> Settings:
     return found
 
 
-def check_addresses(settings: Settings, addresses: Iterable[tuple[str, int] | str | int]) -> None:
-    """Check the addresses that a server is about to bind, as gunicorn's `server.address` lists them.
-
-    An address is (host, port), the path of a UNIX socket, or a file descriptor, which counts as public. Development
-    and test have known secrets and publish every one-time code. Production needs a proxy that buffers requests and
-    responses, because gunicorn gives a thread to every connection, however slow.
+def check_addresses(settings: Settings, addresses: Iterable[Address]) -> None:
+    """Check the addresses that a server is about to bind.
 
     Raises:
         ConfigurationError: an address is public, outside production or without a proxy.
     """
-    may_be_public = settings.trusted_proxies > 0 if settings.is_production else settings.allow_public_development
-    if may_be_public:
-        return
     for address in addresses:
-        host = address[0] if isinstance(address, tuple) else address
-        if not isinstance(address, str) and not config_readers.is_loopback(str(host)):
-            refusal = _NO_PROXY if settings.is_production else _not_loopback(settings.app_env)
-            raise ConfigurationError(f"{host} is not a loopback address, but {refusal}")
+        problem = _problem_of(settings, address)
+        if problem is not None:
+            raise ConfigurationError(problem)
 
 
 def _exposed(found: Settings) -> list[str]:
-    if found.allow_public_development or config_readers.is_loopback(found.host):
-        return []
-    return [f"HOST: {found.host} is not a loopback address, but {_not_loopback(found.app_env)}"]
+    problem = _problem_of(found, (found.host, found.port))
+    return [] if problem is None else [f"HOST: {problem}"]
 
 
-def _not_loopback(app_env: AppEnv) -> str:
-    return (
-        f"APP_ENV={app_env} publishes one-time codes: "
-        "set HOST=127.0.0.1, APP_ENV=production, or ALLOW_PUBLIC_DEVELOPMENT=true"
-    )
+def _problem_of(settings: Settings, address: Address) -> str | None:
+    may_be_public = settings.trusted_proxies > 0 if settings.is_production else settings.allow_public_development
+    return None if may_be_public else config_addresses.problem_of(address, app_env=settings.app_env)
 
 
 def _malformed(env: Env) -> list[str]:
@@ -258,7 +257,7 @@ def _rate_limits(env: Env) -> RateLimits:
         window=duration(env, "RATE_LIMIT_WINDOW_MS", 900_000, unit=_MILLISECOND, allowed=window),
         address=env.int("RATE_LIMIT_MAX_REQUESTS", 100, validate=Range(1)),
         user=env.int("RATE_LIMIT_USER_MAX_REQUESTS", 1000, validate=Range(1)),
-        auth=env.int("RATE_LIMIT_AUTH_MAX_REQUESTS", 30, validate=Range(1)),
+        auth=env.int("RATE_LIMIT_AUTH_MAX_REQUESTS", 300, validate=Range(1)),
         booking=env.int("RATE_LIMIT_BOOKING_MAX_REQUESTS", 30, validate=Range(1)),
         upload=env.int("RATE_LIMIT_UPLOAD_MAX_REQUESTS", 30, validate=Range(1)),
     )
@@ -278,8 +277,9 @@ def _policy(env: Env) -> Policy:
 def _codes(env: Env) -> CodePolicy:
     return CodePolicy(
         hourly_quota_per_number=env.int("OTP_PER_NUMBER_HOUR", 10, validate=Range(1)),
-        hourly_quota_per_address=env.int("OTP_PER_ADDRESS_HOUR", 20, validate=Range(1)),
-        daily_quota=env.int("OTP_PER_CLINIC_DAY", 5000, validate=Range(1)),
+        hourly_quota_per_address=env.int("OTP_PER_ADDRESS_HOUR", 100, validate=Range(1)),
+        daily_patient_quota=env.int("OTP_PER_CLINIC_DAY", 5000, validate=Range(1)),
+        hourly_stranger_quota=env.int("OTP_TO_STRANGERS_HOUR", 100, validate=Range(1)),
     )
 
 

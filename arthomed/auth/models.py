@@ -9,6 +9,7 @@ from mongoengine import (
     BinaryField,
     BooleanField,
     DateTimeField,
+    EmbeddedDocumentListField,
     EnumField,
     IntField,
     ObjectIdField,
@@ -19,22 +20,29 @@ from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError
 from pymongo.write_concern import WriteConcern
 
-from arthomed.auth.rules import USE_NOTED_AFTER, OtpAttempts, Platform
+from arthomed.auth.rules import USE_NOTED_AFTER, FailedGuesses, OtpAttempts, Platform
 from arthomed.config import CodePolicy
 from arthomed.core import cache, clock
 from arthomed.core.cache import Versions
-from arthomed.core.documents import ClinicDocument, Raw
+from arthomed.core.documents import ClinicDocument, ClinicEmbeddedDocument, Raw
 from arthomed.core.permissions import Role
 
 
+class FailedGuessesPart(ClinicEmbeddedDocument):
+    """`rules.FailedGuesses`, stored."""
+
+    address = StringField()
+    count = IntField(required=True)
+    ends_at = DateTimeField(db_field="endsAt", required=True)
+
+
 class Otp(ClinicDocument):
-    """The one live code of a mobile number, and how often that number failed.
+    """The one live code of a mobile number, and the wrong codes that were entered for that number.
 
     `otp` is a keyed digest of the code, which derives from `nonce`; `issue` identifies the code. Until its message is
-    in the outbox, the sweeper enqueues its job again at `enqueue_again_at`. `failures` counts wrong guesses in the
-    window that ends at `failures_end_at`. The window starts with the first failure, and again with the failure that
-    locks the number; a right guess resets the failures. A TTL index removes the document some time after the code has
-    expired.
+    in the outbox, the sweeper enqueues its job again at `enqueue_again_at`. `attempts` are those of the address that
+    requested the code, `other_attempts` those of all other addresses. A right guess removes the failed guesses. A TTL
+    index removes the document a day after the code has expired.
     """
 
     meta = {"collection": "otps"}
@@ -44,24 +52,29 @@ class Otp(ClinicDocument):
     nonce = BinaryField(required=True)
     issue = ObjectIdField(required=True)
     purpose = StringField(required=True)
+    requested_from = StringField(db_field="requestedFrom")
     attempts = IntField(required=True, default=0)
+    other_attempts = IntField(db_field="otherAttempts", required=True, default=0)
     is_used = BooleanField(db_field="isUsed", required=True, default=False)
     expires_at = DateTimeField(db_field="expiresAt", required=True)
     enqueue_again_at = DateTimeField(db_field="tellAt")
-    failures = IntField()
-    failures_end_at = DateTimeField(db_field="failuresEndAt")
+    failed_guesses = EmbeddedDocumentListField(FailedGuessesPart, db_field="failedGuesses")
 
-    def replace_older(self, *, now: datetime, policy: CodePolicy) -> bool:
+    def replace_older(self, *, is_known_address: bool, now: datetime, policy: CodePolicy) -> bool:
         """Store this code in place of the number's older one, which is dead from now on.
 
-        False when the number is locked, or when another request stores the number's first code at this moment. The
-        write waits for no replica: after a failover the older code may be live again, and the new one is never sent.
+        False when the number is locked for the address that requests the code, or when another request stores the
+        number's first code at this moment. The write waits for no replica: after a failover the older code may be live
+        again, and the new one is never sent.
         """
         self.validate()
-        unlocked = {"mobileNumber": self.mobile_number, "$nor": [_locked(now, policy)]}
+        new = self.to_mongo()
+        del new["failedGuesses"]  # they count from one code to the next
+        locks = _locks(self.requested_from, is_known_address=is_known_address, now=now, policy=policy)
+        unlocked = {"mobileNumber": self.mobile_number, "$nor": locks}
         at_once = self.collection().with_options(write_concern=WriteConcern(1))
         try:
-            at_once.update_one(unlocked, {"$set": self.to_mongo()}, upsert=True)
+            at_once.update_one(unlocked, {"$set": new}, upsert=True)
         except DuplicateKeyError:
             return False
         return True
@@ -76,53 +89,37 @@ class Otp(ClinicDocument):
         cls.collection().delete_many({"mobileNumber": mobile}, session=session)
 
     @classmethod
-    def attempts_of(cls, mobiles: Sequence[str], session: ClientSession) -> dict[str, OtpAttempts]:
+    def attempts_of(cls, mobiles: Sequence[str], session: ClientSession | None = None) -> dict[str, OtpAttempts]:
         """The attempts at the codes of numbers; numbers without a code are left out."""
         found = cls.collection().find({"mobileNumber": {"$in": mobiles}}, _ATTEMPTS, session=session)
-        return {
-            raw["mobileNumber"]: OtpAttempts(
-                raw["otp"],
-                raw["attempts"],
-                raw["isUsed"],
-                raw["expiresAt"],
-                raw.get("failures", 0),
-                raw.get("failuresEndAt"),
-            )
-            for raw in found
-        }
+        return {raw["mobileNumber"]: _attempts(raw) for raw in found}
 
     @classmethod
     def store_outcomes(
         cls,
         right: Sequence[str],
-        wrong: Mapping[str, tuple[int, datetime]],
+        wrong: Mapping[str, tuple[bool, Sequence[FailedGuesses]]],
         *,
         now: datetime,
         session: ClientSession,
     ) -> None:
-        """Store the outcomes of guesses: codes that are used now, and the failures of numbers.
+        """Store the outcomes of guesses: codes that are used now, and for numbers the failed guesses with one more.
 
-        Call it in the transaction that has read the attempts: of parallel guesses each then counts, because a write to
-        the same code in between is a write conflict.
+        `wrong` says whether the guess came from the address that requested the code. Call it in the transaction that
+        has read the attempts: of parallel guesses each then counts, because a write to the same code in between is a
+        write conflict.
         """
-        one_more = {"$inc": {"attempts": 1}}
-        updates: list[UpdateOne | UpdateMany] = [
-            UpdateOne(
-                {"mobileNumber": mobile},
-                {**one_more, "$set": {"failures": failures, "failuresEndAt": ends_at, "updatedAt": now}},
-            )
-            for mobile, (failures, ends_at) in wrong.items()
-        ]
+        updates: list[UpdateOne | UpdateMany] = []
+        for mobile, (is_own, failed) in wrong.items():
+            parts = [FailedGuessesPart(address=one.address, count=one.count, ends_at=one.ends_at) for one in failed]
+            stored = {"failedGuesses": [part.to_mongo() for part in parts], "updatedAt": now}
+            one_more = {"$inc": {"attempts" if is_own else "otherAttempts": 1}}
+            updates.append(UpdateOne({"mobileNumber": mobile}, {**one_more, "$set": stored}))
         if right:
-            used = {"$set": {"isUsed": True, "failures": 0, "updatedAt": now}, "$unset": {"failuresEndAt": ""}}
-            updates.append(UpdateMany({"mobileNumber": {"$in": right}}, {**one_more, **used}))
+            used = {"$set": {"isUsed": True, "failedGuesses": [], "updatedAt": now}}
+            updates.append(UpdateMany({"mobileNumber": {"$in": right}}, used))
         if updates:
             cls.collection().bulk_write(updates, session=session)
-
-    @classmethod
-    def locked_until(cls, mobile: str, *, now: datetime, policy: CodePolicy) -> datetime | None:
-        found: Otp | None = cls.objects(mobile_number=mobile, __raw__=_locked(now, policy)).first()
-        return None if found is None else found.failures_end_at
 
     @classmethod
     def mark_messages_stored(cls, *issues: ObjectId) -> None:
@@ -140,12 +137,42 @@ class Otp(ClinicDocument):
         cls.objects(issue__in=issues, enqueue_again_at__exists=True).update(set__enqueue_again_at=at)
 
 
-def _locked(now: datetime, policy: CodePolicy) -> Raw:
-    """The query for a number that failed too often; its signed-in devices are not affected."""
-    return {"failures": {"$gte": policy.failures_to_lock}, "failuresEndAt": {"$gt": now}}
+def _locks(address: str | None, *, is_known_address: bool, now: datetime, policy: CodePolicy) -> list[Raw]:
+    """The queries for numbers that are locked for an address; signed-in devices are not affected."""
+    lockouts = (
+        {address: policy.address_lockout}
+        if is_known_address
+        else {
+            address: policy.address_lockout,
+            None: policy.number_lockout,
+        }
+    )
+    return [
+        {
+            "failedGuesses": {
+                "$elemMatch": {"address": scope, "count": {"$gte": lockout.failures}, "endsAt": {"$gt": now}}
+            }
+        }
+        for scope, lockout in lockouts.items()
+    ]
 
 
-_ATTEMPTS = dict.fromkeys(("mobileNumber", "otp", "attempts", "isUsed", "expiresAt", "failures", "failuresEndAt"), 1)
+def _attempts(raw: Raw) -> OtpAttempts:
+    failed = [FailedGuesses(one.get("address"), one["count"], one["endsAt"]) for one in raw.get("failedGuesses", ())]
+    return OtpAttempts(
+        raw["otp"],
+        raw.get("requestedFrom"),
+        raw["attempts"],
+        raw.get("otherAttempts", 0),
+        raw["isUsed"],
+        raw["expiresAt"],
+        failed,
+    )
+
+
+_ATTEMPTS = dict.fromkeys(
+    ("mobileNumber", "otp", "requestedFrom", "attempts", "otherAttempts", "isUsed", "expiresAt", "failedGuesses"), 1
+)
 _LIVE_SESSION = {"role": 1, "lastUsedAt": 1}
 
 

@@ -23,7 +23,7 @@ from arthomed.core.permissions import Permission
 from arthomed.http import tokens
 from arthomed.http.auth import current_actor, own_id, public, requires
 from arthomed.http.blueprint import Blueprint
-from arthomed.http.limits import address, count_for_address, limit_refreshes, limit_sign_in
+from arthomed.http.limits import address, count_for_address, limit_refreshes, limit_sign_in, networks
 from arthomed.users import service as users
 from arthomed.users.models import User
 from arthomed.users.schemas import UserOut
@@ -39,7 +39,7 @@ blueprint = Blueprint("auth", __name__, url_prefix="/api/auth", description="Sig
 @blueprint.alt_response(423, "LOCKED")
 def send_code(body: dict[str, Any]) -> dict[str, Any]:
     """Request a one-time code by SMS."""
-    otp.request_code(body["mobile_number"], purpose=body["purpose"], address=address())
+    otp.request_code(body["mobile_number"], purpose=body["purpose"], networks=networks())
     codes = settings().codes
     return {
         "expires_in": int(codes.lifetime.total_seconds()),
@@ -56,15 +56,7 @@ def send_code(body: dict[str, Any]) -> dict[str, Any]:
 @blueprint.alt_response(423, "LOCKED")
 def verify_code(body: dict[str, Any]) -> dict[str, Any]:
     """Sign in with a code; an unknown number is registered as a patient."""
-    signed_in = sign_in.verify_code(
-        body["mobile_number"],
-        body["otp"],
-        device=_device(body.get("device")),
-        notice=body.get("privacy_notice"),
-        name=body.get("name"),
-        email=body.get("email"),
-    )
-    return _with_tokens(signed_in)
+    return _with_tokens(sign_in.sign_in(_attempt(body)))
 
 
 @blueprint.post("/register")
@@ -75,15 +67,7 @@ def verify_code(body: dict[str, Any]) -> dict[str, Any]:
 @blueprint.alt_response(423, "LOCKED")
 def register(body: dict[str, Any]) -> dict[str, Any]:
     """Register a new patient with a code."""
-    signed_in = sign_in.register(
-        body["mobile_number"],
-        body["otp"],
-        device=_device(body.get("device")),
-        name=body["name"],
-        notice=body.get("privacy_notice"),
-        email=body.get("email"),
-    )
-    return _with_tokens(signed_in)
+    return _with_tokens(sign_in.sign_in(_attempt(body, must_be_new=True)))
 
 
 @blueprint.post("/refresh-token")
@@ -164,6 +148,19 @@ def _with_tokens(signed_in: sign_in.SignedIn) -> dict[str, Any]:
     session = signed_in.session
     pair = tokens.pair(session.user, session.id, session.generation)
     return {"user": signed_in.user, "tokens": pair, "is_new_user": signed_in.is_new_user}
+
+
+def _attempt(body: dict[str, Any], *, must_be_new: bool = False) -> sign_in.SignInAttempt:
+    return sign_in.SignInAttempt(
+        body["mobile_number"],
+        body["otp"],
+        _device(body.get("device")),
+        address(),
+        notice=body.get("privacy_notice"),
+        name=body.get("name"),
+        email=body.get("email"),
+        must_be_new=must_be_new,
+    )
 
 
 def _device(described: dict[str, str] | None) -> sign_in.Device:

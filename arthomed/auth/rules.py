@@ -8,12 +8,13 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import ClassVar
 
-from arthomed.config import CodePolicy
+from arthomed.config import CodePolicy, Lockout
 from arthomed.core.errors import ClinicError, Code
 from arthomed.core.permissions import Role
 from arthomed.core.quota import Quota
 
 CODE_DIGITS = 6
+_NETWORK_FACTORS = (1, 1, 5)  # of an address or an IPv6 /64, its /56, and its /48, which may hold many households
 
 
 class Platform(StrEnum):
@@ -28,14 +29,14 @@ class CodeRefused(ClinicError):
 
 
 class CodeInvalid(CodeRefused):
-    """A wrong guess; `locks` is true for the last one before the number is locked."""
+    """A wrong guess; `locks_for` is how long sign-in is refused now, if it was the last one before a lock."""
 
     code: ClassVar[Code] = Code.OTP_INVALID
     message = "Invalid OTP"
 
-    def __init__(self, *, locks: bool = False) -> None:
+    def __init__(self, *, locks_for: timedelta | None = None) -> None:
         super().__init__()
-        self.locks = locks
+        self.locks_for = locks_for
 
 
 class CodeExpired(CodeRefused):
@@ -68,49 +69,116 @@ class SessionRevoked(ClinicError):
     message = "This session has ended. Please log in again."
 
 
-def otp_quotas(mobile: str, address: str, policy: CodePolicy) -> list[Quota]:
-    """How many codes a number, an address and the whole clinic may request."""
+def request_quotas(mobile: str, networks: Sequence[str], policy: CodePolicy, *, is_known_address: bool) -> list[Quota]:
+    """How many codes a number and the networks of a client may request.
+
+    `networks` is the client's address, and for IPv6 its /64, /56 and /48. A number that has signed in from this address
+    before has quotas of its own there, so that nobody elsewhere can use them up.
+    """
+    source = f":{networks[0]}" if is_known_address else ""
+    hour, per_address = timedelta(hours=1), policy.hourly_quota_per_address
     return [
-        Quota(f"resend:{mobile}", 1, policy.resend_after),
-        Quota(f"number:{mobile}", policy.hourly_quota_per_number, timedelta(hours=1)),
-        Quota(f"address:{address}", policy.hourly_quota_per_address, timedelta(hours=1)),
-        Quota("clinic", policy.daily_quota, timedelta(days=1)),
+        Quota(f"resend:{mobile}{source}", 1, policy.resend_after),
+        Quota(f"number:{mobile}{source}", policy.hourly_quota_per_number, hour),
+        *(
+            Quota(network, per_address * factor, hour)
+            for network, factor in zip(networks, _NETWORK_FACTORS, strict=False)
+        ),
     ]
+
+
+def first_of_day_quota(mobile: str) -> Quota:
+    """The first SMS with a code to a patient each day, which no quota of the clinic limits."""
+    return Quota(f"first:{mobile}", 1, timedelta(days=1))
+
+
+def clinic_quota(*, is_patient: bool, policy: CodePolicy) -> Quota:
+    """How many SMS with codes the clinic sends to patients, or to numbers without an account.
+
+    Staff are not counted: their number and their own quotas are the limit.
+    """
+    if is_patient:
+        return Quota("patients", policy.daily_patient_quota, timedelta(days=1))
+    return Quota("strangers", policy.hourly_stranger_quota, timedelta(hours=1))
+
+
+@dataclass(frozen=True, slots=True)
+class FailedGuesses:
+    """Wrong codes from one address, or from all addresses (`address` is None), in a window.
+
+    The window begins with the first wrong code, and again with the one that locks.
+    """
+
+    address: str | None
+    count: int
+    ends_at: datetime
+
+    def is_locked(self, now: datetime, policy: CodePolicy) -> bool:
+        return self.count >= _lockout(self.address, policy).failures and self.ends_at > now
+
+
+def _lockout(address: str | None, policy: CodePolicy) -> Lockout:
+    return policy.number_lockout if address is None else policy.address_lockout
 
 
 @dataclass(frozen=True, slots=True)
 class OtpAttempts:
-    """The attempts at a number's live code, and the failures of the number in the window that ends then."""
+    """The attempts at a number's live code, and the wrong codes for the number until now.
+
+    The address that requested the code has attempts of its own, so that others cannot use them up.
+    """
 
     digest: str
+    requested_from: str | None
     attempts: int
+    other_attempts: int
     is_used: bool
     expires_at: datetime
-    failures: int
-    failures_end_at: datetime | None
+    failed_guesses: Sequence[FailedGuesses] = ()
 
-    def refusal(self, digests: Sequence[str], *, now: datetime, policy: CodePolicy) -> CodeRefused | None:
+    def refusal(
+        self, digests: Sequence[str], address: str, *, is_known_address: bool, now: datetime, policy: CodePolicy
+    ) -> CodeRefused | None:
         """Why a guess, digested with each key, is refused; None when it is right."""
-        ends_at = self.failures_end_at
-        if self.failures >= policy.failures_to_lock and ends_at is not None and ends_at > now:
-            return AccountLocked(retry_after=ends_at - now)
+        locked_until = self.locked_until(address, is_known_address=is_known_address, now=now, policy=policy)
+        if locked_until is not None:
+            return AccountLocked(retry_after=locked_until - now)
         if self.is_used or self.expires_at <= now:
             return CodeExpired()
-        if self.attempts >= policy.max_attempts:
+        if (self.attempts if address == self.requested_from else self.other_attempts) >= policy.max_attempts:
             return CodeUsedUp()
         if any(hmac.compare_digest(self.digest, one) for one in digests):
             return None
-        return CodeInvalid(locks=self.failed_again(now=now, policy=policy)[0] == policy.failures_to_lock)
+        counted = self.failed_again(address, now=now, policy=policy)[:2]
+        locks = [_lockout(one.address, policy).duration for one in counted if one.is_locked(now, policy)]
+        return CodeInvalid(locks_for=max(locks, default=None))
 
-    def failed_again(self, *, now: datetime, policy: CodePolicy) -> tuple[int, datetime]:
-        """The number of failures with one more, and the end of their window.
+    def is_number_locked(self, now: datetime, policy: CodePolicy) -> bool:
+        """Whether addresses from which the number has not signed in before are refused."""
+        return any(one.address is None and one.is_locked(now, policy) for one in self.failed_guesses)
 
-        The window begins with the first failure, and again with the failure that locks the number.
-        """
-        if self.failures_end_at is None or self.failures_end_at <= now:
-            return 1, now + policy.lock
-        failures = self.failures + 1
-        return failures, now + policy.lock if failures >= policy.failures_to_lock else self.failures_end_at
+    def locked_until(
+        self, address: str, *, is_known_address: bool, now: datetime, policy: CodePolicy
+    ) -> datetime | None:
+        scopes = {address} if is_known_address else {address, None}
+        ends = [one.ends_at for one in self.failed_guesses if one.address in scopes and one.is_locked(now, policy)]
+        return max(ends, default=None)
+
+    def failed_again(self, address: str, *, now: datetime, policy: CodePolicy) -> list[FailedGuesses]:
+        """The failed guesses with one more: first those of the address, then those of all, then of other addresses."""
+        current = {one.address: one for one in self.failed_guesses if one.ends_at > now}
+        return [
+            *(_one_more(scope, current.pop(scope, None), now, policy) for scope in (address, None)),
+            *current.values(),
+        ]
+
+
+def _one_more(address: str | None, before: FailedGuesses | None, now: datetime, policy: CodePolicy) -> FailedGuesses:
+    lockout = _lockout(address, policy)
+    if before is None:
+        return FailedGuesses(address, 1, now + lockout.duration)
+    count = before.count + 1
+    return FailedGuesses(address, count, now + lockout.duration if count >= lockout.failures else before.ends_at)
 
 
 def agrees_to(notice: str, role: Role, earlier: Sequence[str], *, is_named: bool) -> bool:

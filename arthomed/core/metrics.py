@@ -63,6 +63,12 @@ CACHEABLE_RESPONSES = Counter(
 )
 BOOKINGS = Counter("arthomed_bookings", "Booked appointments")
 CODES_SENT = Counter("arthomed_codes_sent", "One-time codes that were issued")
+CODES_WITHHELD = Counter(
+    "arthomed_codes_withheld", "One-time codes that were not sent, by the clinic's quota that was exhausted", ("quota",)
+)
+QUOTAS_HALF_USED = Counter(
+    "arthomed_code_quotas_half_used", "How often half of a quota of the clinic for codes was used", ("quota",)
+)
 CODES_VERIFIED = Counter("arthomed_codes_verified", "One-time codes that were verified")
 MESSAGES = Counter("arthomed_messages", "Messages by channel and outcome", ("channel", "outcome"))
 FILES_QUARANTINED = Counter(

@@ -18,8 +18,10 @@ class Quota:
 
 
 class QuotaCounter(Protocol):
-    def take(self, quotas: Sequence[Quota]) -> None:
+    def take(self, quotas: Sequence[Quota]) -> list[int]:
         """Count one use against all quotas, or against none of them when one is exhausted.
+
+        Returns how often each quota is used now.
 
         Raises:
             RateLimitExceeded: with the time after which the exhausted quota is free again.

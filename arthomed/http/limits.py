@@ -26,7 +26,7 @@ from arthomed.http import files, signed_tokens
 
 _SCOPE = "all"
 _SOCKET_SECONDS = 0.2
-_IPV6_NETWORK_BITS = 64  # one subscriber has all addresses of such a network
+_IPV6_NETWORKS = (64, 56, 48)  # one subscriber has all addresses of the first, and often of the others
 _COUNT = b"""
 local count = redis.call("incrby", KEYS[1], ARGV[2])
 local ttl = redis.call("pttl", KEYS[1])
@@ -90,14 +90,21 @@ def refreshing_caller() -> str:
 
 
 def address() -> str:
-    """The caller's address; for IPv6 its network, since a subscriber has all addresses of one."""
+    """The caller's address; for IPv6 its /64 network, since a subscriber has all addresses of one."""
+    return networks()[0]
+
+
+def networks() -> list[str]:
+    """The caller's address; for IPv6 its /64, /56 and /48 networks."""
     try:
-        found: object = ip_address(request.remote_addr or "")
+        found = ip_address(request.remote_addr or "")
     except ValueError:  # a proxy may name a client as it likes
-        found = request.remote_addr
-    if isinstance(found, IPv6Address):
-        found = found.ipv4_mapped or IPv6Network((found, _IPV6_NETWORK_BITS), strict=False)
-    return f"address:{found}"
+        return [f"address:{request.remote_addr}"]
+    if not isinstance(found, IPv6Address):
+        return [f"address:{found}"]
+    if found.ipv4_mapped:
+        return [f"address:{found.ipv4_mapped}"]
+    return [f"address:{IPv6Network((found, bits), strict=False)}" for bits in _IPV6_NETWORKS]
 
 
 def _configured(name: str) -> Callable[[], str]:

@@ -21,13 +21,15 @@ _MILLISECOND = timedelta(milliseconds=1)
 _TAKE = """
 for i, key in ipairs(KEYS) do
     if tonumber(redis.call("get", key) or 0) >= tonumber(ARGV[2 * i - 1]) then
-        return math.max(redis.call("pttl", key), 1)
+        return {math.max(redis.call("pttl", key), 1)}
     end
 end
+local used = {0}
 for i, key in ipairs(KEYS) do
-    if redis.call("incr", key) == 1 then redis.call("pexpire", key, ARGV[2 * i]) end
+    used[i + 1] = redis.call("incr", key)
+    if used[i + 1] == 1 then redis.call("pexpire", key, ARGV[2 * i]) end
 end
-return 0
+return used
 """
 _GIVE_BACK = """
 for _, key in ipairs(KEYS) do
@@ -51,14 +53,17 @@ class RedisQuotaCounter:
         )
         self._take, self._give_back = redis.register_script(_TAKE), redis.register_script(_GIVE_BACK)
 
-    def take(self, quotas: Sequence[Quota]) -> None:
+    def take(self, quotas: Sequence[Quota]) -> list[int]:
+        wait_ms: int
+        used: list[int]
         numbers = [number for quota in quotas for number in (quota.limit, quota.window // _MILLISECOND)]
         try:
-            wait_ms: int = self._take(_keys(quotas), numbers)
+            wait_ms, *used = self._take(_keys(quotas), numbers)
         except (RedisError, OSError) as error:
             raise ServiceUnavailable from error
         if wait_ms:
             raise RateLimitExceeded(retry_after=wait_ms * _MILLISECOND)
+        return used
 
     def give_back(self, quotas: Sequence[Quota]) -> None:
         with suppress(RedisError, OSError):

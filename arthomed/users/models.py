@@ -1,6 +1,7 @@
 """The `users` collection."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -112,11 +113,12 @@ _ERASED_AT_ONCE = (
     "email",
     "statusReason",
     "avatar",
+    "knownAddresses",
     "profile.address",
     "profile.emergencyContact",
     "patientInfo.emergencyContact",
 )
-_ERASED_AFTER_RETENTION = ("email", "statusReason", "avatar", "profile", "patientInfo", "keptUntil")
+_ERASED_AFTER_RETENTION = ("email", "statusReason", "avatar", "knownAddresses", "profile", "patientInfo", "keptUntil")
 
 
 def user_tag(user_id: ObjectId) -> str:
@@ -129,6 +131,7 @@ class User(ClinicDocument):
 
     `bookings_count` counts all appointments that a patient ever booked. Each booking increments it, so two concurrent
     bookings of one patient conflict. `slots_version` does the same for changes of a doctor's slots.
+    `known_addresses` are those of the last sign-ins, the newest last.
     """
 
     meta = {"collection": "users"}
@@ -145,6 +148,7 @@ class User(ClinicDocument):
     doctor_info = EmbeddedDocumentField(DoctorInfo, db_field="doctorInfo")
     patient_info = EmbeddedDocumentField(PatientInfo, db_field="patientInfo")
     consents = EmbeddedDocumentListField(Consent)
+    known_addresses = ListField(StringField(), db_field="knownAddresses")
     last_login_at = DateTimeField(db_field="lastLoginAt")
     erased_at = DateTimeField(db_field="erasedAt")
     kept_until = DateTimeField(db_field="keptUntil")
@@ -157,20 +161,20 @@ class User(ClinicDocument):
         return self.role is Role.DOCTOR and self.is_active and self.is_verified
 
     @classmethod
-    def active(cls, mobiles: Sequence[str], session: ClientSession) -> "dict[str, User]":
-        """The active users of these mobile numbers, by number."""
-        found = cls.collection().find({"mobileNumber": {"$in": mobiles}, "isActive": True}, session=session)
+    def knows_address(cls, mobile: str, address: str, session: ClientSession | None) -> bool:
+        known = {"mobileNumber": mobile, "isActive": True, "knownAddresses": address}
+        return cls.collection().find_one(known, {"_id": 1}, session=session) is not None
+
+    @classmethod
+    def by_mobile(cls, mobiles: Sequence[str], session: ClientSession) -> "dict[str, User]":
+        """The users of these mobile numbers, by number."""
+        found = cls.collection().find({"mobileNumber": {"$in": mobiles}}, session=session)
         return {raw["mobileNumber"]: cls.from_raw(raw) for raw in found}
 
     @classmethod
-    def note_sign_in(
-        cls, consents: Mapping[ObjectId, Consent | None], *, now: datetime, session: ClientSession
-    ) -> None:
-        """Note the sign-in of users with the consent that each newly gives, in the transaction that read them."""
-        signed_in: Raw = {"$set": {"lastLoginAt": now}}
-        pushed = {user: {"$push": {"consents": consent.to_mongo()}} for user, consent in consents.items() if consent}
-        updates = [UpdateOne({"_id": user}, {**signed_in, **pushed.get(user, {})}) for user in consents]
-        cls.collection().bulk_write(updates, session=session)
+    def note_sign_ins(cls, sign_ins: "Sequence[SignIn]", *, now: datetime, session: ClientSession) -> None:
+        """Note the sign-ins of users, in the transaction that read them."""
+        cls.collection().bulk_write([one.update(now) for one in sign_ins], session=session)
 
     @classmethod
     def by_id(cls, ids: Iterable[ObjectId]) -> "dict[ObjectId, User]":
@@ -234,3 +238,26 @@ class User(ClinicDocument):
         """Count one more booking of each patient, and so make the bookings of one patient conflict."""
         one_more = {"$inc": {"visitsBooked": 1}}
         cls.collection().update_many({"_id": {"$in": patients}}, one_more, session=session)
+
+
+_MAX_KNOWN_ADDRESSES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """A sign-in of a user from an address, with the consent that the user newly gives by it."""
+
+    user: User
+    address: str
+    consent: Consent | None
+
+    @property
+    def known_addresses(self) -> list[str]:
+        others = [one for one in self.user.known_addresses if one != self.address]
+        return [*others, self.address][-_MAX_KNOWN_ADDRESSES:]
+
+    def update(self, now: datetime) -> UpdateOne:
+        changes: Raw = {"$set": {"lastLoginAt": now, "knownAddresses": self.known_addresses}}
+        if self.consent is not None:
+            changes["$push"] = {"consents": self.consent.to_mongo()}
+        return UpdateOne({"_id": self.user.id}, changes)

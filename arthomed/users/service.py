@@ -46,6 +46,11 @@ def read(actor: Actor, user_id: ObjectId) -> User:
     return user
 
 
+def has_signed_in_from(mobile: str, address: str, session: ClientSession | None = None) -> bool:
+    """Whether the active user of a number has signed in from this address before, as far as the record remembers."""
+    return User.knows_address(mobile, address, session)
+
+
 def find_by_mobile(mobile: str) -> User | None:
     found: User | None = User.find_one({"mobileNumber": mobile})
     return found
@@ -109,15 +114,22 @@ def register(*, role: Role, mobile_number: str, name: str | None = None, by: Act
         DuplicateValue: the mobile number is already registered.
         ValidationFailed: a part belongs to another role.
     """
-    user = User(role=Role(role), mobile_number=mobile_number, name=name or rules.placeholder_name(mobile_number))
-    _ensure_role_part(user, parts)
-    _merge(user, parts)
+    user = new_user(Role(role), mobile_number, name, **parts)
     with _translate_duplicate_mobile():
-        transaction(partial(_insert, user, by))
+        transaction(partial(insert, user, by=by))
     return user
 
 
-def _insert(user: User, by: Actor | None, session: ClientSession) -> None:
+def new_user(role: Role, mobile_number: str, name: str | None, **parts: Any) -> User:
+    """A user who is not stored yet. Raises ValidationFailed when a part belongs to another role."""
+    user = User(role=role, mobile_number=mobile_number, name=name or rules.placeholder_name(mobile_number))
+    _ensure_role_part(user, parts)
+    _merge(user, parts)
+    return user
+
+
+def insert(user: User, session: ClientSession, *, by: Actor | None = None) -> None:
+    """Store a new user, within a transaction; the default of `by` is the user."""
     if user.role is Role.DOCTOR:
         cache.invalidate(DOCTORS_TAG)
     user.insert(session)

@@ -2,14 +2,17 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 import time_machine
 from flask import Flask
 from flask.testing import FlaskClient
+from pymongo import MongoClient
 
 from arthomed.core import clock
 from arthomed.core.permissions import Role
+from dev.servers import Mongo
 from tests import factories
 from tests.api.auth.sign_in import Now
 from tests.factories import SignedIn
@@ -40,3 +43,13 @@ def person(app: Flask, client: FlaskClient) -> SignedIn:
 def admin(app: Flask, client: FlaskClient) -> SignedIn:
     del client  # it empties the database
     return factories.sign_in(app, factories.make_user(Role.ADMIN, name="Kavita Desai"))
+
+
+@pytest.fixture
+def blocked_writes(client: FlaskClient, mongo: Mongo) -> Iterator[None]:
+    """A database that blocks all writes."""
+    del client
+    with MongoClient[dict[str, Any]](mongo.uri("admin")) as server:
+        server.admin.command("fsync", lock=True)
+        yield
+        server.admin.command("fsyncUnlock")

@@ -1,1 +1,1 @@
-"""Attacks on running servers, each with the defence that makes it fail."""
+"""Attacks on the running product: each test shows one failing."""

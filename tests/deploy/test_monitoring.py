@@ -50,16 +50,26 @@ def selectors(expression: str) -> list[promql_parser.VectorSelector]:
     return found
 
 
+SMALL_QUOTA = {"OTP_TO_STRANGERS_HOUR": "2"}
+
+
 @pytest.fixture(scope="module")
 def stack(mongo: Mongo, valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Two web processes and a worker with metrics of a sign-in, an error response, a failed job and a stray file."""
-    env = {"ENABLE_METRICS": "true", "WEB_CONCURRENCY": "2", "WORKER_METRICS_PORT": str(free_port())}
+    env = {
+        "ENABLE_METRICS": "true",
+        "WEB_CONCURRENCY": "2",
+        "WORKER_METRICS_PORT": str(free_port()),
+        "OTP_TO_STRANGERS_HOUR": "2",
+    }
     folder = tmp_path_factory.mktemp("monitored")
-    with stack_with(mongo, valkey, folder, redis=4, parts=("web", "worker"), env=env) as monitored:
-        person = {"mobileNumber": new_mobile()}
+    with stack_with(mongo, valkey, folder, redis=4, parts=("web", "worker"), env={**env, **SMALL_QUOTA}) as monitored:
+        person, *strangers = ({"mobileNumber": new_mobile()} for _ in range(3))
         httpx.post(f"{monitored.url}/api/auth/send-otp", json=person).raise_for_status()
         verification = {**person, "otp": monitored.code_sent_to(person["mobileNumber"])}
         tokens = httpx.post(f"{monitored.url}/api/auth/verify-otp", json=verification).json()["data"]["tokens"]
+        for stranger in strangers:  # the second one is over the quota
+            httpx.post(f"{monitored.url}/api/auth/send-otp", json=stranger).raise_for_status()
         headers = {"Authorization": f"Bearer {tokens['accessToken']}"}
         httpx.get(f"{monitored.url}/api/users/doctors", headers=headers).raise_for_status()
         httpx.get(f"{monitored.url}/api/auth/me")
@@ -161,6 +171,7 @@ BROKEN = {
     "ArthomedJobsFailed": {'arthomed_failed_jobs{task="sms.send"}': "1+0x6000"},
     "ArthomedMessagesFail": {'arthomed_messages_total{channel="sms", outcome="expired"}': "0+1x6000"},
     "ArthomedCodesUnanswered": {"arthomed_codes_verified_total": "600+0x6000"},
+    "ArthomedCodeQuotaHalfUsed": {'arthomed_code_quotas_half_used_total{quota="strangers"}': "_x30 1+0x6000"},
     "ArthomedNothingBookable": {'arthomed_refusals_total{code="SLOT_UNAVAILABLE"}': "0+3x6000"},
     "ArthomedFilesSetAside": {'arthomed_files_set_aside_total{reason="stray"}': "0+1x6000"},
     "ArthomedNoSlots": {"arthomed_slots_generated_total": "600+0x6000"},

@@ -1,5 +1,9 @@
 """A client of a running stack: it inserts people and slots into the database, and sends requests to the API."""
 
+import os
+import random
+import signal
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +26,7 @@ from arthomed.http.signed_tokens import ALGORITHM, AUDIENCE, ISSUER
 from arthomed.scheduling.models import Slot
 from arthomed.users.models import DoctorInfo, PatientInfo, User
 from tests.factories import new_mobile
-from tests.stack import Stack, wait_for
+from tests.stack import Stack, children, wait_for
 
 SECRET = "only-for-development-and-test-access"
 DAY = clock.now().date() + timedelta(days=3)  # beyond every notice period, in every time zone
@@ -199,3 +203,20 @@ def _token(user_id: ObjectId, session_id: ObjectId) -> str:
         "exp": now + timedelta(hours=1),
     }
     return jwt.encode(claims, SECRET, algorithm=ALGORITHM)
+
+
+def kill_at_random(stack: Stack, *, kills: int, until: Callable[[], bool]) -> None:
+    """Kill web processes at random moments, and every tenth time their master, which is then started again."""
+    pause = threading.Event()
+    for nth in range(1, kills + 1):
+        assert stack.web
+        pause.wait(random.uniform(0.02, 0.15))
+        if until():
+            return
+        if nth % 10 == 0:
+            os.kill(stack.web.pid, signal.SIGKILL)
+            stack.web.wait()
+            stack.start_web()
+        elif victims := children(stack.web.pid):
+            with suppress(ProcessLookupError):
+                os.kill(random.choice(victims), signal.SIGKILL)

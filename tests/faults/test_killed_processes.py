@@ -1,12 +1,10 @@
 """kill -9 of web processes and workers at random moments."""
 
 import os
-import random
 import re
 import signal
 import subprocess
 import sys
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,7 +16,7 @@ from typing import TypeVar
 import pytest
 from bson import ObjectId
 
-from tests.faults.clinic import AUDIT_PASSED, Clinic, Person, final_response
+from tests.faults.clinic import AUDIT_PASSED, Clinic, Person, final_response, kill_at_random
 from tests.faults.conftest import FULL, ReportFigure, System
 from tests.stack import ROOT, Stack, children, kill_group, wait_for
 
@@ -36,7 +34,7 @@ def test_bookings_are_stored_completely_or_not_at_all_when_web_processes_are_kil
 ) -> None:
     patients, doctor = clinic.patients(BOOKINGS), clinic.doctor(slots=20, capacity=BOOKINGS // 20)
     with booking(clinic, patients, doctor, book_with_retries) as futures:
-        kill_at_random(system.stack, until=lambda: all(one.done() for one in futures))
+        kill_at_random(system.stack, kills=KILLS, until=lambda: all(one.done() for one in futures))
         acknowledged = {one.result() for one in futures}
 
     stored = set(clinic.database.appointments.distinct("_id", {"doctor": doctor}))
@@ -64,23 +62,6 @@ def booking(
         yield [
             pool.submit(book, clinic, patient, doctor, times[nth % len(times)]) for nth, patient in enumerate(patients)
         ]
-
-
-def kill_at_random(stack: Stack, *, until: Callable[[], bool]) -> None:
-    """Kill web processes at random moments, and every tenth time their master, which is then started again."""
-    pause = threading.Event()
-    for nth in range(1, KILLS + 1):
-        assert stack.web
-        pause.wait(random.uniform(0.02, 0.15))
-        if until():
-            return
-        if nth % 10 == 0:
-            os.kill(stack.web.pid, signal.SIGKILL)
-            stack.web.wait()
-            stack.start_web()
-        elif victims := children(stack.web.pid):
-            with suppress(ProcessLookupError):
-                os.kill(random.choice(victims), signal.SIGKILL)
 
 
 class Outbox:

@@ -20,9 +20,9 @@ from PIL import Image
 from arthomed.core import clock
 from arthomed.files.storage import INCOMING
 from tests.factories import picture
-from tests.faults.clinic import DAY, Clinic, Person, final_response
+from tests.faults.clinic import DAY, Clinic, Person, final_response, kill_at_random
 from tests.faults.conftest import FULL, ReportFigure, System
-from tests.faults.test_killed_processes import booking, kill_at_random
+from tests.faults.test_killed_processes import KILLS, booking
 from tests.migrations import records
 from tests.stack import ROOT, Stack, children, kill_group, stack_with, wait_for
 
@@ -40,7 +40,7 @@ def test_killed_uploads_leave_no_inconsistency(system: System, clinic: Clinic) -
     stack = system.stack
     patients, doctor = clinic.patients(BOOKINGS), clinic.doctor(slots=20, capacity=BOOKINGS // 10)
     with booking(clinic, patients, doctor, book_until_answered) as requests:
-        kill_at_random(stack, until=lambda: all(request.done() for request in requests))
+        kill_at_random(stack, kills=KILLS, until=lambda: all(request.done() for request in requests))
         booked = [request.result() for request in requests]
 
     for patient, images in zip(patients, booked, strict=True):

@@ -187,7 +187,7 @@ def test_a_unique_index_refuses_a_duplicate(database: Records, collection: str, 
         database[collection].insert_one(record(), bypass_document_validation=True)
 
 
-@pytest.mark.parametrize(("collection", "seconds"), [("otps", 3_600), ("sessions", 0), ("idempotency_keys", 86_400)])
+@pytest.mark.parametrize(("collection", "seconds"), [("otps", 86_400), ("sessions", 0), ("idempotency_keys", 86_400)])
 def test_collections_with_expiring_documents_have_a_ttl_index(database: Records, collection: str, seconds: int) -> None:
     expiries = [index.get("expireAfterSeconds") for index in database[collection].index_information().values()]
 

@@ -1,8 +1,9 @@
 """One-time codes: requested, sent by SMS, and checked."""
 
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
@@ -12,10 +13,11 @@ from pymongo.errors import DuplicateKeyError
 
 from arthomed.auth import rules
 from arthomed.auth.models import Otp
+from arthomed.auth.service import code_quotas
 from arthomed.config import settings
 from arthomed.core import clock, jobs, metrics, quota
 from arthomed.core.documents import transaction
-from arthomed.core.errors import ClinicError, RateLimitExceeded, ServiceUnavailable
+from arthomed.core.errors import ClinicError, DuplicateValue, RateLimitExceeded, ServiceUnavailable
 from arthomed.core.jobs import Job, JobRequest
 from arthomed.notifications import catalogue
 from arthomed.notifications import service as notifications
@@ -32,23 +34,38 @@ _SWEEP_AGAIN = timedelta(seconds=30)
 _SWEEP_LIMIT = 500
 
 
-def request_code(mobile: str, *, purpose: str, address: str) -> None:
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """A code as a client entered it, and the client's address (`http.limits.address`)."""
+
+    mobile: str
+    code: str
+    address: str
+
+
+def request_code(mobile: str, *, purpose: str, networks: Sequence[str]) -> None:
     """Store a code for a number, known or not, and enqueue its SMS; the number's older code is dead from now on.
 
+    `networks` are the client's address and, for IPv6, the networks around it (`http.limits.networks`). The clinic's
+    quotas do not change the response, which would tell patients from strangers: the worker decides whether the SMS is
+    sent.
+
     Raises:
-        AccountLocked: the number failed too often.
-        RateLimitExceeded: the quota of the number, of the address or of the clinic is exhausted.
+        AccountLocked: too many wrong codes were entered for the number.
+        RateLimitExceeded: the quota of the number, or of the address, is exhausted.
         ServiceUnavailable: Redis is unavailable; no code is stored, and an older one still works. When the database did
             not answer in time, it may have stored the code, which is then sent.
     """
-    quotas = rules.otp_quotas(mobile, address, settings().codes)
+    address = networks[0]
+    is_known = users.has_signed_in_from(mobile, address)
+    quotas = rules.request_quotas(mobile, networks, settings().codes, is_known_address=is_known)
     try:
         quota.counter().take(quotas)
     except RateLimitExceeded:
-        ensure_not_locked(mobile)  # a lock explains more than a quota
+        _ensure_not_locked(mobile, address, is_known_address=is_known)  # a lock explains more than a quota
         raise
     try:
-        issue = _store(mobile, purpose)
+        issue = _store(mobile, purpose, address, is_known_address=is_known)
     except ClinicError:
         quota.counter().give_back(quotas)
         raise
@@ -56,7 +73,7 @@ def request_code(mobile: str, *, purpose: str, address: str) -> None:
     metrics.CODES_SENT.add()
 
 
-def _store(mobile: str, purpose: str) -> ObjectId:
+def _store(mobile: str, purpose: str, address: str, *, is_known_address: bool) -> ObjectId:
     now, policy, secret, nonce = clock.now(), settings().codes, settings().otp_secret, secrets.token_bytes(16)
     code = Otp(
         mobile_number=mobile,
@@ -64,14 +81,15 @@ def _store(mobile: str, purpose: str) -> ObjectId:
         nonce=nonce,
         issue=ObjectId(),
         purpose=purpose,
+        requested_from=address,
         expires_at=now + policy.lifetime,
         enqueue_again_at=now + _SWEEP_GRACE,
     )
     for _ in range(2):  # the first code of a number may be stored by two requests at once
-        if code.replace_older(now=now, policy=policy):
+        if code.replace_older(is_known_address=is_known_address, now=now, policy=policy):
             issue: ObjectId = code.issue
             return issue
-        ensure_not_locked(mobile)
+        _ensure_not_locked(mobile, address, is_known_address=is_known_address)
     raise ServiceUnavailable
 
 
@@ -82,9 +100,12 @@ def deliver(issue: ObjectId) -> None:
 
 
 def add_message_to_outbox(issue: ObjectId) -> list[Notification]:
-    """The message of a live code; empty when it is in the outbox already, or expired."""
+    """The message of a live code; empty when it is in the outbox already, expired, or over a quota of the clinic."""
     code = Otp.live(issue, clock.now())
     if code is None or code.enqueue_again_at is None:
+        return []
+    if not code_quotas.take(code):
+        Otp.mark_messages_stored(issue)
         return []
     topic = Topic(user=None, subject=issue, kind=MESSAGE, version=0, useful_until=code.created_at + _USEFUL_FOR)
     messages = notifications.build_notifications(topic, [Channel.SMS])
@@ -125,14 +146,14 @@ def render_message(notification: Notification) -> Sms | None:
     )
 
 
-def consume(mobile: str, code: str) -> None:
+def consume(guess: Guess) -> None:
     """Consume a number's live code, or one of its attempts.
 
     Raises:
         CodeInvalid, CodeExpired, CodeUsedUp, AccountLocked: the code is refused.
     """
     with logging_outcome():
-        refusal = transaction(lambda session: check({mobile: code}, session))[mobile]
+        refusal = transaction(lambda session: check([guess], session))[guess.mobile]
         if refusal is not None:
             raise refusal
 
@@ -143,44 +164,56 @@ def logging_outcome() -> Iterator[None]:
     try:
         yield
     except rules.CodeRefused as error:
-        if isinstance(error, rules.CodeInvalid) and error.locks:
-            log.warning("number_locked", minutes=int(settings().codes.lock.total_seconds() // 60))
+        if isinstance(error, rules.CodeInvalid) and error.locks_for is not None:
+            log.warning("number_locked", minutes=int(error.locks_for.total_seconds() // 60))
         log.info("code_refused", code=str(error.code))
+        raise
+    except (rules.UserInactive, DuplicateValue):  # the code was right
+        metrics.CODES_VERIFIED.add()
         raise
     metrics.CODES_VERIFIED.add()
 
 
-def check(guesses: Mapping[str, str], session: ClientSession) -> dict[str, rules.CodeRefused | None]:
-    """Check guesses by number within a transaction: a right one consumes the code, a wrong one an attempt.
+def check(guesses: Sequence[Guess], session: ClientSession) -> dict[str, rules.CodeRefused | None]:
+    """Check guesses of different numbers in a transaction: a right one consumes the code, a wrong one an attempt.
 
     Returns the refusal of each number, or None for a right guess.
     """
     if not guesses:
         return {}
-    now, policy, keys = clock.now(), settings().codes, settings().otp_keys
-    attempts = Otp.attempts_of(list(guesses), session)
-    checked: dict[str, rules.CodeRefused | None] = {}
-    for mobile, code in guesses.items():
-        digests = [rules.digest_of(mobile, code, key) for key in keys]
-        found = attempts.get(mobile)
-        checked[mobile] = found.refusal(digests, now=now, policy=policy) if found else rules.CodeExpired()
-    right = [mobile for mobile, refusal in checked.items() if refusal is None]
+    now, policy = clock.now(), settings().codes
+    attempts = Otp.attempts_of([guess.mobile for guess in guesses], session)
+    checked = {guess.mobile: _refusal(guess, attempts.get(guess.mobile), session) for guess in guesses}
     wrong = {
-        mobile: attempts[mobile].failed_again(now=now, policy=policy)
-        for mobile, refusal in checked.items()
-        if isinstance(refusal, rules.CodeInvalid)
+        guess.mobile: (
+            guess.address == attempts[guess.mobile].requested_from,
+            attempts[guess.mobile].failed_again(guess.address, now=now, policy=policy),
+        )
+        for guess in guesses
+        if isinstance(checked[guess.mobile], rules.CodeInvalid)
     }
+    right = [mobile for mobile, refusal in checked.items() if refusal is None]
     Otp.store_outcomes(right, wrong, now=now, session=session)
     return checked
 
 
-def ensure_not_locked(mobile: str) -> None:
-    """Refuse a number that failed too often; its signed-in devices are not affected.
+def _refusal(guess: Guess, attempts: rules.OtpAttempts | None, session: ClientSession) -> rules.CodeRefused | None:
+    if attempts is None:
+        return rules.CodeExpired()
+    now, policy = clock.now(), settings().codes
+    digests = [rules.digest_of(guess.mobile, guess.code, key) for key in settings().otp_keys]
+    is_known = attempts.is_number_locked(now, policy) and users.has_signed_in_from(guess.mobile, guess.address, session)
+    return attempts.refusal(digests, guess.address, is_known_address=is_known, now=now, policy=policy)
+
+
+def _ensure_not_locked(mobile: str, address: str, *, is_known_address: bool) -> None:
+    """Refuse an address that entered too many wrong codes; signed-in devices of the number are not affected.
 
     Raises:
         AccountLocked: with the time after which the lock ends.
     """
-    now = clock.now()
-    until = Otp.locked_until(mobile, now=now, policy=settings().codes)
-    if until is not None:
+    now, policy = clock.now(), settings().codes
+    attempts = Otp.attempts_of([mobile]).get(mobile)
+    until = attempts and attempts.locked_until(address, is_known_address=is_known_address, now=now, policy=policy)
+    if until:
         raise rules.AccountLocked(retry_after=until - now)

@@ -16,10 +16,11 @@ from arthomed.config import settings
 from arthomed.core import clock, origin
 from arthomed.core.actor import Actor
 from arthomed.core.batcher import Batcher
+from arthomed.core.errors import ClinicError, DuplicateValue
 from arthomed.core.origin import Origin
 from arthomed.core.permissions import Role
 from arthomed.users import service as users
-from arthomed.users.models import Consent, User
+from arthomed.users.models import Consent, SignIn, User
 
 log = structlog.get_logger()
 
@@ -40,17 +41,33 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class SignInAttempt:
-    """A number with its code, or with None once the code is consumed, and the privacy notice that the app named."""
+    """A code for a number, the device, the privacy notice that the app named, and name and e-mail of a new user.
+
+    `network` is the client's address as limits count it (`http.limits.address`).
+    """
 
     mobile: str
-    code: str | None
+    code: str
     device: Device
-    notice: str | None
+    network: str
+    notice: str | None = None
+    name: str | None = None
+    email: str | None = None
+    must_be_new: bool = False
     origin: Origin = field(default_factory=origin.current)
+
+    @property
+    def guess(self) -> otp.Guess:
+        return otp.Guess(self.mobile, self.code, self.network)
+
+    @property
+    def consent(self) -> Consent:
+        """An app that names no notice has shown the clinic's present one."""
+        return Consent(notice=self.notice or settings().privacy_notice, at=clock.now())
 
     def new_consent_of(self, user: User) -> Consent | None:
         """The consent that the user gives by signing in, if there is a new one."""
-        consent, earlier = _consent(self.notice), [one.notice for one in user.consents]
+        consent, earlier = self.consent, [one.notice for one in user.consents]
         is_new = rules.agrees_to(consent.notice, user.role, earlier, is_named=self.notice is not None)
         return consent if is_new else None
 
@@ -62,110 +79,80 @@ class SignedIn:
     is_new_user: bool = False
 
 
-def verify_code(
-    mobile: str,
-    code: str,
-    *,
-    device: Device,
-    notice: str | None = None,
-    name: str | None = None,
-    email: str | None = None,
-) -> SignedIn:
+def sign_in(attempt: SignInAttempt) -> SignedIn:
     """Sign in with a code; an unknown number is registered as a patient.
 
-    `notice` is the version of the privacy notice that the app showed, without it the clinic's present one.
+    One transaction consumes the code, registers the user and opens the session.
 
     Raises:
         CodeInvalid, CodeExpired, CodeUsedUp, AccountLocked: the code is refused.
         UserInactive: the user was deactivated.
+        DuplicateValue: the number must be new but is registered; only the owner of its code learns that.
     """
     with otp.logging_outcome():
-        signed_in = _sign_in(SignInAttempt(mobile, code, device, notice))
-    if signed_in is None:
-        user = users.find_by_mobile(mobile)
-        if user is None:
-            return _register(mobile, name, email, device, notice)
-        signed_in = _sign_in(SignInAttempt(mobile, None, device, notice)) if user.is_active else None  # just registered
-    if signed_in is None:
-        raise rules.UserInactive
+        signed_in = _batched_sign_in(attempt)
+    opened = signed_in.session
+    log.info("signed_in", user_id=str(opened.user), session_id=str(opened.id), platform=str(opened.platform))
     return signed_in
 
 
-def register(
-    mobile: str, code: str, *, device: Device, name: str, notice: str | None = None, email: str | None = None
-) -> SignedIn:
-    """Register a new patient.
-
-    Raises:
-        CodeInvalid, CodeExpired, CodeUsedUp, AccountLocked: the code is refused.
-        DuplicateValue: the number is registered; only the owner of its code learns that.
-    """
-    otp.consume(mobile, code)
-    return _register(mobile, name, email, device, notice)
-
-
-def confirm_with_code(user: User, code: str) -> None:
+def confirm_with_code(user: User, code: str, *, network: str) -> None:
     """Consume a code of a signed-in user's own number before a step that cannot be undone.
 
     Raises:
         CodeInvalid, CodeExpired, CodeUsedUp, AccountLocked: the code is refused.
     """
-    otp.consume(user.mobile_number, code)
+    otp.consume(otp.Guess(user.mobile_number, code, network))
 
 
-def _register(mobile: str, name: str | None, email: str | None, device: Device, notice: str | None) -> SignedIn:
-    consents = [_consent(notice)]
-    users.register(role=Role.PATIENT, mobile_number=mobile, name=name, email=email, is_verified=True, consents=consents)
-    signed_in = _sign_in(SignInAttempt(mobile, None, device, notice))
-    if signed_in is None:
-        raise rules.UserInactive
-    return SignedIn(signed_in.user, signed_in.session, is_new_user=True)
-
-
-def _consent(notice: str | None) -> Consent:
-    """An app that names no notice has shown the clinic's present one."""
-    return Consent(notice=notice or settings().privacy_notice, at=clock.now())
-
-
-def _sign_in(attempt: SignInAttempt) -> SignedIn | None:
-    """Open a session for the active user of a number; None when there is no such user.
-
-    Raises:
-        CodeInvalid, CodeExpired, CodeUsedUp, AccountLocked: the code is refused.
-    """
-    signed_in = _batched_sign_in(attempt)
-    if signed_in is not None:
-        opened = signed_in.session
-        log.info("signed_in", user_id=str(opened.user), session_id=str(opened.id), platform=str(opened.platform))
-    return signed_in
-
-
-_Outcome = SignedIn | None
-
-
-def _check_and_create_sessions(attempts: Sequence[SignInAttempt], session: ClientSession) -> list[_Outcome | Exception]:
+def _sign_in_batch(attempts: Sequence[SignInAttempt], session: ClientSession) -> list[SignedIn | Exception]:
     """Within one transaction: a code is consumed together with the session that it opens, or not at all."""
-    refusals = otp.check({one.mobile: one.code for one in attempts if one.code is not None}, session)
-    admitted = [one for one in attempts if refusals.get(one.mobile) is None]
-    signed_in = _create_sessions(admitted, session) if admitted else {}
-    return [refusals.get(one.mobile) or signed_in.get(one.mobile) for one in attempts]
+    refusals = otp.check([one.guess for one in attempts], session)
+    admitted = [one for one in attempts if refusals[one.mobile] is None]
+    outcomes = _admit(admitted, session) if admitted else {}
+    return [refusals[one.mobile] or outcomes[one.mobile] for one in attempts]
 
 
-_batched_sign_in = Batcher(_check_and_create_sessions, keys=lambda attempt: (attempt.mobile,))
+_batched_sign_in = Batcher(_sign_in_batch, keys=lambda attempt: (attempt.mobile,))
 
 
-def _create_sessions(attempts: Sequence[SignInAttempt], session: ClientSession) -> Mapping[str, SignedIn]:
-    people = User.active([one.mobile for one in attempts], session)
-    known = [(people[one.mobile], one) for one in attempts if one.mobile in people]
-    if not known:
-        return {}
+def _admit(attempts: Sequence[SignInAttempt], session: ClientSession) -> Mapping[str, SignedIn | ClinicError]:
+    """Register the users of unknown numbers, and open the sessions of all active users."""
+    registered = User.by_mobile([one.mobile for one in attempts], session)
+    refused: dict[str, ClinicError] = {}
+    signed_in: dict[str, SignedIn] = {}
+    for attempt in attempts:
+        user = registered.get(attempt.mobile)
+        if user is not None and attempt.must_be_new:
+            refused[attempt.mobile] = DuplicateValue("Mobile number is already registered")
+        elif user is not None and not user.is_active:
+            refused[attempt.mobile] = rules.UserInactive()
+        else:
+            found = user or _register(attempt, session)
+            opened = _new_session(found, attempt.device)
+            signed_in[attempt.mobile] = SignedIn(found, opened, is_new_user=user is None)
+    _create_sessions([(one, signed_in[one.mobile]) for one in attempts if one.mobile in signed_in], session)
+    return {**refused, **signed_in}
+
+
+def _register(attempt: SignInAttempt, session: ClientSession) -> User:
+    consents = [attempt.consent]
+    user = users.new_user(
+        Role.PATIENT, attempt.mobile, attempt.name, email=attempt.email, is_verified=True, consents=consents
+    )
+    with origin.override(attempt.origin):
+        users.insert(user, session)
+    return user
+
+
+def _create_sessions(admitted: Sequence[tuple[SignInAttempt, SignedIn]], session: ClientSession) -> None:
+    if not admitted:
+        return
     # Writing to the users makes this and a deactivation conflict, so that one of them comes first.
-    consents = {user.id: one.new_consent_of(user) for user, one in known}
-    User.note_sign_in(consents, now=clock.now(), session=session)
-    signed_in = {one.mobile: SignedIn(user, _new_session(user, one.device)) for user, one in known}
-    Session.insert_all([one.session for one in signed_in.values()], session)
-    audit.insert_events([_event_of(signed_in[one.mobile].session, one.origin) for _, one in known], session)
-    return signed_in
+    sign_ins = [SignIn(one.user, attempt.network, attempt.new_consent_of(one.user)) for attempt, one in admitted]
+    User.note_sign_ins(sign_ins, now=clock.now(), session=session)
+    Session.insert_all([one.session for _, one in admitted], session)
+    audit.insert_events([_event_of(one.session, attempt.origin) for attempt, one in admitted], session)
 
 
 def _event_of(opened: Session, source: Origin) -> AuditEvent:

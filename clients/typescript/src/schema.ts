@@ -5925,6 +5925,12 @@ export interface components {
              */
             updatedAt: string;
             consents: components["schemas"]["ConsentOut"][];
+            /**
+             * @example [
+             *       "address:203.0.113.7"
+             *     ]
+             */
+            knownAddresses: string[];
         };
         DeviceOut: {
             /** @example 672b1234a1b2c3d4e5f60718 */

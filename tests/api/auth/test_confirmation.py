@@ -9,18 +9,22 @@ from tests.api.auth.sign_in import MOBILE, Now, code_sent, fail, lock
 from tests.factories import Records, SignedIn, in_parallel, wrong_code
 
 
+def confirm(person: SignedIn, code: str) -> None:
+    sign_in.confirm_with_code(person.user, code, network="address:127.0.0.1")
+
+
 def test_a_code_of_the_user_s_own_number_confirms_once(client: FlaskClient, person: SignedIn) -> None:
     code = code_sent(client, person.user.mobile_number)
-    sign_in.confirm_with_code(person.user, code)
+    confirm(person, code)
 
     with pytest.raises(CodeExpired):
-        sign_in.confirm_with_code(person.user, code)
+        confirm(person, code)
 
 
 def test_confirmation_creates_no_session_or_user(client: FlaskClient, database: Records, person: SignedIn) -> None:
     before = (list(database.sessions.find()), list(database.users.find()))
 
-    sign_in.confirm_with_code(person.user, code_sent(client, person.user.mobile_number))
+    confirm(person, code_sent(client, person.user.mobile_number))
 
     assert (list(database.sessions.find()), list(database.users.find())) == before
 
@@ -30,24 +34,24 @@ def test_a_code_of_another_number_does_not_confirm(client: FlaskClient, person: 
     code_sent(client, person.user.mobile_number)
 
     with pytest.raises(CodeInvalid):
-        sign_in.confirm_with_code(person.user, others)
+        confirm(person, others)
 
 
 def test_three_wrong_attempts_use_the_code_up(client: FlaskClient, person: SignedIn) -> None:
     code = code_sent(client, person.user.mobile_number)
     fail(client, 2, person.user.mobile_number)
     with pytest.raises(CodeInvalid):
-        sign_in.confirm_with_code(person.user, wrong_code(code))
+        confirm(person, wrong_code(code))
 
     with pytest.raises(CodeUsedUp):
-        sign_in.confirm_with_code(person.user, code)
+        confirm(person, code)
 
 
 def test_a_locked_number_does_not_confirm(client: FlaskClient, person: SignedIn, now: Now) -> None:
     code = lock(client, now, person.user.mobile_number)
 
     with pytest.raises(AccountLocked):
-        sign_in.confirm_with_code(person.user, code)
+        confirm(person, code)
 
 
 def test_one_of_ten_concurrent_confirmations_succeeds(client: FlaskClient, person: SignedIn) -> None:
@@ -55,7 +59,7 @@ def test_one_of_ten_concurrent_confirmations_succeeds(client: FlaskClient, perso
 
     def is_confirmed(_: int) -> bool:
         try:
-            sign_in.confirm_with_code(person.user, code)
+            confirm(person, code)
         except CodeExpired:
             return False
         return True
@@ -69,5 +73,5 @@ def test_a_wrong_code_leaves_other_numbers_unchanged(client: FlaskClient, databa
     before = database.otps.find_one({"mobileNumber": MOBILE})
 
     with pytest.raises(CodeInvalid):
-        sign_in.confirm_with_code(person.user, "not a code")
+        confirm(person, "not a code")
     assert database.otps.find_one({"mobileNumber": MOBILE}) == before

@@ -181,7 +181,7 @@ class TestConcurrency:
             [session] = database.sessions.find({"user": person.id})
             [event] = database.audit_events.find({"records": session["_id"]})
             assert (event["requestId"], event["subjects"]) == (response.headers["X-Request-ID"], [person.id])
-        attempts = {one["mobileNumber"]: (one["isUsed"], one["failures"]) for one in database.otps.find()}
+        attempts = {one["mobileNumber"]: (one["isUsed"], one["attempts"]) for one in database.otps.find()}
         assert attempts == {
             **{person.mobile_number: (True, 0) for person in (*people, inactive)},
             guessing.mobile_number: (False, 1),

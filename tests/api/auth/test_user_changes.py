@@ -13,7 +13,6 @@ from arthomed.auth.models import Session
 from arthomed.auth.rules import Platform, UserInactive
 from arthomed.auth.service import sign_in
 from arthomed.core.permissions import Role
-from arthomed.users import service as users
 from arthomed.users.models import User
 from tests import factories
 from tests.api.auth.sign_in import code_sent, me, refresh
@@ -29,7 +28,7 @@ def change_during_sign_in(client: FlaskClient, people: list[User], change: Calla
 
     def verify(user: User) -> None:
         with suppress(UserInactive):  # the deactivation was first
-            sign_in.verify_code(user.mobile_number, codes[user.id], device=DEVICE)
+            sign_in.sign_in(sign_in.SignInAttempt(user.mobile_number, codes[user.id], DEVICE, "address:127.0.0.1"))
 
     with ThreadPoolExecutor(2) as pool:
         for user in people:
@@ -111,19 +110,3 @@ def test_a_user_whose_role_changes_during_sign_in_has_no_session_of_the_old_role
     change_during_sign_in(client, people, lambda user: staff.update(by, user.id, {"role": "patient"}))
 
     assert Session.objects(user__in=[one.id for one in people], role=Role.DOCTOR).count() == 0
-
-
-def test_a_user_reactivated_while_the_code_is_checked_signs_in(
-    client: FlaskClient, admin: SignedIn, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    user, by, find = factories.make_user(), factories.actor_of(admin.user), users.find_by_mobile
-    staff.set_active(by, user.id, is_active=False)
-    code = code_sent(client, user.mobile_number)
-
-    def find_reactivated(mobile: str) -> User | None:
-        staff.set_active(by, user.id, is_active=True)
-        return find(mobile)
-
-    monkeypatch.setattr(users, "find_by_mobile", find_reactivated)
-
-    assert factories.submit_code(client, user.mobile_number, code).status_code == 200

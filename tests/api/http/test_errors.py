@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from pymongo import MongoClient
 from pymongo.errors import AutoReconnect, ExecutionTimeout, OperationFailure
 from structlog.testing import capture_logs
 from werkzeug.test import TestResponse
@@ -17,7 +16,7 @@ from arthomed.config import AppEnv
 from arthomed.core.errors import ServiceUnavailable
 from arthomed.core.jobs import JobsUnavailable
 from arthomed.infra import mongo as database_connection
-from dev.servers import Mongo, free_port
+from dev.servers import free_port
 from tests import factories
 from tests.factories import SignedIn, envelope_of, error_of
 
@@ -188,22 +187,15 @@ class TestUnexpected:
 
 
 class TestSlowDatabase:
-    @pytest.fixture
-    def stuck(self, client: FlaskClient, mongo: Mongo) -> Iterator[None]:
-        """A database that blocks all writes."""
-        del client
-        with MongoClient[dict[str, Any]](mongo.uri("admin")) as server:
-            server.admin.command("fsync", lock=True)
-            yield
-            server.admin.command("fsyncUnlock")
-
-    def test_a_blocked_write_is_service_unavailable(self, client: FlaskClient, person: SignedIn, stuck: None) -> None:
-        del stuck
+    def test_a_blocked_write_is_service_unavailable(
+        self, client: FlaskClient, person: SignedIn, blocked_writes: None
+    ) -> None:
+        del blocked_writes
         response = client.post("/api/auth/refresh-token", json={"refreshToken": person.refresh_token})
 
         assert error_of(response) == (503, "SERVICE_UNAVAILABLE")
 
-    @pytest.mark.usefixtures("stuck")
+    @pytest.mark.usefixtures("blocked_writes")
     def test_a_blocked_write_is_given_up_within_three_seconds(self, client: FlaskClient) -> None:
         started = time.monotonic()
 

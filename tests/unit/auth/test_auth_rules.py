@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from arthomed.auth import rules
-from arthomed.auth.rules import AccountLocked, CodeExpired, CodeInvalid, CodeUsedUp, OtpAttempts
-from arthomed.config import CodePolicy, settings
+from arthomed.auth.rules import AccountLocked, CodeExpired, CodeInvalid, CodeUsedUp, FailedGuesses, OtpAttempts
+from arthomed.config import CodePolicy, Lockout, settings
 from arthomed.core.errors import ClinicError
 
 SECRET = "a secret of the tests, long enough for what it is for"
@@ -70,13 +70,19 @@ def test_the_default_name_of_a_device_is_its_trimmed_user_agent(agent: str, name
 
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
-FRESH = OtpAttempts("right", 0, is_used=False, expires_at=NOW + timedelta(minutes=5), failures=0, failures_end_at=None)
+OWN, OTHER = "address:198.51.100.1", "address:203.0.113.1"
+FRESH = OtpAttempts("right", OWN, 0, 0, is_used=False, expires_at=NOW + timedelta(minutes=5))
+
+
+def failed(count: int, minutes: int = 1, address: str | None = OWN) -> dict[str, Any]:
+    return {"failed_guesses": [FailedGuesses(address, count, NOW + timedelta(minutes=minutes))]}
 
 
 class TestOtpAttempts:
     @pytest.fixture
     def policy(self) -> CodePolicy:
-        return replace(settings().codes, max_attempts=3, failures_to_lock=5, lock=timedelta(minutes=30))
+        by_address, by_number = Lockout(5, timedelta(minutes=30)), Lockout(100, timedelta(days=1))
+        return replace(settings().codes, max_attempts=3, address_lockout=by_address, number_lockout=by_number)
 
     @pytest.mark.parametrize(
         ("known", "guess", "refusal"),
@@ -85,36 +91,65 @@ class TestOtpAttempts:
             ({}, "wrong", CodeInvalid),
             ({"attempts": 2}, "right", None),
             ({"attempts": 3}, "right", CodeUsedUp),
+            ({"other_attempts": 3}, "right", None),
             ({"is_used": True}, "right", CodeExpired),
             ({"is_used": True, "attempts": 3}, "right", CodeExpired),
             ({"expires_at": NOW}, "right", CodeExpired),
             ({"expires_at": NOW, "attempts": 3}, "right", CodeExpired),
-            ({"failures": 4, "failures_end_at": NOW + timedelta(minutes=1)}, "right", None),
-            ({"failures": 5, "failures_end_at": NOW + timedelta(minutes=1)}, "right", AccountLocked),
-            ({"failures": 5, "failures_end_at": NOW + timedelta(minutes=1), "attempts": 3}, "wrong", AccountLocked),
-            ({"failures": 5, "failures_end_at": NOW}, "right", None),
+            (failed(4), "right", None),
+            (failed(5), "right", AccountLocked),
+            ({**failed(5), "attempts": 3}, "wrong", AccountLocked),
+            (failed(5, 0), "right", None),
+            (failed(5, address=OTHER), "right", None),
+            (failed(99, address=None), "right", None),
+            (failed(100, address=None), "right", AccountLocked),
         ],
     )
     def test_a_guess_is_accepted_or_refused(
         self, policy: CodePolicy, known: dict[str, Any], guess: str, refusal: type[ClinicError] | None
     ) -> None:
-        found = replace(FRESH, **known).refusal(["of another key", guess], now=NOW, policy=policy)
+        digests = ["of another key", guess]
+        found = replace(FRESH, **known).refusal(digests, OWN, is_known_address=False, now=NOW, policy=policy)
 
         assert (found and type(found)) == refusal
 
+    def test_other_addresses_share_three_attempts(self, policy: CodePolicy) -> None:
+        used_up = replace(FRESH, other_attempts=3)
+
+        found = used_up.refusal(["right"], OTHER, is_known_address=False, now=NOW, policy=policy)
+
+        assert isinstance(found, CodeUsedUp)
+
+    def test_a_known_address_is_not_locked_by_the_failures_of_others(self, policy: CodePolicy) -> None:
+        locked = replace(FRESH, **failed(100, address=None))
+
+        assert locked.refusal(["right"], OWN, is_known_address=True, now=NOW, policy=policy) is None
+
+    @pytest.mark.parametrize("address", [OWN, None], ids=["one address", "all addresses"])
     @pytest.mark.parametrize(
-        ("failures", "ends_in", "expected", "locks"),
-        [(0, None, (1, 30), False), (3, 12, (4, 12), False), (4, 12, (5, 30), True), (4, 0, (1, 30), False)],
+        ("before", "minutes", "expected"),
+        [(0, None, 1), (-2, 12, -1), (-1, 12, 0), (-1, 0, 1)],
         ids=["first", "one more", "last", "window over"],
     )
-    def test_failures_count_within_a_window_and_the_fifth_locks(
-        self, policy: CodePolicy, failures: int, ends_in: int | None, expected: tuple[int, int], *, locks: bool
+    def test_failures_count_within_a_window_and_the_last_one_locks(
+        self, policy: CodePolicy, address: str | None, before: int, minutes: int | None, expected: int
     ) -> None:
-        ends_at = None if ends_in is None else NOW + timedelta(minutes=ends_in)
-        attempts = replace(FRESH, failures=failures, failures_end_at=ends_at)
+        lockout = policy.number_lockout if address is None else policy.address_lockout
+        count, wanted = (one if one > 0 else lockout.failures + one for one in (before, expected))
+        attempts = FRESH if minutes is None else replace(FRESH, **failed(count, minutes, address))
 
-        refusal = attempts.refusal(["wrong"], now=NOW, policy=policy)
+        refusal = attempts.refusal(["wrong"], OWN, is_known_address=False, now=NOW, policy=policy)
+        [counted] = [one for one in attempts.failed_again(OWN, now=NOW, policy=policy) if one.address == address]
 
+        begins_window = expected in (0, 1)
+        ends_at = NOW + (lockout.duration if begins_window else timedelta(minutes=minutes or 0))
         assert isinstance(refusal, CodeInvalid)
-        assert refusal.locks is locks
-        assert attempts.failed_again(now=NOW, policy=policy) == (expected[0], NOW + timedelta(minutes=expected[1]))
+        assert refusal.locks_for == (lockout.duration if expected == 0 else None)
+        assert counted == FailedGuesses(address, wanted, ends_at)
+
+    def test_failures_from_other_addresses_are_kept_until_their_window_ends(self, policy: CodePolicy) -> None:
+        others = [*failed(2, 1, OTHER)["failed_guesses"], *failed(4, 0, "address:192.0.2.1")["failed_guesses"]]
+
+        counted = replace(FRESH, failed_guesses=others).failed_again(OWN, now=NOW, policy=policy)
+
+        assert [(one.address, one.count) for one in counted] == [(OWN, 1), (None, 1), (OTHER, 2)]

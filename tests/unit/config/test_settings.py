@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from arthomed.config import AppEnv, RateLimits, settings
+from arthomed.config import AppEnv, Lockout, RateLimits, settings
 from tests.stack import ROOT
 from tests.unit.config.environment import PRODUCTION, Read, configuration_error
 
@@ -33,6 +33,7 @@ NUMBERS = (
     "OTP_PER_NUMBER_HOUR",
     "OTP_PER_ADDRESS_HOUR",
     "OTP_PER_CLINIC_DAY",
+    "OTP_TO_STRANGERS_HOUR",
 )
 
 
@@ -59,7 +60,7 @@ def test_settings_have_the_defaults_of_the_contract(read: Read, name: str, value
 
 def test_rate_limits_have_the_defaults_of_the_contract(read: Read) -> None:
     assert read().rate_limits == RateLimits(
-        window=timedelta(minutes=15), address=100, user=1000, auth=30, booking=30, upload=30
+        window=timedelta(minutes=15), address=100, user=1000, auth=300, booking=30, upload=30
     )
 
 
@@ -74,9 +75,11 @@ def test_the_rules_of_the_clinic_have_the_defaults_of_the_contract(read: Read) -
 def test_one_time_codes_have_the_defaults_of_the_contract(read: Read) -> None:
     codes = read().codes
 
-    assert (codes.lifetime, codes.resend_after, codes.lock) == tuple(timedelta(minutes=n) for n in (5, 1, 30))
-    assert (codes.max_attempts, codes.failures_to_lock) == (3, 5)
-    assert (codes.hourly_quota_per_number, codes.hourly_quota_per_address) == (10, 20)
+    assert (codes.lifetime, codes.resend_after, codes.max_attempts) == (timedelta(minutes=5), timedelta(minutes=1), 3)
+    assert codes.address_lockout == Lockout(5, timedelta(minutes=30))
+    assert codes.number_lockout == Lockout(100, timedelta(days=1))
+    assert (codes.hourly_quota_per_number, codes.hourly_quota_per_address) == (10, 100)
+    assert (codes.daily_patient_quota, codes.hourly_stranger_quota) == (5000, 100)
 
 
 def test_settings_are_immutable(read: Read) -> None:
