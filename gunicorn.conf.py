@@ -9,7 +9,7 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
 
-from arthomed.config import ConfigurationError, require_loopback, settings
+from arthomed.config import ConfigurationError, check_addresses, settings
 from arthomed.files.service import purging
 from arthomed.files.storage import StorageUnavailable
 from arthomed.infra import logging, mongo
@@ -44,15 +44,18 @@ graceful_timeout = 35  # above the longest request, which is an upload
 max_requests = 100_000
 max_requests_jitter = 10_000
 limit_request_line = 8190
+# ProxyFix alone trusts a proxy's headers (TRUSTED_PROXIES). gunicorn would take these from any client on 127.0.0.1.
+forwarder_headers = ""  # SCRIPT_NAME would move a route: /x/metrics would be /metrics
+secure_scheme_headers: dict[str, str] = {}
 logger_class = _Logger
 accesslog = None  # the application logs each request
 control_socket_disable = True
 
 
 def on_starting(server: Arbiter) -> None:
-    """Refuse a public address outside production, and a database that lacks a required index."""
+    """Refuse an unprotected public address, and a database that lacks a required index."""
     try:
-        require_loopback(_settings, server.address)
+        check_addresses(_settings, server.address)
         mongo.require_indexes(_settings.mongodb_uri)
     except (ConfigurationError, mongo.DatabaseNotReady) as error:
         sys.exit(str(error))

@@ -7,10 +7,10 @@ gc.disable()  # what is loaded stays: looking for garbage in it takes a seventh 
 
 from arthomed.app import create_app  # noqa: E402
 from arthomed.cli import flask_run_addresses  # noqa: E402
-from arthomed.config import ConfigurationError, require_loopback, settings  # noqa: E402
+from arthomed.config import ConfigurationError, check_addresses, settings  # noqa: E402
 
 try:
-    require_loopback(settings(), flask_run_addresses())
+    check_addresses(settings(), flask_run_addresses())
     app = create_app(settings())
 except ConfigurationError as error:
     sys.exit(str(error))

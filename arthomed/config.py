@@ -12,7 +12,8 @@ from zoneinfo import ZoneInfo
 from environs import Env, EnvValidationError
 from marshmallow.validate import Length, Range, Regexp
 
-from arthomed import config_readers, config_services
+from arthomed import config_addresses, config_readers, config_services
+from arthomed.config_addresses import Address
 from arthomed.config_readers import MINUTES_PER_DAY, duration, minutes, uri
 from arthomed.config_services import Delivery, Fcm, Twilio, Uploads
 from arthomed.core import keys
@@ -169,34 +170,26 @@ def settings() -> Settings:
     return found
 
 
-def require_loopback(settings: Settings, addresses: Iterable[tuple[str, int] | str | int]) -> None:
-    """Check the addresses that a server is about to bind, as gunicorn's `server.address` lists them.
-
-    An address is (host, port), the path of a UNIX socket, or a file descriptor, which counts as public. Development
-    and test have known secrets and publish every one-time code.
+def check_addresses(settings: Settings, addresses: Iterable[Address]) -> None:
+    """Check the addresses that a server is about to bind.
 
     Raises:
-        ConfigurationError: an address is not a loopback address, outside production.
+        ConfigurationError: an address is public, outside production or without a proxy.
     """
-    if settings.is_production or settings.allow_public_development:
-        return
     for address in addresses:
-        host = address[0] if isinstance(address, tuple) else address
-        if not isinstance(address, str) and not config_readers.is_loopback(str(host)):
-            raise ConfigurationError(_not_loopback(settings.app_env, str(host)))
+        problem = _problem_of(settings, address)
+        if problem is not None:
+            raise ConfigurationError(problem)
 
 
 def _exposed(found: Settings) -> list[str]:
-    if found.allow_public_development or config_readers.is_loopback(found.host):
-        return []
-    return [f"HOST: {_not_loopback(found.app_env, found.host)}"]
+    problem = _problem_of(found, (found.host, found.port))
+    return [] if problem is None else [f"HOST: {problem}"]
 
 
-def _not_loopback(app_env: AppEnv, host: str) -> str:
-    return (
-        f"{host} is not a loopback address, but APP_ENV={app_env} publishes one-time codes: "
-        "set HOST=127.0.0.1, APP_ENV=production, or ALLOW_PUBLIC_DEVELOPMENT=true"
-    )
+def _problem_of(settings: Settings, address: Address) -> str | None:
+    may_be_public = settings.trusted_proxies > 0 if settings.is_production else settings.allow_public_development
+    return None if may_be_public else config_addresses.problem_of(address, app_env=settings.app_env)
 
 
 def _malformed(env: Env) -> list[str]:

@@ -26,11 +26,11 @@ _API = "/api/"
 _DOCS = "/api/docs"
 _ICALENDAR = ".ics"
 
-_CONTENT_SECURITY_POLICY = (
+CONTENT_SECURITY_POLICY = (
     "default-src 'self'; style-src 'self' 'unsafe-inline'; script-src 'self'; "
     "img-src 'self' data: https:; object-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
 )
-_HEADERS = {  # as Express' helmet sets them, which the specification names
+SECURITY_HEADERS = {  # as Express' helmet sets them, which the specification names
     "Strict-Transport-Security": "max-age=31536000; includeSubDomains; preload",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -83,8 +83,8 @@ def _accepts_json(header: str) -> bool:
 
 def _finish(response: Response) -> Response:
     headers, path = response.headers, request.path
-    headers.extend({**_HEADERS, "X-Request-ID": g.request_id})
-    headers.setdefault("Content-Security-Policy", _CONTENT_SECURITY_POLICY)
+    headers.extend({**SECURITY_HEADERS, "X-Request-ID": g.request_id})
+    headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
     if path.startswith(_API) and not path.startswith(_DOCS):
         headers.setdefault("Cache-Control", "no-store")
     _log(response.status_code)

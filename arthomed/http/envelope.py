@@ -34,17 +34,22 @@ def success(message: str, content: object) -> dict[str, Any]:
 
 def failure(status: int, code: str, message: str, *, fields: Sequence[FieldError] = (), **more: Any) -> Response:
     """An error response; `more` are further keys of `error`."""
-    response = jsonify(
-        {
-            "success": False,
-            "message": message,
-            "error": {"code": code, "statusCode": status, "details": message, **more},
-            "errors": [_field(one) for one in fields],
-            "timestamp": clock.iso(clock.now()),
-        }
-    )
+    response = jsonify(failure_body(status, code, message, fields=fields, **more))
     response.status_code = status
     return response
+
+
+def failure_body(
+    status: int, code: str, message: str, *, fields: Sequence[FieldError] = (), **more: Any
+) -> dict[str, Any]:
+    """The envelope of an error; `more` are further keys of `error`."""
+    return {
+        "success": False,
+        "message": message,
+        "error": {"code": code, "statusCode": status, "details": message, **more},
+        "errors": [_field(one) for one in fields],
+        "timestamp": clock.iso(clock.now()),
+    }
 
 
 def _field(error: FieldError) -> dict[str, Any]:

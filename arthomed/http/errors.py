@@ -4,18 +4,22 @@ import time
 import traceback
 from datetime import timedelta
 from math import ceil
+from secrets import token_hex
 from typing import Any
 
 import structlog
 from flask import Flask, Response, current_app, g, request
 from mongoengine.errors import OperationError
 from pymongo.errors import ConnectionFailure, PyMongoError
+from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException, InternalServerError
 
-from arthomed.core import error_reporting
+from arthomed.core import error_reporting, metrics
 from arthomed.core.documents import is_database_unavailable
 from arthomed.core.errors import ClinicError, Code, ServiceUnavailable
-from arthomed.http.envelope import HttpCode, failure
+from arthomed.http import context
+from arthomed.http.envelope import HttpCode, failure, failure_body
+from arthomed.http.json import encode
 
 log = structlog.get_logger()
 
@@ -36,15 +40,20 @@ STATUS_OF = {
     Code.SERVICE_UNAVAILABLE: 503,
 }
 
-# Errors that Werkzeug raises: status -> code and message.
+# Errors that Werkzeug or gunicorn raises: status -> code and message.
 _HTTP = {
     400: (Code.VALIDATION_ERROR, "The request could not be understood"),
     404: (Code.NOT_FOUND, "Resource not found"),
     405: (HttpCode.METHOD_NOT_ALLOWED, "This method is not allowed here"),
     406: (HttpCode.NOT_ACCEPTABLE, "Only application/json can be given"),
+    412: (HttpCode.PRECONDITION_FAILED, "The file is not the one that If-Match names"),
     413: (HttpCode.PAYLOAD_TOO_LARGE, "The request body is too large"),
+    414: (Code.VALIDATION_ERROR, "The URL is too long"),
     415: (HttpCode.UNSUPPORTED_MEDIA_TYPE, "The request body must be application/json"),
+    417: (Code.VALIDATION_ERROR, "The Expect header must be 100-continue"),
     429: (Code.RATE_LIMIT_EXCEEDED, "Too many requests, please try again later"),
+    431: (Code.VALIDATION_ERROR, "The request headers are too large"),
+    500: (HttpCode.INTERNAL_ERROR, "Internal server error"),
 }
 _RETRY_AFTER = timedelta(seconds=5)
 _OPEN_SECONDS = 1.0
@@ -95,14 +104,45 @@ def respond_to(error: ClinicError) -> Response:
 
 
 def on_http_exception(error: HTTPException) -> Response:
-    status = error.code or InternalServerError.code
-    code, message = _HTTP.get(status, (error.name.upper().replace(" ", "_"), error.name))
+    status, code, message = _describe(error)
     g.error_code = code
     response = failure(status, code, message)
     for name, value in error.get_headers(request.environ):
         if name not in ("Content-Type", "Content-Length"):
             response.headers[name] = value  # Allow of a 405, Location of a 308
     return response
+
+
+def serialize_refusal(error: HTTPException, address: str, reason: str) -> bytes:
+    """The whole response to a request that the server could not read, so that Flask has no request to respond to.
+
+    The log has the `reason`, which must not quote the request.
+    """
+    status, code, message = _describe(error)
+    request_id = token_hex(16)
+    metrics.ERROR_RESPONSES.add(code)
+    log.warning(
+        "unreadable_request", reason=reason, statusCode=status, ip=address, code=str(code), request_id=request_id
+    )
+    body = encode(failure_body(status, code, message))
+    headers = Headers(
+        {
+            **context.SECURITY_HEADERS,
+            "Content-Security-Policy": context.CONTENT_SECURITY_POLICY,
+            "Cache-Control": "no-store",
+            "X-Request-ID": request_id,
+            "Content-Type": "application/json",
+            "Content-Length": str(len(body)),
+            "Connection": "close",
+        }
+    )
+    return f"HTTP/1.1 {status} {error.name}\r\n{headers}".encode() + body
+
+
+def _describe(error: HTTPException) -> tuple[int, str, str]:
+    """The status, code and message of an error."""
+    status = error.code or InternalServerError.code
+    return (status, *_HTTP.get(status, (error.name.upper().replace(" ", "_"), error.name)))
 
 
 def _on_database_error(error: PyMongoError | OperationError) -> Response:

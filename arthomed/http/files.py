@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from flask import Flask, Request, Response, current_app, redirect, request
 from werkzeug.datastructures import FileStorage
+from werkzeug.exceptions import PreconditionFailed
 from werkzeug.http import parse_range_header
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -102,7 +103,10 @@ def send_file(
 ) -> Response:
     """Send a file as an attachment, or the requested range of it (RFC 9110 section 14).
 
-    With an `accel_path`, the web server in front sends the file instead.
+    With an `accel_path`, the web server in front sends the file instead, and checks the conditions of the request.
+
+    Raises:
+        PreconditionFailed: If-Match names another file.
     """
     response = Response(mimetype=mime_type)
     response.headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(name, safe='')}"
@@ -112,23 +116,25 @@ def send_file(
     if accel_path is not None:
         response.headers["X-Accel-Redirect"] = accel_path
         return response
+    if request.if_match and not request.if_match.contains(etag):
+        raise PreconditionFailed  # Werkzeug (3.1) sends the file with the status 412, or a range of it with 206
     response.response = _LazyFile(open_at)
     response.content_length = size
-    response.make_conditional(
-        _without_unsupported_range(request.environ, size), accept_ranges=True, complete_length=size
-    )
+    response.make_conditional(_conditions(request.environ, size), accept_ranges=True, complete_length=size)
     return response
 
 
-def _without_unsupported_range(environ: "WSGIEnvironment", size: int) -> "WSGIEnvironment":
-    """Drop a Range header with several ranges, another unit, invalid syntax or a suffix longer than the file.
+def _conditions(environ: "WSGIEnvironment", size: int) -> "WSGIEnvironment":
+    """Drop the headers that Werkzeug (3.1) must not see.
 
-    RFC 9110 allows a server to ignore these; Werkzeug (3.1) would respond with an error.
+    They are If-Match, which `send_file` has checked, and a Range header with several ranges, another unit, invalid
+    syntax or a suffix longer than the file: RFC 9110 allows a server to ignore these, Werkzeug responds with an error.
     """
+    dropped = {"HTTP_IF_MATCH"}
     parsed = parse_range_header(environ.get("HTTP_RANGE"))
-    if parsed is not None and parsed.units == "bytes" and len(parsed.ranges) == 1 and parsed.ranges[0][0] >= -size:
-        return environ
-    return {name: value for name, value in environ.items() if name != "HTTP_RANGE"}
+    if parsed is None or parsed.units != "bytes" or len(parsed.ranges) != 1 or parsed.ranges[0][0] < -size:
+        dropped.add("HTTP_RANGE")
+    return {name: value for name, value in environ.items() if name not in dropped}
 
 
 def redirect_to_storage(url: str) -> BaseResponse:

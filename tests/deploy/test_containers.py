@@ -50,6 +50,11 @@ def test_only_nginx_publishes_ports(services: dict[str, Any]) -> None:
     assert [name for name, service in services.items() if "ports" in service] == ["nginx"]
 
 
+def test_the_web_container_declares_nginx_as_its_proxy(services: dict[str, Any]) -> None:
+    """Without it, gunicorn refuses to listen on the address that nginx needs."""
+    assert services["web"]["environment"]["TRUSTED_PROXIES"] == "1"
+
+
 def test_only_migrations_connect_as_the_owner_of_the_database(services: dict[str, Any]) -> None:
     owners = {name for name in APPLICATION if "owner:" in services[name]["environment"]["MONGODB_URI"]}
 

@@ -1,6 +1,7 @@
 """nginx with deploy/nginx.conf in front of the web process."""
 
 import json
+import socket
 from collections.abc import Iterator
 from contextlib import closing
 from http.client import HTTPConnection
@@ -11,6 +12,8 @@ import pytest
 
 from arthomed.core.permissions import Role
 from dev.servers import Mongo, Valkey
+from tests.api.http.test_headers import SECURITY
+from tests.attacks.test_malformed_requests import MALFORMED
 from tests.deploy.nginx import in_front_of, needs_nginx
 from tests.factories import picture
 from tests.faults.clinic import Clinic, Person
@@ -110,6 +113,33 @@ def test_nginx_sends_files_to_authorised_users_only(front: httpx.Client, clinic:
     assert (part.status_code, part.content) == (206, response.content[:8])
     assert front.get(url, headers=stranger.headers).status_code in {403, 404}
     assert front.get(url).status_code == 401
+
+
+def test_a_failed_if_match_sends_nothing_of_the_file(front: httpx.Client, clinic: Clinic) -> None:
+    patient = clinic.person(Role.PATIENT)
+    url = _portrait_of(clinic, patient)
+    etag = front.get(url, headers=patient.headers).headers["ETag"]
+
+    failed, matched, beyond = (
+        front.get(url, headers={**patient.headers, **condition})
+        for condition in ({"If-Match": '"another"'}, {"If-Match": etag}, {"Range": "bytes=9999999-"})
+    )
+
+    assert (failed.status_code, failed.json()["error"]["code"]) == (412, "PRECONDITION_FAILED")
+    assert matched.content.startswith(b"\x89PNG")
+    assert (beyond.status_code, beyond.json()["error"]["code"]) == (416, "REQUESTED_RANGE_NOT_SATISFIABLE")
+
+
+@pytest.mark.parametrize("kind", MALFORMED)
+def test_a_malformed_request_is_refused_in_the_format_of_the_api(front: httpx.Client, kind: str) -> None:
+    _, request = MALFORMED[kind]
+    with socket.create_connection((front.base_url.host, front.base_url.port or 0), timeout=10) as connection:
+        connection.sendall(request.replace("\r\n", "\r\nConnection: close\r\n", 1).encode("latin-1"))
+        head, _, body = b"".join(iter(lambda: connection.recv(65536), b"")).partition(b"\r\n\r\n")
+    headers = dict(line.split(": ", 1) for line in head.decode().splitlines()[1:])
+
+    assert json.loads(body)["error"]["statusCode"] == int(head.split()[1])
+    assert SECURITY.items() <= headers.items()
 
 
 def test_a_body_that_is_too_large_is_refused_in_the_format_of_the_api(front: httpx.Client) -> None:

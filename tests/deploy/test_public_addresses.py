@@ -1,4 +1,7 @@
-"""Outside production the web servers listen on loopback only, because secrets are known and codes are published."""
+"""The web servers listen on loopback only: outside production always, in production without a declared proxy.
+
+Outside production secrets are known and codes are published. Without a proxy a few slow connections stop gunicorn.
+"""
 
 import os
 import subprocess
@@ -10,8 +13,11 @@ import pytest
 
 from dev.servers import free_port
 from tests.stack import BIN, ROOT, wait_for
+from tests.unit.config.environment import PRODUCTION
 
 REFUSAL = "0.0.0.0 is not a loopback address, but APP_ENV={} publishes one-time codes: "
+NO_PROXY = "0.0.0.0 is not a loopback address, but a few slow connections stop gunicorn unless a proxy buffers them: "
+IN_PRODUCTION = {name: value for name, value in PRODUCTION.items() if name not in ("MONGODB_URI", "REDIS_URL")}
 NO_DATABASE = "MongoDB can't be reached; see MONGODB_URI"
 
 
@@ -55,14 +61,23 @@ def test_gunicorn_refuses_a_public_address_outside_production(
     assert "Traceback" not in ended.stderr
 
 
+def test_gunicorn_refuses_a_public_address_in_production_without_a_proxy(tmp_path: Path) -> None:
+    ended = start_gunicorn(tmp_path, **IN_PRODUCTION)  # HOST is 0.0.0.0 by default
+
+    assert NO_PROXY in ended.stderr
+    assert "set TRUSTED_PROXIES=1, or set HOST=127.0.0.1" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "env"),
     [
         ([], {}),
         (["--bind", "unix:{folder}/gunicorn.sock"], {}),
         (["--bind", "0.0.0.0:{port}"], {"ALLOW_PUBLIC_DEVELOPMENT": "true"}),
+        ([], {**IN_PRODUCTION, "TRUSTED_PROXIES": "1"}),
     ],
-    ids=["loopback", "UNIX socket", "allowed explicitly"],
+    ids=["loopback", "UNIX socket", "allowed explicitly", "behind a proxy"],
 )
 def test_gunicorn_accepts_the_address(tmp_path: Path, arguments: list[str], env: dict[str, str]) -> None:
     options = [word.format(folder=tmp_path, port=free_port()) for word in arguments]

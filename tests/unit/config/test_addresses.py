@@ -1,14 +1,19 @@
-"""Outside production the application listens on loopback only, because secrets are known and codes are published."""
+"""On which addresses the application listens.
+
+Outside production on loopback only, because secrets are known and codes are published. In production on others only
+behind a proxy, because a few slow connections stop gunicorn.
+"""
 
 from typing import Any
 
 import pytest
 
-from arthomed.config import ConfigurationError, require_loopback
+from arthomed.config import ConfigurationError, check_addresses
 from tests.unit.config.environment import PRODUCTION, Read, configuration_error
 
 LOOPBACK = ["127.0.0.1", "127.8.8.8", "::1", "[::1]", "localhost", "LOCALHOST"]
 PUBLIC = ["0.0.0.0", "::", "[::]", "192.168.1.5", "10.0.0.1", "clinic.example", "127.0.0.1.example", "::ffff:10.0.0.1"]
+PUBLIC_ADDRESSES: list[Any] = [*((host, 5000) for host in PUBLIC), ("", 5000), 3]
 
 
 @pytest.mark.parametrize("app_env", ["development", "test"])
@@ -35,24 +40,37 @@ def test_development_listens_on_any_address_when_allowed_explicitly(read: Read) 
 
 
 @pytest.mark.parametrize("host", PUBLIC)
-def test_production_listens_on_any_address(read: Read, host: str) -> None:
+def test_production_reads_any_address(read: Read, host: str) -> None:
     assert read(**PRODUCTION, HOST=host).host == host
 
 
-@pytest.mark.parametrize("address", [*((host, 5000) for host in PUBLIC), ("", 5000), 3], ids=str)
+@pytest.mark.parametrize("address", PUBLIC_ADDRESSES, ids=str)
 def test_development_refuses_to_bind_an_address_that_is_not_loopback(read: Read, address: Any) -> None:
     with pytest.raises(ConfigurationError, match="is not a loopback address"):
-        require_loopback(read(), [("127.0.0.1", 5000), address])
+        check_addresses(read(), [("127.0.0.1", 5000), address])
 
 
+@pytest.mark.parametrize("env", [{}, PRODUCTION], ids=["development", "production"])
 @pytest.mark.parametrize("address", [*((host, 5000) for host in LOOPBACK), "/run/arthomed.sock"], ids=str)
-def test_development_binds_loopback_and_unix_sockets(read: Read, address: Any) -> None:
-    require_loopback(read(), [address])
+def test_loopback_and_unix_sockets_are_bound_without_a_proxy(read: Read, env: dict[str, str], address: Any) -> None:
+    check_addresses(read(**env), [address])
 
 
-def test_production_binds_any_address(read: Read) -> None:
-    require_loopback(read(**PRODUCTION), [("0.0.0.0", 5000)])
+@pytest.mark.parametrize("address", PUBLIC_ADDRESSES, ids=str)
+def test_production_without_a_proxy_refuses_to_bind_an_address_that_is_not_loopback(read: Read, address: Any) -> None:
+    with pytest.raises(ConfigurationError, match="a few slow connections stop gunicorn unless a proxy buffers them"):
+        check_addresses(read(**PRODUCTION, ALLOW_PUBLIC_DEVELOPMENT="true"), [("127.0.0.1", 5000), address])
+
+
+@pytest.mark.parametrize("address", PUBLIC_ADDRESSES, ids=str)
+def test_production_behind_a_proxy_binds_any_address(read: Read, address: Any) -> None:
+    check_addresses(read(**PRODUCTION, TRUSTED_PROXIES="1"), [address])
+
+
+def test_a_proxy_does_not_let_development_bind_any_address(read: Read) -> None:
+    with pytest.raises(ConfigurationError, match="publishes one-time codes"):
+        check_addresses(read(TRUSTED_PROXIES="1"), [("0.0.0.0", 5000)])
 
 
 def test_development_binds_any_address_when_allowed_explicitly(read: Read) -> None:
-    require_loopback(read(ALLOW_PUBLIC_DEVELOPMENT="true"), [("0.0.0.0", 5000)])
+    check_addresses(read(ALLOW_PUBLIC_DEVELOPMENT="true"), [("0.0.0.0", 5000)])
