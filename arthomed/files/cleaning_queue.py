@@ -1,8 +1,8 @@
 """Admission to file cleaning: one file at a time for each web process, for the senders who have used it least first.
 
-An account that sends slow files again and again therefore delays a new sender by one file, not by all of them. The queue
-is bounded so that uploads never occupy all threads of a web process. When it is full, a new request takes the place of
-one whose sender has used more; that one gets 503.
+An account that sends slow files again and again therefore delays a new sender by one file, not by all of them. The
+queue is bounded so that uploads never occupy all threads of a web process. When it is full, a new request takes the
+place of one whose sender has used more; that one gets 503.
 """
 
 import threading

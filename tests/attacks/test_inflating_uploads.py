@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -20,6 +20,7 @@ RequestFile = tuple[str, tuple[str, bytes, str]]
 
 ATTACKERS, REQUESTS_AT_ONCE = 6, 2
 REFUSED, REFUSED_SECONDS = 503, 0.1
+MAX_UPLOADS, MAX_SECONDS = 1000, 20
 
 
 @pytest.fixture
@@ -37,10 +38,8 @@ def test_six_accounts_with_inflating_pdfs_do_not_stop_the_uploads_of_others(clin
 
 
 @pytest.mark.long
-def test_uploads_go_on_during_a_minute_of_inflating_pdfs_of_the_largest_size(
-    clinic: Clinic, record_property: Callable[[str, object], None]
-) -> None:
-    statuses, slowest, patients = Counter[int](), 0.0, iter(clinic.patients(300))
+def test_uploads_go_on_during_a_minute_of_inflating_pdfs_of_the_largest_size(clinic: Clinic) -> None:
+    statuses, slowest, patients = Counter[int](), 0.0, iter(clinic.patients(MAX_UPLOADS))
     with attack(clinic, files=5, megabytes=299) as answers:
         end = time.monotonic() + 60
         while time.monotonic() < end:
@@ -48,8 +47,8 @@ def test_uploads_go_on_during_a_minute_of_inflating_pdfs_of_the_largest_size(
             statuses[response.status_code] += 1
             slowest = max(slowest, response.elapsed.total_seconds())
 
-    record_property("figure", f"{dict(statuses)} within {slowest:.1f} s; attackers {dict(answers)}")
-    assert set(statuses) == {200}, answers
+    assert set(statuses) == {200}, (statuses, answers)
+    assert slowest < MAX_SECONDS
 
 
 @contextmanager

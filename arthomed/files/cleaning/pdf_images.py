@@ -77,6 +77,7 @@ class _InlineImages(TokenFilter):
     def handle_token(self, token: Token) -> list[Token]:  # type: ignore[override]  # its default is never used
         if token.type_ == TokenType.inline_image:
             header, self._header = self._header, []
+            self.is_damaged |= not header  # its BI would be in another stream
             return self._strip(header, token)
         if self._header or (token.type_, token.raw_value) == (TokenType.word, b"BI"):
             self._header.append(token)

@@ -57,6 +57,7 @@ def test_image_name_in_an_indirect_dictionary_is_kept(clean: Callable[[bytes], C
         pdfs.stream(b"BI /W 64 /H 48 /F /DCT ID " + images.jpeg()),
         pdfs.stream(b"BI /W 64 /H 48 /F /DCT ID " + MARKER + b"\nEI"),
         pdfs.stream(b"BI /W 64 /H 48 /F /DCT"),
+        pdfs.stream(b"/DCT ID " + images.jpeg() + b"\nEI"),
     ],
     ids=[
         "no JPEG",
@@ -71,6 +72,7 @@ def test_image_name_in_an_indirect_dictionary_is_kept(clean: Callable[[bytes], C
         "inline without end",
         "inline without JPEG",
         "inline without data",
+        "inline without start",
     ],
 )
 def test_pdf_with_a_damaged_photograph_is_rejected(stream: bytes, clean: Callable[[bytes], CleanedFile]) -> None:
