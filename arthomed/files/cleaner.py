@@ -24,7 +24,7 @@ from arthomed.core.errors import ClinicError, Code, ServiceUnavailable
 from arthomed.files.cleaning import FileType
 from arthomed.files.cleaning_queue import RETRY_AFTER
 
-CPU_SECONDS = 8  # the slowest accepted file takes 2.5
+CPU_SECONDS = 5  # the slowest accepted file takes 2.5
 MEMORY_BYTES = {  # RLIMIT_DATA, which excludes the code of the libraries
     FileType.JPEG: 76 * 1024 * 1024,  # the image takes 52 MB, the interpreter 12
     FileType.PNG: 76 * 1024 * 1024,

@@ -7,8 +7,9 @@ streams) or spelled (`/J#61vaScript` is an ordinary name after parsing). Rejecte
 clinic cannot open them, and damaged files that a reader would have to repair: qpdf's recovery is off.
 
 **Removed** is harmless content that the document does not need: open actions and triggers (the accepted ones only
-navigate), metadata, private data of the producer, signatures (readers would report them as broken), earlier versions of
-changed objects, unreachable objects, and all bytes before the header and after the end.
+navigate), metadata, also that of photographs (`pdf_images`), private data of the producer, signatures (readers would
+report them as broken), earlier versions of changed objects, unreachable objects, and all bytes before the header and
+after the end.
 
 **Limited** are pages, objects and the inflated size of streams, which is counted without keeping the data. The
 resource limits of the process end everything else (nesting, loops, object streams).
@@ -16,7 +17,6 @@ resource limits of the process end everything else (nesting, loops, object strea
 
 import re
 import zipfile
-import zlib
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -25,15 +25,14 @@ from typing import TypeGuard
 import pikepdf
 from pikepdf import AccessMode, Array, Dictionary, Object, ObjectStreamMode, Pdf, Stream, StreamDecodeLevel, String
 
-from arthomed.files.cleaning import DAMAGED, FileRejected, reject_if_damaged
+from arthomed.files.cleaning import DAMAGED, FileRejected, pdf_streams, reject_if_damaged
+from arthomed.files.cleaning.pdf_images import strip_photographs
 
 MAX_PAGES = 1_000
 MAX_OBJECTS = 50_000
 MAX_INFLATED_BYTES = 300_000_000  # all streams together: ten A4 pages in colour at 300 dpi
 MAX_IMAGE_PIXELS = 200_000_000
 MAX_PIXELS = 2_000_000_000  # all images together: two hundred A4 pages at 300 dpi
-_MAX_FILTERS = 2  # an ASCII encoding and a compression, or a compression and an image format
-_CHUNK_BYTES = 1 << 16
 
 _SCRIPTS, _ACTIONS, _ATTACHMENTS = "scripts", "actions that open or send something", "other files or media"
 _FORBIDDEN_KEYS = {
@@ -86,8 +85,6 @@ _MAP_KEYS = {  # their values map names that the producer chose
 _CONTAINS = "The PDF contains {}; please print it to a new PDF and send that"
 _TOO_MANY_PIXELS = "The PDF contains images with too many pixels"
 _LINK_SCHEMES = ("http", "https", "mailto", "tel")
-_COMPRESSIONS = {"/FlateDecode", "/Fl", "/LZWDecode", "/LZW", "/RunLengthDecode", "/RL"}
-_ASCII_ENCODINGS = {"/ASCII85Decode", "/A85", "/ASCIIHexDecode", "/AHx"}
 _KEPT_CATALOG_KEYS = {
     "/Type", "/Version", "/Extensions", "/Pages", "/PageLabels", "/PageLayout", "/PageMode", "/ViewerPreferences",
     "/Outlines", "/Dests", "/Names", "/AcroForm", "/OCProperties", "/StructTreeRoot", "/MarkInfo", "/Lang",
@@ -95,18 +92,14 @@ _KEPT_CATALOG_KEYS = {
 }  # fmt: skip
 _KEPT_TRAILER_KEYS = {"/Root", "/Size", "/ID"}
 _REMOVED_KEYS = {"/AA", "/Metadata", "/PieceInfo", "/Thumb", "/AF", "/SigFlags", "/Ref"}
-_START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
-_METADATA_MARKERS = {*range(0xE0, 0xF0), 0xFE}  # application segments and comments
-_MARKER = re.compile(rb"\xff+([^\x00\xff])", re.DOTALL)
-_AFTER_SCAN = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]", re.DOTALL)  # any marker but a restart marker
-_KEPT_METADATA_MARKERS = {0xE0, 0xEE}  # JFIF (density) and Adobe (colour transform)
 
 
 def clean(source: Path, target: Path) -> None:
     """Write `target`.pdf."""
     with reject_if_damaged("PDF"), _open(source) as pdf, Path(f"{target}.pdf").open("xb") as stream:
-        _ensure_harmless(pdf)
+        contents_with_photographs = _inspect(pdf)
         _strip(pdf)
+        strip_photographs(pdf, contents_with_photographs)
         pdf.save(
             stream,
             fix_metadata_version=False,
@@ -130,23 +123,32 @@ def _open(source: Path) -> Pdf:
     return pdf
 
 
-def _ensure_harmless(pdf: Pdf) -> None:
+def _inspect(pdf: Pdf) -> list[Object]:
+    """Inspect all objects; returns the content streams that may contain inline photographs.
+
+    Raises:
+        FileRejected
+    """
     if not 1 <= len(pdf.pages) <= MAX_PAGES:
         raise FileRejected(f"A PDF needs at least one page and may have at most {MAX_PAGES}")
     objects = pdf.objects
     if len(objects) > MAX_OBJECTS:
         raise FileRejected("The PDF is made up of too many objects")
+    contents_with_photographs: list[Object] = []
     inflated = pixels = 0
     for obj in objects:
         for dictionary in _dictionaries(obj):
             _ensure_allowed(dictionary)
             pixels += _pixels(dictionary)
         if isinstance(obj, Stream):
-            inflated += _inflated_bytes(obj, MAX_INFLATED_BYTES - inflated)
+            size, may_have_photographs = pdf_streams.inspect(obj, MAX_INFLATED_BYTES - inflated)
+            inflated += size
+            contents_with_photographs += [obj] if may_have_photographs else []
     if pixels > MAX_PIXELS:
         raise FileRejected(_TOO_MANY_PIXELS)
     if any(obj is None for obj in objects) and pdf.get_warnings():
         raise FileRejected(DAMAGED.format("PDF"))  # qpdf could not parse an object; a null in the file is harmless
+    return contents_with_photographs
 
 
 def _dictionaries(root: Object) -> Iterator[Object]:
@@ -203,38 +205,6 @@ def _is_number(value: object) -> TypeGuard[int | Decimal]:
     return isinstance(value, int | Decimal)
 
 
-def _inflated_bytes(stream: Object, limit: int) -> int:
-    """The decompressed size of a stream; 0 for image formats, which the pixel limit covers."""
-    names = _filters(stream)
-    if len(names) > _MAX_FILTERS or sum(name in _COMPRESSIONS for name in names) > 1:
-        raise FileRejected("The PDF is compressed more than once over")
-    if names and names[0] in ("/FlateDecode", "/Fl"):
-        size = _flate_bytes(stream.read_raw_bytes(), limit)
-    elif names and (_COMPRESSIONS | _ASCII_ENCODINGS).issuperset(names):
-        size = len(stream.read_bytes(StreamDecodeLevel.generalized))  # RLIMIT_DATA turns a bomb into MemoryError
-    else:
-        size = 0
-    if size > limit:
-        raise FileRejected("The PDF unpacks to more than a report or a prescription does")
-    return size
-
-
-def _filters(stream: Object) -> list[str]:
-    filters = stream.get("/Filter", Array())
-    return [str(name) for name in (filters if isinstance(filters, Array) else [filters])]
-
-
-def _flate_bytes(compressed: bytes, limit: int) -> int:
-    """The inflated size, counted chunk by chunk and only until it exceeds the limit."""
-    decompressor, size = zlib.decompressobj(), 0
-    for start in range(0, len(compressed), _CHUNK_BYTES):
-        rest = compressed[start : start + _CHUNK_BYTES]
-        while rest and size <= limit:
-            size += len(decompressor.decompress(rest, _CHUNK_BYTES))
-            rest = decompressor.unconsumed_tail
-    return size
-
-
 def _strip(pdf: Pdf) -> None:
     """Remove everything that the document does not need; qpdf does not write unreachable objects."""
     map_ids = _map_ids(pdf)
@@ -248,34 +218,12 @@ def _strip(pdf: Pdf) -> None:
                 del dictionary[key]
             if _is_signature(dictionary.get("/V")):
                 del dictionary["/V"]
-        if isinstance(obj, Stream) and _filters(obj) in (["/DCTDecode"], ["/DCT"]):
-            encoding = {"filter": obj.get("/Filter"), "decode_parms": obj.get("/DecodeParms")}
-            obj.write(_strip_jpeg(obj.read_raw_bytes()), **encoding)  # type: ignore[arg-type]  # as read
 
 
 def _map_ids(pdf: Pdf) -> set[tuple[int, int]]:
     """The ids of the indirect dictionaries whose keys are arbitrary names (see `_MAP_KEYS`)."""
     values = (part[key] for obj in pdf.objects for part in _dictionaries(obj) for key in part.keys() & _MAP_KEYS)
     return {value.objgen for value in values if isinstance(value, Dictionary) and value.is_indirect}
-
-
-def _strip_jpeg(jpeg: bytes) -> bytes:
-    """Remove comments, EXIF (place and device) and bytes after the end of a JPEG (ITU-T T.81 annex B)."""
-    kept, at = [jpeg[:2]], 2
-    while found := _MARKER.match(jpeg, at):
-        marker, start = found[1][0], found.start(1) - 1
-        end = found.end()
-        if marker != _END_OF_IMAGE:
-            end += int.from_bytes(jpeg[end : end + 2], "big")
-        if marker == _START_OF_SCAN:
-            following = _AFTER_SCAN.search(jpeg, end)
-            end = following.start() if following else len(jpeg)
-        if marker not in _METADATA_MARKERS or marker in _KEPT_METADATA_MARKERS:
-            kept.append(jpeg[start:end])
-        if marker == _END_OF_IMAGE:
-            break
-        at = end
-    return b"".join(kept)
 
 
 def _keep_only(dictionary: Object, keys: set[str]) -> None:

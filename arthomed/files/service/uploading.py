@@ -3,7 +3,7 @@
 import hashlib
 import secrets
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from arthomed.core.documents import transaction
 from arthomed.core.errors import ServiceUnavailable
 from arthomed.files import cleaner, cleaning_queue, file_store, rules
 from arthomed.files.cleaner import CleanedFile
+from arthomed.files.cleaning_queue import QueuedRequest
 from arthomed.files.models import File
 from arthomed.files.rules import Category, Kind, State, UploadTarget
 from arthomed.files.service import deleting
@@ -99,9 +100,10 @@ def stored_files(actor: Actor, uploads: Sequence[Upload], target: UploadTarget) 
     rules.ensure_upload_allowed([upload.size for upload in uploads])
     files: list[File] = []
     try:
-        with cleaning_queue.cleaning_slot(actor.user_id) if uploads else nullcontext(0) as deadline:
-            for upload in uploads:  # not a comprehension: if one fails, the earlier ones must be deleted
-                files += [_store(actor, upload, target, deadline)]
+        if uploads:
+            with cleaning_queue.queue.admit(actor.user_id) as request:
+                for upload in uploads:  # not a comprehension: if one fails, the earlier ones must be deleted
+                    files += [_store(actor, upload, target, _clean(upload, request))]
         yield files
     except BaseException:
         _delete_unattached(files)
@@ -143,9 +145,13 @@ def _duplicates(files: Sequence[File], existing: Sequence[File]) -> dict[object,
     }
 
 
-def _store(actor: Actor, upload: Upload, target: UploadTarget, deadline: float) -> File:
+def _clean(upload: Upload, request: QueuedRequest) -> CleanedFile:
+    with cleaning_queue.queue.slot(request) as deadline:
+        return cleaner.clean_file(upload.path, incoming_folder(), deadline=deadline)
+
+
+def _store(actor: Actor, upload: Upload, target: UploadTarget, cleaned: CleanedFile) -> File:
     store = file_store.current()
-    cleaned = cleaner.clean_file(upload.path, incoming_folder(), deadline=deadline)
     file = _new_file(actor, upload, target, cleaned)
     try:
         file.insert()

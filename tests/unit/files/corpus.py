@@ -259,7 +259,7 @@ _REFUSED: dict[str, tuple[str, Callable[[], bytes]]] = {
     "pdf_stream_packed_twice": ("more than once", lambda: pdfs.with_stream(b"", b"/Filter[/FlateDecode/FlateDecode]")),
     "pdf_stream_bomb_ascii_encoded": (OVER_THE_LIMIT, lambda: pdfs.ascii_encoded(100)),
     "pdf_stream_of_garbage": (DAMAGED_PDF, lambda: pdfs.with_stream(MARKER, b"/Filter/FlateDecode")),
-    "pdf_object_stream_bomb": (OVER_THE_LIMIT, lambda: pdfs.object_stream_bomb(300)),
+    "pdf_object_stream_bomb": (OVER_THE_LIMIT, lambda: pdfs.object_stream_bomb(290)),
     "pdf_image_bomb": (TOO_MANY_PIXELS, lambda: pdfs.with_stream(b"", b"/Width 60000/Height 60000/Filter/JBIG2Decode")),
     "pdf_image_bomb_in_real_numbers": (
         TOO_MANY_PIXELS,

@@ -1,5 +1,6 @@
-"""Cleaning PDFs keeps their images."""
+"""Cleaning PDFs keeps their images, and rejects images that a reader would have to repair."""
 
+import zlib
 from collections.abc import Callable
 from io import BytesIO
 
@@ -7,9 +8,14 @@ import pytest
 from pikepdf import Pdf, Stream
 from PIL import Image
 
-from arthomed.files.cleaner import CleanedFile
+from arthomed.files.cleaner import CleanedFile, InvalidFile
 from tests.unit.files import corpus_images as images
 from tests.unit.files import corpus_pdfs as pdfs
+from tests.unit.files.corpus_images import MARKER
+
+_CODESTREAM = images.encode(images.picture(), "JPEG2000", no_jp2=True)
+_TILE_PART = _CODESTREAM.index(b"\xff\x90")
+_BOXES = b"\0\0\0\x0cjP  \r\n\x87\n"
 
 
 def test_photograph_in_a_pdf_keeps_its_pixels(clean: Callable[[bytes], CleanedFile]) -> None:
@@ -34,3 +40,68 @@ def test_image_name_in_an_indirect_dictionary_is_kept(clean: Callable[[bytes], C
     picture = pdfs.stream(images.jpeg(), b"/Subtype/Image/Width 64/Height 48/Filter/DCTDecode")
     with Pdf.open(clean(pdfs.pdf(picture, b"<</AA 6 0 R>>", page=b"/XX<</XObject 7 0 R>>")).path) as cleaned:
         assert "/AA" in cleaned.pages[0].obj["/XX"].XObject
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [
+        pdfs.stream(MARKER, b"/Filter/DCTDecode"),
+        pdfs.stream(MARKER, b"/Filter[/FlateDecode/DCTDecode]"),
+        pdfs.stream(zlib.compress(images.jpeg()), b"/Filter[/DCTDecode/FlateDecode]"),
+        pdfs.stream(images.jpeg(), b"/Filter[/Crypt/DCTDecode]"),
+        pdfs.stream(zlib.compress(images.jpeg()), b"/Filter[/FlateDecode/DCTDecode]/DecodeParms[null]"),
+        pdfs.stream(MARKER, b"/Filter/JPXDecode"),
+        pdfs.stream(_BOXES + b"\0\0\0\4jp2c" + _CODESTREAM, b"/Filter/JPXDecode"),
+        pdfs.stream(_CODESTREAM[:2] + b"\xff\x30" + _CODESTREAM[2:], b"/Filter/JPXDecode"),
+        pdfs.stream(_CODESTREAM[: _TILE_PART + 6] + b"\0\0\0\1" + _CODESTREAM[_TILE_PART + 10 :], b"/Filter/JPXDecode"),
+        pdfs.stream(b"BI /W 64 /H 48 /F /DCT ID " + images.jpeg()),
+        pdfs.stream(b"BI /W 64 /H 48 /F /DCT ID " + MARKER + b"\nEI"),
+        pdfs.stream(b"BI /W 64 /H 48 /F /DCT"),
+        pdfs.stream(b"/DCT ID " + images.jpeg() + b"\nEI"),
+    ],
+    ids=[
+        "no JPEG",
+        "broken compression",
+        "compressed after the JPEG",
+        "unknown filter",
+        "too few parameters",
+        "no JPEG 2000",
+        "box shorter than its header",
+        "unknown marker",
+        "tile-part shorter than its header",
+        "inline without end",
+        "inline without JPEG",
+        "inline without data",
+        "inline without start",
+    ],
+)
+def test_pdf_with_a_damaged_photograph_is_rejected(stream: bytes, clean: Callable[[bytes], CleanedFile]) -> None:
+    with pytest.raises(InvalidFile, match="PDF is damaged"):
+        clean(pdfs.pdf(stream, page=b"/XX 6 0 R"))
+
+
+def test_jpeg_2000_of_unknown_tile_part_length_keeps_its_pixels(clean: Callable[[bytes], CleanedFile]) -> None:
+    photograph = _CODESTREAM[: _TILE_PART + 6] + bytes(4) + _CODESTREAM[_TILE_PART + 10 :] + MARKER
+    with Pdf.open(clean(pdfs.with_stream(photograph, b"/Width 64/Height 48/Filter/JPXDecode")).path) as cleaned:
+        [stored] = [one.read_raw_bytes() for one in cleaned.objects if isinstance(one, Stream) and "/Width" in one]
+    with Image.open(BytesIO(stored)) as after, Image.open(BytesIO(_CODESTREAM)) as before:
+        assert after.tobytes() == before.tobytes()
+    assert MARKER not in stored
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"BI /W 1 /H 1 /BPC 8 /CS /G ID x EI /DCT Do",
+        b"/D#43T Do BI /W 1 /H 1 /BPC 8 /CS /G /F /AHx ID 78> EI",
+    ],
+)
+def test_content_without_inline_photographs_is_unchanged(content: bytes, clean: Callable[[bytes], CleanedFile]) -> None:
+    with Pdf.open(clean(pdfs.pdf(contents=pdfs.stream(content))).path) as cleaned:
+        assert cleaned.pages[0].Contents.read_bytes() == content
+
+
+def test_run_length_encoded_text_is_accepted(clean: Callable[[bytes], CleanedFile]) -> None:
+    file = pdfs.pdf(contents=pdfs.stream(b"\x02q Q\x80", b"/Filter/RunLengthDecode"))
+    with Pdf.open(clean(file).path) as cleaned:
+        assert cleaned.pages[0].Contents.read_raw_bytes() == b"\x02q Q\x80"
