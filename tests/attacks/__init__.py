@@ -1,0 +1,1 @@
+"""Attacks on running servers, each with the defence that makes it fail."""
