@@ -1,5 +1,7 @@
 """Kombu's Redis transport, which delivers well-formed entries only and survives what else kombu does not expect."""
 
+from queue import Empty
+
 import structlog
 from kombu.exceptions import ContentDisallowed, DecodeError
 from kombu.transport import TRANSPORT_ALIASES, redis
@@ -12,11 +14,14 @@ from workers import malformed
 
 log = structlog.get_logger()
 
-_DECODING_ERRORS = (AttributeError, LookupError, RecursionError, TypeError, ValueError, ContentDisallowed, DecodeError)
+_CONTROL_ERRORS = (
+    *(AttributeError, LookupError, RecursionError, TypeError, ValueError, ContentDisallowed, DecodeError),
+    Empty,  # kombu has skipped what is not JSON, and would leave the messages behind it unread
+)
 
 
 class Client(Redis):
-    """The Redis client of a channel. It removes malformed entries from what it takes off the queues."""
+    """The Redis client of a channel. It removes malformed entries from what it takes off the queues of jobs."""
 
     def parse_response(self, connection: Connection, command_name: str, **options: object) -> object:
         """Return a response; for a malformed entry the one of an empty queue."""
@@ -24,7 +29,10 @@ class Client(Redis):
         if command_name != "BRPOP" or not response:
             return response
         key, raw = response
-        entry = malformed.accept(raw, key.decode().partition(Channel.sep)[0])
+        queue = key.decode().partition(Channel.sep)[0]
+        if queue not in QUEUES:  # replies of the remote control
+            return response
+        entry = malformed.accept(raw, queue)
         return (key, entry) if entry else None
 
 
@@ -67,7 +75,7 @@ class Channel(redis.Channel):
         """Receive a message of the remote control, such as `celery inspect ping`; ignore a malformed one."""
         try:
             return super()._receive_one(client)  # type: ignore[no-untyped-call]
-        except _DECODING_ERRORS as error:
+        except _CONTROL_ERRORS as error:
             log.warning("control_message_malformed", error=type(error).__name__)
             return False
 
