@@ -15,6 +15,7 @@ broker.install()
 broker_url = _settings.redis_url
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None  # retry for ever
+broker_channel_error_retry = True  # also after an error of Redis, such as a key of the wrong type or no memory
 broker_transport_options = {
     "visibility_timeout": 300,  # must exceed the time limit of tasks without a lock, or they run twice
     "unacked_restore_interval": 5,

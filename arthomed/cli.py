@@ -35,7 +35,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 CONNECT_TIMEOUT_SECONDS = 5.0
 """A command that does not reach MongoDB in this time fails."""
 
-_jobs = AppGroup("jobs", help="List and retry failed jobs.")
+_jobs = AppGroup("jobs", help="List, retry and discard failed jobs.")
 _migrate = AppGroup("migrate", help="Apply and list migrations of the database.")
 _slots = AppGroup("slots", help="Generate slots.")
 _uploads = AppGroup("uploads", help="Check and clean the file storage.")
@@ -138,7 +138,7 @@ def create_admin(mobile_number: str, name: str) -> None:
 @_jobs.command("failed")
 @_with_database
 def list_failed_jobs() -> None:
-    """List failed jobs that were not retried, the latest first."""
+    """List failed jobs that were not retried and malformed queue entries, the latest first."""
     lines = [
         f"{clock.iso(job.last_failed_at)}  {job.id}  {job.error}  attempts={job.attempts}"
         f"  since={clock.iso(job.first_failed_at)}  request_id={job.request_id}"
@@ -159,6 +159,14 @@ def retry_failed_jobs(failed_ids: tuple[str, ...], *, retry_all: bool) -> None:
     results = {failed_id: failed_jobs.retry(failed_id) for failed_id in selected}
     click.echo("\n".join(f"{failed_id}: {'enqueued' if ok else 'not found'}" for failed_id, ok in results.items()))
     sys.exit(0 if retry_all or all(results.values()) else 1)
+
+
+@_jobs.command("discard")
+@click.argument("failed_ids", nargs=-1, required=True)
+@_with_database
+def discard_failed_jobs(failed_ids: tuple[str, ...]) -> None:
+    """Remove failed jobs from the list without running them, for example malformed queue entries."""
+    click.echo(f"{FailedJob.objects(id__in=failed_ids).delete()} discarded")
 
 
 @_uploads.command("init")

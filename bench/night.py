@@ -18,7 +18,8 @@ from redis import Redis
 
 from arthomed.core import jobs
 from arthomed.infra import mongo
-from arthomed.infra.queue import CeleryJobs, backlogs
+from arthomed.infra.backlog import backlogs
+from arthomed.infra.queue import CeleryJobs
 from arthomed.scheduling import service as scheduling
 from bench import clinic
 from bench.load import children, cpu_seconds

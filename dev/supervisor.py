@@ -6,6 +6,7 @@ import select
 import signal
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException
@@ -45,6 +46,7 @@ _ADDRESS_LIMITS = {
     "RATE_LIMIT_AUTH_MAX_REQUESTS": "10000",
 }
 _READY_SECONDS = 60.0
+_MAX_RESTARTS = 3  # of each service
 _STOP_SERVICES_SECONDS = 5.0  # together with two servers below 10 s
 _STOP_SERVER_SECONDS = 2.0
 _POLL_SECONDS = 0.1
@@ -90,6 +92,7 @@ class Supervisor:
         self._signals = signals
         self._servers: list[Server] = []
         self._processes: list[Process] = []
+        self._restarts: Counter[str] = Counter()
 
     def __enter__(self) -> Self:
         return self
@@ -137,14 +140,18 @@ class Supervisor:
                 self._start(name, command)
             deadline = time.monotonic() + _READY_SECONDS
             while not _is_ready(port):
-                self._check()
+                self._signals.sleep()
+                self._require([*(server.process for server in self._servers), *self._processes])
                 if time.monotonic() > deadline:
                     raise ServerError(f"not ready after {_READY_SECONDS:.0f} s; the logs are in {self._folder.logs}")
 
     def run_until_stopped(self) -> NoReturn:
-        """Wait. Raises StopRequested when this run has to stop, ServerError when a process ends by itself."""
+        """Wait, and restart services that end. Raises StopRequested, and ServerError when that happens too often."""
         while True:
-            self._check()
+            self._signals.sleep()
+            self._require([server.process for server in self._servers])
+            for process in [process for process in self._processes if process.exit_code is not None]:
+                self._restart(process)
 
     def _start(self, name: str, command: Sequence[str]) -> Process:
         process = Process(name, in_venv(command), self._folder.logs / f"{name}.log", env=self.env)
@@ -152,9 +159,20 @@ class Supervisor:
         self._watchdog.watch(process)
         return process
 
-    def _check(self) -> None:
-        self._signals.sleep()
-        for process in (*(server.process for server in self._servers), *self._processes):
+    def _restart(self, process: Process) -> None:
+        """Start a service again that has ended. Raises ServerError after too many restarts."""
+        if self._restarts[process.name] == _MAX_RESTARTS:
+            raise ServerError(_failure(process))
+        self._restarts[process.name] += 1
+        print(f"  {_failure(process)}", flush=True)  # the new process empties the log
+        print(f"  Restarting {process.name} ({self._restarts[process.name]} of {_MAX_RESTARTS})", flush=True)
+        process.stop(within=0)  # its children
+        self._processes.remove(process)
+        self._start(process.name, _SERVICES[process.name])
+
+    @staticmethod
+    def _require(processes: Sequence[Process]) -> None:
+        for process in processes:
             if process.exit_code is not None:
                 raise ServerError(_failure(process))
 

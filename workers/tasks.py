@@ -6,6 +6,7 @@ from arthomed.appointments.service import transitions
 from arthomed.auth.service import otp
 from arthomed.core.jobs import Job
 from arthomed.files.service import purging, scanning
+from arthomed.infra import failed_jobs
 from arthomed.notifications import receipts
 from arthomed.notifications import service as notifications
 from arthomed.privacy.service import erasure, export
@@ -112,3 +113,9 @@ def reject_unconfirmed() -> None:
 def mark_no_shows() -> None:
     """Mark missed appointments as no-shows."""
     transitions.mark_no_shows()
+
+
+@app.task(name=Job.RECORD_FAILURE)
+def record_failure(job: str, error: str, *ids: str) -> None:
+    """Record a queue entry that cannot be run as a dead letter."""
+    failed_jobs.record(job, ids, error=error, attempts=1)

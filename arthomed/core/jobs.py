@@ -27,6 +27,7 @@ class Job(StrEnum):
     FALL_BACK = "default.fall_back"
     REJECT_UNCONFIRMED = "default.reject_unconfirmed"
     MARK_NO_SHOWS = "default.mark_no_shows"
+    RECORD_FAILURE = "default.record_failure"
 
 
 @dataclass(frozen=True, slots=True)

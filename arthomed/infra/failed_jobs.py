@@ -9,6 +9,8 @@ from arthomed.core import clock, jobs, origin
 from arthomed.core.documents import PlainDocument
 from arthomed.core.jobs import Job, JobsUnavailable
 
+MALFORMED = "malformed"
+"""The name of the job of an entry that names none."""
 _LEASE = timedelta(minutes=1)
 """After this time another retry may take over from one that did not finish."""
 
@@ -73,5 +75,7 @@ def retry(failed_id: str) -> bool:
 
 
 def count_by_job() -> dict[str, int]:
-    counted = FailedJob.collection().aggregate([{"$group": {"_id": "$job", "count": {"$sum": 1}}}])
+    """Count dead letters by job; the names of unknown jobs come from outside, so they count as malformed."""
+    known = {"$cond": [{"$in": ["$job", list(Job)]}, "$job", MALFORMED]}
+    counted = FailedJob.collection().aggregate([{"$group": {"_id": known, "count": {"$sum": 1}}}])
     return {group["_id"]: group["count"] for group in counted}

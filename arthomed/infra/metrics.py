@@ -34,7 +34,8 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from arthomed.core import metrics
-from arthomed.infra import failed_jobs, queue
+from arthomed.infra import failed_jobs
+from arthomed.infra.backlog import backlogs
 
 log = structlog.get_logger()
 
@@ -71,9 +72,9 @@ class BacklogCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         try:
-            waiting = queue.backlogs(self._redis)
-            counts = {queue_name: backlog.count for queue_name, backlog in waiting.items()}
-            ages = {queue_name: backlog.oldest_seconds for queue_name, backlog in waiting.items()}
+            waiting = backlogs(self._redis)
+            counts = {queue: backlog.count for queue, backlog in waiting.items()}
+            ages = {queue: backlog.oldest_seconds for queue, backlog in waiting.items()}
             yield _gauge("arthomed_queue_jobs", "Jobs that wait for a worker", "queue", counts)
             yield _gauge("arthomed_queue_oldest_seconds", "Waiting time of the oldest job", "queue", ages)
             yield _gauge("arthomed_failed_jobs", "Dead letters", "task", failed_jobs.count_by_job())

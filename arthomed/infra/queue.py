@@ -1,14 +1,11 @@
-"""The job queue: `core.jobs` published with Celery, and how long each queue is."""
+"""The job queue: `core.jobs` published with Celery."""
 
-import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from celery import Celery
 from kombu.exceptions import OperationalError
-from redis import Redis
 from redis.exceptions import TimeoutError as NoAnswer
 
 from arthomed.core import clock, origin
@@ -63,26 +60,3 @@ def job_headers() -> dict[str, Any]:
     """When a job was enqueued, and by which request; beat and retries send these headers, too."""
     request_id = origin.current().request_id
     return {"asked_at": clock.now().timestamp(), **({"request_id": request_id} if request_id else {})}
-
-
-@dataclass(frozen=True, slots=True)
-class Backlog:
-    """The jobs of a queue that no worker has taken yet, and the age of the oldest in seconds."""
-
-    count: int
-    oldest_seconds: float
-
-
-def backlogs(redis: Redis) -> dict[str, Backlog]:
-    """The backlog of each queue. Raises RedisError."""
-    with redis.pipeline(transaction=False) as pipeline:
-        for queue in QUEUES:
-            pipeline.llen(queue)
-            pipeline.lindex(queue, -1)  # kombu pushes on the left and pops on the right
-        found = pipeline.execute()
-    return {queue: Backlog(count, _age(raw)) for queue, count, raw in zip(QUEUES, found[::2], found[1::2], strict=True)}
-
-
-def _age(raw: bytes | None) -> float:
-    asked_at = json.loads(raw)["headers"].get("asked_at") if raw else None
-    return max(0.0, clock.now().timestamp() - asked_at) if asked_at else 0.0

@@ -288,10 +288,11 @@ def test_every_job_works_with_the_privileges_of_the_application(run: Run, refusa
         Job.EXPORT: patient.id,
         Job.SCAN_FILE: File.objects.get(filename=factories.make_file(appointment, patient)).id,
     }
-    later = clock.now() if job in ids else appointment.ends_at + timedelta(hours=2)
+    found = [ids[job]] if job in ids else []
+    later = clock.now() if found else appointment.ends_at + timedelta(hours=2)
 
     with time_machine.travel(later, tick=True):
-        run(job, *([str(ids[job])] if job in ids else []))
+        run(job, *(["malformed", "MalformedEntry"] if job is Job.RECORD_FAILURE else []), *map(str, found))
 
     assert refusals() == []
 

@@ -23,7 +23,7 @@ class Worker:
         self.process: Process = stack.start("worker", BIN / command[0], *command[1:], *options)
         self._celery = Celery("tests", broker=stack.env["REDIS_URL"], set_as_current=False)
 
-    def send_task(self, job: str, *args: object) -> str:
+    def send_task(self, job: str, *args: str) -> str:
         """Enqueue any job without a request id; returns the id of its task."""
         origin.set_current(origin.SYSTEM)
         return str(self._celery.send_task(job, args=args, queue=job.partition(".")[0]).id)

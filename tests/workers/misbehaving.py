@@ -14,15 +14,15 @@ log = structlog.get_logger()
 
 
 @app.task(name="default.sleep")
-def sleep(seconds: float) -> None:
+def sleep(seconds: str) -> None:
     """Log the start, sleep, and log the end."""
     log.info("sleep_started", pid=os.getpid())
-    time.sleep(seconds)
+    time.sleep(float(seconds))
     log.info("sleep_finished")
 
 
 @app.task(name="default.sleep_exclusively", single_run=True)
-def sleep_exclusively(seconds: float) -> None:
+def sleep_exclusively(seconds: str) -> None:
     sleep.run(seconds)
 
 

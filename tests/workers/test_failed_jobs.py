@@ -49,6 +49,15 @@ def test_all_failed_jobs_can_be_retried(flask: Run, redis: Any) -> None:
     assert redis.llen("sms") == 3
 
 
+def test_a_malformed_entry_is_not_retried_and_can_be_discarded(flask: Run, redis: Any) -> None:
+    failed_jobs.record(failed_jobs.MALFORMED, ["email", "headers", "0123"], error="MalformedEntry", attempts=1)
+
+    assert flask("jobs", "retry", "--all").exit_code == 0
+    assert (redis.llen("email"), FailedJob.objects.count()) == (0, 1)
+    assert flask("jobs", "discard", "malformed:email:headers:0123").output == "1 discarded\n"
+    assert FailedJob.objects.count() == 0
+
+
 def test_concurrent_retries_enqueue_the_job_once(database: Records, redis: Any) -> None:
     failed_jobs.record(Job.SEND_SMS, ["1"], error="InvalidId", attempts=1)
 

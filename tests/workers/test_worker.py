@@ -48,14 +48,14 @@ def test_the_log_of_a_message_has_the_id_of_the_booking_request(worker: Worker, 
 
 
 def test_a_job_without_a_request_uses_its_task_id_as_request_id(worker: Worker) -> None:
-    task_id = worker.send_task("default.sleep", 0)
+    task_id = worker.send_task("default.sleep", "0")
     worker.wait_for(rf"sleep_finished .*request_id={task_id.replace('-', '')} .*task_id={task_id}")
 
 
 def test_a_concurrent_run_of_a_periodic_job_is_skipped_and_logged(worker: Worker) -> None:
     before = len(worker.logged("sleep_started"))
     for _ in range(2):
-        worker.send_task("default.sleep_exclusively", 0.5)
+        worker.send_task("default.sleep_exclusively", "0.5")
 
     worker.wait_for(r"job_already_running .*task=default.sleep_exclusively")
     worker.wait_for("sleep_finished .*task=default.sleep_exclusively")

@@ -16,9 +16,9 @@ def test_a_stopped_worker_finishes_its_task_and_a_process_above_its_memory_limit
     start_worker: StartWorker,
 ) -> None:
     with start_worker("-c", "1", "--max-memory-per-child", "1") as worker:
-        worker.send_task("default.sleep", 0)
+        worker.send_task("default.sleep", "0")
         worker.wait_for("sleep_finished")
-        worker.send_task("default.sleep", 1)
+        worker.send_task("default.sleep", "1")
         worker.wait_for("sleep_started", times=2)
 
         os.kill(worker.process.pid, signal.SIGTERM)
@@ -35,7 +35,7 @@ def test_a_stopped_worker_returns_a_task_that_takes_too_long_to_the_broker(
         start_worker("-c", "1", env={"WORKER_STOP_SECONDS": "1"}) as worker,
         Redis.from_url(environment["REDIS_URL"]) as redis,
     ):
-        worker.send_task("default.sleep", 60)
+        worker.send_task("default.sleep", "60")
         worker.wait_for("sleep_started")
 
         os.kill(worker.process.pid, signal.SIGTERM)
