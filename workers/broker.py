@@ -14,6 +14,7 @@ from workers import malformed
 
 log = structlog.get_logger()
 
+_CONTROL_QUEUES = ("celery.pidbox", "reply.celery.pidbox")
 _CONTROL_ERRORS = (
     *(AttributeError, LookupError, RecursionError, TypeError, ValueError, ContentDisallowed, DecodeError),
     Empty,  # kombu has skipped what is not JSON, and would leave the messages behind it unread
@@ -94,9 +95,10 @@ class Channel(redis.Channel):
 
     def _types_of_keys(self) -> dict[str, str]:
         bindings = (self.keyprefix_queue, self.keyprefix_binding_permanent)
+        bound = (*QUEUES, *_CONTROL_QUEUES)
         return {
             **{self._q_for_pri(queue, priority): "list" for queue in QUEUES for priority in self.priority_steps},  # type: ignore[no-untyped-call]
-            **{name % queue: "set" for queue in QUEUES for name in bindings},
+            **{name % queue: "set" for queue in bound for name in bindings},
             self.unacked_key: "hash",
             self.unacked_index_key: "zset",
             self.unacked_mutex_key: "string",

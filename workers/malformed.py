@@ -1,6 +1,7 @@
 """Malformed queue entries become dead letters. A job records them: the main process of a worker has no database."""
 
 import hashlib
+import re
 
 import structlog
 from celery import current_app
@@ -13,6 +14,9 @@ from arthomed.infra.queue_entry import MalformedEntry
 
 log = structlog.get_logger()
 
+_PLAIN = re.compile(r"[\w.-]{1,64}", re.ASCII)  # the name and the ids of a task of another version, not a text
+_MAX_IDS = 10
+
 
 def accept(raw: bytes, queue: str) -> bytes | None:
     """Return an entry of a queue as Celery may read it; record it and return None if it is malformed."""
@@ -23,7 +27,10 @@ def accept(raw: bytes, queue: str) -> bytes | None:
         return None
     task = entry["headers"]["task"]
     if task.startswith("celery.") or task not in current_app.tasks:
-        _record(task, "UnknownTask", *entry["ids"])
+        if all(map(_PLAIN.fullmatch, (task, *entry["ids"]))) and len(entry["ids"]) <= _MAX_IDS:
+            _record(task, "UnknownTask", *entry["ids"])
+        else:
+            record(queue, MalformedEntry("headers.task"), raw)
         return None
     return queue_entry.dump(entry)
 

@@ -15,7 +15,7 @@ from mongoengine import (
     ObjectIdField,
     StringField,
 )
-from pymongo import ReturnDocument, UpdateMany, UpdateOne
+from pymongo import ReturnDocument, UpdateOne
 from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError
 from pymongo.write_concern import WriteConcern
@@ -41,7 +41,7 @@ class Otp(ClinicDocument):
 
     `otp` is a keyed digest of the code, which derives from `nonce`; `issue` identifies the code. Until its message is
     in the outbox, the sweeper enqueues its job again at `enqueue_again_at`. `attempts` are those of the address that
-    requested the code, `other_attempts` those of all other addresses. A right guess removes the failed guesses. A TTL
+    requested the code, `other_attempts` those of all other addresses. A TTL
     index removes the document a day after the code has expired.
     """
 
@@ -97,7 +97,7 @@ class Otp(ClinicDocument):
     @classmethod
     def store_outcomes(
         cls,
-        right: Sequence[str],
+        right: Mapping[str, str],
         wrong: Mapping[str, tuple[bool, Sequence[FailedGuesses]]],
         *,
         now: datetime,
@@ -105,21 +105,27 @@ class Otp(ClinicDocument):
     ) -> None:
         """Store the outcomes of guesses: codes that are used now, and for numbers the failed guesses with one more.
 
-        `wrong` says whether the guess came from the address that requested the code. Call it in the transaction that
-        has read the attempts: of parallel guesses each then counts, because a write to the same code in between is a
-        write conflict.
+        `right` holds the address of each right guess, whose failures are forgotten; those of all addresses count until
+        their window ends, or an attacker could go on after each sign-in of the owner. `wrong` says whether the guess
+        came from the address that requested the code. Call it in the transaction that has read the attempts: of
+        parallel guesses each then counts, because a write to the same code in between is a write conflict.
         """
-        updates: list[UpdateOne | UpdateMany] = []
+        updates: list[UpdateOne] = []
         for mobile, (is_own, failed) in wrong.items():
             parts = [FailedGuessesPart(address=one.address, count=one.count, ends_at=one.ends_at) for one in failed]
             stored = {"failedGuesses": [part.to_mongo() for part in parts], "updatedAt": now}
             one_more = {"$inc": {"attempts" if is_own else "otherAttempts": 1}}
             updates.append(UpdateOne({"mobileNumber": mobile}, {**one_more, "$set": stored}))
-        if right:
-            used = {"$set": {"isUsed": True, "failedGuesses": [], "updatedAt": now}}
-            updates.append(UpdateMany({"mobileNumber": {"$in": right}}, used))
+        for mobile, address in right.items():
+            used = {"$set": {"isUsed": True, "updatedAt": now}, "$pull": {"failedGuesses": {"address": address}}}
+            updates.append(UpdateOne({"mobileNumber": mobile}, used))
         if updates:
             cls.collection().bulk_write(updates, session=session)
+
+    @classmethod
+    def discard(cls, issue: ObjectId) -> None:
+        """End a code whose SMS is not sent, so that nobody can guess it."""
+        cls.collection().update_one({"issue": issue}, {"$set": {"isUsed": True}, "$unset": {"tellAt": ""}})
 
     @classmethod
     def mark_messages_stored(cls, *issues: ObjectId) -> None:

@@ -23,7 +23,7 @@ from arthomed.core.permissions import Permission
 from arthomed.http import tokens
 from arthomed.http.auth import current_actor, own_id, public, requires
 from arthomed.http.blueprint import Blueprint
-from arthomed.http.limits import address, count_for_address, limit_refreshes, limit_sign_in, networks
+from arthomed.http.limits import count_for_address, limit_refreshes, limit_sign_in, networks, site
 from arthomed.users import service as users
 from arthomed.users.models import User
 from arthomed.users.schemas import UserOut
@@ -39,7 +39,7 @@ blueprint = Blueprint("auth", __name__, url_prefix="/api/auth", description="Sig
 @blueprint.alt_response(423, "LOCKED")
 def send_code(body: dict[str, Any]) -> dict[str, Any]:
     """Request a one-time code by SMS."""
-    otp.request_code(body["mobile_number"], purpose=body["purpose"], networks=networks())
+    otp.request_code(body["mobile_number"], purpose=body["purpose"], address=site(), networks=networks())
     codes = settings().codes
     return {
         "expires_in": int(codes.lifetime.total_seconds()),
@@ -155,7 +155,7 @@ def _attempt(body: dict[str, Any], *, must_be_new: bool = False) -> sign_in.Sign
         body["mobile_number"],
         body["otp"],
         _device(body.get("device")),
-        address(),
+        site(),
         notice=body.get("privacy_notice"),
         name=body.get("name"),
         email=body.get("email"),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
+from math import ceil
 from typing import ClassVar
 
 from arthomed.config import CodePolicy, Lockout
@@ -14,6 +15,7 @@ from arthomed.core.permissions import Role
 from arthomed.core.quota import Quota
 
 CODE_DIGITS = 6
+_ADDRESSES_OF_STRANGERS = 5  # that together may use up the clinic's quota
 _NETWORK_FACTORS = (1, 1, 5)  # of an address or an IPv6 /64, its /56, and its /48, which may hold many households
 
 
@@ -69,19 +71,21 @@ class SessionRevoked(ClinicError):
     message = "This session has ended. Please log in again."
 
 
-def request_quotas(mobile: str, networks: Sequence[str], policy: CodePolicy, *, is_known_address: bool) -> list[Quota]:
+def request_quotas(
+    mobile: str, networks: Sequence[str], policy: CodePolicy, *, known_address: str | None
+) -> list[Quota]:
     """How many codes a number and the networks of a client may request.
 
-    `networks` is the client's address, and for IPv6 its /64, /56 and /48. A number that has signed in from this address
-    before has quotas of its own there, so that nobody elsewhere can use them up.
+    `networks` are the client's address, or for IPv6 its /64, /56 and /48. A number that has signed in from this address
+    before (`known_address`) has quotas of its own there, so that nobody elsewhere can use them up.
     """
-    source = f":{networks[0]}" if is_known_address else ""
+    source = "" if known_address is None else f":{known_address}"
     hour, per_address = timedelta(hours=1), policy.hourly_quota_per_address
     return [
         Quota(f"resend:{mobile}{source}", 1, policy.resend_after),
         Quota(f"number:{mobile}{source}", policy.hourly_quota_per_number, hour),
         *(
-            Quota(network, per_address * factor, hour)
+            Quota(f"address:{network}", per_address * factor, hour)
             for network, factor in zip(networks, _NETWORK_FACTORS, strict=False)
         ),
     ]
@@ -92,14 +96,16 @@ def first_of_day_quota(mobile: str) -> Quota:
     return Quota(f"first:{mobile}", 1, timedelta(days=1))
 
 
-def clinic_quota(*, is_patient: bool, policy: CodePolicy) -> Quota:
-    """How many SMS with codes the clinic sends to patients, or to numbers without an account.
+def clinic_quotas(address: str | None, *, is_patient: bool, policy: CodePolicy) -> list[Quota]:
+    """How many SMS with codes the clinic sends to patients, or to numbers without an account; the clinic's comes first.
 
-    Staff are not counted: their number and their own quotas are the limit.
+    Strangers behind one address have a fifth of it, so that one address cannot use it up. Staff are not counted: their
+    number and their own quotas are the limit.
     """
     if is_patient:
-        return Quota("patients", policy.daily_patient_quota, timedelta(days=1))
-    return Quota("strangers", policy.hourly_stranger_quota, timedelta(hours=1))
+        return [Quota("patients", policy.daily_patient_quota, timedelta(days=1))]
+    limit, hour = policy.hourly_stranger_quota, timedelta(hours=1)
+    return [Quota("strangers", limit, hour), Quota(f"strangers:{address}", ceil(limit / _ADDRESSES_OF_STRANGERS), hour)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +156,8 @@ class OtpAttempts:
         if any(hmac.compare_digest(self.digest, one) for one in digests):
             return None
         counted = self.failed_again(address, now=now, policy=policy)[:2]
-        locks = [_lockout(one.address, policy).duration for one in counted if one.is_locked(now, policy)]
+        lockouts = [(one.count, _lockout(one.address, policy)) for one in counted]
+        locks = [lockout.duration for count, lockout in lockouts if count == lockout.failures]
         return CodeInvalid(locks_for=max(locks, default=None))
 
     def is_number_locked(self, now: datetime, policy: CodePolicy) -> bool:
@@ -178,7 +185,7 @@ def _one_more(address: str | None, before: FailedGuesses | None, now: datetime, 
     if before is None:
         return FailedGuesses(address, 1, now + lockout.duration)
     count = before.count + 1
-    return FailedGuesses(address, count, now + lockout.duration if count >= lockout.failures else before.ends_at)
+    return FailedGuesses(address, count, now + lockout.duration if count == lockout.failures else before.ends_at)
 
 
 def agrees_to(notice: str, role: Role, earlier: Sequence[str], *, is_named: bool) -> bool:

@@ -17,7 +17,8 @@ from arthomed.core.errors import ServiceUnavailable
 
 MAX_REQUEST_SECONDS = 32  # for all files of a request, waiting included; the web server's timeout is 35
 MAX_CLEANING_SECONDS = 14  # for one file
-MAX_QUEUED = 5  # of the eight threads of a web process
+MAX_QUEUED = 5
+MAX_THREADS = 7  # of the eight of a web process; a request that lost its place may still clean or store a file
 MAX_QUEUED_PER_SENDER = 2
 RETRY_AFTER = timedelta(seconds=5)
 _HALF_LIFE_SECONDS = 60  # of the cleaning time that a sender has used
@@ -40,6 +41,7 @@ class CleaningQueue:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._requests: list[QueuedRequest] = []  # in order of arrival
+        self._inside = 0
         self._running: QueuedRequest | None = None
         self._started_at = 0.0
         self._used: dict[Hashable, tuple[float, float]] = {}  # seconds of cleaning, and when they were counted
@@ -58,10 +60,12 @@ class CleaningQueue:
         with self._changed:
             self._make_room(sender)
             self._requests.append(request)
+            self._inside += 1
         try:
             yield request
         finally:
             with self._changed:
+                self._inside -= 1
                 if not request.is_displaced:
                     self._requests.remove(request)
 
@@ -91,7 +95,8 @@ class CleaningQueue:
         if len(self._requests) < MAX_QUEUED:
             return
         heaviest = max(reversed(self._requests), key=self._load)
-        if self._load(heaviest) <= (self._used_by(sender), count + 1):
+        is_lighter = (self._used_by(sender), count + 1) < self._load(heaviest)
+        if not is_lighter or self._inside >= MAX_THREADS:
             raise ServiceUnavailable(retry_after=RETRY_AFTER)
         heaviest.is_displaced = True
         self._requests.remove(heaviest)

@@ -90,8 +90,13 @@ def refreshing_caller() -> str:
 
 
 def address() -> str:
-    """The caller's address; for IPv6 its /64 network, since a subscriber has all addresses of one."""
-    return networks()[0]
+    """The caller's address as a key of limits; for IPv6 its /64 network, which a subscriber has at least."""
+    return f"address:{networks()[0]}"
+
+
+def site() -> str:
+    """The caller's address; for IPv6 its /56 network, which many subscribers have."""
+    return networks()[:2][-1]
 
 
 def networks() -> list[str]:
@@ -99,12 +104,12 @@ def networks() -> list[str]:
     try:
         found = ip_address(request.remote_addr or "")
     except ValueError:  # a proxy may name a client as it likes
-        return [f"address:{request.remote_addr}"]
+        return [str(request.remote_addr)]
     if not isinstance(found, IPv6Address):
-        return [f"address:{found}"]
+        return [str(found)]
     if found.ipv4_mapped:
-        return [f"address:{found.ipv4_mapped}"]
-    return [f"address:{IPv6Network((found, bits), strict=False)}" for bits in _IPV6_NETWORKS]
+        return [str(found.ipv4_mapped)]
+    return [str(IPv6Network((found, bits), strict=False)) for bits in _IPV6_NETWORKS]
 
 
 def _configured(name: str) -> Callable[[], str]:

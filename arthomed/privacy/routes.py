@@ -8,7 +8,7 @@ from arthomed.core.paging import Page
 from arthomed.core.permissions import Permission
 from arthomed.http.auth import current_actor, own_id, requires
 from arthomed.http.blueprint import Blueprint
-from arthomed.http.limits import address, limit_sign_in
+from arthomed.http.limits import limit_sign_in, site
 from arthomed.http.schema import PageQuery, page_of
 from arthomed.privacy.schemas import (
     AccessOut,
@@ -57,7 +57,7 @@ def export_own_data() -> Response | dict[str, Any]:
 @blueprint.alt_response(423, "LOCKED")
 def erase(body: dict[str, Any]) -> erasure.Erasure:
     """Close one's own account and erase what the clinic need not retain by law."""
-    return erasure.erase(current_actor(), own_id(), body["otp"], network=address())
+    return erasure.erase(current_actor(), own_id(), body["otp"], network=site())
 
 
 @blueprint.get("/admin/audit")

@@ -121,7 +121,7 @@ class DeviceOut(SessionOut):
 
 class OwnRecordOut(UserOut):
     consents = fields.List(fields.Nested(ConsentOut), required=True)
-    known_addresses = fields.List(fields.String(), required=True, metadata={"example": ["address:203.0.113.7"]})
+    known_addresses = fields.List(fields.String(), required=True, metadata={"example": ["203.0.113.7"]})
 
 
 class MessageOut(Schema):

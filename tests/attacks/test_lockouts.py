@@ -76,6 +76,23 @@ def test_a_hundred_wrong_codes_from_many_addresses_lock_a_number_for_new_address
     assert submit_code(client, attacked_number, code_for(attacked_number), address=HOME).status_code == 200
 
 
+def test_sign_ins_of_the_owner_give_an_attacker_no_further_guesses(client: FlaskClient, attacked_number: str) -> None:
+    data_of(request_code(client, attacked_number, address=HOME))
+    data_of(submit_code(client, attacked_number, code_for(attacked_number), address=HOME))
+
+    assert error_of(request_code(client, attacked_number, address="192.0.2.251")) == (423, "ACCOUNT_LOCKED")
+
+
+def test_networks_of_one_line_of_ipv6_share_a_lock(client: FlaskClient, now: Now) -> None:
+    for nth in range(2):
+        now.shift(timedelta(seconds=61))
+        data_of(request_code(client, MOBILE, address=f"2001:db8:1:{nth:x}::1"))
+        guess_wrong(client, MOBILE, 3 - nth, f"2001:db8:1:{nth:x}::1")
+
+    assert error_of(request_code(client, MOBILE, address="2001:db8:1:ff::1")) == (423, "ACCOUNT_LOCKED")
+    assert error_of(request_code(client, MOBILE, address="2001:db8:1:100::1"))[1] != "ACCOUNT_LOCKED"
+
+
 def test_the_lock_of_new_addresses_ends_after_a_day(client: FlaskClient, now: Now, attacked_number: str) -> None:
     now.shift(timedelta(days=1))
 

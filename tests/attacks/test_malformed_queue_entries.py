@@ -179,7 +179,8 @@ def is_json_without_unknown_task(raw: bytes) -> bool:
 
 
 USED_KEYS = (QUEUE, f"{QUEUE}\x06\x163", "unacked", "unacked_index")
-USED_AT_START = (*USED_KEYS, "unacked_mutex", f"_kombu.binding.{QUEUE}", f"_kombu.binding_permanent.{QUEUE}")
+BINDINGS = (f"_kombu.binding.{QUEUE}", f"_kombu.binding_permanent.{QUEUE}", "_kombu.binding.celery.pidbox")
+USED_AT_START = (*USED_KEYS, "unacked_mutex", *BINDINGS)
 
 
 def occupy(redis: Any, key: str) -> str:

@@ -50,9 +50,6 @@ def selectors(expression: str) -> list[promql_parser.VectorSelector]:
     return found
 
 
-SMALL_QUOTA = {"OTP_TO_STRANGERS_HOUR": "2"}
-
-
 @pytest.fixture(scope="module")
 def stack(mongo: Mongo, valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Two web processes and a worker with metrics of a sign-in, an error response, a failed job and a stray file."""
@@ -63,7 +60,7 @@ def stack(mongo: Mongo, valkey: Valkey, tmp_path_factory: pytest.TempPathFactory
         "OTP_TO_STRANGERS_HOUR": "2",
     }
     folder = tmp_path_factory.mktemp("monitored")
-    with stack_with(mongo, valkey, folder, redis=4, parts=("web", "worker"), env={**env, **SMALL_QUOTA}) as monitored:
+    with stack_with(mongo, valkey, folder, redis=4, parts=("web", "worker"), env=env) as monitored:
         person, *strangers = ({"mobileNumber": new_mobile()} for _ in range(3))
         httpx.post(f"{monitored.url}/api/auth/send-otp", json=person).raise_for_status()
         verification = {**person, "otp": monitored.code_sent_to(person["mobileNumber"])}

@@ -275,7 +275,7 @@ def test_every_job_works_with_the_privileges_of_the_application(run: Run, refusa
     transitions.change_status(factories.actor_of(factories.make_user(Role.ADMIN)), appointment.id, Status.CONFIRMED)
     Slot.objects(doctor=appointment.doctor_id, is_available=True).delete()
     Export.request(patient.id, now=clock.now(), retry_after=timedelta(0), ttl=timedelta(hours=1))
-    otp.request_code(patient.mobile_number, purpose="login", networks=["address:127.0.0.1"])
+    otp.request_code(patient.mobile_number, purpose="login", address="127.0.0.1", networks=["127.0.0.1"])
     erased = factories.make_user().id
     transaction(lambda session: users.anonymise(erased, keep_until=clock.now(), session=session))
     ids = {

@@ -1,8 +1,8 @@
-"""The clinic's quotas of SMS with one-time codes: what an attack can cost, without closing sign-in for anybody known.
+"""The clinic's quotas of SMS with one-time codes, which bound what an attack can cost.
 
-The worker that sends a code takes them. Three groups of numbers have separate quotas: staff, patients, and strangers
-(`rules.clinic_quota`). A patient's first code of a day, and codes requested from an address from which the patient has
-signed in before, are sent whatever the quota.
+The worker that sends a code takes them. Staff, patients and strangers have separate quotas (`rules.clinic_quotas`). A
+patient's first code of a day, and codes requested from an address from which the patient has signed in before, are sent
+whatever the quota. `docs/security.md` says whom an attack can keep from signing in.
 """
 
 import structlog
@@ -31,11 +31,11 @@ def take(code: Otp) -> bool:
         user = None
     if user is not None and _is_always_sent(user, code):
         return True
-    clinic_quota = rules.clinic_quota(is_patient=user is not None, policy=settings().codes)
-    is_taken = _take(clinic_quota)
+    clinic, *shares = rules.clinic_quotas(code.requested_from, is_patient=user is not None, policy=settings().codes)
+    is_taken = _take(clinic, *shares)
     if not is_taken:
-        log.warning("code_withheld", quota=clinic_quota.key)
-        metrics.CODES_WITHHELD.add(clinic_quota.key)
+        log.warning("code_withheld", quota=clinic.key)
+        metrics.CODES_WITHHELD.add(clinic.key)
     return is_taken
 
 
@@ -45,9 +45,9 @@ def _is_always_sent(user: User, code: Otp) -> bool:
     return _take(rules.first_of_day_quota(user.mobile_number))
 
 
-def _take(one: Quota) -> bool:
+def _take(one: Quota, *shares: Quota) -> bool:
     try:
-        [used] = quota.counter().take([one])
+        used = quota.counter().take([one, *shares])[0]
     except RateLimitExceeded:
         return False
     if one.limit > 1 and used == one.limit // 2:

@@ -36,19 +36,19 @@ _SWEEP_LIMIT = 500
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """A code as a client entered it, and the client's address (`http.limits.address`)."""
+    """A code as a client entered it, and the client's address (`http.limits.site`)."""
 
     mobile: str
     code: str
     address: str
 
 
-def request_code(mobile: str, *, purpose: str, networks: Sequence[str]) -> None:
+def request_code(mobile: str, *, purpose: str, address: str, networks: Sequence[str]) -> None:
     """Store a code for a number, known or not, and enqueue its SMS; the number's older code is dead from now on.
 
-    `networks` are the client's address and, for IPv6, the networks around it (`http.limits.networks`). The clinic's
-    quotas do not change the response, which would tell patients from strangers: the worker decides whether the SMS is
-    sent.
+    `address` is the client's (`http.limits.site`), `networks` are those that have quotas (`http.limits.networks`). The
+    clinic's quotas do not change the response, which would tell patients from strangers: the worker decides whether the
+    SMS is sent.
 
     Raises:
         AccountLocked: too many wrong codes were entered for the number.
@@ -56,9 +56,9 @@ def request_code(mobile: str, *, purpose: str, networks: Sequence[str]) -> None:
         ServiceUnavailable: Redis is unavailable; no code is stored, and an older one still works. When the database did
             not answer in time, it may have stored the code, which is then sent.
     """
-    address = networks[0]
     is_known = users.has_signed_in_from(mobile, address)
-    quotas = rules.request_quotas(mobile, networks, settings().codes, is_known_address=is_known)
+    known_address = address if is_known else None
+    quotas = rules.request_quotas(mobile, networks, settings().codes, known_address=known_address)
     try:
         quota.counter().take(quotas)
     except RateLimitExceeded:
@@ -105,7 +105,7 @@ def add_message_to_outbox(issue: ObjectId) -> list[Notification]:
     if code is None or code.enqueue_again_at is None:
         return []
     if not code_quotas.take(code):
-        Otp.mark_messages_stored(issue)
+        Otp.discard(issue)
         return []
     topic = Topic(user=None, subject=issue, kind=MESSAGE, version=0, useful_until=code.created_at + _USEFUL_FOR)
     messages = notifications.build_notifications(topic, [Channel.SMS])
@@ -192,7 +192,7 @@ def check(guesses: Sequence[Guess], session: ClientSession) -> dict[str, rules.C
         for guess in guesses
         if isinstance(checked[guess.mobile], rules.CodeInvalid)
     }
-    right = [mobile for mobile, refusal in checked.items() if refusal is None]
+    right = {guess.mobile: guess.address for guess in guesses if checked[guess.mobile] is None}
     Otp.store_outcomes(right, wrong, now=now, session=session)
     return checked
 

@@ -43,7 +43,7 @@ class Device:
 class SignInAttempt:
     """A code for a number, the device, the privacy notice that the app named, and name and e-mail of a new user.
 
-    `network` is the client's address as limits count it (`http.limits.address`).
+    `network` is the client's address as lockouts count it (`http.limits.site`).
     """
 
     mobile: str

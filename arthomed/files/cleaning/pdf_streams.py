@@ -57,7 +57,7 @@ def inspect(stream: Object, limit: int) -> tuple[int, bool]:
         if size > limit:
             raise FileRejected("The PDF unpacks to more than a report or a prescription does")
         found = found or (is_content and _names_photograph_filter(tail + chunk))
-        tail = chunk[-3:]
+        tail = (tail + chunk)[-3:]
     return size, found
 
 

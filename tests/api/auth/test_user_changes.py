@@ -28,7 +28,7 @@ def change_during_sign_in(client: FlaskClient, people: list[User], change: Calla
 
     def verify(user: User) -> None:
         with suppress(UserInactive):  # the deactivation was first
-            sign_in.sign_in(sign_in.SignInAttempt(user.mobile_number, codes[user.id], DEVICE, "address:127.0.0.1"))
+            sign_in.sign_in(sign_in.SignInAttempt(user.mobile_number, codes[user.id], DEVICE, "127.0.0.1"))
 
     with ThreadPoolExecutor(2) as pool:
         for user in people:

@@ -30,7 +30,7 @@ def entity_id_configured(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def code_sms(mobile: str) -> Sms:
-    otp.request_code(mobile, purpose="login", networks=["address:127.0.0.1"])
+    otp.request_code(mobile, purpose="login", address="127.0.0.1", networks=["127.0.0.1"])
     issue = Otp.objects.get(mobile_number=mobile).issue
     otp.deliver(issue)
     sms = otp.render_message(Notification.objects.get(subject=issue))

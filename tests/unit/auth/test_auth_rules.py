@@ -70,7 +70,7 @@ def test_the_default_name_of_a_device_is_its_trimmed_user_agent(agent: str, name
 
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
-OWN, OTHER = "address:198.51.100.1", "address:203.0.113.1"
+OWN, OTHER = "198.51.100.1", "203.0.113.1"
 FRESH = OtpAttempts("right", OWN, 0, 0, is_used=False, expires_at=NOW + timedelta(minutes=5))
 
 
@@ -127,28 +127,38 @@ class TestOtpAttempts:
 
     @pytest.mark.parametrize("address", [OWN, None], ids=["one address", "all addresses"])
     @pytest.mark.parametrize(
-        ("before", "minutes", "expected"),
-        [(0, None, 1), (-2, 12, -1), (-1, 12, 0), (-1, 0, 1)],
-        ids=["first", "one more", "last", "window over"],
+        ("missing", "minutes", "is_new", "locks"),
+        [(None, 0, True, False), (2, 12, False, False), (1, 12, False, True), (1, 0, True, False)],
+        ids=["first", "one more", "last before the lock", "window over"],
     )
     def test_failures_count_within_a_window_and_the_last_one_locks(
-        self, policy: CodePolicy, address: str | None, before: int, minutes: int | None, expected: int
+        self, policy: CodePolicy, address: str | None, *, missing: int | None, minutes: int, is_new: bool, locks: bool
     ) -> None:
+        """So many failures were `missing` until the lock, and the window had so many minutes left."""
         lockout = policy.number_lockout if address is None else policy.address_lockout
-        count, wanted = (one if one > 0 else lockout.failures + one for one in (before, expected))
-        attempts = FRESH if minutes is None else replace(FRESH, **failed(count, minutes, address))
+        count = 0 if missing is None else lockout.failures - missing
+        attempts = replace(FRESH, **failed(count, minutes, address)) if count else FRESH
 
         refusal = attempts.refusal(["wrong"], OWN, is_known_address=False, now=NOW, policy=policy)
         [counted] = [one for one in attempts.failed_again(OWN, now=NOW, policy=policy) if one.address == address]
 
-        begins_window = expected in (0, 1)
-        ends_at = NOW + (lockout.duration if begins_window else timedelta(minutes=minutes or 0))
+        ends_at = NOW + (lockout.duration if is_new or locks else timedelta(minutes=minutes))
         assert isinstance(refusal, CodeInvalid)
-        assert refusal.locks_for == (lockout.duration if expected == 0 else None)
-        assert counted == FailedGuesses(address, wanted, ends_at)
+        assert refusal.locks_for == (lockout.duration if locks else None)
+        assert counted == FailedGuesses(address, 1 if is_new else count + 1, ends_at)
+
+    def test_failures_during_a_lock_do_not_prolong_it(self, policy: CodePolicy) -> None:
+        locked = replace(FRESH, **failed(100, 12, address=None))
+
+        refusal = locked.refusal(["wrong"], OWN, is_known_address=True, now=NOW, policy=policy)
+        counted = locked.failed_again(OWN, now=NOW, policy=policy)
+
+        assert isinstance(refusal, CodeInvalid)
+        assert refusal.locks_for is None
+        assert FailedGuesses(None, 101, NOW + timedelta(minutes=12)) in counted
 
     def test_failures_from_other_addresses_are_kept_until_their_window_ends(self, policy: CodePolicy) -> None:
-        others = [*failed(2, 1, OTHER)["failed_guesses"], *failed(4, 0, "address:192.0.2.1")["failed_guesses"]]
+        others = [*failed(2, 1, OTHER)["failed_guesses"], *failed(4, 0, "192.0.2.1")["failed_guesses"]]
 
         counted = replace(FRESH, failed_guesses=others).failed_again(OWN, now=NOW, policy=policy)
 
