@@ -18,7 +18,9 @@ from arthomed.appointments.schemas import (
     EditAppointment,
     IdempotencyHeaders,
     OwnAppointmentsQuery,
+    RecordOut,
     SetActive,
+    StatsQuery,
     UploadToAppointment,
 )
 from arthomed.appointments.service import attachments as attachment_service
@@ -34,6 +36,7 @@ from arthomed.http.blueprint import Blueprint
 from arthomed.http.cache import cached
 from arthomed.http.limits import limit_bookings, limit_uploads
 from arthomed.http.schema import PageQuery, example_of, page_of
+from arthomed.users.models import User
 from arthomed.users.schemas import UpdateUser
 
 _CALENDAR, _ICS = "text/calendar", {"type": "string"}
@@ -55,7 +58,8 @@ accounts = Blueprint("accounts", __name__, url_prefix="/api", description="Chang
 def book(headers: dict[str, Any], body: dict[str, Any]) -> Appointment:
     """Book an appointment."""
     uploads = [Upload(*file) for file in files.uploaded_files("images")]
-    return booking.book(current_actor(), booking.BookingDetails(**body), key=headers.get("key"), uploads=uploads)
+    category, details = Category(body.pop("category")), booking.BookingDetails(**body)
+    return booking.book(current_actor(), details, key=headers.get("key"), uploads=uploads, category=category)
 
 
 @blueprint.get("/my-appointments")
@@ -88,10 +92,11 @@ def list_pending(query: dict[str, Any]) -> Page[Appointment]:
 
 @blueprint.get("/stats")
 @requires(Permission.APPOINTMENT_STATS)
+@blueprint.arguments(StatsQuery, location="query")
 @blueprint.response(200, AppointmentStatsOut, description="Appointment statistics retrieved successfully")
-def stats() -> dict[str, Any]:
+def stats(query: dict[str, Any]) -> dict[str, Any]:
     """Count appointments by status; patients and doctors see their own."""
-    return queries.stats(current_actor())
+    return queries.stats(current_actor(), **query)
 
 
 @blueprint.get("/<object_id:appointment_id>")
@@ -150,6 +155,14 @@ def upload(form: dict[str, Any]) -> dict[str, Any]:
     uploads = [Upload(*file) for file in files.uploaded_files("files", required=True)]
     category = Category(form["category"])
     return {"uploaded_files": attachment_service.upload(current_actor(), form["appointment_id"], category, uploads)}
+
+
+@accounts.get("/users/<object_id:user_id>")
+@requires(Permission.USERS_READ)
+@accounts.response(200, RecordOut, name="user", description="User retrieved successfully")
+def get_user(user_id: ObjectId) -> User:
+    """Read a user's record; doctors read those of their own patients."""
+    return staff.read(current_actor(), user_id)
 
 
 @accounts.put("/users/<object_id:user_id>")

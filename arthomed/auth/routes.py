@@ -156,6 +156,7 @@ def _attempt(body: dict[str, Any], *, must_be_new: bool = False) -> sign_in.Sign
         body["otp"],
         _device(body.get("device")),
         address(),
+        purpose=body.get("purpose"),
         notice=body.get("privacy_notice"),
         name=body.get("name"),
         email=body.get("email"),

@@ -95,7 +95,7 @@ def respond_to(error: ClinicError) -> Response:
     """The response that explains an error."""
     g.error_code = error.code
     status = STATUS_OF[error.code]
-    response = failure(status, error.code, str(error), fields=error.fields, **error.extra)
+    response = failure(status, error.code, str(error), fields=error.fields, **{"details": error.details, **error.extra})
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(max(1, ceil(error.retry_after.total_seconds())))
     if status == STATUS_OF[Code.NO_TOKEN]:

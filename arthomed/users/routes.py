@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from bson import ObjectId
-
 from arthomed.core.paging import Page
 from arthomed.core.permissions import Permission
 from arthomed.http.auth import current_actor, own_id, requires
@@ -57,11 +55,3 @@ def create_user(body: dict[str, Any]) -> User:
 def stats() -> dict[str, Any]:
     """Count users by role and status."""
     return service.stats()
-
-
-@blueprint.get("/<object_id:user_id>")
-@requires(Permission.USERS_READ)
-@blueprint.response(200, UserOut, name="user", description="User retrieved successfully")
-def get_user(user_id: ObjectId) -> User:
-    """Read a user's record."""
-    return service.read(current_actor(), user_id)
