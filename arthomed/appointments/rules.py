@@ -76,6 +76,7 @@ class BookingLimitReached(ClinicError):
 
 class InvalidTransition(ClinicError):
     code: ClassVar[Code] = Code.INVALID_STATUS_TRANSITION
+    message = "The appointment cannot change to this status"
 
 
 class TooLate(ClinicError):

@@ -143,9 +143,12 @@ class PaymentOut(Schema):
 
 
 class RefundOut(Schema):
-    refund_amount = fields.Integer(required=True, metadata={"example": 500, "description": "Whole rupees."})
-    refund_status = fields.String(required=True, metadata={"example": "pending"})
-    refund_date = Instant(required=True, allow_none=True)
+    refund_amount = fields.Integer(required=True, metadata={"example": 0, "description": "Whole rupees."})
+    refund_status = fields.String(
+        required=True,
+        metadata={"example": "none", "description": "`none` when nothing was paid, else `pending` or `refunded`."},
+    )
+    refund_date = Instant(required=True, allow_none=True, metadata={"example": None})
 
 
 class CancellationOut(RefundOut):
@@ -155,8 +158,8 @@ class CancellationOut(RefundOut):
 
 
 class ChangeOut(Schema):
-    source = fields.String(data_key="from", required=True, allow_none=True, metadata={"example": "pending"})
-    target = fields.String(data_key="to", required=True, metadata={"example": "confirmed"})
+    source = fields.String(data_key="from", required=True, allow_none=True, metadata={"example": None})
+    target = fields.String(data_key="to", required=True, metadata={"example": "pending"})
     by = Id(required=True, allow_none=True, metadata={"description": "Empty when the system acted."})
     at = Instant(required=True)
     reason = fields.String(required=True, allow_none=True)
@@ -183,7 +186,7 @@ class AppointmentOut(Schema):
     doctor = fields.Nested(DoctorPartOut, required=True)
     appointment_date = Day(required=True)
     appointment_time = TimeOfDay(required=True)
-    starts_at = Instant(required=True)
+    starts_at = Instant(required=True, metadata={"example": "2026-12-01T04:00:00.000Z"})
     status = fields.String(required=True, metadata={"example": "pending"})
     purpose_of_visit = fields.String(required=True, allow_none=True, metadata={"example": "consultation"})
     reason = fields.String(required=True, allow_none=True, metadata={"example": "Headache for a week"})
@@ -192,7 +195,9 @@ class AppointmentOut(Schema):
     prescription = fields.String(allow_none=True, metadata=_NOT_FOR_RECEPTION)
     images = fields.List(fields.Nested(ImageOut), required=True)
     payment_info = fields.Nested(PaymentOut, attribute="payment", required=True)
-    cancellation = fields.Nested(CancellationOut)
+    cancellation = fields.Nested(
+        CancellationOut, metadata={"in_example": False, "description": "Only of a cancelled appointment."}
+    )
     history = fields.List(fields.Nested(ChangeOut), required=True)
     created_by = Id(required=True)
     created_at = Instant(required=True)
@@ -222,10 +227,13 @@ class CancelledOut(Schema):
 
 
 class AppointmentStatsOut(Schema):
-    total = fields.Integer(required=True, metadata={"example": 12})
+    total = fields.Integer(required=True, metadata={"example": 3})
     upcoming = fields.Integer(required=True, metadata={"example": 2})
     by_status = fields.Dict(
-        keys=fields.String(), values=fields.Integer(), required=True, metadata={"example": {"confirmed": 2}}
+        keys=fields.String(),
+        values=fields.Integer(),
+        required=True,
+        metadata={"example": {"confirmed": 2, "completed": 1}},
     )
 
 

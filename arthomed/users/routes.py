@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from arthomed.core.errors import Code
 from arthomed.core.paging import Page
 from arthomed.core.permissions import Permission
 from arthomed.http.auth import current_actor, own_id, requires
@@ -44,6 +45,7 @@ def list_users(query: dict[str, Any]) -> Page[User]:
 @requires(Permission.USERS_MANAGE)
 @blueprint.arguments(CreateUser, example=example_of(CreateUser(), without="patient_info"))
 @blueprint.response(201, UserOut, name="user", description="User created successfully")
+@blueprint.refuses(Code.DUPLICATE_VALUE)
 def create_user(body: dict[str, Any]) -> User:
     """Create a user of any role."""
     return service.register(**body, by=current_actor())

@@ -230,3 +230,12 @@ def test_statistics_refuse_what_is_no_range(app: Flask, client: FlaskClient, que
     response = client.get("/api/appointments/stats", query_string=query, headers=sign_in_staff(app).headers)
 
     assert factories.invalid_fields(response) == list(query)
+
+
+@pytest.mark.parametrize("path", ["/api/users/stats", "/api/users/profile", "/api/auth/me", "/api/auth/sessions"])
+def test_a_route_without_parameters_refuses_them(app: Flask, client: FlaskClient, path: str) -> None:
+    admin = sign_in_staff(app, Role.ADMIN)
+
+    response = client.get(path, query_string={"startDate": "2026-12-01"}, headers=admin.headers)
+
+    assert factories.invalid_fields(response) == ["startDate"]

@@ -192,7 +192,7 @@ NEXT_DAY = LATE + timedelta(hours=1)  # 00:30
 
 
 def test_appointment_that_ends_at_midnight_can_be_started_and_its_no_show_undone_on_the_next_day() -> None:
-    late = {"starts_at": LATE, "ends_at": LATE + timedelta(minutes=30)}
+    late: dict[str, Any] = {"starts_at": LATE, "ends_at": LATE + timedelta(minutes=30)}
 
     assert refusal(CONFIRMED, IN_PROGRESS, DOCTOR, NEXT_DAY, **late) is None
     assert refusal(NO_SHOW, CONFIRMED, RECEPTIONIST, NEXT_DAY, since=NEXT_DAY - MINUTE, **late) is None
@@ -212,7 +212,7 @@ STAFF = {"doctor": DOCTOR, "receptionist": RECEPTIONIST, "admin": ADMIN}
 @pytest.mark.parametrize("name", STAFF)
 def test_staff_cancel_their_own_appointment_as_its_patient(name: str) -> None:
     actor = STAFF[name]
-    own = {"patient_id": actor.user_id, "doctor_id": ObjectId()}
+    own: dict[str, Any] = {"patient_id": actor.user_id, "doctor_id": ObjectId()}
 
     assert refusal(PENDING, CANCELLED, actor, STARTS_AT - MINUTE, **own) is None
     assert refusal(CONFIRMED, CANCELLED, actor, STARTS_AT - NOTICE, **own) is None
@@ -223,7 +223,7 @@ def test_staff_cancel_their_own_appointment_as_its_patient(name: str) -> None:
 
 @pytest.mark.parametrize("pair", [(CONFIRMED, IN_PROGRESS), (CONFIRMED, NO_SHOW), (IN_PROGRESS, COMPLETED)])
 def test_doctor_has_no_rights_of_a_doctor_in_an_appointment_with_another_doctor(pair: tuple[Status, Status]) -> None:
-    own = {"patient_id": DOCTOR.user_id, "doctor_id": ObjectId()}
+    own: dict[str, Any] = {"patient_id": DOCTOR.user_id, "doctor_id": ObjectId()}
 
     assert refusal(*pair, DOCTOR, STARTS_AT, **own) is PermissionDenied
     with pytest.raises(PermissionDenied):
@@ -231,7 +231,7 @@ def test_doctor_has_no_rights_of_a_doctor_in_an_appointment_with_another_doctor(
 
 
 def test_doctor_edits_the_own_appointment_with_another_doctor_as_its_patient() -> None:
-    own = {"patient_id": DOCTOR.user_id, "doctor_id": ObjectId()}
+    own: dict[str, Any] = {"patient_id": DOCTOR.user_id, "doctor_id": ObjectId()}
 
     assert rules.ensure_may_edit(DOCTOR, FakeAppointment(**own), {"symptoms"}) is None  # type: ignore[func-returns-value]
     with pytest.raises(rules.TooLate):
@@ -241,7 +241,7 @@ def test_doctor_edits_the_own_appointment_with_another_doctor_as_its_patient() -
 @pytest.mark.parametrize("actor", [PATIENT, DOCTOR], ids=["patient", "doctor"])
 @pytest.mark.parametrize("pair", [(PENDING, CANCELLED), (CONFIRMED, CANCELLED)])
 def test_a_stranger_has_no_role_in_an_appointment(actor: Actor, pair: tuple[Status, Status]) -> None:
-    others = {"patient_id": ObjectId(), "doctor_id": ObjectId()}
+    others: dict[str, Any] = {"patient_id": ObjectId(), "doctor_id": ObjectId()}
 
     assert refusal(*pair, actor, A_DAY_EARLY, **others) is PermissionDenied
 
