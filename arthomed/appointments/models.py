@@ -12,12 +12,13 @@ from mongoengine import (
     EnumField,
     IntField,
     ObjectIdField,
+    Q,
     StringField,
 )
 from pymongo import ReturnDocument
 from pymongo.client_session import ClientSession
 
-from arthomed.appointments.rules import ACTIVE, Status
+from arthomed.appointments.rules import ACTIVE, TREATING, Status
 from arthomed.core.actor import Actor
 from arthomed.core.cache import invalidate
 from arthomed.core.documents import ClinicDocument, ClinicEmbeddedDocument, Pipeline, Raw
@@ -119,12 +120,32 @@ class Appointment(ClinicDocument):
 
     @classmethod
     def visible_to(cls, actor: Actor) -> Any:
-        """The appointments that this user may see."""
+        """The appointments that this user may see, also those that a doctor has as a patient."""
+        if actor.role is Role.DOCTOR:
+            return cls.objects(Q(doctor_id=actor.user_id) | Q(patient_id=actor.user_id))
+        return cls.listed_for(actor)
+
+    @classmethod
+    def listed_for(cls, actor: Actor) -> Any:
+        """The appointments of this user's work; a patient's own ones."""
         if actor.role is Role.PATIENT:
             return cls.objects(patient_id=actor.user_id)
         if actor.role is Role.DOCTOR:
             return cls.objects(doctor_id=actor.user_id)
         return cls.objects
+
+    @classmethod
+    def treats(cls, doctor: ObjectId | None, patient: ObjectId) -> bool:
+        """Whether a patient is one of the doctor's own."""
+        treating = {"doctor": doctor, "patient": patient, "status": {"$in": sorted(TREATING)}}
+        return cls.collection().find_one(treating, {"_id": 1}) is not None
+
+    @classmethod
+    def holder(cls, slot: ObjectId, session: ClientSession) -> ObjectId:
+        """The one active appointment of a slot."""
+        holding = {"slot": slot, "status": {"$in": sorted(ACTIVE)}}
+        holder: ObjectId = cls.collection().find_one(holding, {"_id": 1}, session=session)["_id"]  # type: ignore[index]
+        return holder
 
     @classmethod
     def with_people(cls, appointments: "list[Appointment]") -> "list[Appointment]":

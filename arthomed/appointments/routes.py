@@ -5,6 +5,7 @@ from typing import Any
 from bson import ObjectId
 from flask import Response
 
+from arthomed.appointments import examples
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.schemas import (
     AccountOut,
@@ -18,11 +19,14 @@ from arthomed.appointments.schemas import (
     EditAppointment,
     IdempotencyHeaders,
     OwnAppointmentsQuery,
+    RecordOut,
     SetActive,
+    StatsQuery,
     UploadToAppointment,
 )
 from arthomed.appointments.service import attachments as attachment_service
 from arthomed.appointments.service import booking, queries, staff, transitions
+from arthomed.core.errors import Code
 from arthomed.core.paging import Page
 from arthomed.core.permissions import Permission
 from arthomed.files.rules import Category
@@ -34,6 +38,7 @@ from arthomed.http.blueprint import Blueprint
 from arthomed.http.cache import cached
 from arthomed.http.limits import limit_bookings, limit_uploads
 from arthomed.http.schema import PageQuery, example_of, page_of
+from arthomed.users.models import User
 from arthomed.users.schemas import UpdateUser
 
 _CALENDAR, _ICS = "text/calendar", {"type": "string"}
@@ -50,12 +55,18 @@ accounts = Blueprint("accounts", __name__, url_prefix="/api", description="Chang
 @blueprint.arguments(IdempotencyHeaders, location="headers")
 @blueprint.arguments(BookAppointment, files="images")
 @blueprint.response(201, AppointmentOut, name="appointment", description="Appointment booked successfully")
-@blueprint.alt_response(404, "NOT_FOUND")
-@blueprint.alt_response(422, "UNPROCESSABLE_ENTITY")
+@blueprint.refuses(Code.NOT_FOUND, Code.SLOT_UNAVAILABLE, Code.DUPLICATE_VALUE, Code.BOOKING_LIMIT_REACHED)
+@blueprint.refuses(Code.IDEMPOTENCY_KEY_REUSED)
 def book(headers: dict[str, Any], body: dict[str, Any]) -> Appointment:
-    """Book an appointment."""
+    """Book an appointment.
+
+    One books for oneself; the appointment is pending until the clinic confirms it, and holds its slot from now on.
+    `SLOT_UNAVAILABLE` comes with the three nearest free slots in `error.alternatives`. Send an `Idempotency-Key` and
+    repeat the request after a lost response: it stays one booking.
+    """
     uploads = [Upload(*file) for file in files.uploaded_files("images")]
-    return booking.book(current_actor(), booking.BookingDetails(**body), key=headers.get("key"), uploads=uploads)
+    category, details = Category(body.pop("category")), booking.BookingDetails(**body)
+    return booking.book(current_actor(), details, key=headers.get("key"), uploads=uploads, category=category)
 
 
 @blueprint.get("/my-appointments")
@@ -88,17 +99,25 @@ def list_pending(query: dict[str, Any]) -> Page[Appointment]:
 
 @blueprint.get("/stats")
 @requires(Permission.APPOINTMENT_STATS)
+@blueprint.arguments(StatsQuery, location="query")
 @blueprint.response(200, AppointmentStatsOut, description="Appointment statistics retrieved successfully")
-def stats() -> dict[str, Any]:
-    """Count appointments by status; patients and doctors see their own."""
-    return queries.stats(current_actor())
+def stats(query: dict[str, Any]) -> dict[str, Any]:
+    """Count appointments by status; patients and doctors see their own.
+
+    `startDate` and `endDate` select the appointments of these days, both included.
+    """
+    return queries.stats(current_actor(), **query)
 
 
 @blueprint.get("/<object_id:appointment_id>")
 @requires(Permission.APPOINTMENT_READ)
 @blueprint.response(200, AppointmentOut, name="appointment", description="Appointment retrieved successfully")
 def get(appointment_id: ObjectId) -> Appointment:
-    """Read an appointment with its history."""
+    """Read an appointment with its history.
+
+    A receptionist gets neither `notes` nor `prescription`, and of `images` that others uploaded only name, category and
+    size.
+    """
     return queries.get(current_actor(), appointment_id)
 
 
@@ -116,26 +135,48 @@ def calendar_file(appointment_id: ObjectId) -> Response:
 @requires(Permission.APPOINTMENT_EDIT)
 @blueprint.arguments(EditAppointment)
 @blueprint.response(200, AppointmentOut, name="appointment", description="Appointment updated successfully")
+@blueprint.refuses(Code.TOO_LATE)
 def edit(changes: dict[str, Any], appointment_id: ObjectId) -> Appointment:
-    """Change the fields of an appointment that one's role may change."""
+    """Change the fields of an appointment that one's role may change.
+
+    Patients: reason and symptoms, until the confirmation. Doctors: notes and prescription of their own appointments.
+    Receptionists and admins: purpose and reason.
+    """
     return queries.edit(current_actor(), appointment_id, changes)
 
 
 @blueprint.put("/<object_id:appointment_id>/status")
 @requires(Permission.APPOINTMENT_CHANGE_STATUS)
 @blueprint.arguments(ChangeStatus)
-@blueprint.response(200, AppointmentOut, name="appointment", description="Appointment status updated successfully")
+@blueprint.response(
+    200,
+    AppointmentOut,
+    name="appointment",
+    description="Appointment status updated successfully",
+    example=examples.CONFIRMED,
+)
+@blueprint.refuses(Code.INVALID_STATUS_TRANSITION, Code.TOO_LATE, Code.SLOT_UNAVAILABLE, Code.DUPLICATE_VALUE)
 def change_status(body: dict[str, Any], appointment_id: ObjectId) -> Appointment:
-    """Confirm, reject, start, complete or cancel an appointment, or mark it as a no-show."""
+    """Confirm, reject, start, complete or cancel an appointment, or mark it as a no-show.
+
+    A consultation (`in-progress`) starts from one hour before its time until four hours after its end. A no-show can be
+    undone (`confirmed`) within 24 hours. `notes` and `prescription` go with `completed`. Rejecting, and cancelling what
+    is in progress, need a `reason`.
+    """
     return transitions.change_status(current_actor(), appointment_id, body.pop("status"), **body)
 
 
 @blueprint.put("/<object_id:appointment_id>/cancel")
 @requires(Permission.APPOINTMENT_CANCEL)
 @blueprint.arguments(CancelAppointment, required=False)
-@blueprint.response(200, CancelledOut, description="Appointment cancelled successfully")
+@blueprint.response(200, CancelledOut, description="Appointment cancelled successfully", example=examples.CANCELLATION)
+@blueprint.refuses(Code.INVALID_STATUS_TRANSITION, Code.TOO_LATE)
 def cancel(body: dict[str, Any], appointment_id: ObjectId) -> dict[str, Any]:
-    """Cancel an appointment and free its seat."""
+    """Cancel an appointment and free its seat.
+
+    Patients cancel a confirmed one until two hours before its time. `refundInfo` says what of a payment is due back:
+    all from 24 hours before, half from 2 hours before, all when the clinic cancels.
+    """
     appointment = transitions.cancel(current_actor(), appointment_id, reason=body.get("reason"))
     return {"appointment": appointment, "refund_info": appointment.cancellation}
 
@@ -145,17 +186,34 @@ def cancel(body: dict[str, Any], appointment_id: ObjectId) -> dict[str, Any]:
 @requires(Permission.FILES)
 @attachments.arguments(UploadToAppointment, location="multipart", files="files")
 @attachments.response(200, UploadedOut, description="Files uploaded successfully")
+@attachments.refuses(Code.NOT_FOUND, Code.TOO_LATE)
 def upload(form: dict[str, Any]) -> dict[str, Any]:
-    """Add up to five files to an appointment."""
+    """Add up to five files to an appointment.
+
+    JPEG, PNG or PDF, 10 MB each. They are cleaned, and can be downloaded once they are scanned (`status` is `ready`).
+    """
     uploads = [Upload(*file) for file in files.uploaded_files("files", required=True)]
     category = Category(form["category"])
     return {"uploaded_files": attachment_service.upload(current_actor(), form["appointment_id"], category, uploads)}
 
 
+@accounts.get("/users/<object_id:user_id>")
+@requires(Permission.USERS_READ)
+@accounts.response(200, RecordOut, name="user", description="User retrieved successfully")
+def get_user(user_id: ObjectId) -> User:
+    """Read a user's record; doctors read those of their own patients.
+
+    Own patients have an appointment with the doctor that is not pending, rejected or cancelled. `patientInfo`
+    (allergies, history) is left out for receptionists.
+    """
+    return staff.read(current_actor(), user_id)
+
+
 @accounts.put("/users/<object_id:user_id>")
 @requires(Permission.USERS_MANAGE)
 @accounts.arguments(UpdateUser, example=example_of(UpdateUser(), without="patient_info"))
-@accounts.response(200, AccountOut, description="User updated successfully")
+@accounts.response(200, AccountOut, description="User updated successfully", example=examples.DOCTOR_ACCOUNT)
+@accounts.refuses(Code.DUPLICATE_VALUE)
 def update_user(changes: dict[str, Any], user_id: ObjectId) -> staff.Account:
     """Change a user's record; another role or number signs their devices out."""
     return staff.update(current_actor(), user_id, changes)
@@ -163,7 +221,7 @@ def update_user(changes: dict[str, Any], user_id: ObjectId) -> staff.Account:
 
 @accounts.delete("/users/<object_id:user_id>")
 @requires(Permission.USERS_MANAGE)
-@accounts.response(200, AccountOut, description="User deactivated successfully")
+@accounts.response(200, AccountOut, description="User deactivated successfully", example=examples.LEFT_DOCTOR)
 def deactivate(user_id: ObjectId) -> staff.Account:
     """Deactivate a user and end their sessions."""
     return staff.set_active(current_actor(), user_id, is_active=False)
@@ -173,7 +231,7 @@ def deactivate(user_id: ObjectId) -> staff.Account:
 @accounts.put("/admin/users/<object_id:user_id>/status", endpoint="set_active_as_admin")
 @requires(Permission.USERS_MANAGE)
 @accounts.arguments(SetActive)
-@accounts.response(200, AccountOut, description="User status updated successfully")
+@accounts.response(200, AccountOut, description="User status updated successfully", example=examples.LEFT_DOCTOR)
 def set_active(body: dict[str, Any], user_id: ObjectId) -> staff.Account:
     """Activate or deactivate a user."""
     return staff.set_active(current_actor(), user_id, is_active=body["is_active"], reason=body["reason"])

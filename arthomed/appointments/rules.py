@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import ClassVar, Protocol
 
+from bson import ObjectId
+
 from arthomed.config import Policy
-from arthomed.core import clock
 from arthomed.core.actor import Actor
 from arthomed.core.errors import ClinicError, Code, PermissionDenied, ValidationFailed
 from arthomed.core.permissions import Role
@@ -34,6 +35,10 @@ class AppointmentView(Protocol):
     """The part of an appointment that the rules need; `since` is the time of its last status change."""
 
     @property
+    def patient_id(self) -> ObjectId: ...
+    @property
+    def doctor_id(self) -> ObjectId: ...
+    @property
     def status(self) -> Status: ...
     @property
     def since(self) -> datetime: ...
@@ -44,6 +49,8 @@ class AppointmentView(Protocol):
 
 
 class SlotUnavailable(ClinicError):
+    """There is no such slot, or it cannot be booked."""
+
     code: ClassVar[Code] = Code.SLOT_UNAVAILABLE
     message = "Selected time slot is not available"
 
@@ -56,6 +63,12 @@ class SlotUnavailable(ClinicError):
         return {"alternatives": self.alternatives}
 
 
+class SlotTaken(SlotUnavailable):
+    """Other appointments hold all seats of the slot."""
+
+    message = "Time slot already booked"
+
+
 class BookingLimitReached(ClinicError):
     code: ClassVar[Code] = Code.BOOKING_LIMIT_REACHED
     message = "You have too many open appointments; cancel one before you book another"
@@ -63,11 +76,22 @@ class BookingLimitReached(ClinicError):
 
 class InvalidTransition(ClinicError):
     code: ClassVar[Code] = Code.INVALID_STATUS_TRANSITION
+    message = "The appointment cannot change to this status"
 
 
 class TooLate(ClinicError):
     code: ClassVar[Code] = Code.TOO_LATE
     message = "It is too late for this"
+
+
+def roles_in(appointment: AppointmentView, actor: Actor) -> frozenset[Role | None]:
+    """The roles of an actor in an appointment: staff may be patients, and a doctor acts as one only as its doctor."""
+    roles: set[Role | None] = {Role.PATIENT} if actor.user_id == appointment.patient_id else set()
+    if actor.role in (Role.RECEPTIONIST, Role.ADMIN, None) or (
+        actor.role is Role.DOCTOR and actor.user_id == appointment.doctor_id
+    ):
+        roles.add(actor.role)
+    return frozenset(roles)
 
 
 Check = Callable[[AppointmentView, Actor, datetime, Policy], None]
@@ -79,14 +103,26 @@ def before_it_ends(appointment: AppointmentView, _actor: Actor, now: datetime, _
 
 
 def with_notice(appointment: AppointmentView, actor: Actor, now: datetime, policy: Policy) -> None:
-    """A patient must give notice (`policy.cancel_notice`); staff may cancel at any time."""
-    if actor.role is Role.PATIENT and now > appointment.starts_at - policy.cancel_notice:
+    """A patient must give notice (`policy.cancel_notice`); staff may cancel at any time, but not their own."""
+    if Role.PATIENT in roles_in(appointment, actor) and now > appointment.starts_at - policy.cancel_notice:
         raise TooLate
 
 
-def on_its_day(appointment: AppointmentView, _actor: Actor, now: datetime, policy: Policy) -> None:
-    if clock.local_date(now, policy.timezone) != clock.local_date(appointment.starts_at, policy.timezone):
-        raise InvalidTransition("This can be done on the day of the appointment only")
+_START_FROM = timedelta(hours=1)
+_START_UNTIL = timedelta(hours=4)
+_UNDO_NO_SHOW_WITHIN = timedelta(hours=24)
+
+
+def around_its_time(appointment: AppointmentView, _actor: Actor, now: datetime, _policy: Policy) -> None:
+    if now < appointment.starts_at - _START_FROM:
+        raise InvalidTransition("An appointment can be started from one hour before its time")
+    if now > appointment.ends_at + _START_UNTIL:
+        raise InvalidTransition("An appointment can be started until four hours after its end")
+
+
+def soon_after_the_no_show(appointment: AppointmentView, _actor: Actor, now: datetime, _policy: Policy) -> None:
+    if now > appointment.since + _UNDO_NO_SHOW_WITHIN:
+        raise InvalidTransition("A no-show can be undone within 24 hours")
 
 
 def once_missed(appointment: AppointmentView, actor: Actor, now: datetime, policy: Policy) -> None:
@@ -109,7 +145,7 @@ def any_time(_appointment: AppointmentView, _actor: Actor, _now: datetime, _poli
 class Move:
     """One row of the table of transitions; the role None is the system.
 
-    Patients and doctors move only their own appointments, because `Appointment.visible_to` finds no others.
+    `roles_in` decides which of the roles an actor has.
     """
 
     source: Status
@@ -136,10 +172,10 @@ MOVES: Mapping[tuple[Status, Status], Move] = {
         Move(Status.PENDING, Status.CONFIRMED, frozenset({_R, _A}), before_it_ends, notifies_patient=True),
         Move(Status.PENDING, Status.REJECTED, frozenset({_R, _A, _SYSTEM}), needs_reason=True, notifies_patient=True),
         Move(Status.PENDING, Status.CANCELLED, frozenset({_P, _R, _A}), notifies_patient=True),
-        Move(Status.CONFIRMED, Status.IN_PROGRESS, frozenset({_D, _A}), on_its_day),
+        Move(Status.CONFIRMED, Status.IN_PROGRESS, frozenset({_D, _A}), around_its_time),
         Move(Status.CONFIRMED, Status.CANCELLED, frozenset({_P, _D, _R, _A}), with_notice, notifies_patient=True),
         Move(Status.CONFIRMED, Status.NO_SHOW, frozenset({_D, _R, _A, _SYSTEM}), once_missed),
-        Move(Status.NO_SHOW, Status.CONFIRMED, frozenset({_R, _A}), on_its_day),
+        Move(Status.NO_SHOW, Status.CONFIRMED, frozenset({_R, _A}), soon_after_the_no_show),
         Move(Status.IN_PROGRESS, Status.COMPLETED, frozenset({_D, _A}), notifies_patient=True),
         Move(Status.IN_PROGRESS, Status.CANCELLED, frozenset({_D, _A}), needs_reason=True, notifies_patient=True),
     )
@@ -160,7 +196,7 @@ def move(
     found = MOVES.get((appointment.status, target))
     if found is None:
         raise InvalidTransition(f"An appointment cannot go from {appointment.status} to {target}")
-    if actor.role not in found.roles:
+    if found.roles.isdisjoint(roles_in(appointment, actor)):
         raise PermissionDenied
     found.check(appointment, actor, now, policy)
     if found.needs_reason and not reason:
@@ -174,7 +210,7 @@ _HALF_REFUND_FROM = timedelta(hours=2)
 
 def refund_percent(appointment: AppointmentView, *, actor: Actor, now: datetime) -> int:
     """The percentage of the payment to refund: 100 when the clinic cancels, otherwise by the patient's notice."""
-    if actor.role is not Role.PATIENT or appointment.status is Status.PENDING:
+    if Role.PATIENT not in roles_in(appointment, actor) or appointment.status is Status.PENDING:
         return 100
     notice = appointment.starts_at - now
     if notice >= _FULL_REFUND_FROM:
@@ -185,6 +221,26 @@ def refund_percent(appointment: AppointmentView, *, actor: Actor, now: datetime)
 def refund_amount(paid: int, percent: int) -> int:
     """The refund in whole rupees, rounded down."""
     return paid * percent // 100
+
+
+TREATING = frozenset({Status.CONFIRMED, Status.IN_PROGRESS, Status.COMPLETED, Status.NO_SHOW})
+"""The statuses in which an appointment makes its patient one of the doctor's patients."""
+
+HIDDEN_FROM_RECEPTION = frozenset({"notes", "prescription"})
+IMAGE_PARTS_FOR_RECEPTION = frozenset({"original_name", "category", "size"})
+
+
+def reads_medical_record(patient: ObjectId, reader: Actor | None) -> bool:
+    """Whether a reader of a patient's records reads the medical part, which the reception does not.
+
+    Receptionists read their own. The reader None is the system, which writes exports for the patient.
+    """
+    return reader is None or reader.role is not Role.RECEPTIONIST or reader.user_id == patient
+
+
+def reads_file(patient: ObjectId, uploader: ObjectId, reader: Actor | None) -> bool:
+    """As `reads_medical_record`; whoever has uploaded a file reads it, too."""
+    return reads_medical_record(patient, reader) or (reader is not None and reader.user_id == uploader)
 
 
 EDITABLE: Mapping[Role, frozenset[str]] = {
@@ -201,9 +257,11 @@ def ensure_may_edit(actor: Actor, appointment: AppointmentView, names: set[str])
     Raises:
         PermissionDenied, TooLate
     """
-    if actor.role is None or names - EDITABLE[actor.role]:
+    roles = roles_in(appointment, actor)
+    names = names - {name for role in roles if role not in (None, Role.PATIENT) for name in EDITABLE[role]}
+    if names - (EDITABLE[Role.PATIENT] if Role.PATIENT in roles else frozenset()):
         raise PermissionDenied
-    if actor.role is Role.PATIENT and appointment.status is not Status.PENDING:
+    if names and appointment.status is not Status.PENDING:
         raise TooLate("This can be changed before the confirmation only")
 
 

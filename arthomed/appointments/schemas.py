@@ -1,16 +1,24 @@
 """Schemas of appointments, in and out."""
 
+from typing import Any
+
 import marshmallow as ma
 from marshmallow import fields
 from marshmallow.validate import OneOf
 
+from arthomed.appointments import rules
+from arthomed.appointments.models import Appointment
 from arthomed.appointments.rules import Status
+from arthomed.files.models import File
 from arthomed.files.rules import Category
 from arthomed.files.schemas import FileOut
+from arthomed.http.auth import reader
 from arthomed.http.schema import Changes, Day, Flag, Id, Instant, PageQuery, Pattern, Schema, Text, TimeOfDay
+from arthomed.users.models import User
 from arthomed.users.schemas import UserOut
 
 _STATUSES = tuple(map(str, Status))
+_NOT_FOR_RECEPTION = {"description": "Left out for a receptionist."}
 
 
 def _reason(**kwargs: object) -> Text:
@@ -29,6 +37,14 @@ def _purpose(**kwargs: object) -> Text:
     return Text(max_length=100, metadata={"example": "consultation"}, **kwargs)  # type: ignore[arg-type]
 
 
+def _category(**kwargs: object) -> fields.String:
+    return fields.String(
+        validate=OneOf([str(Category.PRESCRIPTIONS), str(Category.REPORTS)]),
+        metadata={"example": "reports", "description": "What the files are."},
+        **kwargs,  # type: ignore[arg-type]
+    )
+
+
 class BookAppointment(Schema):
     doctor_id = Id(required=True)
     appointment_date = Day(required=True)
@@ -36,6 +52,7 @@ class BookAppointment(Schema):
     purpose_of_visit = _purpose(load_default="consultation")
     reason = _reason(required=True)
     symptoms = _symptoms()
+    category = _category(load_default=str(Category.REPORTS))
 
 
 class IdempotencyHeaders(Schema):
@@ -53,11 +70,7 @@ class IdempotencyHeaders(Schema):
 
 class UploadToAppointment(Schema):
     appointment_id = Id(required=True)
-    category = fields.String(
-        required=True,
-        validate=OneOf([str(Category.PRESCRIPTIONS), str(Category.REPORTS)]),
-        metadata={"example": "reports"},
-    )
+    category = _category(required=True)
 
 
 class EditAppointment(Changes):
@@ -97,6 +110,11 @@ class AppointmentQuery(OwnAppointmentsQuery):
     patient_id = Id()
 
 
+class StatsQuery(Schema):
+    start_date = Day(metadata={"description": "Only appointments from this day on."})
+    end_date = Day(metadata={"example": "2026-12-31", "description": "Only appointments until this day."})
+
+
 class SetActive(Schema):
     is_active = Flag(required=True, metadata={"example": False})
     reason = _reason(required=True)
@@ -125,9 +143,12 @@ class PaymentOut(Schema):
 
 
 class RefundOut(Schema):
-    refund_amount = fields.Integer(required=True, metadata={"example": 500, "description": "Whole rupees."})
-    refund_status = fields.String(required=True, metadata={"example": "pending"})
-    refund_date = Instant(required=True, allow_none=True)
+    refund_amount = fields.Integer(required=True, metadata={"example": 0, "description": "Whole rupees."})
+    refund_status = fields.String(
+        required=True,
+        metadata={"example": "none", "description": "`none` when nothing was paid, else `pending` or `refunded`."},
+    )
+    refund_date = Instant(required=True, allow_none=True, metadata={"example": None})
 
 
 class CancellationOut(RefundOut):
@@ -137,11 +158,26 @@ class CancellationOut(RefundOut):
 
 
 class ChangeOut(Schema):
-    source = fields.String(data_key="from", required=True, allow_none=True, metadata={"example": "pending"})
-    target = fields.String(data_key="to", required=True, metadata={"example": "confirmed"})
+    source = fields.String(data_key="from", required=True, allow_none=True, metadata={"example": None})
+    target = fields.String(data_key="to", required=True, metadata={"example": "pending"})
     by = Id(required=True, allow_none=True, metadata={"description": "Empty when the system acted."})
     at = Instant(required=True)
     reason = fields.String(required=True, allow_none=True)
+
+
+class ImageOut(FileOut):
+    """A file of an appointment. A receptionist gets only its name, category and size, unless they uploaded it."""
+
+    def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
+        super().on_bind_field(field_name, field_obj)
+        field_obj.required = field_name in rules.IMAGE_PARTS_FOR_RECEPTION
+
+    @ma.post_dump(pass_original=True)
+    def for_reader(self, dumped: dict[str, Any], file: File, **_: object) -> dict[str, Any]:
+        if rules.reads_file(file.owner, file.uploader, reader()):
+            return dumped
+        shown = {self.fields[name].data_key for name in rules.IMAGE_PARTS_FOR_RECEPTION}
+        return {key: value for key, value in dumped.items() if key in shown}
 
 
 class AppointmentOut(Schema):
@@ -150,26 +186,39 @@ class AppointmentOut(Schema):
     doctor = fields.Nested(DoctorPartOut, required=True)
     appointment_date = Day(required=True)
     appointment_time = TimeOfDay(required=True)
-    starts_at = Instant(required=True)
+    starts_at = Instant(required=True, metadata={"example": "2026-12-01T04:00:00.000Z"})
     status = fields.String(required=True, metadata={"example": "pending"})
     purpose_of_visit = fields.String(required=True, allow_none=True, metadata={"example": "consultation"})
     reason = fields.String(required=True, allow_none=True, metadata={"example": "Headache for a week"})
     symptoms = fields.String(required=True, allow_none=True, metadata={"example": "Worse in the evening"})
-    notes = fields.String(required=True, allow_none=True)
-    prescription = fields.String(required=True, allow_none=True)
-    images = fields.List(fields.Nested(FileOut), required=True)
+    notes = fields.String(allow_none=True, metadata=_NOT_FOR_RECEPTION)
+    prescription = fields.String(allow_none=True, metadata=_NOT_FOR_RECEPTION)
+    images = fields.List(fields.Nested(ImageOut), required=True)
     payment_info = fields.Nested(PaymentOut, attribute="payment", required=True)
-    cancellation = fields.Nested(CancellationOut)
+    cancellation = fields.Nested(
+        CancellationOut, metadata={"in_example": False, "description": "Only of a cancelled appointment."}
+    )
     history = fields.List(fields.Nested(ChangeOut), required=True)
     created_by = Id(required=True)
     created_at = Instant(required=True)
     updated_at = Instant(required=True)
 
-    @ma.post_dump
-    def without_empty_cancellation(self, dumped: dict[str, object], **_: object) -> dict[str, object]:
-        if dumped.get("cancellation") is None:
-            dumped.pop("cancellation", None)
-        return dumped
+    @ma.post_dump(pass_original=True)
+    def for_reader(self, dumped: dict[str, Any], appointment: Appointment, **_: object) -> dict[str, Any]:
+        """Leave out an empty cancellation, and what the reception does not read."""
+        hidden = set() if rules.reads_medical_record(appointment.patient_id, reader()) else rules.HIDDEN_FROM_RECEPTION
+        if appointment.cancellation is None:
+            hidden |= {"cancellation"}
+        return {key: value for key, value in dumped.items() if key not in hidden}
+
+
+class RecordOut(UserOut):
+    """A user's record for the clinic's staff; `patientInfo` is not for the reception."""
+
+    @ma.post_dump(pass_original=True)
+    def for_reader(self, dumped: dict[str, Any], user: User, **_: object) -> dict[str, Any]:
+        hidden = set() if rules.reads_medical_record(user.id, reader()) else {"patientInfo"}
+        return {key: value for key, value in dumped.items() if key not in hidden}
 
 
 class CancelledOut(Schema):
@@ -178,10 +227,13 @@ class CancelledOut(Schema):
 
 
 class AppointmentStatsOut(Schema):
-    total = fields.Integer(required=True, metadata={"example": 12})
+    total = fields.Integer(required=True, metadata={"example": 3})
     upcoming = fields.Integer(required=True, metadata={"example": 2})
     by_status = fields.Dict(
-        keys=fields.String(), values=fields.Integer(), required=True, metadata={"example": {"confirmed": 2}}
+        keys=fields.String(),
+        values=fields.Integer(),
+        required=True,
+        metadata={"example": {"confirmed": 2, "completed": 1}},
     )
 
 

@@ -167,6 +167,7 @@ def _attempts(raw: Raw) -> OtpAttempts:
     failed = [FailedGuesses(one.get("address"), one["count"], one["endsAt"]) for one in raw.get("failedGuesses", ())]
     return OtpAttempts(
         raw["otp"],
+        raw["purpose"],
         raw.get("requestedFrom"),
         raw["attempts"],
         raw.get("otherAttempts", 0),
@@ -177,7 +178,18 @@ def _attempts(raw: Raw) -> OtpAttempts:
 
 
 _ATTEMPTS = dict.fromkeys(
-    ("mobileNumber", "otp", "requestedFrom", "attempts", "otherAttempts", "isUsed", "expiresAt", "failedGuesses"), 1
+    (
+        "mobileNumber",
+        "otp",
+        "purpose",
+        "requestedFrom",
+        "attempts",
+        "otherAttempts",
+        "isUsed",
+        "expiresAt",
+        "failedGuesses",
+    ),
+    1,
 )
 _LIVE_SESSION = {"role": 1, "lastUsedAt": 1}
 

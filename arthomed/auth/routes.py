@@ -19,11 +19,14 @@ from arthomed.auth.schemas import (
 )
 from arthomed.auth.service import otp, sessions, sign_in
 from arthomed.config import settings
+from arthomed.core.errors import Code
 from arthomed.core.permissions import Permission
 from arthomed.http import tokens
 from arthomed.http.auth import current_actor, own_id, public, requires
 from arthomed.http.blueprint import Blueprint
 from arthomed.http.limits import count_for_address, limit_refreshes, limit_sign_in, networks, site
+from arthomed.http.refusals import OF_GUESSES
+from arthomed.http.schema import example_of
 from arthomed.users import service as users
 from arthomed.users.models import User
 from arthomed.users.schemas import UserOut
@@ -36,7 +39,7 @@ blueprint = Blueprint("auth", __name__, url_prefix="/api/auth", description="Sig
 @public
 @blueprint.arguments(SendCode)
 @blueprint.response(200, CodeSentOut, description="OTP sent successfully")
-@blueprint.alt_response(423, "LOCKED")
+@blueprint.refuses(Code.ACCOUNT_LOCKED)
 def send_code(body: dict[str, Any]) -> dict[str, Any]:
     """Request a one-time code by SMS."""
     otp.request_code(body["mobile_number"], purpose=body["purpose"], address=site(), networks=networks())
@@ -52,10 +55,12 @@ def send_code(body: dict[str, Any]) -> dict[str, Any]:
 @public
 @blueprint.arguments(VerifyCode)
 @blueprint.response(200, SignedInOut, description="Login successful")
-@blueprint.alt_response(401, "UNAUTHORIZED")
-@blueprint.alt_response(423, "LOCKED")
+@blueprint.refuses(*OF_GUESSES, Code.USER_INACTIVE)
 def verify_code(body: dict[str, Any]) -> dict[str, Any]:
-    """Sign in with a code; an unknown number is registered as a patient."""
+    """Sign in with a code; an unknown number is registered as a patient.
+
+    After three wrong codes request a new one. A `purpose` must be the one that the code was requested for.
+    """
     return _with_tokens(sign_in.sign_in(_attempt(body)))
 
 
@@ -63,8 +68,13 @@ def verify_code(body: dict[str, Any]) -> dict[str, Any]:
 @limit_sign_in
 @public
 @blueprint.arguments(Register)
-@blueprint.response(201, SignedInOut, description="Registration successful")
-@blueprint.alt_response(423, "LOCKED")
+@blueprint.response(
+    201,
+    SignedInOut,
+    description="Registration successful",
+    example={**example_of(SignedInOut()), "isNewUser": True},
+)
+@blueprint.refuses(*OF_GUESSES, Code.DUPLICATE_VALUE)
 def register(body: dict[str, Any]) -> dict[str, Any]:
     """Register a new patient with a code."""
     return _with_tokens(sign_in.sign_in(_attempt(body, must_be_new=True)))
@@ -75,7 +85,7 @@ def register(body: dict[str, Any]) -> dict[str, Any]:
 @public
 @blueprint.arguments(Refresh)
 @blueprint.response(200, TokensOut, description="Token refreshed successfully")
-@blueprint.alt_response(401, "UNAUTHORIZED")
+@blueprint.refuses(Code.INVALID_TOKEN, Code.TOKEN_EXPIRED, Code.SESSION_REVOKED)
 def refresh(_body: dict[str, Any]) -> tokens.Pair:
     """Exchange a refresh token for a new pair."""
     claim = tokens.verified_refresh()
@@ -156,6 +166,7 @@ def _attempt(body: dict[str, Any], *, must_be_new: bool = False) -> sign_in.Sign
         body["otp"],
         _device(body.get("device")),
         site(),
+        purpose=body.get("purpose"),
         notice=body.get("privacy_notice"),
         name=body.get("name"),
         email=body.get("email"),

@@ -135,6 +135,7 @@ class OtpAttempts:
     """
 
     digest: str
+    purpose: str
     requested_from: str | None
     attempts: int
     other_attempts: int
@@ -143,9 +144,19 @@ class OtpAttempts:
     failed_guesses: Sequence[FailedGuesses] = ()
 
     def refusal(
-        self, digests: Sequence[str], address: str, *, is_known_address: bool, now: datetime, policy: CodePolicy
+        self,
+        digests: Sequence[str],
+        address: str,
+        *,
+        purpose: str | None = None,
+        is_known_address: bool,
+        now: datetime,
+        policy: CodePolicy,
     ) -> CodeRefused | None:
-        """Why a guess, digested with each key, is refused; None when it is right."""
+        """Why a guess, digested with each key, is refused; None when it is right.
+
+        A code that was requested for another purpose than the named one is a wrong code.
+        """
         locked_until = self.locked_until(address, is_known_address=is_known_address, now=now, policy=policy)
         if locked_until is not None:
             return AccountLocked(retry_after=locked_until - now)
@@ -153,7 +164,8 @@ class OtpAttempts:
             return CodeExpired()
         if (self.attempts if address == self.requested_from else self.other_attempts) >= policy.max_attempts:
             return CodeUsedUp()
-        if any(hmac.compare_digest(self.digest, one) for one in digests):
+        is_right = any(hmac.compare_digest(self.digest, one) for one in digests)
+        if is_right and purpose in (None, self.purpose):
             return None
         counted = self.failed_again(address, now=now, policy=policy)[:2]
         lockouts = [(one.count, _lockout(one.address, policy)) for one in counted]

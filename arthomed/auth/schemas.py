@@ -31,7 +31,13 @@ class ThisDevice(Schema):
 class VerifyCode(Schema):
     mobile_number = Mobile(required=True)
     otp = one_time_code()
-    purpose = fields.String(validate=OneOf(["login", "registration"]), metadata={"example": "login"})
+    purpose = fields.String(
+        validate=OneOf(["login", "registration"]),
+        metadata={
+            "example": "login",
+            "description": "What the code was requested for; a code for another purpose is a wrong one.",
+        },
+    )
     name = Name()
     email = EmailAddress()
     device = fields.Nested(

@@ -49,14 +49,17 @@ class FieldError:
 
 
 class ClinicError(Exception):
-    """An error that the response describes; `message` is for a person to read."""
+    """An error that the response describes; `message` is for a person to read, `details` say what exactly is wrong."""
 
     code: ClassVar[Code]
     message = "The request was refused"
     fields: Sequence[FieldError] = ()
 
-    def __init__(self, message: str | None = None, *, retry_after: timedelta | None = None) -> None:
+    def __init__(
+        self, message: str | None = None, *, details: str | None = None, retry_after: timedelta | None = None
+    ) -> None:
         super().__init__(message or self.message)
+        self.details = details or str(self)
         self.retry_after = retry_after
 
     @property

@@ -49,8 +49,13 @@ log = structlog.get_logger()
 
 
 class InvalidFile(ClinicError):
+    """A file that is not accepted; the details are the `reason`, for the sender."""
+
     code = Code.INVALID_FILE_TYPE
-    message = "Only JPEG, PNG and PDF files are accepted"
+    message = "Invalid file type. Only JPG, PNG, and PDF files are allowed."
+
+    def __init__(self, reason: str = "The content is none of JPEG, PNG and PDF, whatever the name says") -> None:
+        super().__init__(details=reason)
 
 
 class CleaningFailed(RuntimeError):
@@ -75,7 +80,7 @@ def clean_file(source: Path, folder: Path, *, deadline: float) -> CleanedFile:
     On an error nothing remains in `folder`. A killed process may leave a partial file there.
 
     Raises:
-        InvalidFile: the file is rejected; the message is for the sender.
+        InvalidFile: the file is rejected.
         ServiceUnavailable: the `deadline` (`time.monotonic()`) passed, or the disk is full.
     """
     file_type = _detect_type(source)

@@ -13,7 +13,8 @@ from bson import ObjectId
 from arthomed.core.errors import ClinicError, Code
 
 MAX_FILES = 5
-MAX_FILE_BYTES = 10 * 1024 * 1024
+_MEGABYTE = 1024 * 1024
+MAX_FILE_BYTES = 10 * _MEGABYTE
 MAX_FILES_PER_RECORD = 50
 UNATTACHED_RETENTION = timedelta(hours=24)
 CANCELLED_RETENTION = timedelta(days=30)
@@ -55,17 +56,19 @@ class State(StrEnum):
 
 class FileTooLarge(ClinicError):
     code: ClassVar[Code] = Code.FILE_TOO_LARGE
-    message = f"A file may have at most {MAX_FILE_BYTES // 1024 // 1024} MB"
+    message = f"File too large. Maximum size allowed is {MAX_FILE_BYTES // _MEGABYTE}MB."
 
 
 class TooManyFiles(ClinicError):
     code: ClassVar[Code] = Code.TOO_MANY_FILES
-    message = f"At most {MAX_FILES} files can be sent at once"
+    message = f"Too many files. Maximum {MAX_FILES} files allowed."
 
 
 class NotAnImage(ClinicError):
+    """A profile picture that is a PDF."""
+
     code: ClassVar[Code] = Code.INVALID_FILE_TYPE
-    message = "Only JPEG and PNG pictures are accepted"
+    message = "Invalid file type. Only JPG and PNG files are allowed."
 
 
 class FileNotReady(ClinicError):
@@ -86,21 +89,28 @@ class UploadTarget:
 def ensure_upload_allowed(sizes: Sequence[int], *, max_files: int = MAX_FILES) -> None:
     """Raises TooManyFiles or FileTooLarge."""
     if len(sizes) > max_files:
-        raise TooManyFiles(f"At most {max_files} {'file' if max_files == 1 else 'files'} can be sent at once")
-    if any(size > MAX_FILE_BYTES for size in sizes):
-        raise FileTooLarge
+        files = "file" if max_files == 1 else "files"
+        raise TooManyFiles(
+            f"Too many files. Maximum {max_files} {files} allowed.", details=f"{len(sizes)} files were sent"
+        )
+    for number, size in enumerate(sizes, 1):
+        if size > MAX_FILE_BYTES:
+            raise FileTooLarge(details=f"File {number} of {len(sizes)} has {size / _MEGABYTE:.1f} MB")
 
 
 def ensure_images(mime_types: Sequence[str]) -> None:
     """Raises NotAnImage."""
     if any(not mime_type.startswith("image/") for mime_type in mime_types):
-        raise NotAnImage
+        raise NotAnImage(details="A profile picture cannot be a PDF")
 
 
 def ensure_record_has_room(existing: int, added: int) -> None:
     """Raises TooManyFiles."""
     if existing + added > MAX_FILES_PER_RECORD:
-        raise TooManyFiles(f"There can be at most {MAX_FILES_PER_RECORD} files")
+        raise TooManyFiles(
+            f"Too many files. Maximum {MAX_FILES_PER_RECORD} files allowed.",
+            details=f"There are {existing} files already",
+        )
 
 
 def ensure_scanned(state: State) -> None:

@@ -9,7 +9,7 @@ from functools import wraps
 from typing import Any, ClassVar, TypeVar
 
 from bson import ObjectId
-from flask import Flask, current_app, g, request
+from flask import Flask, current_app, g, has_app_context, request
 from flask_jwt_extended import JWTManager, get_current_user, verify_jwt_in_request
 from jwt.exceptions import ImmatureSignatureError, InvalidTokenError
 
@@ -73,6 +73,11 @@ def current_actor() -> Actor:
     """The actor of this request; only behind `requires`."""
     actor: Actor = get_current_user()
     return actor
+
+
+def reader() -> Actor | None:
+    """The actor who gets the response; None for a public route, and outside of a request, as in a job."""
+    return g.get("actor") if has_app_context() else None
 
 
 def own_id() -> ObjectId:

@@ -1,23 +1,26 @@
 """The features' blueprint: flask-smorest with our envelope, our parser and documented refusals."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
-from typing import Any
+from typing import Any, TypeVar
 
 import flask_smorest
 import marshmallow as ma
-from flask import Response
+from apispec import APISpec
+from flask import Response, request
 
+from arthomed.core.errors import Code, FieldError, ValidationFailed
+from arthomed.http import context, refusals
 from arthomed.http.envelope import NothingOut, envelope_of, success
 from arthomed.http.parsing import PARSER
 from arthomed.http.schema import example_of, named
 
+View = TypeVar("View", bound=Callable[..., Any])
+
 _JSON, _MULTIPART, _FORM = "application/json", "multipart/form-data", "application/x-www-form-urlencoded"
 _BINARY = {"type": "string", "format": "binary"}
-_OF_A_FILE = {302: "FOUND", 304: "NOT_MODIFIED", 409: "CONFLICT", 412: "PRECONDITION_FAILED"}
-_EVERY_ROUTE = {"406": "NOT_ACCEPTABLE", "429": "TOO_MANY_REQUESTS", "503": "SERVICE_UNAVAILABLE"}
-_SIGNED_IN = {"401": "UNAUTHORIZED", "403": "FORBIDDEN"}
-_WITH_BODY = {"413": "REQUEST_ENTITY_TOO_LARGE", "415": "UNSUPPORTED_MEDIA_TYPE"}
+_OF_A_FILE = {302: "The file is at Location", 304: "The client has the present file"}
+_FIRST_ERROR = 400
 
 
 class Blueprint(flask_smorest.Blueprint):
@@ -36,7 +39,7 @@ class Blueprint(flask_smorest.Blueprint):
 
     def __init__(self, name: str, import_name: str, **kwargs: Any) -> None:
         super().__init__(name, import_name, **kwargs)
-        self._prepare_doc_cbks += [_document_files, _document_refusals]
+        self._prepare_doc_cbks += [_document_files, _document_operation, _document_refusals]
 
     def arguments(
         self, schema: type[ma.Schema], *, location: str = "json", files: str | None = None, **kwargs: Any
@@ -50,6 +53,7 @@ class Blueprint(flask_smorest.Blueprint):
 
         def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
             wrapped: Any = smorests(view)
+            wrapped.takes_query = location == "query" or getattr(view, "takes_query", False)
             if files:
                 wrapped.files = files
                 _apidoc(wrapped)["files"] = {"field": files, "form": schema, "required": location == "multipart"}
@@ -64,21 +68,34 @@ class Blueprint(flask_smorest.Blueprint):
         *,
         description: str,
         name: str | None = None,
+        example: Mapping[str, Any] | None = None,
     ) -> Any:
-        """As flask-smorest's, in our envelope."""
+        """As flask-smorest's, in our envelope; the `example` is one of the schema's."""
         envelope = envelope_of(schema if name is None else named(name, schema))()
-        example = {**example_of(envelope), "message": description}
-        document = super().response(status_code, envelope, description=description, example=example)
+        whole = {**example_of(envelope), "message": description}
+        if example is not None:
+            whole["data"] = example if name is None else {name: example}
+        document = super().response(status_code, envelope, description=description, example=whole)
 
         def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
             @wraps(view)
             def enveloped(*args: Any, **kwargs: Any) -> Any:
+                _refuse_unknown_query()
                 content = view(*args, **kwargs)
                 if isinstance(content, Response):  # a file
                     return content
                 return success(description, content if name is None else {name: content})
 
             return document(enveloped)  # type: ignore[no-any-return]
+
+        return decorate
+
+    def refuses(self, *codes: refusals.AnyCode) -> Callable[[View], View]:
+        """Document the errors of the feature that a view may answer with, besides those of its kind."""
+
+        def decorate(view: View) -> View:
+            _apidoc(view).setdefault("refusals", []).extend(codes)
+            return view
 
         return decorate
 
@@ -91,9 +108,9 @@ class Blueprint(flask_smorest.Blueprint):
                     view = self.alt_response(status, schema=_BINARY, content_type=kind, description=text, success=True)(
                         view
                     )
-            for status, name in _OF_A_FILE.items():
-                view = self.alt_response(status, name)(view)
-            return view
+            for status, text in _OF_A_FILE.items():
+                view = self.alt_response(status, description=text)(view)
+            return self.refuses(*refusals.OF_DOWNLOADS)(view)
 
         return decorate
 
@@ -102,8 +119,21 @@ class Blueprint(flask_smorest.Blueprint):
             message = f"{rule} names no permission: use @requires, or @public"
             raise TypeError(message)
         if "<" in rule:
-            _apidoc(view_func)["refusals"] = {"404": "NOT_FOUND"}
+            self.refuses(Code.NOT_FOUND)(view_func)
         super().add_url_rule(rule, endpoint, view_func, **options)
+        name = endpoint or view_func.__name__
+        for method in options.get("methods", ("GET",)):
+            self._docs[name][method.lower()]["operation_id"] = _camel_case(f"{self.name}_{name}")
+
+
+def _refuse_unknown_query() -> None:
+    """Refuse the parameters of a view without any; the parser refuses those that a view does not know.
+
+    Raises:
+        ValidationFailed
+    """
+    if request.args and not getattr(context.view(), "takes_query", False):
+        raise ValidationFailed([FieldError(name, "Unknown field.", shows_value=False) for name in request.args])
 
 
 def _apidoc(view: Any) -> dict[str, Any]:
@@ -126,13 +156,33 @@ def _document_files(doc: dict[str, Any], described: dict[str, Any], **_: Any) ->
     return doc
 
 
-def _document_refusals(doc: dict[str, Any], described: dict[str, Any], **_: Any) -> dict[str, Any]:
-    refusals = {**_EVERY_ROUTE, **described.get("refusals", {})}
-    if "security" in described.get("manual_doc", {}):
-        refusals |= _SIGNED_IN
-    if "requestBody" in doc:
-        refusals |= _WITH_BODY
-    responses = doc.setdefault("responses", {})
-    for status, name in refusals.items():
-        responses.setdefault(status, name)
+def _document_operation(doc: dict[str, Any], described: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """The id of an operation, and in its description who may call it: Swagger UI shows no extensions."""
+    doc["operationId"] = described["operation_id"]
+    manual, texts = described.get("manual_doc", {}), described["docstring"]
+    access = "Needs no token."
+    if "x-permission" in manual:
+        access = f"Roles: {', '.join(manual['x-roles'])}. Permission: `{manual['x-permission']}`."
+    texts["description"] = "\n\n".join(filter(None, [texts.get("description"), access]))
     return doc
+
+
+def _document_refusals(doc: dict[str, Any], described: dict[str, Any], *, spec: APISpec, **_: Any) -> dict[str, Any]:
+    """Describe each code that the operation can give, and the headers of all responses."""
+    codes = {*refusals.OF_EVERY_ROUTE, *described.get("refusals", ())}
+    if "security" in described.get("manual_doc", {}):
+        codes |= refusals.OF_TOKENS
+    if "requestBody" in doc:
+        codes |= refusals.OF_BODIES | (refusals.OF_JSON if _JSON in doc["requestBody"]["content"] else frozenset())
+    if "files" in described:
+        codes |= refusals.OF_UPLOADS
+    successes = {str(status): one for status, one in doc["responses"].items() if int(status) < _FIRST_ERROR}
+    for status, response in successes.items():
+        response.setdefault("headers", {}).update(refusals.headers(int(status)))
+    doc["responses"] = successes | refusals.responses(codes, spec.components)
+    return doc
+
+
+def _camel_case(name: str) -> str:
+    head, *rest = name.split("_")
+    return head + "".join(part.title() for part in rest)

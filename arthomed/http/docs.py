@@ -9,7 +9,7 @@ from flask import Blueprint, Flask, Response, render_template, send_from_directo
 from werkzeug.exceptions import HTTPException
 
 from arthomed import __version__
-from arthomed.http import errors
+from arthomed.http import errors, refusals
 from arthomed.http.auth import public
 from arthomed.http.envelope import ErrorOut
 from arthomed.http.limits import limiter
@@ -26,6 +26,7 @@ class Api(flask_smorest.Api):
     """flask-smorest's API with our error responses."""
 
     ERROR_SCHEMA = ErrorOut
+    DEFAULT_ERROR_RESPONSE_NAME = None  # each operation documents its errors
 
     def handle_http_exception(self, error: HTTPException) -> Response:
         return errors.on_http_exception(error)
@@ -43,6 +44,7 @@ def register(app: Flask) -> Api:
     bearer = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
     api = Api(app, spec_kwargs={"info": {"description": _DESCRIPTION}})
     api.spec.components.security_scheme("bearerAuth", bearer)
+    refusals.register(api)
     api.register_converter(ObjectIdConverter, _document_object_id)
     app.register_blueprint(_swagger_ui())
     limiter.exempt(app.view_functions["api-docs.openapi_json"])

@@ -40,8 +40,7 @@ STATUS_OF = {
     Code.SERVICE_UNAVAILABLE: 503,
 }
 
-# Errors that Werkzeug or gunicorn raises: status -> code and message.
-_HTTP = {
+HTTP_ERRORS = {
     400: (Code.VALIDATION_ERROR, "The request could not be understood"),
     404: (Code.NOT_FOUND, "Resource not found"),
     405: (HttpCode.METHOD_NOT_ALLOWED, "This method is not allowed here"),
@@ -50,11 +49,14 @@ _HTTP = {
     413: (HttpCode.PAYLOAD_TOO_LARGE, "The request body is too large"),
     414: (Code.VALIDATION_ERROR, "The URL is too long"),
     415: (HttpCode.UNSUPPORTED_MEDIA_TYPE, "The request body must be application/json"),
+    416: (HttpCode.REQUESTED_RANGE_NOT_SATISFIABLE, "Requested Range Not Satisfiable"),
     417: (Code.VALIDATION_ERROR, "The Expect header must be 100-continue"),
     429: (Code.RATE_LIMIT_EXCEEDED, "Too many requests, please try again later"),
     431: (Code.VALIDATION_ERROR, "The request headers are too large"),
     500: (HttpCode.INTERNAL_ERROR, "Internal server error"),
 }
+"""Errors that Werkzeug or gunicorn raises: status -> code and message."""
+
 _RETRY_AFTER = timedelta(seconds=5)
 _OPEN_SECONDS = 1.0
 
@@ -95,7 +97,7 @@ def respond_to(error: ClinicError) -> Response:
     """The response that explains an error."""
     g.error_code = error.code
     status = STATUS_OF[error.code]
-    response = failure(status, error.code, str(error), fields=error.fields, **error.extra)
+    response = failure(status, error.code, str(error), fields=error.fields, **{"details": error.details, **error.extra})
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(max(1, ceil(error.retry_after.total_seconds())))
     if status == STATUS_OF[Code.NO_TOKEN]:
@@ -142,7 +144,7 @@ def serialize_refusal(error: HTTPException, address: str, reason: str) -> bytes:
 def _describe(error: HTTPException) -> tuple[int, str, str]:
     """The status, code and message of an error."""
     status = error.code or InternalServerError.code
-    return (status, *_HTTP.get(status, (error.name.upper().replace(" ", "_"), error.name)))
+    return (status, *HTTP_ERRORS.get(status, (error.name.upper().replace(" ", "_"), error.name)))
 
 
 def _on_database_error(error: PyMongoError | OperationError) -> Response:

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import IO, TYPE_CHECKING, Any, Protocol, Self
-from urllib.parse import quote
 
 from flask import Flask, Request, Response, current_app, redirect, request
 from werkzeug.datastructures import FileStorage
@@ -14,6 +13,7 @@ from werkzeug.exceptions import PreconditionFailed
 from werkzeug.http import parse_range_header
 from werkzeug.wrappers import Response as BaseResponse
 
+from arthomed.core.downloads import content_disposition
 from arthomed.core.errors import FieldError, ServiceUnavailable, ValidationFailed
 from arthomed.http import context
 
@@ -109,7 +109,7 @@ def send_file(
         PreconditionFailed: If-Match names another file.
     """
     response = Response(mimetype=mime_type)
-    response.headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(name, safe='')}"
+    response.headers["Content-Disposition"] = content_disposition(name)
     response.headers["Cache-Control"] = "private, no-store"
     response.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
     response.set_etag(etag)

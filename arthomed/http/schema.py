@@ -187,19 +187,26 @@ def named(name: str, schema: type[ma.Schema]) -> type[Schema]:
 
 
 def example_of(schema: ma.Schema, *, without: str = "") -> dict[str, Any]:
-    """An example of a schema from the examples of its fields, without the field `without`."""
+    """An example of a schema from the examples of its fields, without the field `without`.
+
+    The metadata `in_example=False` leaves out a field that depends on the state of the record.
+    """
     return {
         str(field.data_key or name): found
         for name, field in schema.fields.items()
-        if name != without and ((found := _example(field)) is not None or (field.required and field.allow_none))
+        if name != without
+        and field.metadata.get("in_example", True)
+        and ((found := _example(field)) is not None or (field.required and field.allow_none))
     }
 
 
 def _example(field: fields.Field[Any]) -> Any:
+    if "example" in field.metadata:
+        return field.metadata["example"]
     if isinstance(field, fields.Nested):
         one = example_of(field.schema)
         return [one] if field.schema.many else one
     if isinstance(field, fields.List):
         inner = _example(field.inner)
         return [] if inner is None else [inner]
-    return field.metadata.get("example")
+    return None

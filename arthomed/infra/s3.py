@@ -6,7 +6,6 @@ from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import boto3
 from botocore.config import Config
@@ -14,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from urllib3.exceptions import HTTPError
 
 from arthomed.config_services import Bucket
+from arthomed.core.downloads import content_disposition
 from arthomed.files.storage import (
     FileMissing,
     KeyTaken,
@@ -101,7 +101,7 @@ class S3Storage(IncomingFolder):
     def download_url(self, key: str, filename: str, mime: str) -> str | None:
         ensure_key(key)
         response_headers = {
-            "ResponseContentDisposition": f"attachment; filename*=UTF-8''{quote(filename, safe='')}",  # RFC 6266
+            "ResponseContentDisposition": content_disposition(filename),
             "ResponseContentType": mime,
             "ResponseCacheControl": "private, no-store",
         }

@@ -8,7 +8,7 @@ from bson import ObjectId
 from flask import g, request
 from werkzeug.exceptions import HTTPException
 
-from arthomed.core.errors import PermissionDenied
+from arthomed.core.errors import Code, PermissionDenied
 from arthomed.core.paging import Page
 from arthomed.core.permissions import Permission
 from arthomed.http.auth import current_actor, public, requires
@@ -60,7 +60,7 @@ def _requires_signature(view: View) -> View:
 @blueprint.arguments(ReceiptQuery, location="query")
 @blueprint.arguments(TwilioReceipt, location="form")
 @blueprint.response(200, description="Receipt recorded")
-@blueprint.alt_response(403, "FORBIDDEN")
+@blueprint.refuses(Code.PERMISSION_DENIED)
 def record_receipt(query: dict[str, Any], form: dict[str, Any]) -> None:
     """Record a delivery receipt that Twilio signed (`X-Twilio-Signature`)."""
     attempt = Attempt(str(query["message"]), query["attempt"])
@@ -79,7 +79,6 @@ def list_messages(query: dict[str, Any]) -> Page[Notification]:
 @blueprint.post("/admin/messages/<object_id:message_id>/resend")
 @requires(Permission.MESSAGES_MANAGE)
 @blueprint.response(200, OutboxMessageOut, name="message", description="The message is being sent again")
-@blueprint.alt_response(400, "BAD_REQUEST")
 def resend(message_id: ObjectId) -> Notification:
     """Send a failed message again, unless it has expired."""
     return service.resend(current_actor(), message_id)

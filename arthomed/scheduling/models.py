@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from bson import ObjectId
 from mongoengine import BooleanField, DateTimeField, IntField, ListField, ObjectIdField, StringField
-from pymongo import UpdateMany, UpdateOne
+from pymongo import ReturnDocument, UpdateMany, UpdateOne
 from pymongo.client_session import ClientSession
 from pymongo.errors import BulkWriteError
 
@@ -27,6 +27,7 @@ _DERIVED: Pipeline = [
     },
 ]
 
+_REMOVED = "$$REMOVE"  # as the value of a field in `$set`, removes it
 _GROUP_FIELDS = ("startTime", "endTime", "maxPatients", "consultationFee", "isBlocked")
 _EXISTING_FIELDS = (*_GROUP_FIELDS, "date", "startsAt", "bookedPatients")
 _INSERT_BATCH_SIZE = 10_000
@@ -52,6 +53,7 @@ class Slot(ClinicDocument):
     """A bookable time of a doctor. `starts_at` is the instant, `date` is midnight UTC of the clinic's calendar date.
 
     `taken_seats` holds the seats (1 to `max_patients`) of its active appointments, in the order of booking.
+    `appointment` is the one that holds the slot, while it is only one. No response shows it.
     """
 
     meta = {"collection": "slots"}
@@ -66,58 +68,70 @@ class Slot(ClinicDocument):
     max_patients = IntField(db_field="maxPatients", default=1)
     booked_patients = IntField(db_field="bookedPatients", default=0)
     taken_seats = ListField(IntField(), db_field="takenSeats")
+    appointment = ObjectIdField()
     consultation_fee = IntField(db_field="consultationFee", default=0)
 
     @classmethod
-    def free_seats(cls, starts: Iterable[Start], *, now: datetime, session: ClientSession) -> dict[Start, Seat]:
-        """A free seat in each of these slots that has one and has not started."""
+    def free_seats(cls, starts: Iterable[Start], *, now: datetime, session: ClientSession) -> dict[Start, Seat | None]:
+        """A free seat in each of these slots that is not blocked and has not started; None where all are taken."""
         wanted = [
-            {"doctor": doctor, "date": clock.midnight_utc(day), "startTime": time, "isAvailable": True}
+            {"doctor": doctor, "date": clock.midnight_utc(day), "startTime": time, "isBlocked": False}
             for doctor, day, time in starts
         ]
         found = cls.collection().find({"$or": wanted}, session=session)
         return {
-            (raw["doctor"], raw["date"].date(), raw["startTime"]): Seat.in_slot(raw)
+            (raw["doctor"], raw["date"].date(), raw["startTime"]): (
+                Seat.in_slot(raw) if len(raw["takenSeats"]) < raw["maxPatients"] else None
+            )
             for raw in found
-            if raw["startsAt"] > now and len(raw["takenSeats"]) < raw["maxPatients"]
+            if raw["startsAt"] > now
         }
 
     @classmethod
-    def reclaim(cls, slot_id: ObjectId, *, session: ClientSession) -> Seat | None:
+    def reclaim(cls, slot_id: ObjectId, appointment: ObjectId, *, session: ClientSession) -> Seat | None:
         """Claim a seat again for an undone no-show, although the slot may have started; None when all are taken."""
         roomy = {"$expr": {"$lt": ["$bookedPatients", "$maxPatients"]}}
         raw = cls.collection().find_one({"_id": slot_id, **roomy}, session=session)
         if raw is None:
             return None
         seat = Seat.in_slot(raw)
-        cls.claim([seat], session=session)
+        cls.claim([(seat, appointment)], session=session)
         return seat
 
     @classmethod
-    def claim(cls, seats: Iterable[Seat], *, session: ClientSession) -> None:
-        """Claim seats of different slots that were read in the same transaction.
+    def claim(cls, claims: Iterable[tuple[Seat, ObjectId]], *, session: ClientSession) -> None:
+        """Claim seats of different slots, which were read in the same transaction, for appointments.
 
         A concurrent write to one of the slots is a write conflict, and MongoDB aborts this transaction.
         """
         updates = []
-        for seat in seats:
+        for seat, appointment in claims:
             invalidate(day_tag(seat.doctor, seat.date))
-            taken = {"$set": {"takenSeats": [*seat.taken, seat.number]}}
+            holder = _REMOVED if seat.taken else appointment
+            taken = {"$set": {"takenSeats": [*seat.taken, seat.number], "appointment": holder}}
             updates.append(UpdateOne({"_id": seat.slot}, [taken, *_DERIVED]))
         cls.collection().bulk_write(updates, session=session)
 
     @classmethod
-    def free(cls, slot_id: ObjectId, seat: int, *, session: ClientSession) -> None:
-        """Free a seat."""
+    def free(cls, slot_id: ObjectId, seat: int, *, session: ClientSession) -> list[int]:
+        """Free a seat; returns those that are still taken. When it is one, the caller names its holder (`hold`)."""
         left = {"$filter": {"input": "$takenSeats", "cond": {"$ne": ["$$this", seat]}}}
         freed = cls.collection().find_one_and_update(
             {"_id": slot_id, "takenSeats": seat},
-            [{"$set": {"takenSeats": left}}, *_DERIVED],
-            projection={"doctor": 1, "date": 1},
+            [{"$set": {"takenSeats": left, "appointment": _REMOVED}}, *_DERIVED],
+            projection={"doctor": 1, "date": 1, "takenSeats": 1},
+            return_document=ReturnDocument.AFTER,
             session=session,
         )
-        if freed is not None:
-            invalidate(day_tag(freed["doctor"], freed["date"]))
+        if freed is None:
+            return []
+        invalidate(day_tag(freed["doctor"], freed["date"]))
+        return list(freed["takenSeats"])
+
+    @classmethod
+    def hold(cls, slot_id: ObjectId, appointment: ObjectId, *, session: ClientSession) -> None:
+        """Name the only appointment that holds a slot, in the transaction that freed the other seats."""
+        cls.collection().update_one({"_id": slot_id}, {"$set": {"appointment": appointment}}, session=session)
 
     @classmethod
     def of_day(cls, doctor: ObjectId, day: dt.date) -> list[PublicSlot]:

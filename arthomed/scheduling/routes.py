@@ -4,6 +4,7 @@ from typing import Any
 
 from bson import ObjectId
 
+from arthomed.core.errors import Code
 from arthomed.core.paging import Page
 from arthomed.core.permissions import Permission
 from arthomed.http.auth import current_actor, requires
@@ -33,7 +34,7 @@ slots = Blueprint("slots", __name__, url_prefix="/api/appointments/slots", descr
 @cached(shared=True)
 @doctors.arguments(DoctorsQuery, location="query")
 @doctors.response(200, page_of(DoctorOut), description="Doctors retrieved successfully")
-@doctors.alt_response(304, "NOT_MODIFIED")
+@doctors.alt_response(304, description="The client has the present list")
 def list_doctors(query: dict[str, Any]) -> Page[User]:
     """List doctors who can be booked."""
     return service.list_doctors(query.pop("paging"), on=query.pop("date", None), **query)
@@ -70,7 +71,8 @@ def save_schedule(body: dict[str, Any], doctor_id: ObjectId) -> service.SavedSch
 @cached(shared=True)
 @slots.arguments(SlotQuery, location="query")
 @slots.response(200, DaySlotsOut, description="Available slots retrieved successfully")
-@slots.alt_response(304, "NOT_MODIFIED")
+@slots.alt_response(304, description="The client has the present slots")
+@slots.refuses(Code.NOT_FOUND)
 def slots_of_day(query: dict[str, Any]) -> service.DaySlots:
     """Read a doctor's free and booked slots of one day."""
     return service.slots_of_day(query["doctor_id"], query["date"])

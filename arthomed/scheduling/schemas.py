@@ -3,7 +3,7 @@
 from marshmallow import fields
 from marshmallow.validate import Length, OneOf
 
-from arthomed.http.schema import Day, Flag, Id, PageQuery, Schema, Text, TimeOfDay, integer
+from arthomed.http.schema import Day, Flag, Id, PageQuery, Schema, Text, TimeOfDay, example_of, integer
 from arthomed.scheduling.rules import WEEK
 from arthomed.users.schemas import DoctorOut
 
@@ -55,11 +55,20 @@ class SlotOut(Schema):
     booked_patients = fields.Integer(required=True, metadata={"example": 0})
 
 
+_BOOKED_SLOT = {
+    **example_of(SlotOut()),
+    "startTime": "10:00",
+    "endTime": "10:30",
+    "isAvailable": False,
+    "bookedPatients": 1,
+}
+
+
 class DaySlotsOut(Schema):
     doctor = fields.Nested(DoctorOut, required=True)
     date = Day(required=True)
     available_slots = fields.List(fields.Nested(SlotOut), required=True)
-    booked_slots = fields.List(fields.Nested(SlotOut), required=True)
+    booked_slots = fields.List(fields.Nested(SlotOut), required=True, metadata={"example": [_BOOKED_SLOT]})
 
 
 class DayCountOut(Schema):

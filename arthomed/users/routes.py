@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from bson import ObjectId
-
+from arthomed.core.errors import Code
 from arthomed.core.paging import Page
 from arthomed.core.permissions import Permission
 from arthomed.http.auth import current_actor, own_id, requires
@@ -46,6 +45,7 @@ def list_users(query: dict[str, Any]) -> Page[User]:
 @requires(Permission.USERS_MANAGE)
 @blueprint.arguments(CreateUser, example=example_of(CreateUser(), without="patient_info"))
 @blueprint.response(201, UserOut, name="user", description="User created successfully")
+@blueprint.refuses(Code.DUPLICATE_VALUE)
 def create_user(body: dict[str, Any]) -> User:
     """Create a user of any role."""
     return service.register(**body, by=current_actor())
@@ -57,11 +57,3 @@ def create_user(body: dict[str, Any]) -> User:
 def stats() -> dict[str, Any]:
     """Count users by role and status."""
     return service.stats()
-
-
-@blueprint.get("/<object_id:user_id>")
-@requires(Permission.USERS_READ)
-@blueprint.response(200, UserOut, name="user", description="User retrieved successfully")
-def get_user(user_id: ObjectId) -> User:
-    """Read a user's record."""
-    return service.read(current_actor(), user_id)

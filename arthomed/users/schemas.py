@@ -250,7 +250,7 @@ class UserOut(Schema):
     is_active = fields.Boolean(required=True, metadata={"example": True})
     is_verified = fields.Boolean(required=True, metadata={"example": True})
     profile = fields.Nested(ProfileOut, required=True, dump_default={})
-    doctor_info = fields.Nested(DoctorInfoOut, metadata={"description": "Only for doctors."})
+    doctor_info = fields.Nested(DoctorInfoOut, metadata={"description": "Only for doctors.", "in_example": False})
     patient_info = fields.Nested(PatientInfoOut, metadata={"description": "Only for patients."})
     created_at = Instant(required=True)
     updated_at = Instant(required=True)
@@ -282,5 +282,8 @@ class UserStatsOut(Schema):
     active = fields.Integer(required=True, metadata={"example": 118})
     inactive = fields.Integer(required=True, metadata={"example": 2})
     by_role = fields.Dict(
-        keys=fields.String(), values=fields.Integer(), required=True, metadata={"example": {"patient": 100}}
+        keys=fields.String(),
+        values=fields.Integer(),
+        required=True,
+        metadata={"example": {"patient": 110, "doctor": 6, "receptionist": 3, "admin": 1}},
     )

@@ -122,14 +122,14 @@ TABLE: dict[tuple[str, str], Row] = {
         },
     ),
     ("POST", "/api/files/upload/profiles"): Row(ALL, form=lambda _: {"files": factories.picture()}),
-    ("GET", "/api/files/<string:filename>"): Row(ALL, "file", own_only=OWN_APPOINTMENTS),
-    ("DELETE", "/api/files/<string:filename>"): Row(ALL, "file", own_only=OWN_APPOINTMENTS, own_or_403=STAFF - ADMIN),
+    ("GET", "/api/files/<string:filename>"): Row(ALL, "file", own_only=ALL - ADMIN),
+    ("DELETE", "/api/files/<string:filename>"): Row(ALL, "file", own_only=ALL - ADMIN),
     ("GET", "/api/users"): Row(ADMIN),
     ("POST", "/api/users"): Row(
         ADMIN, body=lambda _: {"mobileNumber": factories.new_mobile(), "name": "Some One", "role": "patient"}
     ),
     ("GET", "/api/users/stats"): Row(ADMIN),
-    ("GET", _USER): Row(STAFF, "user"),
+    ("GET", _USER): Row(DOCTOR | STAFF, "user", own_only=DOCTOR),
     ("PUT", _USER): Row(ADMIN, "user", body=lambda _: {"name": "New Name"}),
     ("DELETE", _USER): Row(ADMIN, "user"),
     ("PUT", f"{_USER}/status"): Row(ADMIN, "user", body=lambda _: {"isActive": False, "reason": "Left"}),
@@ -145,8 +145,8 @@ TABLE: dict[tuple[str, str], Row] = {
     ("GET", "/api/appointments/slots"): Row(
         ALL, query=lambda world: {"doctorId": str(world.doctor.id), "date": factories.tomorrow().isoformat()}
     ),
-    ("POST", "/api/appointments/book"): Row(PATIENT, body=lambda world: factories.booking_body(world.doctor)),
-    ("GET", "/api/appointments/my-appointments"): Row(PATIENT),
+    ("POST", "/api/appointments/book"): Row(ALL, body=lambda world: factories.booking_body(world.doctor)),
+    ("GET", "/api/appointments/my-appointments"): Row(ALL),
     ("GET", "/api/appointments"): Row(DOCTOR | STAFF),
     ("GET", "/api/appointments/pending"): Row(STAFF),
     ("GET", "/api/appointments/stats"): Row(ALL),

@@ -130,6 +130,12 @@ def book_a_taken_slot(clinic: Clinic) -> None:
         factories.make_appointment(doctor=clinic.doctor, time="10:00")
 
 
+def cancel_one_of_two_in_a_slot(clinic: Clinic) -> None:
+    doctor = factories.make_doctor(factories.every_day("09:00", "10:00", max_patients=2))
+    first, _ = (factories.make_appointment(doctor=doctor) for _ in range(2))
+    transitions.cancel(factories.actor_of(clinic.desk.user), first.id, reason=None)
+
+
 def send_a_code(clinic: Clinic) -> None:
     otp.deliver(Otp.objects.get(mobile_number=clinic.number_with_a_code()).issue)
 
@@ -187,6 +193,15 @@ FREQUENT: dict[str, Callable[[Clinic], object]] = {
     "booking": lambda c: factories.make_appointment(doctor=c.doctor, time="09:30"),
     "booking a taken slot": book_a_taken_slot,
     "cancelling": lambda c: transitions.cancel(factories.actor_of(c.desk.user), c.appointment.id, reason=None),
+    "cancelling one of two in a slot": cancel_one_of_two_in_a_slot,
+    "statistics of some days": lambda c: c.get("/appointments/stats?startDate=2025-02-01&endDate=2025-02-28"),
+    "a doctor's statistics of some days": lambda c: c.get(
+        "/appointments/stats?startDate=2025-02-01", factories.sign_in(c.app, c.doctor)
+    ),
+    "one appointment of a doctor": lambda c: c.get(
+        f"/appointments/{c.appointment.id}", factories.sign_in(c.app, c.doctor)
+    ),
+    "a doctor's own patient": lambda c: c.get(f"/users/{c.patient.user.id}", factories.sign_in(c.app, c.doctor)),
     "the outbox sweeper": lambda _: notifications.sweep(),
     "the fallback to another channel": lambda _: receipts.send_fallbacks(),
     "failed messages": lambda c: c.as_admin("/admin/messages"),

@@ -42,10 +42,12 @@ def upload(actor: Actor, appointment_id: ObjectId, category: Category, uploads: 
 
 
 class AppointmentFiles:
-    """The file policy of appointments: users who may read the appointment may read its files."""
+    """The file policy of appointments: users who may see the appointment and read its medical record."""
 
     def ensure_may_read(self, actor: Actor, file: File) -> None:
         Appointment.visible_to(actor).require(file.record)
+        if not rules.reads_file(file.owner, file.uploader, actor):
+            raise NotFound
 
     def ensure_may_delete(self, actor: Actor, file: File, session: ClientSession) -> None:
         self.ensure_may_read(actor, file)

@@ -21,7 +21,7 @@ from arthomed.config import settings
 from arthomed.core import clock, metrics, origin
 from arthomed.core.actor import Actor
 from arthomed.core.batcher import Batcher
-from arthomed.core.errors import ClinicError, DuplicateValue, IdempotencyKeyReused, NotFound
+from arthomed.core.errors import ClinicError, DuplicateValue, IdempotencyKeyReused, NotFound, ValidationFailed
 from arthomed.core.origin import Origin
 from arthomed.files.models import File
 from arthomed.files.rules import Category, UploadTarget
@@ -78,7 +78,7 @@ class _Context:
     """The records that the bookings of a transaction depend on, read at its start."""
 
     users: Mapping[ObjectId, User]
-    seats: Mapping[Start, Seat]
+    seats: Mapping[Start, Seat | None]
     open_appointments: Mapping[ObjectId, int]
 
 
@@ -89,26 +89,34 @@ class _Booked:
 
 
 def book(
-    actor: Actor, details: BookingDetails, *, key: str | None = None, uploads: Sequence[Upload] = ()
+    actor: Actor,
+    details: BookingDetails,
+    *,
+    key: str | None = None,
+    uploads: Sequence[Upload] = (),
+    category: Category = Category.REPORTS,
 ) -> Appointment:
-    """Book an appointment for the acting patient, with the uploads as its files.
+    """Book an appointment for the acting user as its patient, with the uploads as its files of a category.
 
     A repeated request with the same idempotency key returns the appointment of the first one.
 
     Raises:
         NotFound: the doctor does not exist or cannot be booked.
-        SlotUnavailable: with the nearest free slots of that doctor.
+        SlotUnavailable, SlotTaken: with the nearest free slots of that doctor.
+        ValidationFailed: a doctor books an appointment with themselves.
         DuplicateValue: the patient has an appointment at that time, or with that doctor on that day.
         BookingLimitReached: the patient has too many open appointments.
         IdempotencyKeyReused: the key was used for another booking.
         TooManyFiles, FileTooLarge, InvalidFile: the uploads are refused.
     """
+    if actor.user_id == details.doctor_id:
+        raise ValidationFailed.of("doctorId", "You cannot book an appointment with yourself.", str(details.doctor_id))
     attempt = BookingAttempt(actor, details)
     if key is not None:
-        fingerprint = _fingerprint(details, uploads)
+        fingerprint = _fingerprint(details, uploads, category)
         stored_key = IdempotencyKey(user=actor.user_id, key=key, fingerprint=fingerprint, appointment=attempt.id)
         attempt = replace(attempt, key=stored_key)
-    target = UploadTarget(FileKind.APPOINTMENTS, Category.REPORTS, attempt.id, actor.signed_in_user_id)
+    target = UploadTarget(FileKind.APPOINTMENTS, category, attempt.id, actor.signed_in_user_id)
     try:
         with uploading.stored_files(actor, uploads, target) as files:
             booked = _batched_booking(replace(attempt, files=files))
@@ -164,15 +172,18 @@ def _ensure_bookable(attempt: BookingAttempt, context: _Context, now: datetime) 
     rules.ensure_bookable_day((details.appointment_date - clock.local_date(now, policy.timezone)).days, policy)
     if attempt.start not in context.seats:
         raise rules.SlotUnavailable
+    if context.seats[attempt.start] is None:
+        raise rules.SlotTaken
 
 
 def _write(attempts: Sequence[BookingAttempt], context: _Context, session: ClientSession) -> list[_Booked]:
     """Write all records; the write to the patients makes two bookings of one patient conflict, so the limit holds."""
     IdempotencyKey.insert_all([attempt.key for attempt in attempts if attempt.key is not None], session)
     User.count_bookings([attempt.patient_id for attempt in attempts], session)
-    seats = [context.seats[attempt.start] for attempt in attempts]
-    Slot.claim(seats, session=session)
-    appointments = [_appointment(attempt, seat, context) for attempt, seat in zip(attempts, seats, strict=True)]
+    seats = [seat for attempt in attempts if (seat := context.seats[attempt.start])]
+    claims = list(zip(seats, attempts, strict=True))
+    Slot.claim([(seat, attempt.id) for seat, attempt in claims], session=session)
+    appointments = [_appointment(attempt, seat, context) for seat, attempt in claims]
     Appointment.insert_new(appointments, session)
     with_devices = notifications.users_with_devices([attempt.patient_id for attempt in attempts])
     events, booked = [], []
@@ -188,10 +199,14 @@ def _write(attempts: Sequence[BookingAttempt], context: _Context, session: Clien
     return booked
 
 
-def _fingerprint(details: BookingDetails, uploads: Sequence[Upload]) -> str:
-    """A digest of the details and files; the order of the fields in the request does not matter."""
+def _fingerprint(details: BookingDetails, uploads: Sequence[Upload], category: Category) -> str:
+    """A digest of the details and files; the order of the fields in the request does not matter.
+
+    The default category is left out, so that a key that an older version stored still matches.
+    """
     text = json.dumps(asdict(details), default=str, sort_keys=True)
-    return sha256("".join([text, *(upload.digest for upload in uploads)]).encode()).hexdigest()
+    kind = "" if category is Category.REPORTS else category
+    return sha256("".join([text, *(upload.digest for upload in uploads), kind]).encode()).hexdigest()
 
 
 def _appointment(attempt: BookingAttempt, seat: Seat, context: _Context) -> Appointment:
@@ -226,8 +241,10 @@ def _replay_or_refuse(error: ClinicError | DuplicateKeyError, attempt: BookingAt
     if used is not None:
         return _replay(attempt, used)
     fields: dict[str, Any] = (error.details or {}).get("keyPattern", {}) if isinstance(error, DuplicateKeyError) else {}
-    if "seat" in fields or isinstance(error, rules.SlotUnavailable):
-        raise rules.SlotUnavailable(_alternatives(attempt.details)) from error
+    if "seat" in fields:
+        raise rules.SlotTaken(_alternatives(attempt.details)) from error
+    if isinstance(error, rules.SlotUnavailable):
+        raise type(error)(_alternatives(attempt.details)) from error
     if "patient" in fields:
         raise DuplicateValue(_SAME_TIME if "startsAt" in fields else _SAME_DAY) from error
     raise error

@@ -16,7 +16,6 @@ from arthomed.core import cache, clock
 from arthomed.core.actor import Actor
 from arthomed.core.documents import Pipeline, Raw, transaction
 from arthomed.core.paging import Page, PageRequest
-from arthomed.core.permissions import Role
 from arthomed.users.models import DOCTORS_TAG, user_tag
 
 
@@ -29,7 +28,7 @@ def get(actor: Actor, appointment_id: ObjectId) -> Appointment:
 def to_ics(actor: Actor, appointment_id: ObjectId) -> bytes:
     """An appointment as an iCalendar file for its patient or its doctor."""
     appointment = get(actor, appointment_id)
-    reader = appointment.doctor if actor.role is Role.DOCTOR else appointment.patient
+    reader = appointment.doctor if actor.user_id == appointment.doctor_id else appointment.patient
     return calendar.to_ics(appointment, reader)
 
 
@@ -40,7 +39,7 @@ _BY_STATUS: Pipeline = [
 
 
 def list_own(actor: Actor, page_request: PageRequest, **filters: Any) -> Page[Appointment]:
-    """A patient's own appointments: upcoming ones soonest first, others latest first."""
+    """The user's own appointments as a patient: upcoming ones soonest first, others latest first."""
     when: str | None = filters.get("when")
     if when is None or (when == "upcoming" and page_request.offset == 0):  # other pages change as time passes
         cache.depends_on(appointments_tag(actor.signed_in_user_id), user_tag(actor.signed_in_user_id), DOCTORS_TAG)
@@ -54,8 +53,8 @@ def list_own(actor: Actor, page_request: PageRequest, **filters: Any) -> Page[Ap
 
 
 def list_appointments(actor: Actor, page_request: PageRequest, **filters: Any) -> Page[Appointment]:
-    """The appointments that this user may see, in the same order."""
-    page = _list(Appointment.visible_to(actor), page_request, filters)
+    """All appointments, or a doctor's own, in the same order."""
+    page = _list(Appointment.listed_for(actor), page_request, filters)
     audit_trail.record_list(actor, page, page_request.filters, filters.get("patient_id"))
     return page
 
@@ -131,9 +130,11 @@ def _save(
     return edited
 
 
-def stats(actor: Actor) -> dict[str, Any]:
-    """Count by status the appointments that this user may see."""
-    rows = Appointment.visible_to(actor).aggregate(_BY_STATUS)
+def stats(actor: Actor, *, start_date: date | None = None, end_date: date | None = None) -> dict[str, Any]:
+    """Count by status the appointments in the lists of this user that start in a range of days."""
+    listed, days = Appointment.listed_for(actor), _to_query(start_date=start_date, end_date=end_date)
+    rows = listed.filter(__raw__=days).aggregate(_BY_STATUS if not days else _BY_STATUS[1:])
     by_status = dict.fromkeys(map(str, Status), 0) | {row["_id"]: row["count"] for row in rows}
-    upcoming = Appointment.visible_to(actor).filter(status__in=sorted(ACTIVE), starts_at__gt=clock.now()).count()
+    coming = _to_query(start_date=start_date, end_date=end_date, when="upcoming")
+    upcoming = listed.filter(__raw__={**coming, "status": {"$in": sorted(ACTIVE)}}).count()
     return {"total": sum(by_status.values()), "upcoming": upcoming, "by_status": by_status}

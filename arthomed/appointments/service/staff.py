@@ -1,4 +1,4 @@
-"""Changes of users that also affect sessions, a doctor's slots or upcoming appointments."""
+"""Reading users as staff; changes of users that also affect sessions, a doctor's slots or upcoming appointments."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +14,8 @@ from arthomed.auth.service import sessions
 from arthomed.core import clock
 from arthomed.core.actor import Actor
 from arthomed.core.documents import transaction
+from arthomed.core.errors import NotFound
+from arthomed.core.permissions import Role
 from arthomed.scheduling import service as scheduling
 from arthomed.scheduling.models import Slot
 from arthomed.users import service as users
@@ -28,6 +30,17 @@ class Account:
 
     user: User
     upcoming: list[Appointment]
+
+
+def read(actor: Actor, user_id: ObjectId) -> User:
+    """Read a user's record; doctors read those of their own patients.
+
+    Raises:
+        NotFound: there is no such user, or the doctor has no appointment with that patient.
+    """
+    if actor.role is Role.DOCTOR and user_id != actor.user_id and not Appointment.treats(actor.user_id, user_id):
+        raise NotFound
+    return users.read(actor, user_id)
 
 
 def update(actor: Actor, user_id: ObjectId, changes: users.NewValues) -> Account:

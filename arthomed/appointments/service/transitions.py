@@ -56,7 +56,7 @@ def change_status(
     Raises:
         NotFound: the user may not see the appointment, or it does not exist.
         InvalidTransition, PermissionDenied, TooLate, ValidationFailed: see `rules.move`.
-        SlotUnavailable: the seat of a no-show that is undone was taken meanwhile.
+        SlotTaken: the seat of a no-show that is undone was taken meanwhile.
         DuplicateValue: the patient of a no-show that is undone has another appointment at that time.
     """
     appointment: Appointment = Appointment.visible_to(actor).require(appointment_id)
@@ -134,22 +134,28 @@ def _apply(transition: _Transition, session: ClientSession) -> tuple[Appointment
     appointment, move = transition.appointment, transition.move
     seat: dict[str, Any] = {}
     if move.claims_seat:
-        claimed = Slot.reclaim(appointment.slot, session=session)
+        claimed = Slot.reclaim(appointment.slot, appointment.id, session=session)
         if claimed is None:
-            raise rules.SlotUnavailable
+            raise rules.SlotTaken
         seat = {"seat": claimed.number}
     moved = appointment.advance(transition.change, {**transition.changes, **seat}, session=session)
     if moved is None:
         raise rules.InvalidTransition("The appointment was changed in the meantime")
     audit_trail.record_change(transition.actor, appointment, moved, session)
     if move.frees_seat:
-        Slot.free(moved.slot, moved.seat, session=session)
+        _free_seat(moved, session)
     if not move.notifies_patient:
         return moved, []
     has_device = bool(notifications.users_with_devices([moved.patient_id]))
     new_messages = messages.for_status(moved, users.get(moved.patient_id, session), has_device=has_device)
     notifications.add_to_outbox(new_messages, session)
     return moved, new_messages
+
+
+def _free_seat(moved: Appointment, session: ClientSession) -> None:
+    still_taken = Slot.free(moved.slot, moved.seat, session=session)
+    if len(still_taken) == 1:
+        Slot.hold(moved.slot, Appointment.holder(moved.slot, session), session=session)
 
 
 def _cancellation(actor: Actor, appointment: Appointment, target: Status, change: Change) -> dict[str, Any]:

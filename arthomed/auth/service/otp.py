@@ -36,11 +36,15 @@ _SWEEP_LIMIT = 500
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """A code as a client entered it, and the client's address (`http.limits.site`)."""
+    """A code as a client entered it, and the client's address (`http.limits.site`).
+
+    `purpose` is what the client says that the code is for, if it says so.
+    """
 
     mobile: str
     code: str
     address: str
+    purpose: str | None = None
 
 
 def request_code(mobile: str, *, purpose: str, address: str, networks: Sequence[str]) -> None:
@@ -203,7 +207,9 @@ def _refusal(guess: Guess, attempts: rules.OtpAttempts | None, session: ClientSe
     now, policy = clock.now(), settings().codes
     digests = [rules.digest_of(guess.mobile, guess.code, key) for key in settings().otp_keys]
     is_known = attempts.is_number_locked(now, policy) and users.has_signed_in_from(guess.mobile, guess.address, session)
-    return attempts.refusal(digests, guess.address, is_known_address=is_known, now=now, policy=policy)
+    return attempts.refusal(
+        digests, guess.address, purpose=guess.purpose, is_known_address=is_known, now=now, policy=policy
+    )
 
 
 def _ensure_not_locked(mobile: str, address: str, *, is_known_address: bool) -> None:

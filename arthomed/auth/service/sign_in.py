@@ -50,6 +50,7 @@ class SignInAttempt:
     code: str
     device: Device
     network: str
+    purpose: str | None = None
     notice: str | None = None
     name: str | None = None
     email: str | None = None
@@ -58,7 +59,7 @@ class SignInAttempt:
 
     @property
     def guess(self) -> otp.Guess:
-        return otp.Guess(self.mobile, self.code, self.network)
+        return otp.Guess(self.mobile, self.code, self.network, self.purpose)
 
     @property
     def consent(self) -> Consent:

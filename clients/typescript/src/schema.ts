@@ -13,56 +13,11 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Request a one-time code by SMS. */
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    /**
-                     * @example {
-                     *       "mobileNumber": "9876543210",
-                     *       "purpose": "login"
-                     *     }
-                     */
-                    "application/json": components["schemas"]["SendCode"];
-                };
-            };
-            responses: {
-                /** @description OTP sent successfully */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        /**
-                         * @example {
-                         *       "success": true,
-                         *       "data": {
-                         *         "expiresIn": 300,
-                         *         "resendAfter": 60
-                         *       },
-                         *       "timestamp": "2026-11-22T04:30:00.000Z",
-                         *       "message": "OTP sent successfully"
-                         *     }
-                         */
-                        "application/json": components["schemas"]["CodeSentEnvelope"];
-                    };
-                };
-                400: components["responses"]["BAD_REQUEST"];
-                406: components["responses"]["NOT_ACCEPTABLE"];
-                413: components["responses"]["REQUEST_ENTITY_TOO_LARGE"];
-                415: components["responses"]["UNSUPPORTED_MEDIA_TYPE"];
-                423: components["responses"]["LOCKED"];
-                429: components["responses"]["TOO_MANY_REQUESTS"];
-                503: components["responses"]["SERVICE_UNAVAILABLE"];
-                default: components["responses"]["DEFAULT_ERROR"];
-            };
-        };
+        /**
+         * Request a one-time code by SMS.
+         * @description Needs no token.
+         */
+        post: operations["authSendCode"];
         delete?: never;
         options?: never;
         head?: never;
@@ -78,134 +33,13 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Sign in with a code; an unknown number is registered as a patient. */
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    /**
-                     * @example {
-                     *       "mobileNumber": "9876543210",
-                     *       "otp": "123456",
-                     *       "purpose": "login",
-                     *       "name": "Asha Verma",
-                     *       "email": "asha@example.com",
-                     *       "device": {
-                     *         "name": "Asha's Pixel 9",
-                     *         "platform": "android"
-                     *       },
-                     *       "privacyNotice": "2026-11"
-                     *     }
-                     */
-                    "application/json": components["schemas"]["VerifyCode"];
-                };
-            };
-            responses: {
-                /** @description Login successful */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        /**
-                         * @example {
-                         *       "success": true,
-                         *       "data": {
-                         *         "user": {
-                         *           "_id": "672b1234a1b2c3d4e5f60718",
-                         *           "mobileNumber": "9876543210",
-                         *           "name": "Asha Verma",
-                         *           "email": "asha@example.com",
-                         *           "avatar": "/api/files/user_672b1234_1764234567890_avatar_9f.jpg",
-                         *           "role": "patient",
-                         *           "isActive": true,
-                         *           "isVerified": true,
-                         *           "profile": {
-                         *             "language": "hi",
-                         *             "dateOfBirth": "1990-04-21",
-                         *             "gender": "female",
-                         *             "address": {
-                         *               "street": "12 Hill Road",
-                         *               "city": "Pune",
-                         *               "state": "Maharashtra",
-                         *               "pincode": "411001",
-                         *               "country": "India"
-                         *             },
-                         *             "emergencyContact": {
-                         *               "name": "Meera Verma",
-                         *               "relationship": "mother",
-                         *               "mobileNumber": "9876501234"
-                         *             }
-                         *           },
-                         *           "doctorInfo": {
-                         *             "specialization": "Cardiology",
-                         *             "qualification": "MBBS, MD",
-                         *             "experience": 12,
-                         *             "consultationFee": 500,
-                         *             "schedule": [
-                         *               {
-                         *                 "day": "monday",
-                         *                 "startTime": "09:00",
-                         *                 "endTime": "13:00",
-                         *                 "isAvailable": true,
-                         *                 "maxPatients": 1
-                         *               }
-                         *             ],
-                         *             "registrationNumber": "MH-12345"
-                         *           },
-                         *           "patientInfo": {
-                         *             "bloodGroup": "B+",
-                         *             "allergies": [
-                         *               "Penicillin"
-                         *             ],
-                         *             "medicalHistory": [
-                         *               {
-                         *                 "condition": "Asthma",
-                         *                 "diagnosedDate": "2026-12-01",
-                         *                 "treatment": "Inhaler",
-                         *                 "doctor": "Dr Rao"
-                         *               }
-                         *             ],
-                         *             "emergencyContact": {
-                         *               "name": "Meera Verma",
-                         *               "relationship": "mother",
-                         *               "mobileNumber": "9876501234"
-                         *             }
-                         *           },
-                         *           "createdAt": "2026-11-22T04:30:00.000Z",
-                         *           "updatedAt": "2026-11-22T04:30:00.000Z"
-                         *         },
-                         *         "tokens": {
-                         *           "accessToken": "eyJhbGciOi...",
-                         *           "refreshToken": "eyJhbGciOi...",
-                         *           "tokenType": "Bearer",
-                         *           "expiresIn": 3600
-                         *         },
-                         *         "isNewUser": false
-                         *       },
-                         *       "timestamp": "2026-11-22T04:30:00.000Z",
-                         *       "message": "Login successful"
-                         *     }
-                         */
-                        "application/json": components["schemas"]["SignedInEnvelope"];
-                    };
-                };
-                400: components["responses"]["BAD_REQUEST"];
-                401: components["responses"]["UNAUTHORIZED"];
-                406: components["responses"]["NOT_ACCEPTABLE"];
-                413: components["responses"]["REQUEST_ENTITY_TOO_LARGE"];
-                415: components["responses"]["UNSUPPORTED_MEDIA_TYPE"];
-                423: components["responses"]["LOCKED"];
-                429: components["responses"]["TOO_MANY_REQUESTS"];
-                503: components["responses"]["SERVICE_UNAVAILABLE"];
-                default: components["responses"]["DEFAULT_ERROR"];
-            };
-        };
+        /**
+         * Sign in with a code; an unknown number is registered as a patient.
+         * @description After three wrong codes request a new one. A `purpose` must be the one that the code was requested for.
+         *
+         *     Needs no token.
+         */
+        post: operations["authVerifyCode"];
         delete?: never;
         options?: never;
         head?: never;
@@ -221,133 +55,11 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Register a new patient with a code. */
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    /**
-                     * @example {
-                     *       "mobileNumber": "9876543210",
-                     *       "otp": "123456",
-                     *       "purpose": "login",
-                     *       "name": "Asha Verma",
-                     *       "email": "asha@example.com",
-                     *       "device": {
-                     *         "name": "Asha's Pixel 9",
-                     *         "platform": "android"
-                     *       },
-                     *       "privacyNotice": "2026-11"
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Register"];
-                };
-            };
-            responses: {
-                /** @description Registration successful */
-                201: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        /**
-                         * @example {
-                         *       "success": true,
-                         *       "data": {
-                         *         "user": {
-                         *           "_id": "672b1234a1b2c3d4e5f60718",
-                         *           "mobileNumber": "9876543210",
-                         *           "name": "Asha Verma",
-                         *           "email": "asha@example.com",
-                         *           "avatar": "/api/files/user_672b1234_1764234567890_avatar_9f.jpg",
-                         *           "role": "patient",
-                         *           "isActive": true,
-                         *           "isVerified": true,
-                         *           "profile": {
-                         *             "language": "hi",
-                         *             "dateOfBirth": "1990-04-21",
-                         *             "gender": "female",
-                         *             "address": {
-                         *               "street": "12 Hill Road",
-                         *               "city": "Pune",
-                         *               "state": "Maharashtra",
-                         *               "pincode": "411001",
-                         *               "country": "India"
-                         *             },
-                         *             "emergencyContact": {
-                         *               "name": "Meera Verma",
-                         *               "relationship": "mother",
-                         *               "mobileNumber": "9876501234"
-                         *             }
-                         *           },
-                         *           "doctorInfo": {
-                         *             "specialization": "Cardiology",
-                         *             "qualification": "MBBS, MD",
-                         *             "experience": 12,
-                         *             "consultationFee": 500,
-                         *             "schedule": [
-                         *               {
-                         *                 "day": "monday",
-                         *                 "startTime": "09:00",
-                         *                 "endTime": "13:00",
-                         *                 "isAvailable": true,
-                         *                 "maxPatients": 1
-                         *               }
-                         *             ],
-                         *             "registrationNumber": "MH-12345"
-                         *           },
-                         *           "patientInfo": {
-                         *             "bloodGroup": "B+",
-                         *             "allergies": [
-                         *               "Penicillin"
-                         *             ],
-                         *             "medicalHistory": [
-                         *               {
-                         *                 "condition": "Asthma",
-                         *                 "diagnosedDate": "2026-12-01",
-                         *                 "treatment": "Inhaler",
-                         *                 "doctor": "Dr Rao"
-                         *               }
-                         *             ],
-                         *             "emergencyContact": {
-                         *               "name": "Meera Verma",
-                         *               "relationship": "mother",
-                         *               "mobileNumber": "9876501234"
-                         *             }
-                         *           },
-                         *           "createdAt": "2026-11-22T04:30:00.000Z",
-                         *           "updatedAt": "2026-11-22T04:30:00.000Z"
-                         *         },
-                         *         "tokens": {
-                         *           "accessToken": "eyJhbGciOi...",
-                         *           "refreshToken": "eyJhbGciOi...",
-                         *           "tokenType": "Bearer",
-                         *           "expiresIn": 3600
-                         *         },
-                         *         "isNewUser": false
-                         *       },
-                         *       "timestamp": "2026-11-22T04:30:00.000Z",
-                         *       "message": "Registration successful"
-                         *     }
-                         */
-                        "application/json": components["schemas"]["SignedInEnvelope"];
-                    };
-                };
-                400: components["responses"]["BAD_REQUEST"];
-                406: components["responses"]["NOT_ACCEPTABLE"];
-                413: components["responses"]["REQUEST_ENTITY_TOO_LARGE"];
-                415: components["responses"]["UNSUPPORTED_MEDIA_TYPE"];
-                423: components["responses"]["LOCKED"];
-                429: components["responses"]["TOO_MANY_REQUESTS"];
-                503: components["responses"]["SERVICE_UNAVAILABLE"];
-                default: components["responses"]["DEFAULT_ERROR"];
-            };
-        };
+        /**
+         * Register a new patient with a code.
+         * @description Needs no token.
+         */
+        post: operations["authRegister"];
         delete?: never;
         options?: never;
         head?: never;
@@ -363,57 +75,11 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Exchange a refresh token for a new pair. */
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    /**
-                     * @example {
-                     *       "refreshToken": "eyJhbGciOi..."
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Refresh"];
-                };
-            };
-            responses: {
-                /** @description Token refreshed successfully */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        /**
-                         * @example {
-                         *       "success": true,
-                         *       "data": {
-                         *         "accessToken": "eyJhbGciOi...",
-                         *         "refreshToken": "eyJhbGciOi...",
-                         *         "tokenType": "Bearer",
-                         *         "expiresIn": 3600
-                         *       },
-                         *       "timestamp": "2026-11-22T04:30:00.000Z",
-                         *       "message": "Token refreshed successfully"
-                         *     }
-                         */
-                        "application/json": components["schemas"]["TokensEnvelope"];
-                    };
-                };
-                400: components["responses"]["BAD_REQUEST"];
-                401: components["responses"]["UNAUTHORIZED"];
-                406: components["responses"]["NOT_ACCEPTABLE"];
-                413: components["responses"]["REQUEST_ENTITY_TOO_LARGE"];
-                415: components["responses"]["UNSUPPORTED_MEDIA_TYPE"];
-                429: components["responses"]["TOO_MANY_REQUESTS"];
-                503: components["responses"]["SERVICE_UNAVAILABLE"];
-                default: components["responses"]["DEFAULT_ERROR"];
-            };
-        };
+        /**
+         * Exchange a refresh token for a new pair.
+         * @description Needs no token.
+         */
+        post: operations["authRefresh"];
         delete?: never;
         options?: never;
         head?: never;
@@ -429,41 +95,11 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Sign this device out. */
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description Logged out successfully */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        /**
-                         * @example {
-                         *       "success": true,
-                         *       "data": {},
-                         *       "timestamp": "2026-11-22T04:30:00.000Z",
-                         *       "message": "Logged out successfully"
-                         *     }
-                         */
-                        "application/json": components["schemas"]["NothingEnvelope"];
-                    };
-                };
-                401: components["responses"]["UNAUTHORIZED"];
-                403: components["responses"]["FORBIDDEN"];
-                406: components["responses"]["NOT_ACCEPTABLE"];
-                429: components["responses"]["TOO_MANY_REQUESTS"];
-                503: components["responses"]["SERVICE_UNAVAILABLE"];
-                default: components["responses"]["DEFAULT_ERROR"];
-            };
-        };
+        /**
+         * Sign this device out.
+         * @description Roles: admin, doctor, patient, receptionist. Permission: `sessions`.
+         */
+        post: operations["authLogout"];
         delete?: never;
         options?: never;
         head?: never;
@@ -479,41 +115,11 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Sign all of one's devices out. */
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description Logged out on all devices */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        /**
-                         * @example {
-                         *       "success": true,
-                         *       "data": {},
-                         *       "timestamp": "2026-11-22T04:30:00.000Z",
-                         *       "message": "Logged out on all devices"
-                         *     }
-                         */
-                        "application/json": components["schemas"]["NothingEnvelope"];
-                    };
-                };
-                401: components["responses"]["UNAUTHORIZED"];
-                403: components["responses"]["FORBIDDEN"];
-                406: components["responses"]["NOT_ACCEPTABLE"];
-                429: components["responses"]["TOO_MANY_REQUESTS"];
-                503: components["responses"]["SERVICE_UNAVAILABLE"];
-                default: components["responses"]["DEFAULT_ERROR"];
-            };
-        };
+        /**
+         * Sign all of one's devices out.
+         * @description Roles: admin, doctor, patient, receptionist. Permission: `sessions`.
+         */
+        post: operations["authLogoutAll"];
         delete?: never;
         options?: never;
         head?: never;
@@ -527,53 +133,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List one's signed-in devices. */
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description Sessions retrieved successfully */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        /**
-                         * @example {
-                         *       "success": true,
-                         *       "data": {
-                         *         "items": [
-                         *           {
-                         *             "_id": "672b1234a1b2c3d4e5f60718",
-                         *             "name": "Asha's Pixel 9",
-                         *             "platform": "android",
-                         *             "address": "203.0.113.7",
-                         *             "createdAt": "2026-11-22T04:30:00.000Z",
-                         *             "lastUsedAt": "2026-11-22T04:30:00.000Z",
-                         *             "isCurrent": true
-                         *           }
-                         *         ]
-                         *       },
-                         *       "timestamp": "2026-11-22T04:30:00.000Z",
-                         *       "message": "Sessions retrieved successfully"
-                         *     }
-                         */
-                        "application/json": components["schemas"]["SessionsEnvelope"];
-                    };
-                };
-                401: components["responses"]["UNAUTHORIZED"];
-                403: components["responses"]["FORBIDDEN"];
-                406: components["responses"]["NOT_ACCEPTABLE"];
-                429: components["responses"]["TOO_MANY_REQUESTS"];
-                503: components["responses"]["SERVICE_UNAVAILABLE"];
-                default: components["responses"]["DEFAULT_ERROR"];
-            };
-        };
+        /**
+         * List one's signed-in devices.
+         * @description Roles: admin, doctor, patient, receptionist. Permission: `sessions`.
+         */
+        get: operations["authListSessions"];
         put?: never;
         post?: never;
         delete?: never;
@@ -590,53 +154,11 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        /** Send notifications about appointments to this device by push, until it is signed out. */
-        put: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    /**
-                     * @example {
-                     *       "pushToken": "dQw4w9WgXcQ:APA91bEXAMPLE"
-                     *     }
-                     */
-                    "application/json": components["schemas"]["PushTokenOfDevice"];
-                };
-            };
-            responses: {
-                /** @description Push token stored */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        /**
-                         * @example {
-                         *       "success": true,
-                         *       "data": {},
-                         *       "timestamp": "2026-11-22T04:30:00.000Z",
-                         *       "message": "Push token stored"
-                         *     }
-                         */
-                        "application/json": components["schemas"]["NothingEnvelope"];
-                    };
-                };
-                400: components["responses"]["BAD_REQUEST"];
-                401: components["responses"]["UNAUTHORIZED"];
-                403: components["responses"]["FORBIDDEN"];
-                406: components["responses"]["NOT_ACCEPTABLE"];
-                413: components["responses"]["REQUEST_ENTITY_TOO_LARGE"];
-                415: components["responses"]["UNSUPPORTED_MEDIA_TYPE"];
-                429: components["responses"]["TOO_MANY_REQUESTS"];
-                503: components["responses"]["SERVICE_UNAVAILABLE"];
-                default: components["responses"]["DEFAULT_ERROR"];
-            };
-        };
+        /**
+         * Send notifications about appointments to this device by push, until it is signed out.
+         * @description Roles: admin, doctor, patient, receptionist. Permission: `sessions`.
+         */
+        put: operations["authStorePushToken"];
         post?: never;
         delete?: never;
         options?: never;
@@ -656,44 +178,11 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** Sign out one of one's devices. */
-        delete: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    session_id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description Session ended */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        /**
-                         * @example {
-                         *       "success": true,
-                         *       "data": {},
-                         *       "timestamp": "2026-11-22T04:30:00.000Z",
-                         *       "message": "Session ended"
-                         *     }
-                         */
-                        "application/json": components["schemas"]["NothingEnvelope"];
-                    };
-                };
-                401: components["responses"]["UNAUTHORIZED"];
-                403: components["responses"]["FORBIDDEN"];
-                404: components["responses"]["NOT_FOUND"];
-                406: components["responses"]["NOT_ACCEPTABLE"];
-                429: components["responses"]["TOO_MANY_REQUESTS"];
-                503: components["responses"]["SERVICE_UNAVAILABLE"];
-                default: components["responses"]["DEFAULT_ERROR"];
-            };
-        };
+        /**
+         * Sign out one of one's devices.
+         * @description Roles: admin, doctor, patient, receptionist. Permission: `sessions`.
+         */
+        delete: operations["authEndSession"];
         options?: never;
         head?: never;
         patch?: never;
@@ -706,106 +195,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Read one's own user. */
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description User retrieved successfully */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        /**
-                         * @example {
-                         *       "success": true,
-                         *       "data": {
-                         *         "user": {
-                         *           "_id": "672b1234a1b2c3d4e5f60718",
-                         *           "mobileNumber": "9876543210",
-                         *           "name": "Asha Verma",
-                         *           "email": "asha@example.com",
-                         *           "avatar": "/api/files/user_672b1234_1764234567890_avatar_9f.jpg",
-                         *           "role": "patient",
-                         *           "isActive": true,
-                         *           "isVerified": true,
-                         *           "profile": {
-                         *             "language": "hi",
-                         *             "dateOfBirth": "1990-04-21",
-                         *             "gender": "female",
-                         *             "address": {
-                         *               "street": "12 Hill Road",
-                         *               "city": "Pune",
-                         *               "state": "Maharashtra",
-                         *               "pincode": "411001",
-                         *               "country": "India"
-                         *             },
-                         *             "emergencyContact": {
-                         *               "name": "Meera Verma",
-                         *               "relationship": "mother",
-                         *               "mobileNumber": "9876501234"
-                         *             }
-                         *           },
-                         *           "doctorInfo": {
-                         *             "specialization": "Cardiology",
-                         *             "qualification": "MBBS, MD",
-                         *             "experience": 12,
-                         *             "consultationFee": 500,
-                         *             "schedule": [
-                         *               {
-                         *                 "day": "monday",
-                         *                 "startTime": "09:00",
-                         *                 "endTime": "13:00",
-                         *                 "isAvailable": true,
-                         *                 "maxPatients": 1
-                         *               }
-                         *             ],
-                         *             "registrationNumber": "MH-12345"
-                         *           },
-                         *           "patientInfo": {
-                         *             "bloodGroup": "B+",
-                         *             "allergies": [
-                         *               "Penicillin"
-                         *             ],
-                         *             "medicalHistory": [
-                         *               {
-                         *                 "condition": "Asthma",
-                         *                 "diagnosedDate": "2026-12-01",
-                         *                 "treatment": "Inhaler",
-                         *                 "doctor": "Dr Rao"
-                         *               }
-                         *             ],
-                         *             "emergencyContact": {
-                         *               "name": "Meera Verma",
-                         *               "relationship": "mother",
-                         *               "mobileNumber": "9876501234"
-                         *             }
-                         *           },
-                         *           "createdAt": "2026-11-22T04:30:00.000Z",
-                         *           "updatedAt": "2026-11-22T04:30:00.000Z"
-                         *         }
-                         *       },
-                         *       "timestamp": "2026-11-22T04:30:00.000Z",
-                         *       "message": "User retrieved successfully"
-                         *     }
-                         */
-                        "application/json": components["schemas"]["UserDataEnvelope"];
-                    };
-                };
-                401: components["responses"]["UNAUTHORIZED"];
-                403: components["responses"]["FORBIDDEN"];
-                406: components["responses"]["NOT_ACCEPTABLE"];
-                429: components["responses"]["TOO_MANY_REQUESTS"];
-                503: components["responses"]["SERVICE_UNAVAILABLE"];
-                default: components["responses"]["DEFAULT_ERROR"];
-            };
-        };
+        /**
+         * Read one's own user.
+         * @description Roles: admin, doctor, patient, receptionist. Permission: `profile`.
+         */
+        get: operations["authMe"];
         put?: never;
         post?: never;
         delete?: never;
@@ -821,255 +215,16 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Read the caller's own profile. */
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description Profile retrieved successfully */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        /**
-                         * @example {
-                         *       "success": true,
-                         *       "data": {
-                         *         "user": {
-                         *           "_id": "672b1234a1b2c3d4e5f60718",
-                         *           "mobileNumber": "9876543210",
-                         *           "name": "Asha Verma",
-                         *           "email": "asha@example.com",
-                         *           "avatar": "/api/files/user_672b1234_1764234567890_avatar_9f.jpg",
-                         *           "role": "patient",
-                         *           "isActive": true,
-                         *           "isVerified": true,
-                         *           "profile": {
-                         *             "language": "hi",
-                         *             "dateOfBirth": "1990-04-21",
-                         *             "gender": "female",
-                         *             "address": {
-                         *               "street": "12 Hill Road",
-                         *               "city": "Pune",
-                         *               "state": "Maharashtra",
-                         *               "pincode": "411001",
-                         *               "country": "India"
-                         *             },
-                         *             "emergencyContact": {
-                         *               "name": "Meera Verma",
-                         *               "relationship": "mother",
-                         *               "mobileNumber": "9876501234"
-                         *             }
-                         *           },
-                         *           "doctorInfo": {
-                         *             "specialization": "Cardiology",
-                         *             "qualification": "MBBS, MD",
-                         *             "experience": 12,
-                         *             "consultationFee": 500,
-                         *             "schedule": [
-                         *               {
-                         *                 "day": "monday",
-                         *                 "startTime": "09:00",
-                         *                 "endTime": "13:00",
-                         *                 "isAvailable": true,
-                         *                 "maxPatients": 1
-                         *               }
-                         *             ],
-                         *             "registrationNumber": "MH-12345"
-                         *           },
-                         *           "patientInfo": {
-                         *             "bloodGroup": "B+",
-                         *             "allergies": [
-                         *               "Penicillin"
-                         *             ],
-                         *             "medicalHistory": [
-                         *               {
-                         *                 "condition": "Asthma",
-                         *                 "diagnosedDate": "2026-12-01",
-                         *                 "treatment": "Inhaler",
-                         *                 "doctor": "Dr Rao"
-                         *               }
-                         *             ],
-                         *             "emergencyContact": {
-                         *               "name": "Meera Verma",
-                         *               "relationship": "mother",
-                         *               "mobileNumber": "9876501234"
-                         *             }
-                         *           },
-                         *           "createdAt": "2026-11-22T04:30:00.000Z",
-                         *           "updatedAt": "2026-11-22T04:30:00.000Z"
-                         *         }
-                         *       },
-                         *       "timestamp": "2026-11-22T04:30:00.000Z",
-                         *       "message": "Profile retrieved successfully"
-                         *     }
-                         */
-                        "application/json": components["schemas"]["UserDataEnvelope"];
-                    };
-                };
-                401: components["responses"]["UNAUTHORIZED"];
-                403: components["responses"]["FORBIDDEN"];
-                406: components["responses"]["NOT_ACCEPTABLE"];
-                429: components["responses"]["TOO_MANY_REQUESTS"];
-                503: components["responses"]["SERVICE_UNAVAILABLE"];
-                default: components["responses"]["DEFAULT_ERROR"];
-            };
-        };
-        /** Update the caller's own profile. Fields that are not sent stay as they are. */
-        put: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    /**
-                     * @example {
-                     *       "name": "Asha Verma",
-                     *       "email": "asha@example.com",
-                     *       "profile": {
-                     *         "language": "hi",
-                     *         "dateOfBirth": "1990-04-21",
-                     *         "gender": "female",
-                     *         "address": {
-                     *           "street": "12 Hill Road",
-                     *           "city": "Pune",
-                     *           "state": "Maharashtra",
-                     *           "pincode": "411001",
-                     *           "country": "India"
-                     *         },
-                     *         "emergencyContact": {
-                     *           "name": "Asha Verma",
-                     *           "relationship": "mother",
-                     *           "mobileNumber": "9876543210"
-                     *         }
-                     *       },
-                     *       "patientInfo": {
-                     *         "bloodGroup": "B+",
-                     *         "allergies": [
-                     *           "Penicillin"
-                     *         ],
-                     *         "medicalHistory": [
-                     *           {
-                     *             "condition": "Asthma",
-                     *             "diagnosedDate": "2015-06-01",
-                     *             "treatment": "Inhaler",
-                     *             "doctor": "Dr Rao"
-                     *           }
-                     *         ],
-                     *         "emergencyContact": {
-                     *           "name": "Asha Verma",
-                     *           "relationship": "mother",
-                     *           "mobileNumber": "9876543210"
-                     *         }
-                     *       }
-                     *     }
-                     */
-                    "application/json": components["schemas"]["UpdateProfile"];
-                };
-            };
-            responses: {
-                /** @description Profile updated successfully */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        /**
-                         * @example {
-                         *       "success": true,
-                         *       "data": {
-                         *         "user": {
-                         *           "_id": "672b1234a1b2c3d4e5f60718",
-                         *           "mobileNumber": "9876543210",
-                         *           "name": "Asha Verma",
-                         *           "email": "asha@example.com",
-                         *           "avatar": "/api/files/user_672b1234_1764234567890_avatar_9f.jpg",
-                         *           "role": "patient",
-                         *           "isActive": true,
-                         *           "isVerified": true,
-                         *           "profile": {
-                         *             "language": "hi",
-                         *             "dateOfBirth": "1990-04-21",
-                         *             "gender": "female",
-                         *             "address": {
-                         *               "street": "12 Hill Road",
-                         *               "city": "Pune",
-                         *               "state": "Maharashtra",
-                         *               "pincode": "411001",
-                         *               "country": "India"
-                         *             },
-                         *             "emergencyContact": {
-                         *               "name": "Meera Verma",
-                         *               "relationship": "mother",
-                         *               "mobileNumber": "9876501234"
-                         *             }
-                         *           },
-                         *           "doctorInfo": {
-                         *             "specialization": "Cardiology",
-                         *             "qualification": "MBBS, MD",
-                         *             "experience": 12,
-                         *             "consultationFee": 500,
-                         *             "schedule": [
-                         *               {
-                         *                 "day": "monday",
-                         *                 "startTime": "09:00",
-                         *                 "endTime": "13:00",
-                         *                 "isAvailable": true,
-                         *                 "maxPatients": 1
-                         *               }
-                         *             ],
-                         *             "registrationNumber": "MH-12345"
-                         *           },
-                         *           "patientInfo": {
-                         *             "bloodGroup": "B+",
-                         *             "allergies": [
-                         *               "Penicillin"
-                         *             ],
-                         *             "medicalHistory": [
-                         *               {
-                         *                 "condition": "Asthma",
-                         *                 "diagnosedDate": "2026-12-01",
-                         *                 "treatment": "Inhaler",
-                         *                 "doctor": "Dr Rao"
-                         *               }
-                         *             ],
-                         *             "emergencyContact": {
-                         *               "name": "Meera Verma",
-                         *               "relationship": "mother",
-                         *               "mobileNumber": "9876501234"
-                         *             }
-                         *           },
-                         *           "createdAt": "2026-11-22T04:30:00.000Z",
-                         *           "updatedAt": "2026-11-22T04:30:00.000Z"
-                         *         }
-                         *       },
-                         *       "timestamp": "2026-11-22T04:30:00.000Z",
-                         *       "message": "Profile updated successfully"
-                         *     }
-                         */
-                        "application/json": components["schemas"]["UserDataEnvelope"];
-                    };
-                };
-                400: components["responses"]["BAD_REQUEST"];
-                401: components["responses"]["UNAUTHORIZED"];
-                403: components["responses"]["FORBIDDEN"];
-                406: components["responses"]["NOT_ACCEPTABLE"];
-                413: components["responses"]["REQUEST_ENTITY_TOO_LARGE"];
-                415: components["responses"]["UNSUPPORTED_MEDIA_TYPE"];
-                429: components["responses"]["TOO_MANY_REQUESTS"];
-                503: components["responses"]["SERVICE_UNAVAILABLE"];
-                default: components["responses"]["DEFAULT_ERROR"];
-            };
-        };
+        /**
+         * Read the caller's own profile.
+         * @description Roles: admin, doctor, patient, receptionist. Permission: `profile`.
+         */
+        get: operations["usersProfile"];
+        /**
+         * Update the caller's own profile. Fields that are not sent stay as they are.
+         * @description Roles: admin, doctor, patient, receptionist. Permission: `profile`.
+         */
+        put: operations["usersUpdateProfile"];
         post?: never;
         delete?: never;
         options?: never;
@@ -1084,266 +239,17 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List users. */
-        get: {
-            parameters: {
-                query?: {
-                    page?: number;
-                    limit?: number;
-                    role?: "admin" | "doctor" | "receptionist" | "patient";
-                    /** @description Part of a name, mobile number or e-mail address. */
-                    search?: string;
-                    isActive?: boolean;
-                    sort?: "name" | "-name" | "createdAt" | "-createdAt";
-                };
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description Users retrieved successfully */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        /**
-                         * @example {
-                         *       "success": true,
-                         *       "data": {
-                         *         "items": [
-                         *           {
-                         *             "_id": "672b1234a1b2c3d4e5f60718",
-                         *             "mobileNumber": "9876543210",
-                         *             "name": "Asha Verma",
-                         *             "email": "asha@example.com",
-                         *             "avatar": "/api/files/user_672b1234_1764234567890_avatar_9f.jpg",
-                         *             "role": "patient",
-                         *             "isActive": true,
-                         *             "isVerified": true,
-                         *             "profile": {
-                         *               "language": "hi",
-                         *               "dateOfBirth": "1990-04-21",
-                         *               "gender": "female",
-                         *               "address": {
-                         *                 "street": "12 Hill Road",
-                         *                 "city": "Pune",
-                         *                 "state": "Maharashtra",
-                         *                 "pincode": "411001",
-                         *                 "country": "India"
-                         *               },
-                         *               "emergencyContact": {
-                         *                 "name": "Meera Verma",
-                         *                 "relationship": "mother",
-                         *                 "mobileNumber": "9876501234"
-                         *               }
-                         *             },
-                         *             "doctorInfo": {
-                         *               "specialization": "Cardiology",
-                         *               "qualification": "MBBS, MD",
-                         *               "experience": 12,
-                         *               "consultationFee": 500,
-                         *               "schedule": [
-                         *                 {
-                         *                   "day": "monday",
-                         *                   "startTime": "09:00",
-                         *                   "endTime": "13:00",
-                         *                   "isAvailable": true,
-                         *                   "maxPatients": 1
-                         *                 }
-                         *               ],
-                         *               "registrationNumber": "MH-12345"
-                         *             },
-                         *             "patientInfo": {
-                         *               "bloodGroup": "B+",
-                         *               "allergies": [
-                         *                 "Penicillin"
-                         *               ],
-                         *               "medicalHistory": [
-                         *                 {
-                         *                   "condition": "Asthma",
-                         *                   "diagnosedDate": "2026-12-01",
-                         *                   "treatment": "Inhaler",
-                         *                   "doctor": "Dr Rao"
-                         *                 }
-                         *               ],
-                         *               "emergencyContact": {
-                         *                 "name": "Meera Verma",
-                         *                 "relationship": "mother",
-                         *                 "mobileNumber": "9876501234"
-                         *               }
-                         *             },
-                         *             "createdAt": "2026-11-22T04:30:00.000Z",
-                         *             "updatedAt": "2026-11-22T04:30:00.000Z"
-                         *           }
-                         *         ],
-                         *         "pagination": {
-                         *           "current": 1,
-                         *           "pages": 5,
-                         *           "total": 50,
-                         *           "limit": 10,
-                         *           "hasNext": true,
-                         *           "hasPrev": false
-                         *         }
-                         *       },
-                         *       "timestamp": "2026-11-22T04:30:00.000Z",
-                         *       "message": "Users retrieved successfully"
-                         *     }
-                         */
-                        "application/json": components["schemas"]["UserPageEnvelope"];
-                    };
-                };
-                400: components["responses"]["BAD_REQUEST"];
-                401: components["responses"]["UNAUTHORIZED"];
-                403: components["responses"]["FORBIDDEN"];
-                406: components["responses"]["NOT_ACCEPTABLE"];
-                429: components["responses"]["TOO_MANY_REQUESTS"];
-                503: components["responses"]["SERVICE_UNAVAILABLE"];
-                default: components["responses"]["DEFAULT_ERROR"];
-            };
-        };
+        /**
+         * List users.
+         * @description Roles: admin. Permission: `users:manage`.
+         */
+        get: operations["usersListUsers"];
         put?: never;
-        /** Create a user of any role. */
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    /**
-                     * @example {
-                     *       "mobileNumber": "9876543210",
-                     *       "name": "Asha Verma",
-                     *       "email": "asha@example.com",
-                     *       "role": "doctor",
-                     *       "isVerified": true,
-                     *       "profile": {
-                     *         "language": "hi",
-                     *         "dateOfBirth": "1990-04-21",
-                     *         "gender": "female",
-                     *         "address": {
-                     *           "street": "12 Hill Road",
-                     *           "city": "Pune",
-                     *           "state": "Maharashtra",
-                     *           "pincode": "411001",
-                     *           "country": "India"
-                     *         },
-                     *         "emergencyContact": {
-                     *           "name": "Asha Verma",
-                     *           "relationship": "mother",
-                     *           "mobileNumber": "9876543210"
-                     *         }
-                     *       },
-                     *       "doctorInfo": {
-                     *         "specialization": "Cardiology",
-                     *         "qualification": "MBBS, MD",
-                     *         "experience": 12,
-                     *         "consultationFee": 500,
-                     *         "registrationNumber": "MH-12345"
-                     *       }
-                     *     }
-                     */
-                    "application/json": components["schemas"]["CreateUser"];
-                };
-            };
-            responses: {
-                /** @description User created successfully */
-                201: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        /**
-                         * @example {
-                         *       "success": true,
-                         *       "data": {
-                         *         "user": {
-                         *           "_id": "672b1234a1b2c3d4e5f60718",
-                         *           "mobileNumber": "9876543210",
-                         *           "name": "Asha Verma",
-                         *           "email": "asha@example.com",
-                         *           "avatar": "/api/files/user_672b1234_1764234567890_avatar_9f.jpg",
-                         *           "role": "patient",
-                         *           "isActive": true,
-                         *           "isVerified": true,
-                         *           "profile": {
-                         *             "language": "hi",
-                         *             "dateOfBirth": "1990-04-21",
-                         *             "gender": "female",
-                         *             "address": {
-                         *               "street": "12 Hill Road",
-                         *               "city": "Pune",
-                         *               "state": "Maharashtra",
-                         *               "pincode": "411001",
-                         *               "country": "India"
-                         *             },
-                         *             "emergencyContact": {
-                         *               "name": "Meera Verma",
-                         *               "relationship": "mother",
-                         *               "mobileNumber": "9876501234"
-                         *             }
-                         *           },
-                         *           "doctorInfo": {
-                         *             "specialization": "Cardiology",
-                         *             "qualification": "MBBS, MD",
-                         *             "experience": 12,
-                         *             "consultationFee": 500,
-                         *             "schedule": [
-                         *               {
-                         *                 "day": "monday",
-                         *                 "startTime": "09:00",
-                         *                 "endTime": "13:00",
-                         *                 "isAvailable": true,
-                         *                 "maxPatients": 1
-                         *               }
-                         *             ],
-                         *             "registrationNumber": "MH-12345"
-                         *           },
-                         *           "patientInfo": {
-                         *             "bloodGroup": "B+",
-                         *             "allergies": [
-                         *               "Penicillin"
-                         *             ],
-                         *             "medicalHistory": [
-                         *               {
-                         *                 "condition": "Asthma",
-                         *                 "diagnosedDate": "2026-12-01",
-                         *                 "treatment": "Inhaler",
-                         *                 "doctor": "Dr Rao"
-                         *               }
-                         *             ],
-                         *             "emergencyContact": {
-                         *               "name": "Meera Verma",
-                         *               "relationship": "mother",
-                         *               "mobileNumber": "9876501234"
-                         *             }
-                         *           },
-                         *           "createdAt": "2026-11-22T04:30:00.000Z",
-                         *           "updatedAt": "2026-11-22T04:30:00.000Z"
-                         *         }
-                         *       },
-                         *       "timestamp": "2026-11-22T04:30:00.000Z",
-                         *       "message": "User created successfully"
-                         *     }
-                         */
-                        "application/json": components["schemas"]["UserDataEnvelope"];
-                    };
-                };
-                400: components["responses"]["BAD_REQUEST"];
-                401: components["responses"]["UNAUTHORIZED"];
-                403: components["responses"]["FORBIDDEN"];
-                406: components["responses"]["NOT_ACCEPTABLE"];
-                413: components["responses"]["REQUEST_ENTITY_TOO_LARGE"];
-                415: components["responses"]["UNSUPPORTED_MEDIA_TYPE"];
-                429: components["responses"]["TOO_MANY_REQUESTS"];
-                503: components["responses"]["SERVICE_UNAVAILABLE"];
-                default: components["responses"]["DEFAULT_ERROR"];
-            };
-        };
+        /**
+         * Create a user of any role.
+         * @description Roles: admin. Permission: `users:manage`.
+         */
+        post: operations["usersCreateUser"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1357,541 +263,14 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Count users by role and status. */
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description User statistics retrieved successfully */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        /**
-                         * @example {
-                         *       "success": true,
-                         *       "data": {
-                         *         "total": 120,
-                         *         "active": 118,
-                         *         "inactive": 2,
-                         *         "byRole": {
-                         *           "patient": 100
-                         *         }
-                         *       },
-                         *       "timestamp": "2026-11-22T04:30:00.000Z",
-                         *       "message": "User statistics retrieved successfully"
-                         *     }
-                         */
-                        "application/json": components["schemas"]["UserStatsEnvelope"];
-                    };
-                };
-                401: components["responses"]["UNAUTHORIZED"];
-                403: components["responses"]["FORBIDDEN"];
-                406: components["responses"]["NOT_ACCEPTABLE"];
-                429: components["responses"]["TOO_MANY_REQUESTS"];
-                503: components["responses"]["SERVICE_UNAVAILABLE"];
-                default: components["responses"]["DEFAULT_ERROR"];
-            };
-        };
+        /**
+         * Count users by role and status.
+         * @description Roles: admin. Permission: `users:manage`.
+         */
+        get: operations["usersStats"];
         put?: never;
         post?: never;
         delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/users/{user_id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                user_id: string;
-            };
-            cookie?: never;
-        };
-        /** Read a user's record. */
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    user_id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description User retrieved successfully */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        /**
-                         * @example {
-                         *       "success": true,
-                         *       "data": {
-                         *         "user": {
-                         *           "_id": "672b1234a1b2c3d4e5f60718",
-                         *           "mobileNumber": "9876543210",
-                         *           "name": "Asha Verma",
-                         *           "email": "asha@example.com",
-                         *           "avatar": "/api/files/user_672b1234_1764234567890_avatar_9f.jpg",
-                         *           "role": "patient",
-                         *           "isActive": true,
-                         *           "isVerified": true,
-                         *           "profile": {
-                         *             "language": "hi",
-                         *             "dateOfBirth": "1990-04-21",
-                         *             "gender": "female",
-                         *             "address": {
-                         *               "street": "12 Hill Road",
-                         *               "city": "Pune",
-                         *               "state": "Maharashtra",
-                         *               "pincode": "411001",
-                         *               "country": "India"
-                         *             },
-                         *             "emergencyContact": {
-                         *               "name": "Meera Verma",
-                         *               "relationship": "mother",
-                         *               "mobileNumber": "9876501234"
-                         *             }
-                         *           },
-                         *           "doctorInfo": {
-                         *             "specialization": "Cardiology",
-                         *             "qualification": "MBBS, MD",
-                         *             "experience": 12,
-                         *             "consultationFee": 500,
-                         *             "schedule": [
-                         *               {
-                         *                 "day": "monday",
-                         *                 "startTime": "09:00",
-                         *                 "endTime": "13:00",
-                         *                 "isAvailable": true,
-                         *                 "maxPatients": 1
-                         *               }
-                         *             ],
-                         *             "registrationNumber": "MH-12345"
-                         *           },
-                         *           "patientInfo": {
-                         *             "bloodGroup": "B+",
-                         *             "allergies": [
-                         *               "Penicillin"
-                         *             ],
-                         *             "medicalHistory": [
-                         *               {
-                         *                 "condition": "Asthma",
-                         *                 "diagnosedDate": "2026-12-01",
-                         *                 "treatment": "Inhaler",
-                         *                 "doctor": "Dr Rao"
-                         *               }
-                         *             ],
-                         *             "emergencyContact": {
-                         *               "name": "Meera Verma",
-                         *               "relationship": "mother",
-                         *               "mobileNumber": "9876501234"
-                         *             }
-                         *           },
-                         *           "createdAt": "2026-11-22T04:30:00.000Z",
-                         *           "updatedAt": "2026-11-22T04:30:00.000Z"
-                         *         }
-                         *       },
-                         *       "timestamp": "2026-11-22T04:30:00.000Z",
-                         *       "message": "User retrieved successfully"
-                         *     }
-                         */
-                        "application/json": components["schemas"]["UserDataEnvelope"];
-                    };
-                };
-                401: components["responses"]["UNAUTHORIZED"];
-                403: components["responses"]["FORBIDDEN"];
-                404: components["responses"]["NOT_FOUND"];
-                406: components["responses"]["NOT_ACCEPTABLE"];
-                429: components["responses"]["TOO_MANY_REQUESTS"];
-                503: components["responses"]["SERVICE_UNAVAILABLE"];
-                default: components["responses"]["DEFAULT_ERROR"];
-            };
-        };
-        /** Change a user's record; another role or number signs their devices out. */
-        put: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    user_id: string;
-                };
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    /**
-                     * @example {
-                     *       "mobileNumber": "9876543210",
-                     *       "name": "Asha Verma",
-                     *       "email": "asha@example.com",
-                     *       "role": "doctor",
-                     *       "isVerified": true,
-                     *       "profile": {
-                     *         "language": "hi",
-                     *         "dateOfBirth": "1990-04-21",
-                     *         "gender": "female",
-                     *         "address": {
-                     *           "street": "12 Hill Road",
-                     *           "city": "Pune",
-                     *           "state": "Maharashtra",
-                     *           "pincode": "411001",
-                     *           "country": "India"
-                     *         },
-                     *         "emergencyContact": {
-                     *           "name": "Asha Verma",
-                     *           "relationship": "mother",
-                     *           "mobileNumber": "9876543210"
-                     *         }
-                     *       },
-                     *       "doctorInfo": {
-                     *         "specialization": "Cardiology",
-                     *         "qualification": "MBBS, MD",
-                     *         "experience": 12,
-                     *         "consultationFee": 500,
-                     *         "registrationNumber": "MH-12345"
-                     *       }
-                     *     }
-                     */
-                    "application/json": components["schemas"]["UpdateUser"];
-                };
-            };
-            responses: {
-                /** @description User updated successfully */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        /**
-                         * @example {
-                         *       "success": true,
-                         *       "data": {
-                         *         "user": {
-                         *           "_id": "672b1234a1b2c3d4e5f60718",
-                         *           "mobileNumber": "9876543210",
-                         *           "name": "Asha Verma",
-                         *           "email": "asha@example.com",
-                         *           "avatar": "/api/files/user_672b1234_1764234567890_avatar_9f.jpg",
-                         *           "role": "patient",
-                         *           "isActive": true,
-                         *           "isVerified": true,
-                         *           "profile": {
-                         *             "language": "hi",
-                         *             "dateOfBirth": "1990-04-21",
-                         *             "gender": "female",
-                         *             "address": {
-                         *               "street": "12 Hill Road",
-                         *               "city": "Pune",
-                         *               "state": "Maharashtra",
-                         *               "pincode": "411001",
-                         *               "country": "India"
-                         *             },
-                         *             "emergencyContact": {
-                         *               "name": "Meera Verma",
-                         *               "relationship": "mother",
-                         *               "mobileNumber": "9876501234"
-                         *             }
-                         *           },
-                         *           "doctorInfo": {
-                         *             "specialization": "Cardiology",
-                         *             "qualification": "MBBS, MD",
-                         *             "experience": 12,
-                         *             "consultationFee": 500,
-                         *             "schedule": [
-                         *               {
-                         *                 "day": "monday",
-                         *                 "startTime": "09:00",
-                         *                 "endTime": "13:00",
-                         *                 "isAvailable": true,
-                         *                 "maxPatients": 1
-                         *               }
-                         *             ],
-                         *             "registrationNumber": "MH-12345"
-                         *           },
-                         *           "patientInfo": {
-                         *             "bloodGroup": "B+",
-                         *             "allergies": [
-                         *               "Penicillin"
-                         *             ],
-                         *             "medicalHistory": [
-                         *               {
-                         *                 "condition": "Asthma",
-                         *                 "diagnosedDate": "2026-12-01",
-                         *                 "treatment": "Inhaler",
-                         *                 "doctor": "Dr Rao"
-                         *               }
-                         *             ],
-                         *             "emergencyContact": {
-                         *               "name": "Meera Verma",
-                         *               "relationship": "mother",
-                         *               "mobileNumber": "9876501234"
-                         *             }
-                         *           },
-                         *           "createdAt": "2026-11-22T04:30:00.000Z",
-                         *           "updatedAt": "2026-11-22T04:30:00.000Z"
-                         *         },
-                         *         "upcomingAppointments": [
-                         *           {
-                         *             "_id": "672b1234a1b2c3d4e5f60718",
-                         *             "patient": {
-                         *               "_id": "672b1234a1b2c3d4e5f60718",
-                         *               "name": "Asha Verma",
-                         *               "mobileNumber": "9876543210"
-                         *             },
-                         *             "doctor": {
-                         *               "_id": "672b1234a1b2c3d4e5f60718",
-                         *               "name": "Dr Meera Iyer",
-                         *               "doctorInfo": {
-                         *                 "specialization": "Cardiology",
-                         *                 "consultationFee": 500
-                         *               }
-                         *             },
-                         *             "appointmentDate": "2026-12-01",
-                         *             "appointmentTime": "09:30",
-                         *             "startsAt": "2026-11-22T04:30:00.000Z",
-                         *             "status": "pending",
-                         *             "purposeOfVisit": "consultation",
-                         *             "reason": "Headache for a week",
-                         *             "symptoms": "Worse in the evening",
-                         *             "notes": null,
-                         *             "prescription": null,
-                         *             "images": [
-                         *               {
-                         *                 "filename": "appointment_672b1234_1764234567890_report_9f.pdf",
-                         *                 "originalName": "blood-test.pdf",
-                         *                 "size": 52311,
-                         *                 "mimeType": "application/pdf",
-                         *                 "category": "reports",
-                         *                 "fromPatient": true,
-                         *                 "url": "/api/files/appointment_672b1234_1764234567890_report_9f.pdf",
-                         *                 "status": "ready"
-                         *               }
-                         *             ],
-                         *             "paymentInfo": {
-                         *               "amount": 500,
-                         *               "status": "pending"
-                         *             },
-                         *             "cancellation": {
-                         *               "refundAmount": 500,
-                         *               "refundStatus": "pending",
-                         *               "refundDate": "2026-11-22T04:30:00.000Z",
-                         *               "by": "672b1234a1b2c3d4e5f60718",
-                         *               "at": "2026-11-22T04:30:00.000Z",
-                         *               "reason": "I have recovered"
-                         *             },
-                         *             "history": [
-                         *               {
-                         *                 "from": "pending",
-                         *                 "to": "confirmed",
-                         *                 "by": "672b1234a1b2c3d4e5f60718",
-                         *                 "at": "2026-11-22T04:30:00.000Z",
-                         *                 "reason": null
-                         *               }
-                         *             ],
-                         *             "createdBy": "672b1234a1b2c3d4e5f60718",
-                         *             "createdAt": "2026-11-22T04:30:00.000Z",
-                         *             "updatedAt": "2026-11-22T04:30:00.000Z"
-                         *           }
-                         *         ]
-                         *       },
-                         *       "timestamp": "2026-11-22T04:30:00.000Z",
-                         *       "message": "User updated successfully"
-                         *     }
-                         */
-                        "application/json": components["schemas"]["AccountEnvelope"];
-                    };
-                };
-                400: components["responses"]["BAD_REQUEST"];
-                401: components["responses"]["UNAUTHORIZED"];
-                403: components["responses"]["FORBIDDEN"];
-                404: components["responses"]["NOT_FOUND"];
-                406: components["responses"]["NOT_ACCEPTABLE"];
-                413: components["responses"]["REQUEST_ENTITY_TOO_LARGE"];
-                415: components["responses"]["UNSUPPORTED_MEDIA_TYPE"];
-                429: components["responses"]["TOO_MANY_REQUESTS"];
-                503: components["responses"]["SERVICE_UNAVAILABLE"];
-                default: components["responses"]["DEFAULT_ERROR"];
-            };
-        };
-        post?: never;
-        /** Deactivate a user and end their sessions. */
-        delete: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    user_id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description User deactivated successfully */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        /**
-                         * @example {
-                         *       "success": true,
-                         *       "data": {
-                         *         "user": {
-                         *           "_id": "672b1234a1b2c3d4e5f60718",
-                         *           "mobileNumber": "9876543210",
-                         *           "name": "Asha Verma",
-                         *           "email": "asha@example.com",
-                         *           "avatar": "/api/files/user_672b1234_1764234567890_avatar_9f.jpg",
-                         *           "role": "patient",
-                         *           "isActive": true,
-                         *           "isVerified": true,
-                         *           "profile": {
-                         *             "language": "hi",
-                         *             "dateOfBirth": "1990-04-21",
-                         *             "gender": "female",
-                         *             "address": {
-                         *               "street": "12 Hill Road",
-                         *               "city": "Pune",
-                         *               "state": "Maharashtra",
-                         *               "pincode": "411001",
-                         *               "country": "India"
-                         *             },
-                         *             "emergencyContact": {
-                         *               "name": "Meera Verma",
-                         *               "relationship": "mother",
-                         *               "mobileNumber": "9876501234"
-                         *             }
-                         *           },
-                         *           "doctorInfo": {
-                         *             "specialization": "Cardiology",
-                         *             "qualification": "MBBS, MD",
-                         *             "experience": 12,
-                         *             "consultationFee": 500,
-                         *             "schedule": [
-                         *               {
-                         *                 "day": "monday",
-                         *                 "startTime": "09:00",
-                         *                 "endTime": "13:00",
-                         *                 "isAvailable": true,
-                         *                 "maxPatients": 1
-                         *               }
-                         *             ],
-                         *             "registrationNumber": "MH-12345"
-                         *           },
-                         *           "patientInfo": {
-                         *             "bloodGroup": "B+",
-                         *             "allergies": [
-                         *               "Penicillin"
-                         *             ],
-                         *             "medicalHistory": [
-                         *               {
-                         *                 "condition": "Asthma",
-                         *                 "diagnosedDate": "2026-12-01",
-                         *                 "treatment": "Inhaler",
-                         *                 "doctor": "Dr Rao"
-                         *               }
-                         *             ],
-                         *             "emergencyContact": {
-                         *               "name": "Meera Verma",
-                         *               "relationship": "mother",
-                         *               "mobileNumber": "9876501234"
-                         *             }
-                         *           },
-                         *           "createdAt": "2026-11-22T04:30:00.000Z",
-                         *           "updatedAt": "2026-11-22T04:30:00.000Z"
-                         *         },
-                         *         "upcomingAppointments": [
-                         *           {
-                         *             "_id": "672b1234a1b2c3d4e5f60718",
-                         *             "patient": {
-                         *               "_id": "672b1234a1b2c3d4e5f60718",
-                         *               "name": "Asha Verma",
-                         *               "mobileNumber": "9876543210"
-                         *             },
-                         *             "doctor": {
-                         *               "_id": "672b1234a1b2c3d4e5f60718",
-                         *               "name": "Dr Meera Iyer",
-                         *               "doctorInfo": {
-                         *                 "specialization": "Cardiology",
-                         *                 "consultationFee": 500
-                         *               }
-                         *             },
-                         *             "appointmentDate": "2026-12-01",
-                         *             "appointmentTime": "09:30",
-                         *             "startsAt": "2026-11-22T04:30:00.000Z",
-                         *             "status": "pending",
-                         *             "purposeOfVisit": "consultation",
-                         *             "reason": "Headache for a week",
-                         *             "symptoms": "Worse in the evening",
-                         *             "notes": null,
-                         *             "prescription": null,
-                         *             "images": [
-                         *               {
-                         *                 "filename": "appointment_672b1234_1764234567890_report_9f.pdf",
-                         *                 "originalName": "blood-test.pdf",
-                         *                 "size": 52311,
-                         *                 "mimeType": "application/pdf",
-                         *                 "category": "reports",
-                         *                 "fromPatient": true,
-                         *                 "url": "/api/files/appointment_672b1234_1764234567890_report_9f.pdf",
-                         *                 "status": "ready"
-                         *               }
-                         *             ],
-                         *             "paymentInfo": {
-                         *               "amount": 500,
-                         *               "status": "pending"
-                         *             },
-                         *             "cancellation": {
-                         *               "refundAmount": 500,
-                         *               "refundStatus": "pending",
-                         *               "refundDate": "2026-11-22T04:30:00.000Z",
-                         *               "by": "672b1234a1b2c3d4e5f60718",
-                         *               "at": "2026-11-22T04:30:00.000Z",
-                         *               "reason": "I have recovered"
-                         *             },
-                         *             "history": [
-                         *               {
-                         *                 "from": "pending",
-                         *                 "to": "confirmed",
-                         *                 "by": "672b1234a1b2c3d4e5f60718",
-                         *                 "at": "2026-11-22T04:30:00.000Z",
-                         *                 "reason": null
-                         *               }
-                         *             ],
-                         *             "createdBy": "672b1234a1b2c3d4e5f60718",
-                         *             "createdAt": "2026-11-22T04:30:00.000Z",
-                         *             "updatedAt": "2026-11-22T04:30:00.000Z"
-                         *           }
-                         *         ]
-                         *       },
-                         *       "timestamp": "2026-11-22T04:30:00.000Z",
-                         *       "message": "User deactivated successfully"
-                         *     }
-                         */
-                        "application/json": components["schemas"]["AccountEnvelope"];
-                    };
-                };
-                401: components["responses"]["UNAUTHORIZED"];
-                403: components["responses"]["FORBIDDEN"];
-                404: components["responses"]["NOT_FOUND"];
-                406: components["responses"]["NOT_ACCEPTABLE"];
-                429: components["responses"]["TOO_MANY_REQUESTS"];
-                503: components["responses"]["SERVICE_UNAVAILABLE"];
-                default: components["responses"]["DEFAULT_ERROR"];
-            };
-        };
         options?: never;
         head?: never;
         patch?: never;
@@ -1904,82 +283,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List doctors who can be booked. */
-        get: {
-            parameters: {
-                query?: {
-                    page?: number;
-                    limit?: number;
-                    specialization?: string;
-                    /** @description Part of a doctor's name. */
-                    search?: string;
-                    /** @description Only doctors with a free slot on this day. */
-                    date?: string;
-                };
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description Doctors retrieved successfully */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        /**
-                         * @example {
-                         *       "success": true,
-                         *       "data": {
-                         *         "items": [
-                         *           {
-                         *             "_id": "672b1234a1b2c3d4e5f60718",
-                         *             "name": "Dr Meera Iyer",
-                         *             "isActive": true,
-                         *             "doctorInfo": {
-                         *               "specialization": "Cardiology",
-                         *               "qualification": "MBBS, MD",
-                         *               "experience": 12,
-                         *               "consultationFee": 500,
-                         *               "schedule": [
-                         *                 {
-                         *                   "day": "monday",
-                         *                   "startTime": "09:00",
-                         *                   "endTime": "13:00",
-                         *                   "isAvailable": true,
-                         *                   "maxPatients": 1
-                         *                 }
-                         *               ]
-                         *             }
-                         *           }
-                         *         ],
-                         *         "pagination": {
-                         *           "current": 1,
-                         *           "pages": 5,
-                         *           "total": 50,
-                         *           "limit": 10,
-                         *           "hasNext": true,
-                         *           "hasPrev": false
-                         *         }
-                         *       },
-                         *       "timestamp": "2026-11-22T04:30:00.000Z",
-                         *       "message": "Doctors retrieved successfully"
-                         *     }
-                         */
-                        "application/json": components["schemas"]["DoctorPageEnvelope"];
-                    };
-                };
-                304: components["responses"]["NOT_MODIFIED"];
-                400: components["responses"]["BAD_REQUEST"];
-                401: components["responses"]["UNAUTHORIZED"];
-                403: components["responses"]["FORBIDDEN"];
-                406: components["responses"]["NOT_ACCEPTABLE"];
-                429: components["responses"]["TOO_MANY_REQUESTS"];
-                503: components["responses"]["SERVICE_UNAVAILABLE"];
-                default: components["responses"]["DEFAULT_ERROR"];
-            };
-        };
+        /**
+         * List doctors who can be booked.
+         * @description Roles: admin, doctor, patient, receptionist. Permission: `doctors:read`.
+         */
+        get: operations["doctorsListDoctors"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1997,65 +305,11 @@ export interface paths {
             };
             cookie?: never;
         };
-        /** Read a doctor's public profile and weekly hours. */
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    doctor_id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description Doctor retrieved successfully */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        /**
-                         * @example {
-                         *       "success": true,
-                         *       "data": {
-                         *         "doctor": {
-                         *           "_id": "672b1234a1b2c3d4e5f60718",
-                         *           "name": "Dr Meera Iyer",
-                         *           "isActive": true,
-                         *           "doctorInfo": {
-                         *             "specialization": "Cardiology",
-                         *             "qualification": "MBBS, MD",
-                         *             "experience": 12,
-                         *             "consultationFee": 500,
-                         *             "schedule": [
-                         *               {
-                         *                 "day": "monday",
-                         *                 "startTime": "09:00",
-                         *                 "endTime": "13:00",
-                         *                 "isAvailable": true,
-                         *                 "maxPatients": 1
-                         *               }
-                         *             ]
-                         *           }
-                         *         }
-                         *       },
-                         *       "timestamp": "2026-11-22T04:30:00.000Z",
-                         *       "message": "Doctor retrieved successfully"
-                         *     }
-                         */
-                        "application/json": components["schemas"]["DoctorDataEnvelope"];
-                    };
-                };
-                401: components["responses"]["UNAUTHORIZED"];
-                403: components["responses"]["FORBIDDEN"];
-                404: components["responses"]["NOT_FOUND"];
-                406: components["responses"]["NOT_ACCEPTABLE"];
-                429: components["responses"]["TOO_MANY_REQUESTS"];
-                503: components["responses"]["SERVICE_UNAVAILABLE"];
-                default: components["responses"]["DEFAULT_ERROR"];
-            };
-        };
+        /**
+         * Read a doctor's public profile and weekly hours.
+         * @description Roles: admin, doctor, patient, receptionist. Permission: `doctors:read`.
+         */
+        get: operations["doctorsGetDoctor"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2073,56 +327,11 @@ export interface paths {
             };
             cookie?: never;
         };
-        /** Count a doctor's free and total slots of each day. */
-        get: {
-            parameters: {
-                query: {
-                    from: string;
-                    to: string;
-                };
-                header?: never;
-                path: {
-                    doctor_id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description Availability retrieved successfully */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        /**
-                         * @example {
-                         *       "success": true,
-                         *       "data": {
-                         *         "days": [
-                         *           {
-                         *             "date": "2026-12-01",
-                         *             "free": 7,
-                         *             "total": 16
-                         *           }
-                         *         ]
-                         *       },
-                         *       "timestamp": "2026-11-22T04:30:00.000Z",
-                         *       "message": "Availability retrieved successfully"
-                         *     }
-                         */
-                        "application/json": components["schemas"]["AvailabilityEnvelope"];
-                    };
-                };
-                400: components["responses"]["BAD_REQUEST"];
-                401: components["responses"]["UNAUTHORIZED"];
-                403: components["responses"]["FORBIDDEN"];
-                404: components["responses"]["NOT_FOUND"];
-                406: components["responses"]["NOT_ACCEPTABLE"];
-                429: components["responses"]["TOO_MANY_REQUESTS"];
-                503: components["responses"]["SERVICE_UNAVAILABLE"];
-                default: components["responses"]["DEFAULT_ERROR"];
-            };
-        };
+        /**
+         * Count a doctor's free and total slots of each day.
+         * @description Roles: admin, doctor, patient, receptionist. Permission: `doctors:read`.
+         */
+        get: operations["doctorsAvailability"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2141,94 +350,11 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        /** Replace a doctor's weekly hours. Free slots change at once; booked slots stay, conflicts are listed. */
-        put: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    doctor_id: string;
-                };
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    /**
-                     * @example {
-                     *       "schedule": [
-                     *         {
-                     *           "day": "monday",
-                     *           "startTime": "09:00",
-                     *           "endTime": "13:00",
-                     *           "isAvailable": true,
-                     *           "maxPatients": 1
-                     *         }
-                     *       ]
-                     *     }
-                     */
-                    "application/json": components["schemas"]["SaveSchedule"];
-                };
-            };
-            responses: {
-                /** @description Schedule saved successfully */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        /**
-                         * @example {
-                         *       "success": true,
-                         *       "data": {
-                         *         "doctor": {
-                         *           "_id": "672b1234a1b2c3d4e5f60718",
-                         *           "name": "Dr Meera Iyer",
-                         *           "isActive": true,
-                         *           "doctorInfo": {
-                         *             "specialization": "Cardiology",
-                         *             "qualification": "MBBS, MD",
-                         *             "experience": 12,
-                         *             "consultationFee": 500,
-                         *             "schedule": [
-                         *               {
-                         *                 "day": "monday",
-                         *                 "startTime": "09:00",
-                         *                 "endTime": "13:00",
-                         *                 "isAvailable": true,
-                         *                 "maxPatients": 1
-                         *               }
-                         *             ]
-                         *           }
-                         *         },
-                         *         "conflicts": [
-                         *           {
-                         *             "slotId": "672b1234a1b2c3d4e5f60718",
-                         *             "date": "2026-12-01",
-                         *             "startTime": "09:30",
-                         *             "endTime": "10:00",
-                         *             "bookedPatients": 1
-                         *           }
-                         *         ]
-                         *       },
-                         *       "timestamp": "2026-11-22T04:30:00.000Z",
-                         *       "message": "Schedule saved successfully"
-                         *     }
-                         */
-                        "application/json": components["schemas"]["SavedScheduleEnvelope"];
-                    };
-                };
-                400: components["responses"]["BAD_REQUEST"];
-                401: components["responses"]["UNAUTHORIZED"];
-                403: components["responses"]["FORBIDDEN"];
-                404: components["responses"]["NOT_FOUND"];
-                406: components["responses"]["NOT_ACCEPTABLE"];
-                413: components["responses"]["REQUEST_ENTITY_TOO_LARGE"];
-                415: components["responses"]["UNSUPPORTED_MEDIA_TYPE"];
-                429: components["responses"]["TOO_MANY_REQUESTS"];
-                503: components["responses"]["SERVICE_UNAVAILABLE"];
-                default: components["responses"]["DEFAULT_ERROR"];
-            };
-        };
+        /**
+         * Replace a doctor's weekly hours. Free slots change at once; booked slots stay, conflicts are listed.
+         * @description Roles: admin, doctor. Permission: `schedule:write`.
+         */
+        put: operations["doctorsSaveSchedule"];
         post?: never;
         delete?: never;
         options?: never;
@@ -2243,90 +369,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Read a doctor's free and booked slots of one day. */
-        get: {
-            parameters: {
-                query: {
-                    doctorId: string;
-                    date: string;
-                };
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description Available slots retrieved successfully */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        /**
-                         * @example {
-                         *       "success": true,
-                         *       "data": {
-                         *         "doctor": {
-                         *           "_id": "672b1234a1b2c3d4e5f60718",
-                         *           "name": "Dr Meera Iyer",
-                         *           "isActive": true,
-                         *           "doctorInfo": {
-                         *             "specialization": "Cardiology",
-                         *             "qualification": "MBBS, MD",
-                         *             "experience": 12,
-                         *             "consultationFee": 500,
-                         *             "schedule": [
-                         *               {
-                         *                 "day": "monday",
-                         *                 "startTime": "09:00",
-                         *                 "endTime": "13:00",
-                         *                 "isAvailable": true,
-                         *                 "maxPatients": 1
-                         *               }
-                         *             ]
-                         *           }
-                         *         },
-                         *         "date": "2026-12-01",
-                         *         "availableSlots": [
-                         *           {
-                         *             "_id": "672b1234a1b2c3d4e5f60718",
-                         *             "startTime": "09:30",
-                         *             "endTime": "10:00",
-                         *             "isAvailable": true,
-                         *             "consultationFee": 500,
-                         *             "maxPatients": 1,
-                         *             "bookedPatients": 0
-                         *           }
-                         *         ],
-                         *         "bookedSlots": [
-                         *           {
-                         *             "_id": "672b1234a1b2c3d4e5f60718",
-                         *             "startTime": "09:30",
-                         *             "endTime": "10:00",
-                         *             "isAvailable": true,
-                         *             "consultationFee": 500,
-                         *             "maxPatients": 1,
-                         *             "bookedPatients": 0
-                         *           }
-                         *         ]
-                         *       },
-                         *       "timestamp": "2026-11-22T04:30:00.000Z",
-                         *       "message": "Available slots retrieved successfully"
-                         *     }
-                         */
-                        "application/json": components["schemas"]["DaySlotsEnvelope"];
-                    };
-                };
-                304: components["responses"]["NOT_MODIFIED"];
-                400: components["responses"]["BAD_REQUEST"];
-                401: components["responses"]["UNAUTHORIZED"];
-                403: components["responses"]["FORBIDDEN"];
-                406: components["responses"]["NOT_ACCEPTABLE"];
-                429: components["responses"]["TOO_MANY_REQUESTS"];
-                503: components["responses"]["SERVICE_UNAVAILABLE"];
-                default: components["responses"]["DEFAULT_ERROR"];
-            };
-        };
+        /**
+         * Read a doctor's free and booked slots of one day.
+         * @description Roles: admin, doctor, patient, receptionist. Permission: `slots:read`.
+         */
+        get: operations["slotsSlotsOfDay"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2344,139 +391,15 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Book an appointment. */
-        post: {
-            parameters: {
-                query?: never;
-                header?: {
-                    /** @description Send a booking again with the same key, and it is still one booking (24 hours). */
-                    "Idempotency-Key"?: string;
-                };
-                path?: never;
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    /**
-                     * @example {
-                     *       "doctorId": "672b1234a1b2c3d4e5f60718",
-                     *       "appointmentDate": "2026-12-01",
-                     *       "appointmentTime": "09:30",
-                     *       "purposeOfVisit": "consultation",
-                     *       "reason": "Headache for a week",
-                     *       "symptoms": "Worse in the evening"
-                     *     }
-                     */
-                    "application/json": components["schemas"]["BookAppointment"];
-                    /**
-                     * @example {
-                     *       "doctorId": "672b1234a1b2c3d4e5f60718",
-                     *       "appointmentDate": "2026-12-01",
-                     *       "appointmentTime": "09:30",
-                     *       "purposeOfVisit": "consultation",
-                     *       "reason": "Headache for a week",
-                     *       "symptoms": "Worse in the evening",
-                     *       "images": [
-                     *         "the bytes of a file"
-                     *       ]
-                     *     }
-                     */
-                    "multipart/form-data": components["schemas"]["BookAppointmentWithFiles"];
-                };
-            };
-            responses: {
-                /** @description Appointment booked successfully */
-                201: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        /**
-                         * @example {
-                         *       "success": true,
-                         *       "data": {
-                         *         "appointment": {
-                         *           "_id": "672b1234a1b2c3d4e5f60718",
-                         *           "patient": {
-                         *             "_id": "672b1234a1b2c3d4e5f60718",
-                         *             "name": "Asha Verma",
-                         *             "mobileNumber": "9876543210"
-                         *           },
-                         *           "doctor": {
-                         *             "_id": "672b1234a1b2c3d4e5f60718",
-                         *             "name": "Dr Meera Iyer",
-                         *             "doctorInfo": {
-                         *               "specialization": "Cardiology",
-                         *               "consultationFee": 500
-                         *             }
-                         *           },
-                         *           "appointmentDate": "2026-12-01",
-                         *           "appointmentTime": "09:30",
-                         *           "startsAt": "2026-11-22T04:30:00.000Z",
-                         *           "status": "pending",
-                         *           "purposeOfVisit": "consultation",
-                         *           "reason": "Headache for a week",
-                         *           "symptoms": "Worse in the evening",
-                         *           "notes": null,
-                         *           "prescription": null,
-                         *           "images": [
-                         *             {
-                         *               "filename": "appointment_672b1234_1764234567890_report_9f.pdf",
-                         *               "originalName": "blood-test.pdf",
-                         *               "size": 52311,
-                         *               "mimeType": "application/pdf",
-                         *               "category": "reports",
-                         *               "fromPatient": true,
-                         *               "url": "/api/files/appointment_672b1234_1764234567890_report_9f.pdf",
-                         *               "status": "ready"
-                         *             }
-                         *           ],
-                         *           "paymentInfo": {
-                         *             "amount": 500,
-                         *             "status": "pending"
-                         *           },
-                         *           "cancellation": {
-                         *             "refundAmount": 500,
-                         *             "refundStatus": "pending",
-                         *             "refundDate": "2026-11-22T04:30:00.000Z",
-                         *             "by": "672b1234a1b2c3d4e5f60718",
-                         *             "at": "2026-11-22T04:30:00.000Z",
-                         *             "reason": "I have recovered"
-                         *           },
-                         *           "history": [
-                         *             {
-                         *               "from": "pending",
-                         *               "to": "confirmed",
-                         *               "by": "672b1234a1b2c3d4e5f60718",
-                         *               "at": "2026-11-22T04:30:00.000Z",
-                         *               "reason": null
-                         *             }
-                         *           ],
-                         *           "createdBy": "672b1234a1b2c3d4e5f60718",
-                         *           "createdAt": "2026-11-22T04:30:00.000Z",
-                         *           "updatedAt": "2026-11-22T04:30:00.000Z"
-                         *         }
-                         *       },
-                         *       "timestamp": "2026-11-22T04:30:00.000Z",
-                         *       "message": "Appointment booked successfully"
-                         *     }
-                         */
-                        "application/json": components["schemas"]["AppointmentDataEnvelope"];
-                    };
-                };
-                400: components["responses"]["BAD_REQUEST"];
-                401: components["responses"]["UNAUTHORIZED"];
-                403: components["responses"]["FORBIDDEN"];
-                404: components["responses"]["NOT_FOUND"];
-                406: components["responses"]["NOT_ACCEPTABLE"];
-                413: components["responses"]["REQUEST_ENTITY_TOO_LARGE"];
-                415: components["responses"]["UNSUPPORTED_MEDIA_TYPE"];
-                422: components["responses"]["UNPROCESSABLE_ENTITY"];
-                429: components["responses"]["TOO_MANY_REQUESTS"];
-                503: components["responses"]["SERVICE_UNAVAILABLE"];
-                default: components["responses"]["DEFAULT_ERROR"];
-            };
-        };
+        /**
+         * Book an appointment.
+         * @description One books for oneself; the appointment is pending until the clinic confirms it, and holds its slot from now on.
+         *     `SLOT_UNAVAILABLE` comes with the three nearest free slots in `error.alternatives`. Send an `Idempotency-Key` and
+         *     repeat the request after a lost response: it stays one booking.
+         *
+         *     Roles: admin, doctor, patient, receptionist. Permission: `appointment:book`.
+         */
+        post: operations["appointmentsBook"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2490,121 +413,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List one's own appointments. */
-        get: {
-            parameters: {
-                query?: {
-                    page?: number;
-                    limit?: number;
-                    status?: "pending" | "confirmed" | "rejected" | "cancelled" | "in-progress" | "completed" | "no-show";
-                    startDate?: string;
-                    endDate?: string;
-                    when?: "upcoming" | "past";
-                };
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description Appointments retrieved successfully */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        /**
-                         * @example {
-                         *       "success": true,
-                         *       "data": {
-                         *         "items": [
-                         *           {
-                         *             "_id": "672b1234a1b2c3d4e5f60718",
-                         *             "patient": {
-                         *               "_id": "672b1234a1b2c3d4e5f60718",
-                         *               "name": "Asha Verma",
-                         *               "mobileNumber": "9876543210"
-                         *             },
-                         *             "doctor": {
-                         *               "_id": "672b1234a1b2c3d4e5f60718",
-                         *               "name": "Dr Meera Iyer",
-                         *               "doctorInfo": {
-                         *                 "specialization": "Cardiology",
-                         *                 "consultationFee": 500
-                         *               }
-                         *             },
-                         *             "appointmentDate": "2026-12-01",
-                         *             "appointmentTime": "09:30",
-                         *             "startsAt": "2026-11-22T04:30:00.000Z",
-                         *             "status": "pending",
-                         *             "purposeOfVisit": "consultation",
-                         *             "reason": "Headache for a week",
-                         *             "symptoms": "Worse in the evening",
-                         *             "notes": null,
-                         *             "prescription": null,
-                         *             "images": [
-                         *               {
-                         *                 "filename": "appointment_672b1234_1764234567890_report_9f.pdf",
-                         *                 "originalName": "blood-test.pdf",
-                         *                 "size": 52311,
-                         *                 "mimeType": "application/pdf",
-                         *                 "category": "reports",
-                         *                 "fromPatient": true,
-                         *                 "url": "/api/files/appointment_672b1234_1764234567890_report_9f.pdf",
-                         *                 "status": "ready"
-                         *               }
-                         *             ],
-                         *             "paymentInfo": {
-                         *               "amount": 500,
-                         *               "status": "pending"
-                         *             },
-                         *             "cancellation": {
-                         *               "refundAmount": 500,
-                         *               "refundStatus": "pending",
-                         *               "refundDate": "2026-11-22T04:30:00.000Z",
-                         *               "by": "672b1234a1b2c3d4e5f60718",
-                         *               "at": "2026-11-22T04:30:00.000Z",
-                         *               "reason": "I have recovered"
-                         *             },
-                         *             "history": [
-                         *               {
-                         *                 "from": "pending",
-                         *                 "to": "confirmed",
-                         *                 "by": "672b1234a1b2c3d4e5f60718",
-                         *                 "at": "2026-11-22T04:30:00.000Z",
-                         *                 "reason": null
-                         *               }
-                         *             ],
-                         *             "createdBy": "672b1234a1b2c3d4e5f60718",
-                         *             "createdAt": "2026-11-22T04:30:00.000Z",
-                         *             "updatedAt": "2026-11-22T04:30:00.000Z"
-                         *           }
-                         *         ],
-                         *         "pagination": {
-                         *           "current": 1,
-                         *           "pages": 5,
-                         *           "total": 50,
-                         *           "limit": 10,
-                         *           "hasNext": true,
-                         *           "hasPrev": false
-                         *         }
-                         *       },
-                         *       "timestamp": "2026-11-22T04:30:00.000Z",
-                         *       "message": "Appointments retrieved successfully"
-                         *     }
-                         */
-                        "application/json": components["schemas"]["AppointmentPageEnvelope"];
-                    };
-                };
-                400: components["responses"]["BAD_REQUEST"];
-                401: components["responses"]["UNAUTHORIZED"];
-                403: components["responses"]["FORBIDDEN"];
-                406: components["responses"]["NOT_ACCEPTABLE"];
-                429: components["responses"]["TOO_MANY_REQUESTS"];
-                503: components["responses"]["SERVICE_UNAVAILABLE"];
-                default: components["responses"]["DEFAULT_ERROR"];
-            };
-        };
+        /**
+         * List one's own appointments.
+         * @description Roles: admin, doctor, patient, receptionist. Permission: `appointment:list-mine`.
+         */
+        get: operations["appointmentsListOwn"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2620,123 +433,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List appointments; doctors see their own. */
-        get: {
-            parameters: {
-                query?: {
-                    page?: number;
-                    limit?: number;
-                    status?: "pending" | "confirmed" | "rejected" | "cancelled" | "in-progress" | "completed" | "no-show";
-                    startDate?: string;
-                    endDate?: string;
-                    when?: "upcoming" | "past";
-                    doctorId?: string;
-                    patientId?: string;
-                };
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description Appointments retrieved successfully */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        /**
-                         * @example {
-                         *       "success": true,
-                         *       "data": {
-                         *         "items": [
-                         *           {
-                         *             "_id": "672b1234a1b2c3d4e5f60718",
-                         *             "patient": {
-                         *               "_id": "672b1234a1b2c3d4e5f60718",
-                         *               "name": "Asha Verma",
-                         *               "mobileNumber": "9876543210"
-                         *             },
-                         *             "doctor": {
-                         *               "_id": "672b1234a1b2c3d4e5f60718",
-                         *               "name": "Dr Meera Iyer",
-                         *               "doctorInfo": {
-                         *                 "specialization": "Cardiology",
-                         *                 "consultationFee": 500
-                         *               }
-                         *             },
-                         *             "appointmentDate": "2026-12-01",
-                         *             "appointmentTime": "09:30",
-                         *             "startsAt": "2026-11-22T04:30:00.000Z",
-                         *             "status": "pending",
-                         *             "purposeOfVisit": "consultation",
-                         *             "reason": "Headache for a week",
-                         *             "symptoms": "Worse in the evening",
-                         *             "notes": null,
-                         *             "prescription": null,
-                         *             "images": [
-                         *               {
-                         *                 "filename": "appointment_672b1234_1764234567890_report_9f.pdf",
-                         *                 "originalName": "blood-test.pdf",
-                         *                 "size": 52311,
-                         *                 "mimeType": "application/pdf",
-                         *                 "category": "reports",
-                         *                 "fromPatient": true,
-                         *                 "url": "/api/files/appointment_672b1234_1764234567890_report_9f.pdf",
-                         *                 "status": "ready"
-                         *               }
-                         *             ],
-                         *             "paymentInfo": {
-                         *               "amount": 500,
-                         *               "status": "pending"
-                         *             },
-                         *             "cancellation": {
-                         *               "refundAmount": 500,
-                         *               "refundStatus": "pending",
-                         *               "refundDate": "2026-11-22T04:30:00.000Z",
-                         *               "by": "672b1234a1b2c3d4e5f60718",
-                         *               "at": "2026-11-22T04:30:00.000Z",
-                         *               "reason": "I have recovered"
-                         *             },
-                         *             "history": [
-                         *               {
-                         *                 "from": "pending",
-                         *                 "to": "confirmed",
-                         *                 "by": "672b1234a1b2c3d4e5f60718",
-                         *                 "at": "2026-11-22T04:30:00.000Z",
-                         *                 "reason": null
-                         *               }
-                         *             ],
-                         *             "createdBy": "672b1234a1b2c3d4e5f60718",
-                         *             "createdAt": "2026-11-22T04:30:00.000Z",
-                         *             "updatedAt": "2026-11-22T04:30:00.000Z"
-                         *           }
-                         *         ],
-                         *         "pagination": {
-                         *           "current": 1,
-                         *           "pages": 5,
-                         *           "total": 50,
-                         *           "limit": 10,
-                         *           "hasNext": true,
-                         *           "hasPrev": false
-                         *         }
-                         *       },
-                         *       "timestamp": "2026-11-22T04:30:00.000Z",
-                         *       "message": "Appointments retrieved successfully"
-                         *     }
-                         */
-                        "application/json": components["schemas"]["AppointmentPageEnvelope"];
-                    };
-                };
-                400: components["responses"]["BAD_REQUEST"];
-                401: components["responses"]["UNAUTHORIZED"];
-                403: components["responses"]["FORBIDDEN"];
-                406: components["responses"]["NOT_ACCEPTABLE"];
-                429: components["responses"]["TOO_MANY_REQUESTS"];
-                503: components["responses"]["SERVICE_UNAVAILABLE"];
-                default: components["responses"]["DEFAULT_ERROR"];
-            };
-        };
+        /**
+         * List appointments; doctors see their own.
+         * @description Roles: admin, doctor, receptionist. Permission: `appointment:list`.
+         */
+        get: operations["appointmentsListAppointments"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2752,117 +453,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List the appointments that wait for confirmation, the oldest request first. */
-        get: {
-            parameters: {
-                query?: {
-                    page?: number;
-                    limit?: number;
-                };
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description Pending appointments retrieved successfully */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        /**
-                         * @example {
-                         *       "success": true,
-                         *       "data": {
-                         *         "items": [
-                         *           {
-                         *             "_id": "672b1234a1b2c3d4e5f60718",
-                         *             "patient": {
-                         *               "_id": "672b1234a1b2c3d4e5f60718",
-                         *               "name": "Asha Verma",
-                         *               "mobileNumber": "9876543210"
-                         *             },
-                         *             "doctor": {
-                         *               "_id": "672b1234a1b2c3d4e5f60718",
-                         *               "name": "Dr Meera Iyer",
-                         *               "doctorInfo": {
-                         *                 "specialization": "Cardiology",
-                         *                 "consultationFee": 500
-                         *               }
-                         *             },
-                         *             "appointmentDate": "2026-12-01",
-                         *             "appointmentTime": "09:30",
-                         *             "startsAt": "2026-11-22T04:30:00.000Z",
-                         *             "status": "pending",
-                         *             "purposeOfVisit": "consultation",
-                         *             "reason": "Headache for a week",
-                         *             "symptoms": "Worse in the evening",
-                         *             "notes": null,
-                         *             "prescription": null,
-                         *             "images": [
-                         *               {
-                         *                 "filename": "appointment_672b1234_1764234567890_report_9f.pdf",
-                         *                 "originalName": "blood-test.pdf",
-                         *                 "size": 52311,
-                         *                 "mimeType": "application/pdf",
-                         *                 "category": "reports",
-                         *                 "fromPatient": true,
-                         *                 "url": "/api/files/appointment_672b1234_1764234567890_report_9f.pdf",
-                         *                 "status": "ready"
-                         *               }
-                         *             ],
-                         *             "paymentInfo": {
-                         *               "amount": 500,
-                         *               "status": "pending"
-                         *             },
-                         *             "cancellation": {
-                         *               "refundAmount": 500,
-                         *               "refundStatus": "pending",
-                         *               "refundDate": "2026-11-22T04:30:00.000Z",
-                         *               "by": "672b1234a1b2c3d4e5f60718",
-                         *               "at": "2026-11-22T04:30:00.000Z",
-                         *               "reason": "I have recovered"
-                         *             },
-                         *             "history": [
-                         *               {
-                         *                 "from": "pending",
-                         *                 "to": "confirmed",
-                         *                 "by": "672b1234a1b2c3d4e5f60718",
-                         *                 "at": "2026-11-22T04:30:00.000Z",
-                         *                 "reason": null
-                         *               }
-                         *             ],
-                         *             "createdBy": "672b1234a1b2c3d4e5f60718",
-                         *             "createdAt": "2026-11-22T04:30:00.000Z",
-                         *             "updatedAt": "2026-11-22T04:30:00.000Z"
-                         *           }
-                         *         ],
-                         *         "pagination": {
-                         *           "current": 1,
-                         *           "pages": 5,
-                         *           "total": 50,
-                         *           "limit": 10,
-                         *           "hasNext": true,
-                         *           "hasPrev": false
-                         *         }
-                         *       },
-                         *       "timestamp": "2026-11-22T04:30:00.000Z",
-                         *       "message": "Pending appointments retrieved successfully"
-                         *     }
-                         */
-                        "application/json": components["schemas"]["AppointmentPageEnvelope"];
-                    };
-                };
-                400: components["responses"]["BAD_REQUEST"];
-                401: components["responses"]["UNAUTHORIZED"];
-                403: components["responses"]["FORBIDDEN"];
-                406: components["responses"]["NOT_ACCEPTABLE"];
-                429: components["responses"]["TOO_MANY_REQUESTS"];
-                503: components["responses"]["SERVICE_UNAVAILABLE"];
-                default: components["responses"]["DEFAULT_ERROR"];
-            };
-        };
+        /**
+         * List the appointments that wait for confirmation, the oldest request first.
+         * @description Roles: admin, receptionist. Permission: `appointment:list-pending`.
+         */
+        get: operations["appointmentsListPending"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2878,47 +473,13 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Count appointments by status; patients and doctors see their own. */
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description Appointment statistics retrieved successfully */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        /**
-                         * @example {
-                         *       "success": true,
-                         *       "data": {
-                         *         "total": 12,
-                         *         "upcoming": 2,
-                         *         "byStatus": {
-                         *           "confirmed": 2
-                         *         }
-                         *       },
-                         *       "timestamp": "2026-11-22T04:30:00.000Z",
-                         *       "message": "Appointment statistics retrieved successfully"
-                         *     }
-                         */
-                        "application/json": components["schemas"]["AppointmentStatsEnvelope"];
-                    };
-                };
-                401: components["responses"]["UNAUTHORIZED"];
-                403: components["responses"]["FORBIDDEN"];
-                406: components["responses"]["NOT_ACCEPTABLE"];
-                429: components["responses"]["TOO_MANY_REQUESTS"];
-                503: components["responses"]["SERVICE_UNAVAILABLE"];
-                default: components["responses"]["DEFAULT_ERROR"];
-            };
-        };
+        /**
+         * Count appointments by status; patients and doctors see their own.
+         * @description `startDate` and `endDate` select the appointments of these days, both included.
+         *
+         *     Roles: admin, doctor, patient, receptionist. Permission: `appointment:stats`.
+         */
+        get: operations["appointmentsStats"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2936,222 +497,22 @@ export interface paths {
             };
             cookie?: never;
         };
-        /** Read an appointment with its history. */
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    appointment_id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description Appointment retrieved successfully */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        /**
-                         * @example {
-                         *       "success": true,
-                         *       "data": {
-                         *         "appointment": {
-                         *           "_id": "672b1234a1b2c3d4e5f60718",
-                         *           "patient": {
-                         *             "_id": "672b1234a1b2c3d4e5f60718",
-                         *             "name": "Asha Verma",
-                         *             "mobileNumber": "9876543210"
-                         *           },
-                         *           "doctor": {
-                         *             "_id": "672b1234a1b2c3d4e5f60718",
-                         *             "name": "Dr Meera Iyer",
-                         *             "doctorInfo": {
-                         *               "specialization": "Cardiology",
-                         *               "consultationFee": 500
-                         *             }
-                         *           },
-                         *           "appointmentDate": "2026-12-01",
-                         *           "appointmentTime": "09:30",
-                         *           "startsAt": "2026-11-22T04:30:00.000Z",
-                         *           "status": "pending",
-                         *           "purposeOfVisit": "consultation",
-                         *           "reason": "Headache for a week",
-                         *           "symptoms": "Worse in the evening",
-                         *           "notes": null,
-                         *           "prescription": null,
-                         *           "images": [
-                         *             {
-                         *               "filename": "appointment_672b1234_1764234567890_report_9f.pdf",
-                         *               "originalName": "blood-test.pdf",
-                         *               "size": 52311,
-                         *               "mimeType": "application/pdf",
-                         *               "category": "reports",
-                         *               "fromPatient": true,
-                         *               "url": "/api/files/appointment_672b1234_1764234567890_report_9f.pdf",
-                         *               "status": "ready"
-                         *             }
-                         *           ],
-                         *           "paymentInfo": {
-                         *             "amount": 500,
-                         *             "status": "pending"
-                         *           },
-                         *           "cancellation": {
-                         *             "refundAmount": 500,
-                         *             "refundStatus": "pending",
-                         *             "refundDate": "2026-11-22T04:30:00.000Z",
-                         *             "by": "672b1234a1b2c3d4e5f60718",
-                         *             "at": "2026-11-22T04:30:00.000Z",
-                         *             "reason": "I have recovered"
-                         *           },
-                         *           "history": [
-                         *             {
-                         *               "from": "pending",
-                         *               "to": "confirmed",
-                         *               "by": "672b1234a1b2c3d4e5f60718",
-                         *               "at": "2026-11-22T04:30:00.000Z",
-                         *               "reason": null
-                         *             }
-                         *           ],
-                         *           "createdBy": "672b1234a1b2c3d4e5f60718",
-                         *           "createdAt": "2026-11-22T04:30:00.000Z",
-                         *           "updatedAt": "2026-11-22T04:30:00.000Z"
-                         *         }
-                         *       },
-                         *       "timestamp": "2026-11-22T04:30:00.000Z",
-                         *       "message": "Appointment retrieved successfully"
-                         *     }
-                         */
-                        "application/json": components["schemas"]["AppointmentDataEnvelope"];
-                    };
-                };
-                401: components["responses"]["UNAUTHORIZED"];
-                403: components["responses"]["FORBIDDEN"];
-                404: components["responses"]["NOT_FOUND"];
-                406: components["responses"]["NOT_ACCEPTABLE"];
-                429: components["responses"]["TOO_MANY_REQUESTS"];
-                503: components["responses"]["SERVICE_UNAVAILABLE"];
-                default: components["responses"]["DEFAULT_ERROR"];
-            };
-        };
-        /** Change the fields of an appointment that one's role may change. */
-        put: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    appointment_id: string;
-                };
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    /**
-                     * @example {
-                     *       "reason": "Headache for a week",
-                     *       "symptoms": "Worse in the evening",
-                     *       "purposeOfVisit": "consultation",
-                     *       "notes": "Blood pressure 120/80",
-                     *       "prescription": "Paracetamol 500 mg, twice a day"
-                     *     }
-                     */
-                    "application/json": components["schemas"]["EditAppointment"];
-                };
-            };
-            responses: {
-                /** @description Appointment updated successfully */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        /**
-                         * @example {
-                         *       "success": true,
-                         *       "data": {
-                         *         "appointment": {
-                         *           "_id": "672b1234a1b2c3d4e5f60718",
-                         *           "patient": {
-                         *             "_id": "672b1234a1b2c3d4e5f60718",
-                         *             "name": "Asha Verma",
-                         *             "mobileNumber": "9876543210"
-                         *           },
-                         *           "doctor": {
-                         *             "_id": "672b1234a1b2c3d4e5f60718",
-                         *             "name": "Dr Meera Iyer",
-                         *             "doctorInfo": {
-                         *               "specialization": "Cardiology",
-                         *               "consultationFee": 500
-                         *             }
-                         *           },
-                         *           "appointmentDate": "2026-12-01",
-                         *           "appointmentTime": "09:30",
-                         *           "startsAt": "2026-11-22T04:30:00.000Z",
-                         *           "status": "pending",
-                         *           "purposeOfVisit": "consultation",
-                         *           "reason": "Headache for a week",
-                         *           "symptoms": "Worse in the evening",
-                         *           "notes": null,
-                         *           "prescription": null,
-                         *           "images": [
-                         *             {
-                         *               "filename": "appointment_672b1234_1764234567890_report_9f.pdf",
-                         *               "originalName": "blood-test.pdf",
-                         *               "size": 52311,
-                         *               "mimeType": "application/pdf",
-                         *               "category": "reports",
-                         *               "fromPatient": true,
-                         *               "url": "/api/files/appointment_672b1234_1764234567890_report_9f.pdf",
-                         *               "status": "ready"
-                         *             }
-                         *           ],
-                         *           "paymentInfo": {
-                         *             "amount": 500,
-                         *             "status": "pending"
-                         *           },
-                         *           "cancellation": {
-                         *             "refundAmount": 500,
-                         *             "refundStatus": "pending",
-                         *             "refundDate": "2026-11-22T04:30:00.000Z",
-                         *             "by": "672b1234a1b2c3d4e5f60718",
-                         *             "at": "2026-11-22T04:30:00.000Z",
-                         *             "reason": "I have recovered"
-                         *           },
-                         *           "history": [
-                         *             {
-                         *               "from": "pending",
-                         *               "to": "confirmed",
-                         *               "by": "672b1234a1b2c3d4e5f60718",
-                         *               "at": "2026-11-22T04:30:00.000Z",
-                         *               "reason": null
-                         *             }
-                         *           ],
-                         *           "createdBy": "672b1234a1b2c3d4e5f60718",
-                         *           "createdAt": "2026-11-22T04:30:00.000Z",
-                         *           "updatedAt": "2026-11-22T04:30:00.000Z"
-                         *         }
-                         *       },
-                         *       "timestamp": "2026-11-22T04:30:00.000Z",
-                         *       "message": "Appointment updated successfully"
-                         *     }
-                         */
-                        "application/json": components["schemas"]["AppointmentDataEnvelope"];
-                    };
-                };
-                400: components["responses"]["BAD_REQUEST"];
-                401: components["responses"]["UNAUTHORIZED"];
-                403: components["responses"]["FORBIDDEN"];
-                404: components["responses"]["NOT_FOUND"];
-                406: components["responses"]["NOT_ACCEPTABLE"];
-                413: components["responses"]["REQUEST_ENTITY_TOO_LARGE"];
-                415: components["responses"]["UNSUPPORTED_MEDIA_TYPE"];
-                429: components["responses"]["TOO_MANY_REQUESTS"];
-                503: components["responses"]["SERVICE_UNAVAILABLE"];
-                default: components["responses"]["DEFAULT_ERROR"];
-            };
-        };
+        /**
+         * Read an appointment with its history.
+         * @description A receptionist gets neither `notes` nor `prescription`, and of `images` that others uploaded only name, category and
+         *     size.
+         *
+         *     Roles: admin, doctor, patient, receptionist. Permission: `appointment:read`.
+         */
+        get: operations["appointmentsGet"];
+        /**
+         * Change the fields of an appointment that one's role may change.
+         * @description Patients: reason and symptoms, until the confirmation. Doctors: notes and prescription of their own appointments.
+         *     Receptionists and admins: purpose and reason.
+         *
+         *     Roles: admin, doctor, patient, receptionist. Permission: `appointment:edit`.
+         */
+        put: operations["appointmentsEdit"];
         post?: never;
         delete?: never;
         options?: never;
@@ -3168,36 +529,11 @@ export interface paths {
             };
             cookie?: never;
         };
-        /** Fetch an appointment for one's calendar. */
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    appointment_id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description One event of iCalendar */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "text/calendar": string;
-                    };
-                };
-                401: components["responses"]["UNAUTHORIZED"];
-                403: components["responses"]["FORBIDDEN"];
-                404: components["responses"]["NOT_FOUND"];
-                406: components["responses"]["NOT_ACCEPTABLE"];
-                429: components["responses"]["TOO_MANY_REQUESTS"];
-                503: components["responses"]["SERVICE_UNAVAILABLE"];
-                default: components["responses"]["DEFAULT_ERROR"];
-            };
-        };
+        /**
+         * Fetch an appointment for one's calendar.
+         * @description Roles: doctor, patient. Permission: `appointment:calendar`.
+         */
+        get: operations["appointmentsCalendarFile"];
         put?: never;
         post?: never;
         delete?: never;
@@ -3216,121 +552,15 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        /** Confirm, reject, start, complete or cancel an appointment, or mark it as a no-show. */
-        put: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    appointment_id: string;
-                };
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    /**
-                     * @example {
-                     *       "status": "confirmed",
-                     *       "reason": "Headache for a week",
-                     *       "notes": "Blood pressure 120/80",
-                     *       "prescription": "Paracetamol 500 mg, twice a day"
-                     *     }
-                     */
-                    "application/json": components["schemas"]["ChangeStatus"];
-                };
-            };
-            responses: {
-                /** @description Appointment status updated successfully */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        /**
-                         * @example {
-                         *       "success": true,
-                         *       "data": {
-                         *         "appointment": {
-                         *           "_id": "672b1234a1b2c3d4e5f60718",
-                         *           "patient": {
-                         *             "_id": "672b1234a1b2c3d4e5f60718",
-                         *             "name": "Asha Verma",
-                         *             "mobileNumber": "9876543210"
-                         *           },
-                         *           "doctor": {
-                         *             "_id": "672b1234a1b2c3d4e5f60718",
-                         *             "name": "Dr Meera Iyer",
-                         *             "doctorInfo": {
-                         *               "specialization": "Cardiology",
-                         *               "consultationFee": 500
-                         *             }
-                         *           },
-                         *           "appointmentDate": "2026-12-01",
-                         *           "appointmentTime": "09:30",
-                         *           "startsAt": "2026-11-22T04:30:00.000Z",
-                         *           "status": "pending",
-                         *           "purposeOfVisit": "consultation",
-                         *           "reason": "Headache for a week",
-                         *           "symptoms": "Worse in the evening",
-                         *           "notes": null,
-                         *           "prescription": null,
-                         *           "images": [
-                         *             {
-                         *               "filename": "appointment_672b1234_1764234567890_report_9f.pdf",
-                         *               "originalName": "blood-test.pdf",
-                         *               "size": 52311,
-                         *               "mimeType": "application/pdf",
-                         *               "category": "reports",
-                         *               "fromPatient": true,
-                         *               "url": "/api/files/appointment_672b1234_1764234567890_report_9f.pdf",
-                         *               "status": "ready"
-                         *             }
-                         *           ],
-                         *           "paymentInfo": {
-                         *             "amount": 500,
-                         *             "status": "pending"
-                         *           },
-                         *           "cancellation": {
-                         *             "refundAmount": 500,
-                         *             "refundStatus": "pending",
-                         *             "refundDate": "2026-11-22T04:30:00.000Z",
-                         *             "by": "672b1234a1b2c3d4e5f60718",
-                         *             "at": "2026-11-22T04:30:00.000Z",
-                         *             "reason": "I have recovered"
-                         *           },
-                         *           "history": [
-                         *             {
-                         *               "from": "pending",
-                         *               "to": "confirmed",
-                         *               "by": "672b1234a1b2c3d4e5f60718",
-                         *               "at": "2026-11-22T04:30:00.000Z",
-                         *               "reason": null
-                         *             }
-                         *           ],
-                         *           "createdBy": "672b1234a1b2c3d4e5f60718",
-                         *           "createdAt": "2026-11-22T04:30:00.000Z",
-                         *           "updatedAt": "2026-11-22T04:30:00.000Z"
-                         *         }
-                         *       },
-                         *       "timestamp": "2026-11-22T04:30:00.000Z",
-                         *       "message": "Appointment status updated successfully"
-                         *     }
-                         */
-                        "application/json": components["schemas"]["AppointmentDataEnvelope"];
-                    };
-                };
-                400: components["responses"]["BAD_REQUEST"];
-                401: components["responses"]["UNAUTHORIZED"];
-                403: components["responses"]["FORBIDDEN"];
-                404: components["responses"]["NOT_FOUND"];
-                406: components["responses"]["NOT_ACCEPTABLE"];
-                413: components["responses"]["REQUEST_ENTITY_TOO_LARGE"];
-                415: components["responses"]["UNSUPPORTED_MEDIA_TYPE"];
-                429: components["responses"]["TOO_MANY_REQUESTS"];
-                503: components["responses"]["SERVICE_UNAVAILABLE"];
-                default: components["responses"]["DEFAULT_ERROR"];
-            };
-        };
+        /**
+         * Confirm, reject, start, complete or cancel an appointment, or mark it as a no-show.
+         * @description A consultation (`in-progress`) starts from one hour before its time until four hours after its end. A no-show can be
+         *     undone (`confirmed`) within 24 hours. `notes` and `prescription` go with `completed`. Rejecting, and cancelling what
+         *     is in progress, need a `reason`.
+         *
+         *     Roles: admin, doctor, patient, receptionist. Permission: `appointment:change-status`.
+         */
+        put: operations["appointmentsChangeStatus"];
         post?: never;
         delete?: never;
         options?: never;
@@ -3348,123 +578,14 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        /** Cancel an appointment and free its seat. */
-        put: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    appointment_id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: {
-                content: {
-                    /**
-                     * @example {
-                     *       "reason": "Headache for a week"
-                     *     }
-                     */
-                    "application/json": components["schemas"]["CancelAppointment"];
-                };
-            };
-            responses: {
-                /** @description Appointment cancelled successfully */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        /**
-                         * @example {
-                         *       "success": true,
-                         *       "data": {
-                         *         "appointment": {
-                         *           "_id": "672b1234a1b2c3d4e5f60718",
-                         *           "patient": {
-                         *             "_id": "672b1234a1b2c3d4e5f60718",
-                         *             "name": "Asha Verma",
-                         *             "mobileNumber": "9876543210"
-                         *           },
-                         *           "doctor": {
-                         *             "_id": "672b1234a1b2c3d4e5f60718",
-                         *             "name": "Dr Meera Iyer",
-                         *             "doctorInfo": {
-                         *               "specialization": "Cardiology",
-                         *               "consultationFee": 500
-                         *             }
-                         *           },
-                         *           "appointmentDate": "2026-12-01",
-                         *           "appointmentTime": "09:30",
-                         *           "startsAt": "2026-11-22T04:30:00.000Z",
-                         *           "status": "pending",
-                         *           "purposeOfVisit": "consultation",
-                         *           "reason": "Headache for a week",
-                         *           "symptoms": "Worse in the evening",
-                         *           "notes": null,
-                         *           "prescription": null,
-                         *           "images": [
-                         *             {
-                         *               "filename": "appointment_672b1234_1764234567890_report_9f.pdf",
-                         *               "originalName": "blood-test.pdf",
-                         *               "size": 52311,
-                         *               "mimeType": "application/pdf",
-                         *               "category": "reports",
-                         *               "fromPatient": true,
-                         *               "url": "/api/files/appointment_672b1234_1764234567890_report_9f.pdf",
-                         *               "status": "ready"
-                         *             }
-                         *           ],
-                         *           "paymentInfo": {
-                         *             "amount": 500,
-                         *             "status": "pending"
-                         *           },
-                         *           "cancellation": {
-                         *             "refundAmount": 500,
-                         *             "refundStatus": "pending",
-                         *             "refundDate": "2026-11-22T04:30:00.000Z",
-                         *             "by": "672b1234a1b2c3d4e5f60718",
-                         *             "at": "2026-11-22T04:30:00.000Z",
-                         *             "reason": "I have recovered"
-                         *           },
-                         *           "history": [
-                         *             {
-                         *               "from": "pending",
-                         *               "to": "confirmed",
-                         *               "by": "672b1234a1b2c3d4e5f60718",
-                         *               "at": "2026-11-22T04:30:00.000Z",
-                         *               "reason": null
-                         *             }
-                         *           ],
-                         *           "createdBy": "672b1234a1b2c3d4e5f60718",
-                         *           "createdAt": "2026-11-22T04:30:00.000Z",
-                         *           "updatedAt": "2026-11-22T04:30:00.000Z"
-                         *         },
-                         *         "refundInfo": {
-                         *           "refundAmount": 500,
-                         *           "refundStatus": "pending",
-                         *           "refundDate": "2026-11-22T04:30:00.000Z"
-                         *         }
-                         *       },
-                         *       "timestamp": "2026-11-22T04:30:00.000Z",
-                         *       "message": "Appointment cancelled successfully"
-                         *     }
-                         */
-                        "application/json": components["schemas"]["CancelledEnvelope"];
-                    };
-                };
-                400: components["responses"]["BAD_REQUEST"];
-                401: components["responses"]["UNAUTHORIZED"];
-                403: components["responses"]["FORBIDDEN"];
-                404: components["responses"]["NOT_FOUND"];
-                406: components["responses"]["NOT_ACCEPTABLE"];
-                413: components["responses"]["REQUEST_ENTITY_TOO_LARGE"];
-                415: components["responses"]["UNSUPPORTED_MEDIA_TYPE"];
-                429: components["responses"]["TOO_MANY_REQUESTS"];
-                503: components["responses"]["SERVICE_UNAVAILABLE"];
-                default: components["responses"]["DEFAULT_ERROR"];
-            };
-        };
+        /**
+         * Cancel an appointment and free its seat.
+         * @description Patients cancel a confirmed one until two hours before its time. `refundInfo` says what of a payment is due back:
+         *     all from 24 hours before, half from 2 hours before, all when the clinic cancels.
+         *
+         *     Roles: admin, doctor, patient, receptionist. Permission: `appointment:cancel`.
+         */
+        put: operations["appointmentsCancel"];
         post?: never;
         delete?: never;
         options?: never;
@@ -3481,71 +602,47 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Add up to five files to an appointment. */
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    /**
-                     * @example {
-                     *       "appointmentId": "672b1234a1b2c3d4e5f60718",
-                     *       "category": "reports",
-                     *       "files": [
-                     *         "the bytes of a file"
-                     *       ]
-                     *     }
-                     */
-                    "multipart/form-data": components["schemas"]["UploadToAppointmentWithFiles"];
-                };
-            };
-            responses: {
-                /** @description Files uploaded successfully */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        /**
-                         * @example {
-                         *       "success": true,
-                         *       "data": {
-                         *         "uploadedFiles": [
-                         *           {
-                         *             "filename": "appointment_672b1234_1764234567890_report_9f.pdf",
-                         *             "originalName": "blood-test.pdf",
-                         *             "size": 52311,
-                         *             "mimeType": "application/pdf",
-                         *             "category": "reports",
-                         *             "fromPatient": true,
-                         *             "url": "/api/files/appointment_672b1234_1764234567890_report_9f.pdf",
-                         *             "status": "ready"
-                         *           }
-                         *         ]
-                         *       },
-                         *       "timestamp": "2026-11-22T04:30:00.000Z",
-                         *       "message": "Files uploaded successfully"
-                         *     }
-                         */
-                        "application/json": components["schemas"]["UploadedEnvelope"];
-                    };
-                };
-                400: components["responses"]["BAD_REQUEST"];
-                401: components["responses"]["UNAUTHORIZED"];
-                403: components["responses"]["FORBIDDEN"];
-                406: components["responses"]["NOT_ACCEPTABLE"];
-                413: components["responses"]["REQUEST_ENTITY_TOO_LARGE"];
-                415: components["responses"]["UNSUPPORTED_MEDIA_TYPE"];
-                429: components["responses"]["TOO_MANY_REQUESTS"];
-                503: components["responses"]["SERVICE_UNAVAILABLE"];
-                default: components["responses"]["DEFAULT_ERROR"];
-            };
-        };
+        /**
+         * Add up to five files to an appointment.
+         * @description JPEG, PNG or PDF, 10 MB each. They are cleaned, and can be downloaded once they are scanned (`status` is `ready`).
+         *
+         *     Roles: admin, doctor, patient, receptionist. Permission: `files`.
+         */
+        post: operations["attachmentsUpload"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/users/{user_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        /**
+         * Read a user's record; doctors read those of their own patients.
+         * @description Own patients have an appointment with the doctor that is not pending, rejected or cancelled. `patientInfo`
+         *     (allergies, history) is left out for receptionists.
+         *
+         *     Roles: admin, doctor, receptionist. Permission: `users:read`.
+         */
+        get: operations["accountsGetUser"];
+        /**
+         * Change a user's record; another role or number signs their devices out.
+         * @description Roles: admin. Permission: `users:manage`.
+         */
+        put: operations["accountsUpdateUser"];
+        post?: never;
+        /**
+         * Deactivate a user and end their sessions.
+         * @description Roles: admin. Permission: `users:manage`.
+         */
+        delete: operations["accountsDeactivate"];
         options?: never;
         head?: never;
         patch?: never;
@@ -3561,185 +658,11 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        /** Activate or deactivate a user. */
-        put: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    user_id: string;
-                };
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    /**
-                     * @example {
-                     *       "isActive": false,
-                     *       "reason": "Headache for a week"
-                     *     }
-                     */
-                    "application/json": components["schemas"]["SetActive"];
-                };
-            };
-            responses: {
-                /** @description User status updated successfully */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        /**
-                         * @example {
-                         *       "success": true,
-                         *       "data": {
-                         *         "user": {
-                         *           "_id": "672b1234a1b2c3d4e5f60718",
-                         *           "mobileNumber": "9876543210",
-                         *           "name": "Asha Verma",
-                         *           "email": "asha@example.com",
-                         *           "avatar": "/api/files/user_672b1234_1764234567890_avatar_9f.jpg",
-                         *           "role": "patient",
-                         *           "isActive": true,
-                         *           "isVerified": true,
-                         *           "profile": {
-                         *             "language": "hi",
-                         *             "dateOfBirth": "1990-04-21",
-                         *             "gender": "female",
-                         *             "address": {
-                         *               "street": "12 Hill Road",
-                         *               "city": "Pune",
-                         *               "state": "Maharashtra",
-                         *               "pincode": "411001",
-                         *               "country": "India"
-                         *             },
-                         *             "emergencyContact": {
-                         *               "name": "Meera Verma",
-                         *               "relationship": "mother",
-                         *               "mobileNumber": "9876501234"
-                         *             }
-                         *           },
-                         *           "doctorInfo": {
-                         *             "specialization": "Cardiology",
-                         *             "qualification": "MBBS, MD",
-                         *             "experience": 12,
-                         *             "consultationFee": 500,
-                         *             "schedule": [
-                         *               {
-                         *                 "day": "monday",
-                         *                 "startTime": "09:00",
-                         *                 "endTime": "13:00",
-                         *                 "isAvailable": true,
-                         *                 "maxPatients": 1
-                         *               }
-                         *             ],
-                         *             "registrationNumber": "MH-12345"
-                         *           },
-                         *           "patientInfo": {
-                         *             "bloodGroup": "B+",
-                         *             "allergies": [
-                         *               "Penicillin"
-                         *             ],
-                         *             "medicalHistory": [
-                         *               {
-                         *                 "condition": "Asthma",
-                         *                 "diagnosedDate": "2026-12-01",
-                         *                 "treatment": "Inhaler",
-                         *                 "doctor": "Dr Rao"
-                         *               }
-                         *             ],
-                         *             "emergencyContact": {
-                         *               "name": "Meera Verma",
-                         *               "relationship": "mother",
-                         *               "mobileNumber": "9876501234"
-                         *             }
-                         *           },
-                         *           "createdAt": "2026-11-22T04:30:00.000Z",
-                         *           "updatedAt": "2026-11-22T04:30:00.000Z"
-                         *         },
-                         *         "upcomingAppointments": [
-                         *           {
-                         *             "_id": "672b1234a1b2c3d4e5f60718",
-                         *             "patient": {
-                         *               "_id": "672b1234a1b2c3d4e5f60718",
-                         *               "name": "Asha Verma",
-                         *               "mobileNumber": "9876543210"
-                         *             },
-                         *             "doctor": {
-                         *               "_id": "672b1234a1b2c3d4e5f60718",
-                         *               "name": "Dr Meera Iyer",
-                         *               "doctorInfo": {
-                         *                 "specialization": "Cardiology",
-                         *                 "consultationFee": 500
-                         *               }
-                         *             },
-                         *             "appointmentDate": "2026-12-01",
-                         *             "appointmentTime": "09:30",
-                         *             "startsAt": "2026-11-22T04:30:00.000Z",
-                         *             "status": "pending",
-                         *             "purposeOfVisit": "consultation",
-                         *             "reason": "Headache for a week",
-                         *             "symptoms": "Worse in the evening",
-                         *             "notes": null,
-                         *             "prescription": null,
-                         *             "images": [
-                         *               {
-                         *                 "filename": "appointment_672b1234_1764234567890_report_9f.pdf",
-                         *                 "originalName": "blood-test.pdf",
-                         *                 "size": 52311,
-                         *                 "mimeType": "application/pdf",
-                         *                 "category": "reports",
-                         *                 "fromPatient": true,
-                         *                 "url": "/api/files/appointment_672b1234_1764234567890_report_9f.pdf",
-                         *                 "status": "ready"
-                         *               }
-                         *             ],
-                         *             "paymentInfo": {
-                         *               "amount": 500,
-                         *               "status": "pending"
-                         *             },
-                         *             "cancellation": {
-                         *               "refundAmount": 500,
-                         *               "refundStatus": "pending",
-                         *               "refundDate": "2026-11-22T04:30:00.000Z",
-                         *               "by": "672b1234a1b2c3d4e5f60718",
-                         *               "at": "2026-11-22T04:30:00.000Z",
-                         *               "reason": "I have recovered"
-                         *             },
-                         *             "history": [
-                         *               {
-                         *                 "from": "pending",
-                         *                 "to": "confirmed",
-                         *                 "by": "672b1234a1b2c3d4e5f60718",
-                         *                 "at": "2026-11-22T04:30:00.000Z",
-                         *                 "reason": null
-                         *               }
-                         *             ],
-                         *             "createdBy": "672b1234a1b2c3d4e5f60718",
-                         *             "createdAt": "2026-11-22T04:30:00.000Z",
-                         *             "updatedAt": "2026-11-22T04:30:00.000Z"
-                         *           }
-                         *         ]
-                         *       },
-                         *       "timestamp": "2026-11-22T04:30:00.000Z",
-                         *       "message": "User status updated successfully"
-                         *     }
-                         */
-                        "application/json": components["schemas"]["AccountEnvelope"];
-                    };
-                };
-                400: components["responses"]["BAD_REQUEST"];
-                401: components["responses"]["UNAUTHORIZED"];
-                403: components["responses"]["FORBIDDEN"];
-                404: components["responses"]["NOT_FOUND"];
-                406: components["responses"]["NOT_ACCEPTABLE"];
-                413: components["responses"]["REQUEST_ENTITY_TOO_LARGE"];
-                415: components["responses"]["UNSUPPORTED_MEDIA_TYPE"];
-                429: components["responses"]["TOO_MANY_REQUESTS"];
-                503: components["responses"]["SERVICE_UNAVAILABLE"];
-                default: components["responses"]["DEFAULT_ERROR"];
-            };
-        };
+        /**
+         * Activate or deactivate a user.
+         * @description Roles: admin. Permission: `users:manage`.
+         */
+        put: operations["accountsSetActiveAsAdmin"];
         post?: never;
         delete?: never;
         options?: never;
@@ -3757,185 +680,11 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        /** Activate or deactivate a user. */
-        put: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    user_id: string;
-                };
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    /**
-                     * @example {
-                     *       "isActive": false,
-                     *       "reason": "Headache for a week"
-                     *     }
-                     */
-                    "application/json": components["schemas"]["SetActive"];
-                };
-            };
-            responses: {
-                /** @description User status updated successfully */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        /**
-                         * @example {
-                         *       "success": true,
-                         *       "data": {
-                         *         "user": {
-                         *           "_id": "672b1234a1b2c3d4e5f60718",
-                         *           "mobileNumber": "9876543210",
-                         *           "name": "Asha Verma",
-                         *           "email": "asha@example.com",
-                         *           "avatar": "/api/files/user_672b1234_1764234567890_avatar_9f.jpg",
-                         *           "role": "patient",
-                         *           "isActive": true,
-                         *           "isVerified": true,
-                         *           "profile": {
-                         *             "language": "hi",
-                         *             "dateOfBirth": "1990-04-21",
-                         *             "gender": "female",
-                         *             "address": {
-                         *               "street": "12 Hill Road",
-                         *               "city": "Pune",
-                         *               "state": "Maharashtra",
-                         *               "pincode": "411001",
-                         *               "country": "India"
-                         *             },
-                         *             "emergencyContact": {
-                         *               "name": "Meera Verma",
-                         *               "relationship": "mother",
-                         *               "mobileNumber": "9876501234"
-                         *             }
-                         *           },
-                         *           "doctorInfo": {
-                         *             "specialization": "Cardiology",
-                         *             "qualification": "MBBS, MD",
-                         *             "experience": 12,
-                         *             "consultationFee": 500,
-                         *             "schedule": [
-                         *               {
-                         *                 "day": "monday",
-                         *                 "startTime": "09:00",
-                         *                 "endTime": "13:00",
-                         *                 "isAvailable": true,
-                         *                 "maxPatients": 1
-                         *               }
-                         *             ],
-                         *             "registrationNumber": "MH-12345"
-                         *           },
-                         *           "patientInfo": {
-                         *             "bloodGroup": "B+",
-                         *             "allergies": [
-                         *               "Penicillin"
-                         *             ],
-                         *             "medicalHistory": [
-                         *               {
-                         *                 "condition": "Asthma",
-                         *                 "diagnosedDate": "2026-12-01",
-                         *                 "treatment": "Inhaler",
-                         *                 "doctor": "Dr Rao"
-                         *               }
-                         *             ],
-                         *             "emergencyContact": {
-                         *               "name": "Meera Verma",
-                         *               "relationship": "mother",
-                         *               "mobileNumber": "9876501234"
-                         *             }
-                         *           },
-                         *           "createdAt": "2026-11-22T04:30:00.000Z",
-                         *           "updatedAt": "2026-11-22T04:30:00.000Z"
-                         *         },
-                         *         "upcomingAppointments": [
-                         *           {
-                         *             "_id": "672b1234a1b2c3d4e5f60718",
-                         *             "patient": {
-                         *               "_id": "672b1234a1b2c3d4e5f60718",
-                         *               "name": "Asha Verma",
-                         *               "mobileNumber": "9876543210"
-                         *             },
-                         *             "doctor": {
-                         *               "_id": "672b1234a1b2c3d4e5f60718",
-                         *               "name": "Dr Meera Iyer",
-                         *               "doctorInfo": {
-                         *                 "specialization": "Cardiology",
-                         *                 "consultationFee": 500
-                         *               }
-                         *             },
-                         *             "appointmentDate": "2026-12-01",
-                         *             "appointmentTime": "09:30",
-                         *             "startsAt": "2026-11-22T04:30:00.000Z",
-                         *             "status": "pending",
-                         *             "purposeOfVisit": "consultation",
-                         *             "reason": "Headache for a week",
-                         *             "symptoms": "Worse in the evening",
-                         *             "notes": null,
-                         *             "prescription": null,
-                         *             "images": [
-                         *               {
-                         *                 "filename": "appointment_672b1234_1764234567890_report_9f.pdf",
-                         *                 "originalName": "blood-test.pdf",
-                         *                 "size": 52311,
-                         *                 "mimeType": "application/pdf",
-                         *                 "category": "reports",
-                         *                 "fromPatient": true,
-                         *                 "url": "/api/files/appointment_672b1234_1764234567890_report_9f.pdf",
-                         *                 "status": "ready"
-                         *               }
-                         *             ],
-                         *             "paymentInfo": {
-                         *               "amount": 500,
-                         *               "status": "pending"
-                         *             },
-                         *             "cancellation": {
-                         *               "refundAmount": 500,
-                         *               "refundStatus": "pending",
-                         *               "refundDate": "2026-11-22T04:30:00.000Z",
-                         *               "by": "672b1234a1b2c3d4e5f60718",
-                         *               "at": "2026-11-22T04:30:00.000Z",
-                         *               "reason": "I have recovered"
-                         *             },
-                         *             "history": [
-                         *               {
-                         *                 "from": "pending",
-                         *                 "to": "confirmed",
-                         *                 "by": "672b1234a1b2c3d4e5f60718",
-                         *                 "at": "2026-11-22T04:30:00.000Z",
-                         *                 "reason": null
-                         *               }
-                         *             ],
-                         *             "createdBy": "672b1234a1b2c3d4e5f60718",
-                         *             "createdAt": "2026-11-22T04:30:00.000Z",
-                         *             "updatedAt": "2026-11-22T04:30:00.000Z"
-                         *           }
-                         *         ]
-                         *       },
-                         *       "timestamp": "2026-11-22T04:30:00.000Z",
-                         *       "message": "User status updated successfully"
-                         *     }
-                         */
-                        "application/json": components["schemas"]["AccountEnvelope"];
-                    };
-                };
-                400: components["responses"]["BAD_REQUEST"];
-                401: components["responses"]["UNAUTHORIZED"];
-                403: components["responses"]["FORBIDDEN"];
-                404: components["responses"]["NOT_FOUND"];
-                406: components["responses"]["NOT_ACCEPTABLE"];
-                413: components["responses"]["REQUEST_ENTITY_TOO_LARGE"];
-                415: components["responses"]["UNSUPPORTED_MEDIA_TYPE"];
-                429: components["responses"]["TOO_MANY_REQUESTS"];
-                503: components["responses"]["SERVICE_UNAVAILABLE"];
-                default: components["responses"]["DEFAULT_ERROR"];
-            };
-        };
+        /**
+         * Activate or deactivate a user.
+         * @description Roles: admin. Permission: `users:manage`.
+         */
+        put: operations["accountsSetActive"];
         post?: never;
         delete?: never;
         options?: never;
@@ -3952,68 +701,11 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Upload one's own profile picture, which replaces the previous one. */
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    /**
-                     * @example {
-                     *       "files": [
-                     *         "the bytes of a file"
-                     *       ]
-                     *     }
-                     */
-                    "multipart/form-data": components["schemas"]["UploadProfilePictureWithFiles"];
-                };
-            };
-            responses: {
-                /** @description Files uploaded successfully */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        /**
-                         * @example {
-                         *       "success": true,
-                         *       "data": {
-                         *         "uploadedFiles": [
-                         *           {
-                         *             "filename": "appointment_672b1234_1764234567890_report_9f.pdf",
-                         *             "originalName": "blood-test.pdf",
-                         *             "size": 52311,
-                         *             "mimeType": "application/pdf",
-                         *             "category": "reports",
-                         *             "fromPatient": true,
-                         *             "url": "/api/files/appointment_672b1234_1764234567890_report_9f.pdf",
-                         *             "status": "ready"
-                         *           }
-                         *         ]
-                         *       },
-                         *       "timestamp": "2026-11-22T04:30:00.000Z",
-                         *       "message": "Files uploaded successfully"
-                         *     }
-                         */
-                        "application/json": components["schemas"]["UploadedEnvelope"];
-                    };
-                };
-                400: components["responses"]["BAD_REQUEST"];
-                401: components["responses"]["UNAUTHORIZED"];
-                403: components["responses"]["FORBIDDEN"];
-                406: components["responses"]["NOT_ACCEPTABLE"];
-                413: components["responses"]["REQUEST_ENTITY_TOO_LARGE"];
-                415: components["responses"]["UNSUPPORTED_MEDIA_TYPE"];
-                429: components["responses"]["TOO_MANY_REQUESTS"];
-                503: components["responses"]["SERVICE_UNAVAILABLE"];
-                default: components["responses"]["DEFAULT_ERROR"];
-            };
-        };
+        /**
+         * Upload one's own profile picture, which replaces the previous one.
+         * @description Roles: admin, doctor, patient, receptionist. Permission: `files`.
+         */
+        post: operations["filesUploadProfilePicture"];
         delete?: never;
         options?: never;
         head?: never;
@@ -4029,97 +721,18 @@ export interface paths {
             };
             cookie?: never;
         };
-        /** Download a file of a record that one may read. */
-        get: {
-            parameters: {
-                query?: {
-                    /** @description Whether to fetch the thumbnail. */
-                    thumbnail?: boolean;
-                };
-                header?: never;
-                path: {
-                    filename: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description The file */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/pdf": string;
-                        "image/png": string;
-                        "image/jpeg": string;
-                    };
-                };
-                /** @description The requested part */
-                206: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/pdf": string;
-                        "image/png": string;
-                        "image/jpeg": string;
-                    };
-                };
-                302: components["responses"]["FOUND"];
-                304: components["responses"]["NOT_MODIFIED"];
-                400: components["responses"]["BAD_REQUEST"];
-                401: components["responses"]["UNAUTHORIZED"];
-                403: components["responses"]["FORBIDDEN"];
-                404: components["responses"]["NOT_FOUND"];
-                406: components["responses"]["NOT_ACCEPTABLE"];
-                409: components["responses"]["CONFLICT"];
-                412: components["responses"]["PRECONDITION_FAILED"];
-                429: components["responses"]["TOO_MANY_REQUESTS"];
-                503: components["responses"]["SERVICE_UNAVAILABLE"];
-                default: components["responses"]["DEFAULT_ERROR"];
-            };
-        };
+        /**
+         * Download a file of a record that one may read.
+         * @description Roles: admin, doctor, patient, receptionist. Permission: `files`.
+         */
+        get: operations["filesFetch"];
         put?: never;
         post?: never;
-        /** Delete a file that one has uploaded, before the appointment is completed. */
-        delete: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    filename: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description File deleted successfully */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        /**
-                         * @example {
-                         *       "success": true,
-                         *       "data": {},
-                         *       "timestamp": "2026-11-22T04:30:00.000Z",
-                         *       "message": "File deleted successfully"
-                         *     }
-                         */
-                        "application/json": components["schemas"]["NothingEnvelope"];
-                    };
-                };
-                401: components["responses"]["UNAUTHORIZED"];
-                403: components["responses"]["FORBIDDEN"];
-                404: components["responses"]["NOT_FOUND"];
-                406: components["responses"]["NOT_ACCEPTABLE"];
-                429: components["responses"]["TOO_MANY_REQUESTS"];
-                503: components["responses"]["SERVICE_UNAVAILABLE"];
-                default: components["responses"]["DEFAULT_ERROR"];
-            };
-        };
+        /**
+         * Delete a file that one has uploaded, before the appointment is completed.
+         * @description Roles: admin, doctor, patient, receptionist. Permission: `files`.
+         */
+        delete: operations["filesDelete"];
         options?: never;
         head?: never;
         patch?: never;
@@ -4132,72 +745,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List who read or changed one's own records, newest first. */
-        get: {
-            parameters: {
-                query?: {
-                    page?: number;
-                    limit?: number;
-                };
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description Access log retrieved successfully */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        /**
-                         * @example {
-                         *       "success": true,
-                         *       "data": {
-                         *         "items": [
-                         *           {
-                         *             "at": "2026-11-22T04:30:00.000Z",
-                         *             "by": {
-                         *               "_id": "672b1234a1b2c3d4e5f60718",
-                         *               "name": "Joseph Mathew",
-                         *               "role": "receptionist"
-                         *             },
-                         *             "action": "read",
-                         *             "kind": "appointment",
-                         *             "records": [
-                         *               "672b1234a1b2c3d4e5f60718"
-                         *             ],
-                         *             "changed": [
-                         *               "status"
-                         *             ]
-                         *           }
-                         *         ],
-                         *         "pagination": {
-                         *           "current": 1,
-                         *           "pages": 5,
-                         *           "total": 50,
-                         *           "limit": 10,
-                         *           "hasNext": true,
-                         *           "hasPrev": false
-                         *         }
-                         *       },
-                         *       "timestamp": "2026-11-22T04:30:00.000Z",
-                         *       "message": "Access log retrieved successfully"
-                         *     }
-                         */
-                        "application/json": components["schemas"]["AccessPageEnvelope"];
-                    };
-                };
-                400: components["responses"]["BAD_REQUEST"];
-                401: components["responses"]["UNAUTHORIZED"];
-                403: components["responses"]["FORBIDDEN"];
-                406: components["responses"]["NOT_ACCEPTABLE"];
-                429: components["responses"]["TOO_MANY_REQUESTS"];
-                503: components["responses"]["SERVICE_UNAVAILABLE"];
-                default: components["responses"]["DEFAULT_ERROR"];
-            };
-        };
+        /**
+         * List who read or changed one's own records, newest first.
+         * @description Roles: admin, doctor, patient, receptionist. Permission: `profile`.
+         */
+        get: operations["privacyAccessLog"];
         put?: never;
         post?: never;
         delete?: never;
@@ -4213,52 +765,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Download everything that is stored about oneself. */
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description The export, as a file without an envelope */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["ExportOut"];
-                    };
-                };
-                /** @description The export is being prepared, please try again shortly */
-                202: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        /**
-                         * @example {
-                         *       "success": true,
-                         *       "data": {
-                         *         "state": "preparing"
-                         *       },
-                         *       "timestamp": "2026-11-22T04:30:00.000Z",
-                         *       "message": "The export is being prepared, please try again shortly"
-                         *     }
-                         */
-                        "application/json": components["schemas"]["PreparingEnvelope"];
-                    };
-                };
-                401: components["responses"]["UNAUTHORIZED"];
-                403: components["responses"]["FORBIDDEN"];
-                406: components["responses"]["NOT_ACCEPTABLE"];
-                429: components["responses"]["TOO_MANY_REQUESTS"];
-                503: components["responses"]["SERVICE_UNAVAILABLE"];
-                default: components["responses"]["DEFAULT_ERROR"];
-            };
-        };
+        /**
+         * Download everything that is stored about oneself.
+         * @description Roles: admin, doctor, patient, receptionist. Permission: `profile`.
+         */
+        get: operations["privacyExportOwnData"];
         put?: never;
         post?: never;
         delete?: never;
@@ -4276,63 +787,11 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Close one's own account and erase what the clinic need not retain by law. */
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    /**
-                     * @example {
-                     *       "otp": "123456"
-                     *     }
-                     */
-                    "application/json": components["schemas"]["EraseAccount"];
-                };
-            };
-            responses: {
-                /** @description Your account was erased */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        /**
-                         * @example {
-                         *       "success": true,
-                         *       "data": {
-                         *         "erased": [],
-                         *         "kept": [
-                         *           {
-                         *             "what": "What your doctors recorded",
-                         *             "why": "Regulations on medical records",
-                         *             "until": "2026-11-22T04:30:00.000Z"
-                         *           }
-                         *         ]
-                         *       },
-                         *       "timestamp": "2026-11-22T04:30:00.000Z",
-                         *       "message": "Your account was erased"
-                         *     }
-                         */
-                        "application/json": components["schemas"]["ErasureEnvelope"];
-                    };
-                };
-                400: components["responses"]["BAD_REQUEST"];
-                401: components["responses"]["UNAUTHORIZED"];
-                403: components["responses"]["FORBIDDEN"];
-                406: components["responses"]["NOT_ACCEPTABLE"];
-                413: components["responses"]["REQUEST_ENTITY_TOO_LARGE"];
-                415: components["responses"]["UNSUPPORTED_MEDIA_TYPE"];
-                423: components["responses"]["LOCKED"];
-                429: components["responses"]["TOO_MANY_REQUESTS"];
-                503: components["responses"]["SERVICE_UNAVAILABLE"];
-                default: components["responses"]["DEFAULT_ERROR"];
-            };
-        };
+        /**
+         * Close one's own account and erase what the clinic need not retain by law.
+         * @description Roles: patient. Permission: `account:erase`.
+         */
+        post: operations["privacyErase"];
         delete?: never;
         options?: never;
         head?: never;
@@ -4346,96 +805,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List who read or changed which records, newest first. */
-        get: {
-            parameters: {
-                query?: {
-                    page?: number;
-                    limit?: number;
-                    /** @description Only events about this person. */
-                    subjectId?: string;
-                    /** @description Only events about this record. */
-                    recordId?: string;
-                    /** @description Only events caused by this person. */
-                    actorId?: string;
-                };
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description Audit trail retrieved successfully */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        /**
-                         * @example {
-                         *       "success": true,
-                         *       "data": {
-                         *         "items": [
-                         *           {
-                         *             "_id": "672b1234a1b2c3d4e5f60718",
-                         *             "at": "2026-11-22T04:30:00.000Z",
-                         *             "by": {
-                         *               "_id": "672b1234a1b2c3d4e5f60718",
-                         *               "name": "Joseph Mathew",
-                         *               "role": "receptionist"
-                         *             },
-                         *             "session": "672b1234a1b2c3d4e5f60718",
-                         *             "address": "203.0.113.7",
-                         *             "requestId": "5f0c7a529c0e4a6e",
-                         *             "action": "change",
-                         *             "kind": "appointment",
-                         *             "records": [
-                         *               "672b1234a1b2c3d4e5f60718"
-                         *             ],
-                         *             "subjects": [
-                         *               "672b1234a1b2c3d4e5f60718"
-                         *             ],
-                         *             "changes": [
-                         *               {
-                         *                 "field": "status",
-                         *                 "from": "pending",
-                         *                 "to": "confirmed"
-                         *               }
-                         *             ],
-                         *             "search": {
-                         *               "filters": {
-                         *                 "search": "Asha",
-                         *                 "role": "patient"
-                         *               },
-                         *               "found": 1
-                         *             }
-                         *           }
-                         *         ],
-                         *         "pagination": {
-                         *           "current": 1,
-                         *           "pages": 5,
-                         *           "total": 50,
-                         *           "limit": 10,
-                         *           "hasNext": true,
-                         *           "hasPrev": false
-                         *         }
-                         *       },
-                         *       "timestamp": "2026-11-22T04:30:00.000Z",
-                         *       "message": "Audit trail retrieved successfully"
-                         *     }
-                         */
-                        "application/json": components["schemas"]["AuditEventPageEnvelope"];
-                    };
-                };
-                400: components["responses"]["BAD_REQUEST"];
-                401: components["responses"]["UNAUTHORIZED"];
-                403: components["responses"]["FORBIDDEN"];
-                406: components["responses"]["NOT_ACCEPTABLE"];
-                429: components["responses"]["TOO_MANY_REQUESTS"];
-                503: components["responses"]["SERVICE_UNAVAILABLE"];
-                default: components["responses"]["DEFAULT_ERROR"];
-            };
-        };
+        /**
+         * List who read or changed which records, newest first.
+         * @description Roles: admin. Permission: `audit:read`.
+         */
+        get: operations["privacyReadTrail"];
         put?: never;
         post?: never;
         delete?: never;
@@ -4453,57 +827,11 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Record a delivery receipt that Twilio signed (`X-Twilio-Signature`). */
-        post: {
-            parameters: {
-                query: {
-                    message: string;
-                    attempt: number;
-                };
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    /**
-                     * @example {
-                     *       "MessageSid": "SM0123456789abcdef0123456789abcdef",
-                     *       "MessageStatus": "delivered",
-                     *       "ErrorCode": 30005
-                     *     }
-                     */
-                    "application/x-www-form-urlencoded": components["schemas"]["TwilioReceipt"];
-                };
-            };
-            responses: {
-                /** @description Receipt recorded */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        /**
-                         * @example {
-                         *       "success": true,
-                         *       "data": {},
-                         *       "timestamp": "2026-11-22T04:30:00.000Z",
-                         *       "message": "Receipt recorded"
-                         *     }
-                         */
-                        "application/json": components["schemas"]["NothingEnvelope"];
-                    };
-                };
-                400: components["responses"]["BAD_REQUEST"];
-                403: components["responses"]["FORBIDDEN"];
-                406: components["responses"]["NOT_ACCEPTABLE"];
-                413: components["responses"]["REQUEST_ENTITY_TOO_LARGE"];
-                415: components["responses"]["UNSUPPORTED_MEDIA_TYPE"];
-                429: components["responses"]["TOO_MANY_REQUESTS"];
-                503: components["responses"]["SERVICE_UNAVAILABLE"];
-                default: components["responses"]["DEFAULT_ERROR"];
-            };
-        };
+        /**
+         * Record a delivery receipt that Twilio signed (`X-Twilio-Signature`).
+         * @description Needs no token.
+         */
+        post: operations["messagesRecordReceipt"];
         delete?: never;
         options?: never;
         head?: never;
@@ -4517,82 +845,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List messages by state (`failed` by default), the newest first. */
-        get: {
-            parameters: {
-                query?: {
-                    page?: number;
-                    limit?: number;
-                    state?: "waiting" | "sent" | "dropped" | "expired" | "failed";
-                    channel?: "sms" | "email" | "push";
-                    kind?: string;
-                };
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description Messages retrieved successfully */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        /**
-                         * @example {
-                         *       "success": true,
-                         *       "data": {
-                         *         "items": [
-                         *           {
-                         *             "_id": "672b1234a1b2c3d4e5f60718",
-                         *             "user": "672b1234a1b2c3d4e5f60718",
-                         *             "subject": "672b1234a1b2c3d4e5f60718",
-                         *             "kind": "appointment-confirmed",
-                         *             "channel": "sms",
-                         *             "state": "failed",
-                         *             "failure": "carrier undelivered 30005",
-                         *             "sendAttempts": 1,
-                         *             "receipt": {
-                         *               "sid": "SM0123456789abcdef0123456789abcdef",
-                         *               "arrival": "undelivered",
-                         *               "errorCode": 30005,
-                         *               "segments": 1,
-                         *               "price": "-0.0470",
-                         *               "currency": "USD",
-                         *               "at": "2026-11-22T04:30:00.000Z"
-                         *             },
-                         *             "createdAt": "2026-11-22T04:30:00.000Z",
-                         *             "dueAt": "2026-11-22T04:30:00.000Z",
-                         *             "sentAt": "2026-11-22T04:30:00.000Z",
-                         *             "usefulUntil": "2026-11-22T04:30:00.000Z"
-                         *           }
-                         *         ],
-                         *         "pagination": {
-                         *           "current": 1,
-                         *           "pages": 5,
-                         *           "total": 50,
-                         *           "limit": 10,
-                         *           "hasNext": true,
-                         *           "hasPrev": false
-                         *         }
-                         *       },
-                         *       "timestamp": "2026-11-22T04:30:00.000Z",
-                         *       "message": "Messages retrieved successfully"
-                         *     }
-                         */
-                        "application/json": components["schemas"]["OutboxMessagePageEnvelope"];
-                    };
-                };
-                400: components["responses"]["BAD_REQUEST"];
-                401: components["responses"]["UNAUTHORIZED"];
-                403: components["responses"]["FORBIDDEN"];
-                406: components["responses"]["NOT_ACCEPTABLE"];
-                429: components["responses"]["TOO_MANY_REQUESTS"];
-                503: components["responses"]["SERVICE_UNAVAILABLE"];
-                default: components["responses"]["DEFAULT_ERROR"];
-            };
-        };
+        /**
+         * List messages by state (`failed` by default), the newest first.
+         * @description Roles: admin. Permission: `messages:manage`.
+         */
+        get: operations["messagesListMessages"];
         put?: never;
         post?: never;
         delete?: never;
@@ -4612,69 +869,11 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Send a failed message again, unless it has expired. */
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    message_id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description The message is being sent again */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        /**
-                         * @example {
-                         *       "success": true,
-                         *       "data": {
-                         *         "message": {
-                         *           "_id": "672b1234a1b2c3d4e5f60718",
-                         *           "user": "672b1234a1b2c3d4e5f60718",
-                         *           "subject": "672b1234a1b2c3d4e5f60718",
-                         *           "kind": "appointment-confirmed",
-                         *           "channel": "sms",
-                         *           "state": "failed",
-                         *           "failure": "carrier undelivered 30005",
-                         *           "sendAttempts": 1,
-                         *           "receipt": {
-                         *             "sid": "SM0123456789abcdef0123456789abcdef",
-                         *             "arrival": "undelivered",
-                         *             "errorCode": 30005,
-                         *             "segments": 1,
-                         *             "price": "-0.0470",
-                         *             "currency": "USD",
-                         *             "at": "2026-11-22T04:30:00.000Z"
-                         *           },
-                         *           "createdAt": "2026-11-22T04:30:00.000Z",
-                         *           "dueAt": "2026-11-22T04:30:00.000Z",
-                         *           "sentAt": "2026-11-22T04:30:00.000Z",
-                         *           "usefulUntil": "2026-11-22T04:30:00.000Z"
-                         *         }
-                         *       },
-                         *       "timestamp": "2026-11-22T04:30:00.000Z",
-                         *       "message": "The message is being sent again"
-                         *     }
-                         */
-                        "application/json": components["schemas"]["OutboxMessageDataEnvelope"];
-                    };
-                };
-                400: components["responses"]["BAD_REQUEST"];
-                401: components["responses"]["UNAUTHORIZED"];
-                403: components["responses"]["FORBIDDEN"];
-                404: components["responses"]["NOT_FOUND"];
-                406: components["responses"]["NOT_ACCEPTABLE"];
-                429: components["responses"]["TOO_MANY_REQUESTS"];
-                503: components["responses"]["SERVICE_UNAVAILABLE"];
-                default: components["responses"]["DEFAULT_ERROR"];
-            };
-        };
+        /**
+         * Send a failed message again, unless it has expired.
+         * @description Roles: admin. Permission: `messages:manage`.
+         */
+        post: operations["messagesResend"];
         delete?: never;
         options?: never;
         head?: never;
@@ -4798,6 +997,7 @@ export interface components {
             /** @example 123456 */
             otp: string;
             /**
+             * @description What the code was requested for; a code for another purpose is a wrong one.
              * @example login
              * @enum {string}
              */
@@ -4973,6 +1173,7 @@ export interface components {
             /** @example 123456 */
             otp: string;
             /**
+             * @description What the code was requested for; a code for another purpose is a wrong one.
              * @example login
              * @enum {string}
              */
@@ -5257,7 +1458,10 @@ export interface components {
             inactive: number;
             /**
              * @example {
-             *       "patient": 100
+             *       "patient": 110,
+             *       "doctor": 6,
+             *       "receptionist": 3,
+             *       "admin": 1
              *     }
              */
             byRole: {
@@ -5446,6 +1650,19 @@ export interface components {
              */
             date: string;
             availableSlots: components["schemas"]["SlotOut"][];
+            /**
+             * @example [
+             *       {
+             *         "_id": "672b1234a1b2c3d4e5f60718",
+             *         "startTime": "10:00",
+             *         "endTime": "10:30",
+             *         "isAvailable": false,
+             *         "consultationFee": 500,
+             *         "maxPatients": 1,
+             *         "bookedPatients": 1
+             *       }
+             *     ]
+             */
             bookedSlots: components["schemas"]["SlotOut"][];
         };
         DaySlotsEnvelope: {
@@ -5481,6 +1698,13 @@ export interface components {
             reason: string;
             /** @example Worse in the evening */
             symptoms?: string;
+            /**
+             * @description What the files are.
+             * @default reports
+             * @example reports
+             * @enum {string}
+             */
+            category?: "prescriptions" | "reports";
         };
         BookAppointmentWithFiles: {
             /** @example 672b1234a1b2c3d4e5f60718 */
@@ -5501,6 +1725,13 @@ export interface components {
             reason: string;
             /** @example Worse in the evening */
             symptoms?: string;
+            /**
+             * @description What the files are.
+             * @default reports
+             * @example reports
+             * @enum {string}
+             */
+            category?: "prescriptions" | "reports";
             images?: string[];
         };
         PatientPartOut: {
@@ -5524,9 +1755,9 @@ export interface components {
             name: string;
             doctorInfo: components["schemas"]["DoctorInfoPartOut"];
         };
-        FileOut: {
+        ImageOut: {
             /** @example appointment_672b1234_1764234567890_report_9f.pdf */
-            filename: string;
+            filename?: string;
             /** @example blood-test.pdf */
             originalName: string;
             /**
@@ -5535,21 +1766,21 @@ export interface components {
              */
             size: number;
             /** @example application/pdf */
-            mimeType: string;
+            mimeType?: string;
             /** @example reports */
             category: string;
             /**
              * @description Whether the person whom the file is about has uploaded it.
              * @example true
              */
-            fromPatient: boolean;
+            fromPatient?: boolean;
             /** @example /api/files/appointment_672b1234_1764234567890_report_9f.pdf */
-            url: string;
+            url?: string;
             /**
              * @description waiting (for its virus scan), ready, infected or missing
              * @example ready
              */
-            status: string;
+            status?: string;
         };
         PaymentOut: {
             /**
@@ -5563,14 +1794,17 @@ export interface components {
         CancellationOut: {
             /**
              * @description Whole rupees.
-             * @example 500
+             * @example 0
              */
             refundAmount: number;
-            /** @example pending */
+            /**
+             * @description `none` when nothing was paid, else `pending` or `refunded`.
+             * @example none
+             */
             refundStatus: string;
             /**
              * Format: date-time
-             * @example 2026-11-22T04:30:00.000Z
+             * @example null
              */
             refundDate: string | null;
             /** @example 672b1234a1b2c3d4e5f60718 */
@@ -5584,9 +1818,9 @@ export interface components {
             reason: string | null;
         };
         ChangeOut: {
-            /** @example pending */
+            /** @example null */
             from: string | null;
-            /** @example confirmed */
+            /** @example pending */
             to: string;
             /**
              * @description Empty when the system acted.
@@ -5614,7 +1848,7 @@ export interface components {
             appointmentTime: string;
             /**
              * Format: date-time
-             * @example 2026-11-22T04:30:00.000Z
+             * @example 2026-12-01T04:00:00.000Z
              */
             startsAt: string;
             /** @example pending */
@@ -5625,10 +1859,13 @@ export interface components {
             reason: string | null;
             /** @example Worse in the evening */
             symptoms: string | null;
-            notes: string | null;
-            prescription: string | null;
-            images: components["schemas"]["FileOut"][];
+            /** @description Left out for a receptionist. */
+            notes?: string | null;
+            /** @description Left out for a receptionist. */
+            prescription?: string | null;
+            images: components["schemas"]["ImageOut"][];
             paymentInfo: components["schemas"]["PaymentOut"];
+            /** @description Only of a cancelled appointment. */
             cancellation?: components["schemas"]["CancellationOut"];
             history: components["schemas"]["ChangeOut"][];
             /** @example 672b1234a1b2c3d4e5f60718 */
@@ -5680,13 +1917,14 @@ export interface components {
             timestamp: string;
         };
         AppointmentStatsOut: {
-            /** @example 12 */
+            /** @example 3 */
             total: number;
             /** @example 2 */
             upcoming: number;
             /**
              * @example {
-             *       "confirmed": 2
+             *       "confirmed": 2,
+             *       "completed": 1
              *     }
              */
             byStatus: {
@@ -5739,14 +1977,17 @@ export interface components {
         RefundOut: {
             /**
              * @description Whole rupees.
-             * @example 500
+             * @example 0
              */
             refundAmount: number;
-            /** @example pending */
+            /**
+             * @description `none` when nothing was paid, else `pending` or `refunded`.
+             * @example none
+             */
             refundStatus: string;
             /**
              * Format: date-time
-             * @example 2026-11-22T04:30:00.000Z
+             * @example null
              */
             refundDate: string | null;
         };
@@ -5772,11 +2013,39 @@ export interface components {
             /** @example 672b1234a1b2c3d4e5f60718 */
             appointmentId: string;
             /**
+             * @description What the files are.
              * @example reports
              * @enum {string}
              */
             category: "prescriptions" | "reports";
             files: string[];
+        };
+        FileOut: {
+            /** @example appointment_672b1234_1764234567890_report_9f.pdf */
+            filename: string;
+            /** @example blood-test.pdf */
+            originalName: string;
+            /**
+             * @description Bytes.
+             * @example 52311
+             */
+            size: number;
+            /** @example application/pdf */
+            mimeType: string;
+            /** @example reports */
+            category: string;
+            /**
+             * @description Whether the person whom the file is about has uploaded it.
+             * @example true
+             */
+            fromPatient: boolean;
+            /** @example /api/files/appointment_672b1234_1764234567890_report_9f.pdf */
+            url: string;
+            /**
+             * @description waiting (for its virus scan), ready, infected or missing
+             * @example ready
+             */
+            status: string;
         };
         UploadedOut: {
             uploadedFiles: components["schemas"]["FileOut"][];
@@ -5789,6 +2058,56 @@ export interface components {
             success: true;
             message: string;
             data: components["schemas"]["UploadedOut"];
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            timestamp: string;
+        };
+        RecordOut: {
+            /** @example 672b1234a1b2c3d4e5f60718 */
+            _id: string;
+            /** @example 9876543210 */
+            mobileNumber: string;
+            /** @example Asha Verma */
+            name: string;
+            /** @example asha@example.com */
+            email: string | null;
+            /** @example /api/files/user_672b1234_1764234567890_avatar_9f.jpg */
+            readonly avatar?: string | null;
+            /** @example patient */
+            role: string;
+            /** @example true */
+            isActive: boolean;
+            /** @example true */
+            isVerified: boolean;
+            profile: components["schemas"]["ProfileOut"];
+            /** @description Only for doctors. */
+            doctorInfo?: components["schemas"]["DoctorInfoOut"];
+            /** @description Only for patients. */
+            patientInfo?: components["schemas"]["PatientInfoOut"];
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            createdAt: string;
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            updatedAt: string;
+        };
+        RecordData: {
+            user: components["schemas"]["RecordOut"];
+        };
+        RecordDataEnvelope: {
+            /**
+             * @example true
+             * @enum {boolean}
+             */
+            success: true;
+            message: string;
+            data: components["schemas"]["RecordData"];
             /**
              * Format: date-time
              * @example 2026-11-22T04:30:00.000Z
@@ -6234,142 +2553,367 @@ export interface components {
         };
     };
     responses: {
-        /** @description Bad Request */
-        BAD_REQUEST: {
+        /** @description Bad Request: `VALIDATION_ERROR`, `MALFORMED_JSON` */
+        "400.VALIDATION_ERROR.MALFORMED_JSON": {
             headers: {
+                "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                "X-Request-ID": components["headers"]["X-Request-ID"];
                 [name: string]: unknown;
             };
             content: {
                 "application/json": components["schemas"]["ErrorOut"];
             };
         };
-        /** @description Locked */
-        LOCKED: {
+        /** @description Not Acceptable: `NOT_ACCEPTABLE` */
+        "406.NOT_ACCEPTABLE": {
             headers: {
+                "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                "X-Request-ID": components["headers"]["X-Request-ID"];
                 [name: string]: unknown;
             };
             content: {
                 "application/json": components["schemas"]["ErrorOut"];
             };
         };
-        /** @description Default error response */
-        DEFAULT_ERROR: {
+        /** @description Request Entity Too Large: `PAYLOAD_TOO_LARGE` */
+        "413.PAYLOAD_TOO_LARGE": {
             headers: {
+                "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                "X-Request-ID": components["headers"]["X-Request-ID"];
                 [name: string]: unknown;
             };
             content: {
                 "application/json": components["schemas"]["ErrorOut"];
             };
         };
-        /** @description Not Acceptable */
-        NOT_ACCEPTABLE: {
+        /** @description Unsupported Media Type: `UNSUPPORTED_MEDIA_TYPE` */
+        "415.UNSUPPORTED_MEDIA_TYPE": {
             headers: {
+                "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                "X-Request-ID": components["headers"]["X-Request-ID"];
                 [name: string]: unknown;
             };
             content: {
                 "application/json": components["schemas"]["ErrorOut"];
             };
         };
-        /** @description Too Many Requests */
-        TOO_MANY_REQUESTS: {
+        /** @description Locked: `ACCOUNT_LOCKED` */
+        "423.ACCOUNT_LOCKED": {
             headers: {
+                "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                "X-Request-ID": components["headers"]["X-Request-ID"];
+                "Retry-After": components["headers"]["Retry-After"];
                 [name: string]: unknown;
             };
             content: {
                 "application/json": components["schemas"]["ErrorOut"];
             };
         };
-        /** @description Service Unavailable */
-        SERVICE_UNAVAILABLE: {
+        /** @description Too Many Requests: `RATE_LIMIT_EXCEEDED` */
+        "429.RATE_LIMIT_EXCEEDED": {
             headers: {
+                "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                "X-Request-ID": components["headers"]["X-Request-ID"];
+                "Retry-After": components["headers"]["Retry-After"];
                 [name: string]: unknown;
             };
             content: {
                 "application/json": components["schemas"]["ErrorOut"];
             };
         };
-        /** @description Request Entity Too Large */
-        REQUEST_ENTITY_TOO_LARGE: {
+        /** @description Internal Server Error: `INTERNAL_ERROR` */
+        "500.INTERNAL_ERROR": {
             headers: {
+                "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                "X-Request-ID": components["headers"]["X-Request-ID"];
                 [name: string]: unknown;
             };
             content: {
                 "application/json": components["schemas"]["ErrorOut"];
             };
         };
-        /** @description Unsupported Media Type */
-        UNSUPPORTED_MEDIA_TYPE: {
+        /** @description Service Unavailable: `SERVICE_UNAVAILABLE` */
+        "503.SERVICE_UNAVAILABLE": {
             headers: {
+                "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                "X-Request-ID": components["headers"]["X-Request-ID"];
+                "Retry-After": components["headers"]["Retry-After"];
                 [name: string]: unknown;
             };
             content: {
                 "application/json": components["schemas"]["ErrorOut"];
             };
         };
-        /** @description Unauthorized */
-        UNAUTHORIZED: {
+        /** @description Bad Request: `VALIDATION_ERROR`, `MALFORMED_JSON`, `OTP_INVALID`, `OTP_EXPIRED`, `OTP_MAX_ATTEMPTS` */
+        "400.VALIDATION_ERROR.MALFORMED_JSON.OTP_INVALID.OTP_EXPIRED.OTP_MAX_ATTEMPTS": {
             headers: {
+                "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                "X-Request-ID": components["headers"]["X-Request-ID"];
                 [name: string]: unknown;
             };
             content: {
                 "application/json": components["schemas"]["ErrorOut"];
             };
         };
-        /** @description Forbidden */
-        FORBIDDEN: {
+        /** @description Unauthorized: `USER_INACTIVE` */
+        "401.USER_INACTIVE": {
             headers: {
+                "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                "X-Request-ID": components["headers"]["X-Request-ID"];
                 [name: string]: unknown;
             };
             content: {
                 "application/json": components["schemas"]["ErrorOut"];
             };
         };
-        /** @description Not Found */
-        NOT_FOUND: {
+        /** @description Bad Request: `VALIDATION_ERROR`, `MALFORMED_JSON`, `OTP_INVALID`, `OTP_EXPIRED`, `OTP_MAX_ATTEMPTS`, `DUPLICATE_VALUE` */
+        "400.VALIDATION_ERROR.MALFORMED_JSON.OTP_INVALID.OTP_EXPIRED.OTP_MAX_ATTEMPTS.DUPLICATE_VALUE": {
             headers: {
+                "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                "X-Request-ID": components["headers"]["X-Request-ID"];
                 [name: string]: unknown;
             };
             content: {
                 "application/json": components["schemas"]["ErrorOut"];
             };
         };
-        /** @description Not Modified */
-        NOT_MODIFIED: {
+        /** @description Unauthorized: `INVALID_TOKEN`, `TOKEN_EXPIRED`, `SESSION_REVOKED` */
+        "401.INVALID_TOKEN.TOKEN_EXPIRED.SESSION_REVOKED": {
             headers: {
-                [name: string]: unknown;
-            };
-            content?: never;
-        };
-        /** @description Unprocessable Entity */
-        UNPROCESSABLE_ENTITY: {
-            headers: {
+                "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                "X-Request-ID": components["headers"]["X-Request-ID"];
                 [name: string]: unknown;
             };
             content: {
                 "application/json": components["schemas"]["ErrorOut"];
             };
         };
-        /** @description Found */
-        FOUND: {
+        /** @description Bad Request: `VALIDATION_ERROR` */
+        "400.VALIDATION_ERROR": {
             headers: {
+                "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                "X-Request-ID": components["headers"]["X-Request-ID"];
                 [name: string]: unknown;
             };
             content: {
                 "application/json": components["schemas"]["ErrorOut"];
             };
         };
-        /** @description Conflict */
-        CONFLICT: {
+        /** @description Unauthorized: `NO_TOKEN`, `INVALID_TOKEN`, `TOKEN_EXPIRED`, `USER_NOT_FOUND`, `USER_INACTIVE`, `SESSION_REVOKED` */
+        "401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED": {
             headers: {
+                "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                "X-Request-ID": components["headers"]["X-Request-ID"];
                 [name: string]: unknown;
             };
             content: {
                 "application/json": components["schemas"]["ErrorOut"];
             };
         };
-        /** @description Precondition Failed */
-        PRECONDITION_FAILED: {
+        /** @description Forbidden: `PERMISSION_DENIED` */
+        "403.PERMISSION_DENIED": {
             headers: {
+                "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                "X-Request-ID": components["headers"]["X-Request-ID"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["ErrorOut"];
+            };
+        };
+        /** @description Not Found: `NOT_FOUND` */
+        "404.NOT_FOUND": {
+            headers: {
+                "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                "X-Request-ID": components["headers"]["X-Request-ID"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["ErrorOut"];
+            };
+        };
+        /** @description Bad Request: `VALIDATION_ERROR`, `MALFORMED_JSON`, `DUPLICATE_VALUE` */
+        "400.VALIDATION_ERROR.MALFORMED_JSON.DUPLICATE_VALUE": {
+            headers: {
+                "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                "X-Request-ID": components["headers"]["X-Request-ID"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["ErrorOut"];
+            };
+        };
+        /** @description Bad Request: `VALIDATION_ERROR`, `MALFORMED_JSON`, `SLOT_UNAVAILABLE`, `BOOKING_LIMIT_REACHED`, `DUPLICATE_VALUE`, `FILE_TOO_LARGE`, `TOO_MANY_FILES`, `INVALID_FILE_TYPE` */
+        "400.VALIDATION_ERROR.MALFORMED_JSON.SLOT_UNAVAILABLE.BOOKING_LIMIT_REACHED.DUPLICATE_VALUE.FILE_TOO_LARGE.TOO_MANY_FILES.INVALID_FILE_TYPE": {
+            headers: {
+                "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                "X-Request-ID": components["headers"]["X-Request-ID"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["ErrorOut"];
+            };
+        };
+        /** @description Unprocessable Entity: `IDEMPOTENCY_KEY_REUSED` */
+        "422.IDEMPOTENCY_KEY_REUSED": {
+            headers: {
+                "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                "X-Request-ID": components["headers"]["X-Request-ID"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["ErrorOut"];
+            };
+        };
+        /** @description Bad Request: `VALIDATION_ERROR`, `MALFORMED_JSON`, `TOO_LATE` */
+        "400.VALIDATION_ERROR.MALFORMED_JSON.TOO_LATE": {
+            headers: {
+                "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                "X-Request-ID": components["headers"]["X-Request-ID"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["ErrorOut"];
+            };
+        };
+        /** @description Bad Request: `VALIDATION_ERROR`, `MALFORMED_JSON`, `SLOT_UNAVAILABLE`, `DUPLICATE_VALUE`, `INVALID_STATUS_TRANSITION`, `TOO_LATE` */
+        "400.VALIDATION_ERROR.MALFORMED_JSON.SLOT_UNAVAILABLE.DUPLICATE_VALUE.INVALID_STATUS_TRANSITION.TOO_LATE": {
+            headers: {
+                "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                "X-Request-ID": components["headers"]["X-Request-ID"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["ErrorOut"];
+            };
+        };
+        /** @description Bad Request: `VALIDATION_ERROR`, `MALFORMED_JSON`, `INVALID_STATUS_TRANSITION`, `TOO_LATE` */
+        "400.VALIDATION_ERROR.MALFORMED_JSON.INVALID_STATUS_TRANSITION.TOO_LATE": {
+            headers: {
+                "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                "X-Request-ID": components["headers"]["X-Request-ID"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["ErrorOut"];
+            };
+        };
+        /** @description Bad Request: `VALIDATION_ERROR`, `TOO_LATE`, `FILE_TOO_LARGE`, `TOO_MANY_FILES`, `INVALID_FILE_TYPE` */
+        "400.VALIDATION_ERROR.TOO_LATE.FILE_TOO_LARGE.TOO_MANY_FILES.INVALID_FILE_TYPE": {
+            headers: {
+                "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                "X-Request-ID": components["headers"]["X-Request-ID"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["ErrorOut"];
+            };
+        };
+        /** @description Bad Request: `VALIDATION_ERROR`, `FILE_TOO_LARGE`, `TOO_MANY_FILES`, `INVALID_FILE_TYPE` */
+        "400.VALIDATION_ERROR.FILE_TOO_LARGE.TOO_MANY_FILES.INVALID_FILE_TYPE": {
+            headers: {
+                "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                "X-Request-ID": components["headers"]["X-Request-ID"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["ErrorOut"];
+            };
+        };
+        /** @description Conflict: `FILE_NOT_READY` */
+        "409.FILE_NOT_READY": {
+            headers: {
+                "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                "X-Request-ID": components["headers"]["X-Request-ID"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["ErrorOut"];
+            };
+        };
+        /** @description Precondition Failed: `PRECONDITION_FAILED` */
+        "412.PRECONDITION_FAILED": {
+            headers: {
+                "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                "X-Request-ID": components["headers"]["X-Request-ID"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["ErrorOut"];
+            };
+        };
+        /** @description Requested Range Not Satisfiable: `REQUESTED_RANGE_NOT_SATISFIABLE` */
+        "416.REQUESTED_RANGE_NOT_SATISFIABLE": {
+            headers: {
+                "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                "X-Request-ID": components["headers"]["X-Request-ID"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["ErrorOut"];
+            };
+        };
+        /** @description Bad Request: `VALIDATION_ERROR`, `MALFORMED_JSON`, `OTP_INVALID`, `OTP_EXPIRED`, `OTP_MAX_ATTEMPTS`, `TOO_LATE` */
+        "400.VALIDATION_ERROR.MALFORMED_JSON.OTP_INVALID.OTP_EXPIRED.OTP_MAX_ATTEMPTS.TOO_LATE": {
+            headers: {
+                "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                "X-Request-ID": components["headers"]["X-Request-ID"];
                 [name: string]: unknown;
             };
             content: {
@@ -6379,8 +2923,3961 @@ export interface components {
     };
     parameters: never;
     requestBodies: never;
-    headers: never;
+    headers: {
+        /** @description How many requests the limit that is exhausted first allows in a window. */
+        "RateLimit-Limit": number;
+        /** @description How many of them are left. */
+        "RateLimit-Remaining": number;
+        /** @description Seconds until the window ends. */
+        "RateLimit-Reset": number;
+        /** @description Seconds to wait before the request is sent again. */
+        "Retry-After": number;
+        /** @description The id of the request in the logs. */
+        "X-Request-ID": string;
+    };
     pathItems: never;
 }
 export type $defs = Record<string, never>;
-export type operations = Record<string, never>;
+export interface operations {
+    authSendCode: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "mobileNumber": "9876543210",
+                 *       "purpose": "login"
+                 *     }
+                 */
+                "application/json": components["schemas"]["SendCode"];
+            };
+        };
+        responses: {
+            /** @description OTP sent successfully */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "expiresIn": 300,
+                     *         "resendAfter": 60
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "OTP sent successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["CodeSentEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR.MALFORMED_JSON"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            413: components["responses"]["413.PAYLOAD_TOO_LARGE"];
+            415: components["responses"]["415.UNSUPPORTED_MEDIA_TYPE"];
+            423: components["responses"]["423.ACCOUNT_LOCKED"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    authVerifyCode: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "mobileNumber": "9876543210",
+                 *       "otp": "123456",
+                 *       "purpose": "login",
+                 *       "name": "Asha Verma",
+                 *       "email": "asha@example.com",
+                 *       "device": {
+                 *         "name": "Asha's Pixel 9",
+                 *         "platform": "android"
+                 *       },
+                 *       "privacyNotice": "2026-11"
+                 *     }
+                 */
+                "application/json": components["schemas"]["VerifyCode"];
+            };
+        };
+        responses: {
+            /** @description Login successful */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "user": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "mobileNumber": "9876543210",
+                     *           "name": "Asha Verma",
+                     *           "email": "asha@example.com",
+                     *           "avatar": "/api/files/user_672b1234_1764234567890_avatar_9f.jpg",
+                     *           "role": "patient",
+                     *           "isActive": true,
+                     *           "isVerified": true,
+                     *           "profile": {
+                     *             "language": "hi",
+                     *             "dateOfBirth": "1990-04-21",
+                     *             "gender": "female",
+                     *             "address": {
+                     *               "street": "12 Hill Road",
+                     *               "city": "Pune",
+                     *               "state": "Maharashtra",
+                     *               "pincode": "411001",
+                     *               "country": "India"
+                     *             },
+                     *             "emergencyContact": {
+                     *               "name": "Meera Verma",
+                     *               "relationship": "mother",
+                     *               "mobileNumber": "9876501234"
+                     *             }
+                     *           },
+                     *           "patientInfo": {
+                     *             "bloodGroup": "B+",
+                     *             "allergies": [
+                     *               "Penicillin"
+                     *             ],
+                     *             "medicalHistory": [
+                     *               {
+                     *                 "condition": "Asthma",
+                     *                 "diagnosedDate": "2026-12-01",
+                     *                 "treatment": "Inhaler",
+                     *                 "doctor": "Dr Rao"
+                     *               }
+                     *             ],
+                     *             "emergencyContact": {
+                     *               "name": "Meera Verma",
+                     *               "relationship": "mother",
+                     *               "mobileNumber": "9876501234"
+                     *             }
+                     *           },
+                     *           "createdAt": "2026-11-22T04:30:00.000Z",
+                     *           "updatedAt": "2026-11-22T04:30:00.000Z"
+                     *         },
+                     *         "tokens": {
+                     *           "accessToken": "eyJhbGciOi...",
+                     *           "refreshToken": "eyJhbGciOi...",
+                     *           "tokenType": "Bearer",
+                     *           "expiresIn": 3600
+                     *         },
+                     *         "isNewUser": false
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Login successful"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["SignedInEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR.MALFORMED_JSON.OTP_INVALID.OTP_EXPIRED.OTP_MAX_ATTEMPTS"];
+            401: components["responses"]["401.USER_INACTIVE"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            413: components["responses"]["413.PAYLOAD_TOO_LARGE"];
+            415: components["responses"]["415.UNSUPPORTED_MEDIA_TYPE"];
+            423: components["responses"]["423.ACCOUNT_LOCKED"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    authRegister: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "mobileNumber": "9876543210",
+                 *       "otp": "123456",
+                 *       "purpose": "login",
+                 *       "name": "Asha Verma",
+                 *       "email": "asha@example.com",
+                 *       "device": {
+                 *         "name": "Asha's Pixel 9",
+                 *         "platform": "android"
+                 *       },
+                 *       "privacyNotice": "2026-11"
+                 *     }
+                 */
+                "application/json": components["schemas"]["Register"];
+            };
+        };
+        responses: {
+            /** @description Registration successful */
+            201: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "user": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "mobileNumber": "9876543210",
+                     *           "name": "Asha Verma",
+                     *           "email": "asha@example.com",
+                     *           "avatar": "/api/files/user_672b1234_1764234567890_avatar_9f.jpg",
+                     *           "role": "patient",
+                     *           "isActive": true,
+                     *           "isVerified": true,
+                     *           "profile": {
+                     *             "language": "hi",
+                     *             "dateOfBirth": "1990-04-21",
+                     *             "gender": "female",
+                     *             "address": {
+                     *               "street": "12 Hill Road",
+                     *               "city": "Pune",
+                     *               "state": "Maharashtra",
+                     *               "pincode": "411001",
+                     *               "country": "India"
+                     *             },
+                     *             "emergencyContact": {
+                     *               "name": "Meera Verma",
+                     *               "relationship": "mother",
+                     *               "mobileNumber": "9876501234"
+                     *             }
+                     *           },
+                     *           "patientInfo": {
+                     *             "bloodGroup": "B+",
+                     *             "allergies": [
+                     *               "Penicillin"
+                     *             ],
+                     *             "medicalHistory": [
+                     *               {
+                     *                 "condition": "Asthma",
+                     *                 "diagnosedDate": "2026-12-01",
+                     *                 "treatment": "Inhaler",
+                     *                 "doctor": "Dr Rao"
+                     *               }
+                     *             ],
+                     *             "emergencyContact": {
+                     *               "name": "Meera Verma",
+                     *               "relationship": "mother",
+                     *               "mobileNumber": "9876501234"
+                     *             }
+                     *           },
+                     *           "createdAt": "2026-11-22T04:30:00.000Z",
+                     *           "updatedAt": "2026-11-22T04:30:00.000Z"
+                     *         },
+                     *         "tokens": {
+                     *           "accessToken": "eyJhbGciOi...",
+                     *           "refreshToken": "eyJhbGciOi...",
+                     *           "tokenType": "Bearer",
+                     *           "expiresIn": 3600
+                     *         },
+                     *         "isNewUser": true
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Registration successful"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["SignedInEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR.MALFORMED_JSON.OTP_INVALID.OTP_EXPIRED.OTP_MAX_ATTEMPTS.DUPLICATE_VALUE"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            413: components["responses"]["413.PAYLOAD_TOO_LARGE"];
+            415: components["responses"]["415.UNSUPPORTED_MEDIA_TYPE"];
+            423: components["responses"]["423.ACCOUNT_LOCKED"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    authRefresh: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "refreshToken": "eyJhbGciOi..."
+                 *     }
+                 */
+                "application/json": components["schemas"]["Refresh"];
+            };
+        };
+        responses: {
+            /** @description Token refreshed successfully */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "accessToken": "eyJhbGciOi...",
+                     *         "refreshToken": "eyJhbGciOi...",
+                     *         "tokenType": "Bearer",
+                     *         "expiresIn": 3600
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Token refreshed successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["TokensEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR.MALFORMED_JSON"];
+            401: components["responses"]["401.INVALID_TOKEN.TOKEN_EXPIRED.SESSION_REVOKED"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            413: components["responses"]["413.PAYLOAD_TOO_LARGE"];
+            415: components["responses"]["415.UNSUPPORTED_MEDIA_TYPE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    authLogout: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Logged out successfully */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {},
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Logged out successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["NothingEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    authLogoutAll: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Logged out on all devices */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {},
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Logged out on all devices"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["NothingEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    authListSessions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Sessions retrieved successfully */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "items": [
+                     *           {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "name": "Asha's Pixel 9",
+                     *             "platform": "android",
+                     *             "address": "203.0.113.7",
+                     *             "createdAt": "2026-11-22T04:30:00.000Z",
+                     *             "lastUsedAt": "2026-11-22T04:30:00.000Z",
+                     *             "isCurrent": true
+                     *           }
+                     *         ]
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Sessions retrieved successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["SessionsEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    authStorePushToken: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "pushToken": "dQw4w9WgXcQ:APA91bEXAMPLE"
+                 *     }
+                 */
+                "application/json": components["schemas"]["PushTokenOfDevice"];
+            };
+        };
+        responses: {
+            /** @description Push token stored */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {},
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Push token stored"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["NothingEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR.MALFORMED_JSON"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            413: components["responses"]["413.PAYLOAD_TOO_LARGE"];
+            415: components["responses"]["415.UNSUPPORTED_MEDIA_TYPE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    authEndSession: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                session_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Session ended */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {},
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Session ended"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["NothingEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    authMe: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description User retrieved successfully */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "user": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "mobileNumber": "9876543210",
+                     *           "name": "Asha Verma",
+                     *           "email": "asha@example.com",
+                     *           "avatar": "/api/files/user_672b1234_1764234567890_avatar_9f.jpg",
+                     *           "role": "patient",
+                     *           "isActive": true,
+                     *           "isVerified": true,
+                     *           "profile": {
+                     *             "language": "hi",
+                     *             "dateOfBirth": "1990-04-21",
+                     *             "gender": "female",
+                     *             "address": {
+                     *               "street": "12 Hill Road",
+                     *               "city": "Pune",
+                     *               "state": "Maharashtra",
+                     *               "pincode": "411001",
+                     *               "country": "India"
+                     *             },
+                     *             "emergencyContact": {
+                     *               "name": "Meera Verma",
+                     *               "relationship": "mother",
+                     *               "mobileNumber": "9876501234"
+                     *             }
+                     *           },
+                     *           "patientInfo": {
+                     *             "bloodGroup": "B+",
+                     *             "allergies": [
+                     *               "Penicillin"
+                     *             ],
+                     *             "medicalHistory": [
+                     *               {
+                     *                 "condition": "Asthma",
+                     *                 "diagnosedDate": "2026-12-01",
+                     *                 "treatment": "Inhaler",
+                     *                 "doctor": "Dr Rao"
+                     *               }
+                     *             ],
+                     *             "emergencyContact": {
+                     *               "name": "Meera Verma",
+                     *               "relationship": "mother",
+                     *               "mobileNumber": "9876501234"
+                     *             }
+                     *           },
+                     *           "createdAt": "2026-11-22T04:30:00.000Z",
+                     *           "updatedAt": "2026-11-22T04:30:00.000Z"
+                     *         }
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "User retrieved successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["UserDataEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    usersProfile: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Profile retrieved successfully */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "user": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "mobileNumber": "9876543210",
+                     *           "name": "Asha Verma",
+                     *           "email": "asha@example.com",
+                     *           "avatar": "/api/files/user_672b1234_1764234567890_avatar_9f.jpg",
+                     *           "role": "patient",
+                     *           "isActive": true,
+                     *           "isVerified": true,
+                     *           "profile": {
+                     *             "language": "hi",
+                     *             "dateOfBirth": "1990-04-21",
+                     *             "gender": "female",
+                     *             "address": {
+                     *               "street": "12 Hill Road",
+                     *               "city": "Pune",
+                     *               "state": "Maharashtra",
+                     *               "pincode": "411001",
+                     *               "country": "India"
+                     *             },
+                     *             "emergencyContact": {
+                     *               "name": "Meera Verma",
+                     *               "relationship": "mother",
+                     *               "mobileNumber": "9876501234"
+                     *             }
+                     *           },
+                     *           "patientInfo": {
+                     *             "bloodGroup": "B+",
+                     *             "allergies": [
+                     *               "Penicillin"
+                     *             ],
+                     *             "medicalHistory": [
+                     *               {
+                     *                 "condition": "Asthma",
+                     *                 "diagnosedDate": "2026-12-01",
+                     *                 "treatment": "Inhaler",
+                     *                 "doctor": "Dr Rao"
+                     *               }
+                     *             ],
+                     *             "emergencyContact": {
+                     *               "name": "Meera Verma",
+                     *               "relationship": "mother",
+                     *               "mobileNumber": "9876501234"
+                     *             }
+                     *           },
+                     *           "createdAt": "2026-11-22T04:30:00.000Z",
+                     *           "updatedAt": "2026-11-22T04:30:00.000Z"
+                     *         }
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Profile retrieved successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["UserDataEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    usersUpdateProfile: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "name": "Asha Verma",
+                 *       "email": "asha@example.com",
+                 *       "profile": {
+                 *         "language": "hi",
+                 *         "dateOfBirth": "1990-04-21",
+                 *         "gender": "female",
+                 *         "address": {
+                 *           "street": "12 Hill Road",
+                 *           "city": "Pune",
+                 *           "state": "Maharashtra",
+                 *           "pincode": "411001",
+                 *           "country": "India"
+                 *         },
+                 *         "emergencyContact": {
+                 *           "name": "Asha Verma",
+                 *           "relationship": "mother",
+                 *           "mobileNumber": "9876543210"
+                 *         }
+                 *       },
+                 *       "patientInfo": {
+                 *         "bloodGroup": "B+",
+                 *         "allergies": [
+                 *           "Penicillin"
+                 *         ],
+                 *         "medicalHistory": [
+                 *           {
+                 *             "condition": "Asthma",
+                 *             "diagnosedDate": "2015-06-01",
+                 *             "treatment": "Inhaler",
+                 *             "doctor": "Dr Rao"
+                 *           }
+                 *         ],
+                 *         "emergencyContact": {
+                 *           "name": "Asha Verma",
+                 *           "relationship": "mother",
+                 *           "mobileNumber": "9876543210"
+                 *         }
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["UpdateProfile"];
+            };
+        };
+        responses: {
+            /** @description Profile updated successfully */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "user": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "mobileNumber": "9876543210",
+                     *           "name": "Asha Verma",
+                     *           "email": "asha@example.com",
+                     *           "avatar": "/api/files/user_672b1234_1764234567890_avatar_9f.jpg",
+                     *           "role": "patient",
+                     *           "isActive": true,
+                     *           "isVerified": true,
+                     *           "profile": {
+                     *             "language": "hi",
+                     *             "dateOfBirth": "1990-04-21",
+                     *             "gender": "female",
+                     *             "address": {
+                     *               "street": "12 Hill Road",
+                     *               "city": "Pune",
+                     *               "state": "Maharashtra",
+                     *               "pincode": "411001",
+                     *               "country": "India"
+                     *             },
+                     *             "emergencyContact": {
+                     *               "name": "Meera Verma",
+                     *               "relationship": "mother",
+                     *               "mobileNumber": "9876501234"
+                     *             }
+                     *           },
+                     *           "patientInfo": {
+                     *             "bloodGroup": "B+",
+                     *             "allergies": [
+                     *               "Penicillin"
+                     *             ],
+                     *             "medicalHistory": [
+                     *               {
+                     *                 "condition": "Asthma",
+                     *                 "diagnosedDate": "2026-12-01",
+                     *                 "treatment": "Inhaler",
+                     *                 "doctor": "Dr Rao"
+                     *               }
+                     *             ],
+                     *             "emergencyContact": {
+                     *               "name": "Meera Verma",
+                     *               "relationship": "mother",
+                     *               "mobileNumber": "9876501234"
+                     *             }
+                     *           },
+                     *           "createdAt": "2026-11-22T04:30:00.000Z",
+                     *           "updatedAt": "2026-11-22T04:30:00.000Z"
+                     *         }
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Profile updated successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["UserDataEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR.MALFORMED_JSON"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            413: components["responses"]["413.PAYLOAD_TOO_LARGE"];
+            415: components["responses"]["415.UNSUPPORTED_MEDIA_TYPE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    usersListUsers: {
+        parameters: {
+            query?: {
+                page?: number;
+                limit?: number;
+                role?: "admin" | "doctor" | "receptionist" | "patient";
+                /** @description Part of a name, mobile number or e-mail address. */
+                search?: string;
+                isActive?: boolean;
+                sort?: "name" | "-name" | "createdAt" | "-createdAt";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Users retrieved successfully */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "items": [
+                     *           {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "mobileNumber": "9876543210",
+                     *             "name": "Asha Verma",
+                     *             "email": "asha@example.com",
+                     *             "avatar": "/api/files/user_672b1234_1764234567890_avatar_9f.jpg",
+                     *             "role": "patient",
+                     *             "isActive": true,
+                     *             "isVerified": true,
+                     *             "profile": {
+                     *               "language": "hi",
+                     *               "dateOfBirth": "1990-04-21",
+                     *               "gender": "female",
+                     *               "address": {
+                     *                 "street": "12 Hill Road",
+                     *                 "city": "Pune",
+                     *                 "state": "Maharashtra",
+                     *                 "pincode": "411001",
+                     *                 "country": "India"
+                     *               },
+                     *               "emergencyContact": {
+                     *                 "name": "Meera Verma",
+                     *                 "relationship": "mother",
+                     *                 "mobileNumber": "9876501234"
+                     *               }
+                     *             },
+                     *             "patientInfo": {
+                     *               "bloodGroup": "B+",
+                     *               "allergies": [
+                     *                 "Penicillin"
+                     *               ],
+                     *               "medicalHistory": [
+                     *                 {
+                     *                   "condition": "Asthma",
+                     *                   "diagnosedDate": "2026-12-01",
+                     *                   "treatment": "Inhaler",
+                     *                   "doctor": "Dr Rao"
+                     *                 }
+                     *               ],
+                     *               "emergencyContact": {
+                     *                 "name": "Meera Verma",
+                     *                 "relationship": "mother",
+                     *                 "mobileNumber": "9876501234"
+                     *               }
+                     *             },
+                     *             "createdAt": "2026-11-22T04:30:00.000Z",
+                     *             "updatedAt": "2026-11-22T04:30:00.000Z"
+                     *           }
+                     *         ],
+                     *         "pagination": {
+                     *           "current": 1,
+                     *           "pages": 5,
+                     *           "total": 50,
+                     *           "limit": 10,
+                     *           "hasNext": true,
+                     *           "hasPrev": false
+                     *         }
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Users retrieved successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["UserPageEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    usersCreateUser: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "mobileNumber": "9876543210",
+                 *       "name": "Asha Verma",
+                 *       "email": "asha@example.com",
+                 *       "role": "doctor",
+                 *       "isVerified": true,
+                 *       "profile": {
+                 *         "language": "hi",
+                 *         "dateOfBirth": "1990-04-21",
+                 *         "gender": "female",
+                 *         "address": {
+                 *           "street": "12 Hill Road",
+                 *           "city": "Pune",
+                 *           "state": "Maharashtra",
+                 *           "pincode": "411001",
+                 *           "country": "India"
+                 *         },
+                 *         "emergencyContact": {
+                 *           "name": "Asha Verma",
+                 *           "relationship": "mother",
+                 *           "mobileNumber": "9876543210"
+                 *         }
+                 *       },
+                 *       "doctorInfo": {
+                 *         "specialization": "Cardiology",
+                 *         "qualification": "MBBS, MD",
+                 *         "experience": 12,
+                 *         "consultationFee": 500,
+                 *         "registrationNumber": "MH-12345"
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["CreateUser"];
+            };
+        };
+        responses: {
+            /** @description User created successfully */
+            201: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "user": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "mobileNumber": "9876543210",
+                     *           "name": "Asha Verma",
+                     *           "email": "asha@example.com",
+                     *           "avatar": "/api/files/user_672b1234_1764234567890_avatar_9f.jpg",
+                     *           "role": "patient",
+                     *           "isActive": true,
+                     *           "isVerified": true,
+                     *           "profile": {
+                     *             "language": "hi",
+                     *             "dateOfBirth": "1990-04-21",
+                     *             "gender": "female",
+                     *             "address": {
+                     *               "street": "12 Hill Road",
+                     *               "city": "Pune",
+                     *               "state": "Maharashtra",
+                     *               "pincode": "411001",
+                     *               "country": "India"
+                     *             },
+                     *             "emergencyContact": {
+                     *               "name": "Meera Verma",
+                     *               "relationship": "mother",
+                     *               "mobileNumber": "9876501234"
+                     *             }
+                     *           },
+                     *           "patientInfo": {
+                     *             "bloodGroup": "B+",
+                     *             "allergies": [
+                     *               "Penicillin"
+                     *             ],
+                     *             "medicalHistory": [
+                     *               {
+                     *                 "condition": "Asthma",
+                     *                 "diagnosedDate": "2026-12-01",
+                     *                 "treatment": "Inhaler",
+                     *                 "doctor": "Dr Rao"
+                     *               }
+                     *             ],
+                     *             "emergencyContact": {
+                     *               "name": "Meera Verma",
+                     *               "relationship": "mother",
+                     *               "mobileNumber": "9876501234"
+                     *             }
+                     *           },
+                     *           "createdAt": "2026-11-22T04:30:00.000Z",
+                     *           "updatedAt": "2026-11-22T04:30:00.000Z"
+                     *         }
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "User created successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["UserDataEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR.MALFORMED_JSON.DUPLICATE_VALUE"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            413: components["responses"]["413.PAYLOAD_TOO_LARGE"];
+            415: components["responses"]["415.UNSUPPORTED_MEDIA_TYPE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    usersStats: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description User statistics retrieved successfully */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "total": 120,
+                     *         "active": 118,
+                     *         "inactive": 2,
+                     *         "byRole": {
+                     *           "patient": 110,
+                     *           "doctor": 6,
+                     *           "receptionist": 3,
+                     *           "admin": 1
+                     *         }
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "User statistics retrieved successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["UserStatsEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    doctorsListDoctors: {
+        parameters: {
+            query?: {
+                page?: number;
+                limit?: number;
+                specialization?: string;
+                /** @description Part of a doctor's name. */
+                search?: string;
+                /** @description Only doctors with a free slot on this day. */
+                date?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Doctors retrieved successfully */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "items": [
+                     *           {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "name": "Dr Meera Iyer",
+                     *             "isActive": true,
+                     *             "doctorInfo": {
+                     *               "specialization": "Cardiology",
+                     *               "qualification": "MBBS, MD",
+                     *               "experience": 12,
+                     *               "consultationFee": 500,
+                     *               "schedule": [
+                     *                 {
+                     *                   "day": "monday",
+                     *                   "startTime": "09:00",
+                     *                   "endTime": "13:00",
+                     *                   "isAvailable": true,
+                     *                   "maxPatients": 1
+                     *                 }
+                     *               ]
+                     *             }
+                     *           }
+                     *         ],
+                     *         "pagination": {
+                     *           "current": 1,
+                     *           "pages": 5,
+                     *           "total": 50,
+                     *           "limit": 10,
+                     *           "hasNext": true,
+                     *           "hasPrev": false
+                     *         }
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Doctors retrieved successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["DoctorPageEnvelope"];
+                };
+            };
+            /** @description The client has the present list */
+            304: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["400.VALIDATION_ERROR"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    doctorsGetDoctor: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                doctor_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Doctor retrieved successfully */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "doctor": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "name": "Dr Meera Iyer",
+                     *           "isActive": true,
+                     *           "doctorInfo": {
+                     *             "specialization": "Cardiology",
+                     *             "qualification": "MBBS, MD",
+                     *             "experience": 12,
+                     *             "consultationFee": 500,
+                     *             "schedule": [
+                     *               {
+                     *                 "day": "monday",
+                     *                 "startTime": "09:00",
+                     *                 "endTime": "13:00",
+                     *                 "isAvailable": true,
+                     *                 "maxPatients": 1
+                     *               }
+                     *             ]
+                     *           }
+                     *         }
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Doctor retrieved successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["DoctorDataEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    doctorsAvailability: {
+        parameters: {
+            query: {
+                from: string;
+                to: string;
+            };
+            header?: never;
+            path: {
+                doctor_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Availability retrieved successfully */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "days": [
+                     *           {
+                     *             "date": "2026-12-01",
+                     *             "free": 7,
+                     *             "total": 16
+                     *           }
+                     *         ]
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Availability retrieved successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["AvailabilityEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    doctorsSaveSchedule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                doctor_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "schedule": [
+                 *         {
+                 *           "day": "monday",
+                 *           "startTime": "09:00",
+                 *           "endTime": "13:00",
+                 *           "isAvailable": true,
+                 *           "maxPatients": 1
+                 *         }
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["SaveSchedule"];
+            };
+        };
+        responses: {
+            /** @description Schedule saved successfully */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "doctor": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "name": "Dr Meera Iyer",
+                     *           "isActive": true,
+                     *           "doctorInfo": {
+                     *             "specialization": "Cardiology",
+                     *             "qualification": "MBBS, MD",
+                     *             "experience": 12,
+                     *             "consultationFee": 500,
+                     *             "schedule": [
+                     *               {
+                     *                 "day": "monday",
+                     *                 "startTime": "09:00",
+                     *                 "endTime": "13:00",
+                     *                 "isAvailable": true,
+                     *                 "maxPatients": 1
+                     *               }
+                     *             ]
+                     *           }
+                     *         },
+                     *         "conflicts": [
+                     *           {
+                     *             "slotId": "672b1234a1b2c3d4e5f60718",
+                     *             "date": "2026-12-01",
+                     *             "startTime": "09:30",
+                     *             "endTime": "10:00",
+                     *             "bookedPatients": 1
+                     *           }
+                     *         ]
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Schedule saved successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["SavedScheduleEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR.MALFORMED_JSON"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            413: components["responses"]["413.PAYLOAD_TOO_LARGE"];
+            415: components["responses"]["415.UNSUPPORTED_MEDIA_TYPE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    slotsSlotsOfDay: {
+        parameters: {
+            query: {
+                doctorId: string;
+                date: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Available slots retrieved successfully */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "doctor": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "name": "Dr Meera Iyer",
+                     *           "isActive": true,
+                     *           "doctorInfo": {
+                     *             "specialization": "Cardiology",
+                     *             "qualification": "MBBS, MD",
+                     *             "experience": 12,
+                     *             "consultationFee": 500,
+                     *             "schedule": [
+                     *               {
+                     *                 "day": "monday",
+                     *                 "startTime": "09:00",
+                     *                 "endTime": "13:00",
+                     *                 "isAvailable": true,
+                     *                 "maxPatients": 1
+                     *               }
+                     *             ]
+                     *           }
+                     *         },
+                     *         "date": "2026-12-01",
+                     *         "availableSlots": [
+                     *           {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "startTime": "09:30",
+                     *             "endTime": "10:00",
+                     *             "isAvailable": true,
+                     *             "consultationFee": 500,
+                     *             "maxPatients": 1,
+                     *             "bookedPatients": 0
+                     *           }
+                     *         ],
+                     *         "bookedSlots": [
+                     *           {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "startTime": "10:00",
+                     *             "endTime": "10:30",
+                     *             "isAvailable": false,
+                     *             "consultationFee": 500,
+                     *             "maxPatients": 1,
+                     *             "bookedPatients": 1
+                     *           }
+                     *         ]
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Available slots retrieved successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["DaySlotsEnvelope"];
+                };
+            };
+            /** @description The client has the present slots */
+            304: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["400.VALIDATION_ERROR"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    appointmentsBook: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Send a booking again with the same key, and it is still one booking (24 hours). */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "doctorId": "672b1234a1b2c3d4e5f60718",
+                 *       "appointmentDate": "2026-12-01",
+                 *       "appointmentTime": "09:30",
+                 *       "purposeOfVisit": "consultation",
+                 *       "reason": "Headache for a week",
+                 *       "symptoms": "Worse in the evening",
+                 *       "category": "reports"
+                 *     }
+                 */
+                "application/json": components["schemas"]["BookAppointment"];
+                /**
+                 * @example {
+                 *       "doctorId": "672b1234a1b2c3d4e5f60718",
+                 *       "appointmentDate": "2026-12-01",
+                 *       "appointmentTime": "09:30",
+                 *       "purposeOfVisit": "consultation",
+                 *       "reason": "Headache for a week",
+                 *       "symptoms": "Worse in the evening",
+                 *       "category": "reports",
+                 *       "images": [
+                 *         "the bytes of a file"
+                 *       ]
+                 *     }
+                 */
+                "multipart/form-data": components["schemas"]["BookAppointmentWithFiles"];
+            };
+        };
+        responses: {
+            /** @description Appointment booked successfully */
+            201: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "appointment": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "patient": {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "name": "Asha Verma",
+                     *             "mobileNumber": "9876543210"
+                     *           },
+                     *           "doctor": {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "name": "Dr Meera Iyer",
+                     *             "doctorInfo": {
+                     *               "specialization": "Cardiology",
+                     *               "consultationFee": 500
+                     *             }
+                     *           },
+                     *           "appointmentDate": "2026-12-01",
+                     *           "appointmentTime": "09:30",
+                     *           "startsAt": "2026-12-01T04:00:00.000Z",
+                     *           "status": "pending",
+                     *           "purposeOfVisit": "consultation",
+                     *           "reason": "Headache for a week",
+                     *           "symptoms": "Worse in the evening",
+                     *           "images": [
+                     *             {
+                     *               "filename": "appointment_672b1234_1764234567890_report_9f.pdf",
+                     *               "originalName": "blood-test.pdf",
+                     *               "size": 52311,
+                     *               "mimeType": "application/pdf",
+                     *               "category": "reports",
+                     *               "fromPatient": true,
+                     *               "url": "/api/files/appointment_672b1234_1764234567890_report_9f.pdf",
+                     *               "status": "ready"
+                     *             }
+                     *           ],
+                     *           "paymentInfo": {
+                     *             "amount": 500,
+                     *             "status": "pending"
+                     *           },
+                     *           "history": [
+                     *             {
+                     *               "from": null,
+                     *               "to": "pending",
+                     *               "by": "672b1234a1b2c3d4e5f60718",
+                     *               "at": "2026-11-22T04:30:00.000Z",
+                     *               "reason": null
+                     *             }
+                     *           ],
+                     *           "createdBy": "672b1234a1b2c3d4e5f60718",
+                     *           "createdAt": "2026-11-22T04:30:00.000Z",
+                     *           "updatedAt": "2026-11-22T04:30:00.000Z"
+                     *         }
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Appointment booked successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["AppointmentDataEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR.MALFORMED_JSON.SLOT_UNAVAILABLE.BOOKING_LIMIT_REACHED.DUPLICATE_VALUE.FILE_TOO_LARGE.TOO_MANY_FILES.INVALID_FILE_TYPE"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            413: components["responses"]["413.PAYLOAD_TOO_LARGE"];
+            415: components["responses"]["415.UNSUPPORTED_MEDIA_TYPE"];
+            422: components["responses"]["422.IDEMPOTENCY_KEY_REUSED"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    appointmentsListOwn: {
+        parameters: {
+            query?: {
+                page?: number;
+                limit?: number;
+                status?: "pending" | "confirmed" | "rejected" | "cancelled" | "in-progress" | "completed" | "no-show";
+                startDate?: string;
+                endDate?: string;
+                when?: "upcoming" | "past";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Appointments retrieved successfully */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "items": [
+                     *           {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "patient": {
+                     *               "_id": "672b1234a1b2c3d4e5f60718",
+                     *               "name": "Asha Verma",
+                     *               "mobileNumber": "9876543210"
+                     *             },
+                     *             "doctor": {
+                     *               "_id": "672b1234a1b2c3d4e5f60718",
+                     *               "name": "Dr Meera Iyer",
+                     *               "doctorInfo": {
+                     *                 "specialization": "Cardiology",
+                     *                 "consultationFee": 500
+                     *               }
+                     *             },
+                     *             "appointmentDate": "2026-12-01",
+                     *             "appointmentTime": "09:30",
+                     *             "startsAt": "2026-12-01T04:00:00.000Z",
+                     *             "status": "pending",
+                     *             "purposeOfVisit": "consultation",
+                     *             "reason": "Headache for a week",
+                     *             "symptoms": "Worse in the evening",
+                     *             "images": [
+                     *               {
+                     *                 "filename": "appointment_672b1234_1764234567890_report_9f.pdf",
+                     *                 "originalName": "blood-test.pdf",
+                     *                 "size": 52311,
+                     *                 "mimeType": "application/pdf",
+                     *                 "category": "reports",
+                     *                 "fromPatient": true,
+                     *                 "url": "/api/files/appointment_672b1234_1764234567890_report_9f.pdf",
+                     *                 "status": "ready"
+                     *               }
+                     *             ],
+                     *             "paymentInfo": {
+                     *               "amount": 500,
+                     *               "status": "pending"
+                     *             },
+                     *             "history": [
+                     *               {
+                     *                 "from": null,
+                     *                 "to": "pending",
+                     *                 "by": "672b1234a1b2c3d4e5f60718",
+                     *                 "at": "2026-11-22T04:30:00.000Z",
+                     *                 "reason": null
+                     *               }
+                     *             ],
+                     *             "createdBy": "672b1234a1b2c3d4e5f60718",
+                     *             "createdAt": "2026-11-22T04:30:00.000Z",
+                     *             "updatedAt": "2026-11-22T04:30:00.000Z"
+                     *           }
+                     *         ],
+                     *         "pagination": {
+                     *           "current": 1,
+                     *           "pages": 5,
+                     *           "total": 50,
+                     *           "limit": 10,
+                     *           "hasNext": true,
+                     *           "hasPrev": false
+                     *         }
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Appointments retrieved successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["AppointmentPageEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    appointmentsListAppointments: {
+        parameters: {
+            query?: {
+                page?: number;
+                limit?: number;
+                status?: "pending" | "confirmed" | "rejected" | "cancelled" | "in-progress" | "completed" | "no-show";
+                startDate?: string;
+                endDate?: string;
+                when?: "upcoming" | "past";
+                doctorId?: string;
+                patientId?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Appointments retrieved successfully */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "items": [
+                     *           {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "patient": {
+                     *               "_id": "672b1234a1b2c3d4e5f60718",
+                     *               "name": "Asha Verma",
+                     *               "mobileNumber": "9876543210"
+                     *             },
+                     *             "doctor": {
+                     *               "_id": "672b1234a1b2c3d4e5f60718",
+                     *               "name": "Dr Meera Iyer",
+                     *               "doctorInfo": {
+                     *                 "specialization": "Cardiology",
+                     *                 "consultationFee": 500
+                     *               }
+                     *             },
+                     *             "appointmentDate": "2026-12-01",
+                     *             "appointmentTime": "09:30",
+                     *             "startsAt": "2026-12-01T04:00:00.000Z",
+                     *             "status": "pending",
+                     *             "purposeOfVisit": "consultation",
+                     *             "reason": "Headache for a week",
+                     *             "symptoms": "Worse in the evening",
+                     *             "images": [
+                     *               {
+                     *                 "filename": "appointment_672b1234_1764234567890_report_9f.pdf",
+                     *                 "originalName": "blood-test.pdf",
+                     *                 "size": 52311,
+                     *                 "mimeType": "application/pdf",
+                     *                 "category": "reports",
+                     *                 "fromPatient": true,
+                     *                 "url": "/api/files/appointment_672b1234_1764234567890_report_9f.pdf",
+                     *                 "status": "ready"
+                     *               }
+                     *             ],
+                     *             "paymentInfo": {
+                     *               "amount": 500,
+                     *               "status": "pending"
+                     *             },
+                     *             "history": [
+                     *               {
+                     *                 "from": null,
+                     *                 "to": "pending",
+                     *                 "by": "672b1234a1b2c3d4e5f60718",
+                     *                 "at": "2026-11-22T04:30:00.000Z",
+                     *                 "reason": null
+                     *               }
+                     *             ],
+                     *             "createdBy": "672b1234a1b2c3d4e5f60718",
+                     *             "createdAt": "2026-11-22T04:30:00.000Z",
+                     *             "updatedAt": "2026-11-22T04:30:00.000Z"
+                     *           }
+                     *         ],
+                     *         "pagination": {
+                     *           "current": 1,
+                     *           "pages": 5,
+                     *           "total": 50,
+                     *           "limit": 10,
+                     *           "hasNext": true,
+                     *           "hasPrev": false
+                     *         }
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Appointments retrieved successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["AppointmentPageEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    appointmentsListPending: {
+        parameters: {
+            query?: {
+                page?: number;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Pending appointments retrieved successfully */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "items": [
+                     *           {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "patient": {
+                     *               "_id": "672b1234a1b2c3d4e5f60718",
+                     *               "name": "Asha Verma",
+                     *               "mobileNumber": "9876543210"
+                     *             },
+                     *             "doctor": {
+                     *               "_id": "672b1234a1b2c3d4e5f60718",
+                     *               "name": "Dr Meera Iyer",
+                     *               "doctorInfo": {
+                     *                 "specialization": "Cardiology",
+                     *                 "consultationFee": 500
+                     *               }
+                     *             },
+                     *             "appointmentDate": "2026-12-01",
+                     *             "appointmentTime": "09:30",
+                     *             "startsAt": "2026-12-01T04:00:00.000Z",
+                     *             "status": "pending",
+                     *             "purposeOfVisit": "consultation",
+                     *             "reason": "Headache for a week",
+                     *             "symptoms": "Worse in the evening",
+                     *             "images": [
+                     *               {
+                     *                 "filename": "appointment_672b1234_1764234567890_report_9f.pdf",
+                     *                 "originalName": "blood-test.pdf",
+                     *                 "size": 52311,
+                     *                 "mimeType": "application/pdf",
+                     *                 "category": "reports",
+                     *                 "fromPatient": true,
+                     *                 "url": "/api/files/appointment_672b1234_1764234567890_report_9f.pdf",
+                     *                 "status": "ready"
+                     *               }
+                     *             ],
+                     *             "paymentInfo": {
+                     *               "amount": 500,
+                     *               "status": "pending"
+                     *             },
+                     *             "history": [
+                     *               {
+                     *                 "from": null,
+                     *                 "to": "pending",
+                     *                 "by": "672b1234a1b2c3d4e5f60718",
+                     *                 "at": "2026-11-22T04:30:00.000Z",
+                     *                 "reason": null
+                     *               }
+                     *             ],
+                     *             "createdBy": "672b1234a1b2c3d4e5f60718",
+                     *             "createdAt": "2026-11-22T04:30:00.000Z",
+                     *             "updatedAt": "2026-11-22T04:30:00.000Z"
+                     *           }
+                     *         ],
+                     *         "pagination": {
+                     *           "current": 1,
+                     *           "pages": 5,
+                     *           "total": 50,
+                     *           "limit": 10,
+                     *           "hasNext": true,
+                     *           "hasPrev": false
+                     *         }
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Pending appointments retrieved successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["AppointmentPageEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    appointmentsStats: {
+        parameters: {
+            query?: {
+                /** @description Only appointments from this day on. */
+                startDate?: string;
+                /** @description Only appointments until this day. */
+                endDate?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Appointment statistics retrieved successfully */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "total": 3,
+                     *         "upcoming": 2,
+                     *         "byStatus": {
+                     *           "confirmed": 2,
+                     *           "completed": 1
+                     *         }
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Appointment statistics retrieved successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["AppointmentStatsEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    appointmentsGet: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                appointment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Appointment retrieved successfully */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "appointment": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "patient": {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "name": "Asha Verma",
+                     *             "mobileNumber": "9876543210"
+                     *           },
+                     *           "doctor": {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "name": "Dr Meera Iyer",
+                     *             "doctorInfo": {
+                     *               "specialization": "Cardiology",
+                     *               "consultationFee": 500
+                     *             }
+                     *           },
+                     *           "appointmentDate": "2026-12-01",
+                     *           "appointmentTime": "09:30",
+                     *           "startsAt": "2026-12-01T04:00:00.000Z",
+                     *           "status": "pending",
+                     *           "purposeOfVisit": "consultation",
+                     *           "reason": "Headache for a week",
+                     *           "symptoms": "Worse in the evening",
+                     *           "images": [
+                     *             {
+                     *               "filename": "appointment_672b1234_1764234567890_report_9f.pdf",
+                     *               "originalName": "blood-test.pdf",
+                     *               "size": 52311,
+                     *               "mimeType": "application/pdf",
+                     *               "category": "reports",
+                     *               "fromPatient": true,
+                     *               "url": "/api/files/appointment_672b1234_1764234567890_report_9f.pdf",
+                     *               "status": "ready"
+                     *             }
+                     *           ],
+                     *           "paymentInfo": {
+                     *             "amount": 500,
+                     *             "status": "pending"
+                     *           },
+                     *           "history": [
+                     *             {
+                     *               "from": null,
+                     *               "to": "pending",
+                     *               "by": "672b1234a1b2c3d4e5f60718",
+                     *               "at": "2026-11-22T04:30:00.000Z",
+                     *               "reason": null
+                     *             }
+                     *           ],
+                     *           "createdBy": "672b1234a1b2c3d4e5f60718",
+                     *           "createdAt": "2026-11-22T04:30:00.000Z",
+                     *           "updatedAt": "2026-11-22T04:30:00.000Z"
+                     *         }
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Appointment retrieved successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["AppointmentDataEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    appointmentsEdit: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                appointment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "reason": "Headache for a week",
+                 *       "symptoms": "Worse in the evening",
+                 *       "purposeOfVisit": "consultation",
+                 *       "notes": "Blood pressure 120/80",
+                 *       "prescription": "Paracetamol 500 mg, twice a day"
+                 *     }
+                 */
+                "application/json": components["schemas"]["EditAppointment"];
+            };
+        };
+        responses: {
+            /** @description Appointment updated successfully */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "appointment": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "patient": {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "name": "Asha Verma",
+                     *             "mobileNumber": "9876543210"
+                     *           },
+                     *           "doctor": {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "name": "Dr Meera Iyer",
+                     *             "doctorInfo": {
+                     *               "specialization": "Cardiology",
+                     *               "consultationFee": 500
+                     *             }
+                     *           },
+                     *           "appointmentDate": "2026-12-01",
+                     *           "appointmentTime": "09:30",
+                     *           "startsAt": "2026-12-01T04:00:00.000Z",
+                     *           "status": "pending",
+                     *           "purposeOfVisit": "consultation",
+                     *           "reason": "Headache for a week",
+                     *           "symptoms": "Worse in the evening",
+                     *           "images": [
+                     *             {
+                     *               "filename": "appointment_672b1234_1764234567890_report_9f.pdf",
+                     *               "originalName": "blood-test.pdf",
+                     *               "size": 52311,
+                     *               "mimeType": "application/pdf",
+                     *               "category": "reports",
+                     *               "fromPatient": true,
+                     *               "url": "/api/files/appointment_672b1234_1764234567890_report_9f.pdf",
+                     *               "status": "ready"
+                     *             }
+                     *           ],
+                     *           "paymentInfo": {
+                     *             "amount": 500,
+                     *             "status": "pending"
+                     *           },
+                     *           "history": [
+                     *             {
+                     *               "from": null,
+                     *               "to": "pending",
+                     *               "by": "672b1234a1b2c3d4e5f60718",
+                     *               "at": "2026-11-22T04:30:00.000Z",
+                     *               "reason": null
+                     *             }
+                     *           ],
+                     *           "createdBy": "672b1234a1b2c3d4e5f60718",
+                     *           "createdAt": "2026-11-22T04:30:00.000Z",
+                     *           "updatedAt": "2026-11-22T04:30:00.000Z"
+                     *         }
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Appointment updated successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["AppointmentDataEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR.MALFORMED_JSON.TOO_LATE"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            413: components["responses"]["413.PAYLOAD_TOO_LARGE"];
+            415: components["responses"]["415.UNSUPPORTED_MEDIA_TYPE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    appointmentsCalendarFile: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                appointment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One event of iCalendar */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/calendar": string;
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    appointmentsChangeStatus: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                appointment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "status": "confirmed",
+                 *       "reason": "Headache for a week",
+                 *       "notes": "Blood pressure 120/80",
+                 *       "prescription": "Paracetamol 500 mg, twice a day"
+                 *     }
+                 */
+                "application/json": components["schemas"]["ChangeStatus"];
+            };
+        };
+        responses: {
+            /** @description Appointment status updated successfully */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "appointment": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "patient": {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "name": "Asha Verma",
+                     *             "mobileNumber": "9876543210"
+                     *           },
+                     *           "doctor": {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "name": "Dr Meera Iyer",
+                     *             "doctorInfo": {
+                     *               "specialization": "Cardiology",
+                     *               "consultationFee": 500
+                     *             }
+                     *           },
+                     *           "appointmentDate": "2026-12-01",
+                     *           "appointmentTime": "09:30",
+                     *           "startsAt": "2026-12-01T04:00:00.000Z",
+                     *           "status": "confirmed",
+                     *           "purposeOfVisit": "consultation",
+                     *           "reason": "Headache for a week",
+                     *           "symptoms": "Worse in the evening",
+                     *           "images": [
+                     *             {
+                     *               "filename": "appointment_672b1234_1764234567890_report_9f.pdf",
+                     *               "originalName": "blood-test.pdf",
+                     *               "size": 52311,
+                     *               "mimeType": "application/pdf",
+                     *               "category": "reports",
+                     *               "fromPatient": true,
+                     *               "url": "/api/files/appointment_672b1234_1764234567890_report_9f.pdf",
+                     *               "status": "ready"
+                     *             }
+                     *           ],
+                     *           "paymentInfo": {
+                     *             "amount": 500,
+                     *             "status": "pending"
+                     *           },
+                     *           "history": [
+                     *             {
+                     *               "from": null,
+                     *               "to": "pending",
+                     *               "by": "672b1234a1b2c3d4e5f60718",
+                     *               "at": "2026-11-22T04:30:00.000Z",
+                     *               "reason": null
+                     *             },
+                     *             {
+                     *               "from": "pending",
+                     *               "to": "confirmed",
+                     *               "by": "672b1234a1b2c3d4e5f60718",
+                     *               "at": "2026-11-22T04:30:00.000Z",
+                     *               "reason": null
+                     *             }
+                     *           ],
+                     *           "createdBy": "672b1234a1b2c3d4e5f60718",
+                     *           "createdAt": "2026-11-22T04:30:00.000Z",
+                     *           "updatedAt": "2026-11-22T04:30:00.000Z"
+                     *         }
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Appointment status updated successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["AppointmentDataEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR.MALFORMED_JSON.SLOT_UNAVAILABLE.DUPLICATE_VALUE.INVALID_STATUS_TRANSITION.TOO_LATE"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            413: components["responses"]["413.PAYLOAD_TOO_LARGE"];
+            415: components["responses"]["415.UNSUPPORTED_MEDIA_TYPE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    appointmentsCancel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                appointment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                /**
+                 * @example {
+                 *       "reason": "Headache for a week"
+                 *     }
+                 */
+                "application/json": components["schemas"]["CancelAppointment"];
+            };
+        };
+        responses: {
+            /** @description Appointment cancelled successfully */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "appointment": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "patient": {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "name": "Asha Verma",
+                     *             "mobileNumber": "9876543210"
+                     *           },
+                     *           "doctor": {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "name": "Dr Meera Iyer",
+                     *             "doctorInfo": {
+                     *               "specialization": "Cardiology",
+                     *               "consultationFee": 500
+                     *             }
+                     *           },
+                     *           "appointmentDate": "2026-12-01",
+                     *           "appointmentTime": "09:30",
+                     *           "startsAt": "2026-12-01T04:00:00.000Z",
+                     *           "status": "cancelled",
+                     *           "purposeOfVisit": "consultation",
+                     *           "reason": "Headache for a week",
+                     *           "symptoms": "Worse in the evening",
+                     *           "images": [
+                     *             {
+                     *               "filename": "appointment_672b1234_1764234567890_report_9f.pdf",
+                     *               "originalName": "blood-test.pdf",
+                     *               "size": 52311,
+                     *               "mimeType": "application/pdf",
+                     *               "category": "reports",
+                     *               "fromPatient": true,
+                     *               "url": "/api/files/appointment_672b1234_1764234567890_report_9f.pdf",
+                     *               "status": "ready"
+                     *             }
+                     *           ],
+                     *           "paymentInfo": {
+                     *             "amount": 500,
+                     *             "status": "pending"
+                     *           },
+                     *           "history": [
+                     *             {
+                     *               "from": null,
+                     *               "to": "pending",
+                     *               "by": "672b1234a1b2c3d4e5f60718",
+                     *               "at": "2026-11-22T04:30:00.000Z",
+                     *               "reason": null
+                     *             },
+                     *             {
+                     *               "from": "pending",
+                     *               "to": "cancelled",
+                     *               "by": "672b1234a1b2c3d4e5f60718",
+                     *               "at": "2026-11-22T04:30:00.000Z",
+                     *               "reason": "I have recovered"
+                     *             }
+                     *           ],
+                     *           "createdBy": "672b1234a1b2c3d4e5f60718",
+                     *           "createdAt": "2026-11-22T04:30:00.000Z",
+                     *           "updatedAt": "2026-11-22T04:30:00.000Z",
+                     *           "cancellation": {
+                     *             "refundAmount": 0,
+                     *             "refundStatus": "none",
+                     *             "refundDate": null,
+                     *             "by": "672b1234a1b2c3d4e5f60718",
+                     *             "at": "2026-11-22T04:30:00.000Z",
+                     *             "reason": "I have recovered"
+                     *           }
+                     *         },
+                     *         "refundInfo": {
+                     *           "refundAmount": 0,
+                     *           "refundStatus": "none",
+                     *           "refundDate": null
+                     *         }
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Appointment cancelled successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["CancelledEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR.MALFORMED_JSON.INVALID_STATUS_TRANSITION.TOO_LATE"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            413: components["responses"]["413.PAYLOAD_TOO_LARGE"];
+            415: components["responses"]["415.UNSUPPORTED_MEDIA_TYPE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    attachmentsUpload: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "appointmentId": "672b1234a1b2c3d4e5f60718",
+                 *       "category": "reports",
+                 *       "files": [
+                 *         "the bytes of a file"
+                 *       ]
+                 *     }
+                 */
+                "multipart/form-data": components["schemas"]["UploadToAppointmentWithFiles"];
+            };
+        };
+        responses: {
+            /** @description Files uploaded successfully */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "uploadedFiles": [
+                     *           {
+                     *             "filename": "appointment_672b1234_1764234567890_report_9f.pdf",
+                     *             "originalName": "blood-test.pdf",
+                     *             "size": 52311,
+                     *             "mimeType": "application/pdf",
+                     *             "category": "reports",
+                     *             "fromPatient": true,
+                     *             "url": "/api/files/appointment_672b1234_1764234567890_report_9f.pdf",
+                     *             "status": "ready"
+                     *           }
+                     *         ]
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Files uploaded successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["UploadedEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR.TOO_LATE.FILE_TOO_LARGE.TOO_MANY_FILES.INVALID_FILE_TYPE"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            413: components["responses"]["413.PAYLOAD_TOO_LARGE"];
+            415: components["responses"]["415.UNSUPPORTED_MEDIA_TYPE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    accountsGetUser: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description User retrieved successfully */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "user": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "mobileNumber": "9876543210",
+                     *           "name": "Asha Verma",
+                     *           "email": "asha@example.com",
+                     *           "avatar": "/api/files/user_672b1234_1764234567890_avatar_9f.jpg",
+                     *           "role": "patient",
+                     *           "isActive": true,
+                     *           "isVerified": true,
+                     *           "profile": {
+                     *             "language": "hi",
+                     *             "dateOfBirth": "1990-04-21",
+                     *             "gender": "female",
+                     *             "address": {
+                     *               "street": "12 Hill Road",
+                     *               "city": "Pune",
+                     *               "state": "Maharashtra",
+                     *               "pincode": "411001",
+                     *               "country": "India"
+                     *             },
+                     *             "emergencyContact": {
+                     *               "name": "Meera Verma",
+                     *               "relationship": "mother",
+                     *               "mobileNumber": "9876501234"
+                     *             }
+                     *           },
+                     *           "patientInfo": {
+                     *             "bloodGroup": "B+",
+                     *             "allergies": [
+                     *               "Penicillin"
+                     *             ],
+                     *             "medicalHistory": [
+                     *               {
+                     *                 "condition": "Asthma",
+                     *                 "diagnosedDate": "2026-12-01",
+                     *                 "treatment": "Inhaler",
+                     *                 "doctor": "Dr Rao"
+                     *               }
+                     *             ],
+                     *             "emergencyContact": {
+                     *               "name": "Meera Verma",
+                     *               "relationship": "mother",
+                     *               "mobileNumber": "9876501234"
+                     *             }
+                     *           },
+                     *           "createdAt": "2026-11-22T04:30:00.000Z",
+                     *           "updatedAt": "2026-11-22T04:30:00.000Z"
+                     *         }
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "User retrieved successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["RecordDataEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    accountsUpdateUser: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "mobileNumber": "9876543210",
+                 *       "name": "Asha Verma",
+                 *       "email": "asha@example.com",
+                 *       "role": "doctor",
+                 *       "isVerified": true,
+                 *       "profile": {
+                 *         "language": "hi",
+                 *         "dateOfBirth": "1990-04-21",
+                 *         "gender": "female",
+                 *         "address": {
+                 *           "street": "12 Hill Road",
+                 *           "city": "Pune",
+                 *           "state": "Maharashtra",
+                 *           "pincode": "411001",
+                 *           "country": "India"
+                 *         },
+                 *         "emergencyContact": {
+                 *           "name": "Asha Verma",
+                 *           "relationship": "mother",
+                 *           "mobileNumber": "9876543210"
+                 *         }
+                 *       },
+                 *       "doctorInfo": {
+                 *         "specialization": "Cardiology",
+                 *         "qualification": "MBBS, MD",
+                 *         "experience": 12,
+                 *         "consultationFee": 500,
+                 *         "registrationNumber": "MH-12345"
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["UpdateUser"];
+            };
+        };
+        responses: {
+            /** @description User updated successfully */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "user": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "mobileNumber": "9876543210",
+                     *           "name": "Dr Meera Iyer",
+                     *           "email": "asha@example.com",
+                     *           "avatar": "/api/files/user_672b1234_1764234567890_avatar_9f.jpg",
+                     *           "role": "doctor",
+                     *           "isActive": true,
+                     *           "isVerified": true,
+                     *           "profile": {
+                     *             "language": "hi",
+                     *             "dateOfBirth": "1990-04-21",
+                     *             "gender": "female",
+                     *             "address": {
+                     *               "street": "12 Hill Road",
+                     *               "city": "Pune",
+                     *               "state": "Maharashtra",
+                     *               "pincode": "411001",
+                     *               "country": "India"
+                     *             },
+                     *             "emergencyContact": {
+                     *               "name": "Meera Verma",
+                     *               "relationship": "mother",
+                     *               "mobileNumber": "9876501234"
+                     *             }
+                     *           },
+                     *           "createdAt": "2026-11-22T04:30:00.000Z",
+                     *           "updatedAt": "2026-11-22T04:30:00.000Z",
+                     *           "doctorInfo": {
+                     *             "specialization": "Cardiology",
+                     *             "qualification": "MBBS, MD",
+                     *             "experience": 12,
+                     *             "consultationFee": 500,
+                     *             "schedule": [
+                     *               {
+                     *                 "day": "monday",
+                     *                 "startTime": "09:00",
+                     *                 "endTime": "13:00",
+                     *                 "isAvailable": true,
+                     *                 "maxPatients": 1
+                     *               }
+                     *             ],
+                     *             "registrationNumber": "MH-12345"
+                     *           }
+                     *         },
+                     *         "upcomingAppointments": []
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "User updated successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["AccountEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR.MALFORMED_JSON.DUPLICATE_VALUE"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            413: components["responses"]["413.PAYLOAD_TOO_LARGE"];
+            415: components["responses"]["415.UNSUPPORTED_MEDIA_TYPE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    accountsDeactivate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description User deactivated successfully */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "user": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "mobileNumber": "9876543210",
+                     *           "name": "Dr Meera Iyer",
+                     *           "email": "asha@example.com",
+                     *           "avatar": "/api/files/user_672b1234_1764234567890_avatar_9f.jpg",
+                     *           "role": "doctor",
+                     *           "isActive": false,
+                     *           "isVerified": true,
+                     *           "profile": {
+                     *             "language": "hi",
+                     *             "dateOfBirth": "1990-04-21",
+                     *             "gender": "female",
+                     *             "address": {
+                     *               "street": "12 Hill Road",
+                     *               "city": "Pune",
+                     *               "state": "Maharashtra",
+                     *               "pincode": "411001",
+                     *               "country": "India"
+                     *             },
+                     *             "emergencyContact": {
+                     *               "name": "Meera Verma",
+                     *               "relationship": "mother",
+                     *               "mobileNumber": "9876501234"
+                     *             }
+                     *           },
+                     *           "createdAt": "2026-11-22T04:30:00.000Z",
+                     *           "updatedAt": "2026-11-22T04:30:00.000Z",
+                     *           "doctorInfo": {
+                     *             "specialization": "Cardiology",
+                     *             "qualification": "MBBS, MD",
+                     *             "experience": 12,
+                     *             "consultationFee": 500,
+                     *             "schedule": [
+                     *               {
+                     *                 "day": "monday",
+                     *                 "startTime": "09:00",
+                     *                 "endTime": "13:00",
+                     *                 "isAvailable": true,
+                     *                 "maxPatients": 1
+                     *               }
+                     *             ],
+                     *             "registrationNumber": "MH-12345"
+                     *           }
+                     *         },
+                     *         "upcomingAppointments": [
+                     *           {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "patient": {
+                     *               "_id": "672b1234a1b2c3d4e5f60718",
+                     *               "name": "Asha Verma",
+                     *               "mobileNumber": "9876543210"
+                     *             },
+                     *             "doctor": {
+                     *               "_id": "672b1234a1b2c3d4e5f60718",
+                     *               "name": "Dr Meera Iyer",
+                     *               "doctorInfo": {
+                     *                 "specialization": "Cardiology",
+                     *                 "consultationFee": 500
+                     *               }
+                     *             },
+                     *             "appointmentDate": "2026-12-01",
+                     *             "appointmentTime": "09:30",
+                     *             "startsAt": "2026-12-01T04:00:00.000Z",
+                     *             "status": "confirmed",
+                     *             "purposeOfVisit": "consultation",
+                     *             "reason": "Headache for a week",
+                     *             "symptoms": "Worse in the evening",
+                     *             "images": [
+                     *               {
+                     *                 "filename": "appointment_672b1234_1764234567890_report_9f.pdf",
+                     *                 "originalName": "blood-test.pdf",
+                     *                 "size": 52311,
+                     *                 "mimeType": "application/pdf",
+                     *                 "category": "reports",
+                     *                 "fromPatient": true,
+                     *                 "url": "/api/files/appointment_672b1234_1764234567890_report_9f.pdf",
+                     *                 "status": "ready"
+                     *               }
+                     *             ],
+                     *             "paymentInfo": {
+                     *               "amount": 500,
+                     *               "status": "pending"
+                     *             },
+                     *             "history": [
+                     *               {
+                     *                 "from": null,
+                     *                 "to": "pending",
+                     *                 "by": "672b1234a1b2c3d4e5f60718",
+                     *                 "at": "2026-11-22T04:30:00.000Z",
+                     *                 "reason": null
+                     *               },
+                     *               {
+                     *                 "from": "pending",
+                     *                 "to": "confirmed",
+                     *                 "by": "672b1234a1b2c3d4e5f60718",
+                     *                 "at": "2026-11-22T04:30:00.000Z",
+                     *                 "reason": null
+                     *               }
+                     *             ],
+                     *             "createdBy": "672b1234a1b2c3d4e5f60718",
+                     *             "createdAt": "2026-11-22T04:30:00.000Z",
+                     *             "updatedAt": "2026-11-22T04:30:00.000Z"
+                     *           }
+                     *         ]
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "User deactivated successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["AccountEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    accountsSetActiveAsAdmin: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "isActive": false,
+                 *       "reason": "Headache for a week"
+                 *     }
+                 */
+                "application/json": components["schemas"]["SetActive"];
+            };
+        };
+        responses: {
+            /** @description User status updated successfully */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "user": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "mobileNumber": "9876543210",
+                     *           "name": "Dr Meera Iyer",
+                     *           "email": "asha@example.com",
+                     *           "avatar": "/api/files/user_672b1234_1764234567890_avatar_9f.jpg",
+                     *           "role": "doctor",
+                     *           "isActive": false,
+                     *           "isVerified": true,
+                     *           "profile": {
+                     *             "language": "hi",
+                     *             "dateOfBirth": "1990-04-21",
+                     *             "gender": "female",
+                     *             "address": {
+                     *               "street": "12 Hill Road",
+                     *               "city": "Pune",
+                     *               "state": "Maharashtra",
+                     *               "pincode": "411001",
+                     *               "country": "India"
+                     *             },
+                     *             "emergencyContact": {
+                     *               "name": "Meera Verma",
+                     *               "relationship": "mother",
+                     *               "mobileNumber": "9876501234"
+                     *             }
+                     *           },
+                     *           "createdAt": "2026-11-22T04:30:00.000Z",
+                     *           "updatedAt": "2026-11-22T04:30:00.000Z",
+                     *           "doctorInfo": {
+                     *             "specialization": "Cardiology",
+                     *             "qualification": "MBBS, MD",
+                     *             "experience": 12,
+                     *             "consultationFee": 500,
+                     *             "schedule": [
+                     *               {
+                     *                 "day": "monday",
+                     *                 "startTime": "09:00",
+                     *                 "endTime": "13:00",
+                     *                 "isAvailable": true,
+                     *                 "maxPatients": 1
+                     *               }
+                     *             ],
+                     *             "registrationNumber": "MH-12345"
+                     *           }
+                     *         },
+                     *         "upcomingAppointments": [
+                     *           {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "patient": {
+                     *               "_id": "672b1234a1b2c3d4e5f60718",
+                     *               "name": "Asha Verma",
+                     *               "mobileNumber": "9876543210"
+                     *             },
+                     *             "doctor": {
+                     *               "_id": "672b1234a1b2c3d4e5f60718",
+                     *               "name": "Dr Meera Iyer",
+                     *               "doctorInfo": {
+                     *                 "specialization": "Cardiology",
+                     *                 "consultationFee": 500
+                     *               }
+                     *             },
+                     *             "appointmentDate": "2026-12-01",
+                     *             "appointmentTime": "09:30",
+                     *             "startsAt": "2026-12-01T04:00:00.000Z",
+                     *             "status": "confirmed",
+                     *             "purposeOfVisit": "consultation",
+                     *             "reason": "Headache for a week",
+                     *             "symptoms": "Worse in the evening",
+                     *             "images": [
+                     *               {
+                     *                 "filename": "appointment_672b1234_1764234567890_report_9f.pdf",
+                     *                 "originalName": "blood-test.pdf",
+                     *                 "size": 52311,
+                     *                 "mimeType": "application/pdf",
+                     *                 "category": "reports",
+                     *                 "fromPatient": true,
+                     *                 "url": "/api/files/appointment_672b1234_1764234567890_report_9f.pdf",
+                     *                 "status": "ready"
+                     *               }
+                     *             ],
+                     *             "paymentInfo": {
+                     *               "amount": 500,
+                     *               "status": "pending"
+                     *             },
+                     *             "history": [
+                     *               {
+                     *                 "from": null,
+                     *                 "to": "pending",
+                     *                 "by": "672b1234a1b2c3d4e5f60718",
+                     *                 "at": "2026-11-22T04:30:00.000Z",
+                     *                 "reason": null
+                     *               },
+                     *               {
+                     *                 "from": "pending",
+                     *                 "to": "confirmed",
+                     *                 "by": "672b1234a1b2c3d4e5f60718",
+                     *                 "at": "2026-11-22T04:30:00.000Z",
+                     *                 "reason": null
+                     *               }
+                     *             ],
+                     *             "createdBy": "672b1234a1b2c3d4e5f60718",
+                     *             "createdAt": "2026-11-22T04:30:00.000Z",
+                     *             "updatedAt": "2026-11-22T04:30:00.000Z"
+                     *           }
+                     *         ]
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "User status updated successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["AccountEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR.MALFORMED_JSON"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            413: components["responses"]["413.PAYLOAD_TOO_LARGE"];
+            415: components["responses"]["415.UNSUPPORTED_MEDIA_TYPE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    accountsSetActive: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "isActive": false,
+                 *       "reason": "Headache for a week"
+                 *     }
+                 */
+                "application/json": components["schemas"]["SetActive"];
+            };
+        };
+        responses: {
+            /** @description User status updated successfully */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "user": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "mobileNumber": "9876543210",
+                     *           "name": "Dr Meera Iyer",
+                     *           "email": "asha@example.com",
+                     *           "avatar": "/api/files/user_672b1234_1764234567890_avatar_9f.jpg",
+                     *           "role": "doctor",
+                     *           "isActive": false,
+                     *           "isVerified": true,
+                     *           "profile": {
+                     *             "language": "hi",
+                     *             "dateOfBirth": "1990-04-21",
+                     *             "gender": "female",
+                     *             "address": {
+                     *               "street": "12 Hill Road",
+                     *               "city": "Pune",
+                     *               "state": "Maharashtra",
+                     *               "pincode": "411001",
+                     *               "country": "India"
+                     *             },
+                     *             "emergencyContact": {
+                     *               "name": "Meera Verma",
+                     *               "relationship": "mother",
+                     *               "mobileNumber": "9876501234"
+                     *             }
+                     *           },
+                     *           "createdAt": "2026-11-22T04:30:00.000Z",
+                     *           "updatedAt": "2026-11-22T04:30:00.000Z",
+                     *           "doctorInfo": {
+                     *             "specialization": "Cardiology",
+                     *             "qualification": "MBBS, MD",
+                     *             "experience": 12,
+                     *             "consultationFee": 500,
+                     *             "schedule": [
+                     *               {
+                     *                 "day": "monday",
+                     *                 "startTime": "09:00",
+                     *                 "endTime": "13:00",
+                     *                 "isAvailable": true,
+                     *                 "maxPatients": 1
+                     *               }
+                     *             ],
+                     *             "registrationNumber": "MH-12345"
+                     *           }
+                     *         },
+                     *         "upcomingAppointments": [
+                     *           {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "patient": {
+                     *               "_id": "672b1234a1b2c3d4e5f60718",
+                     *               "name": "Asha Verma",
+                     *               "mobileNumber": "9876543210"
+                     *             },
+                     *             "doctor": {
+                     *               "_id": "672b1234a1b2c3d4e5f60718",
+                     *               "name": "Dr Meera Iyer",
+                     *               "doctorInfo": {
+                     *                 "specialization": "Cardiology",
+                     *                 "consultationFee": 500
+                     *               }
+                     *             },
+                     *             "appointmentDate": "2026-12-01",
+                     *             "appointmentTime": "09:30",
+                     *             "startsAt": "2026-12-01T04:00:00.000Z",
+                     *             "status": "confirmed",
+                     *             "purposeOfVisit": "consultation",
+                     *             "reason": "Headache for a week",
+                     *             "symptoms": "Worse in the evening",
+                     *             "images": [
+                     *               {
+                     *                 "filename": "appointment_672b1234_1764234567890_report_9f.pdf",
+                     *                 "originalName": "blood-test.pdf",
+                     *                 "size": 52311,
+                     *                 "mimeType": "application/pdf",
+                     *                 "category": "reports",
+                     *                 "fromPatient": true,
+                     *                 "url": "/api/files/appointment_672b1234_1764234567890_report_9f.pdf",
+                     *                 "status": "ready"
+                     *               }
+                     *             ],
+                     *             "paymentInfo": {
+                     *               "amount": 500,
+                     *               "status": "pending"
+                     *             },
+                     *             "history": [
+                     *               {
+                     *                 "from": null,
+                     *                 "to": "pending",
+                     *                 "by": "672b1234a1b2c3d4e5f60718",
+                     *                 "at": "2026-11-22T04:30:00.000Z",
+                     *                 "reason": null
+                     *               },
+                     *               {
+                     *                 "from": "pending",
+                     *                 "to": "confirmed",
+                     *                 "by": "672b1234a1b2c3d4e5f60718",
+                     *                 "at": "2026-11-22T04:30:00.000Z",
+                     *                 "reason": null
+                     *               }
+                     *             ],
+                     *             "createdBy": "672b1234a1b2c3d4e5f60718",
+                     *             "createdAt": "2026-11-22T04:30:00.000Z",
+                     *             "updatedAt": "2026-11-22T04:30:00.000Z"
+                     *           }
+                     *         ]
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "User status updated successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["AccountEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR.MALFORMED_JSON"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            413: components["responses"]["413.PAYLOAD_TOO_LARGE"];
+            415: components["responses"]["415.UNSUPPORTED_MEDIA_TYPE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    filesUploadProfilePicture: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "files": [
+                 *         "the bytes of a file"
+                 *       ]
+                 *     }
+                 */
+                "multipart/form-data": components["schemas"]["UploadProfilePictureWithFiles"];
+            };
+        };
+        responses: {
+            /** @description Files uploaded successfully */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "uploadedFiles": [
+                     *           {
+                     *             "filename": "appointment_672b1234_1764234567890_report_9f.pdf",
+                     *             "originalName": "blood-test.pdf",
+                     *             "size": 52311,
+                     *             "mimeType": "application/pdf",
+                     *             "category": "reports",
+                     *             "fromPatient": true,
+                     *             "url": "/api/files/appointment_672b1234_1764234567890_report_9f.pdf",
+                     *             "status": "ready"
+                     *           }
+                     *         ]
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Files uploaded successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["UploadedEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR.FILE_TOO_LARGE.TOO_MANY_FILES.INVALID_FILE_TYPE"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            413: components["responses"]["413.PAYLOAD_TOO_LARGE"];
+            415: components["responses"]["415.UNSUPPORTED_MEDIA_TYPE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    filesFetch: {
+        parameters: {
+            query?: {
+                /** @description Whether to fetch the thumbnail. */
+                thumbnail?: boolean;
+            };
+            header?: never;
+            path: {
+                filename: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/pdf": string;
+                    "image/png": string;
+                    "image/jpeg": string;
+                };
+            };
+            /** @description The requested part */
+            206: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/pdf": string;
+                    "image/png": string;
+                    "image/jpeg": string;
+                };
+            };
+            /** @description The file is at Location */
+            302: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The client has the present file */
+            304: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["400.VALIDATION_ERROR"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            409: components["responses"]["409.FILE_NOT_READY"];
+            412: components["responses"]["412.PRECONDITION_FAILED"];
+            416: components["responses"]["416.REQUESTED_RANGE_NOT_SATISFIABLE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    filesDelete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                filename: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description File deleted successfully */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {},
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "File deleted successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["NothingEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    privacyAccessLog: {
+        parameters: {
+            query?: {
+                page?: number;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Access log retrieved successfully */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "items": [
+                     *           {
+                     *             "at": "2026-11-22T04:30:00.000Z",
+                     *             "by": {
+                     *               "_id": "672b1234a1b2c3d4e5f60718",
+                     *               "name": "Joseph Mathew",
+                     *               "role": "receptionist"
+                     *             },
+                     *             "action": "read",
+                     *             "kind": "appointment",
+                     *             "records": [
+                     *               "672b1234a1b2c3d4e5f60718"
+                     *             ],
+                     *             "changed": [
+                     *               "status"
+                     *             ]
+                     *           }
+                     *         ],
+                     *         "pagination": {
+                     *           "current": 1,
+                     *           "pages": 5,
+                     *           "total": 50,
+                     *           "limit": 10,
+                     *           "hasNext": true,
+                     *           "hasPrev": false
+                     *         }
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Access log retrieved successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["AccessPageEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    privacyExportOwnData: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The export, as a file without an envelope */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExportOut"];
+                };
+            };
+            /** @description The export is being prepared, please try again shortly */
+            202: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "state": "preparing"
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "The export is being prepared, please try again shortly"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PreparingEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    privacyErase: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "otp": "123456"
+                 *     }
+                 */
+                "application/json": components["schemas"]["EraseAccount"];
+            };
+        };
+        responses: {
+            /** @description Your account was erased */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "erased": [
+                     *           "Signed-in devices"
+                     *         ],
+                     *         "kept": [
+                     *           {
+                     *             "what": "What your doctors recorded",
+                     *             "why": "Regulations on medical records",
+                     *             "until": "2026-11-22T04:30:00.000Z"
+                     *           }
+                     *         ]
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Your account was erased"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErasureEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR.MALFORMED_JSON.OTP_INVALID.OTP_EXPIRED.OTP_MAX_ATTEMPTS.TOO_LATE"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            413: components["responses"]["413.PAYLOAD_TOO_LARGE"];
+            415: components["responses"]["415.UNSUPPORTED_MEDIA_TYPE"];
+            423: components["responses"]["423.ACCOUNT_LOCKED"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    privacyReadTrail: {
+        parameters: {
+            query?: {
+                page?: number;
+                limit?: number;
+                /** @description Only events about this person. */
+                subjectId?: string;
+                /** @description Only events about this record. */
+                recordId?: string;
+                /** @description Only events caused by this person. */
+                actorId?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Audit trail retrieved successfully */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "items": [
+                     *           {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "at": "2026-11-22T04:30:00.000Z",
+                     *             "by": {
+                     *               "_id": "672b1234a1b2c3d4e5f60718",
+                     *               "name": "Joseph Mathew",
+                     *               "role": "receptionist"
+                     *             },
+                     *             "session": "672b1234a1b2c3d4e5f60718",
+                     *             "address": "203.0.113.7",
+                     *             "requestId": "5f0c7a529c0e4a6e",
+                     *             "action": "change",
+                     *             "kind": "appointment",
+                     *             "records": [
+                     *               "672b1234a1b2c3d4e5f60718"
+                     *             ],
+                     *             "subjects": [
+                     *               "672b1234a1b2c3d4e5f60718"
+                     *             ],
+                     *             "changes": [
+                     *               {
+                     *                 "field": "status",
+                     *                 "from": "pending",
+                     *                 "to": "confirmed"
+                     *               }
+                     *             ],
+                     *             "search": {
+                     *               "filters": {
+                     *                 "search": "Asha",
+                     *                 "role": "patient"
+                     *               },
+                     *               "found": 1
+                     *             }
+                     *           }
+                     *         ],
+                     *         "pagination": {
+                     *           "current": 1,
+                     *           "pages": 5,
+                     *           "total": 50,
+                     *           "limit": 10,
+                     *           "hasNext": true,
+                     *           "hasPrev": false
+                     *         }
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Audit trail retrieved successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["AuditEventPageEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    messagesRecordReceipt: {
+        parameters: {
+            query: {
+                message: string;
+                attempt: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "MessageSid": "SM0123456789abcdef0123456789abcdef",
+                 *       "MessageStatus": "delivered",
+                 *       "ErrorCode": 30005
+                 *     }
+                 */
+                "application/x-www-form-urlencoded": components["schemas"]["TwilioReceipt"];
+            };
+        };
+        responses: {
+            /** @description Receipt recorded */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {},
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Receipt recorded"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["NothingEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            413: components["responses"]["413.PAYLOAD_TOO_LARGE"];
+            415: components["responses"]["415.UNSUPPORTED_MEDIA_TYPE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    messagesListMessages: {
+        parameters: {
+            query?: {
+                page?: number;
+                limit?: number;
+                state?: "waiting" | "sent" | "dropped" | "expired" | "failed";
+                channel?: "sms" | "email" | "push";
+                kind?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Messages retrieved successfully */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "items": [
+                     *           {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "user": "672b1234a1b2c3d4e5f60718",
+                     *             "subject": "672b1234a1b2c3d4e5f60718",
+                     *             "kind": "appointment-confirmed",
+                     *             "channel": "sms",
+                     *             "state": "failed",
+                     *             "failure": "carrier undelivered 30005",
+                     *             "sendAttempts": 1,
+                     *             "receipt": {
+                     *               "sid": "SM0123456789abcdef0123456789abcdef",
+                     *               "arrival": "undelivered",
+                     *               "errorCode": 30005,
+                     *               "segments": 1,
+                     *               "price": "-0.0470",
+                     *               "currency": "USD",
+                     *               "at": "2026-11-22T04:30:00.000Z"
+                     *             },
+                     *             "createdAt": "2026-11-22T04:30:00.000Z",
+                     *             "dueAt": "2026-11-22T04:30:00.000Z",
+                     *             "sentAt": "2026-11-22T04:30:00.000Z",
+                     *             "usefulUntil": "2026-11-22T04:30:00.000Z"
+                     *           }
+                     *         ],
+                     *         "pagination": {
+                     *           "current": 1,
+                     *           "pages": 5,
+                     *           "total": 50,
+                     *           "limit": 10,
+                     *           "hasNext": true,
+                     *           "hasPrev": false
+                     *         }
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Messages retrieved successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["OutboxMessagePageEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    messagesResend: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                message_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The message is being sent again */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "message": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "user": "672b1234a1b2c3d4e5f60718",
+                     *           "subject": "672b1234a1b2c3d4e5f60718",
+                     *           "kind": "appointment-confirmed",
+                     *           "channel": "sms",
+                     *           "state": "failed",
+                     *           "failure": "carrier undelivered 30005",
+                     *           "sendAttempts": 1,
+                     *           "receipt": {
+                     *             "sid": "SM0123456789abcdef0123456789abcdef",
+                     *             "arrival": "undelivered",
+                     *             "errorCode": 30005,
+                     *             "segments": 1,
+                     *             "price": "-0.0470",
+                     *             "currency": "USD",
+                     *             "at": "2026-11-22T04:30:00.000Z"
+                     *           },
+                     *           "createdAt": "2026-11-22T04:30:00.000Z",
+                     *           "dueAt": "2026-11-22T04:30:00.000Z",
+                     *           "sentAt": "2026-11-22T04:30:00.000Z",
+                     *           "usefulUntil": "2026-11-22T04:30:00.000Z"
+                     *         }
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "The message is being sent again"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["OutboxMessageDataEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+}

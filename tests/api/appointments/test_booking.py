@@ -65,7 +65,37 @@ def test_taken_slot_is_refused_with_the_three_nearest_free_slots(app: Flask) -> 
     response = book(app, factories.sign_in(app), doctor, appointmentTime="10:00")
 
     assert factories.error_of(response) == (400, "SLOT_UNAVAILABLE")
+    assert factories.envelope_of(response)["message"] == "Time slot already booked"
     assert alternatives(response) == ["2026-12-01 10:30", "2026-12-01 09:30", "2026-12-01 11:00"]
+
+
+def test_blocked_slot_is_not_available(app: Flask, database: Records) -> None:
+    doctor = factories.make_doctor(MORNING)
+    blocked = {"isBlocked": True, "isAvailable": False}
+    database.slots.update_one({"doctor": doctor.id, "startTime": "09:00"}, {"$set": blocked})
+
+    response = book(app, factories.sign_in(app), doctor)
+
+    assert factories.error_of(response) == (400, "SLOT_UNAVAILABLE")
+    assert factories.envelope_of(response)["message"] == "Selected time slot is not available"
+
+
+def test_the_last_of_several_seats_is_booked_before_the_slot_is_already_booked(app: Flask) -> None:
+    doctor = factories.make_doctor(factories.every_day("09:00", "10:00", max_patients=2))
+
+    responses = [book(app, factories.sign_in(app), doctor) for _ in range(3)]
+
+    assert [response.status_code for response in responses] == [201, 201, 400]
+    assert factories.envelope_of(responses[2])["message"] == "Time slot already booked"
+
+
+def test_of_parallel_bookings_the_losers_learn_that_the_slot_is_booked(app: Flask) -> None:
+    doctor, patients = factories.make_doctor(MORNING), [factories.sign_in(app) for _ in range(4)]
+
+    responses = factories.in_parallel(4, lambda number: book(app, patients[number], doctor))
+
+    messages = sorted(factories.envelope_of(response)["message"] for response in responses)
+    assert messages == ["Appointment booked successfully", *["Time slot already booked"] * 3]
 
 
 def test_alternatives_can_be_booked(app: Flask) -> None:
@@ -99,6 +129,7 @@ def test_time_without_a_bookable_slot_is_refused_and_nothing_is_stored(
     response = book(app, factories.sign_in(app), doctor, "some-key-1", appointmentDate=day, appointmentTime=time)
 
     assert factories.error_of(response) == (400, "SLOT_UNAVAILABLE")
+    assert factories.envelope_of(response)["message"] == "Selected time slot is not available"
     assert len(alternatives(response)) == 3
     assert is_nothing_stored(database)
 

@@ -38,11 +38,9 @@ def test_each_role_edits_its_fields_and_no_other_field_changes(
     patient, doctor = factories.sign_in(app), factories.make_doctor(DAY)
     appointment = factories.make_appointment(patient.user, doctor)
     callers = {Role.PATIENT: lambda: patient, Role.DOCTOR: lambda: factories.sign_in(app, doctor)}
-    before = factories.data_of(client.get(f"/api/appointments/{appointment.id}", headers=patient.headers))[
-        "appointment"
-    ]
-
     caller = callers.get(role, lambda: sign_in_staff(app, role))()
+    before = factories.data_of(client.get(f"/api/appointments/{appointment.id}", headers=caller.headers))["appointment"]
+
     after = factories.data_of(edit(client, caller, appointment.id, **changes))["appointment"]
 
     assert after == {**before, **changes, "updatedAt": after["updatedAt"]}

@@ -192,3 +192,50 @@ def test_statistics_count_the_appointments_that_the_caller_may_see(
     assert stats(clinic.asha) == (3, 2, {"pending": 1, "confirmed": 1, "cancelled": 1})
     assert stats(factories.sign_in(app, clinic.other_doctor)) == (1, 1, {"confirmed": 1})
     assert stats(sign_in_staff(app)) == (4, 3, {"pending": 2, "confirmed": 1, "cancelled": 1})
+
+
+@pytest.mark.parametrize(
+    ("days", "total"),
+    [
+        ({"startDate": "2026-12-01", "endDate": "2026-12-01"}, 2),
+        ({"startDate": "2026-12-02"}, 2),
+        ({"endDate": "2026-12-02"}, 3),
+        ({"startDate": "2026-12-04"}, 0),
+        ({"startDate": "2026-12-03", "endDate": "2026-12-01"}, 0),
+    ],
+    ids=str,
+)
+def test_statistics_count_the_appointments_of_a_range_of_days(
+    app: Flask, client: FlaskClient, clinic: Clinic, days: dict[str, str], total: int
+) -> None:
+    del clinic  # its appointments
+    response = client.get("/api/appointments/stats", query_string=days, headers=sign_in_staff(app).headers)
+
+    found = factories.data_of(response)
+    assert (found["total"], sum(found["byStatus"].values())) == (total, total)
+
+
+def test_statistics_count_only_the_upcoming_appointments_of_the_range(
+    app: Flask, client: FlaskClient, clinic: Clinic
+) -> None:
+    del clinic  # its appointments
+    query = {"startDate": "2026-12-02", "endDate": "2026-12-03"}
+    response = client.get("/api/appointments/stats", query_string=query, headers=sign_in_staff(app).headers)
+
+    assert factories.data_of(response)["upcoming"] == 1
+
+
+@pytest.mark.parametrize("query", [{"startDate": "yesterday"}, {"from": "2026-12-01"}], ids=str)
+def test_statistics_refuse_what_is_no_range(app: Flask, client: FlaskClient, query: dict[str, str]) -> None:
+    response = client.get("/api/appointments/stats", query_string=query, headers=sign_in_staff(app).headers)
+
+    assert factories.invalid_fields(response) == list(query)
+
+
+@pytest.mark.parametrize("path", ["/api/users/stats", "/api/users/profile", "/api/auth/me", "/api/auth/sessions"])
+def test_a_route_without_parameters_refuses_them(app: Flask, client: FlaskClient, path: str) -> None:
+    admin = sign_in_staff(app, Role.ADMIN)
+
+    response = client.get(path, query_string={"startDate": "2026-12-01"}, headers=admin.headers)
+
+    assert factories.invalid_fields(response) == ["startDate"]

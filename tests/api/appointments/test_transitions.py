@@ -1,6 +1,6 @@
 """Status transitions: the table, the history, undone no-shows, and parallel transitions."""
 
-from datetime import UTC, datetime
+from datetime import timedelta
 from itertools import pairwise
 
 import pytest
@@ -39,7 +39,8 @@ pytestmark = pytest.mark.usefixtures("database", "tuesday_at_seven")
         *(([], (role, "confirmed", "09:29")) for role in (RECEPTIONIST, ADMIN)),
         *(([], (role, "rejected", "08:00")) for role in (RECEPTIONIST, ADMIN)),
         *(([], (role, "cancelled", "08:00")) for role in (PATIENT, RECEPTIONIST, ADMIN)),
-        *(([CONFIRM], (role, "in-progress", "08:55")) for role in (DOCTOR, ADMIN)),
+        *(([CONFIRM], (role, "in-progress", "08:00")) for role in (DOCTOR, ADMIN)),
+        *(([CONFIRM], (role, "in-progress", "13:29")) for role in (DOCTOR, ADMIN)),
         ([CONFIRM], (PATIENT, "cancelled", "06:55")),
         *(([CONFIRM], (role, "cancelled", "09:10")) for role in (DOCTOR, RECEPTIONIST, ADMIN)),
         *(([CONFIRM], (role, "no-show", "09:05")) for role in (DOCTOR, RECEPTIONIST, ADMIN)),
@@ -80,6 +81,8 @@ def test_listed_transition_is_allowed_for_its_roles_and_is_recorded_in_the_histo
         ([CONFIRM], (ADMIN, "rejected", "07:05"), (400, "INVALID_STATUS_TRANSITION")),
         ([CONFIRM], (PATIENT, "cancelled", "07:01"), (400, "TOO_LATE")),
         ([CONFIRM], (PATIENT, "in-progress", "09:00"), (403, "PERMISSION_DENIED")),
+        ([CONFIRM], (DOCTOR, "in-progress", "07:59"), (400, "INVALID_STATUS_TRANSITION")),
+        ([CONFIRM], (ADMIN, "in-progress", "13:31"), (400, "INVALID_STATUS_TRANSITION")),
         ([CONFIRM], (RECEPTIONIST, "no-show", "08:59"), (400, "INVALID_STATUS_TRANSITION")),
         ([CONFIRM, START], (RECEPTIONIST, "completed", "09:20"), (403, "PERMISSION_DENIED")),
         ([CONFIRM, START], (PATIENT, "cancelled", "09:20"), (403, "PERMISSION_DENIED")),
@@ -137,7 +140,7 @@ def test_other_transitions_refuse_notes_and_prescription(case: Case, field: str)
     assert case.status is Status.PENDING
 
 
-def test_no_show_undone_on_its_day_takes_its_seat_again(case: Case) -> None:
+def test_undone_no_show_takes_its_seat_again(case: Case) -> None:
     for step in (CONFIRM, MISS):
         factories.data_of(case.put(*step))
     assert case.slot.taken_seats == []
@@ -148,11 +151,12 @@ def test_no_show_undone_on_its_day_takes_its_seat_again(case: Case) -> None:
     assert list(consistency.violations()) == []
 
 
-def test_no_show_cannot_be_undone_on_the_next_day(case: Case) -> None:
+@pytest.mark.parametrize(("hours", "status"), [(23.9, 200), (24.1, 400)])
+def test_no_show_can_be_undone_within_24_hours(case: Case, hours: float, status: int) -> None:
     for step in (CONFIRM, MISS):
         factories.data_of(case.put(*step))
-    with time_machine.travel(datetime(2026, 12, 1, 18, 30, tzinfo=UTC), tick=True):
-        assert factories.error_of(case.put(RECEPTIONIST, "confirmed")) == (400, "INVALID_STATUS_TRANSITION")
+    with time_machine.travel(factories.at_clinic(TUESDAY, MISS[2]) + timedelta(hours=hours), tick=True):
+        assert case.put(RECEPTIONIST, "confirmed").status_code == status
 
 
 def test_no_show_can_be_undone_after_the_weekly_hours_changed(case: Case) -> None:

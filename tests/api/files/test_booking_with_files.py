@@ -31,6 +31,37 @@ class TestBookingWithFiles:
         assert [one["mimeType"] for one in booked["images"]] == ["image/png", "application/pdf"]
         assert File.available().count() == 2
 
+    @pytest.mark.parametrize(
+        ("form", "category"),
+        [({}, "reports"), ({"category": "reports"}, "reports"), ({"category": "prescriptions"}, "prescriptions")],
+    )
+    def test_images_are_reports_or_prescriptions(
+        self, client: FlaskClient, person: SignedIn, form: dict[str, str], category: str
+    ) -> None:
+        body = factories.booking_body(factories.make_doctor(HOUR), images=[picture()], **form)
+        booked = data_of(client.post("/api/appointments/book", data=body, headers=person.headers), 201)["appointment"]
+
+        assert [one["category"] for one in booked["images"]] == [category]
+
+    @pytest.mark.parametrize("category", ["avatars", "Reports", "x"])
+    def test_other_categories_are_refused(self, client: FlaskClient, person: SignedIn, category: str) -> None:
+        body = factories.booking_body(factories.make_doctor(HOUR), images=[picture()], category=category)
+
+        response = client.post("/api/appointments/book", data=body, headers=person.headers)
+
+        assert factories.invalid_fields(response) == ["category"]
+        assert file_requests.is_store_empty()
+
+    def test_same_key_with_another_category_is_rejected(self, client: FlaskClient, person: SignedIn) -> None:
+        doctor, headers = factories.make_doctor(HOUR), {**person.headers, "Idempotency-Key": "the-same-key"}
+        bodies = [
+            factories.booking_body(doctor, images=[picture()], category=one) for one in ("reports", "prescriptions")
+        ]
+
+        responses = [client.post("/api/appointments/book", data=body, headers=headers) for body in bodies]
+
+        assert [response.status_code for response in responses] == [201, 422]
+
     def test_rejected_booking_stores_no_file(self, client: FlaskClient, person: SignedIn) -> None:
         doctor = factories.make_doctor(HOUR)
         factories.make_appointment(doctor=doctor)

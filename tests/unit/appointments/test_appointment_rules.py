@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import product
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -51,7 +52,7 @@ TRANSITIONS = {
     (CONFIRMED, IN_PROGRESS): Transition((DOCTOR, ADMIN), STARTS_AT),
     (CONFIRMED, CANCELLED): Transition((PATIENT, DOCTOR, RECEPTIONIST, ADMIN), notifies_patient=True),
     (CONFIRMED, NO_SHOW): Transition((DOCTOR, RECEPTIONIST, ADMIN, SYSTEM), ENDS_AT + timedelta(minutes=60)),
-    (NO_SHOW, CONFIRMED): Transition((RECEPTIONIST, ADMIN), ENDS_AT),
+    (NO_SHOW, CONFIRMED): Transition((RECEPTIONIST, ADMIN)),
     (IN_PROGRESS, COMPLETED): Transition((DOCTOR, ADMIN), STARTS_AT, notifies_patient=True),
     (IN_PROGRESS, CANCELLED): Transition((DOCTOR, ADMIN), STARTS_AT, needs_reason=True, notifies_patient=True),
 }
@@ -60,6 +61,8 @@ TRANSITIONS = {
 @dataclass(frozen=True)
 class FakeAppointment:
     status: Status = PENDING
+    patient_id: ObjectId = PATIENT.signed_in_user_id
+    doctor_id: ObjectId = DOCTOR.signed_in_user_id
     since: datetime = A_DAY_EARLY
     starts_at: datetime = STARTS_AT
     ends_at: datetime = ENDS_AT
@@ -72,16 +75,18 @@ def move(
     now: datetime,
     *,
     reason: str | None = "Fever",
-    **appointment: datetime,
+    **appointment: Any,
 ) -> rules.Move:
     return rules.move(
         FakeAppointment(source, **appointment), target, actor=actor, reason=reason, now=now, policy=POLICY
     )
 
 
-def refusal(source: Status, target: Status, actor: Actor, now: datetime) -> type[ClinicError] | None:
+def refusal(
+    source: Status, target: Status, actor: Actor, now: datetime, **appointment: Any
+) -> type[ClinicError] | None:
     try:
-        move(source, target, actor, now)
+        move(source, target, actor, now, **appointment)
     except ClinicError as error:
         return type(error)
     return None
@@ -165,24 +170,105 @@ def test_patient_can_cancel_a_pending_appointment_without_notice() -> None:
     assert refusal(PENDING, CANCELLED, PATIENT, STARTS_AT - MINUTE) is None
 
 
-FIRST_MOMENT = datetime(2026, 11, 30, 18, 30, tzinfo=UTC)  # midnight at the clinic
-LAST_MOMENT = FIRST_MOMENT + timedelta(days=1) - INSTANT
-
-
-@pytest.mark.parametrize("pair", [(CONFIRMED, IN_PROGRESS), (NO_SHOW, CONFIRMED)])
+@pytest.mark.parametrize("actor", [DOCTOR, ADMIN], ids=["doctor", "admin"])
 @pytest.mark.parametrize(
     ("now", "expected"),
     [
-        (FIRST_MOMENT - INSTANT, rules.InvalidTransition),
-        (FIRST_MOMENT, None),
-        (LAST_MOMENT, None),
-        (LAST_MOMENT + INSTANT, rules.InvalidTransition),
+        (STARTS_AT - timedelta(hours=1) - INSTANT, rules.InvalidTransition),
+        (STARTS_AT - timedelta(hours=1), None),
+        (STARTS_AT, None),
+        (ENDS_AT + timedelta(hours=4), None),
+        (ENDS_AT + timedelta(hours=4) + INSTANT, rules.InvalidTransition),
     ],
 )
-def test_same_day_transitions_are_allowed_on_the_calendar_day_at_the_clinic(
-    pair: tuple[Status, Status], now: datetime, expected: type[ClinicError] | None
+def test_appointment_can_be_started_from_one_hour_before_until_four_hours_after_its_end(
+    actor: Actor, now: datetime, expected: type[ClinicError] | None
 ) -> None:
-    assert refusal(*pair, ADMIN, now) is expected
+    assert refusal(CONFIRMED, IN_PROGRESS, actor, now) is expected
+
+
+LATE = datetime(2026, 12, 1, 18, 0, tzinfo=UTC)  # 23:30 at the clinic
+NEXT_DAY = LATE + timedelta(hours=1)  # 00:30
+
+
+def test_appointment_that_ends_at_midnight_can_be_started_and_its_no_show_undone_on_the_next_day() -> None:
+    late: dict[str, Any] = {"starts_at": LATE, "ends_at": LATE + timedelta(minutes=30)}
+
+    assert refusal(CONFIRMED, IN_PROGRESS, DOCTOR, NEXT_DAY, **late) is None
+    assert refusal(NO_SHOW, CONFIRMED, RECEPTIONIST, NEXT_DAY, since=NEXT_DAY - MINUTE, **late) is None
+
+
+@pytest.mark.parametrize(
+    ("after", "expected"),
+    [(timedelta(hours=24), None), (timedelta(hours=24) + INSTANT, rules.InvalidTransition)],
+)
+def test_no_show_can_be_undone_within_24_hours(after: timedelta, expected: type[ClinicError] | None) -> None:
+    assert refusal(NO_SHOW, CONFIRMED, RECEPTIONIST, ENDS_AT + after, since=ENDS_AT) is expected
+
+
+STAFF = {"doctor": DOCTOR, "receptionist": RECEPTIONIST, "admin": ADMIN}
+
+
+@pytest.mark.parametrize("name", STAFF)
+def test_staff_cancel_their_own_appointment_as_its_patient(name: str) -> None:
+    actor = STAFF[name]
+    own: dict[str, Any] = {"patient_id": actor.user_id, "doctor_id": ObjectId()}
+
+    assert refusal(PENDING, CANCELLED, actor, STARTS_AT - MINUTE, **own) is None
+    assert refusal(CONFIRMED, CANCELLED, actor, STARTS_AT - NOTICE, **own) is None
+    assert refusal(CONFIRMED, CANCELLED, actor, STARTS_AT - NOTICE + INSTANT, **own) is rules.TooLate
+    refund = rules.refund_percent(FakeAppointment(CONFIRMED, **own), actor=actor, now=STARTS_AT - NOTICE)
+    assert refund == 50
+
+
+@pytest.mark.parametrize("pair", [(CONFIRMED, IN_PROGRESS), (CONFIRMED, NO_SHOW), (IN_PROGRESS, COMPLETED)])
+def test_doctor_has_no_rights_of_a_doctor_in_an_appointment_with_another_doctor(pair: tuple[Status, Status]) -> None:
+    own: dict[str, Any] = {"patient_id": DOCTOR.user_id, "doctor_id": ObjectId()}
+
+    assert refusal(*pair, DOCTOR, STARTS_AT, **own) is PermissionDenied
+    with pytest.raises(PermissionDenied):
+        rules.ensure_may_edit(DOCTOR, FakeAppointment(pair[0], **own), {"notes"})
+
+
+def test_doctor_edits_the_own_appointment_with_another_doctor_as_its_patient() -> None:
+    own: dict[str, Any] = {"patient_id": DOCTOR.user_id, "doctor_id": ObjectId()}
+
+    assert rules.ensure_may_edit(DOCTOR, FakeAppointment(**own), {"symptoms"}) is None  # type: ignore[func-returns-value]
+    with pytest.raises(rules.TooLate):
+        rules.ensure_may_edit(DOCTOR, FakeAppointment(CONFIRMED, **own), {"symptoms"})
+
+
+@pytest.mark.parametrize("actor", [PATIENT, DOCTOR], ids=["patient", "doctor"])
+@pytest.mark.parametrize("pair", [(PENDING, CANCELLED), (CONFIRMED, CANCELLED)])
+def test_a_stranger_has_no_role_in_an_appointment(actor: Actor, pair: tuple[Status, Status]) -> None:
+    others: dict[str, Any] = {"patient_id": ObjectId(), "doctor_id": ObjectId()}
+
+    assert refusal(*pair, actor, A_DAY_EARLY, **others) is PermissionDenied
+
+
+UPLOADER = ObjectId()
+
+
+@pytest.mark.parametrize(
+    ("reader", "is_read", "is_file_read"),
+    [
+        (None, True, True),
+        (PATIENT, True, True),
+        (DOCTOR, True, True),
+        (ADMIN, True, True),
+        (RECEPTIONIST, False, False),
+        (Actor(UPLOADER, Role.RECEPTIONIST), False, True),
+        (Actor(PATIENT.user_id, Role.RECEPTIONIST), True, True),
+    ],
+    ids=["system", "patient", "doctor", "admin", "receptionist", "receptionist who uploaded", "receptionist's own"],
+)
+def test_reception_reads_no_medical_record_of_others(
+    reader: Actor | None, *, is_read: bool, is_file_read: bool
+) -> None:
+    patient = PATIENT.signed_in_user_id
+
+    assert rules.reads_medical_record(patient, reader) is is_read
+    assert rules.reads_file(patient, UPLOADER, reader) is is_file_read
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def test_the_default_name_of_a_device_is_its_trimmed_user_agent(agent: str, name
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 OWN, OTHER = "198.51.100.1", "203.0.113.1"
-FRESH = OtpAttempts("right", OWN, 0, 0, is_used=False, expires_at=NOW + timedelta(minutes=5))
+FRESH = OtpAttempts("right", "login", OWN, 0, 0, is_used=False, expires_at=NOW + timedelta(minutes=5))
 
 
 def failed(count: int, minutes: int = 1, address: str | None = OWN) -> dict[str, Any]:
@@ -110,6 +110,22 @@ class TestOtpAttempts:
     ) -> None:
         digests = ["of another key", guess]
         found = replace(FRESH, **known).refusal(digests, OWN, is_known_address=False, now=NOW, policy=policy)
+
+        assert (found and type(found)) == refusal
+
+    @pytest.mark.parametrize(
+        ("purpose", "guess", "refusal"),
+        [
+            ("login", "right", None),
+            ("login", "wrong", CodeInvalid),
+            ("registration", "right", CodeInvalid),
+            ("registration", "wrong", CodeInvalid),
+        ],
+    )
+    def test_a_right_code_for_another_purpose_is_refused_as_a_wrong_one(
+        self, policy: CodePolicy, purpose: str, guess: str, refusal: type[ClinicError] | None
+    ) -> None:
+        found = FRESH.refusal([guess], OWN, purpose=purpose, is_known_address=False, now=NOW, policy=policy)
 
         assert (found and type(found)) == refusal
 

@@ -13,7 +13,7 @@ from tests.unit.files import corpus_images as images
 from tests.unit.files import corpus_pdfs as pdfs
 from tests.unit.files.corpus_images import MARKER
 
-WRONG_TYPE = "Only JPEG, PNG and PDF"
+WRONG_TYPE = "none of JPEG, PNG and PDF"
 DAMAGED_IMAGE = "image is damaged"
 DAMAGED_PDF = "PDF is damaged"
 TOO_MANY_PIXELS = "too many pixels"

@@ -62,8 +62,9 @@ def test_file_over_the_cpu_limit_is_rejected(
     clean: Callable[[bytes], CleanedFile], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cleaner, "CPU_SECONDS", 1)
-    with pytest.raises(InvalidFile, match="too complicated"):
+    with pytest.raises(InvalidFile) as rejection:
         clean(images.slow_to_compress())
+    assert "too complicated" in rejection.value.details
     assert list(folder.iterdir()) == []
 
 
@@ -88,8 +89,9 @@ def test_file_that_is_too_large_after_conversion_is_rejected(
     clean: Callable[[bytes], CleanedFile], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cleaner, "MAX_CLEANED_BYTES", 100)
-    with pytest.raises(InvalidFile, match="too large after conversion"):
+    with pytest.raises(InvalidFile) as rejection:
         clean(images.png())
+    assert "too large after conversion" in rejection.value.details
     assert list(folder.iterdir()) == []
 
 
