@@ -113,7 +113,9 @@ def ensure_accepted(result: "subprocess.CompletedProcess[str]") -> None:
         raise InvalidFile(result.stdout)
     if -result.returncode in _SIGNALS_OF_BAD_FILES:
         log.warning("file_crashed_cleaner", signal=-result.returncode)
-        raise InvalidFile("The file is too complicated to be read safely")
+        raise InvalidFile(
+            "The file is too complicated to be read safely; please print it to a new PDF, or photograph it"
+        )
     if result.returncode == os.EX_IOERR:
         log.error("disk_failed", operation="clean_file")
         raise ServiceUnavailable
@@ -127,7 +129,7 @@ def _detect_type(source: Path) -> FileType:
     with source.open("rb") as stream:
         head = stream.read(_HEAD_BYTES)
     if not head:
-        raise InvalidFile("The file is empty")
+        raise InvalidFile("The file is empty; please choose it again")
     if head.startswith(b"\xff\xd8\xff"):
         return FileType.JPEG
     if head.startswith(b"\x89PNG\r\n\x1a\n"):

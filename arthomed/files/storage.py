@@ -103,6 +103,9 @@ class Storage(Protocol):
     def accel_path(self, key: str) -> str | None:
         """The value of X-Accel-Redirect, if a web server in front can send the file."""
 
+    def ownership_problems(self) -> Iterator[str]:
+        """Files that the application or the web server in front can't read because of their owner, one line each."""
+
 
 def is_key(key: str) -> bool:
     """Whether the application creates such keys."""

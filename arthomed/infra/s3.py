@@ -113,6 +113,9 @@ class S3Storage(IncomingFolder):
         ensure_key(key)
         return None
 
+    def ownership_problems(self) -> Iterator[str]:
+        return iter(())
+
     def _copy(self, key: str, new_key: str) -> None:
         source = {"Bucket": self._bucket, "Key": key}
         with _translate_s3_errors(key):

@@ -22,6 +22,7 @@ from arthomed.files.storage import (
     ensure_prefix,
     translate_disk_errors,
 )
+from arthomed.infra.system_users import user_name, users_of_program
 
 _CHUNK_BYTES = 64 * 1024
 _FILE_MODE = 0o600
@@ -158,6 +159,22 @@ class LocalStorage(IncomingFolder):
     def accel_path(self, key: str) -> str | None:
         ensure_key(key)
         return None if self._accel_prefix is None else f"{self._accel_prefix.rstrip('/')}/{key}"
+
+    def ownership_problems(self) -> Iterator[str]:
+        with translate_disk_errors():
+            self._ensure_mounted()
+            owner = self._root.stat().st_uid
+            for path in self._root.rglob("*"):
+                with suppress(FileNotFoundError):  # deleted in the meantime
+                    if (other := path.lstat().st_uid) != owner and path.name != "lost+found":
+                        key = path.relative_to(self._root).as_posix()
+                        yield f"belongs to {user_name(other)} instead of {user_name(owner)}: {key}"
+        workers = users_of_program("nginx") - {0} if self._accel_prefix else set()
+        if workers and owner not in workers:
+            yield (
+                f"nginx runs as {', '.join(map(user_name, sorted(workers)))} and gets 403 for files of "
+                f"{user_name(owner)}: set `user {user_name(owner)};` in nginx.conf"
+            )
 
     def _move_in(self, path: Path, key: str) -> None:
         target = self._root / key

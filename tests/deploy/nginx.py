@@ -28,6 +28,7 @@ def in_front_of(stacks: Sequence[Stack], folder: Path, changes: Mapping[str, str
     for original, replacement in {
         "/tmp/": f"{folder}/",  # first, because later replacements contain /tmp/
         line: "\n".join(line.replace("web", "127.0.0.1").replace("5000", str(stack.port)) for stack in stacks),
+        "user arthomed;": "user root;",  # the owner of the files, if root runs the tests; otherwise nginx ignores it
         "listen 8080;": f"listen 127.0.0.1:{port};",
         "/srv/uploads/": f"{stacks[0].env['UPLOADS_DIR']}/",
         "/dev/stdout": f"{folder}/access.log",
@@ -35,7 +36,7 @@ def in_front_of(stacks: Sequence[Stack], folder: Path, changes: Mapping[str, str
     }.items():
         assert original in configuration
         configuration = configuration.replace(original, replacement)
-    (folder / "nginx.conf").write_text(f"user root;\n{configuration}" if os.geteuid() == 0 else configuration)
+    (folder / "nginx.conf").write_text(configuration)
     command = [str(NGINX), "-c", str(folder / "nginx.conf"), "-g", "daemon off;"]
     process = Process("nginx", command, folder / "nginx.log", env=dict(os.environ))
     url = f"http://127.0.0.1:{port}"

@@ -1,5 +1,6 @@
 """S3Storage: presigned URLs, and servers that are unavailable, wrong or interrupted."""
 
+import json
 import select
 import socket
 import threading
@@ -22,6 +23,7 @@ from dev.seaweedfs import SeaweedFS
 from dev.servers import free_port
 from tests.infra.scripted_server import Behaviour, ScriptedServer, responding, silent
 from tests.infra.storage_driver import CALLS_AND_LIST, KEY, OTHER_KEY, StorageDriver
+from tests.stack import ROOT
 
 
 def download_url(driver: StorageDriver, filename: str = "scan.jpg") -> str:
@@ -44,6 +46,34 @@ def storage_at(server: ScriptedServer, tmp_path: Path, bucket: Bucket = UNREACHA
 def test_download_url_returns_the_file(s3: StorageDriver) -> None:
     s3.put(b"a scan")
     assert httpx.get(download_url(s3)).content == b"a scan"
+
+
+@pytest.fixture
+def bucket_for_browsers(s3: StorageDriver, bucket: Bucket) -> Iterator[StorageDriver]:
+    """A bucket with the documented CORS rules."""
+    rules = json.loads((ROOT / "deploy/bucket-cors.json").read_text())
+    with closing(client_of(bucket)) as client:
+        client.put_bucket_cors(Bucket=bucket.name, CORSConfiguration=rules)
+        yield s3
+        client.delete_bucket_cors(Bucket=bucket.name)
+
+
+@pytest.mark.parametrize("origin", ["null", "https://clinic.example"])
+def test_browser_may_read_a_download_after_the_redirect(bucket_for_browsers: StorageDriver, origin: str) -> None:
+    bucket_for_browsers.put(b"a scan")
+    response = httpx.get(download_url(bucket_for_browsers), headers={"Origin": origin})
+    assert (response.status_code, response.content) == (200, b"a scan")
+    assert response.headers["Access-Control-Allow-Origin"] in {"*", origin}
+    assert "content-disposition" in response.headers["Access-Control-Expose-Headers"].lower()
+
+
+def test_browser_may_ask_the_bucket_for_a_range(bucket_for_browsers: StorageDriver) -> None:
+    bucket_for_browsers.put(b"a scan")
+    asked = {"Origin": "null", "Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "range"}
+    preflight = httpx.options(download_url(bucket_for_browsers), headers=asked)
+    assert preflight.status_code in {200, 204}
+    assert preflight.headers["Access-Control-Allow-Origin"] in {"*", "null"}
+    assert "range" in preflight.headers["Access-Control-Allow-Headers"].lower()
 
 
 @pytest.mark.parametrize(

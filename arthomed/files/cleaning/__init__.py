@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 
-DAMAGED = "The {} is damaged or incomplete"
+DAMAGED_IMAGE = "The image is damaged or incomplete; please take the photograph again, or save it as a new JPEG"
+DAMAGED_PDF = "The PDF is damaged or incomplete; please print it to a new PDF, or send photographs of its pages"
 
 
 class FileType(StrEnum):
@@ -28,7 +29,7 @@ class FileRejected(Exception):
 
 
 @contextmanager
-def reject_if_damaged(what: str) -> Iterator[None]:
+def reject_if_damaged(message: str) -> Iterator[None]:
     """Turn the errors of a decoding library into FileRejected, but not MemoryError and disk errors (with an errno)."""
     try:
         yield
@@ -37,4 +38,4 @@ def reject_if_damaged(what: str) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, OSError) and error.errno:
             raise
-        raise FileRejected(DAMAGED.format(what)) from error
+        raise FileRejected(message) from error

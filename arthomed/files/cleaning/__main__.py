@@ -13,7 +13,7 @@ from pathlib import Path
 
 from arthomed.files.cleaning import FileRejected, FileType
 
-_OUT_OF_MEMORY = "The file needs more memory than a photograph or a report does"
+_OUT_OF_MEMORY = "The file needs more memory than a photograph or a report does; please send a smaller or simpler one"
 
 
 def main(file_type: FileType, source: Path, target: Path) -> str:

@@ -7,7 +7,7 @@ the segments. Kept is what decides the colours: JFIF and Adobe segments, and the
 import re
 from collections.abc import Iterator
 
-from arthomed.files.cleaning import DAMAGED, FileRejected
+from arthomed.files.cleaning import DAMAGED_PDF, FileRejected
 
 _START_OF_IMAGE, _END_OF_IMAGE, _START_OF_SCAN, _JFIF, _ADOBE = 0xD8, 0xD9, 0xDA, 0xE0, 0xEE
 _KEPT_SEGMENTS = {*range(0xC0, 0xD0), *range(0xD9, 0xDE)} - {0xC8}  # frames, tables, scans, DNL, DRI, end
@@ -33,7 +33,7 @@ def strip_jpeg(jpeg: bytes) -> bytes:
     """
     start = jpeg.find(bytes((0xFF, _START_OF_IMAGE)))
     if start < 0:
-        raise FileRejected(DAMAGED.format("PDF"))
+        raise FileRejected(DAMAGED_PDF)
     kept: list[bytes | memoryview] = [jpeg[start : start + 2]]
     for marker, segment in _segments(jpeg, start + 2):
         if marker == _START_OF_IMAGE:
@@ -81,7 +81,7 @@ def strip_jpeg_2000(image: bytes) -> bytes:
     if image.startswith(_CODESTREAM_SIGNATURE):
         return bytes(_strip_codestream(memoryview(image)))
     if not image.startswith(_BOXES_SIGNATURE):
-        raise FileRejected(DAMAGED.format("PDF"))
+        raise FileRejected(DAMAGED_PDF)
     return b"".join(_kept_boxes(memoryview(image)))
 
 
@@ -109,7 +109,7 @@ def _boxes(image: memoryview) -> Iterator[tuple[bytes, memoryview]]:
             length, header = int.from_bytes(image[at + 8 : at + 16]), 16
         end = at + length if length else len(image)
         if end < at + header:
-            raise FileRejected(DAMAGED.format("PDF"))
+            raise FileRejected(DAMAGED_PDF)
         yield kind, image[at + header : end]
         at = end
 
@@ -129,7 +129,7 @@ def _strip_codestream(source: memoryview) -> bytearray:
             at = end_of_tile_part
             continue
         elif marker not in _HEADER_MARKERS or length < 2:  # noqa: PLR2004 - the length includes its own two bytes
-            raise FileRejected(DAMAGED.format("PDF"))
+            raise FileRejected(DAMAGED_PDF)
         elif marker == _START_OF_TILE_PART:
             end_of_tile_part = _end_of_tile_part(codestream, at)
         elif marker == _COMMENT:

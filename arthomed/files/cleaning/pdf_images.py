@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 from pikepdf import Array, Dictionary, Name, Object, Page, Pdf, Stream, StreamDecodeLevel, Token, TokenFilter, TokenType
 
-from arthomed.files.cleaning import DAMAGED, FileRejected
+from arthomed.files.cleaning import DAMAGED_PDF, FileRejected
 from arthomed.files.cleaning.image_metadata import strip_jpeg, strip_jpeg_2000
 from arthomed.files.cleaning.pdf_streams import JPEG, JPEG_2000, filters
 
@@ -52,7 +52,7 @@ def _parameters(stream: Object, count: int) -> list[Dictionary | None]:
     found = stream.get("/DecodeParms")
     parameters = list(found) if isinstance(found, Array) else [found] * count
     if len(parameters) != count:
-        raise FileRejected(DAMAGED.format("PDF"))
+        raise FileRejected(DAMAGED_PDF)
     return [each if isinstance(each, Dictionary) else None for each in parameters]
 
 
@@ -60,7 +60,7 @@ def _strip_inline_images(pdf: Pdf, stream: Object) -> None:
     page, inline_images = Page(Dictionary(Type=Name.Page, Contents=stream)), _InlineImages(pdf)
     stripped = page.get_filtered_contents(inline_images)
     if inline_images.is_damaged:
-        raise FileRejected(DAMAGED.format("PDF"))
+        raise FileRejected(DAMAGED_PDF)
     if inline_images.has_photographs:
         stream.write(stripped)
 

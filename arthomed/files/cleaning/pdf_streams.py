@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from pikepdf import Array, Object, StreamDecodeLevel
 
-from arthomed.files.cleaning import DAMAGED, FileRejected
+from arthomed.files.cleaning import DAMAGED_PDF, FileRejected
 
 JPEG, JPEG_2000 = "/DCTDecode", "/JPXDecode"
 _MAX_FILTERS = 2  # an ASCII encoding and a compression, or a compression and an image format
@@ -23,6 +23,10 @@ _FULL_NAMES = {
     "/CCF": "/CCITTFaxDecode",
     "/DCT": JPEG,
 }
+_PACKED_TWICE = "The PDF is compressed more than once over; please print it to a new PDF and send that"
+_TOO_LARGE = (
+    "The PDF unpacks to more than a report or a prescription does; please split it, or send photographs of its pages"
+)
 _PHOTOGRAPH_NAMES = (b"/DCT", b"/JPX", b"#4", b"#5")  # `#44CT` spells the same name
 
 
@@ -35,9 +39,9 @@ def filters(stream: Object) -> list[str]:
     found = stream.get("/Filter", Array())
     names = [_FULL_NAMES.get(str(name), str(name)) for name in (found if isinstance(found, Array) else [found])]
     if len(names) > _MAX_FILTERS or sum(name in _COMPRESSIONS for name in names) > 1:
-        raise FileRejected("The PDF is compressed more than once over")
+        raise FileRejected(_PACKED_TWICE)
     if not _DECODED.issuperset(names[:-1]) or not (_DECODED | _IMAGE_FORMATS).issuperset(names):
-        raise FileRejected(DAMAGED.format("PDF"))
+        raise FileRejected(DAMAGED_PDF)
     return names
 
 
@@ -55,7 +59,7 @@ def inspect(stream: Object, limit: int) -> tuple[int, bool]:
     for chunk in _chunks(stream, names):
         size += len(chunk)
         if size > limit:
-            raise FileRejected("The PDF unpacks to more than a report or a prescription does")
+            raise FileRejected(_TOO_LARGE)
         found = found or (is_content and _names_photograph_filter(tail + chunk))
         tail = (tail + chunk)[-3:]
     return size, found

@@ -3,13 +3,13 @@
 **Rejected** are files with content that can run code, send data, open another file or carry another file. A report or
 a prescription needs none of it. Removing it would keep the rest of a hostile file, and printing to a new PDF is an easy
 alternative for everyone else. Every object of the file is searched, however it is reached, nested, compressed (object
-streams) or spelled (`/J#61vaScript` is an ordinary name after parsing). Rejected, too, are encrypted files, because the
-clinic cannot open them, and damaged files that a reader would have to repair: qpdf's recovery is off.
+streams) or spelled (`/J#61vaScript` is an ordinary name after parsing). Rejected, too, are files that need a password,
+because the clinic cannot open them, and damaged files that lack an object. Others are repaired first (`pdf_repair`).
 
 **Removed** is harmless content that the document does not need: open actions and triggers (the accepted ones only
-navigate), metadata, also that of photographs (`pdf_images`), private data of the producer, signatures (readers would
-report them as broken), earlier versions of changed objects, unreachable objects, and all bytes before the header and
-after the end.
+navigate), links to applications (such as `upi:`), metadata, also that of photographs (`pdf_images`), private data of
+the producer, signatures (readers would report them as broken), earlier versions of changed objects, unreachable
+objects, and all bytes before the header and after the end.
 
 **Limited** are pages, objects and the inflated size of streams, which is counted without keeping the data. The
 resource limits of the process end everything else (nesting, loops, object streams).
@@ -20,13 +20,14 @@ import zipfile
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TypeGuard
 
-import pikepdf
-from pikepdf import AccessMode, Array, Dictionary, Object, ObjectStreamMode, Pdf, Stream, StreamDecodeLevel, String
+from pikepdf import Array, Dictionary, Name, Object, ObjectStreamMode, Pdf, Stream, StreamDecodeLevel, String
 
-from arthomed.files.cleaning import DAMAGED, FileRejected, pdf_streams, reject_if_damaged
+from arthomed.files.cleaning import DAMAGED_PDF, FileRejected, pdf_streams, reject_if_damaged
 from arthomed.files.cleaning.pdf_images import strip_photographs
+from arthomed.files.cleaning.pdf_repair import lacks_objects, open_pdf
 
 MAX_PAGES = 1_000
 MAX_OBJECTS = 50_000
@@ -48,7 +49,7 @@ _FORBIDDEN_KEYS = {
     "/OPI": _ATTACHMENTS,
     "/FS": _ATTACHMENTS,
 }
-_FORBIDDEN_TYPES = {  # the /S of an action, the /Subtype of an annotation or stream, or the /Type of a dictionary
+_FORBIDDEN_TYPES = {  # the /Subtype of an annotation or stream, or the /Type of a dictionary
     "/JavaScript": _SCRIPTS,
     "/PS": _SCRIPTS,
     "/Launch": _ACTIONS,
@@ -57,7 +58,6 @@ _FORBIDDEN_TYPES = {  # the /S of an action, the /Subtype of an annotation or st
     "/GoToR": _ACTIONS,
     "/GoToE": _ACTIONS,
     "/GoTo3DView": _ACTIONS,
-    "/Thread": _ACTIONS,
     "/Rendition": _ATTACHMENTS,
     "/RichMediaExecute": _ATTACHMENTS,
     "/RichMedia": _ATTACHMENTS,
@@ -70,7 +70,7 @@ _FORBIDDEN_TYPES = {  # the /S of an action, the /Subtype of an annotation or st
     "/Filespec": _ATTACHMENTS,
     "/F": _ATTACHMENTS,  # an old name of /Filespec
 }
-_TYPE_KEYS = ("/S", "/Subtype", "/Type")
+_FORBIDDEN_ACTIONS = {**_FORBIDDEN_TYPES, "/Thread": _ACTIONS}  # the /S of an action
 _MAP_KEYS = {  # their values map names that the producer chose
     "/Font",
     "/XObject",
@@ -81,10 +81,15 @@ _MAP_KEYS = {  # their values map names that the producer chose
     "/Properties",
     "/CharProcs",
     "/Dests",
+    "/RoleMap",
+    "/RoleMapNS",
+    "/ClassMap",
 }
 _CONTAINS = "The PDF contains {}; please print it to a new PDF and send that"
-_TOO_MANY_PIXELS = "The PDF contains images with too many pixels"
-_LINK_SCHEMES = ("http", "https", "mailto", "tel")
+_TOO_MANY_PIXELS = "The PDF contains images with too many pixels; please scan it again at 300 dpi, or split it"
+_KEPT_SCHEMES = {"", "http", "https", "mailto", "tel"}
+_HOSTILE_SCHEMES = {"//", "javascript", "vbscript", "data"}
+_ACTION_KEYS = {"/A", "/PA", "/AA", "/Next", "/OpenAction"}
 _KEPT_CATALOG_KEYS = {
     "/Type", "/Version", "/Extensions", "/Pages", "/PageLabels", "/PageLayout", "/PageMode", "/ViewerPreferences",
     "/Outlines", "/Dests", "/Names", "/AcroForm", "/OCProperties", "/StructTreeRoot", "/MarkInfo", "/Lang",
@@ -96,7 +101,12 @@ _REMOVED_KEYS = {"/AA", "/Metadata", "/PieceInfo", "/Thumb", "/AF", "/SigFlags",
 
 def clean(source: Path, target: Path) -> None:
     """Write `target`.pdf."""
-    with reject_if_damaged("PDF"), _open(source) as pdf, Path(f"{target}.pdf").open("xb") as stream:
+    with (
+        reject_if_damaged(DAMAGED_PDF),
+        TemporaryFile(dir=target.parent) as scratch,
+        open_pdf(source, scratch) as pdf,
+        Path(f"{target}.pdf").open("xb") as stream,
+    ):
         contents_with_photographs = _inspect(pdf)
         _strip(pdf)
         strip_photographs(pdf, contents_with_photographs)
@@ -111,18 +121,6 @@ def clean(source: Path, target: Path) -> None:
         raise FileRejected(_CONTAINS.format(_ATTACHMENTS))
 
 
-def _open(source: Path) -> Pdf:
-    try:
-        pdf = Pdf.open(source, attempt_recovery=False, access_mode=AccessMode.stream)
-    except pikepdf.PasswordError:
-        encrypted = True
-    else:
-        encrypted = pdf.is_encrypted
-    if encrypted:
-        raise FileRejected("The PDF is encrypted; please save or print it as one without a password")
-    return pdf
-
-
 def _inspect(pdf: Pdf) -> list[Object]:
     """Inspect all objects; returns the content streams that may contain inline photographs.
 
@@ -130,10 +128,12 @@ def _inspect(pdf: Pdf) -> list[Object]:
         FileRejected
     """
     if not 1 <= len(pdf.pages) <= MAX_PAGES:
-        raise FileRejected(f"A PDF needs at least one page and may have at most {MAX_PAGES}")
+        raise FileRejected(
+            f"A PDF needs at least one page and may have at most {MAX_PAGES}; please split it, or print it to a new PDF"
+        )
     objects = pdf.objects
     if len(objects) > MAX_OBJECTS:
-        raise FileRejected("The PDF is made up of too many objects")
+        raise FileRejected("The PDF is made up of too many objects; please split it, or print it to a new PDF")
     contents_with_photographs: list[Object] = []
     inflated = pixels = 0
     for obj in objects:
@@ -146,8 +146,9 @@ def _inspect(pdf: Pdf) -> list[Object]:
             contents_with_photographs += [obj] if may_have_photographs else []
     if pixels > MAX_PIXELS:
         raise FileRejected(_TOO_MANY_PIXELS)
-    if any(obj is None for obj in objects) and pdf.get_warnings():
-        raise FileRejected(DAMAGED.format("PDF"))  # qpdf could not parse an object; a null in the file is harmless
+    _ensure_tags_are_no_actions(pdf)
+    if lacks_objects(pdf):
+        raise FileRejected(DAMAGED_PDF)
     return contents_with_photographs
 
 
@@ -173,8 +174,11 @@ def _dictionaries(root: Object) -> Iterator[Object]:
 
 def _ensure_allowed(dictionary: Object) -> None:
     found = {_FORBIDDEN_KEYS[key] for key in dictionary.keys() & _FORBIDDEN_KEYS.keys()}
-    found |= {_FORBIDDEN_TYPES[name] for name in map(str, map(dictionary.get, _TYPE_KEYS)) if name in _FORBIDDEN_TYPES}
-    if not _is_plain_link(dictionary.get("/URI")):
+    types = {str(dictionary.get("/Type")), str(dictionary.get("/Subtype"))}
+    found |= {_FORBIDDEN_TYPES[name] for name in types & _FORBIDDEN_TYPES.keys()}
+    if (action := str(dictionary.get("/S"))) in _FORBIDDEN_ACTIONS and not _is_tag(dictionary):
+        found.add(_FORBIDDEN_ACTIONS[action])
+    if _scheme(dictionary.get("/URI")) in _HOSTILE_SCHEMES:
         found.add(_ACTIONS)
     if isinstance(dictionary, Stream) and "/F" in dictionary:
         found.add(_ATTACHMENTS)
@@ -184,15 +188,46 @@ def _ensure_allowed(dictionary: Object) -> None:
         raise FileRejected(_TOO_MANY_PIXELS)
     matrix = dictionary.get("/FontMatrix")  # some readers put it into a program (CVE-2024-4367)
     if matrix is not None and not (isinstance(matrix, Array) and all(map(_is_number, matrix))):
-        raise FileRejected(DAMAGED.format("PDF"))
+        raise FileRejected(DAMAGED_PDF)
 
 
-def _is_plain_link(uri: object) -> bool:
-    """Whether a URI leads to the web, a mailbox or a phone; readers ignore spaces and control characters."""
+def _is_tag(dictionary: Object) -> bool:
+    """Whether this is an element of a tagged PDF, whose type (/S) is a name that the producer chose."""
+    return dictionary.is_indirect and "/P" in dictionary and dictionary.get("/Type") in (None, Name.StructElem)
+
+
+def _ensure_tags_are_no_actions(pdf: Pdf) -> None:
+    """Reject tags with the type of a forbidden action that readers may run, because an action key refers to them."""
+    tags = {obj.objgen for obj in pdf.objects if _has_forbidden_action(obj) and _is_tag(obj)}
+    if not tags:
+        return
+    for obj in pdf.objects:
+        for dictionary in _dictionaries(obj):
+            for key in dictionary.keys() & _ACTION_KEYS:
+                if not tags.isdisjoint(each.objgen for each in _with_members(dictionary[key])):
+                    raise FileRejected(_CONTAINS.format(_ACTIONS))
+
+
+def _has_forbidden_action(obj: Object) -> bool:
+    return isinstance(obj, Dictionary) and str(obj.get("/S")) in _FORBIDDEN_ACTIONS
+
+
+def _with_members(value: Object) -> list[Object]:
+    members = list(value) if isinstance(value, Array) else list(value.values()) if isinstance(value, Dictionary) else []
+    return [each for each in (value, *members) if isinstance(each, Array | Dictionary | Stream)]
+
+
+def _scheme(uri: object) -> str:
+    """The scheme of a link; empty for a relative one, and `//` for one to a share or another host.
+
+    Readers ignore spaces and control characters.
+    """
     if not isinstance(uri, String):
-        return True
+        return ""
     scheme, colon, _ = re.sub(r"[\x00-\x20\x7f-\xa0]", "", str(uri)).partition(":")
-    return not scheme.startswith(("\\", "//")) and (not colon or "/" in scheme or scheme.lower() in _LINK_SCHEMES)
+    if scheme.startswith(("\\", "//")):
+        return "//"
+    return scheme.lower() if colon and "/" not in scheme else ""
 
 
 def _pixels(dictionary: Object) -> int:
@@ -212,12 +247,30 @@ def _strip(pdf: Pdf) -> None:
     _keep_only(pdf.Root, _KEPT_CATALOG_KEYS)
     if isinstance(names := pdf.Root.get("/Names"), Dictionary):
         _keep_only(names, {"/Dests"})
+    _strip_links(pdf)
     for obj in pdf.objects:
         for dictionary in _dictionaries(obj):
             for key in dictionary.keys() & _REMOVED_KEYS if dictionary.objgen not in map_ids else ():
                 del dictionary[key]
             if _is_signature(dictionary.get("/V")):
                 del dictionary["/V"]
+
+
+def _strip_links(pdf: Pdf) -> None:
+    """Remove the links to applications, and their text also from actions that something else refers to."""
+    links: list[Object] = []
+    for obj in pdf.objects:
+        for dictionary in _dictionaries(obj):
+            links += [dictionary] if _opens_application(dictionary) else []
+            for key in dictionary.keys() & _ACTION_KEYS:
+                if _opens_application(dictionary[key]):
+                    del dictionary[key]
+    for link in links:
+        _keep_only(link, link.keys() - {"/S", "/URI"})
+
+
+def _opens_application(value: object) -> bool:
+    return isinstance(value, Dictionary) and _scheme(value.get("/URI")) not in _KEPT_SCHEMES
 
 
 def _map_ids(pdf: Pdf) -> set[tuple[int, int]]:

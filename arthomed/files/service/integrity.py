@@ -34,6 +34,7 @@ _DELETION_OVERDUE = timedelta(hours=25)
 def check() -> Iterator[str]:
     """Report each problem in one line; after a purge only problems that need an administrator remain."""
     uploading.incoming_folder()  # fails if the disk is not mounted
+    yield from file_store.current().storage.ownership_problems()
     yield from (f"stored without a record: {stray.key}" for stray in _strays())
     yield from (f"recorded, but not stored: {file.filename}" for file in _files_without_content())
     for file in File.objects(state=State.MISSING, marked_for_deletion_at=None).only("filename").no_cache():

@@ -23,6 +23,10 @@ _ADAM7 = (
     (1, 0, 2, 2),
     (0, 1, 1, 2),
 )  # x, y, dx, dy
+_MATRIX_PROFILES = {  # red, green and blue in XYZ, adapted to D50
+    "Display P3": ((0.51512, 0.2412, -0.00105), (0.29198, 0.69225, 0.04189), (0.1571, 0.06657, 0.78407)),
+    "Adobe RGB (1998)": ((0.60974, 0.31111, 0.01947), (0.20528, 0.62567, 0.06087), (0.14919, 0.06322, 0.74457)),
+}
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
@@ -62,6 +66,15 @@ def turned(orientation: int, mode: str = "RGB", image_format: str = "JPEG") -> b
 
 def cmyk_jpeg() -> bytes:
     return encode(picture("CMYK"), "JPEG", quality=95)
+
+
+def detailed_jpeg(width: int = 400, height: int = 300, **options: Any) -> bytes:
+    return encode(Image.effect_mandelbrot((width, height), (-2, -1.5, 1, 1.5), 99), "JPEG", quality=90, **options)
+
+
+def without_end(cut: int = 2, filling: bytes = b"", **options: Any) -> bytes:
+    """A JPEG without its last bytes, of which the end marker is two."""
+    return jpeg(**options)[:-cut] + filling
 
 
 def segment(marker: int, content: bytes) -> bytes:
@@ -170,6 +183,12 @@ def with_texts() -> bytes:
     return png(pnginfo=texts)
 
 
+def xmp(size: int) -> bytes:
+    """A text chunk like those of image editors, which leave space for changes."""
+    packet = b"<x:xmpmeta>" + MARKER + b" " * (size - 30) + b"</x:xmpmeta>"
+    return b"XML:com.adobe.xmp\0\0\0\0\0" + packet
+
+
 def transparent_palette() -> bytes:
     return encode(picture("P"), "PNG", transparency=0)
 
@@ -180,3 +199,22 @@ def text_bombs() -> bytes:
 
 def flat_jpeg(width: int, height: int, mode: str = "L", **options: Any) -> bytes:
     return encode(Image.new(mode, (width, height)), "JPEG", quality=30, **options)
+
+
+def profile(name: str, space: bytes = b"RGB ") -> bytes:
+    """An ICC profile (version 2) of three primaries and the gamma 2.2."""
+    xyz = [
+        b"XYZ \0\0\0\0" + struct.pack(">3i", *(round(part * 65536) for part in each)) for each in _MATRIX_PROFILES[name]
+    ]
+    description = b"desc\0\0\0\0" + struct.pack(">I", len(name) + 1) + name.encode() + bytes(79)
+    gamma = b"curv\0\0\0\0\0\0\0\1" + struct.pack(">H", round(2.2 * 256)) + bytes(2)
+    white = b"XYZ \0\0\0\0" + struct.pack(">3i", 63190, 65536, 54061)
+    names = (b"desc", b"wtpt", b"rXYZ", b"gXYZ", b"bXYZ", b"rTRC", b"gTRC", b"bTRC")
+    contents = [each + bytes(-len(each) % 4) for each in (description, white, *xyz, gamma, gamma, gamma)]
+    table, at = struct.pack(">I", len(names)), 128 + 4 + 12 * len(names)
+    for tag, content in zip(names, contents, strict=True):
+        table += tag + struct.pack(">II", at, len(content))
+        at += len(content)
+    header = struct.pack(">I4sI4s4s4s", at, bytes(4), 0x02400000, b"mntr", space, b"XYZ ")
+    header += bytes(12) + b"acsp" + bytes(28) + struct.pack(">3i", 63190, 65536, 54061)
+    return header.ljust(128, b"\0") + table + b"".join(contents)

@@ -1,9 +1,10 @@
 """Odd and hostile PDFs, written by hand if no library writes them."""
 
 import base64
+import re
 from io import BytesIO
 from itertools import accumulate
-from typing import Any
+from typing import Any, Literal
 
 import pikepdf
 from pikepdf import Pdf
@@ -53,7 +54,27 @@ def stream(content: bytes, entries: bytes = b"") -> bytes:
 
 def with_action(action: bytes) -> bytes:
     """A PDF with a link that triggers the action."""
-    return pdf(page=b"/Annots[<</Type/Annot/Subtype/Link/Rect[0 0 9 9]/A%s>>]" % action)
+    return pdf(page=link(action))
+
+
+def link(action: bytes) -> bytes:
+    """The entry of a page with a link that triggers the action."""
+    return b"/Annots[<</Type/Annot/Subtype/Link/Rect[0 0 9 9]/A %s>>]" % action
+
+
+def tagged(name: bytes, entries: bytes = b"", *, kind: bytes = b"/Type/StructElem", page: bytes = b"") -> bytes:
+    """A PDF with a tag (object 7) of a type that the producer has named."""
+    return pdf(
+        b"<</Type/StructTreeRoot/K 7 0 R/RoleMap<</%s/Sect/JS/Span>>>>" % name,
+        b"<<%s/S/%s/P 6 0 R/K[]%s>>" % (kind, name, entries),
+        catalog=b"/StructTreeRoot 6 0 R/MarkInfo<</Marked true>>",
+        page=page,
+    )
+
+
+def with_shifted_table(source: bytes, distance: int) -> bytes:
+    """Add a distance to the positions in the cross-reference table, as some scanners do."""
+    return re.sub(rb"(\d{10}) 00000 n", lambda entry: b"%010d 00000 n" % (int(entry[1]) + distance), source)
 
 
 def with_annotation(subtype: bytes, entries: bytes = b"") -> bytes:
@@ -91,8 +112,11 @@ def in_object_streams(source: bytes) -> bytes:
     return rewritten(source, object_stream_mode=pikepdf.ObjectStreamMode.generate)
 
 
-def encrypted(*, user: str) -> bytes:
-    return rewritten(pdf(), encryption=pikepdf.Encryption(owner="owner", user=user))
+def encrypted(source: bytes | None = None, *, user: str, version: Literal[2, 3, 4, 6] = 6) -> bytes:
+    """Encrypt with both passwords; an empty `user` password protects only permissions such as printing."""
+    is_aes = version >= 4
+    encryption = pikepdf.Encryption(owner="owner", user=user, R=version, aes=is_aes, metadata=is_aes)
+    return rewritten(source or pdf(), encryption=encryption)
 
 
 def deep_page_tree(depth: int) -> bytes:

@@ -1,11 +1,12 @@
 """Cleaning images: thumbnails, sizes, modes and colours."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
-from arthomed.files.cleaner import CleanedFile
+from arthomed.files.cleaner import CleanedFile, InvalidFile
 from tests.unit.files import corpus_images as images
 from tests.unit.files import corpus_pdfs as pdfs
 
@@ -53,10 +54,38 @@ def test_photograph_over_the_memory_limit_is_reduced(
         assert image.size == expected_size
 
 
-def test_large_progressive_photograph_is_reduced(clean: Callable[[bytes], CleanedFile]) -> None:
-    file = images.flat_jpeg(4160, 3120, "RGB", progressive=True, subsampling="4:2:0")
+@pytest.mark.parametrize(
+    ("width", "height", "options", "expected_size"),
+    [
+        (3264, 2448, {"subsampling": "4:2:0"}, (3264, 2448)),
+        (3264, 2448, {"subsampling": "4:4:4"}, (3264, 2448)),
+        (4160, 3120, {"subsampling": "4:2:0"}, (4160, 3120)),
+        (4032, 3024, {"subsampling": "4:2:0", "exif": images.gps(6)}, (3024, 4032)),
+        (4032, 3024, {"subsampling": "4:2:0", "icc_profile": images.profile("Display P3")}, (4032, 3024)),
+        (4640, 3488, {"subsampling": "4:2:0"}, (2320, 1744)),
+    ],
+    ids=["8_megapixels", "8_megapixels_of_full_colour", "13_megapixels", "turned", "of_a_phone", "16_megapixels"],
+)
+def test_progressive_photograph_of_a_phone_keeps_its_size(
+    width: int,
+    height: int,
+    options: dict[str, Any],
+    expected_size: tuple[int, int],
+    clean: Callable[[bytes], CleanedFile],
+) -> None:
+    file = images.flat_jpeg(width, height, "RGB", progressive=True, **options)
     with Image.open(clean(file).path) as image:
-        assert image.size == (2080, 1560)
+        assert image.size == expected_size
+
+
+def test_progressive_photograph_of_a_phone_keeps_its_pixels(clean: Callable[[bytes], CleanedFile]) -> None:
+    large = images.picture().resize((4032, 3024), Image.Resampling.NEAREST)
+    cleaned = clean(images.encode(large, "JPEG", quality=95, progressive=True))
+    assert cleaned.thumbnail is not None
+    for path, factor in ((cleaned.path, 63), (cleaned.thumbnail, 5)):
+        with Image.open(path) as image:
+            for (x, y), colour in images.QUADRANTS.items():
+                assert image.getpixel((x * factor, y * factor)) == pytest.approx(colour, abs=12)
 
 
 @pytest.mark.parametrize("mode", ["1", "P", "RGBA", "I;16"])
@@ -75,3 +104,63 @@ def test_colours_are_kept(file: Callable[[], bytes], clean: Callable[[bytes], Cl
     with Image.open(clean(file()).path) as image:
         for place, colour in images.QUADRANTS.items():
             assert image.getpixel(place) == pytest.approx(colour, abs=12)
+
+
+_ORANGE = (200, 100, 50)
+_ORANGE_IN_SRGB = {"Display P3": (215, 94, 28), "Adobe RGB (1998)": (227, 100, 42)}
+
+
+@pytest.mark.parametrize("name", _ORANGE_IN_SRGB)
+@pytest.mark.parametrize(("image_format", "mode"), [("JPEG", "RGB"), ("PNG", "RGB"), ("PNG", "RGBA"), ("PNG", "P")])
+def test_colours_of_a_profile_are_converted_to_srgb(
+    image_format: str, mode: str, name: str, clean: Callable[[bytes], CleanedFile]
+) -> None:
+    picture = Image.new("RGB", (64, 64), _ORANGE).convert(mode, palette=Image.Palette.ADAPTIVE)
+    cleaned = clean(images.encode(picture, image_format, icc_profile=images.profile(name)))
+    assert cleaned.thumbnail is not None
+    for path in (cleaned.path, cleaned.thumbnail):
+        with Image.open(path) as image:
+            assert "icc_profile" not in image.info
+            assert image.convert("RGB").getpixel((32, 32)) == pytest.approx(_ORANGE_IN_SRGB[name], abs=4)
+
+
+@pytest.mark.parametrize(
+    "profile",
+    [
+        b"no profile",
+        images.profile("Display P3")[:300],
+        images.profile("Display P3", b"CMYK"),
+        ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes(),
+    ],
+    ids=["garbage", "cut", "of_another_colour_model", "srgb"],
+)
+def test_colours_of_another_profile_are_kept(profile: bytes, clean: Callable[[bytes], CleanedFile]) -> None:
+    file = images.encode(Image.new("RGB", (64, 64), _ORANGE), "JPEG", quality=95, icc_profile=profile)
+    with Image.open(clean(file).path) as image:
+        assert image.getpixel((32, 32)) == pytest.approx(_ORANGE, abs=3)
+
+
+def test_transparency_beside_a_profile_is_kept(clean: Callable[[bytes], CleanedFile]) -> None:
+    file = images.encode(Image.new("RGBA", (9, 9), (*_ORANGE, 77)), "PNG", icc_profile=images.profile("Display P3"))
+    with Image.open(clean(file).path) as image:
+        assert image.getpixel((4, 4)) == pytest.approx((*_ORANGE_IN_SRGB["Display P3"], 77), abs=4)
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_photograph_of_a_phone_without_its_end_marker_keeps_its_pixels(
+    clean: Callable[[bytes], CleanedFile], *, progressive: bool
+) -> None:
+    large = images.picture().resize((4032, 3024), Image.Resampling.NEAREST)
+    file = images.encode(large, "JPEG", quality=95, progressive=progressive, exif=images.gps(3))
+    cleaned = [clean(content).path.read_bytes() for content in (file, file[:-2])]
+    assert cleaned[0] == cleaned[1]
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_jpeg_that_is_cut_anywhere_is_rejected(clean: Callable[[bytes], CleanedFile], *, progressive: bool) -> None:
+    file = images.detailed_jpeg(progressive=progressive)
+    start = file.index(b"\xff\xda") + 20
+    for cut in range(start, len(file) - 4, (len(file) - start) // 6):
+        with pytest.raises(InvalidFile) as rejection:
+            clean(file[:cut])
+        assert "image is damaged" in rejection.value.details
