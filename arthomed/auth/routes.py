@@ -8,6 +8,7 @@ from flask import request
 from arthomed.auth.rules import Platform, SessionRevoked
 from arthomed.auth.schemas import (
     CodeSentOut,
+    Logout,
     PushTokenOfDevice,
     Refresh,
     Register,
@@ -22,11 +23,13 @@ from arthomed.config import settings
 from arthomed.core.permissions import Permission
 from arthomed.http import tokens
 from arthomed.http.auth import current_actor, own_id, public, requires
-from arthomed.http.blueprint import Blueprint
+from arthomed.http.blueprint import Blueprint, WithMessage
 from arthomed.http.limits import address, count_for_address, limit_refreshes, limit_sign_in, networks
 from arthomed.users import service as users
 from arthomed.users.models import User
 from arthomed.users.schemas import UserOut
+
+_REGISTERED = "Registration successful"
 
 blueprint = Blueprint("auth", __name__, url_prefix="/api/auth", description="Signing in and out.")
 
@@ -54,16 +57,18 @@ def send_code(body: dict[str, Any]) -> dict[str, Any]:
 @blueprint.response(200, SignedInOut, description="Login successful")
 @blueprint.alt_response(401, "UNAUTHORIZED")
 @blueprint.alt_response(423, "LOCKED")
-def verify_code(body: dict[str, Any]) -> dict[str, Any]:
+def verify_code(body: dict[str, Any]) -> dict[str, Any] | WithMessage:
     """Sign in with a code; an unknown number is registered as a patient."""
-    return _with_tokens(sign_in.sign_in(_attempt(body)))
+    signed_in = sign_in.sign_in(_attempt(body))
+    content = _with_tokens(signed_in)
+    return WithMessage(_REGISTERED, content) if signed_in.is_new_user else content
 
 
 @blueprint.post("/register")
 @limit_sign_in
 @public
 @blueprint.arguments(Register)
-@blueprint.response(201, SignedInOut, description="Registration successful")
+@blueprint.response(201, SignedInOut, description=_REGISTERED)
 @blueprint.alt_response(423, "LOCKED")
 def register(body: dict[str, Any]) -> dict[str, Any]:
     """Register a new patient with a code."""
@@ -88,13 +93,16 @@ def refresh(_body: dict[str, Any]) -> tokens.Pair:
 
 
 @blueprint.post("/logout")
-@requires(Permission.SESSIONS)
+@public
+@blueprint.doc(security=[{"bearerAuth": []}, {}])
+@blueprint.arguments(Logout, required=False)
 @blueprint.response(200, description="Logged out successfully")
-def logout() -> None:
-    """Sign this device out."""
-    actor = current_actor()
-    assert actor.session_id is not None  # noqa: S101  every signed-in actor has one
-    sessions.end_session(actor, actor.session_id)
+@blueprint.alt_response(401, "UNAUTHORIZED")
+def logout(body: dict[str, Any]) -> None:
+    """Sign this device out, by its access token, expired or not, or by its refresh token; any number of times."""
+    ended = [sessions.log_out(sent.user_id, sent.session_id) for sent in tokens.sent_tokens(body.get("refresh_token"))]
+    if not any(ended):
+        count_for_address()
 
 
 @blueprint.post("/logout-all")
