@@ -1,6 +1,7 @@
 """The job queue: `core.jobs` published with Celery, and how long each queue is."""
 
 import json
+import ssl
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +10,10 @@ from typing import Any
 from celery import Celery
 from kombu.exceptions import OperationalError
 from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as NoAnswer
+from redis.retry import Retry
 
 from arthomed.core import clock, origin
 from arthomed.core.jobs import Job, JobRequest, JobsUnavailable
@@ -24,6 +28,22 @@ def queue_of(job_name: str, *_: object, **__: object) -> dict[str, str]:
     return {"queue": job_name.partition(".")[0]}
 
 
+def tls_options(redis_url: str) -> dict[str, ssl.VerifyMode] | None:
+    """Celery's `broker_use_ssl`: kombu would verify no certificate of a rediss:// URL, unlike redis-py."""
+    return {"ssl_cert_reqs": ssl.CERT_REQUIRED} if redis_url.startswith("rediss://") else None
+
+
+def problem_of(redis_url: str) -> str | None:
+    """Why the broker can't be used, and the remedy; None if it can."""
+    seconds = {"socket_timeout": _SOCKET_SECONDS, "socket_connect_timeout": _SOCKET_SECONDS}
+    try:
+        with Redis.from_url(redis_url, retry=Retry(NoBackoff(), 0), **seconds) as redis:
+            redis.ping()
+    except (RedisError, OSError) as error:
+        return f"Redis can't be reached; see REDIS_URL ({str(error).rstrip('.')})"
+    return None
+
+
 class CeleryJobs:
     """Publishes jobs by name with Celery's `send_task`, and gives up within a second when the broker is silent.
 
@@ -34,6 +54,7 @@ class CeleryJobs:
         self._celery = Celery("arthomed-producer", broker=redis_url, set_as_current=False)
         self._celery.conf.update(
             broker_transport_options={"socket_timeout": _SOCKET_SECONDS, "socket_connect_timeout": _SOCKET_SECONDS},
+            broker_use_ssl=tls_options(redis_url),
             task_publish_retry_policy={"max_retries": 1, "interval_start": 0.05, "interval_max": 0.1},
             task_routes=(queue_of,),
             task_ignore_result=True,

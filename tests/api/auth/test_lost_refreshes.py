@@ -8,6 +8,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from arthomed.auth.models import Session
+from arthomed.core.permissions import Role
 from tests import factories
 from tests.api.auth.sign_in import Now, me, refresh, refreshed
 from tests.factories import Records, SignedIn, data_of, error_of
@@ -87,7 +88,7 @@ def test_a_rotation_of_an_older_version_is_repeated_for_thirty_seconds_only(
 
 
 def test_the_end_of_a_session_of_staff_is_not_moved_by_repeating(app: Flask, client: FlaskClient, now: Now) -> None:
-    person = factories.sign_in(app, factories.make_user(factories.Role.RECEPTIONIST))
+    person = factories.sign_in(app, factories.make_user(Role.RECEPTIONIST))
     now.shift(timedelta(hours=11))
     refreshed(client, person.refresh_token)
     now.shift(timedelta(hours=2))
