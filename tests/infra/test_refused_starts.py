@@ -1,5 +1,6 @@
 """A process that cannot work ends at once, with one line that names the cause and the remedy."""
 
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +12,7 @@ from pymongo import MongoClient
 
 from arthomed.core.jobs import Job
 from arthomed.infra import roles
-from dev.processes import Process
+from dev.processes import Process, stop_all
 from dev.servers import Mongo, Valkey, free_port
 from tests.infra.standalone import Standalone, Uninitiated
 from tests.stack import BIN, Stack, wait_for
@@ -114,8 +115,8 @@ CASES: dict[str, tuple[tuple[str, ...], dict[str, str], str]] = {
 @pytest.fixture(scope="module")
 def ended(
     mongo: Mongo, valkey: Valkey, servers: dict[str, str], tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, Process]:
-    """All processes, started in two rows: the machine has few cores."""
+) -> Iterator[dict[str, Process]]:
+    """All processes, started at once, when they have ended."""
     folder = tmp_path_factory.mktemp("refused")
     stack = Stack(folder, mongodb_uri=mongo.uri("arthomed_refused"), redis_url=valkey.url)
     stack.flask("migrate", "up")
@@ -131,9 +132,11 @@ def ended(
         words = [word.format(folder=folder) for word in command]
         log = folder / f"{name.replace(' ', '-')}.log"
         started[name] = Process(name, [BIN / words[0], *words[1:]], log, env=settings)
-    for name, process in started.items():
-        wait_for(lambda process=process: process.exit_code is not None, seconds=SECONDS, what=f"the end of {name}")
-    return started
+    deadline = time.monotonic() + SECONDS
+    while any(process.exit_code is None for process in started.values()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    yield started
+    stop_all(list(started.values()), within=10)
 
 
 @pytest.mark.parametrize("case", CASES)
