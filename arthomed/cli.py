@@ -25,7 +25,7 @@ from arthomed.core.permissions import Role
 from arthomed.files import file_store
 from arthomed.files.service import integrity, purging
 from arthomed.files.storage import StorageUnavailable
-from arthomed.infra import backup, failed_jobs, migrations, mongo, queue, roles
+from arthomed.infra import backup, failed_jobs, migrations, mongo, redis_check, roles
 from arthomed.infra.failed_jobs import FailedJob
 from arthomed.scheduling import service as scheduling
 from arthomed.users import rules as user_rules
@@ -74,7 +74,7 @@ def _with_database(command: Command) -> Command:
                     mongo.require_replica_set(get_connection())
                 return command(*args, **kwargs)
         except JobsUnavailable:
-            sys.exit(queue.problem_of(settings().redis_url) or "Redis did not answer in time; see REDIS_URL")
+            sys.exit(redis_check.problem_of(settings().redis_url) or "Redis did not answer in time; see REDIS_URL")
         except (ClinicError, scheduling.SlotsNotSynced, mongo.DatabaseNotReady) as error:
             sys.exit(str(error))
         except StorageUnavailable as error:

@@ -15,7 +15,7 @@ from arthomed.app import wire
 from arthomed.config import ConfigurationError, settings
 from arthomed.core import metrics as core_metrics
 from arthomed.core import origin
-from arthomed.infra import heartbeat, logging, mongo, queue
+from arthomed.infra import heartbeat, logging, mongo, queue, redis_check
 from workers.connection import redis
 
 try:
@@ -49,7 +49,7 @@ def _wire(**_: object) -> None:
 @signals.worker_init.connect
 def _warn(**_: object) -> None:
     """Log what makes the service poorer, and a broker that can't be reached, for which the worker waits."""
-    for warning in filter(None, [*settings().warnings, queue.problem_of(settings().redis_url)]):
+    for warning in filter(None, [*settings().warnings, redis_check.problem_of(settings().redis_url)]):
         log.warning("poor_configuration", problem=warning)
 
 

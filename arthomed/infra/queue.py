@@ -10,10 +10,7 @@ from typing import Any
 from celery import Celery
 from kombu.exceptions import OperationalError
 from redis import Redis
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as NoAnswer
-from redis.retry import Retry
 
 from arthomed.core import clock, origin
 from arthomed.core.jobs import Job, JobRequest, JobsUnavailable
@@ -31,17 +28,6 @@ def queue_of(job_name: str, *_: object, **__: object) -> dict[str, str]:
 def tls_options(redis_url: str) -> dict[str, ssl.VerifyMode] | None:
     """Celery's `broker_use_ssl`: kombu would verify no certificate of a rediss:// URL, unlike redis-py."""
     return {"ssl_cert_reqs": ssl.CERT_REQUIRED} if redis_url.startswith("rediss://") else None
-
-
-def problem_of(redis_url: str) -> str | None:
-    """Why the broker can't be used, and the remedy; None if it can."""
-    seconds = {"socket_timeout": _SOCKET_SECONDS, "socket_connect_timeout": _SOCKET_SECONDS}
-    try:
-        with Redis.from_url(redis_url, retry=Retry(NoBackoff(), 0), **seconds) as redis:
-            redis.ping()
-    except (RedisError, OSError) as error:
-        return f"Redis can't be reached; see REDIS_URL ({str(error).rstrip('.')})"
-    return None
 
 
 class CeleryJobs:
