@@ -122,7 +122,7 @@ def ended(
     stack.flask("migrate", "up")
     with MongoClient[dict[str, Any]](stack.env["MONGODB_URI"]) as client:
         client.get_default_database().failed_jobs.insert_one(
-            {"_id": "a", "job": Job.SWEEP_SCANS.value, "ids": [], "error": "KeyError", "attempts": 1}
+            {"_id": "a", "job": Job.SWEEP_SCANS.value, "requestId": None, "ids": [], "error": "KeyError", "attempts": 1}
             | dict.fromkeys(TIMES, datetime.now(UTC))
         )
     started = {}
