@@ -55,8 +55,8 @@ def test_a_folder_that_cannot_be_written_is_named() -> None:
 
 def test_setup_in_a_read_only_checkout_says_so() -> None:
     script = (ROOT / "dev/setup.sh").read_text()
-    nobody = {"user": NOBODY} if os.getuid() == 0 else {}
-    done = subprocess.run(["sh"], input=script, cwd="/", capture_output=True, text=True, check=False, **nobody)
+    nobody = NOBODY if os.getuid() == 0 else None
+    done = subprocess.run(["sh"], input=script, cwd="/", capture_output=True, text=True, check=False, user=nobody)
 
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "make setup: / can't be written: copy the checkout to a folder of your own\n"
