@@ -5,7 +5,7 @@ from kombu.entity import Exchange, Queue
 
 from arthomed.config import settings
 from arthomed.core.jobs import Job
-from arthomed.infra.queue import QUEUES, queue_of
+from arthomed.infra.queue import QUEUES, queue_of, tls_options
 from workers import broker
 
 _settings = settings()
@@ -13,6 +13,7 @@ _EXPIRES = 120  # seconds; far above the clock differences between machines, and
 
 broker.install()
 broker_url = _settings.redis_url
+broker_use_ssl = tls_options(_settings.redis_url)
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None  # retry for ever
 broker_channel_error_retry = True  # also after an error of Redis, such as a key of the wrong type or no memory

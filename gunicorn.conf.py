@@ -4,6 +4,7 @@ import ctypes
 import sys
 from contextlib import suppress
 
+import structlog
 from bson import ObjectId
 from gunicorn.arbiter import Arbiter
 from gunicorn.config import Config
@@ -12,7 +13,9 @@ from gunicorn.glogging import Logger
 from arthomed.config import ConfigurationError, check_addresses, settings
 from arthomed.files.service import purging
 from arthomed.files.storage import StorageUnavailable
-from arthomed.infra import logging, mongo
+from arthomed.infra import logging, mongo, redis_check
+
+log = structlog.get_logger()
 
 try:
     _settings = settings()
@@ -53,12 +56,14 @@ control_socket_disable = True
 
 
 def on_starting(server: Arbiter) -> None:
-    """Refuse an unprotected public address, and a database that lacks a required index."""
+    """Refuse an unprotected public address, and a database without a replica set or a required index."""
     try:
         check_addresses(_settings, server.address)
         mongo.require_indexes(_settings.mongodb_uri)
     except (ConfigurationError, mongo.DatabaseNotReady) as error:
         sys.exit(str(error))
+    for warning in filter(None, [*_settings.warnings, redis_check.problem_of(_settings.redis_url)]):
+        log.warning("poor_configuration", problem=warning)
     with suppress(StorageUnavailable):  # uploads are then refused with 503
         purging.clear_incoming()  # of a process that was killed; the nightly purge may run on another machine
 

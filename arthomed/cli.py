@@ -12,7 +12,7 @@ import pymongo
 from flask import Flask
 from flask.cli import AppGroup, run_command
 from mongoengine.connection import get_connection, get_db
-from pymongo.errors import ConnectionFailure, OperationFailure
+from pymongo.errors import OperationFailure
 
 from arthomed import demo
 from arthomed.appointments.service import consistency
@@ -24,7 +24,8 @@ from arthomed.core.jobs import JobsUnavailable
 from arthomed.core.permissions import Role
 from arthomed.files import file_store
 from arthomed.files.service import integrity, purging
-from arthomed.infra import backup, failed_jobs, migrations, mongo, roles
+from arthomed.files.storage import StorageUnavailable
+from arthomed.infra import backup, failed_jobs, migrations, mongo, redis_check, roles
 from arthomed.infra.failed_jobs import FailedJob
 from arthomed.scheduling import service as scheduling
 from arthomed.users import rules as user_rules
@@ -34,6 +35,8 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 CONNECT_TIMEOUT_SECONDS = 5.0
 """A command that does not reach MongoDB in this time fails."""
+
+_NO_STORAGE = "The file storage can't be used: correct the rights of UPLOADS_DIR, or S3_BUCKET"
 
 _jobs = AppGroup("jobs", help="List, retry and discard failed jobs.")
 _migrate = AppGroup("migrate", help="Apply and list migrations of the database.")
@@ -66,15 +69,16 @@ def _with_database(command: Command) -> Command:
     def connected(*args: Any, **kwargs: Any) -> Any:
         mongo.open_database(settings().mongodb_uri, timeout_ms=mongo.WORKER_TIMEOUT_MS)
         try:
-            with pymongo.timeout(CONNECT_TIMEOUT_SECONDS):  # the command itself would wait for the timeout of workers
-                get_connection().admin.command("ping")
-            return command(*args, **kwargs)
-        except ConnectionFailure:
-            sys.exit("MongoDB can't be reached; see MONGODB_URI.")
+            with mongo.reporting_problems(get_connection()):
+                with pymongo.timeout(CONNECT_TIMEOUT_SECONDS):  # the command itself would wait as long as workers
+                    mongo.require_replica_set(get_connection())
+                return command(*args, **kwargs)
         except JobsUnavailable:
-            sys.exit("The broker can't be reached; see REDIS_URL.")
-        except (ClinicError, scheduling.SlotsNotSynced) as error:
+            sys.exit(redis_check.problem_of(settings().redis_url) or "Redis did not answer in time; see REDIS_URL")
+        except (ClinicError, scheduling.SlotsNotSynced, mongo.DatabaseNotReady) as error:
             sys.exit(str(error))
+        except StorageUnavailable as error:
+            sys.exit(f"{_NO_STORAGE} ({error})")
 
     return connected  # type: ignore[return-value]
 
@@ -172,7 +176,10 @@ def discard_failed_jobs(failed_ids: tuple[str, ...]) -> None:
 @_uploads.command("init")
 def uploads_init() -> None:
     """Prepare an empty storage although the database has files: a new disk, before files are restored to it."""
-    file_store.current().storage.prepare()
+    try:
+        file_store.current().storage.prepare()
+    except StorageUnavailable as error:
+        sys.exit(f"{_NO_STORAGE} ({error})")
     click.echo("Files can be stored.")
 
 
@@ -198,7 +205,10 @@ def uploads_purge() -> None:
 @_with_database
 def backup_dump(file: Path) -> None:
     """Write a consistent snapshot of the whole database into a file."""
-    count = backup.dump(get_connection(), get_db().name, file, now=clock.now())
+    try:
+        count = backup.dump(get_connection(), get_db().name, file, now=clock.now())
+    except OSError as error:
+        sys.exit(f"{file} can't be written ({error.strerror}): name another file, or correct the rights of its folder")
     click.echo(f"Wrote {count} documents to {file}.")
 
 

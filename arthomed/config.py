@@ -14,15 +14,13 @@ from marshmallow.validate import Length, Range, Regexp
 
 from arthomed import config_addresses, config_readers, config_services
 from arthomed.config_addresses import Address
-from arthomed.config_readers import MINUTES_PER_DAY, duration, minutes, uri
+from arthomed.config_readers import MINUTES_PER_DAY, duration, minutes
 from arthomed.config_services import Delivery, Fcm, Twilio, Uploads
 from arthomed.core import keys
 
 _MILLISECOND, _SECOND, _HOUR = timedelta(milliseconds=1), timedelta(seconds=1), timedelta(hours=1)
 _LOCAL_MONGODB, _LOCAL_REDIS = "mongodb://127.0.0.1:27017/arthomed", "redis://127.0.0.1:6379/0"
 _LOCAL_ORIGINS = ["http://localhost:3000", "http://localhost:19006"]
-_ENTITY_ID = Regexp(r"$|[0-9]{19}$", error="Must be 19 digits.")
-_SENDER = Regexp(r"$|([^<>]+<)?[^<>@\s]+@[^<>@\s]+>?$", error="Must be an address, or Name <address>.")
 _SENTRY_DSN = Regexp(r"$|https?://\w+@[^@\s]+/\d+$", error="Must be https://key@host/project.")
 _LOG_LEVELS = ("debug", "info", "warn", "warning", "error", "critical")
 _LOG_LEVEL = Regexp(rf"(?i:{'|'.join(_LOG_LEVELS)})$", error=f"Must be one of: {', '.join(_LOG_LEVELS)}.")
@@ -149,6 +147,12 @@ class Settings:
         return self.app_env is AppEnv.PRODUCTION
 
     @property
+    def warnings(self) -> list[str]:
+        """What makes production poorer but not wrong."""
+        values = {"SMTP_URL": self.smtp_url, "DLT_ENTITY_ID": self.dlt_entity_id}
+        return config_services.effects_of_unset(values) if self.is_production else []
+
+    @property
     def mailbox_file(self) -> Path:
         """Where the console gateways of development store messages instead of sending them."""
         return self.var_dir / "mailbox.jsonl"
@@ -164,7 +168,8 @@ def settings() -> Settings:
     env = Env(eager=False)
     app_env = env.enum("APP_ENV", enum=AppEnv, by_value=True, default=AppEnv.DEVELOPMENT)
     found = _read(env, app_env or AppEnv.DEVELOPMENT)
-    problems = [*_malformed(env), *(_production_problems(found) if found.is_production else _exposed(found))]
+    problems = config_services.incomplete(env, production=found.is_production) + _malformed(env)
+    problems += _production_problems(found) if found.is_production else _exposed(found)
     if problems:
         raise ConfigurationError("The configuration can't be used:\n" + "\n".join(f"  {line}" for line in problems))
     return found
@@ -213,8 +218,8 @@ def _read(env: Env, app_env: AppEnv) -> Settings:
         web_threads=env.int("WEB_THREADS", 8, validate=Range(1)),
         max_queue_wait=duration(env, "MOST_WAITING_MS", 5_000, unit=_MILLISECOND, allowed=Range(100, 60_000)),
         log_level=(env.str("LOG_LEVEL", "info", validate=_LOG_LEVEL) or "").lower(),
-        mongodb_uri=uri(env, "MONGODB_URI", "mongodb", default="" if production else _LOCAL_MONGODB),
-        redis_url=uri(env, "REDIS_URL", "redis", default="" if production else _LOCAL_REDIS),
+        mongodb_uri=config_readers.mongodb_uri(env, default="" if production else _LOCAL_MONGODB),
+        redis_url=config_readers.redis_url(env, default="" if production else _LOCAL_REDIS),
         jwt_keys=_keys(env, "JWT_SECRET", "access", production=production),
         jwt_refresh_keys=_keys(env, "JWT_REFRESH_SECRET", "refresh", production=production),
         otp_keys=_keys(env, "OTP_SECRET", "codes", production=production),
@@ -227,9 +232,9 @@ def _read(env: Env, app_env: AppEnv) -> Settings:
         public_url=config_services.public_url(env),
         twilio=config_services.twilio(env),
         fcm=config_services.fcm(env),
-        dlt_entity_id=env.str("DLT_ENTITY_ID", "", validate=_ENTITY_ID),
-        smtp_url=env.str("SMTP_URL", "") or None,
-        email_from=env.str("EMAIL_FROM", "", validate=_SENDER) or "clinic@arthomed.example",
+        dlt_entity_id=env.str("DLT_ENTITY_ID", "", validate=config_services.ENTITY_ID),
+        smtp_url=config_services.smtp_url(env),
+        email_from=config_services.email_from(env),
         delivery=config_services.delivery(env, production=production),
         worker_stop=duration(env, "WORKER_STOP_SECONDS", 20, unit=_SECOND, allowed=Range(1, 3600)),
         metrics_enabled=env.bool("ENABLE_METRICS", False),
@@ -286,14 +291,9 @@ def _codes(env: Env) -> CodePolicy:
 
 
 def _production_problems(found: Settings) -> list[str]:
-    """List what production requires and these settings lack: strong secrets, servers, and the SMS gateway."""
+    """List what production requires and these settings lack: strong secrets and servers."""
     signing = {"JWT_SECRET": found.jwt_keys, "JWT_REFRESH_SECRET": found.jwt_refresh_keys, "OTP_SECRET": found.otp_keys}
     previous = {f"{name}_PREVIOUS": "".join(both[1:]) for name, both in signing.items()}
     problems = [*keys.weaknesses({name: both[0] for name, both in signing.items()}, previous)]
-    required = {"MONGODB_URI": found.mongodb_uri, "REDIS_URL": found.redis_url, "DLT_ENTITY_ID": found.dlt_entity_id}
-    problems += [f"{name}: missing" for name, value in required.items() if not value]
-    if found.twilio is None:
-        problems.append(
-            "TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN, and TWILIO_PHONE_NUMBER or TWILIO_MESSAGING_SERVICE_SID: missing"
-        )
-    return problems
+    required = {"MONGODB_URI": found.mongodb_uri, "REDIS_URL": found.redis_url}
+    return problems + [f"{name}: missing" for name, value in required.items() if not value]

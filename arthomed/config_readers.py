@@ -6,12 +6,16 @@ which is why these readers replace None by a value of the right type.
 
 from datetime import timedelta
 from ipaddress import ip_address
+from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo
 
 from environs import Env
 from marshmallow import ValidationError
-from marshmallow.validate import Range, Regexp
+from marshmallow.validate import Range
+from pymongo.errors import PyMongoError
+from pymongo.uri_parser import parse_uri
 
+ESCAPES = "write / ? # @ : % in a user name or password as %2F %3F %23 %40 %3A %25"
 MINUTES_PER_DAY = 24 * 60
 _MAX_MINUTES = 3660 * MINUTES_PER_DAY  # ten years
 
@@ -36,10 +40,46 @@ def _require_time_zone(name: str) -> None:
         raise ValidationError(f"There is no time zone {name!r}.") from error
 
 
-def uri(env: Env, name: str, scheme: str, *, default: str) -> str:
-    """Read the address of a server. The error message does not repeat it, because it may hold a password."""
-    has_scheme = Regexp(rf"$|{scheme}(s|\+srv)?://", error=f"Must begin with {scheme}://.")
-    return env.str(name, "", validate=has_scheme) or default
+def mongodb_uri(env: Env, *, default: str) -> str:
+    """Read MONGODB_URI. The error message does not repeat it, because it may hold a password."""
+    return env.str("MONGODB_URI", "", validate=_require_mongodb) or default
+
+
+def _require_mongodb(uri: str) -> None:
+    if uri and not uri.startswith(("mongodb://", "mongodb+srv://")):
+        raise ValidationError("Must begin with mongodb://.")
+    is_srv = uri.startswith("mongodb+srv://")  # the driver reads the options of one from the DNS, too
+    reason = f"Must be mongodb://user:password@host/database with the driver's options; {ESCAPES}."
+    try:
+        parsed = parse_uri(uri.replace("+srv", "", 1).partition("?")[0] if is_srv else uri) if uri else {}
+    except (PyMongoError, ValueError) as error:
+        raise ValidationError(reason) from error
+    if "@" in (parsed.get("database") or ""):
+        raise ValidationError(reason)
+
+
+def redis_url(env: Env, *, default: str) -> str:
+    """Read REDIS_URL. The error message does not repeat it."""
+    return env.str("REDIS_URL", "", validate=_require_redis) or default
+
+
+def _require_redis(url: str) -> None:
+    if url and not url.startswith(("redis://", "rediss://")):
+        raise ValidationError("Must begin with redis://.")
+    parts = split_url(url)
+    database = parts.path.removeprefix("/") if parts else "?"
+    if not parts or parts.fragment or "@" in parts.query or not (database.isdecimal() or not database):
+        raise ValidationError(f"Must be redis://user:password@host:6379/0, or rediss:// for TLS; {ESCAPES}.")
+
+
+def split_url(url: str) -> SplitResult | None:
+    """The parts of a URL; None when it has blanks, or a port that is no port."""
+    try:
+        parts = urlsplit(url)
+        is_valid = parts.port != 0 and url.isprintable() and not any(map(str.isspace, url))
+    except ValueError:
+        return None
+    return parts if is_valid else None
 
 
 def origins(env: Env, name: str, default: list[str]) -> tuple[str, ...]:

@@ -1,7 +1,8 @@
 """The demo clinic: users with fixed phone numbers, which README, scripts and tests use."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -58,11 +59,33 @@ _PATIENTS = (
 )
 _ADMIN, _RECEPTIONIST = "9000000001", "9000000002"
 _MOBILES = [_ADMIN, _RECEPTIONIST, *(doctor.mobile for doctor in _DOCTORS), *(patient[0] for patient in _PATIENTS)]
-_PAST_STATUSES = (
-    (Status.PENDING, Status.CONFIRMED, Status.IN_PROGRESS, Status.COMPLETED),
-    (Status.PENDING, Status.CONFIRMED, Status.NO_SHOW),
-    (Status.PENDING, Status.REJECTED),
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """A change of a past appointment: by the role, at this time after the start (before it if negative)."""
+
+    target: Status
+    role: Role
+    after_start: timedelta
+    reason: str | None = None
+
+
+_BOOKED = _Step(Status.PENDING, Role.PATIENT, timedelta(days=-2))
+_CONFIRMED = _Step(Status.CONFIRMED, Role.RECEPTIONIST, timedelta(days=-1))
+_PAST = (
+    (
+        _BOOKED,
+        _CONFIRMED,
+        _Step(Status.IN_PROGRESS, Role.DOCTOR, timedelta(minutes=5)),
+        _Step(Status.COMPLETED, Role.DOCTOR, timedelta(minutes=20)),
+    ),
+    (_BOOKED, _CONFIRMED, _Step(Status.NO_SHOW, Role.RECEPTIONIST, timedelta(minutes=45))),
+    (_BOOKED, _Step(Status.REJECTED, Role.RECEPTIONIST, timedelta(days=-1), "The doctor is away on that day")),
 )
+"""The past appointments of the patients with the doctors of the same places."""
+
+_FINDINGS = {"notes": "Throat red, no fever. Rest and warm fluids.", "prescription": "Paracetamol 500 mg, three days"}
 
 
 def load(*, if_empty: bool) -> str:
@@ -74,7 +97,7 @@ def load(*, if_empty: bool) -> str:
     receptionist = _user(Role.RECEPTIONIST, _RECEPTIONIST, "Joseph Mathew")
     doctors = [_create_doctor(doctor) for doctor in _DOCTORS]
     patients = [_user(Role.PATIENT, mobile, name, email=email) for mobile, name, email in _PATIENTS]
-    _past_appointments(patients, doctors)
+    _past_appointments(patients, doctors, receptionist)
     _upcoming_appointments(patients, doctors, receptionist)
     _user(Role.ADMIN, _ADMIN, "Kavita Desai")  # the last record, which marks a complete demo clinic
     return f"Loaded the demo clinic: {len(doctors)} doctors, {len(patients)} patients."
@@ -109,53 +132,75 @@ def _upcoming_appointments(patients: list[User], doctors: list[User], receptioni
             booking.book(_actor(patient), _first_free_slot(doctor))
         appointment = upcoming.first()
         if appointment.status is not status:
-            transitions.change_status(_actor(receptionist), appointment.id, status)
+            reason = "The patient called and cannot come" if status is Status.CANCELLED else None
+            transitions.change_status(_actor(receptionist), appointment.id, status, reason=reason)
 
 
 def _first_free_slot(doctor: User) -> booking.BookingDetails:
     """Request the first free slot after two days, so that users of the demo find free slots today and tomorrow."""
     later = clock.now() + timedelta(days=2)
     slot = Slot.nearest_free(doctor.id, later, now=later, limit=1)[0]
-    return booking.BookingDetails(doctor.id, slot.date.date(), slot.start_time, "consultation", "A first appointment")
+    return booking.BookingDetails(doctor.id, slot.date.date(), slot.start_time, "consultation", "Fever since yesterday")
 
 
-def _past_appointments(patients: list[User], doctors: list[User]) -> None:
-    last_week = clock.today(settings().policy.timezone) - timedelta(days=7)
-    for patient, doctor, path in zip(patients, doctors, _PAST_STATUSES, strict=False):
+def _past_appointments(patients: list[User], doctors: list[User], receptionist: User) -> None:
+    for patient, doctor, steps in zip(patients, doctors, _PAST, strict=False):
         if Appointment.objects(patient_id=patient.id).first() is None:
-            _past_appointment(patient, doctor, path, last_week)
+            people = {Role.PATIENT: patient.id, Role.DOCTOR: doctor.id, Role.RECEPTIONIST: receptionist.id}
+            _store_past(_past_slot(doctor), steps, people)
 
 
-def _past_appointment(patient: User, doctor: User, path: tuple[Status, ...], day: date) -> None:
-    zone, fee = settings().policy.timezone, doctor.doctor_info.consultation_fee
-    starts_at = clock.wall_clock(day, "10:00", zone)
-    slot = Slot(
+def _past_slot(doctor: User) -> Slot:
+    """The first slot of a doctor's last day at least a week ago."""
+    policy, hours = settings().policy, {str(one.day): one for one in reversed(doctor.doctor_info.schedule)}
+    today = clock.today(policy.timezone)
+    days = (today - timedelta(days=ago) for ago in range(7, 7 + len(WEEK)))
+    day = next(day for day in days if str(WEEK[day.weekday()]) in hours)
+    first = hours[str(WEEK[day.weekday()])]
+    starts_at = clock.wall_clock(day, first.start_time, policy.timezone)
+    ends_at = starts_at + timedelta(minutes=policy.slot_minutes)
+    return Slot(
         id=ObjectId(),
         doctor=doctor.id,
         date=clock.midnight_utc(day),
-        start_time="10:00",
-        end_time="10:30",
+        start_time=first.start_time,
+        end_time=f"{ends_at.astimezone(policy.timezone):%H:%M}",
         starts_at=starts_at,
-        consultation_fee=fee,
+        max_patients=first.max_patients,
+        consultation_fee=doctor.doctor_info.consultation_fee,
     )
+
+
+def _store_past(slot: Slot, steps: tuple[_Step, ...], people: Mapping[Role, ObjectId]) -> None:
+    changes = [
+        Change(
+            source=before.target if before else None,
+            target=step.target,
+            by=people[step.role],
+            at=slot.starts_at + step.after_start,
+            reason=step.reason,
+        )
+        for before, step in pairwise((None, *steps))
+        if step
+    ]
+    status = changes[-1].target
     appointment = Appointment(
-        patient_id=patient.id,
-        doctor_id=doctor.id,
+        patient_id=people[Role.PATIENT],
+        doctor_id=slot.doctor,
         slot=slot.id,
         seat=1,
         appointment_date=slot.date,
         appointment_time=slot.start_time,
-        starts_at=starts_at,
-        ends_at=starts_at + timedelta(minutes=30),
-        status=path[-1],
+        starts_at=slot.starts_at,
+        ends_at=slot.starts_at + timedelta(minutes=settings().policy.slot_minutes),
+        status=status,
         purpose_of_visit="consultation",
-        reason="A past appointment",
-        payment=Payment(amount=fee),
-        history=[
-            Change(source=source, target=target, by=patient.id if source is None else None, at=starts_at)
-            for source, target in pairwise((None, *path))
-        ],
-        created_by=patient.id,
+        reason="Cough for a week",
+        payment=Payment(amount=slot.consultation_fee),
+        history=changes,
+        created_by=people[Role.PATIENT],
+        created_at=changes[0].at,
+        **(_FINDINGS if status is Status.COMPLETED else {}),
     )
 
     def work(session: ClientSession) -> None:

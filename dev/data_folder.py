@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from dev.binaries import ServerError
 
@@ -40,16 +41,27 @@ class DataFolder:
 
         Raises:
             FolderInUse: another run still holds the lock after `timeout` seconds.
-            ServerError: the folder has files of another program.
+            ServerError: the folder has files of another program, or can't be written.
         """
-        if self.path.is_dir() and any(self.path.iterdir()):
-            self._require_marker()
-        self.path.mkdir(parents=True, exist_ok=True)
-        self._marker.touch()
-        with self._lock_file.open("a") as lock:
+        with self._open_lock() as lock:
             self._acquire(lock.fileno(), timeout)
             lock.truncate(0)
             yield lock.fileno()
+
+    def _open_lock(self) -> TextIO:
+        try:
+            if self.path.is_dir() and any(self.path.iterdir()):
+                self._require_marker()
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._marker.touch()
+            return self._lock_file.open("a")
+        except OSError as error:
+            raise self._unwritable(error) from None
+
+    def _unwritable(self, error: OSError) -> ServerError:
+        return ServerError(
+            f"{self.path} can't be written ({error.strerror}): choose another VAR_DIR, or correct its rights"
+        )
 
     def write_servers(self, servers: Mapping[str, str]) -> None:
         """Store the addresses of this run's servers for commands that are started beside it."""
@@ -66,7 +78,10 @@ class DataFolder:
             return f"{self.path} does not exist: nothing to remove"
         self._require_marker()
         with self.locked():
-            shutil.rmtree(self.path)
+            try:
+                shutil.rmtree(self.path)
+            except OSError as error:
+                raise self._unwritable(error) from None
         return f"{self.path} is removed"
 
     def _require_marker(self) -> None:

@@ -10,6 +10,16 @@ fail() {
     exit 1
 }
 
+no_packages() { # the output of the installer
+    case $1 in
+    *[Ff]etch* | *dns* | *resol* | *onnect* | *etwork* | *timed\ out* | *matching\ distribution*)
+        fail "the packages can't be downloaded: connect to the network, or name a mirror (UV_DEFAULT_INDEX, PIP_INDEX_URL)"
+        ;;
+    esac
+    fail "the packages can't be installed: $1"
+}
+
+[ -w . ] || fail "$PWD can't be written: copy the checkout to a folder of your own"
 command -v "$python" >/dev/null || fail "no $python here: install Python 3.11 or newer, or name one (PYTHON=...)"
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
     fail "$("$python" -V) is too old: install Python 3.11 or newer and name it (PYTHON=python3.11)"
@@ -22,17 +32,19 @@ else
     if [ ! -x "$uv" ]; then
         echo "Installing uv $uv_version"
         if "$python" -m venv .venv >/dev/null 2>&1; then
-            .venv/bin/python -m pip install --quiet "uv==$uv_version"
+            output=$(.venv/bin/python -m pip install --quiet "uv==$uv_version" 2>&1) || no_packages "$output"
         elif "$python" -m venv --without-pip .venv && "$python" -m pip --version >/dev/null 2>&1; then
-            "$python" -m pip --python .venv/bin/python install --quiet "uv==$uv_version"
+            output=$("$python" -m pip --python .venv/bin/python install --quiet "uv==$uv_version" 2>&1) ||
+                no_packages "$output"
         else
             rm -rf .venv
             fail "$python can't make virtual environments: install Debian's package python3-venv, or uv"
         fi
     fi
 fi
-echo "Installing the requirements"
-"$uv" pip install --python .venv/bin/python --compile-bytecode --require-hashes --requirement requirements-dev.txt
+echo "Installing the requirements (from the network, at the first time: a minute or two)"
+output=$("$uv" pip install --quiet --python .venv/bin/python --compile-bytecode --require-hashes \
+    --requirement requirements-dev.txt 2>&1) || no_packages "$output"
 if command -v cc >/dev/null; then
     "$uv" pip install --python .venv/bin/python --quiet --require-hashes --requirement requirements-fast.txt ||
         echo "gunicorn-h1c could not be built; gunicorn does without it"

@@ -13,6 +13,7 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import NoReturn, Self
 
+from arthomed.infra import redis_check
 from dev.data_folder import DataFolder
 from dev.processes import Process, Watchdog, stop_all
 from dev.servers import Mongo, Server, ServerError, Valkey
@@ -135,6 +136,8 @@ class Supervisor:
     def start_services(self, port: int) -> None:
         """Start web, worker and beat, and wait until they are ready. Raises ServerError, StopRequested."""
         self.env["PORT"] = str(port)
+        if problem := redis_check.problem_of(self.env["REDIS_URL"]):
+            raise ServerError(f"{problem}: start it, correct REDIS_URL, or unset it for a Valkey of `make run`")
         with _progress("Web, worker and beat"):
             for name, command in _SERVICES.items():
                 self._start(name, command)
@@ -207,7 +210,11 @@ def _is_ready(port: int) -> bool:
 
 
 def _failure(process: Process) -> str:
-    tail = "\n".join(line[:_LINE_LENGTH] for line in process.tail().splitlines())
+    """Why a process ended: its last lines, or its only one, which names the cause itself."""
+    lines = process.tail().splitlines()
+    if len(lines) == 1:
+        return lines[0]
+    tail = "\n".join(line[:_LINE_LENGTH] for line in lines)
     return f"{process.name} {process.exit_reason()}; the last lines of {process.log}:\n{tail}"
 
 

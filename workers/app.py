@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from contextlib import suppress
 from threading import Timer
 from typing import Any
@@ -11,11 +12,16 @@ from celery import Celery, Task, signals
 from redis.exceptions import RedisError
 
 from arthomed.app import wire
-from arthomed.config import settings
+from arthomed.config import ConfigurationError, settings
 from arthomed.core import metrics as core_metrics
 from arthomed.core import origin
-from arthomed.infra import heartbeat, logging, mongo, queue
+from arthomed.infra import heartbeat, logging, mongo, queue, redis_check
 from workers.connection import redis
+
+try:
+    settings()
+except ConfigurationError as error:
+    sys.exit(str(error))
 
 app = Celery("arthomed", task_cls="workers.base:ClinicTask", include=["workers.tasks"])
 app.config_from_object("celeryconfig")
@@ -38,6 +44,13 @@ def _configure_logging(**_: object) -> None:
 def _wire(**_: object) -> None:
     """Open the connections of each process of the pool after the fork."""
     wire(settings(), database_timeout_ms=mongo.WORKER_TIMEOUT_MS)
+
+
+@signals.worker_init.connect
+def _warn(**_: object) -> None:
+    """Log what makes the service poorer, and a broker that can't be reached, for which the worker waits."""
+    for warning in filter(None, [*settings().warnings, redis_check.problem_of(settings().redis_url)]):
+        log.warning("poor_configuration", problem=warning)
 
 
 @signals.worker_init.connect

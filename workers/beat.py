@@ -5,6 +5,8 @@ from datetime import datetime
 from types import SimpleNamespace
 
 import structlog
+from celery import signals
+from celery.beat import ScheduleEntry
 from redbeat import RedBeatScheduler
 from redbeat.schedulers import RedBeatSchedulerEntry, acquire_distributed_beat_lock, ensure_conf, get_redis
 from redis.exceptions import LockError, RedisError
@@ -12,6 +14,9 @@ from redis.exceptions import LockError, RedisError
 log = structlog.get_logger()
 
 _PAUSE_SECONDS = 2.0
+
+# The scheduler acquires the lock in its first tick, which can be repeated; RedBeat logs a stack trace without Redis.
+signals.beat_init.disconnect(acquire_distributed_beat_lock)
 
 
 class Scheduler(RedBeatScheduler):
@@ -39,7 +44,7 @@ class Scheduler(RedBeatScheduler):
                 self._initialise()
             seconds: float = super().tick(*args, **kwargs)
         except RedisError as error:
-            log.warning("beat_redis_unavailable", error=type(error).__name__)
+            log.warning("beat_redis_unavailable", error=type(error).__name__, see="REDIS_URL")
             self._is_initialised = self._is_initialised and not isinstance(error, LockError)
             return _PAUSE_SECONDS
         return seconds
@@ -49,11 +54,19 @@ class Scheduler(RedBeatScheduler):
         with suppress(RedisError):
             super().close()
 
+    def apply_async(self, entry: ScheduleEntry, *args: object, **kwargs: object) -> object:
+        """Publish a due job."""
+        result: object = super().apply_async(entry, *args, **kwargs)
+        log.info("periodic_job_enqueued", job=entry.task)
+        return result
+
     def _initialise(self) -> None:
+        if self.lock is None or not self.lock.owned():
+            log.info("beat_waits_for_lock")
+            acquire_distributed_beat_lock(sender=SimpleNamespace(scheduler=self))
         self._reschedule_future_entries(self.app.now())
         super().setup_schedule()
-        if self.lock is None or not self.lock.owned():
-            acquire_distributed_beat_lock(sender=SimpleNamespace(scheduler=self))
+        log.info("beat_schedules_jobs", jobs=len(self.app.conf.beat_schedule))
         self._is_initialised = True
 
     def _reschedule_future_entries(self, now: datetime) -> None:

@@ -18,7 +18,7 @@ _KIND_OF: Mapping[Status, str] = {
     status: f"appointment-{status}"
     for status in (Status.PENDING, Status.CONFIRMED, Status.REJECTED, Status.CANCELLED, Status.COMPLETED)
 }
-_IN_CALENDARS = frozenset({Status.CONFIRMED, Status.CANCELLED})
+_BY_EMAIL = frozenset({Status.PENDING, Status.CONFIRMED, Status.CANCELLED})
 _UPCOMING = frozenset({Status.PENDING, Status.CONFIRMED})
 
 KINDS = tuple(_KIND_OF.values())
@@ -27,27 +27,30 @@ UNCONFIRMED, REFUNDED = "appointment-unconfirmed", "appointment-refunded"
 
 
 def for_status(appointment: Appointment, patient: User, *, has_device: bool) -> list[Notification]:
-    """The messages about the present status of an appointment, to be added to the outbox in its transaction."""
+    """The messages about the present status of an appointment, to be added to the outbox in its transaction.
+
+    A booking is acknowledged at once, also in quiet hours: the patient is using the app.
+    """
     topic = Topic(
         user=patient.id,
         subject=appointment.id,
         kind=_KIND_OF[appointment.status],
         version=len(appointment.history),
         useful_until=_useful_until(appointment),
-        event_at=appointment.starts_at,
+        event_at=None if appointment.status is Status.PENDING else appointment.starts_at,
     )
     return _build(topic, appointment.status, patient.email, has_device=has_device)
 
 
 def _build(topic: Topic, status: Status, email: str | None, *, has_device: bool) -> list[Notification]:
-    """An e-mail with a calendar invitation accompanies the SMS; any other e-mail is only the fallback for it."""
-    in_calendar = status in _IN_CALENDARS
+    """E-mails about the booking and the calendar accompany the SMS; any other e-mail is only the fallback for it."""
+    by_email = status in _BY_EMAIL
     channels = [Channel.SMS]
     if has_device:
         channels.append(Channel.PUSH)
-    if email and in_calendar:
+    if email and by_email:
         channels.append(Channel.EMAIL)
-    fallback = Channel.EMAIL if email and not in_calendar else None
+    fallback = Channel.EMAIL if email and not by_email else None
     return notifications.build_notifications(topic, channels, fallback)
 
 

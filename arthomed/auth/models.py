@@ -191,15 +191,19 @@ _ATTEMPTS = dict.fromkeys(
     ),
     1,
 )
-_LIVE_SESSION = {"role": 1, "lastUsedAt": 1}
+_LIVE_SESSION = {"role": 1, "lastUsedAt": 1, "unusedGeneration": 1}
 
 
 @dataclass(frozen=True, slots=True)
 class LiveSession:
-    """What a request needs of its session, and the versions of the cache tags that were read with it."""
+    """What a request needs of its session, and the versions of the cache tags that were read with it.
+
+    `unused_generation` is the generation of tokens of which none was used yet.
+    """
 
     role: Role
     last_used_at: datetime
+    unused_generation: int | None
     tag_versions: Versions
 
 
@@ -207,6 +211,8 @@ class Session(ClinicDocument):
     """A signed-in device. No token is stored: a refresh token names its generation, and is signed.
 
     A refresh extends a session; that of staff ends `STAFF_SESSION_MAX_HOURS` after its sign-in all the same.
+    `unused_generation` is the current generation until one of its tokens is used. Then a client has received them, so
+    the refresh token of the generation before is not exchanged any more.
     """
 
     meta = {"collection": "sessions"}
@@ -215,6 +221,7 @@ class Session(ClinicDocument):
     role = EnumField(Role, required=True)
     generation = IntField(required=True, default=0)
     rotated_at = DateTimeField(db_field="rotatedAt", required=True)
+    unused_generation = IntField(db_field="unusedGeneration")
     expires_at = DateTimeField(db_field="expiresAt", required=True)
     name = StringField()
     platform = EnumField(Platform, required=True, default=Platform.OTHER)
@@ -239,6 +246,7 @@ class Session(ClinicDocument):
         absolute_end = {"$cond": [{"$ne": ["$role", Role.PATIENT]}, {"$add": ["$createdAt", milliseconds]}, None]}
         rotation = {
             "generation": {"$add": ["$generation", 1]},
+            "unusedGeneration": {"$add": ["$generation", 1]},
             "rotatedAt": now,
             "expiresAt": {"$min": [now + lifetime, absolute_end]},  # $min ignores None
             "lastUsedAt": now,
@@ -264,7 +272,13 @@ class Session(ClinicDocument):
         if raw is None:
             return None
         versions_found = {tag["_id"]: tag["version"] for tag in raw.get("tags", ())}
-        return LiveSession(Role(raw["role"]), raw.get("lastUsedAt", now), versions_found)
+        return LiveSession(Role(raw["role"]), raw.get("lastUsedAt", now), raw.get("unusedGeneration"), versions_found)
+
+    @classmethod
+    def note_first_use(cls, session_id: ObjectId, generation: int, *, now: datetime) -> None:
+        """Note that a token of this generation was used, once for each rotation."""
+        unused = {"_id": session_id, "unusedGeneration": generation}
+        cls.collection().update_one(unused, {"$unset": {"unusedGeneration": ""}, "$set": {"updatedAt": now}})
 
     @classmethod
     def note_use(cls, session_id: ObjectId, *, now: datetime, address: str | None) -> None:

@@ -8,6 +8,7 @@ from flask import request
 from arthomed.auth.rules import Platform, SessionRevoked
 from arthomed.auth.schemas import (
     CodeSentOut,
+    Logout,
     PushTokenOfDevice,
     Refresh,
     Register,
@@ -23,13 +24,15 @@ from arthomed.core.errors import Code
 from arthomed.core.permissions import Permission
 from arthomed.http import tokens
 from arthomed.http.auth import current_actor, own_id, public, requires
-from arthomed.http.blueprint import Blueprint
+from arthomed.http.blueprint import Blueprint, WithMessage
 from arthomed.http.limits import count_for_address, limit_refreshes, limit_sign_in, networks, site
 from arthomed.http.refusals import OF_GUESSES
 from arthomed.http.schema import example_of
 from arthomed.users import service as users
 from arthomed.users.models import User
 from arthomed.users.schemas import UserOut
+
+_REGISTERED = "Registration successful"
 
 blueprint = Blueprint("auth", __name__, url_prefix="/api/auth", description="Signing in and out.")
 
@@ -56,12 +59,14 @@ def send_code(body: dict[str, Any]) -> dict[str, Any]:
 @blueprint.arguments(VerifyCode)
 @blueprint.response(200, SignedInOut, description="Login successful")
 @blueprint.refuses(*OF_GUESSES, Code.USER_INACTIVE)
-def verify_code(body: dict[str, Any]) -> dict[str, Any]:
+def verify_code(body: dict[str, Any]) -> dict[str, Any] | WithMessage:
     """Sign in with a code; an unknown number is registered as a patient.
 
     After three wrong codes request a new one. A `purpose` must be the one that the code was requested for.
     """
-    return _with_tokens(sign_in.sign_in(_attempt(body)))
+    signed_in = sign_in.sign_in(_attempt(body))
+    content = _with_tokens(signed_in)
+    return WithMessage(_REGISTERED, content) if signed_in.is_new_user else content
 
 
 @blueprint.post("/register")
@@ -71,7 +76,7 @@ def verify_code(body: dict[str, Any]) -> dict[str, Any]:
 @blueprint.response(
     201,
     SignedInOut,
-    description="Registration successful",
+    description=_REGISTERED,
     example={**example_of(SignedInOut()), "isNewUser": True},
 )
 @blueprint.refuses(*OF_GUESSES, Code.DUPLICATE_VALUE)
@@ -98,13 +103,16 @@ def refresh(_body: dict[str, Any]) -> tokens.Pair:
 
 
 @blueprint.post("/logout")
-@requires(Permission.SESSIONS)
+@public
+@blueprint.doc(security=[{"bearerAuth": []}, {}])
+@blueprint.arguments(Logout, required=False)
 @blueprint.response(200, description="Logged out successfully")
-def logout() -> None:
-    """Sign this device out."""
-    actor = current_actor()
-    assert actor.session_id is not None  # noqa: S101  every signed-in actor has one
-    sessions.end_session(actor, actor.session_id)
+@blueprint.refuses(Code.NO_TOKEN, Code.INVALID_TOKEN)
+def logout(body: dict[str, Any]) -> None:
+    """Sign this device out, by its access token, expired or not, or by its refresh token; any number of times."""
+    ended = [sessions.log_out(sent.user_id, sent.session_id) for sent in tokens.sent_tokens(body.get("refresh_token"))]
+    if not any(ended):
+        count_for_address()
 
 
 @blueprint.post("/logout-all")

@@ -211,7 +211,7 @@ def agrees_to(notice: str, role: Role, earlier: Sequence[str], *, is_named: bool
 
 
 REFRESH_GRACE = timedelta(seconds=30)
-"""How long the previous refresh token still works: the app may have lost the response with the new one."""
+"""How long the previous refresh token works although a new token was used: requests may overtake each other."""
 
 USE_NOTED_AFTER = timedelta(minutes=5)
 """How old `lastUsedAt` may be; to update it on each request would cost a write on each."""

@@ -57,6 +57,14 @@ class Refresh(Schema):
     refresh_token = fields.String(required=True, validate=Length(1, 2000), metadata={"example": "eyJhbGciOi..."})
 
 
+class Logout(Schema):
+    refresh_token = fields.String(
+        allow_none=True,
+        validate=Length(max=2000),
+        metadata={"example": "eyJhbGciOi...", "description": "Instead of the access token, or beside it."},
+    )
+
+
 class CodeSentOut(Schema):
     expires_in = fields.Integer(required=True, metadata={"example": 300, "description": "Seconds."})
     resend_after = fields.Integer(required=True, metadata={"example": 60, "description": "Seconds."})

@@ -23,8 +23,11 @@ from arthomed.http import cache, errors, limits
 from arthomed.http.signed_tokens import ALGORITHM, AUDIENCE, ISSUER, LEEWAY_SECONDS, claimed_id
 
 View = TypeVar("View", bound=Callable[..., Any])
-FindActor = Callable[[ObjectId, ObjectId, Collection[str]], tuple[Actor, Versions]]
-"""From user id, session id and cache tags to the actor and the tags' versions; raises when the session is over."""
+FindActor = Callable[[ObjectId, ObjectId, int | None, Collection[str]], tuple[Actor, Versions]]
+"""From the token's user, session and generation, and cache tags, to the actor and the tags' versions.
+
+It raises when the session is over. Access tokens of earlier versions name no generation.
+"""
 
 _COUNTED_BELOW = "__wrapper-limiter-instance"  # flask-limiter sets it on a view with a limit
 
@@ -137,7 +140,7 @@ def _is_revoked(_header: Mapping[str, Any], claims: Mapping[str, Any]) -> bool:
     user_id, session_id = claimed_id(claims, "sub"), claimed_id(claims, "sid")
     try:
         g.actor, g.tag_versions = current_app.extensions["find_actor"](
-            user_id, session_id, cache.tags_to_check(user_id)
+            user_id, session_id, claims.get("gen"), cache.tags_to_check(user_id)
         )
     except ClinicError as reason:
         limits.count_for_address()

@@ -1,6 +1,7 @@
 """The features' blueprint: flask-smorest with our envelope, our parser and documented refusals."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import wraps
 from typing import Any, TypeVar
 
@@ -23,10 +24,19 @@ _OF_A_FILE = {302: "The file is at Location", 304: "The client has the present f
 _FIRST_ERROR = 400
 
 
+@dataclass(frozen=True, slots=True)
+class WithMessage:
+    """The content of a response, and a message instead of the route's description."""
+
+    message: str
+    content: Any
+
+
 class Blueprint(flask_smorest.Blueprint):
     """`response(status, Schema, name=..., description=...)`: what a view returns becomes `data[name]`.
 
-    Without a name it is the whole of `data`. The description is also the envelope's message.
+    Without a name it is the whole of `data`. The description is also the envelope's message, unless the view returns
+    `WithMessage`.
     """
 
     ARGUMENTS_PARSER = PARSER
@@ -84,7 +94,10 @@ class Blueprint(flask_smorest.Blueprint):
                 content = view(*args, **kwargs)
                 if isinstance(content, Response):  # a file
                     return content
-                return success(description, content if name is None else {name: content})
+                message = description
+                if isinstance(content, WithMessage):
+                    message, content = content.message, content.content
+                return success(message, content if name is None else {name: content})
 
             return document(enveloped)  # type: ignore[no-any-return]
 

@@ -81,7 +81,9 @@ def register(app: Flask, settings: Settings, checks: Checks, *, essential: set[s
         status = Readiness.DEGRADED if failed else Readiness.READY
         if failed & essential:
             status = Readiness.UNAVAILABLE
-        response = jsonify(status=status, dependencies=results, timestamp=clock.iso(clock.now()))
+        response = jsonify(
+            status=status, dependencies=results, warnings=settings.warnings, timestamp=clock.iso(clock.now())
+        )
         response.status_code = 503 if status is Readiness.UNAVAILABLE else 200
         return response
 

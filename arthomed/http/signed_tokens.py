@@ -1,6 +1,7 @@
 """What the signature of a request's token proves. It needs no query, so the session may be over."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -19,6 +20,16 @@ _MAX_CACHED_TOKENS = 2000  # about 2 KB each
 _MAX_REFRESH_BODY = 4096  # bytes; a refresh token has a tenth of that
 
 
+@dataclass(frozen=True, slots=True)
+class SignedToken:
+    """The claims of a well-signed token; `expires_at` is in seconds since 1970."""
+
+    type: str
+    user_id: ObjectId
+    session_id: ObjectId
+    expires_at: int
+
+
 def claimed_id(claims: Mapping[str, Any], name: str) -> ObjectId:
     """The id in a claim. Raises InvalidTokenError when it holds none."""
     value = claims.get(name)
@@ -29,8 +40,12 @@ def claimed_id(claims: Mapping[str, Any], name: str) -> ObjectId:
 
 def signed_session() -> str | None:
     """The session of a well-signed access token on this request."""
-    token = request.headers.get("Authorization", "").removeprefix("Bearer ")
-    return _session_of(token, "access")
+    return _session_of(access_token(), "access")
+
+
+def access_token() -> str:
+    """The token of the header of this request, or an empty text."""
+    return request.headers.get("Authorization", "").removeprefix("Bearer ").strip()
 
 
 def refreshing_session() -> str | None:
@@ -44,23 +59,28 @@ def refreshing_session() -> str | None:
         return None
 
 
+def signed_token(token: str, token_type: str) -> SignedToken | None:
+    """A well-signed token of this type (access, refresh), expired or not."""
+    found = _decode(token, current_app.extensions["jwt_keys"][token_type])
+    return found if found is not None and found.type == token_type else None
+
+
 def _session_of(token: str, token_type: str) -> str | None:
-    claims = _signed_claims(token, current_app.extensions["jwt_keys"][token_type])
+    found = signed_token(token, token_type)
     expired_before = clock.now().timestamp() - LEEWAY_SECONDS
-    if claims is None or claims["type"] != token_type or claims["exp"] <= expired_before:
-        return None
-    return str(claims["sid"])
+    return None if found is None or found.expires_at <= expired_before else str(found.session_id)
 
 
 @lru_cache(_MAX_CACHED_TOKENS)
-def _signed_claims(token: str, secrets: Keys) -> Mapping[str, Any] | None:
-    """The claims of a well-signed token, expired or not; decoding costs more than all else that a rate limit does."""
+def _decode(token: str, secrets: Keys) -> SignedToken | None:
+    """Cached, because decoding costs more than all else that a rate limit does."""
     if not token:
         return None
     try:
         secret = keys.select_key(jwt.get_unverified_header(token).get("kid"), secrets)
-        options: Any = {"verify_exp": False, "verify_iat": False, "require": ["exp", "sid"]}
+        options: Any = {"verify_exp": False, "verify_iat": False, "require": ["exp", "sub", "sid"]}
         claims = jwt.decode(token, secret, [ALGORITHM], options, audience=AUDIENCE, issuer=ISSUER)
-        return {"type": claims.get("type"), "exp": int(claims["exp"]), "sid": str(claimed_id(claims, "sid"))}
+        ids = claimed_id(claims, "sub"), claimed_id(claims, "sid")
+        return SignedToken(str(claims.get("type")), *ids, int(claims["exp"]))
     except (PyJWTError, ValueError, TypeError, OverflowError, RecursionError):
         return None

@@ -9,8 +9,8 @@ from flask_jwt_extended import create_access_token, get_jwt, verify_jwt_in_reque
 
 from arthomed.config import settings
 from arthomed.core import clock, keys
-from arthomed.http.auth import InvalidToken
-from arthomed.http.signed_tokens import ALGORITHM, AUDIENCE, ISSUER, claimed_id
+from arthomed.http.auth import InvalidToken, NoToken
+from arthomed.http.signed_tokens import ALGORITHM, AUDIENCE, ISSUER, SignedToken, access_token, claimed_id, signed_token
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Pair:
 
 def pair(user_id: ObjectId, session_id: ObjectId, generation: int) -> Pair:
     """A new access token and the refresh token of that generation."""
-    claims, key_header = {"sid": str(session_id)}, _key_header(settings().jwt_secret)
+    claims, key_header = {"sid": str(session_id), "gen": generation}, _key_header(settings().jwt_secret)
     return Pair(
         create_access_token(str(user_id), additional_claims=claims, additional_headers=key_header),
         _refresh_token(user_id, session_id, generation),
@@ -54,6 +54,19 @@ def verified_refresh() -> RefreshClaim:
         return RefreshClaim(claimed_id(claims, "sid"), int(claims["gen"]))
     except (KeyError, ValueError, TypeError, RecursionError) as error:
         raise InvalidToken from error
+
+
+def sent_tokens(refresh_token: str | None) -> list[SignedToken]:
+    """The well-signed tokens of this request, expired or not: the access token of the header, and this refresh token.
+
+    Raises:
+        NoToken, InvalidToken: there is none.
+    """
+    sent = {"access": access_token(), "refresh": refresh_token or ""}
+    found = [signed for token_type, token in sent.items() if (signed := signed_token(token, token_type))]
+    if not found:
+        raise InvalidToken if any(sent.values()) else NoToken
+    return found
 
 
 def _refresh_token(user_id: ObjectId, session_id: ObjectId, generation: int) -> str:

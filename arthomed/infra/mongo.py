@@ -1,5 +1,7 @@
 """The connection to MongoDB, and the indexes that the database must have."""
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import pymongo
@@ -18,6 +20,14 @@ WEB_TIMEOUT_MS = 2_000
 WORKER_TIMEOUT_MS = 60_000
 _SELECTION_MS = 1_500
 _PING_SECONDS = 1.0
+_INITIATE = "run rs.initiate() in mongosh once"
+_RIGHTS = "commands need an owner of the database as the user of MONGODB_URI, all else the role arthomed-app"
+_REFUSALS: Mapping[int | None, str] = {
+    13: f"Unauthorized; {_RIGHTS}",
+    18: "AuthenticationFailed; correct the user or the password of MONGODB_URI",
+    8000: "AtlasError; correct the user or the password of MONGODB_URI",
+}
+"""What the server answers, by its error code, and the remedy."""
 
 # The unique indexes that the rules need: without them two patients could book one time.
 REQUIRED_INDEXES = {
@@ -53,7 +63,7 @@ class _PoolCounts(ConnectionPoolListener):
 
 
 class DatabaseNotReady(Exception):
-    """The database lacks unique indexes that the rules rest on; run `flask migrate up`."""
+    """The database can't be used; the message names the cause and the remedy in one line."""
 
 
 def open_database(uri: str, *, timeout_ms: int) -> None:
@@ -92,23 +102,48 @@ def require_indexes(uri: str) -> None:
     """Check that the required unique indexes exist, over a connection of its own, which is closed before a fork.
 
     Raises:
-        DatabaseNotReady: an index is missing, or the database is unavailable.
+        DatabaseNotReady: an index is missing, the server is no replica set, or the database is unavailable.
     """
     with MongoClient[dict[str, object]](uri, serverSelectionTimeoutMS=_SELECTION_MS) as client:
         database = client[database_name(uri)]
-        try:
+        with reporting_problems(client):
+            require_replica_set(client)
             missing = [
                 f"{collection}.{name}"
                 for collection, names in REQUIRED_INDEXES.items()
                 for name in sorted(names - _unique_indexes(database[collection]))
             ]
-        except ConnectionFailure as error:
-            raise DatabaseNotReady("MongoDB can't be reached; see MONGODB_URI") from error
-        except OperationFailure as error:
-            reason = (error.details or {}).get("codeName", error.code)
-            raise DatabaseNotReady(f"MongoDB refuses: {reason}; see MONGODB_URI") from error
     if missing:
         raise DatabaseNotReady(f"The database lacks {', '.join(missing)}; run: flask migrate up")
+
+
+def require_replica_set(client: MongoClient[Any]) -> None:
+    """Check that the server can run transactions. Raises DatabaseNotReady."""
+    hello = client.admin.command("hello")
+    if hello.get("isreplicaset"):
+        raise DatabaseNotReady(f"MongoDB's replica set is not initiated, see MONGODB_URI: {_INITIATE}")
+    if "setName" not in hello and hello.get("msg") != "isdbgrid":
+        raise DatabaseNotReady(
+            "MongoDB runs as a standalone server, see MONGODB_URI, but transactions need a replica set: "
+            f"start mongod with --replSet rs0, and {_INITIATE}"
+        )
+
+
+@contextmanager
+def reporting_problems(client: MongoClient[Any]) -> Iterator[None]:
+    """Turn errors of the connection and of the user's rights into DatabaseNotReady."""
+    try:
+        yield
+    except ConnectionFailure as error:
+        members = client.topology_description.server_descriptions().values()
+        if any(member.server_type_name == "RSGhost" for member in members):
+            raise DatabaseNotReady(f"MongoDB's replica set is not initiated, see MONGODB_URI: {_INITIATE}") from error
+        reason = str(error).partition(" (configured")[0].partition(", Timeout")[0]
+        raise DatabaseNotReady(f"MongoDB can't be reached; see MONGODB_URI ({reason})") from error
+    except OperationFailure as error:
+        if error.code not in _REFUSALS:
+            raise
+        raise DatabaseNotReady(f"MongoDB refuses: {_REFUSALS[error.code]}") from error
 
 
 def _unique_indexes(collection: Collection[dict[str, object]]) -> set[str]:

@@ -1,5 +1,6 @@
 """The job queue: `core.jobs` published with Celery."""
 
+import ssl
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -21,6 +22,11 @@ def queue_of(job_name: str, *_: object, **__: object) -> dict[str, str]:
     return {"queue": job_name.partition(".")[0]}
 
 
+def tls_options(redis_url: str) -> dict[str, ssl.VerifyMode] | None:
+    """Celery's `broker_use_ssl`: kombu would verify no certificate of a rediss:// URL, unlike redis-py."""
+    return {"ssl_cert_reqs": ssl.CERT_REQUIRED} if redis_url.startswith("rediss://") else None
+
+
 class CeleryJobs:
     """Publishes jobs by name with Celery's `send_task`, and gives up within a second when the broker is silent.
 
@@ -31,6 +37,7 @@ class CeleryJobs:
         self._celery = Celery("arthomed-producer", broker=redis_url, set_as_current=False)
         self._celery.conf.update(
             broker_transport_options={"socket_timeout": _SOCKET_SECONDS, "socket_connect_timeout": _SOCKET_SECONDS},
+            broker_use_ssl=tls_options(redis_url),
             task_publish_retry_policy={"max_retries": 1, "interval_start": 0.05, "interval_max": 0.1},
             task_routes=(queue_of,),
             task_ignore_result=True,

@@ -27,6 +27,7 @@ from dev.servers import free_port
 from tests import factories
 from tests.commands import run_twice_concurrently
 from tests.factories import Records
+from tests.unit.config.environment import PRODUCTION
 
 Run = Callable[..., Result]
 HOUR = factories.every_day("09:00", "10:00")
@@ -136,7 +137,7 @@ def test_the_demo_clinic_is_not_loaded_if_empty_is_demanded_and_users_exist(flas
 
 
 def test_the_demo_clinic_is_refused_in_production(flask: Run) -> None:
-    account = {f"TWILIO_{name}": "test" for name in ("ACCOUNT_SID", "AUTH_TOKEN", "PHONE_NUMBER")}
+    account = {name: value for name, value in PRODUCTION.items() if name.startswith("TWILIO")}
     secrets = {name: token_hex(32) for name in ("JWT_SECRET", "JWT_REFRESH_SECRET", "OTP_SECRET")}
     with factories.environment(APP_ENV="production", DLT_ENTITY_ID="1" * 19, **account, **secrets):
         result = flask("demo", "load")
@@ -307,4 +308,6 @@ def test_an_unavailable_database_is_reported_in_one_line(flask: Run, monkeypatch
     with factories.environment(MONGODB_URI=f"mongodb://127.0.0.1:{free_port()}/arthomed"):
         result = flask("audit")
 
-    assert (result.exit_code, result.output) == (1, "MongoDB can't be reached; see MONGODB_URI.\n")
+    assert result.exit_code == 1
+    assert result.output.startswith("MongoDB can't be reached; see MONGODB_URI (127.0.0.1:")
+    assert result.output.count("\n") == 1

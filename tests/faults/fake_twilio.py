@@ -22,7 +22,7 @@ class FakeTwilio(FakeHttp):
         """The environment in which a stack sends its SMS to this fake."""
         return {
             "TWILIO_ACCOUNT_SID": ACCOUNT,
-            "TWILIO_AUTH_TOKEN": "a-token",
+            "TWILIO_AUTH_TOKEN": 32 * "1",
             "TWILIO_PHONE_NUMBER": "+15005550006",
             "TWILIO_API_URL": self.url,
         }

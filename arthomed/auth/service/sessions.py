@@ -26,9 +26,10 @@ _REUSED_TOKEN = {"field": "reason", "from": None, "to": "spent refresh token"}
 def refresh(session_id: ObjectId, generation: int) -> Session:
     """Exchange a refresh token; returns the session, from which the new tokens are signed.
 
-    Rotation is one conditional update. The generation before the current one stays valid for 30 seconds and gives the
-    current tokens again, without rotating: a response that was lost on the way must not sign the user out. An older
-    generation was stolen or copied, so the whole session ends (RFC 9700 section 4.14.2).
+    Rotation is one conditional update. The generation before the current one gives the current tokens again, without
+    rotating, because a response that was lost on the way must not sign the user out: for 30 seconds, and for as long as
+    none of the current tokens was used. Any other token was stolen or copied, so the whole session ends (RFC 9700
+    section 4.14.2).
 
     Raises:
         SessionRevoked: the session has ended, or the token was used before.
@@ -48,7 +49,8 @@ def refresh(session_id: ObjectId, generation: int) -> Session:
     session: Session | None = Session.objects(id=session_id, expires_at__gt=now).first()
     if session is None:
         raise rules.SessionRevoked
-    if generation == session.generation - 1 and now - session.rotated_at <= rules.REFRESH_GRACE:
+    is_unused = session.unused_generation == session.generation
+    if generation == session.generation - 1 and (is_unused or now - session.rotated_at <= rules.REFRESH_GRACE):
         return session
     _end_reused(session)
     raise rules.SessionRevoked
@@ -59,10 +61,13 @@ def _end_reused(reused: Session) -> None:
     log.warning("refresh_token_reused", user_id=str(reused.user), session_id=str(reused.id))
 
 
-def find_actor(user_id: ObjectId, session_id: ObjectId, cache_tags: Collection[str]) -> tuple[Actor, Versions]:
+def find_actor(
+    user_id: ObjectId, session_id: ObjectId, generation: int | None, cache_tags: Collection[str]
+) -> tuple[Actor, Versions]:
     """The actor behind an access token, and the versions of cache tags, in one round trip.
 
-    Every few minutes it also notes when and from where the device was last used.
+    Every few minutes it also notes when and from where the device was last used, and once for each rotation that the
+    new access token was used.
 
     Raises:
         SessionRevoked, UserInactive, UserNotFound: why the token is of no use any more.
@@ -76,6 +81,8 @@ def find_actor(user_id: ObjectId, session_id: ObjectId, cache_tags: Collection[s
         raise rules.SessionRevoked if user.is_active else rules.UserInactive
     if live.last_used_at < now - rules.USE_NOTED_AFTER:
         Session.note_use(session_id, now=now, address=origin.current().address)
+    if generation is not None and generation == live.unused_generation:
+        Session.note_first_use(session_id, generation, now=now)
     return Actor(user_id, live.role, session_id), live.tag_versions
 
 
@@ -107,6 +114,17 @@ def with_push_tokens(user_ids: Collection[ObjectId]) -> set[ObjectId]:
 def forget_push_token(token: str) -> None:
     """Remove the token of a device that has uninstalled the app."""
     Session.objects(push_token=token).update(unset__push_token=True)
+
+
+def log_out(user_id: ObjectId, session_id: ObjectId) -> bool:
+    """End the session of a token; False when it has ended already."""
+    found: Session | None = Session.objects(id=session_id, user=user_id).only("role").first()
+    if found is None:
+        return False
+    actor = Actor(user_id, found.role, session_id)
+    ended = transaction(lambda session: _end(session, actor, user_id, _id=session_id))
+    log_ended(actor, user_id, ended)
+    return bool(ended)
 
 
 def end_session(actor: Actor, session_id: ObjectId) -> None:

@@ -54,8 +54,8 @@ export class Session {
   }
 
   /**
-   * Refresh the tokens, and store the new ones. If the response is lost, the API accepts the same refresh token for
-   * another 30 seconds and returns the same new tokens. So the old token is kept until the new ones are stored, and only
+   * Refresh the tokens, and store the new ones. If the response is lost, the API accepts the same refresh token until one
+   * of the new tokens is used. So the old token is kept until the new ones are stored, and only
    * an error response of the API ends the session.
    */
   async #refresh(used: Tokens): Promise<Tokens | null> {

@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 
 from arthomed.appointments.service import staff
 from tests import factories
-from tests.api.auth.sign_in import MOBILE, Now, code_sent, fail, refresh, refreshed
+from tests.api.auth.sign_in import MOBILE, Now, code_sent, fail, me, refresh, refreshed
 from tests.factories import Records, SignedIn, data_of, error_of, in_parallel, request_code, submit_code
 
 REQUEST = {"X-Request-ID": "request-of-a-test"}
@@ -133,7 +133,7 @@ def test_deactivating_a_user_without_sessions_records_no_ended_session(
 def test_a_session_ended_by_a_reused_token_is_recorded_for_the_system(
     client: FlaskClient, database: Records, person: SignedIn, now: Now
 ) -> None:
-    refreshed(client, person.refresh_token)
+    data_of(me(client, refreshed(client, person.refresh_token)["accessToken"]))
     now.shift(timedelta(seconds=31))
     client.environ_base["REMOTE_ADDR"] = "203.0.113.66"
     refresh(client, person.refresh_token)

@@ -85,7 +85,7 @@ class TestSecurityEvents:
     def test_a_reused_refresh_token_is_logged_as_a_warning(
         self, client: FlaskClient, person: SignedIn, logged: list[Line], now: Now
     ) -> None:
-        refreshed(client, person.refresh_token)
+        data_of(me(client, refreshed(client, person.refresh_token)["accessToken"]))
         now.shift(timedelta(seconds=31))
         refresh(client, person.refresh_token)
 

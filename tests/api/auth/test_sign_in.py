@@ -1,5 +1,6 @@
 """Sign-in and registration with a code."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from werkzeug.test import TestResponse
 from arthomed.appointments.service import staff
 from arthomed.core.permissions import Role
 from tests import factories
-from tests.api.auth.sign_in import MOBILE, code_sent
+from tests.api.auth.sign_in import MOBILE, Now, code_sent
 from tests.factories import Records, code_for, data_of, envelope_of, error_of, invalid_fields, request_code, submit_code
 
 
@@ -30,6 +31,14 @@ class TestVerify:
 
         assert (signed_in["isNewUser"], user["role"], user["mobileNumber"]) == (True, "patient", MOBILE)
         assert (user["isVerified"], user["isActive"]) == (True, True)
+
+    def test_the_message_says_whether_the_number_was_registered(self, client: FlaskClient, now: Now) -> None:
+        messages = []
+        for _ in range(2):
+            messages.append(envelope_of(sign_in(client))["message"])
+            now.shift(timedelta(minutes=2))
+
+        assert messages == ["Registration successful", "Login successful"]
 
     def test_a_new_patient_without_a_name_is_named_by_the_number(self, client: FlaskClient) -> None:
         assert data_of(sign_in(client))["user"]["name"] == "Patient 3210"

@@ -42,7 +42,10 @@ CASES: dict[str, tuple[list[FormFile], tuple[str, str, str]]] = {
         [(BytesIO(b"GIF89a"), "a.png")],
         ("INVALID_FILE_TYPE", WRONG_TYPE, "The content is none of JPEG, PNG and PDF, whatever the name says"),
     ),
-    "empty": ([(BytesIO(b""), "a.png")], ("INVALID_FILE_TYPE", WRONG_TYPE, "The file is empty; please choose it again")),
+    "empty": (
+        [(BytesIO(b""), "a.png")],
+        ("INVALID_FILE_TYPE", WRONG_TYPE, "The file is empty; please choose it again"),
+    ),
 }
 
 

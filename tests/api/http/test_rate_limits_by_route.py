@@ -240,7 +240,7 @@ class TestRefresh:
         assert limit_and_remaining(response) == (ANONYMOUS, ANONYMOUS - 1)
 
     def test_a_refresh_token_on_another_route_is_ignored(self, strict: FlaskClient, person: SignedIn) -> None:
-        response = strict.post("/api/auth/logout", json={"refreshToken": person.refresh_token})
+        response = strict.post("/api/auth/logout-all", json={"refreshToken": person.refresh_token})
 
         assert error_of(response) == (401, "NO_TOKEN")
         assert limit_and_remaining(response) == (ANONYMOUS, ANONYMOUS - 1)

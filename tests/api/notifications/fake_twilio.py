@@ -18,7 +18,7 @@ from arthomed.infra.sms import TwilioReceipts, TwilioSms
 from tests.api.notifications.outbox import delivery_configured
 from tests.fake_http import FakeHttp
 
-SID, TOKEN, NUMBER = "AC" + "0" * 32, "token-of-the-tests", "+15005550006"
+SID, TOKEN, NUMBER = "AC" + "0" * 32, "1" * 32, "+15005550006"
 PUBLIC_URL = "https://api.clinic.example"
 ACCEPTED = (201, {"sid": "SM1", "status": "queued"})
 BASIC = "Basic " + base64.b64encode(f"{SID}:{TOKEN}".encode()).decode()

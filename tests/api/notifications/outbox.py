@@ -37,9 +37,18 @@ def make_appointment(email: str | None = None, *, day: date | None = None, **pat
     return factories.make_appointment(booked_by, factories.make_doctor(OPENING_HOURS, name="Dr Meera Iyer"), day=day)
 
 
-def make_message(email: str | None = None, **more: Any) -> Notification:
-    """The waiting SMS about a requested appointment."""
-    return only_message(subject=make_appointment(email, **more).id)
+def make_rejected(email: str | None = None, **more: Any) -> Appointment:
+    """A rejected appointment, with a waiting SMS about that alone; an e-mail would be its fallback."""
+    appointment = make_appointment(email, **more)
+    Notification.objects(subject=appointment.id).delete()
+    return change_status(appointment, Status.REJECTED)
+
+
+def make_message(**more: Any) -> Notification:
+    """The waiting SMS about a confirmed appointment."""
+    appointment = make_appointment(**more)
+    Notification.objects(subject=appointment.id).delete()
+    return only_message(subject=change_status(appointment, Status.CONFIRMED).id)
 
 
 def change_status(appointment: Appointment, *statuses: Status, reason: str | None = "As agreed") -> Appointment:

@@ -53,7 +53,7 @@ class TestListing:
             map(str, (message.id, patient.id, message.subject))
         )
         assert (item["state"], item["failure"], item["sendAttempts"]) == ("failed", "twilio 400 21211", 0)
-        assert (item["channel"], item["kind"], item["receipt"]) == ("sms", "appointment-pending", None)
+        assert (item["channel"], item["kind"], item["receipt"]) == ("sms", "appointment-confirmed", None)
         assert patient.mobile_number not in str(item)
         assert "Asha" not in str(item)
 

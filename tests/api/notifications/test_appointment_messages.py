@@ -6,7 +6,9 @@ import time_machine
 from arthomed.appointments.models import PAID, Appointment
 from arthomed.appointments.rules import Status
 from arthomed.appointments.service import booking, transitions
+from arthomed.config import settings
 from arthomed.core.errors import ClinicError
+from arthomed.infra.mailbox import Mailbox
 from arthomed.notifications import service as notifications
 from arthomed.notifications.models import Channel, State
 from arthomed.users.models import User
@@ -25,22 +27,26 @@ from tests.factories import Records
 pytestmark = pytest.mark.usefixtures("monday_evening", "database")
 
 
-@pytest.mark.parametrize(("email", "fallback"), [(None, None), ("asha@example.com", Channel.EMAIL)])
-def test_booking_notifies_by_sms_with_email_as_fallback(email: str | None, fallback: Channel | None) -> None:
+@pytest.mark.parametrize(
+    ("email", "channels"), [(None, [Channel.SMS]), ("asha@example.com", [Channel.SMS, Channel.EMAIL])]
+)
+def test_a_booking_is_acknowledged_by_sms_and_email(email: str | None, channels: list[Channel]) -> None:
     appointment = make_appointment(email)
 
-    message = only_message()
-    assert (message.user, message.subject, message.kind) == (
-        appointment.patient_id,
-        appointment.id,
-        "appointment-pending",
-    )
-    assert (message.version, message.state, message.channel, message.fallback) == (
-        1,
-        State.WAITING,
-        Channel.SMS,
-        fallback,
-    )
+    for message in (messages := outbox()):
+        assert (message.user, message.subject) == (appointment.patient_id, appointment.id)
+        assert (message.kind, message.version, message.state) == ("appointment-pending", 1, State.WAITING)
+    assert [(one.channel, one.fallback) for one in messages] == [(channel, None) for channel in channels]
+
+
+def test_the_email_of_a_booking_says_that_the_request_has_arrived_and_has_no_invitation() -> None:
+    make_appointment("asha@example.com")
+
+    assert notifications.send(only_message(channel=Channel.EMAIL).id) is State.SENT
+    [email] = Mailbox(settings().mailbox_file).newest_first("asha@example.com")
+    assert email.kind == "appointment-pending"
+    assert "Your request for 01 Dec 2026 at 09:00 with Dr Meera Iyer has reached us." in email.text
+    assert "VCALENDAR" not in email.text
 
 
 @pytest.mark.parametrize("status", [Status.CONFIRMED, Status.CANCELLED])
@@ -113,7 +119,8 @@ def test_email_is_dropped_after_the_patient_removed_the_address() -> None:
     appointment = change_status(make_appointment("asha@example.com"), Status.CONFIRMED)
     User.objects(id=appointment.patient_id).update(unset__email=True)
 
-    assert notifications.send(only_message(channel=Channel.EMAIL).id) is State.DROPPED
+    email = only_message(channel=Channel.EMAIL, kind="appointment-confirmed")
+    assert notifications.send(email.id) is State.DROPPED
 
 
 def test_message_about_a_deleted_appointment_is_dropped(database: Records) -> None:
@@ -149,9 +156,9 @@ def test_text_contains_doctor_time_and_status(statuses: list[Status], text: str)
             notifications.send(message.id)
 
     sms, *emails = sent_texts()
-    in_calendar = statuses[-1:] in ([Status.CONFIRMED], [Status.CANCELLED])
+    by_email = statuses[-1:] in ([], [Status.CONFIRMED], [Status.CANCELLED])
     assert sms == f"Arthomed: {text}"
-    assert [email.split("\n", 2)[2] for email in emails] == [f"Dear Asha Verma,\n\n{text}\n\nArthomed"] * in_calendar
+    assert [email.split("\n", 2)[2] for email in emails] == [f"Dear Asha Verma,\n\n{text}\n\nArthomed"] * by_email
 
 
 def test_cancellation_without_refund_does_not_mention_one() -> None:

@@ -21,7 +21,7 @@ from arthomed.notifications.models import Channel, Notification, State
 from tests import factories
 from tests.api.notifications import fake_twilio
 from tests.api.notifications.fake_twilio import FakeTwilio, post_receipt
-from tests.api.notifications.outbox import delivery_configured, make_appointment
+from tests.api.notifications.outbox import delivery_configured, make_appointment, make_rejected
 from tests.factories import data_of
 
 REFUSED = (400, {"code": 21614, "message": "not a mobile number", "status": 400})
@@ -38,8 +38,8 @@ def twilio(app: Flask, client: FlaskClient) -> Iterator[FakeTwilio]:
 
 @pytest.fixture
 def appointment(twilio: FakeTwilio) -> Appointment:
-    """A requested appointment, with a waiting SMS about it."""
-    return make_appointment(ADDRESS)
+    """A rejected appointment, with a waiting SMS about it."""
+    return make_rejected(ADDRESS)
 
 
 def messages_by(channel: Channel) -> list[Notification]:
@@ -62,7 +62,7 @@ def test_refused_sms_is_replaced_by_an_email(twilio: FakeTwilio, appointment: Ap
 
     assert receipts.send_fallbacks() == 1
     [email] = messages_by(Channel.EMAIL)
-    assert (email.user, email.subject, email.kind) == (appointment.patient_id, appointment.id, "appointment-pending")
+    assert (email.user, email.subject, email.kind) == (appointment.patient_id, appointment.id, "appointment-rejected")
     assert send(Channel.EMAIL) is State.SENT
     assert count_sent_emails() == 1
 
@@ -167,7 +167,7 @@ def test_expired_sms_has_no_fallback(twilio: FakeTwilio, appointment: Appointmen
     twilio.response = REFUSED
     send()
 
-    with time_machine.travel(appointment.ends_at, tick=True):
+    with time_machine.travel(appointment.ends_at + timedelta(days=1), tick=True):
         assert (receipts.send_fallbacks(), messages_by(Channel.EMAIL)) == (1, [])
 
 
@@ -181,16 +181,15 @@ def test_missing_receipt_causes_no_fallback_where_no_receipts_are_configured(
 
 
 @pytest.mark.parametrize("status", [Status.CONFIRMED, Status.CANCELLED])
-def test_message_that_went_by_email_anyway_has_no_fallback(
-    twilio: FakeTwilio, appointment: Appointment, status: Status
-) -> None:
+def test_message_that_went_by_email_anyway_has_no_fallback(twilio: FakeTwilio, status: Status) -> None:
+    appointment = make_appointment(ADDRESS)
     transitions.change_status(factories.actor_of(factories.make_user(Role.ADMIN)), appointment.id, status)
     twilio.response = REFUSED
     for message in messages_by(Channel.SMS):
         notifications.send(message.id)
 
     assert receipts.send_fallbacks() == 0
-    assert len(messages_by(Channel.EMAIL)) == 1
+    assert len(messages_by(Channel.EMAIL)) == 2
 
 
 def test_patient_without_an_email_address_has_no_fallback(twilio: FakeTwilio) -> None:

@@ -63,8 +63,8 @@ def test_sweeper_enqueues_overdue_messages(environment: dict[str, str]) -> None:
         redis.flushdb()
         assert notifications.sweep() == 0  # they were enqueued just now
         with time_machine.travel(clock.now() + timedelta(seconds=6), tick=True):
-            assert notifications.sweep() == 3
-        assert (redis.llen("sms"), redis.llen("email")) == (2, 1)
+            assert notifications.sweep() == 4
+        assert (redis.llen("sms"), redis.llen("email")) == (2, 2)
 
 
 def test_sweeper_ignores_finished_messages(database: Records) -> None:
@@ -167,7 +167,8 @@ def test_message_postponed_by_a_clock_that_was_ahead_is_sent_after_its_correctio
 def test_email_without_a_gateway_fails() -> None:
     change_status(make_appointment("asha@example.com"), Status.CONFIRMED)
     with delivery_configured(email=None):
-        assert notifications.send(only_message(channel=Channel.EMAIL).id) is State.FAILED
+        email = only_message(channel=Channel.EMAIL, kind="appointment-confirmed")
+        assert notifications.send(email.id) is State.FAILED
 
 
 def test_no_email_is_created_without_a_gateway() -> None:

@@ -17,7 +17,14 @@ from arthomed.notifications.rules import QuietHours
 from tests import factories
 from tests.api.notifications import fake_twilio
 from tests.api.notifications.fake_twilio import FakeTwilio
-from tests.api.notifications.outbox import delivery_configured, make_message, sent_texts, stored
+from tests.api.notifications.outbox import (
+    delivery_configured,
+    make_appointment,
+    make_message,
+    outbox,
+    sent_texts,
+    stored,
+)
 from tests.factories import at_clinic
 
 MONDAY, TUESDAY, WEDNESDAY = (date(2026, 11, 30) + timedelta(days=ahead) for ahead in range(3))
@@ -59,6 +66,12 @@ def test_sweeper_ignores_a_postponed_message_until_morning(night: Any, environme
 
 def test_message_about_an_appointment_next_morning_is_sent_at_night() -> None:
     assert notifications.send(make_message(day=TUESDAY).id) is State.SENT
+
+
+def test_a_booking_at_night_is_acknowledged_at_once() -> None:
+    make_appointment("asha@example.com", day=WEDNESDAY)
+
+    assert [notifications.send(message.id) for message in outbox()] == [State.SENT, State.SENT]
 
 
 def test_code_is_sent_at_night(client: FlaskClient) -> None:

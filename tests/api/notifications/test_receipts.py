@@ -15,7 +15,7 @@ from arthomed.notifications.models import Notification, State
 from tests import factories
 from tests.api.notifications import fake_twilio
 from tests.api.notifications.fake_twilio import FakeTwilio, post_receipt, receipt_form, sign
-from tests.api.notifications.outbox import delivery_configured, make_message, stored
+from tests.api.notifications.outbox import delivery_configured, make_rejected, only_message, stored
 from tests.factories import Records, data_of, error_of
 from tests.stack import wait_for
 
@@ -39,7 +39,7 @@ def twilio_configured(app: Flask, twilio: FakeTwilio) -> Iterator[None]:
 @pytest.fixture
 def sent(client: FlaskClient) -> Notification:
     del client  # it empties the database
-    message = make_message("asha@example.com")
+    message = only_message(subject=make_rejected("asha@example.com").id)
     assert notifications.send(message.id) is State.SENT
     return stored(message)
 
@@ -49,7 +49,7 @@ def test_response_to_the_sms_is_stored_as_the_first_receipt(client: FlaskClient,
         201,
         {"sid": "SM1", "status": "queued", "num_segments": "2", "price": "-0.05", "price_unit": "USD"},
     )
-    message = make_message("asha@example.com")
+    message = only_message(subject=make_rejected("asha@example.com").id)
     notifications.send(message.id)
 
     receipt = stored(message).receipt
@@ -122,7 +122,7 @@ def test_repeated_and_concurrent_receipts_are_stored_once(
 def test_receipt_before_the_response_to_the_sms_is_stored(
     app: Flask, client: FlaskClient, twilio: FakeTwilio, status: str, state: State
 ) -> None:
-    message = make_message("asha@example.com")
+    message = only_message(subject=make_rejected("asha@example.com").id)
     twilio.response = (201, {"sid": "SM1", "status": "queued", "num_segments": "2"})
     twilio.may_respond.clear()
 
@@ -142,7 +142,7 @@ def test_receipt_before_the_response_to_the_sms_is_stored(
 def test_receipt_of_an_attempt_without_a_response_marks_the_message_as_sent(
     client: FlaskClient, twilio: FakeTwilio
 ) -> None:
-    message = make_message("asha@example.com")
+    message = only_message(subject=make_rejected("asha@example.com").id)
     twilio.response = None
     assert notifications.send(message.id) is State.WAITING
     data_of(post_receipt(client, twilio.requests[0].callback, "sent"))
@@ -153,7 +153,7 @@ def test_receipt_of_an_attempt_without_a_response_marks_the_message_as_sent(
 
 
 def test_failure_receipt_of_an_earlier_attempt_is_ignored(client: FlaskClient, twilio: FakeTwilio) -> None:
-    message = make_message("asha@example.com")
+    message = only_message(subject=make_rejected("asha@example.com").id)
     twilio.response = None
     notifications.send(message.id)
     Notification.objects(id=message.id).update(set__due_at=message.due_at)

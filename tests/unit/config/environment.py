@@ -10,7 +10,7 @@ Read = Callable[..., Settings]
 
 SECRETS = ("JWT_SECRET", "JWT_REFRESH_SECRET", "OTP_SECRET")
 TWILIO = ("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "TWILIO_PHONE_NUMBER")
-REQUIRED = (*SECRETS, "MONGODB_URI", "REDIS_URL", "DLT_ENTITY_ID", *TWILIO)
+REQUIRED = (*SECRETS, "MONGODB_URI", "REDIS_URL", *TWILIO)
 STRONG = "Zk3v9QwT7rLx2MnB8pYc5HdJ4sGf6AeU"
 PRODUCTION = {
     "APP_ENV": "production",
@@ -20,7 +20,9 @@ PRODUCTION = {
     "MONGODB_URI": "mongodb+srv://clinic:hunter2@db.example/arthomed",
     "REDIS_URL": "rediss://redis.example:6380/0",
     "DLT_ENTITY_ID": "1101000000000000001",
-    **dict.fromkeys(TWILIO, "something"),
+    "TWILIO_ACCOUNT_SID": "AC" + "0" * 32,
+    "TWILIO_AUTH_TOKEN": "1" * 32,
+    "TWILIO_PHONE_NUMBER": "+15005550006",
 }
 
 

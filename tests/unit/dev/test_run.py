@@ -12,7 +12,7 @@ from dev.welcome import welcome
 from tests.stack import ROOT
 
 
-def _run(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "dev.run", *arguments]
     return subprocess.run(command, cwd=ROOT, env={**os.environ, **env}, capture_output=True, text=True, check=False)
 
@@ -20,7 +20,7 @@ def _run(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
 def test_a_port_in_use_is_reported_in_one_line(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = str(listener.getsockname()[1])
-        done = _run(PORT=port, VAR_DIR=str(tmp_path / "var"))
+        done = run(PORT=port, VAR_DIR=str(tmp_path / "var"))
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr.startswith(f"make run: port {port} can't be used (address already in use)")
@@ -29,17 +29,17 @@ def test_a_port_in_use_is_reported_in_one_line(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("port", ["http", "0", "70000", "-1"])
 def test_an_invalid_port_is_reported_in_one_line(tmp_path: Path, port: str) -> None:
-    done = _run(PORT=port, VAR_DIR=str(tmp_path / "var"))
+    done = run(PORT=port, VAR_DIR=str(tmp_path / "var"))
     assert (done.returncode, done.stderr) == (1, f"make run: PORT={port} is not a port number\n")
 
 
 def test_a_command_runs_with_the_servers_and_returns_its_exit_code(tmp_path: Path) -> None:
     var = str(tmp_path / "var")
-    done = _run("sh", "-c", "echo $REDIS_URL $APP_ENV; exit 7", VAR_DIR=var, MONGODB_URI="mongodb://db", REDIS_URL="")
+    done = run("sh", "-c", "echo $REDIS_URL $APP_ENV; exit 7", VAR_DIR=var, MONGODB_URI="mongodb://db", REDIS_URL="")
     assert done.returncode == 7
     assert done.stdout.splitlines()[-1].startswith("redis://127.0.0.1:")
     assert done.stdout.endswith(" development\n")
-    missing = _run("no-such-command", VAR_DIR=var, MONGODB_URI="mongodb://db", REDIS_URL="redis://cache")
+    missing = run("no-such-command", VAR_DIR=var, MONGODB_URI="mongodb://db", REDIS_URL="redis://cache")
     assert (missing.returncode, missing.stderr) == (1, "make run: no-such-command: No such file or directory\n")
 
 

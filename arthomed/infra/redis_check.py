@@ -1,0 +1,19 @@
+"""Whether Redis can be reached, for a start that names the cause."""
+
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+_SOCKET_SECONDS = 1
+
+
+def problem_of(redis_url: str) -> str | None:
+    """Why Redis can't be used, and the remedy; None if it can."""
+    retry, seconds = Retry(NoBackoff(), 0), _SOCKET_SECONDS
+    try:
+        with Redis.from_url(redis_url, retry=retry, socket_timeout=seconds, socket_connect_timeout=seconds) as redis:
+            redis.ping()
+    except (RedisError, OSError) as error:
+        return f"Redis can't be reached; see REDIS_URL ({str(error).rstrip('.')})"
+    return None
