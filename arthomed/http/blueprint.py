@@ -9,10 +9,11 @@ import marshmallow as ma
 from flask import Response
 
 from arthomed.http.envelope import NothingOut, envelope_of, success
-from arthomed.http.parsing import PARSER
+from arthomed.http.forms import MULTIPART, URLENCODED
+from arthomed.http.parsing import PARSER, refuse_unknown_query
 from arthomed.http.schema import example_of, named
 
-_JSON, _MULTIPART, _FORM = "application/json", "multipart/form-data", "application/x-www-form-urlencoded"
+_JSON = "application/json"
 _BINARY = {"type": "string", "format": "binary"}
 _OF_A_FILE = {302: "FOUND", 304: "NOT_MODIFIED", 409: "CONFLICT", 412: "PRECONDITION_FAILED"}
 _EVERY_ROUTE = {"406": "NOT_ACCEPTABLE", "429": "TOO_MANY_REQUESTS", "503": "SERVICE_UNAVAILABLE"}
@@ -29,9 +30,9 @@ class Blueprint(flask_smorest.Blueprint):
     ARGUMENTS_PARSER = PARSER
     DEFAULT_LOCATION_CONTENT_TYPE_MAPPING = {
         "json": _JSON,
-        "form": _FORM,
+        "form": URLENCODED,
         "json_or_multipart": _JSON,  # and the other one, see _document_files
-        "multipart": _MULTIPART,
+        "multipart": MULTIPART,
     }
 
     def __init__(self, name: str, import_name: str, **kwargs: Any) -> None:
@@ -50,6 +51,7 @@ class Blueprint(flask_smorest.Blueprint):
 
         def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
             wrapped: Any = smorests(view)
+            wrapped.has_query = location == "query" or getattr(view, "has_query", False)
             if files:
                 wrapped.files = files
                 _apidoc(wrapped)["files"] = {"field": files, "form": schema, "required": location == "multipart"}
@@ -93,6 +95,7 @@ class Blueprint(flask_smorest.Blueprint):
                     )
             for status, name in _OF_A_FILE.items():
                 view = self.alt_response(status, name)(view)
+            view.media_types = kinds  # type: ignore[attr-defined]
             return view
 
         return decorate
@@ -103,7 +106,20 @@ class Blueprint(flask_smorest.Blueprint):
             raise TypeError(message)
         if "<" in rule:
             _apidoc(view_func)["refusals"] = {"404": "NOT_FOUND"}
+        if view_func.permission is None:
+            view_func = _without_unknown_query(view_func)
         super().add_url_rule(rule, endpoint, view_func, **options)
+
+
+def _without_unknown_query(view: Callable[..., Any]) -> Callable[..., Any]:
+    """A public view that refuses unknown query parameters, as `requires` does for the others."""
+
+    @wraps(view)
+    def strict(*args: Any, **kwargs: Any) -> Any:
+        refuse_unknown_query()
+        return view(*args, **kwargs)
+
+    return strict
 
 
 def _apidoc(view: Any) -> dict[str, Any]:
@@ -120,9 +136,9 @@ def _document_files(doc: dict[str, Any], described: dict[str, Any], **_: Any) ->
         several = ma.fields.List(one, required=found["required"], validate=ma.validate.Length(1))
         with_files = type(f"{form.__name__}WithFiles", (form,), {found["field"]: several})
         content = doc["requestBody"]["content"]
-        content.pop(_MULTIPART, None)
+        content.pop(MULTIPART, None)
         example = {**example_of(form()), found["field"]: ["the bytes of a file"]}
-        content[_MULTIPART] = {"schema": with_files, "example": example}
+        content[MULTIPART] = {"schema": with_files, "example": example}
     return doc
 
 

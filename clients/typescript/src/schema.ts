@@ -4695,7 +4695,7 @@ export interface components {
              * @example VALIDATION_ERROR
              * @enum {string}
              */
-            code: "ACCOUNT_LOCKED" | "BOOKING_LIMIT_REACHED" | "DUPLICATE_VALUE" | "FILE_NOT_READY" | "FILE_TOO_LARGE" | "IDEMPOTENCY_KEY_REUSED" | "INTERNAL_ERROR" | "INVALID_FILE_TYPE" | "INVALID_STATUS_TRANSITION" | "INVALID_TOKEN" | "MALFORMED_JSON" | "METHOD_NOT_ALLOWED" | "NOT_ACCEPTABLE" | "NOT_FOUND" | "NO_TOKEN" | "OTP_EXPIRED" | "OTP_INVALID" | "OTP_MAX_ATTEMPTS" | "PAYLOAD_TOO_LARGE" | "PERMISSION_DENIED" | "PRECONDITION_FAILED" | "RATE_LIMIT_EXCEEDED" | "REQUESTED_RANGE_NOT_SATISFIABLE" | "SERVICE_UNAVAILABLE" | "SESSION_REVOKED" | "SLOT_UNAVAILABLE" | "TOKEN_EXPIRED" | "TOO_LATE" | "TOO_MANY_FILES" | "UNSUPPORTED_MEDIA_TYPE" | "USER_INACTIVE" | "USER_NOT_FOUND" | "VALIDATION_ERROR";
+            code: "ACCOUNT_LOCKED" | "BOOKING_LIMIT_REACHED" | "DUPLICATE_VALUE" | "FILE_NOT_READY" | "FILE_TOO_LARGE" | "IDEMPOTENCY_KEY_REUSED" | "INTERNAL_ERROR" | "INVALID_FILE_TYPE" | "INVALID_STATUS_TRANSITION" | "INVALID_TOKEN" | "MALFORMED_JSON" | "MALFORMED_MULTIPART" | "METHOD_NOT_ALLOWED" | "NOT_ACCEPTABLE" | "NOT_FOUND" | "NO_TOKEN" | "OTP_EXPIRED" | "OTP_INVALID" | "OTP_MAX_ATTEMPTS" | "PAYLOAD_TOO_LARGE" | "PERMISSION_DENIED" | "PRECONDITION_FAILED" | "RATE_LIMIT_EXCEEDED" | "REQUESTED_RANGE_NOT_SATISFIABLE" | "SERVICE_UNAVAILABLE" | "SESSION_REVOKED" | "SLOT_UNAVAILABLE" | "TOKEN_EXPIRED" | "TOO_LATE" | "TOO_MANY_FILES" | "UNSUPPORTED_MEDIA_TYPE" | "USER_INACTIVE" | "USER_NOT_FOUND" | "VALIDATION_ERROR";
             /** @example 400 */
             statusCode: number;
             /** @example Validation failed */
@@ -4712,7 +4712,7 @@ export interface components {
             field: string;
             /** @example Must be six digits. */
             message: string;
-            /** @description The value that was sent; left out for secrets. */
+            /** @description The value that was sent; left out for secrets, files and long values. */
             value?: unknown;
         };
         ErrorOut: {
