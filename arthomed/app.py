@@ -3,7 +3,6 @@
 from flask import Flask
 from flask_cors import CORS
 from redis import Redis
-from werkzeug.middleware.proxy_fix import ProxyFix
 
 from arthomed import cli
 from arthomed.appointments import messages as appointment_messages
@@ -21,7 +20,7 @@ from arthomed.files.rules import Kind
 from arthomed.files.service import uploading
 from arthomed.files.storage import INCOMING, Storage, StorageUnavailable
 from arthomed.http import auth as auth_hooks
-from arthomed.http import cache, context, docs, errors, limits, mailbox, monitoring, overload
+from arthomed.http import bodies, cache, context, docs, errors, limits, mailbox, monitoring, overload, proxies
 from arthomed.http import files as http_files
 from arthomed.http.json import Json
 from arthomed.infra import logging, mongo
@@ -42,7 +41,6 @@ from arthomed.privacy.service import export
 from arthomed.scheduling import routes as scheduling
 from arthomed.users import routes as users
 
-_MAX_BODY_BYTES = 1024 * 1024
 _REDIS_SECONDS = 0.5
 _BLUEPRINTS = (
     auth.blueprint,
@@ -57,8 +55,11 @@ _BLUEPRINTS = (
     messages.blueprint,
 )
 _CORS_METHODS = ["GET", "POST", "PUT", "DELETE", "OPTIONS"]
-_CORS_HEADERS = ["Content-Type", "Authorization", "Idempotency-Key", "X-Request-ID"]
-_CORS_EXPOSED = ["X-Request-ID", "Retry-After", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"]
+_CORS_CONDITIONS = ["If-Match", "If-None-Match", "If-Range", "Range"]
+_CORS_HEADERS = ["Content-Type", "Authorization", "Idempotency-Key", "X-Request-ID", *_CORS_CONDITIONS]
+_CORS_OF_FILES = ["ETag", "Content-Disposition", "Content-Range", "Accept-Ranges"]
+_CORS_OF_LIMITS = ["Retry-After", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"]
+_CORS_EXPOSED = ["X-Request-ID", "Location", *_CORS_OF_FILES, *_CORS_OF_LIMITS]
 
 
 def create_app(settings: Settings) -> Flask:
@@ -66,15 +67,12 @@ def create_app(settings: Settings) -> Flask:
     wire(settings, database_timeout_ms=mongo.WEB_TIMEOUT_MS)
     app = Flask("arthomed", static_folder=None)
     app.config.update(
-        MAX_CONTENT_LENGTH=_MAX_BODY_BYTES,
         SHOW_STACK=settings.app_env is AppEnv.DEVELOPMENT,
         PROPAGATE_EXCEPTIONS=False,
     )
     app.json = Json(app)
     app.url_map.strict_slashes = app.url_map.merge_slashes = False  # a redirect would be an HTML page
-    if settings.trusted_proxies:
-        hops = settings.trusted_proxies
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    proxies.register(app, settings.trusted_proxies)
     _register_request_hooks(app, settings)
     _register_routes(app, settings)
     cli.register(app)
@@ -89,6 +87,7 @@ def _register_request_hooks(app: Flask, settings: Settings) -> None:
     errors.register(app, jobs.JobsUnavailable, StorageUnavailable)
     auth_hooks.register(app, settings, sessions.find_actor)
     limits.register(app, settings)
+    bodies.register(app)
     cache.register(app)
     http_files.register(app, uploading.incoming_folder)
 

@@ -20,7 +20,7 @@ from arthomed.core import keys
 
 _MILLISECOND, _SECOND, _HOUR = timedelta(milliseconds=1), timedelta(seconds=1), timedelta(hours=1)
 _LOCAL_MONGODB, _LOCAL_REDIS = "mongodb://127.0.0.1:27017/arthomed", "redis://127.0.0.1:6379/0"
-_LOCAL_ORIGINS = ["http://localhost:3000", "http://localhost:19006"]
+_LOCAL_ORIGINS = [f"http://localhost:{port}" for port in (3000, 5173, 8081, 19006)]  # Vite's and Metro's among them
 _SENTRY_DSN = Regexp(r"$|https?://\w+@[^@\s]+/\d+$", error="Must be https://key@host/project.")
 _LOG_LEVELS = ("debug", "info", "warn", "warning", "error", "critical")
 _LOG_LEVEL = Regexp(rf"(?i:{'|'.join(_LOG_LEVELS)})$", error=f"Must be one of: {', '.join(_LOG_LEVELS)}.")

@@ -12,6 +12,7 @@ class Code(StrEnum):
 
     VALIDATION_ERROR = "VALIDATION_ERROR"
     MALFORMED_JSON = "MALFORMED_JSON"
+    MALFORMED_MULTIPART = "MALFORMED_MULTIPART"
     OTP_INVALID = "OTP_INVALID"
     OTP_EXPIRED = "OTP_EXPIRED"
     OTP_MAX_ATTEMPTS = "OTP_MAX_ATTEMPTS"
@@ -84,6 +85,11 @@ class ValidationFailed(ClinicError):
 class MalformedJson(ClinicError):
     code = Code.MALFORMED_JSON
     message = "The request body is not valid JSON"
+
+
+class MalformedMultipart(ClinicError):
+    code = Code.MALFORMED_MULTIPART
+    message = "The form could not be read, or did not arrive completely; please send it again"
 
 
 class NotFound(ClinicError):

@@ -20,6 +20,7 @@ from arthomed.core.cache import Versions
 from arthomed.core.errors import ClinicError, Code, PermissionDenied
 from arthomed.core.permissions import ROLE_PERMISSIONS, Permission
 from arthomed.http import cache, errors, limits
+from arthomed.http.parsing import refuse_unknown_query
 from arthomed.http.signed_tokens import ALGORITHM, AUDIENCE, ISSUER, LEEWAY_SECONDS, claimed_id
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -103,6 +104,7 @@ def requires(permission: Permission) -> Callable[[View], View]:
                 raise InvalidToken from error
             if not current_actor().may(permission):
                 raise PermissionDenied
+            refuse_unknown_query()
             return view(*args, **kwargs)
 
         roles = sorted(role for role, granted in ROLE_PERMISSIONS.items() if permission in granted)

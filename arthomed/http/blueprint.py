@@ -8,17 +8,18 @@ from typing import Any, TypeVar
 import flask_smorest
 import marshmallow as ma
 from apispec import APISpec
-from flask import Response, request
+from flask import Response
 
-from arthomed.core.errors import Code, FieldError, ValidationFailed
-from arthomed.http import context, refusals
+from arthomed.core.errors import Code
+from arthomed.http import refusals
 from arthomed.http.envelope import NothingOut, envelope_of, success
-from arthomed.http.parsing import PARSER
+from arthomed.http.forms import MULTIPART, URLENCODED
+from arthomed.http.parsing import PARSER, refuse_unknown_query
 from arthomed.http.schema import example_of, named
 
 View = TypeVar("View", bound=Callable[..., Any])
 
-_JSON, _MULTIPART, _FORM = "application/json", "multipart/form-data", "application/x-www-form-urlencoded"
+_JSON = "application/json"
 _BINARY = {"type": "string", "format": "binary"}
 _OF_A_FILE = {302: "The file is at Location", 304: "The client has the present file"}
 _FIRST_ERROR = 400
@@ -42,9 +43,9 @@ class Blueprint(flask_smorest.Blueprint):
     ARGUMENTS_PARSER = PARSER
     DEFAULT_LOCATION_CONTENT_TYPE_MAPPING = {
         "json": _JSON,
-        "form": _FORM,
+        "form": URLENCODED,
         "json_or_multipart": _JSON,  # and the other one, see _document_files
-        "multipart": _MULTIPART,
+        "multipart": MULTIPART,
     }
 
     def __init__(self, name: str, import_name: str, **kwargs: Any) -> None:
@@ -63,7 +64,7 @@ class Blueprint(flask_smorest.Blueprint):
 
         def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
             wrapped: Any = smorests(view)
-            wrapped.takes_query = location == "query" or getattr(view, "takes_query", False)
+            wrapped.has_query = location == "query" or getattr(view, "has_query", False)
             if files:
                 wrapped.files = files
                 _apidoc(wrapped)["files"] = {"field": files, "form": schema, "required": location == "multipart"}
@@ -90,7 +91,6 @@ class Blueprint(flask_smorest.Blueprint):
         def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
             @wraps(view)
             def enveloped(*args: Any, **kwargs: Any) -> Any:
-                _refuse_unknown_query()
                 content = view(*args, **kwargs)
                 if isinstance(content, Response):  # a file
                     return content
@@ -123,6 +123,7 @@ class Blueprint(flask_smorest.Blueprint):
                     )
             for status, text in _OF_A_FILE.items():
                 view = self.alt_response(status, description=text)(view)
+            view.media_types = kinds  # type: ignore[attr-defined]
             return self.refuses(*refusals.OF_DOWNLOADS)(view)
 
         return decorate
@@ -133,20 +134,23 @@ class Blueprint(flask_smorest.Blueprint):
             raise TypeError(message)
         if "<" in rule:
             self.refuses(Code.NOT_FOUND)(view_func)
+        if view_func.permission is None:
+            view_func = _without_unknown_query(view_func)
         super().add_url_rule(rule, endpoint, view_func, **options)
         name = endpoint or view_func.__name__
         for method in options.get("methods", ("GET",)):
             self._docs[name][method.lower()]["operation_id"] = _camel_case(f"{self.name}_{name}")
 
 
-def _refuse_unknown_query() -> None:
-    """Refuse the parameters of a view without any; the parser refuses those that a view does not know.
+def _without_unknown_query(view: Callable[..., Any]) -> Callable[..., Any]:
+    """A public view that refuses unknown query parameters, as `requires` does for the others."""
 
-    Raises:
-        ValidationFailed
-    """
-    if request.args and not getattr(context.view(), "takes_query", False):
-        raise ValidationFailed([FieldError(name, "Unknown field.", shows_value=False) for name in request.args])
+    @wraps(view)
+    def strict(*args: Any, **kwargs: Any) -> Any:
+        refuse_unknown_query()
+        return view(*args, **kwargs)
+
+    return strict
 
 
 def _apidoc(view: Any) -> dict[str, Any]:
@@ -163,9 +167,9 @@ def _document_files(doc: dict[str, Any], described: dict[str, Any], **_: Any) ->
         several = ma.fields.List(one, required=found["required"], validate=ma.validate.Length(1))
         with_files = type(f"{form.__name__}WithFiles", (form,), {found["field"]: several})
         content = doc["requestBody"]["content"]
-        content.pop(_MULTIPART, None)
+        content.pop(MULTIPART, None)
         example = {**example_of(form()), found["field"]: ["the bytes of a file"]}
-        content[_MULTIPART] = {"schema": with_files, "example": example}
+        content[MULTIPART] = {"schema": with_files, "example": example}
     return doc
 
 

@@ -3,18 +3,16 @@
 import re
 import time
 from collections.abc import Callable
-from functools import lru_cache
 from secrets import token_hex
 from typing import Any
 from urllib.parse import parse_qsl
 
 import structlog
 from flask import Flask, Response, current_app, g, request
-from werkzeug.datastructures import MIMEAccept
 from werkzeug.exceptions import NotAcceptable
-from werkzeug.http import parse_accept_header
 
 from arthomed.core import metrics, origin
+from arthomed.http.accept import ANY_BYTES, JSON, accepts
 
 log = structlog.get_logger()
 
@@ -25,6 +23,7 @@ _MAX_USER_AGENT = 200
 _API = "/api/"
 _DOCS = "/api/docs"
 _ICALENDAR = ".ics"
+_FIRST_ERROR = 400
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'self'; style-src 'self' 'unsafe-inline'; script-src 'self'; "
@@ -33,7 +32,12 @@ CONTENT_SECURITY_POLICY = (
 SECURITY_HEADERS = {  # as Express' helmet sets them, which the specification names
     "Strict-Transport-Security": "max-age=31536000; includeSubDomains; preload",
     "X-Content-Type-Options": "nosniff",
+    "X-DNS-Prefetch-Control": "off",
+    "X-Download-Options": "noopen",
     "X-Frame-Options": "DENY",
+    "X-Permitted-Cross-Domain-Policies": "none",
+    "X-XSS-Protection": "0",
+    "Origin-Agent-Cluster": "?1",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -64,21 +68,19 @@ def _begin() -> None:
 def _refuse_unacceptable() -> None:
     path = request.path
     gives_json = path.startswith(_API) and not path.startswith(_DOCS) and not path.endswith(_ICALENDAR)
-    if gives_json and not _accepts_json(request.headers.get("Accept", "")):
+    if gives_json:
+        require_acceptable(*getattr(view(), "media_types", ()))
+
+
+def require_acceptable(*file_types: str) -> None:
+    """Require that the client accepts JSON or, where there are any, a file of one of these types.
+
+    Raises:
+        NotAcceptable
+    """
+    given = (JSON, *file_types, ANY_BYTES) if file_types else (JSON,)
+    if not accepts(request.headers.get("Accept", ""), *given):
         raise NotAcceptable
-
-
-@lru_cache(100)
-def _accepts_json(header: str) -> bool:
-    """Whether the most specific range that matches JSON allows it (RFC 9110 section 12.5.1); parameters are ignored."""
-    accepted = parse_accept_header(header, MIMEAccept)
-    if not accepted:
-        return True
-    for media_range in ("application/json", "application/*", "*/*"):
-        qualities = [quality for media, quality in accepted if media.partition(";")[0].strip().lower() == media_range]
-        if qualities:
-            return max(qualities) > 0
-    return False
 
 
 def _finish(response: Response) -> Response:
@@ -99,7 +101,8 @@ def _log(status: int) -> None:
     actor, code = g.get("actor"), g.get("error_code")
     if code is not None:
         metrics.ERROR_RESPONSES.add(code)
-    log.info(
+    write = log.error if status >= _FIRST_ERROR else log.info  # as the specification has it
+    write(
         "request",
         method=request.method,
         route=route,
@@ -108,7 +111,8 @@ def _log(status: int) -> None:
         duration=round(seconds * 1000, 1),
         ip=request.remote_addr,
         userAgent=_ODD_CHARACTER.sub("?", request.headers.get("User-Agent", ""))[:_MAX_USER_AGENT],
-        **({"userId": str(actor.user_id), "sessionId": str(actor.session_id)} if actor else {}),
+        userId=str(actor.user_id) if actor else "anonymous",
+        **({"sessionId": str(actor.session_id)} if actor else {}),
         **({"code": str(code)} if code is not None else {}),
     )
 

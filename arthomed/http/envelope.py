@@ -12,7 +12,10 @@ from marshmallow.validate import Equal
 
 from arthomed.core import clock
 from arthomed.core.errors import Code, FieldError
+from arthomed.http.json import encode
 from arthomed.http.schema import Instant, Schema
+
+_MAX_VALUE = 200  # characters of a refused value in a response
 
 
 class HttpCode(StrEnum):
@@ -54,7 +57,12 @@ def failure_body(
 
 def _field(error: FieldError) -> dict[str, Any]:
     shown = {"field": error.field, "message": error.message}
-    return {**shown, "value": error.value} if error.shows_value else shown
+    is_shown = error.shows_value and _length(error.value) <= _MAX_VALUE
+    return {**shown, "value": error.value} if is_shown else shown
+
+
+def _length(value: object) -> int:
+    return len(value if isinstance(value, str) else encode(value).decode())
 
 
 @cache
@@ -97,7 +105,9 @@ class ErrorBodyOut(Schema):
 class FieldErrorOut(Schema):
     field = fields.String(required=True, metadata={"example": "profile.address.pincode"})
     message = fields.String(required=True, metadata={"example": "Must be six digits."})
-    value = fields.Raw(metadata={"description": "The value that was sent; left out for secrets."})
+    value = fields.Raw(
+        metadata={"description": "The value that was sent; left out for secrets, files and long values."}
+    )
 
 
 class ErrorOut(Schema):

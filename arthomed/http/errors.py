@@ -18,6 +18,7 @@ from arthomed.core import error_reporting, metrics
 from arthomed.core.documents import is_database_unavailable
 from arthomed.core.errors import ClinicError, Code, ServiceUnavailable
 from arthomed.http import context
+from arthomed.http.bodies import EncodedBody
 from arthomed.http.envelope import HttpCode, failure, failure_body
 from arthomed.http.json import encode
 
@@ -44,11 +45,11 @@ HTTP_ERRORS = {
     400: (Code.VALIDATION_ERROR, "The request could not be understood"),
     404: (Code.NOT_FOUND, "Resource not found"),
     405: (HttpCode.METHOD_NOT_ALLOWED, "This method is not allowed here"),
-    406: (HttpCode.NOT_ACCEPTABLE, "Only application/json can be given"),
+    406: (HttpCode.NOT_ACCEPTABLE, "The Accept header excludes what can be given: application/json, or the file"),
     412: (HttpCode.PRECONDITION_FAILED, "The file is not the one that If-Match names"),
     413: (HttpCode.PAYLOAD_TOO_LARGE, "The request body is too large"),
     414: (Code.VALIDATION_ERROR, "The URL is too long"),
-    415: (HttpCode.UNSUPPORTED_MEDIA_TYPE, "The request body must be application/json"),
+    415: (HttpCode.UNSUPPORTED_MEDIA_TYPE, "The request body has another media type than this route accepts"),
     416: (HttpCode.REQUESTED_RANGE_NOT_SATISFIABLE, "Requested Range Not Satisfiable"),
     417: (Code.VALIDATION_ERROR, "The Expect header must be 100-continue"),
     429: (Code.RATE_LIMIT_EXCEEDED, "Too many requests, please try again later"),
@@ -144,6 +145,8 @@ def serialize_refusal(error: HTTPException, address: str, reason: str) -> bytes:
 def _describe(error: HTTPException) -> tuple[int, str, str]:
     """The status, code and message of an error."""
     status = error.code or InternalServerError.code
+    if isinstance(error, EncodedBody):
+        return status, HttpCode.UNSUPPORTED_MEDIA_TYPE, EncodedBody.description
     return (status, *HTTP_ERRORS.get(status, (error.name.upper().replace(" ", "_"), error.name)))
 
 

@@ -16,6 +16,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from arthomed.core.downloads import content_disposition
 from arthomed.core.errors import FieldError, ServiceUnavailable, ValidationFailed
 from arthomed.http import context
+from arthomed.http.forms import MULTIPART, StrictFormParser
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 MAX_BODY_BYTES = 64 * 1024 * 1024  # of a form with files; `files.rules` limits each file
 _MAX_FORM_PARTS = 20
 _MAX_FORM_MEMORY_BYTES = 200_000  # below 64 KiB Werkzeug (3.1) also rejects some files
-_MULTIPART = "multipart/form-data"
 _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
 
 
@@ -34,6 +34,8 @@ class OpenFile(Protocol):
 
 class ClinicRequest(Request):
     """Writes uploads to named temporary files, which the cleaning subprocess can read and the purge can delete."""
+
+    form_data_parser_class = StrictFormParser
 
     def _get_file_stream(self, *_: Any, **__: Any) -> IO[bytes]:
         folder: Callable[[], Path] = current_app.extensions["incoming"]
@@ -71,7 +73,7 @@ def _set_upload_limits() -> None:
 
 def is_upload() -> bool:
     """Whether the request has a multipart form and its route accepts files."""
-    return bool(getattr(context.view(), "files", None)) and request.mimetype == _MULTIPART
+    return bool(getattr(context.view(), "files", None)) and request.mimetype == MULTIPART
 
 
 def uploaded_files(field: str, *, required: bool = False) -> list[tuple[Path, str]]:
@@ -106,8 +108,10 @@ def send_file(
     With an `accel_path`, the web server in front sends the file instead, and checks the conditions of the request.
 
     Raises:
+        NotAcceptable: the client excludes files of this type.
         PreconditionFailed: If-Match names another file.
     """
+    context.require_acceptable(mime_type)
     response = Response(mimetype=mime_type)
     response.headers["Content-Disposition"] = content_disposition(name)
     response.headers["Cache-Control"] = "private, no-store"

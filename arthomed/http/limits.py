@@ -12,7 +12,8 @@ from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import Any
 
 from flask import Flask, Response, current_app, g, request
-from flask_limiter import Limit, Limiter
+from flask_limiter import Limit, Limiter, RequestLimit
+from flask_limiter.errors import RateLimitExceeded as LimitBreached
 from limits import parse
 from limits.storage import RedisStorage
 from redis.backoff import NoBackoff
@@ -22,7 +23,7 @@ from redis.retry import Retry
 
 from arthomed.config import Settings
 from arthomed.core.errors import RateLimitExceeded
-from arthomed.http import files, signed_tokens
+from arthomed.http import errors, files, signed_tokens
 
 _SCOPE = "all"
 _SOCKET_SECONDS = 0.2
@@ -36,6 +37,10 @@ if ttl < 0 then
 end
 return {count, ttl}
 """
+
+
+class AddressLimitExceeded(RateLimitExceeded):
+    message = "Too many requests from this IP, please try again later."
 
 
 class OneRoundTripStorage(RedisStorage):
@@ -153,7 +158,7 @@ def count_for_address() -> None:
     with suppress(RedisError):  # flask-limiter notices at the next request, and counts in memory
         if not limiter.limiter.hit(limit, *key):
             seconds = limiter.limiter.get_window_stats(limit, *key).reset_time - time.time()
-            raise RateLimitExceeded(retry_after=timedelta(seconds=seconds))
+            raise AddressLimitExceeded(retry_after=timedelta(seconds=seconds))
 
 
 @limiter.request_filter
@@ -175,7 +180,14 @@ def register(app: Flask, settings: Settings) -> None:
         },
     )
     limiter.init_app(app)
+    app.register_error_handler(LimitBreached, _on_breach)
     app.after_request(_add_headers)
+
+
+def _on_breach(_error: LimitBreached) -> Response:
+    breached: RequestLimit | None = limiter.current_limit
+    is_session = breached is not None and any(one.startswith("session:") for one in breached.request_args)
+    return errors.respond_to(RateLimitExceeded() if is_session else AddressLimitExceeded())
 
 
 def _add_headers(response: Response) -> Response:

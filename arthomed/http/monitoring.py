@@ -68,7 +68,7 @@ def register(app: Flask, settings: Settings, checks: Checks, *, essential: set[s
         return jsonify(
             uptime=round(time.monotonic() - _STARTED, 3),
             message="OK",
-            timestamp=clock.iso(clock.now()),
+            timestamp=int(clock.now().timestamp() * 1000),  # the specification's Date.now()
             environment=settings.app_env,
             version=__version__,
         )

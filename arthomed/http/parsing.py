@@ -1,27 +1,26 @@
 """Parsing of requests with webargs: strict about types, media types and unknown fields."""
 
-import json
 from collections.abc import Iterator, Mapping
 from itertools import islice
-from math import isfinite
 from typing import Any, NoReturn
 
 import marshmallow as ma
 from bson import ObjectId
-from flask import Request
+from flask import Request, request
 from webargs.core import Parser, missing
 from webargs.flaskparser import FlaskParser
-from werkzeug.exceptions import BadRequest, HTTPException, UnsupportedMediaType
+from werkzeug.exceptions import UnsupportedMediaType
 from werkzeug.routing import BaseConverter
 
-from arthomed.core.errors import FieldError, MalformedJson, ValidationFailed
-from arthomed.http import context
+from arthomed.core.errors import FieldError, ValidationFailed
+from arthomed.http import bodies, context
+from arthomed.http.forms import MULTIPART, URLENCODED
 
 _SECRET_FIELDS = frozenset({"otp", "refreshToken", "pushToken"})
 _WHOLE_BODY = "_schema"
 _MAX_ERRORS = 100  # in one response
 _MAX_REPEATED_DEPTH = 8
-_MULTIPART = "multipart/form-data"
+_MAX_NAME = 200  # characters of an unknown field's name in a response
 
 
 class ObjectIdConverter(BaseConverter):
@@ -34,7 +33,10 @@ class ObjectIdConverter(BaseConverter):
 
 
 class StrictParser(FlaskParser):
-    """Refuses unknown fields, except in headers and webhook forms, and bodies that are not JSON."""
+    """Refuses unknown fields, except in headers and webhook forms, repeated parameters and other media types.
+
+    A body without files is JSON or, as the specification has it, an urlencoded form, whose values are texts.
+    """
 
     DEFAULT_VALIDATION_STATUS = 400
     __location_map__ = {
@@ -52,23 +54,40 @@ class StrictParser(FlaskParser):
     }
 
     def load_json(self, req: Request, schema: ma.Schema) -> Any:
+        bodies.refuse_encoded(req)
+        if req.mimetype == URLENCODED:
+            return _texts(req)
         if not req.is_json and (req.content_length or req.headers.get("Transfer-Encoding")):
             raise UnsupportedMediaType
-        body = _body(req)
-        return _parse_json(body) if body else {}  # then the required fields are missing
+        return bodies.load_json(req)
+
+    def load_form(self, req: Request, schema: ma.Schema) -> Any:
+        bodies.refuse_encoded(req)
+        return super().load_form(req, schema)
+
+    def load_querystring(self, req: Request, schema: ma.Schema) -> Any:
+        parameters = super().load_querystring(req, schema)
+        repeated = [name for name, texts in req.args.lists() if len(texts) > 1 and name not in parameters.multiple_keys]
+        if repeated:
+            _refuse(dict.fromkeys(repeated, "Must be given once."))
+        return parameters
 
     def load_multipart(self, req: Request, schema: ma.Schema) -> Any:
         """The text fields of a form; files are accepted in the field that the route names."""
-        if req.mimetype != _MULTIPART:
+        bodies.refuse_encoded(req)
+        if req.mimetype != MULTIPART:
             raise UnsupportedMediaType
         view: Any = context.view()
-        unknown = set(req.files) - {view.files}
-        if unknown:
-            raise ValidationFailed([FieldError(name, "Unknown field.", shows_value=False) for name in sorted(unknown)])
-        return {name: texts if len(texts) > 1 else texts[0] for name, texts in req.form.lists()}
+        texts = _texts(req)
+        wrong = dict.fromkeys(sorted(set(req.files) - {view.files}), "Unknown field.")
+        if view.files in texts or any(one.stream.read(1) for one in req.files.getlist(view.files) if not one.filename):
+            wrong[view.files] = "Each file needs a file name."
+        if wrong:
+            _refuse(wrong)
+        return texts
 
     def load_json_or_multipart(self, req: Request, schema: ma.Schema) -> Any:
-        return self.load_multipart(req, schema) if req.mimetype == _MULTIPART else self.load_json(req, schema)
+        return self.load_multipart(req, schema) if req.mimetype == MULTIPART else self.load_json(req, schema)
 
     def handle_error(self, error: ma.ValidationError, *_: Any, **__: Any) -> NoReturn:
         by_location: Any = error.messages  # of one location, for example {"json": {...}}
@@ -76,47 +95,32 @@ class StrictParser(FlaskParser):
         raise ValidationFailed(list(islice(errors, _MAX_ERRORS))) from error
 
 
-def _body(req: Request) -> bytes:
-    """The whole body, which may be chunked and then has no Content-Length.
+def refuse_unknown_query() -> None:
+    """For a route without query parameters.
 
     Raises:
-        RequestEntityTooLarge: the body is larger than the limit.
-        BadRequest: the body is truncated or its chunks are invalid.
+        ValidationFailed: the request has some.
     """
-    try:
-        body = req.get_data(cache=True)
-        if body and req.content_length is None:
-            req.stream.read(1)  # Werkzeug truncates at the limit, and raises only when more is read
-    except HTTPException:
-        raise
-    except Exception as error:  # each server raises its own error for invalid chunks
-        raise BadRequest from error
-    return body
+    if request.args and not getattr(context.view(), "has_query", False):
+        _refuse(dict.fromkeys((name[:_MAX_NAME] for name in request.args), "Unknown field."))
 
 
-def _parse_json(body: bytes) -> Any:
-    """Parse JSON as in RFC 8259: UTF-8, without NaN and infinite numbers.
-
-    Raises:
-        MalformedJson: the body is not JSON, or is nested too deeply.
-    """
-    try:
-        return json.loads(body.decode(), parse_constant=_finite, parse_float=_finite)
-    except (ValueError, RecursionError) as error:
-        raise MalformedJson from error
+def _refuse(messages: Mapping[str, str]) -> NoReturn:
+    errors = (FieldError(name, message, shows_value=False) for name, message in messages.items())
+    raise ValidationFailed(list(islice(errors, _MAX_ERRORS)))
 
 
-def _finite(text: str) -> float:
-    number = float(text)
-    if not isfinite(number):
-        raise ValueError(text)
-    return number
+def _texts(req: Request) -> dict[str, str | list[str]]:
+    """The fields of a form; a repeated one is a list."""
+    texts = {name: values if len(values) > 1 else values[0] for name, values in req.form.lists()}
+    bodies.refuse_long_texts(texts)
+    return texts
 
 
 def _field_errors(messages: Any, value: Any, path: tuple[str, ...] = ()) -> Iterator[FieldError]:
     if isinstance(messages, Mapping):
         for key, inner in messages.items():
-            part = () if key == _WHOLE_BODY else (str(key),)
+            part = () if key == _WHOLE_BODY else (str(key)[:_MAX_NAME],)
             yield from _field_errors(inner, _item(value, key) if part else value, (*path, *part))
         return
     is_secret = bool(path) and path[-1] in _SECRET_FIELDS

@@ -36,7 +36,9 @@ OF_TOKENS: frozenset[AnyCode] = frozenset(
 )
 OF_BODIES: frozenset[AnyCode] = frozenset({HttpCode.PAYLOAD_TOO_LARGE, HttpCode.UNSUPPORTED_MEDIA_TYPE})
 OF_JSON: frozenset[AnyCode] = frozenset({Code.MALFORMED_JSON})
-OF_UPLOADS: frozenset[AnyCode] = frozenset({Code.TOO_MANY_FILES, Code.FILE_TOO_LARGE, Code.INVALID_FILE_TYPE})
+OF_UPLOADS: frozenset[AnyCode] = frozenset(
+    {Code.MALFORMED_MULTIPART, Code.TOO_MANY_FILES, Code.FILE_TOO_LARGE, Code.INVALID_FILE_TYPE}
+)
 OF_DOWNLOADS: frozenset[AnyCode] = frozenset(
     {Code.FILE_NOT_READY, HttpCode.PRECONDITION_FAILED, HttpCode.REQUESTED_RANGE_NOT_SATISFIABLE}
 )

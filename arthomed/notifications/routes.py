@@ -23,6 +23,7 @@ from arthomed.notifications.schemas import MessagesQuery, OutboxMessageOut, Rece
 blueprint = Blueprint("messages", __name__, url_prefix="/api", description="Outgoing messages and their delivery.")
 
 _FORM = "application/x-www-form-urlencoded"
+_MAX_RECEIPT_BYTES = 64 * 1024  # read before the rate limit, which a signed request does not have
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -30,7 +31,8 @@ View = TypeVar("View", bound=Callable[..., Any])
 def _is_signed() -> bool:
     """Whether Twilio signed this request; checked once per request, for the rate limit and for the view."""
     if "is_signed" not in g:
-        g.is_signed = request.mimetype == _FORM and _has_valid_signature()
+        is_receipt = request.mimetype == _FORM and (request.content_length or 0) <= _MAX_RECEIPT_BYTES
+        g.is_signed = is_receipt and _has_valid_signature()
     is_signed: bool = g.is_signed
     return is_signed
 

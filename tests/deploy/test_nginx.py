@@ -21,6 +21,14 @@ from tests.stack import stack_with, wait_for
 
 pytestmark = needs_nginx
 
+ORIGIN = "http://localhost:3000"
+CORS_OF_A_REFUSAL = {
+    "Access-Control-Allow-Origin": ORIGIN,
+    "Access-Control-Allow-Credentials": "true",
+    "Access-Control-Expose-Headers": "Retry-After, X-Request-ID",
+    "Vary": "Origin",
+}
+
 
 @pytest.fixture(scope="module")
 def clinic(mongo: Mongo, valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
@@ -140,24 +148,72 @@ def test_a_malformed_request_is_refused_in_the_format_of_the_api(front: httpx.Cl
 
     assert json.loads(body)["error"]["statusCode"] == int(head.split()[1])
     assert SECURITY.items() <= headers.items()
+    assert len(headers["X-Request-ID"]) == 32
 
 
 def test_a_body_that_is_too_large_is_refused_in_the_format_of_the_api(front: httpx.Client) -> None:
     connection = HTTPConnection(front.base_url.host, front.base_url.port)
+    headers = {"Content-Length": str(65 * 1024 * 1024), "Origin": ORIGIN}
     with closing(connection):
-        connection.request("POST", "/api/files/upload/profiles", headers={"Content-Length": str(65 * 1024 * 1024)})
+        connection.request("POST", "/api/files/upload/profiles", headers=headers)
         response = connection.getresponse()
 
         assert (response.status, json.load(response)["error"]["code"]) == (413, "PAYLOAD_TOO_LARGE")
+        assert CORS_OF_A_REFUSAL.items() <= dict(response.getheaders()).items()
+
+
+def test_a_refusal_of_nginx_has_no_cors_headers_for_a_client_without_an_origin(front: httpx.Client) -> None:
+    names = front.get("/metrics").headers
+
+    assert [name for name in names if name.startswith("access-control-")] == []
+
+
+def test_a_response_of_the_application_has_cors_headers_for_configured_origins_only(front: httpx.Client) -> None:
+    allowed, refused = (front.get("/api/auth/me", headers={"Origin": one}) for one in (ORIGIN, "https://evil.example"))
+
+    assert allowed.headers.get_list("Access-Control-Allow-Origin") == [ORIGIN]
+    assert "Access-Control-Allow-Origin" not in refused.headers
+
+
+def test_a_file_that_nginx_sends_has_the_headers_of_the_application(front: httpx.Client, clinic: Clinic) -> None:
+    patient = clinic.person(Role.PATIENT)
+    url = _portrait_of(clinic, patient)
+
+    mine, other = (
+        front.get(url, headers={**patient.headers, "Origin": one}).headers for one in (ORIGIN, "https://evil.example")
+    )
+
+    assert {name: mine.get(name) for name in SECURITY} == SECURITY
+    assert mine["Access-Control-Allow-Origin"] == ORIGIN
+    assert "Content-Disposition" in mine["Access-Control-Expose-Headers"]
+    assert mine["Vary"] == "Origin"
+    assert "Access-Control-Allow-Origin" not in other
+
+
+@pytest.mark.parametrize(
+    "answer", ["return 500;", "return 502;", "return 503;", "return 504;", "proxy_pass http://127.0.0.1:1;"]
+)
+def test_an_error_behind_nginx_is_refused_in_the_format_of_the_api(clinic: Clinic, tmp_path: Path, answer: str) -> None:
+    broken = {"location = /metrics {": f"location = /broken {{ {answer} }}\n        location = /metrics {{"}
+    with in_front_of([clinic.stack], tmp_path, broken) as url:
+        response = httpx.get(f"{url}/broken", headers={"Origin": ORIGIN})
+
+    expected = (500, "INTERNAL_ERROR") if "500" in answer else (503, "SERVICE_UNAVAILABLE")
+    assert (response.status_code, response.json()["error"]["code"]) == expected
+    assert response.json()["error"]["statusCode"] == response.status_code
+    assert response.headers.get("Retry-After") == ("5" if response.status_code == 503 else None)
+    assert {name: response.headers[name] for name in CORS_OF_A_REFUSAL} == CORS_OF_A_REFUSAL
 
 
 def test_too_many_requests_of_one_address_are_refused_in_the_format_of_the_api(front: httpx.Client) -> None:
-    responses = (front.get("/health") for _ in range(2_000))
+    responses = (front.get("/health", headers={"Origin": ORIGIN}) for _ in range(2_000))
 
     refused = next(response for response in responses if response.status_code != 200)
 
     assert (refused.status_code, refused.json()["error"]["code"]) == (429, "RATE_LIMIT_EXCEEDED")
+    assert refused.json()["message"] == "Too many requests from this IP, please try again later."
     assert refused.headers["Retry-After"] == "5"
+    assert {name: refused.headers[name] for name in CORS_OF_A_REFUSAL} == CORS_OF_A_REFUSAL
 
 
 def test_the_access_log_does_not_contain_the_query(front: httpx.Client) -> None:

@@ -96,8 +96,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Sign this device out.
-         * @description Roles: admin, doctor, patient, receptionist. Permission: `sessions`.
+         * Sign this device out, by its access token, expired or not, or by its refresh token; any number of times.
+         * @description Needs no token.
          */
         post: operations["authLogout"];
         delete?: never;
@@ -894,7 +894,7 @@ export interface components {
              * @example VALIDATION_ERROR
              * @enum {string}
              */
-            code: "ACCOUNT_LOCKED" | "BOOKING_LIMIT_REACHED" | "DUPLICATE_VALUE" | "FILE_NOT_READY" | "FILE_TOO_LARGE" | "IDEMPOTENCY_KEY_REUSED" | "INTERNAL_ERROR" | "INVALID_FILE_TYPE" | "INVALID_STATUS_TRANSITION" | "INVALID_TOKEN" | "MALFORMED_JSON" | "METHOD_NOT_ALLOWED" | "NOT_ACCEPTABLE" | "NOT_FOUND" | "NO_TOKEN" | "OTP_EXPIRED" | "OTP_INVALID" | "OTP_MAX_ATTEMPTS" | "PAYLOAD_TOO_LARGE" | "PERMISSION_DENIED" | "PRECONDITION_FAILED" | "RATE_LIMIT_EXCEEDED" | "REQUESTED_RANGE_NOT_SATISFIABLE" | "SERVICE_UNAVAILABLE" | "SESSION_REVOKED" | "SLOT_UNAVAILABLE" | "TOKEN_EXPIRED" | "TOO_LATE" | "TOO_MANY_FILES" | "UNSUPPORTED_MEDIA_TYPE" | "USER_INACTIVE" | "USER_NOT_FOUND" | "VALIDATION_ERROR";
+            code: "ACCOUNT_LOCKED" | "BOOKING_LIMIT_REACHED" | "DUPLICATE_VALUE" | "FILE_NOT_READY" | "FILE_TOO_LARGE" | "IDEMPOTENCY_KEY_REUSED" | "INTERNAL_ERROR" | "INVALID_FILE_TYPE" | "INVALID_STATUS_TRANSITION" | "INVALID_TOKEN" | "MALFORMED_JSON" | "MALFORMED_MULTIPART" | "METHOD_NOT_ALLOWED" | "NOT_ACCEPTABLE" | "NOT_FOUND" | "NO_TOKEN" | "OTP_EXPIRED" | "OTP_INVALID" | "OTP_MAX_ATTEMPTS" | "PAYLOAD_TOO_LARGE" | "PERMISSION_DENIED" | "PRECONDITION_FAILED" | "RATE_LIMIT_EXCEEDED" | "REQUESTED_RANGE_NOT_SATISFIABLE" | "SERVICE_UNAVAILABLE" | "SESSION_REVOKED" | "SLOT_UNAVAILABLE" | "TOKEN_EXPIRED" | "TOO_LATE" | "TOO_MANY_FILES" | "UNSUPPORTED_MEDIA_TYPE" | "USER_INACTIVE" | "USER_NOT_FOUND" | "VALIDATION_ERROR";
             /** @example 400 */
             statusCode: number;
             /** @example Validation failed */
@@ -911,7 +911,7 @@ export interface components {
             field: string;
             /** @example Must be six digits. */
             message: string;
-            /** @description The value that was sent; left out for secrets. */
+            /** @description The value that was sent; left out for secrets, files and long values. */
             value?: unknown;
         };
         ErrorOut: {
@@ -1210,6 +1210,13 @@ export interface components {
              * @example 2026-11-22T04:30:00.000Z
              */
             timestamp: string;
+        };
+        Logout: {
+            /**
+             * @description Instead of the access token, or beside it.
+             * @example eyJhbGciOi...
+             */
+            refreshToken?: string | null;
         };
         NothingOut: Record<string, never>;
         NothingEnvelope: {
@@ -2253,7 +2260,7 @@ export interface components {
             consents: components["schemas"]["ConsentOut"][];
             /**
              * @example [
-             *       "address:203.0.113.7"
+             *       "203.0.113.7"
              *     ]
              */
             knownAddresses: string[];
@@ -2712,19 +2719,6 @@ export interface components {
                 "application/json": components["schemas"]["ErrorOut"];
             };
         };
-        /** @description Bad Request: `VALIDATION_ERROR` */
-        "400.VALIDATION_ERROR": {
-            headers: {
-                "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
-                "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
-                "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
-                "X-Request-ID": components["headers"]["X-Request-ID"];
-                [name: string]: unknown;
-            };
-            content: {
-                "application/json": components["schemas"]["ErrorOut"];
-            };
-        };
         /** @description Unauthorized: `NO_TOKEN`, `INVALID_TOKEN`, `TOKEN_EXPIRED`, `USER_NOT_FOUND`, `USER_INACTIVE`, `SESSION_REVOKED` */
         "401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED": {
             headers: {
@@ -2740,6 +2734,19 @@ export interface components {
         };
         /** @description Forbidden: `PERMISSION_DENIED` */
         "403.PERMISSION_DENIED": {
+            headers: {
+                "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                "X-Request-ID": components["headers"]["X-Request-ID"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["ErrorOut"];
+            };
+        };
+        /** @description Bad Request: `VALIDATION_ERROR` */
+        "400.VALIDATION_ERROR": {
             headers: {
                 "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
                 "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
@@ -2777,8 +2784,8 @@ export interface components {
                 "application/json": components["schemas"]["ErrorOut"];
             };
         };
-        /** @description Bad Request: `VALIDATION_ERROR`, `MALFORMED_JSON`, `SLOT_UNAVAILABLE`, `BOOKING_LIMIT_REACHED`, `DUPLICATE_VALUE`, `FILE_TOO_LARGE`, `TOO_MANY_FILES`, `INVALID_FILE_TYPE` */
-        "400.VALIDATION_ERROR.MALFORMED_JSON.SLOT_UNAVAILABLE.BOOKING_LIMIT_REACHED.DUPLICATE_VALUE.FILE_TOO_LARGE.TOO_MANY_FILES.INVALID_FILE_TYPE": {
+        /** @description Bad Request: `VALIDATION_ERROR`, `MALFORMED_JSON`, `MALFORMED_MULTIPART`, `SLOT_UNAVAILABLE`, `BOOKING_LIMIT_REACHED`, `DUPLICATE_VALUE`, `FILE_TOO_LARGE`, `TOO_MANY_FILES`, `INVALID_FILE_TYPE` */
+        "400.VALIDATION_ERROR.MALFORMED_JSON.MALFORMED_MULTIPART.SLOT_UNAVAILABLE.BOOKING_LIMIT_REACHED.DUPLICATE_VALUE.FILE_TOO_LARGE.TOO_MANY_FILES.INVALID_FILE_TYPE": {
             headers: {
                 "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
                 "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
@@ -2842,8 +2849,8 @@ export interface components {
                 "application/json": components["schemas"]["ErrorOut"];
             };
         };
-        /** @description Bad Request: `VALIDATION_ERROR`, `TOO_LATE`, `FILE_TOO_LARGE`, `TOO_MANY_FILES`, `INVALID_FILE_TYPE` */
-        "400.VALIDATION_ERROR.TOO_LATE.FILE_TOO_LARGE.TOO_MANY_FILES.INVALID_FILE_TYPE": {
+        /** @description Bad Request: `VALIDATION_ERROR`, `MALFORMED_MULTIPART`, `TOO_LATE`, `FILE_TOO_LARGE`, `TOO_MANY_FILES`, `INVALID_FILE_TYPE` */
+        "400.VALIDATION_ERROR.MALFORMED_MULTIPART.TOO_LATE.FILE_TOO_LARGE.TOO_MANY_FILES.INVALID_FILE_TYPE": {
             headers: {
                 "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
                 "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
@@ -2855,8 +2862,8 @@ export interface components {
                 "application/json": components["schemas"]["ErrorOut"];
             };
         };
-        /** @description Bad Request: `VALIDATION_ERROR`, `FILE_TOO_LARGE`, `TOO_MANY_FILES`, `INVALID_FILE_TYPE` */
-        "400.VALIDATION_ERROR.FILE_TOO_LARGE.TOO_MANY_FILES.INVALID_FILE_TYPE": {
+        /** @description Bad Request: `VALIDATION_ERROR`, `MALFORMED_MULTIPART`, `FILE_TOO_LARGE`, `TOO_MANY_FILES`, `INVALID_FILE_TYPE` */
+        "400.VALIDATION_ERROR.MALFORMED_MULTIPART.FILE_TOO_LARGE.TOO_MANY_FILES.INVALID_FILE_TYPE": {
             headers: {
                 "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
                 "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
@@ -3282,7 +3289,16 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody?: {
+            content: {
+                /**
+                 * @example {
+                 *       "refreshToken": "eyJhbGciOi..."
+                 *     }
+                 */
+                "application/json": components["schemas"]["Logout"];
+            };
+        };
         responses: {
             /** @description Logged out successfully */
             200: {
@@ -3305,10 +3321,12 @@ export interface operations {
                     "application/json": components["schemas"]["NothingEnvelope"];
                 };
             };
-            400: components["responses"]["400.VALIDATION_ERROR"];
+            400: components["responses"]["400.VALIDATION_ERROR.MALFORMED_JSON"];
             401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
             403: components["responses"]["403.PERMISSION_DENIED"];
             406: components["responses"]["406.NOT_ACCEPTABLE"];
+            413: components["responses"]["413.PAYLOAD_TOO_LARGE"];
+            415: components["responses"]["415.UNSUPPORTED_MEDIA_TYPE"];
             429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
             500: components["responses"]["500.INTERNAL_ERROR"];
             503: components["responses"]["503.SERVICE_UNAVAILABLE"];
@@ -4599,7 +4617,7 @@ export interface operations {
                     "application/json": components["schemas"]["AppointmentDataEnvelope"];
                 };
             };
-            400: components["responses"]["400.VALIDATION_ERROR.MALFORMED_JSON.SLOT_UNAVAILABLE.BOOKING_LIMIT_REACHED.DUPLICATE_VALUE.FILE_TOO_LARGE.TOO_MANY_FILES.INVALID_FILE_TYPE"];
+            400: components["responses"]["400.VALIDATION_ERROR.MALFORMED_JSON.MALFORMED_MULTIPART.SLOT_UNAVAILABLE.BOOKING_LIMIT_REACHED.DUPLICATE_VALUE.FILE_TOO_LARGE.TOO_MANY_FILES.INVALID_FILE_TYPE"];
             401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
             403: components["responses"]["403.PERMISSION_DENIED"];
             404: components["responses"]["404.NOT_FOUND"];
@@ -5518,7 +5536,7 @@ export interface operations {
                     "application/json": components["schemas"]["UploadedEnvelope"];
                 };
             };
-            400: components["responses"]["400.VALIDATION_ERROR.TOO_LATE.FILE_TOO_LARGE.TOO_MANY_FILES.INVALID_FILE_TYPE"];
+            400: components["responses"]["400.VALIDATION_ERROR.MALFORMED_MULTIPART.TOO_LATE.FILE_TOO_LARGE.TOO_MANY_FILES.INVALID_FILE_TYPE"];
             401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
             403: components["responses"]["403.PERMISSION_DENIED"];
             404: components["responses"]["404.NOT_FOUND"];
@@ -6271,7 +6289,7 @@ export interface operations {
                     "application/json": components["schemas"]["UploadedEnvelope"];
                 };
             };
-            400: components["responses"]["400.VALIDATION_ERROR.FILE_TOO_LARGE.TOO_MANY_FILES.INVALID_FILE_TYPE"];
+            400: components["responses"]["400.VALIDATION_ERROR.MALFORMED_MULTIPART.FILE_TOO_LARGE.TOO_MANY_FILES.INVALID_FILE_TYPE"];
             401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
             403: components["responses"]["403.PERMISSION_DENIED"];
             406: components["responses"]["406.NOT_ACCEPTABLE"];

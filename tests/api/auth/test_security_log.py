@@ -168,10 +168,21 @@ class TestRequests:
         assert line["url"] == f"/api/users/{person.user.id}?search"
         assert (line["userAgent"][:27], len(line["userAgent"])) == ("clinic-app/2.1 (Android 15)", 200)
 
-    def test_a_request_line_without_a_session_has_no_user(self, client: FlaskClient, logged: list[Line]) -> None:
+    def test_a_request_line_without_a_session_has_an_anonymous_user(
+        self, client: FlaskClient, logged: list[Line]
+    ) -> None:
         data_of(request_code(client, MOBILE))
 
-        assert {"userId", "sessionId"}.isdisjoint(request_line(logged))
+        line = request_line(logged)
+        assert (line["userId"], "sessionId" in line) == ("anonymous", False)
+
+    @pytest.mark.parametrize(("path", "level"), [("/health", "info"), ("/api/auth/me", "error"), ("/x", "error")])
+    def test_a_request_line_of_an_error_has_the_level_error(
+        self, client: FlaskClient, logged: list[Line], path: str, level: str
+    ) -> None:
+        client.get(path)
+
+        assert [line["log_level"] for line in logged if line["event"] == "request"] == [level]
 
     def test_a_request_line_of_a_denied_user_has_user_and_error_code(
         self, client: FlaskClient, person: SignedIn, logged: list[Line]

@@ -53,6 +53,36 @@ class TestDownload:
         assert response.headers["Cache-Control"] == "private, no-store"
 
     @file_requests.folder_only
+    @pytest.mark.parametrize(
+        ("accept", "status"),
+        [
+            ("image/*", 200),
+            ("image/png", 200),
+            ("image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8", 200),
+            ("application/octet-stream", 200),
+            ("application/json", 200),
+            ("text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2", 200),
+            ("*", 200),
+            ("application/pdf, image/*;q=0.1", 200),
+            ("application/pdf", 406),
+            ("image/jpeg", 406),
+            ("image/*, image/png;q=0", 406),
+            ("text/html", 406),
+            ("image/*;q=0", 406),
+        ],
+    )
+    def test_a_picture_is_sent_unless_the_client_excludes_it(
+        self, client: FlaskClient, person: SignedIn, url: str, accept: str, status: int
+    ) -> None:
+        assert file_requests.fetch(client, person, url, Accept=accept).status_code == status
+
+    @file_requests.folder_only
+    def test_a_client_that_accepts_files_only_gets_errors_as_json(self, client: FlaskClient, url: str) -> None:
+        response = client.get(url, headers={"Accept": "image/*"})
+
+        assert error_of(response) == (401, "NO_TOKEN")
+
+    @file_requests.folder_only
     def test_response_headers_keep_a_browser_from_running_the_content(
         self, client: FlaskClient, person: SignedIn, url: str
     ) -> None:

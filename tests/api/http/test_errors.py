@@ -22,7 +22,7 @@ from tests.factories import SignedIn, envelope_of, error_of
 
 SECRET_DETAIL = "hunter2 at /srv/clinic/secrets.py"
 INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z")
-TOO_LARGE = b'"' + b"x" * 1024 * 1024 + b'"'
+TOO_LARGE = b'"' + b"x" * 10 * 1024 * 1024 + b'"'
 JSON = {"Content-Type": "application/json"}
 GUESS = {"mobileNumber": "9876543210", "otp": "123456"}
 CASES: dict[str, tuple[str, str, dict[str, Any], int, str]] = {
@@ -222,7 +222,7 @@ class TestUnreachableDatabase:
 
         assert error_of(response) == (503, "SERVICE_UNAVAILABLE")
         assert response.headers.get("Retry-After") == "5"
-        assert [line["event"] for line in logs if line["log_level"] == "error"] == ["dependency_unavailable"]
+        assert [line["event"] for line in logs if line["log_level"] == "error"] == ["dependency_unavailable", "request"]
 
     @pytest.mark.usefixtures("unreachable")
     def test_the_next_request_after_a_failed_sign_in_is_refused_at_once(self, client: FlaskClient) -> None:

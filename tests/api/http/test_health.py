@@ -46,6 +46,14 @@ def test_health_has_only_the_documented_fields_and_no_envelope(client: FlaskClie
     assert (body["message"], body["environment"], body["version"]) == ("OK", "test", __version__)
 
 
+def test_the_timestamp_of_health_is_in_milliseconds(client: FlaskClient) -> None:
+    before = time.time_ns() // 1_000_000
+    timestamp = envelope_of(client.get("/health"))["timestamp"]
+
+    assert isinstance(timestamp, int)
+    assert before <= timestamp <= time.time_ns() // 1_000_000
+
+
 def test_health_needs_no_dependency(alone: FlaskClient) -> None:
     assert alone.get("/health").status_code == 200
 

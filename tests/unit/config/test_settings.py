@@ -53,7 +53,7 @@ def test_development_requires_no_settings(read: Read) -> None:
         ("smtp_url", None),
         ("access_token_lifetime", timedelta(hours=1)),
         ("staff_session_lifetime", timedelta(hours=12)),
-        ("cors_origins", ("http://localhost:3000", "http://localhost:19006")),
+        ("cors_origins", tuple(f"http://localhost:{port}" for port in (3000, 5173, 8081, 19006))),
     ],
 )
 def test_settings_have_the_defaults_of_the_contract(read: Read, name: str, value: object) -> None:
@@ -162,6 +162,55 @@ def test_cors_origins_are_separated_by_commas(read: Read) -> None:
     found = read(CORS_ORIGINS=" https://a.example, https://b.example ,")
 
     assert found.cors_origins == ("https://a.example", "https://b.example")
+
+
+@pytest.mark.parametrize(
+    ("sent", "origin"),
+    [
+        ("https://clinic.in/", "https://clinic.in"),
+        ("https://Clinic.IN", "https://clinic.in"),
+        ("https://clinic.in:443", "https://clinic.in"),
+        ("http://clinic.in:80/", "http://clinic.in"),
+        ("http://clinic.in:443", "http://clinic.in:443"),
+        ("http://192.168.1.5:8081", "http://192.168.1.5:8081"),
+        ("capacitor://localhost", "capacitor://localhost"),
+        ("https://a.in,https://A.in/", "https://a.in"),
+    ],
+)
+def test_cors_origins_are_normalized_to_what_browsers_send(read: Read, sent: str, origin: str) -> None:
+    assert read(CORS_ORIGINS=sent).cors_origins == (origin,)
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "*",
+        "null",
+        "https://*.clinic.in",
+        "https://.*",
+        "https://clinic.in/app",
+        "https://clinic.in//",
+        "https://clinic.in?x",
+        "https://clinic.in#x",
+        "https://user@clinic.in",
+        "https://clinic.in:port",
+        "https://clinic.in.",
+        "https://clinic..in",
+        "https://(clinic|evil).in",
+        "^https://clinic.in$",
+        "https://[::1]:8081",
+        "https://\u0915.in",
+        "clinic.in",
+        "//clinic.in",
+        "https:/clinic.in",
+        "https://",
+        "https://a.in https://b.in",
+    ],
+)
+def test_a_cors_origin_that_cannot_work_is_refused(read: Read, origin: str) -> None:
+    error = configuration_error(read, CORS_ORIGINS=f"https://clinic.in,{origin}")
+
+    assert f"CORS_ORIGINS: {origin.lower()!r}: must be https://host" in error.replace(origin, origin.lower())
 
 
 def test_production_has_no_cors_origins_by_default(read: Read) -> None:
