@@ -33,7 +33,7 @@ _SERVICES = {
         "--without-gossip",
         "--without-mingle",
         "-Q",
-        "codes,sms,email,slots,files,default",
+        "codes,strangers,sms,email,slots,files,default",
         "--concurrency",
         "2",
     ),

@@ -18,7 +18,7 @@ from tests.whole_suite import suite_logs
 
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
-QUEUES = "codes,sms,email,slots,files,default"
+QUEUES = "codes,strangers,sms,email,slots,files,default"
 T = TypeVar("T")
 
 

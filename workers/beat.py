@@ -71,7 +71,12 @@ class Scheduler(RedBeatScheduler):
 
     def _reschedule_future_entries(self, now: datetime) -> None:
         for key in get_redis(self.app).zrange(ensure_conf(self.app).schedule_key, 0, -1):
-            with suppress(KeyError):  # the entry was removed from the schedule
+            try:
                 entry = RedBeatSchedulerEntry.from_key(key, app=self.app)
                 if entry.last_run_at and entry.last_run_at > now:
                     entry.reschedule()
+            except KeyError:  # the entry was removed from the schedule
+                pass
+            except (AttributeError, TypeError, ValueError) as error:  # setup_schedule stores it again
+                log.error("schedule_entry_malformed", key=key, error=type(error).__name__)  # noqa: TRY400
+                get_redis(self.app).delete(key)

@@ -24,6 +24,12 @@ def deliver_code(issue: str) -> None:
     otp.deliver(ObjectId(issue))
 
 
+@app.task(name=Job.DELIVER_CODE_TO_STRANGER)
+def deliver_code_to_stranger(issue: str) -> None:
+    """Add a one-time code for a number without an account to the outbox and send it."""
+    otp.deliver(ObjectId(issue))
+
+
 @app.task(name=Job.SEND_CODE)
 def send_code(notification_id: str) -> None:
     """Send a one-time code from the outbox."""

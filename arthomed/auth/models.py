@@ -53,6 +53,7 @@ class Otp(ClinicDocument):
     issue = ObjectIdField(required=True)
     purpose = StringField(required=True)
     requested_from = StringField(db_field="requestedFrom")
+    is_stranger = BooleanField(db_field="isStranger", default=False)  # the number had no account then
     attempts = IntField(required=True, default=0)
     other_attempts = IntField(db_field="otherAttempts", required=True, default=0)
     is_used = BooleanField(db_field="isUsed", required=True, default=False)

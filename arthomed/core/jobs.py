@@ -12,6 +12,7 @@ class Job(StrEnum):
     """Every job by name; the part before the dot is its queue."""
 
     DELIVER_CODE = "codes.tell"
+    DELIVER_CODE_TO_STRANGER = "strangers.tell"
     SEND_CODE = "codes.send"
     SEND_SMS = "sms.send"
     SEND_EMAIL = "email.send"

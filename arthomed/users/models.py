@@ -161,9 +161,11 @@ class User(ClinicDocument):
         return self.role is Role.DOCTOR and self.is_active and self.is_verified
 
     @classmethod
-    def knows_address(cls, mobile: str, address: str, session: ClientSession | None) -> bool:
-        known = {"mobileNumber": mobile, "isActive": True, "knownAddresses": address}
-        return cls.collection().find_one(known, {"_id": 1}, session=session) is not None
+    def addresses_of(cls, mobile: str, session: ClientSession | None) -> list[str] | None:
+        """The known addresses of a number's active user; None if there is no such user."""
+        active = {"mobileNumber": mobile, "isActive": True}
+        raw = cls.collection().find_one(active, {"knownAddresses": 1}, session=session)
+        return None if raw is None else raw.get("knownAddresses", [])
 
     @classmethod
     def by_mobile(cls, mobiles: Sequence[str], session: ClientSession) -> "dict[str, User]":

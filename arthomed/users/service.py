@@ -46,9 +46,9 @@ def read(actor: Actor, user_id: ObjectId) -> User:
     return user
 
 
-def has_signed_in_from(mobile: str, address: str, session: ClientSession | None = None) -> bool:
-    """Whether the active user of a number has signed in from this address before, as far as the record remembers."""
-    return User.knows_address(mobile, address, session)
+def known_addresses(mobile: str, session: ClientSession | None = None) -> list[str] | None:
+    """The addresses of the last sign-ins of a number's active user; None if there is no such user."""
+    return User.addresses_of(mobile, session)
 
 
 def find_by_mobile(mobile: str) -> User | None:

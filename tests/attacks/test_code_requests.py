@@ -141,6 +141,15 @@ def test_half_of_a_quota_is_logged_once(client: FlaskClient, redis: Any) -> None
     ]
 
 
+def test_codes_to_strangers_have_a_queue_of_their_own(client: FlaskClient, redis: Any) -> None:
+    """So a flood of them delays nobody else."""
+    users = [factories.make_user(role).mobile_number for role in Role]
+    for mobile in [*users, factories.new_mobile(), factories.make_user(is_active=False).mobile_number]:
+        data_of(request_code(client, mobile))
+
+    assert (redis.llen("codes"), redis.llen("strangers")) == (len(users), 2)
+
+
 @pytest.fixture
 def attacked(mongo: Mongo, valkey: Valkey, tmp_path: Path) -> Iterator[Clinic]:
     """A clinic with the ordinary limits, and small quotas for all its SMS, behind a proxy."""

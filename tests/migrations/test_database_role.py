@@ -280,6 +280,7 @@ def test_every_job_works_with_the_privileges_of_the_application(run: Run, refusa
     transaction(lambda session: users.anonymise(erased, keep_until=clock.now(), session=session))
     ids = {
         Job.DELIVER_CODE: Otp.objects.get(mobile_number=patient.mobile_number).issue,
+        Job.DELIVER_CODE_TO_STRANGER: Otp.objects.get(mobile_number=patient.mobile_number).issue,
         Job.SEND_CODE: Notification.objects.get(channel="sms", kind="appointment-confirmed").id,
         Job.SEND_SMS: Notification.objects.get(channel="sms", kind="appointment-confirmed").id,
         Job.SEND_EMAIL: Notification.objects.get(channel="email").id,

@@ -51,6 +51,7 @@ def test_a_job_goes_to_its_own_queue_only(celery: Celery, run: Run, redis: Any) 
     celery.send_task(Job.SWEEP_MESSAGES)
     assert {queue: redis.llen(queue) for queue in QUEUES.split(",")} == {
         "codes": 0,
+        "strangers": 0,
         "sms": 0,
         "email": 0,
         "slots": 0,

@@ -60,7 +60,8 @@ def request_code(mobile: str, *, purpose: str, address: str, networks: Sequence[
         ServiceUnavailable: Redis is unavailable; no code is stored, and an older one still works. When the database did
             not answer in time, it may have stored the code, which is then sent.
     """
-    is_known = users.has_signed_in_from(mobile, address)
+    known_addresses = users.known_addresses(mobile)
+    is_known = address in (known_addresses or ())
     known_address = address if is_known else None
     quotas = rules.request_quotas(mobile, networks, settings().codes, known_address=known_address)
     try:
@@ -69,15 +70,20 @@ def request_code(mobile: str, *, purpose: str, address: str, networks: Sequence[
         _ensure_not_locked(mobile, address, is_known_address=is_known)  # a lock explains more than a quota
         raise
     try:
-        issue = _store(mobile, purpose, address, is_known_address=is_known)
+        code = _store(mobile, purpose, address, is_known_address=is_known, is_stranger=known_addresses is None)
     except ClinicError:
         quota.counter().give_back(quotas)
         raise
-    notifications.enqueue_or_leave_to_sweeper([JobRequest(Job.DELIVER_CODE, (str(issue),))])
+    notifications.enqueue_or_leave_to_sweeper([_delivery(code)])
     metrics.CODES_SENT.add()
 
 
-def _store(mobile: str, purpose: str, address: str, *, is_known_address: bool) -> ObjectId:
+def _delivery(code: Otp) -> JobRequest:
+    """The job that sends a code; those to strangers have a queue of their own, so that a flood delays nobody else."""
+    return JobRequest(Job.DELIVER_CODE_TO_STRANGER if code.is_stranger else Job.DELIVER_CODE, (str(code.issue),))
+
+
+def _store(mobile: str, purpose: str, address: str, *, is_known_address: bool, is_stranger: bool) -> Otp:
     now, policy, secret, nonce = clock.now(), settings().codes, settings().otp_secret, secrets.token_bytes(16)
     code = Otp(
         mobile_number=mobile,
@@ -86,13 +92,13 @@ def _store(mobile: str, purpose: str, address: str, *, is_known_address: bool) -
         issue=ObjectId(),
         purpose=purpose,
         requested_from=address,
+        is_stranger=is_stranger,
         expires_at=now + policy.lifetime,
         enqueue_again_at=now + _SWEEP_GRACE,
     )
     for _ in range(2):  # the first code of a number may be stored by two requests at once
         if code.replace_older(is_known_address=is_known_address, now=now, policy=policy):
-            issue: ObjectId = code.issue
-            return issue
+            return code
         _ensure_not_locked(mobile, address, is_known_address=is_known_address)
     raise ServiceUnavailable
 
@@ -130,9 +136,9 @@ def sweep() -> None:
         Otp.mark_messages_stored(*late)
         log.error("messages_expired", count=len(late), channel=str(Channel.SMS))
         metrics.MESSAGES.add(Channel.SMS, State.EXPIRED, by=len(late))
-    useful = [code.issue for code in found if code.created_at > now - _USEFUL_FOR]
-    jobs.enqueue_all([JobRequest(Job.DELIVER_CODE, (str(issue),)) for issue in useful])
-    Otp.sweep_again(useful, now + _SWEEP_AGAIN)
+    useful = [code for code in found if code.created_at > now - _USEFUL_FOR]
+    jobs.enqueue_all([_delivery(code) for code in useful])
+    Otp.sweep_again([code.issue for code in useful], now + _SWEEP_AGAIN)
 
 
 def render_message(notification: Notification) -> Sms | None:
@@ -206,7 +212,8 @@ def _refusal(guess: Guess, attempts: rules.OtpAttempts | None, session: ClientSe
         return rules.CodeExpired()
     now, policy = clock.now(), settings().codes
     digests = [rules.digest_of(guess.mobile, guess.code, key) for key in settings().otp_keys]
-    is_known = attempts.is_number_locked(now, policy) and users.has_signed_in_from(guess.mobile, guess.address, session)
+    is_locked = attempts.is_number_locked(now, policy)
+    is_known = is_locked and guess.address in (users.known_addresses(guess.mobile, session) or ())
     return attempts.refusal(
         digests, guess.address, purpose=guess.purpose, is_known_address=is_known, now=now, policy=policy
     )

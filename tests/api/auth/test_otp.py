@@ -125,7 +125,7 @@ class TestSecrecy:
     def test_the_job_of_a_code_carries_only_its_id(self, client: FlaskClient) -> None:
         code_sent(client)
         with Redis.from_url(settings().redis_url, decode_responses=True) as redis:
-            messages = [json.loads(one) for one in redis.lrange("codes", 0, -1)]
+            messages = [json.loads(one) for one in redis.lrange("strangers", 0, -1)]
 
         args, kwargs, _ = json.loads(b64decode(messages[0]["body"]))
 
@@ -135,7 +135,7 @@ class TestSecrecy:
         code = code_sent(client)
         with Redis.from_url(settings().redis_url) as redis:
             kept = [redis.dump(key) or b"" for key in redis.scan_iter()]
-            messages = b"".join(b64decode(json.loads(one)["body"]) for one in redis.lrange("codes", 0, -1))
+            messages = b"".join(b64decode(json.loads(one)["body"]) for one in redis.lrange("strangers", 0, -1))
 
         assert code.encode() not in b"".join(kept) + messages
 

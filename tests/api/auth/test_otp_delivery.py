@@ -24,7 +24,7 @@ def issue(client: FlaskClient) -> ObjectId:
 
 
 def queued_jobs(redis: Any) -> int:
-    found: int = redis.llen("codes")
+    found: int = redis.llen("strangers")
     return found
 
 

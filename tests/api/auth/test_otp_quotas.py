@@ -53,7 +53,7 @@ def test_one_of_twenty_concurrent_requests_for_a_number_gets_a_code(
     responses = in_parallel(20, lambda one: request_code(app.test_client(), MOBILE, address=f"198.51.100.{one}"))
 
     assert Counter(response.status_code for response in responses) == {200: 1, 429: 19}
-    assert redis.llen("codes") == 1
+    assert redis.llen("strangers") == 1
 
 
 def test_a_number_gets_ten_codes_an_hour(client: FlaskClient, now: Now) -> None:

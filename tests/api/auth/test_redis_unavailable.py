@@ -116,11 +116,11 @@ def test_the_sweeper_enqueues_a_code_whose_job_was_not_published(
 ) -> None:
     broker.stop_after_counting()
     code = code_sent(client)
-    assert redis.llen("codes") == 0
+    assert redis.llen("strangers") == 0
 
     broker.restart()
     now.shift(timedelta(seconds=6))
     otp.sweep()
 
-    assert redis.llen("codes") == 1
+    assert redis.llen("strangers") == 1
     assert submit_code(client, MOBILE, code).status_code == 200

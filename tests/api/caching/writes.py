@@ -55,6 +55,12 @@ def deliver_code(clinic: Clinic) -> None:
     clinic.run(Job.DELIVER_CODE, Otp.objects.get(mobile_number=clinic.asha.user.mobile_number).issue)
 
 
+def deliver_code_to_stranger(clinic: Clinic) -> None:
+    stranger = factories.new_mobile()
+    data_of(factories.request_code(clinic.client, stranger))
+    clinic.run(Job.DELIVER_CODE_TO_STRANGER, Otp.objects.get(mobile_number=stranger).issue)
+
+
 @dataclass(frozen=True)
 class Write:
     """A route or job, a call of it, and the kinds of cached responses that the call changes."""
@@ -153,6 +159,8 @@ WRITES = [
     Write("POST /api/webhooks/twilio/status", receive_receipt),
     Write("POST /api/admin/messages/<object_id:message_id>/resend", resend),
     Write(Job.DELIVER_CODE, deliver_code),
+    Write(Job.DELIVER_CODE_TO_STRANGER, deliver_code_to_stranger),
+    Write(Job.RECORD_FAILURE, lambda c: c.run(Job.RECORD_FAILURE, "malformed", "MalformedEntry", "codes")),
     Write(Job.SEND_SMS, lambda c: c.run(Job.SEND_SMS, c.message(channel=Channel.SMS).id)),
     Write(
         Job.SYNC_SLOTS,
