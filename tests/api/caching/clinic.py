@@ -57,8 +57,8 @@ class Clinic:
         data = {**form, "files": factories.picture()}
         data_of(self.client.post(f"/api/files/upload/{path}", data=data, headers=caller.headers))
 
-    def run(self, job: Job, record: object = None) -> None:
-        self.celery.tasks[job].run(*([] if record is None else [str(record)]))
+    def run(self, job: Job, *ids: object) -> None:
+        self.celery.tasks[job].run(*map(str, ids))
 
     def run_at(self, moment: datetime, job: Job) -> None:
         with time_machine.travel(moment, tick=True):
