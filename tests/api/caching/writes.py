@@ -194,5 +194,5 @@ WRITES = [
         "slots own",
     ),
     *(Write(job, partial(Clinic.run, job=job)) for job in _PERIODIC),
-    *(Write(job, partial(Clinic.run, job=job, record=factories.UNKNOWN_ID)) for job in _SENDING),
+    *(Write(job, partial(Clinic.run, job=job, factories.UNKNOWN_ID)) for job in _SENDING),
 ]
