@@ -61,6 +61,10 @@ def deliver_code_to_stranger(clinic: Clinic) -> None:
     clinic.run(Job.DELIVER_CODE_TO_STRANGER, Otp.objects.get(mobile_number=stranger).issue)
 
 
+def run_for_unknown(clinic: Clinic, job: Job) -> None:
+    clinic.run(job, factories.UNKNOWN_ID)
+
+
 @dataclass(frozen=True)
 class Write:
     """A route or job, a call of it, and the kinds of cached responses that the call changes."""
@@ -194,5 +198,5 @@ WRITES = [
         "slots own",
     ),
     *(Write(job, partial(Clinic.run, job=job)) for job in _PERIODIC),
-    *(Write(job, partial(Clinic.run, job=job, factories.UNKNOWN_ID)) for job in _SENDING),
+    *(Write(job, partial(run_for_unknown, job=job)) for job in _SENDING),
 ]
