@@ -10,7 +10,7 @@ from flask import Response
 
 from arthomed.http.envelope import NothingOut, envelope_of, success
 from arthomed.http.parsing import PARSER
-from arthomed.http.schema import example_of, named
+from arthomed.http.schema import Id, example_of, named
 
 _JSON, _MULTIPART, _FORM = "application/json", "multipart/form-data", "application/x-www-form-urlencoded"
 _BINARY = {"type": "string", "format": "binary"}
@@ -53,6 +53,8 @@ class Blueprint(flask_smorest.Blueprint):
             if files:
                 wrapped.files = files
                 _apidoc(wrapped)["files"] = {"field": files, "form": schema, "required": location == "multipart"}
+            if any(isinstance(field, Id) for field in shape.fields.values()):
+                _apidoc(wrapped)["refusals"] = {"404": "NOT_FOUND"}
             return wrapped  # type: ignore[no-any-return]
 
         return decorate

@@ -1,21 +1,27 @@
 """Request and response schemas of users."""
 
+from datetime import date
 from typing import Any
 
 import marshmallow as ma
 from marshmallow import fields
 from marshmallow.validate import Email, OneOf
 
+from arthomed.config import settings
+from arthomed.core import clock
 from arthomed.core.permissions import Role
 from arthomed.http.schema import (
     Changes,
     Day,
+    EndTime,
     FileUrl,
     Flag,
     Id,
     Instant,
     PageQuery,
+    Part,
     Pattern,
+    PlainText,
     Schema,
     Text,
     TimeOfDay,
@@ -30,18 +36,51 @@ _ROLES = tuple(map(str, Role))
 _LANGUAGES = tuple(catalogue.languages())
 
 
-class Mobile(Text):
+class Mobile(PlainText):
     """An Indian mobile number in any common notation; loads as ten digits."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        kwargs["metadata"] = {"example": "9876543210", **kwargs.pop("metadata", {})}
-        super().__init__(max_length=20, **kwargs)
+    documented = {"example": "9876543210"}
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
-        mobile = rules.normalise_mobile(super()._deserialize(value, attr, data, **kwargs))
+        typed = super()._deserialize(value, attr, data, **kwargs)
+        mobile = rules.normalise_mobile(typed)
         if mobile is None:
-            raise ma.ValidationError("Please enter a valid Indian mobile number")
+            raise ma.ValidationError(rules.mobile_error(typed))
         return mobile
+
+
+class Phone(PlainText):
+    """A phone number of any country; loads as ten digits if it is an Indian mobile number, else as in E.164."""
+
+    documented = {"example": "9876501234", "description": "A number that is not Indian needs its country code."}
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        number = rules.normalise_phone(super()._deserialize(value, attr, data, **kwargs))
+        if number is None:
+            raise ma.ValidationError("Please enter a phone number, with + and the country code if it is not Indian")
+        return number
+
+
+class Pincode(PlainText):
+    documented = {"example": "411001"}
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(validate=Pattern(r"^[1-9][0-9]{5}$", error="Must be six digits."), **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        typed: str = super()._deserialize(value, attr, data, **kwargs)
+        return typed.replace(" ", "").replace("-", "")
+
+
+class PastDay(Day):
+    """A date of birth or of a diagnosis."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> date:  # type: ignore[override]
+        day = super()._deserialize(value, attr, data, **kwargs)
+        error = rules.date_error(day, clock.today(settings().policy.timezone))
+        if error is not None:
+            raise ma.ValidationError(error)
+        return day
 
 
 class Name(Text):
@@ -49,15 +88,25 @@ class Name(Text):
 
     def __init__(self, **kwargs: Any) -> None:
         kwargs["metadata"] = {"example": "Asha Verma", **kwargs.pop("metadata", {})}
-        super().__init__(min_length=rules.NAME_MIN, max_length=200, **kwargs)
+        kwargs["error_messages"] = {"too_long": rules.NAME_LENGTH_ERROR}
+        super().__init__(min_length=rules.NAME_MIN, max_length=rules.NAME_MAX, **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
-        name = rules.normalise_name(super()._deserialize(value, attr, data, **kwargs))
-        if name is None:
-            raise ma.ValidationError(
-                f"Must be {rules.NAME_MIN} to {rules.NAME_MAX} letters, spaces, full stops, apostrophes or hyphens"
-            )
-        return name
+        typed = super()._deserialize(value, attr, data, **kwargs)
+        error = rules.name_error(typed)
+        if error is not None:
+            raise ma.ValidationError(error)
+        return rules.plain_name(typed)
+
+
+class PublicEmail(Email):
+    """An address on the internet: no single host, no IP address."""
+
+    def __call__(self, value: str) -> str:
+        domain = super().__call__(value).rpartition("@")[2]
+        if domain.endswith("]") or domain.rpartition(".")[2] in rules.LOCAL_DOMAINS:
+            raise ma.ValidationError(self._format_error(value))
+        return value
 
 
 class EmailAddress(Text):
@@ -65,7 +114,8 @@ class EmailAddress(Text):
 
     def __init__(self, **kwargs: Any) -> None:
         kwargs["metadata"] = {"example": "asha@example.com", "format": "email"}
-        super().__init__(max_length=254, validate=[Email(error="Please enter a valid email address")], **kwargs)
+        valid = PublicEmail(error="Please enter a valid email address")
+        super().__init__(max_length=254, validate=[valid], **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         address = super()._deserialize(value, attr, data, **kwargs).lower()
@@ -74,44 +124,40 @@ class EmailAddress(Text):
         return address
 
 
-class AddressPart(Schema):
-    street = Text(max_length=200, allow_none=True, metadata={"example": "12 Hill Road"})
+class AddressPart(Part):
+    street = Text(max_length=200, multiline=True, allow_none=True, metadata={"example": "12 Hill Road"})
     city = Text(max_length=100, allow_none=True, metadata={"example": "Pune"})
     state = Text(max_length=100, allow_none=True, metadata={"example": "Maharashtra"})
-    pincode = Text(
-        max_length=6,
-        allow_none=True,
-        validate=[Pattern(r"^[1-9][0-9]{5}$", error="Must be six digits.")],
-        metadata={"example": "411001"},
-    )
-    country = Text(max_length=100, metadata={"example": "India"})
+    pincode = Pincode(allow_none=True)
+    country = Text(max_length=100, allow_none=True, metadata={"example": "India"})
 
 
-class EmergencyContactPart(Schema):
+class EmergencyContactPart(Part):
     name = Name(allow_none=True)
     relationship = Text(max_length=50, allow_none=True, metadata={"example": "mother"})
-    mobile_number = Mobile(allow_none=True)
+    mobile_number = Phone(allow_none=True)
 
 
-class ProfilePart(Schema):
+class ProfilePart(Part):
     language = fields.String(
+        allow_none=True,
         validate=OneOf(_LANGUAGES),
         metadata={"example": "hi", "description": "Language of messages, an ISO 639-1 code."},
     )
-    date_of_birth = Day(allow_none=True, metadata={"example": "1990-04-21"})
+    date_of_birth = PastDay(allow_none=True, metadata={"example": "1990-04-21"})
     gender = fields.String(allow_none=True, validate=OneOf(_GENDERS), metadata={"example": "female"})
     address = fields.Nested(AddressPart, allow_none=True)
     emergency_contact = fields.Nested(EmergencyContactPart, allow_none=True)
 
 
-class ConditionPart(Schema):
+class ConditionPart(Part):
     condition = Text(required=True, max_length=200, metadata={"example": "Asthma"})
-    diagnosed_date = Day(allow_none=True, metadata={"example": "2015-06-01"})
+    diagnosed_date = PastDay(allow_none=True, metadata={"example": "2015-06-01"})
     treatment = Text(max_length=1000, multiline=True, allow_none=True, metadata={"example": "Inhaler"})
     doctor = Text(max_length=100, allow_none=True, metadata={"example": "Dr Rao"})
 
 
-class PatientInfoPart(Schema):
+class PatientInfoPart(Part):
     blood_group = fields.String(
         allow_none=True,
         validate=OneOf(["A+", "A-", "B+", "B-", "AB+", "AB-", "O+", "O-"]),
@@ -124,10 +170,10 @@ class PatientInfoPart(Schema):
     emergency_contact = fields.Nested(EmergencyContactPart, allow_none=True)
 
 
-class OwnDoctorInfoPart(Schema):
+class OwnDoctorInfoPart(Part):
     """The fields that doctors may change themselves. Only an admin changes fee and registration number."""
 
-    specialization = Text(max_length=100, metadata={"example": "Cardiology"})
+    specialization = Text(max_length=100, allow_none=True, metadata={"example": "Cardiology"})
     qualification = Text(max_length=200, allow_none=True, metadata={"example": "MBBS, MD"})
     experience = integer(0, 80, allow_none=True, metadata={"example": 12, "description": "Years."})
 
@@ -161,6 +207,8 @@ class UpdateUser(Changes):
 
 
 class CreateUser(UpdateUser):
+    clears_blank_fields = False
+
     mobile_number = Mobile(required=True)
     name = Name(required=True)
     role = fields.String(required=True, validate=OneOf(_ROLES), metadata={"example": "doctor"})
@@ -207,7 +255,7 @@ class ProfileOut(Schema):
 class HoursOut(Schema):
     day = fields.String(required=True, metadata={"example": "monday"})
     start_time = TimeOfDay(required=True, metadata={"example": "09:00"})
-    end_time = TimeOfDay(required=True, metadata={"example": "13:00"})
+    end_time = EndTime(required=True)
     is_available = fields.Boolean(required=True, dump_default=True, metadata={"example": True})
     max_patients = fields.Integer(required=True, dump_default=1, metadata={"example": 1})
 
