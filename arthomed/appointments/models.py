@@ -118,8 +118,18 @@ class Appointment(ClinicDocument):
         return since
 
     @classmethod
+    def of(cls, user_id: ObjectId) -> Any:
+        """The appointments of which a user is the patient or the doctor."""
+        return cls.objects(__raw__={"$or": [{"patient": user_id}, {"doctor": user_id}]})
+
+    @classmethod
     def visible_to(cls, actor: Actor) -> Any:
         """The appointments that this user may see."""
+        return cls.of(actor.signed_in_user_id) if actor.role is Role.DOCTOR else cls.listed_for(actor)
+
+    @classmethod
+    def listed_for(cls, actor: Actor) -> Any:
+        """The appointments of a patient; those that a doctor treats; for other staff all."""
         if actor.role is Role.PATIENT:
             return cls.objects(patient_id=actor.user_id)
         if actor.role is Role.DOCTOR:
@@ -137,9 +147,15 @@ class Appointment(ClinicDocument):
         return appointments
 
     @classmethod
-    def count_open(cls, patients: Sequence[ObjectId], session: ClientSession) -> dict[ObjectId, int]:
-        """Count the open appointments of each patient; patients without any are left out."""
-        is_open = {"patient": {"$in": patients}, "status": {"$in": sorted(ACTIVE)}}
+    def count_open(
+        cls, patients: Sequence[ObjectId], *, today: datetime, session: ClientSession
+    ) -> dict[ObjectId, int]:
+        """Count the open appointments of each patient; patients without any are left out.
+
+        One that is in progress since before `today` (an instant) was not finished by mistake, and is not open.
+        """
+        since = {"$or": [{"status": {"$ne": Status.IN_PROGRESS}}, {"startsAt": {"$gte": today}}]}
+        is_open = {"patient": {"$in": patients}, "status": {"$in": sorted(ACTIVE)}, **since}
         counts: Pipeline = [{"$match": is_open}, {"$group": {"_id": "$patient", "count": {"$sum": 1}}}]
         return {row["_id"]: row["count"] for row in cls.collection().aggregate(counts, session=session)}
 

@@ -53,7 +53,7 @@ accounts = Blueprint("accounts", __name__, url_prefix="/api", description="Chang
 @blueprint.alt_response(404, "NOT_FOUND")
 @blueprint.alt_response(422, "UNPROCESSABLE_ENTITY")
 def book(headers: dict[str, Any], body: dict[str, Any]) -> Appointment:
-    """Book an appointment."""
+    """Book an appointment for oneself."""
     uploads = [Upload(*file) for file in files.uploaded_files("images")]
     return booking.book(current_actor(), booking.BookingDetails(**body), key=headers.get("key"), uploads=uploads)
 

@@ -1,13 +1,12 @@
 """Statuses of appointments and their transitions, refunds, and the fields that each role may edit."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import ClassVar, Protocol
 
 from arthomed.config import Policy
-from arthomed.core import clock
 from arthomed.core.actor import Actor
 from arthomed.core.errors import ClinicError, Code, PermissionDenied, ValidationFailed
 from arthomed.core.permissions import Role
@@ -84,9 +83,19 @@ def with_notice(appointment: AppointmentView, actor: Actor, now: datetime, polic
         raise TooLate
 
 
-def on_its_day(appointment: AppointmentView, _actor: Actor, now: datetime, policy: Policy) -> None:
-    if clock.local_date(now, policy.timezone) != clock.local_date(appointment.starts_at, policy.timezone):
-        raise InvalidTransition("This can be done on the day of the appointment only")
+_START_EARLIEST, _START_LATEST = timedelta(hours=1), timedelta(hours=4)
+_UNDO_WITHIN = timedelta(hours=24)
+
+
+def around_its_time(appointment: AppointmentView, _actor: Actor, now: datetime, _policy: Policy) -> None:
+    """An appointment starts when the doctor has time for it, which may be after midnight."""
+    if not appointment.starts_at - _START_EARLIEST <= now <= appointment.ends_at + _START_LATEST:
+        raise InvalidTransition("This can be done from one hour before the appointment until four hours after it only")
+
+
+def soon_after(appointment: AppointmentView, _actor: Actor, now: datetime, _policy: Policy) -> None:
+    if now > appointment.since + _UNDO_WITHIN:
+        raise InvalidTransition("This can be undone within 24 hours only")
 
 
 def once_missed(appointment: AppointmentView, actor: Actor, now: datetime, policy: Policy) -> None:
@@ -136,10 +145,10 @@ MOVES: Mapping[tuple[Status, Status], Move] = {
         Move(Status.PENDING, Status.CONFIRMED, frozenset({_R, _A}), before_it_ends, notifies_patient=True),
         Move(Status.PENDING, Status.REJECTED, frozenset({_R, _A, _SYSTEM}), needs_reason=True, notifies_patient=True),
         Move(Status.PENDING, Status.CANCELLED, frozenset({_P, _R, _A}), notifies_patient=True),
-        Move(Status.CONFIRMED, Status.IN_PROGRESS, frozenset({_D, _A}), on_its_day),
+        Move(Status.CONFIRMED, Status.IN_PROGRESS, frozenset({_D, _A}), around_its_time),
         Move(Status.CONFIRMED, Status.CANCELLED, frozenset({_P, _D, _R, _A}), with_notice, notifies_patient=True),
         Move(Status.CONFIRMED, Status.NO_SHOW, frozenset({_D, _R, _A, _SYSTEM}), once_missed),
-        Move(Status.NO_SHOW, Status.CONFIRMED, frozenset({_R, _A}), on_its_day),
+        Move(Status.NO_SHOW, Status.CONFIRMED, frozenset({_R, _A}), soon_after),
         Move(Status.IN_PROGRESS, Status.COMPLETED, frozenset({_D, _A}), notifies_patient=True),
         Move(Status.IN_PROGRESS, Status.CANCELLED, frozenset({_D, _A}), needs_reason=True, notifies_patient=True),
     )
@@ -166,6 +175,15 @@ def move(
     if found.needs_reason and not reason:
         raise ValidationFailed.of("reason", "A reason is needed.")
     return found
+
+
+def acting(actor: Actor, target: Status | None = None, *, is_patient: bool) -> Actor:
+    """The actor of a transition to `target`, or of an edit, of an appointment; `is_patient` says that it is theirs.
+
+    Staff cancel and edit an appointment of their own as patients do. A doctor is only the patient of another doctor.
+    """
+    as_patient = is_patient and (actor.role is Role.DOCTOR or target in (None, Status.CANCELLED))
+    return replace(actor, role=Role.PATIENT) if as_patient else actor
 
 
 _FULL_REFUND_FROM = timedelta(hours=24)

@@ -21,7 +21,7 @@ from arthomed.config import settings
 from arthomed.core import clock, metrics, origin
 from arthomed.core.actor import Actor
 from arthomed.core.batcher import Batcher
-from arthomed.core.errors import ClinicError, DuplicateValue, IdempotencyKeyReused, NotFound
+from arthomed.core.errors import ClinicError, DuplicateValue, IdempotencyKeyReused, NotFound, ValidationFailed
 from arthomed.core.origin import Origin
 from arthomed.files.models import File
 from arthomed.files.rules import Category, UploadTarget
@@ -91,7 +91,7 @@ class _Booked:
 def book(
     actor: Actor, details: BookingDetails, *, key: str | None = None, uploads: Sequence[Upload] = ()
 ) -> Appointment:
-    """Book an appointment for the acting patient, with the uploads as its files.
+    """Book an appointment for the actor, who is its patient whatever the role, with the uploads as its files.
 
     A repeated request with the same idempotency key returns the appointment of the first one.
 
@@ -100,9 +100,12 @@ def book(
         SlotUnavailable: with the nearest free slots of that doctor.
         DuplicateValue: the patient has an appointment at that time, or with that doctor on that day.
         BookingLimitReached: the patient has too many open appointments.
+        ValidationFailed: doctors would book themselves.
         IdempotencyKeyReused: the key was used for another booking.
         TooManyFiles, FileTooLarge, InvalidFile: the uploads are refused.
     """
+    if details.doctor_id == actor.user_id:
+        raise ValidationFailed.of("doctorId", "You can't book an appointment with yourself", str(details.doctor_id))
     attempt = BookingAttempt(actor, details)
     if key is not None:
         fingerprint = _fingerprint(details, uploads)
@@ -141,7 +144,8 @@ def _read_context(attempts: Sequence[BookingAttempt], now: datetime, session: Cl
     limit = settings().policy.max_open_appointments
     patients = (users.get(attempt.patient_id) for attempt in attempts)
     frequent = [patient.id for patient in patients if patient and patient.bookings_count >= limit]
-    return _Context(users, seats, Appointment.count_open(frequent, session) if frequent else {})
+    today = clock.wall_clock(clock.today(zone := settings().policy.timezone), "00:00", zone)
+    return _Context(users, seats, Appointment.count_open(frequent, today=today, session=session) if frequent else {})
 
 
 def _refusal(attempt: BookingAttempt, context: _Context, now: datetime) -> ClinicError | None:

@@ -16,7 +16,6 @@ from arthomed.core import cache, clock
 from arthomed.core.actor import Actor
 from arthomed.core.documents import Pipeline, Raw, transaction
 from arthomed.core.paging import Page, PageRequest
-from arthomed.core.permissions import Role
 from arthomed.users.models import DOCTORS_TAG, user_tag
 
 
@@ -28,8 +27,9 @@ def get(actor: Actor, appointment_id: ObjectId) -> Appointment:
 
 def to_ics(actor: Actor, appointment_id: ObjectId) -> bytes:
     """An appointment as an iCalendar file for its patient or its doctor."""
+    Appointment.of(actor.signed_in_user_id).require(appointment_id)
     appointment = get(actor, appointment_id)
-    reader = appointment.doctor if actor.role is Role.DOCTOR else appointment.patient
+    reader = appointment.doctor if actor.user_id == appointment.doctor_id else appointment.patient
     return calendar.to_ics(appointment, reader)
 
 
@@ -54,8 +54,8 @@ def list_own(actor: Actor, page_request: PageRequest, **filters: Any) -> Page[Ap
 
 
 def list_appointments(actor: Actor, page_request: PageRequest, **filters: Any) -> Page[Appointment]:
-    """The appointments that this user may see, in the same order."""
-    page = _list(Appointment.visible_to(actor), page_request, filters)
+    """The appointments of a doctor, for other staff those of the clinic, in the same order."""
+    page = _list(Appointment.listed_for(actor), page_request, filters)
     audit_trail.record_list(actor, page, page_request.filters, filters.get("patient_id"))
     return page
 
@@ -115,7 +115,8 @@ def edit(actor: Actor, appointment_id: ObjectId, changes: dict[str, str | None])
         TooLate: the appointment is confirmed.
     """
     appointment: Appointment = Appointment.visible_to(actor).require(appointment_id)
-    rules.ensure_may_edit(actor, appointment, set(changes))
+    acting = rules.acting(actor, is_patient=appointment.patient_id == actor.user_id)
+    rules.ensure_may_edit(acting, appointment, set(changes))
     edited = transaction(partial(_save, actor, appointment, changes))
     if edited is None:  # the status changed in the meantime, and with it perhaps the right to edit
         return edit(actor, appointment_id, changes)
@@ -132,8 +133,8 @@ def _save(
 
 
 def stats(actor: Actor) -> dict[str, Any]:
-    """Count by status the appointments that this user may see."""
-    rows = Appointment.visible_to(actor).aggregate(_BY_STATUS)
+    """Count by status a patient's or doctor's own appointments, for other staff those of the clinic."""
+    rows = Appointment.listed_for(actor).aggregate(_BY_STATUS)
     by_status = dict.fromkeys(map(str, Status), 0) | {row["_id"]: row["count"] for row in rows}
-    upcoming = Appointment.visible_to(actor).filter(status__in=sorted(ACTIVE), starts_at__gt=clock.now()).count()
+    upcoming = Appointment.listed_for(actor).filter(status__in=sorted(ACTIVE), starts_at__gt=clock.now()).count()
     return {"total": sum(by_status.values()), "upcoming": upcoming, "by_status": by_status}

@@ -123,10 +123,11 @@ def _move_all(appointment_ids: Sequence[ObjectId], target: Status, reason: str |
 
 
 def _prepare(actor: Actor, appointment: Appointment, target: Status, reason: str | None) -> _Transition:
-    now = clock.now()
-    move = rules.move(appointment, target, actor=actor, reason=reason, now=now, policy=settings().policy)
+    now, is_patient = clock.now(), appointment.patient_id == actor.user_id
+    acting = rules.acting(actor, target, is_patient=is_patient)
+    move = rules.move(appointment, target, actor=acting, reason=reason, now=now, policy=settings().policy)
     change = Change(source=move.source, target=target, by=actor.user_id, at=now, reason=reason)
-    return _Transition(actor, appointment, move, change, _cancellation(actor, appointment, target, change))
+    return _Transition(actor, appointment, move, change, _cancellation(acting, appointment, target, change))
 
 
 def _apply(transition: _Transition, session: ClientSession) -> tuple[Appointment, list[Notification]]:

@@ -51,7 +51,7 @@ TRANSITIONS = {
     (CONFIRMED, IN_PROGRESS): Transition((DOCTOR, ADMIN), STARTS_AT),
     (CONFIRMED, CANCELLED): Transition((PATIENT, DOCTOR, RECEPTIONIST, ADMIN), notifies_patient=True),
     (CONFIRMED, NO_SHOW): Transition((DOCTOR, RECEPTIONIST, ADMIN, SYSTEM), ENDS_AT + timedelta(minutes=60)),
-    (NO_SHOW, CONFIRMED): Transition((RECEPTIONIST, ADMIN), ENDS_AT),
+    (NO_SHOW, CONFIRMED): Transition((RECEPTIONIST, ADMIN), A_DAY_EARLY + timedelta(hours=24)),
     (IN_PROGRESS, COMPLETED): Transition((DOCTOR, ADMIN), STARTS_AT, notifies_patient=True),
     (IN_PROGRESS, CANCELLED): Transition((DOCTOR, ADMIN), STARTS_AT, needs_reason=True, notifies_patient=True),
 }
@@ -165,24 +165,53 @@ def test_patient_can_cancel_a_pending_appointment_without_notice() -> None:
     assert refusal(PENDING, CANCELLED, PATIENT, STARTS_AT - MINUTE) is None
 
 
-FIRST_MOMENT = datetime(2026, 11, 30, 18, 30, tzinfo=UTC)  # midnight at the clinic
-LAST_MOMENT = FIRST_MOMENT + timedelta(days=1) - INSTANT
+HOUR = timedelta(hours=1)
 
 
-@pytest.mark.parametrize("pair", [(CONFIRMED, IN_PROGRESS), (NO_SHOW, CONFIRMED)])
 @pytest.mark.parametrize(
     ("now", "expected"),
     [
-        (FIRST_MOMENT - INSTANT, rules.InvalidTransition),
-        (FIRST_MOMENT, None),
-        (LAST_MOMENT, None),
-        (LAST_MOMENT + INSTANT, rules.InvalidTransition),
+        (STARTS_AT - HOUR - INSTANT, rules.InvalidTransition),
+        (STARTS_AT - HOUR, None),
+        (ENDS_AT + 4 * HOUR, None),
+        (ENDS_AT + 4 * HOUR + INSTANT, rules.InvalidTransition),
     ],
 )
-def test_same_day_transitions_are_allowed_on_the_calendar_day_at_the_clinic(
-    pair: tuple[Status, Status], now: datetime, expected: type[ClinicError] | None
+def test_appointment_can_start_from_an_hour_before_until_four_hours_after(
+    now: datetime, expected: type[ClinicError] | None
 ) -> None:
-    assert refusal(*pair, ADMIN, now) is expected
+    assert refusal(CONFIRMED, IN_PROGRESS, DOCTOR, now) is expected
+
+
+@pytest.mark.parametrize("late", [timedelta(), timedelta(days=1), timedelta(days=400)])
+def test_appointment_that_started_can_be_completed_at_any_time(late: timedelta) -> None:
+    assert refusal(IN_PROGRESS, COMPLETED, DOCTOR, ENDS_AT + late) is None
+
+
+def test_no_show_can_be_undone_within_24_hours() -> None:
+    missed_at = ENDS_AT + HOUR
+
+    assert move(NO_SHOW, CONFIRMED, ADMIN, missed_at + 24 * HOUR, since=missed_at).target is CONFIRMED
+    with pytest.raises(rules.InvalidTransition):
+        move(NO_SHOW, CONFIRMED, ADMIN, missed_at + 24 * HOUR + INSTANT, since=missed_at)
+
+
+@pytest.mark.parametrize(
+    ("actor", "target", "acts_as"),
+    [
+        (PATIENT, CANCELLED, Role.PATIENT),
+        (DOCTOR, CANCELLED, Role.PATIENT),
+        (DOCTOR, COMPLETED, Role.PATIENT),
+        (DOCTOR, None, Role.PATIENT),
+        (RECEPTIONIST, CANCELLED, Role.PATIENT),
+        (RECEPTIONIST, None, Role.PATIENT),
+        (RECEPTIONIST, CONFIRMED, Role.RECEPTIONIST),
+        (ADMIN, REJECTED, Role.ADMIN),
+    ],
+)
+def test_staff_act_on_their_own_appointment_as_patients(actor: Actor, target: Status | None, acts_as: Role) -> None:
+    assert rules.acting(actor, target, is_patient=True) == replace(actor, role=acts_as)
+    assert rules.acting(actor, target, is_patient=False) == actor
 
 
 @pytest.mark.parametrize(
