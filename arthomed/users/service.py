@@ -68,11 +68,10 @@ def list_users(
         users = users.filter(is_active=is_active)
     if search is not None:
         users = users.filter(__raw__={"$or": _matching(search)})
-    if sort.endswith("name"):
-        users = users.collation(DICTIONARY_ORDER)
     sort_field = {"name": "name", "createdAt": "created_at"}[sort.removeprefix("-")]
     sign = "-" if sort.startswith("-") else ""
-    page: Page[User] = users.order_by(sign + sort_field, sign + "id").page(page_request)
+    collation = DICTIONARY_ORDER if sort_field == "name" else None
+    page: Page[User] = users.order_by(sign + sort_field, sign + "id").page(page_request, collation)
     user_ids = [user.id for user in page.items]
     audit.record_search(actor, Kind.USER, page_request.filters, found=page.pagination.total)
     audit.record_read(actor, Kind.USER, user_ids, user_ids)
@@ -96,7 +95,7 @@ def list_doctors(
         where["name"] = _contains(rules.plain_name(search))
     if ids is not None:
         where["_id"] = {"$in": list(ids)}
-    page: Page[User] = User.objects(__raw__=where).collation(DICTIONARY_ORDER).order_by("name", "id").page(page_request)
+    page: Page[User] = User.objects(__raw__=where).order_by("name", "id").page(page_request, DICTIONARY_ORDER)
     return page
 
 

@@ -949,7 +949,7 @@ export interface paths {
                      *         "emergencyContact": {
                      *           "name": "Asha Verma",
                      *           "relationship": "mother",
-                     *           "mobileNumber": "9876543210"
+                     *           "mobileNumber": "9876501234"
                      *         }
                      *       },
                      *       "patientInfo": {
@@ -968,7 +968,7 @@ export interface paths {
                      *         "emergencyContact": {
                      *           "name": "Asha Verma",
                      *           "relationship": "mother",
-                     *           "mobileNumber": "9876543210"
+                     *           "mobileNumber": "9876501234"
                      *         }
                      *       }
                      *     }
@@ -1235,7 +1235,7 @@ export interface paths {
                      *         "emergencyContact": {
                      *           "name": "Asha Verma",
                      *           "relationship": "mother",
-                     *           "mobileNumber": "9876543210"
+                     *           "mobileNumber": "9876501234"
                      *         }
                      *       },
                      *       "doctorInfo": {
@@ -1552,7 +1552,7 @@ export interface paths {
                      *         "emergencyContact": {
                      *           "name": "Asha Verma",
                      *           "relationship": "mother",
-                     *           "mobileNumber": "9876543210"
+                     *           "mobileNumber": "9876501234"
                      *         }
                      *       },
                      *       "doctorInfo": {
@@ -2321,6 +2321,7 @@ export interface paths {
                 400: components["responses"]["BAD_REQUEST"];
                 401: components["responses"]["UNAUTHORIZED"];
                 403: components["responses"]["FORBIDDEN"];
+                404: components["responses"]["NOT_FOUND"];
                 406: components["responses"]["NOT_ACCEPTABLE"];
                 429: components["responses"]["TOO_MANY_REQUESTS"];
                 503: components["responses"]["SERVICE_UNAVAILABLE"];
@@ -2344,7 +2345,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Book an appointment. */
+        /** Book an appointment for oneself. */
         post: {
             parameters: {
                 query?: never;
@@ -2731,6 +2732,7 @@ export interface paths {
                 400: components["responses"]["BAD_REQUEST"];
                 401: components["responses"]["UNAUTHORIZED"];
                 403: components["responses"]["FORBIDDEN"];
+                404: components["responses"]["NOT_FOUND"];
                 406: components["responses"]["NOT_ACCEPTABLE"];
                 429: components["responses"]["TOO_MANY_REQUESTS"];
                 503: components["responses"]["SERVICE_UNAVAILABLE"];
@@ -3537,6 +3539,7 @@ export interface paths {
                 400: components["responses"]["BAD_REQUEST"];
                 401: components["responses"]["UNAUTHORIZED"];
                 403: components["responses"]["FORBIDDEN"];
+                404: components["responses"]["NOT_FOUND"];
                 406: components["responses"]["NOT_ACCEPTABLE"];
                 413: components["responses"]["REQUEST_ENTITY_TOO_LARGE"];
                 415: components["responses"]["UNSUPPORTED_MEDIA_TYPE"];
@@ -4430,6 +4433,7 @@ export interface paths {
                 400: components["responses"]["BAD_REQUEST"];
                 401: components["responses"]["UNAUTHORIZED"];
                 403: components["responses"]["FORBIDDEN"];
+                404: components["responses"]["NOT_FOUND"];
                 406: components["responses"]["NOT_ACCEPTABLE"];
                 429: components["responses"]["TOO_MANY_REQUESTS"];
                 503: components["responses"]["SERVICE_UNAVAILABLE"];
@@ -4496,6 +4500,7 @@ export interface paths {
                 };
                 400: components["responses"]["BAD_REQUEST"];
                 403: components["responses"]["FORBIDDEN"];
+                404: components["responses"]["NOT_FOUND"];
                 406: components["responses"]["NOT_ACCEPTABLE"];
                 413: components["responses"]["REQUEST_ENTITY_TOO_LARGE"];
                 415: components["responses"]["UNSUPPORTED_MEDIA_TYPE"];
@@ -5098,23 +5103,26 @@ export interface components {
             /** @example 411001 */
             pincode?: string | null;
             /** @example India */
-            country?: string;
+            country?: string | null;
         };
         EmergencyContactPart: {
             /** @example Asha Verma */
             name?: string | null;
             /** @example mother */
             relationship?: string | null;
-            /** @example 9876543210 */
+            /**
+             * @description A number that is not Indian needs its country code.
+             * @example 9876501234
+             */
             mobileNumber?: string | null;
         };
         ProfilePart: {
             /**
              * @description Language of messages, an ISO 639-1 code.
              * @example hi
-             * @enum {string}
+             * @enum {string|null}
              */
-            language?: "en" | "hi" | "mr";
+            language?: "en" | "hi" | "mr" | null;
             /**
              * Format: date
              * @example 1990-04-21
@@ -5153,7 +5161,7 @@ export interface components {
         };
         OwnDoctorInfoPart: {
             /** @example Cardiology */
-            specialization?: string;
+            specialization?: string | null;
             /** @example MBBS, MD */
             qualification?: string | null;
             /**
@@ -5208,7 +5216,7 @@ export interface components {
         };
         DoctorInfoPart: {
             /** @example Cardiology */
-            specialization?: string;
+            specialization?: string | null;
             /** @example MBBS, MD */
             qualification?: string | null;
             /**
@@ -5713,7 +5721,7 @@ export interface components {
             /** @example Worse in the evening */
             symptoms?: string | null;
             /** @example consultation */
-            purposeOfVisit?: string;
+            purposeOfVisit?: string | null;
             /** @example Blood pressure 120/80 */
             notes?: string | null;
             /** @example Paracetamol 500 mg, twice a day */
