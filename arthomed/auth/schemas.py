@@ -8,7 +8,8 @@ from marshmallow.validate import Length, OneOf
 
 from arthomed.auth.rules import Platform
 from arthomed.http.schema import Id, Instant, Pattern, PlainText, Schema, Text
-from arthomed.users.schemas import EmailAddress, Mobile, Name, UserOut
+from arthomed.users.fields import EmailAddress, Mobile, Name
+from arthomed.users.schemas import UserOut
 
 _CODE_LENGTH = 6
 
