@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 
 from arthomed.core.permissions import Role
 from tests import factories
-from tests.api.appointments.bookings import EVERY_MORNING, book
+from tests.api.appointments.bookings import MORNING, book
 from tests.factories import Records, SignedIn, data_of, invalid_fields
 
 pytestmark = pytest.mark.usefixtures("database", "monday_evening")
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("database", "monday_evening")
 def test_a_blank_optional_field_of_a_booking_is_absent(
     app: Flask, name: str, blank: str | None, default: str | None
 ) -> None:
-    response = book(app, factories.sign_in(app), factories.make_doctor(EVERY_MORNING), **{name: blank})
+    response = book(app, factories.sign_in(app), factories.make_doctor(MORNING), **{name: blank})
 
     assert data_of(response, 201)["appointment"][name] == default
 
@@ -35,7 +35,7 @@ def test_a_blank_optional_field_of_a_booking_is_absent(
     ],
 )
 def test_free_text_is_stored_as_a_person_sees_it(app: Flask, typed: str, stored: str) -> None:
-    response = book(app, factories.sign_in(app), factories.make_doctor(EVERY_MORNING), reason=typed, symptoms=typed)
+    response = book(app, factories.sign_in(app), factories.make_doctor(MORNING), reason=typed, symptoms=typed)
 
     appointment = data_of(response, 201)["appointment"]
     assert (appointment["reason"], appointment["symptoms"]) == (stored, stored)
@@ -43,7 +43,7 @@ def test_free_text_is_stored_as_a_person_sees_it(app: Flask, typed: str, stored:
 
 @pytest.mark.parametrize("blank", ["", " ", "\u200b", "\n"])
 def test_a_blank_reason_is_refused(app: Flask, blank: str) -> None:
-    response = book(app, factories.sign_in(app), factories.make_doctor(EVERY_MORNING), reason=blank)
+    response = book(app, factories.sign_in(app), factories.make_doctor(MORNING), reason=blank)
 
     assert invalid_fields(response) == ["reason"]
 
@@ -67,7 +67,7 @@ def test_dates_of_a_booking_may_have_devanagari_digits(app: Flask) -> None:
     response = book(
         app,
         factories.sign_in(app),
-        factories.make_doctor(EVERY_MORNING),
+        factories.make_doctor(MORNING),
         appointmentDate="२०२६-१२-०१",
         appointmentTime="०९:३०",
     )

@@ -29,7 +29,7 @@ def test_a_malformed_id_in_a_body_is_not_found(client: FlaskClient, person: Sign
     assert envelope_of(response)["message"] == "Resource not found"
 
 
-@pytest.mark.parametrize("malformed", MALFORMED)
+@pytest.mark.parametrize("malformed", ["x", "0" * 25])
 @pytest.mark.parametrize(
     "path",
     [
