@@ -15,7 +15,7 @@ from mongoengine.connection import get_connection, get_db
 from pymongo.errors import OperationFailure
 
 from arthomed import demo
-from arthomed.appointments.service import consistency
+from arthomed.appointments.service import consistency, staff
 from arthomed.config import settings
 from arthomed.core import clock
 from arthomed.core.actor import SYSTEM
@@ -129,13 +129,22 @@ def audit() -> None:
 @click.command("create-admin")
 @click.argument("mobile_number")
 @click.argument("name")
+@click.option("--yes", is_flag=True, help="Make an existing user an admin without a question.")
 @_with_database
-def create_admin(mobile_number: str, name: str) -> None:
-    """Create an admin, who signs in with a one-time code like all users."""
+def create_admin(mobile_number: str, name: str, *, yes: bool) -> None:
+    """Create an admin, or make an existing user one. Admins sign in with a one-time code like all users."""
     mobile, full_name = user_rules.normalise_mobile(mobile_number), user_rules.normalise_name(name)
     if mobile is None or full_name is None:
         raise click.BadParameter("enter an Indian mobile number and a full name")
-    users.register(role=Role.ADMIN, mobile_number=mobile, name=full_name, is_verified=True, by=SYSTEM)
+    user = users.find_by_mobile(mobile)
+    if user is None:
+        users.register(role=Role.ADMIN, mobile_number=mobile, name=full_name, is_verified=True, by=SYSTEM)
+    else:
+        if not yes:
+            status = user.role if user.is_active else f"deactivated {user.role}"
+            click.confirm(f"{mobile} belongs to {user.name} ({status}). Make this user an admin?", abort=True)
+        staff.update(SYSTEM, user.id, {"role": Role.ADMIN, "name": full_name, "is_verified": True})
+        staff.set_active(SYSTEM, user.id, is_active=True)
     click.echo(f"{full_name} can sign in as an admin with {mobile}.")
 
 

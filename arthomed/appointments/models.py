@@ -119,6 +119,11 @@ class Appointment(ClinicDocument):
         return since
 
     @classmethod
+    def of(cls, user_id: ObjectId) -> Any:
+        """The appointments of which a user is the patient or the doctor."""
+        return cls.objects(__raw__={"$or": [{"patient": user_id}, {"doctor": user_id}]})
+
+    @classmethod
     def visible_to(cls, actor: Actor) -> Any:
         """The appointments that this user may see, also those that a doctor has as a patient."""
         if actor.role is Role.DOCTOR:
@@ -158,9 +163,15 @@ class Appointment(ClinicDocument):
         return appointments
 
     @classmethod
-    def count_open(cls, patients: Sequence[ObjectId], session: ClientSession) -> dict[ObjectId, int]:
-        """Count the open appointments of each patient; patients without any are left out."""
-        is_open = {"patient": {"$in": patients}, "status": {"$in": sorted(ACTIVE)}}
+    def count_open(
+        cls, patients: Sequence[ObjectId], *, today: datetime, session: ClientSession
+    ) -> dict[ObjectId, int]:
+        """Count the open appointments of each patient; patients without any are left out.
+
+        One that is in progress since before `today` (an instant) was not finished by mistake, and is not open.
+        """
+        since = {"$or": [{"status": {"$ne": Status.IN_PROGRESS}}, {"startsAt": {"$gte": today}}]}
+        is_open = {"patient": {"$in": patients}, "status": {"$in": sorted(ACTIVE)}, **since}
         counts: Pipeline = [{"$match": is_open}, {"$group": {"_id": "$patient", "count": {"$sum": 1}}}]
         return {row["_id"]: row["count"] for row in cls.collection().aggregate(counts, session=session)}
 

@@ -78,7 +78,7 @@ class EditAppointment(Changes):
 
     reason = _reason()
     symptoms = _symptoms(allow_none=True)
-    purpose_of_visit = _purpose()
+    purpose_of_visit = _purpose(allow_none=True)
     notes = _findings("Blood pressure 120/80", allow_none=True)
     prescription = _findings("Paracetamol 500 mg, twice a day", allow_none=True)
 

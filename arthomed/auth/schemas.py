@@ -1,19 +1,31 @@
 """Request and response schemas of sign-in and sessions."""
 
+from typing import Any
+
+import marshmallow as ma
 from marshmallow import fields
 from marshmallow.validate import Length, OneOf
 
 from arthomed.auth.rules import Platform
-from arthomed.http.schema import Id, Instant, Pattern, Schema, Text
-from arthomed.users.schemas import EmailAddress, Mobile, Name, UserOut
+from arthomed.http.schema import Id, Instant, Pattern, PlainText, Schema, Text
+from arthomed.users.fields import EmailAddress, Mobile, Name
+from arthomed.users.schemas import UserOut
+
+_CODE_LENGTH = 6
 
 
-def one_time_code() -> fields.String:
-    return fields.String(
-        required=True,
-        validate=Pattern(r"^[0-9]{6}$", error="OTP must be exactly 6 digits"),
-        metadata={"example": "123456"},
-    )
+class OneTimeCode(PlainText):
+    """A code of six digits, as a person copies it from an SMS."""
+
+    documented = {"example": "123456"}
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        code: str = super()._deserialize(value, attr, data, **kwargs).replace(" ", "").replace("-", "")
+        if len(code) != _CODE_LENGTH:
+            raise ma.ValidationError(f"OTP must be exactly {_CODE_LENGTH} digits")
+        if not (code.isascii() and code.isdigit()):
+            raise ma.ValidationError("OTP must contain only numbers")
+        return code
 
 
 class SendCode(Schema):
@@ -30,7 +42,7 @@ class ThisDevice(Schema):
 
 class VerifyCode(Schema):
     mobile_number = Mobile(required=True)
-    otp = one_time_code()
+    otp = OneTimeCode(required=True)
     purpose = fields.String(
         validate=OneOf(["login", "registration"]),
         metadata={

@@ -48,8 +48,10 @@ class ClinicQuerySet(QuerySet):
             raise NotFound
         return found[0]
 
-    def page(self, request: PageRequest) -> Page[Any]:
-        items = list(self.skip(request.offset).limit(request.limit))
+    def page(self, request: PageRequest, collation: Raw | None = None) -> Page[Any]:
+        """A page in the order of the collation; the count uses none, and so the indexes without one."""
+        ordered = self.collation(collation) if collation else self
+        items = list(ordered.skip(request.offset).limit(request.limit))
         return Page.of(items, request, self.count())
 
 

@@ -46,6 +46,7 @@ _EVERY_ROLE = frozenset(
         Permission.SLOTS_READ,
         Permission.APPOINTMENT_BOOK,
         Permission.APPOINTMENT_LIST_MINE,
+        Permission.APPOINTMENT_CALENDAR,
         Permission.APPOINTMENT_READ,
         Permission.APPOINTMENT_EDIT,
         Permission.APPOINTMENT_CHANGE_STATUS,
@@ -55,14 +56,8 @@ _EVERY_ROLE = frozenset(
 )
 
 ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
-    Role.PATIENT: _EVERY_ROLE | {Permission.APPOINTMENT_CALENDAR, Permission.ACCOUNT_ERASE},
-    Role.DOCTOR: _EVERY_ROLE
-    | {
-        Permission.APPOINTMENT_LIST,
-        Permission.APPOINTMENT_CALENDAR,
-        Permission.SCHEDULE_WRITE,
-        Permission.USERS_READ,
-    },
+    Role.PATIENT: _EVERY_ROLE | {Permission.ACCOUNT_ERASE},
+    Role.DOCTOR: _EVERY_ROLE | {Permission.APPOINTMENT_LIST, Permission.SCHEDULE_WRITE, Permission.USERS_READ},
     Role.RECEPTIONIST: _EVERY_ROLE
     | {Permission.APPOINTMENT_LIST, Permission.APPOINTMENT_LIST_PENDING, Permission.USERS_READ},
     Role.ADMIN: _EVERY_ROLE

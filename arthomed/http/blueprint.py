@@ -15,7 +15,7 @@ from arthomed.http import refusals
 from arthomed.http.envelope import NothingOut, envelope_of, success
 from arthomed.http.forms import MULTIPART, URLENCODED
 from arthomed.http.parsing import PARSER, refuse_unknown_query
-from arthomed.http.schema import example_of, named
+from arthomed.http.schema import Id, example_of, named
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -68,6 +68,8 @@ class Blueprint(flask_smorest.Blueprint):
             if files:
                 wrapped.files = files
                 _apidoc(wrapped)["files"] = {"field": files, "form": schema, "required": location == "multipart"}
+            if any(isinstance(field, Id) for field in shape.fields.values()):
+                self.refuses(Code.NOT_FOUND)(wrapped)
             return wrapped  # type: ignore[no-any-return]
 
         return decorate

@@ -12,9 +12,10 @@ from webargs.flaskparser import FlaskParser
 from werkzeug.exceptions import UnsupportedMediaType
 from werkzeug.routing import BaseConverter
 
-from arthomed.core.errors import FieldError, ValidationFailed
+from arthomed.core.errors import FieldError, NotFound, ValidationFailed
 from arthomed.http import bodies, context
 from arthomed.http.forms import MULTIPART, URLENCODED
+from arthomed.http.schema import MALFORMED_ID
 
 _SECRET_FIELDS = frozenset({"otp", "refreshToken", "pushToken"})
 _WHOLE_BODY = "_schema"
@@ -26,7 +27,7 @@ _MAX_NAME = 200  # characters of an unknown field's name in a response
 class ObjectIdConverter(BaseConverter):
     """An id in a path; anything else gives 404."""
 
-    regex = "[0-9a-f]{24}"
+    regex = "[0-9a-fA-F]{24}"
 
     def to_python(self, value: str) -> ObjectId:
         return ObjectId(value)
@@ -91,8 +92,10 @@ class StrictParser(FlaskParser):
 
     def handle_error(self, error: ma.ValidationError, *_: Any, **__: Any) -> NoReturn:
         by_location: Any = error.messages  # of one location, for example {"json": {...}}
-        errors = _field_errors(next(iter(by_location.values())), error.data)
-        raise ValidationFailed(list(islice(errors, _MAX_ERRORS))) from error
+        errors = list(islice(_field_errors(next(iter(by_location.values())), error.data), _MAX_ERRORS))
+        if all(one.message == MALFORMED_ID for one in errors):  # as in a path
+            raise NotFound from error
+        raise ValidationFailed(errors) from error
 
 
 def refuse_unknown_query() -> None:

@@ -1,33 +1,53 @@
 """The base of all request and response schemas, and the fields that they share."""
 
 import re
-import unicodedata
 from collections.abc import Mapping
 from datetime import date
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 import marshmallow as ma
 from bson import ObjectId
 from marshmallow import fields
 from marshmallow.validate import Length, Range, Regexp
 
-from arthomed.core import clock
+from arthomed.core import clock, text
 from arthomed.core.paging import PageRequest
 
-_OBJECT_ID = r"^[0-9a-f]{24}$"
+_OBJECT_ID = r"^[0-9a-fA-F]{24}$"
 _TIME_OF_DAY = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
+_END_TIME = r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"
 _DAY = re.compile(r"[12][0-9]{3}-[0-9]{2}-[0-9]{2}")
 _MAX_PAGE = 1_000_000  # keeps `skip` within MongoDB's 64 bits
 _NO_FILTERS = frozenset({"sort"})  # parameters of lists that select no records
-_FORBIDDEN = frozenset({"Cc", "Cs", "Co", "Cn"})  # Unicode categories: control, surrogate, private use, unassigned
+_MAX_PLAIN_INPUT = 100
+_MAX_INPUT_RATIO = 4  # of the length as typed to the length that is stored
+
+MALFORMED_ID = "Must be an id of 24 hex digits."
+"""The error of an id that no record can have; a request without other errors gets 404."""
 
 
 class Schema(ma.Schema):
-    """camelCase in JSON, snake_case in Python; unknown fields are refused."""
+    """camelCase in JSON, snake_case in Python; unknown fields are refused, blank optional ones are absent."""
 
     class Meta:
         unknown = ma.RAISE
+
+    clears_blank_fields: ClassVar[bool] = False
+
+    @ma.pre_load
+    def normalise_blank_fields(self, sent: Any, **_: object) -> Any:
+        """Leave out optional fields that are blank or null; with `clears_blank_fields`, a blank one is null."""
+        if not isinstance(sent, Mapping):
+            return sent
+        optional = {str(one.data_key): one for one in self.load_fields.values() if not one.required}
+        blank = {name for name in optional if name in sent and _is_blank(sent[name])}
+        if not blank:
+            return sent
+        kept = {name: sent[name] for name in sent if name not in blank}
+        if self.clears_blank_fields:
+            return {**kept, **{name: None if optional[name].allow_none else sent[name] for name in blank}}
+        return kept
 
     def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
         if field_obj.data_key is None:
@@ -35,7 +55,13 @@ class Schema(ma.Schema):
             field_obj.data_key = head + "".join(part.title() for part in rest)
 
 
-class Changes(Schema):
+class Part(Schema):
+    """A part of a record that a request updates: null or a blank text clears an optional field."""
+
+    clears_blank_fields = True
+
+
+class Changes(Part):
     """An update of a record, which changes at least one field."""
 
     @ma.validates_schema
@@ -54,40 +80,64 @@ class _Documented:
         super().__init__(*args, **kwargs)
 
 
+def _is_blank(value: object) -> bool:
+    return value is None or (isinstance(value, str) and text.is_blank(value))
+
+
 class Text(fields.String):
-    """Text that a person wrote: trimmed, of limited length, without control characters or lone surrogates."""
+    """Text that a person wrote: normalised, of limited length, without control characters or lone surrogates."""
+
+    default_error_messages = {
+        "too_long": "Longer than maximum length {max}.",
+        "forbidden": "Contains the character U+{code:04X}. Please remove it.",
+    }
 
     def __init__(self, *, min_length: int = 1, max_length: int = 1000, multiline: bool = False, **kwargs: Any) -> None:
         kwargs["validate"] = [Length(min_length, max_length), *kwargs.pop("validate", [])]
         super().__init__(**kwargs)
-        self._allowed = "\n\r\t" if multiline else ""
+        self._max_length = max_length
+        self._normalise = text.normalise if multiline else text.one_line
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
-        text = super()._deserialize(value, attr, data, **kwargs)
-        if any(unicodedata.category(char) in _FORBIDDEN and char not in self._allowed for char in text):
-            raise ma.ValidationError("Contains characters that are not allowed.")
-        return text.strip()
+        typed = super()._deserialize(value, attr, data, **kwargs)
+        if len(typed) > self._max_length * _MAX_INPUT_RATIO:  # Unicode normalization takes quadratic time
+            raise self.make_error("too_long", max=self._max_length)
+        normalised = self._normalise(typed)
+        forbidden = text.forbidden_character(normalised)
+        if forbidden is not None:
+            raise self.make_error("forbidden", code=ord(forbidden))
+        return normalised
 
 
-class Id(_Documented, fields.String):
+class PlainText(_Documented, fields.String):
+    """A number, date or id as people type it; loads with ASCII digits, plain dashes and without invisible marks."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        typed = super()._deserialize(value, attr, data, **kwargs)
+        return text.plain(typed) if len(typed) <= _MAX_PLAIN_INPUT else typed
+
+
+class Id(PlainText):
     documented = {"pattern": _OBJECT_ID, "example": "672b1234a1b2c3d4e5f60718"}
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> ObjectId:  # type: ignore[override]
-        text = super()._deserialize(value, attr, data, **kwargs)
-        if not re.fullmatch(_OBJECT_ID, text):
-            raise ma.ValidationError("Must be an id of 24 hex digits.")
-        return ObjectId(text)
+        typed = super()._deserialize(value, attr, data, **kwargs)
+        if not typed:
+            raise self.make_error("required")
+        if not re.fullmatch(_OBJECT_ID, typed):
+            raise ma.ValidationError(MALFORMED_ID)
+        return ObjectId(typed)
 
 
-class Day(_Documented, fields.String):
+class Day(PlainText):
     """A calendar date at the clinic; MongoDB stores it as midnight UTC."""
 
     documented = {"format": "date", "example": "2026-12-01"}
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> date:  # type: ignore[override]
-        text = super()._deserialize(value, attr, data, **kwargs)
+        typed = super()._deserialize(value, attr, data, **kwargs)
         try:
-            return date.fromisoformat(text if _DAY.fullmatch(text) else "")
+            return date.fromisoformat(typed if _DAY.fullmatch(typed) else "")
         except ValueError as error:
             raise ma.ValidationError("Must be a date as YYYY-MM-DD.") from error
 
@@ -104,12 +154,19 @@ class Pattern(Regexp):
         return value
 
 
-class TimeOfDay(_Documented, fields.String):
+class TimeOfDay(PlainText):
     documented = {"example": "09:30"}
+    pattern, error = _TIME_OF_DAY, "Must be a time as HH:MM."
 
     def __init__(self, **kwargs: Any) -> None:
-        pattern = Pattern(_TIME_OF_DAY, error="Must be a time as HH:MM.")
-        super().__init__(validate=pattern, **kwargs)
+        super().__init__(validate=Pattern(self.pattern, error=self.error), **kwargs)
+
+
+class EndTime(TimeOfDay):
+    """The end of a range of time; `24:00` is the end of the day."""
+
+    documented = {"example": "13:00"}
+    pattern, error = _END_TIME, "Must be a time as HH:MM; midnight is 24:00."
 
 
 class Instant(_Documented, fields.String):
@@ -143,9 +200,16 @@ class Flag(fields.Boolean):
         return value
 
 
+class WholeNumber(fields.Integer):
+    """A JSON number without a fraction; `500.0` is 500, as some JSON libraries write it."""
+
+    def _validated(self, value: Any) -> int:
+        return super()._validated(int(value) if isinstance(value, float) and value.is_integer() else value)
+
+
 def integer(minimum: int, maximum: int, **kwargs: Any) -> fields.Integer:
     """A JSON integer within bounds."""
-    return fields.Integer(strict=True, validate=Range(minimum, maximum), **kwargs)
+    return WholeNumber(strict=True, validate=Range(minimum, maximum), **kwargs)
 
 
 class PageQuery(Schema):

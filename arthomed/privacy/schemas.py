@@ -8,7 +8,7 @@ from bson import ObjectId
 from marshmallow import fields
 
 from arthomed.appointments.schemas import AppointmentOut
-from arthomed.auth.schemas import SessionOut, one_time_code
+from arthomed.auth.schemas import OneTimeCode, SessionOut
 from arthomed.core import clock
 from arthomed.files.schemas import FileOut
 from arthomed.http.schema import Id, Instant, PageQuery, Schema
@@ -89,7 +89,7 @@ class AuditEventOut(Schema):
 class EraseAccount(Schema):
     """`otp` is a new code, sent to the account's own number."""
 
-    otp = one_time_code()
+    otp = OneTimeCode(required=True)
 
 
 class RetainedDataOut(Schema):

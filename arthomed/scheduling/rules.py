@@ -112,7 +112,7 @@ def validation_errors(week: Sequence[HoursLike], slot_minutes: int) -> dict[int,
     for index, hours in enumerate(week):
         start, end = minutes(hours.start_time), minutes(hours.end_time)
         if end <= start:
-            errors[index] = "Must end after it starts."
+            errors[index] = "Must end after it starts." + (" Midnight is 24:00 as an end." if end == 0 else "")
         elif (end - start) % slot_minutes:
             errors[index] = f"Must be a multiple of {slot_minutes} minutes long."
         elif any(_overlap(hours, earlier) for earlier in week[:index]):

@@ -3,7 +3,7 @@
 from marshmallow import fields
 from marshmallow.validate import Length, OneOf
 
-from arthomed.http.schema import Day, Flag, Id, PageQuery, Schema, Text, TimeOfDay, example_of, integer
+from arthomed.http.schema import Day, EndTime, Flag, Id, PageQuery, Schema, Text, TimeOfDay, example_of, integer
 from arthomed.scheduling.rules import WEEK
 from arthomed.users.schemas import DoctorOut
 
@@ -30,7 +30,7 @@ class AvailabilityQuery(Schema):
 class HoursPart(Schema):
     day = fields.String(required=True, validate=OneOf(list(map(str, WEEK))), metadata={"example": "monday"})
     start_time = TimeOfDay(required=True, metadata={"example": "09:00"})
-    end_time = TimeOfDay(required=True, metadata={"example": "13:00"})
+    end_time = EndTime(required=True)
     is_available = Flag(load_default=True, metadata={"example": True})
     max_patients = integer(
         1, _MAX_PATIENTS, load_default=1, metadata={"example": 1, "description": "Patients in each slot."}
@@ -48,7 +48,7 @@ class SlotOut(Schema):
 
     _id = Id(attribute="id", data_key="_id", required=True)
     start_time = TimeOfDay(required=True)
-    end_time = TimeOfDay(required=True, metadata={"example": "10:00"})
+    end_time = EndTime(required=True, metadata={"example": "10:00"})
     is_available = fields.Boolean(required=True, metadata={"example": True})
     consultation_fee = fields.Integer(required=True, metadata={"example": 500})
     max_patients = fields.Integer(required=True, metadata={"example": 1})
@@ -85,7 +85,7 @@ class ConflictOut(Schema):
     slot_id = Id(attribute="id", required=True)
     date = Day(required=True)
     start_time = TimeOfDay(required=True)
-    end_time = TimeOfDay(required=True, metadata={"example": "10:00"})
+    end_time = EndTime(required=True, metadata={"example": "10:00"})
     booked_patients = fields.Integer(attribute="bookings", required=True, metadata={"example": 1})
 
 

@@ -4,25 +4,26 @@ from typing import Any
 
 import marshmallow as ma
 from marshmallow import fields
-from marshmallow.validate import Email, OneOf
+from marshmallow.validate import OneOf
 
 from arthomed.core.permissions import Role
 from arthomed.http.schema import (
     Changes,
     Day,
+    EndTime,
     FileUrl,
     Flag,
     Id,
     Instant,
     PageQuery,
-    Pattern,
+    Part,
     Schema,
     Text,
     TimeOfDay,
     integer,
 )
 from arthomed.notifications import catalogue
-from arthomed.users import rules
+from arthomed.users.fields import EmailAddress, Mobile, Name, PastDay, Phone, Pincode
 
 _MAX_FEE = 1_000_000  # rupees
 _GENDERS = ("male", "female", "other")
@@ -30,88 +31,40 @@ _ROLES = tuple(map(str, Role))
 _LANGUAGES = tuple(catalogue.languages())
 
 
-class Mobile(Text):
-    """An Indian mobile number in any common notation; loads as ten digits."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        kwargs["metadata"] = {"example": "9876543210", **kwargs.pop("metadata", {})}
-        super().__init__(max_length=20, **kwargs)
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
-        mobile = rules.normalise_mobile(super()._deserialize(value, attr, data, **kwargs))
-        if mobile is None:
-            raise ma.ValidationError("Please enter a valid Indian mobile number")
-        return mobile
-
-
-class Name(Text):
-    """A person's name in any script."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        kwargs["metadata"] = {"example": "Asha Verma", **kwargs.pop("metadata", {})}
-        super().__init__(min_length=rules.NAME_MIN, max_length=200, **kwargs)
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
-        name = rules.normalise_name(super()._deserialize(value, attr, data, **kwargs))
-        if name is None:
-            raise ma.ValidationError(
-                f"Must be {rules.NAME_MIN} to {rules.NAME_MAX} letters, spaces, full stops, apostrophes or hyphens"
-            )
-        return name
-
-
-class EmailAddress(Text):
-    """An e-mail address; loads in lower case."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        kwargs["metadata"] = {"example": "asha@example.com", "format": "email"}
-        super().__init__(max_length=254, validate=[Email(error="Please enter a valid email address")], **kwargs)
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
-        address = super()._deserialize(value, attr, data, **kwargs).lower()
-        if "=?" in address:  # an encoded word (RFC 2047), which mail software would decode into other addresses
-            raise ma.ValidationError("Please enter a valid email address")
-        return address
-
-
-class AddressPart(Schema):
-    street = Text(max_length=200, allow_none=True, metadata={"example": "12 Hill Road"})
+class AddressPart(Part):
+    street = Text(max_length=200, multiline=True, allow_none=True, metadata={"example": "12 Hill Road"})
     city = Text(max_length=100, allow_none=True, metadata={"example": "Pune"})
     state = Text(max_length=100, allow_none=True, metadata={"example": "Maharashtra"})
-    pincode = Text(
-        max_length=6,
-        allow_none=True,
-        validate=[Pattern(r"^[1-9][0-9]{5}$", error="Must be six digits.")],
-        metadata={"example": "411001"},
-    )
-    country = Text(max_length=100, metadata={"example": "India"})
+    pincode = Pincode(allow_none=True)
+    country = Text(max_length=100, allow_none=True, metadata={"example": "India"})
 
 
-class EmergencyContactPart(Schema):
+class EmergencyContactPart(Part):
     name = Name(allow_none=True)
     relationship = Text(max_length=50, allow_none=True, metadata={"example": "mother"})
-    mobile_number = Mobile(allow_none=True)
+    mobile_number = Phone(allow_none=True)
 
 
-class ProfilePart(Schema):
+class ProfilePart(Part):
     language = fields.String(
+        allow_none=True,
         validate=OneOf(_LANGUAGES),
         metadata={"example": "hi", "description": "Language of messages, an ISO 639-1 code."},
     )
-    date_of_birth = Day(allow_none=True, metadata={"example": "1990-04-21"})
+    date_of_birth = PastDay(allow_none=True, metadata={"example": "1990-04-21"})
     gender = fields.String(allow_none=True, validate=OneOf(_GENDERS), metadata={"example": "female"})
     address = fields.Nested(AddressPart, allow_none=True)
     emergency_contact = fields.Nested(EmergencyContactPart, allow_none=True)
 
 
-class ConditionPart(Schema):
+class ConditionPart(Part):
     condition = Text(required=True, max_length=200, metadata={"example": "Asthma"})
-    diagnosed_date = Day(allow_none=True, metadata={"example": "2015-06-01"})
+    diagnosed_date = PastDay(allow_none=True, metadata={"example": "2015-06-01"})
     treatment = Text(max_length=1000, multiline=True, allow_none=True, metadata={"example": "Inhaler"})
     doctor = Text(max_length=100, allow_none=True, metadata={"example": "Dr Rao"})
 
 
-class PatientInfoPart(Schema):
+class PatientInfoPart(Part):
     blood_group = fields.String(
         allow_none=True,
         validate=OneOf(["A+", "A-", "B+", "B-", "AB+", "AB-", "O+", "O-"]),
@@ -124,10 +77,10 @@ class PatientInfoPart(Schema):
     emergency_contact = fields.Nested(EmergencyContactPart, allow_none=True)
 
 
-class OwnDoctorInfoPart(Schema):
+class OwnDoctorInfoPart(Part):
     """The fields that doctors may change themselves. Only an admin changes fee and registration number."""
 
-    specialization = Text(max_length=100, metadata={"example": "Cardiology"})
+    specialization = Text(max_length=100, allow_none=True, metadata={"example": "Cardiology"})
     qualification = Text(max_length=200, allow_none=True, metadata={"example": "MBBS, MD"})
     experience = integer(0, 80, allow_none=True, metadata={"example": 12, "description": "Years."})
 
@@ -161,6 +114,8 @@ class UpdateUser(Changes):
 
 
 class CreateUser(UpdateUser):
+    clears_blank_fields = False
+
     mobile_number = Mobile(required=True)
     name = Name(required=True)
     role = fields.String(required=True, validate=OneOf(_ROLES), metadata={"example": "doctor"})
@@ -207,7 +162,7 @@ class ProfileOut(Schema):
 class HoursOut(Schema):
     day = fields.String(required=True, metadata={"example": "monday"})
     start_time = TimeOfDay(required=True, metadata={"example": "09:00"})
-    end_time = TimeOfDay(required=True, metadata={"example": "13:00"})
+    end_time = EndTime(required=True)
     is_available = fields.Boolean(required=True, dump_default=True, metadata={"example": True})
     max_patients = fields.Integer(required=True, dump_default=1, metadata={"example": 1})
 

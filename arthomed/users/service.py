@@ -1,15 +1,13 @@
 """Use cases of users: read, list, register, update, deactivate, anonymise."""
 
 import re
-import unicodedata
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from datetime import date, datetime
+from datetime import datetime
 from functools import partial
 from typing import Any
 
 from bson import ObjectId
-from mongoengine.base import BaseDocument
 from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError
 
@@ -18,17 +16,15 @@ from arthomed.audit.models import Action, Kind
 from arthomed.core import cache, clock
 from arthomed.core.actor import Actor
 from arthomed.core.documents import Raw, transaction
-from arthomed.core.errors import DuplicateValue, FieldError, NotFound, PermissionDenied, ValidationFailed
+from arthomed.core.errors import DuplicateValue, NotFound, PermissionDenied, ValidationFailed
 from arthomed.core.paging import Page, PageRequest
 from arthomed.core.permissions import Role
-from arthomed.users import rules
-from arthomed.users.models import BOOKABLE, DOCTORS_TAG, Condition, DoctorInfo, PatientInfo, User, user_tag
+from arthomed.users import changes, rules
+from arthomed.users.models import BOOKABLE, DICTIONARY_ORDER, DOCTORS_TAG, User, user_tag
 
-NewValues = dict[str, Any]
-"""New values by field name in snake_case, nested like the document; None clears a field."""
+NewValues = changes.NewValues
 
 _ANONYMISATION_BATCH = 500
-_ROLE_PARTS = {"doctor_info": (Role.DOCTOR, DoctorInfo), "patient_info": (Role.PATIENT, PatientInfo)}
 
 
 def get(user_id: ObjectId, session: ClientSession | None = None) -> User:
@@ -71,10 +67,11 @@ def list_users(
     if is_active is not None:
         users = users.filter(is_active=is_active)
     if search is not None:
-        users = users.filter(__raw__={"$or": [{name: _contains(search)} for name in ("name", "mobileNumber", "email")]})
+        users = users.filter(__raw__={"$or": _matching(search)})
     sort_field = {"name": "name", "createdAt": "created_at"}[sort.removeprefix("-")]
     sign = "-" if sort.startswith("-") else ""
-    page: Page[User] = users.order_by(sign + sort_field, sign + "id").page(page_request)
+    collation = DICTIONARY_ORDER if sort_field == "name" else None
+    page: Page[User] = users.order_by(sign + sort_field, sign + "id").page(page_request, collation)
     user_ids = [user.id for user in page.items]
     audit.record_search(actor, Kind.USER, page_request.filters, found=page.pagination.total)
     audit.record_read(actor, Kind.USER, user_ids, user_ids)
@@ -95,10 +92,10 @@ def list_doctors(
     if specialization is not None:
         where["doctorInfo.specialization"] = specialization
     if search is not None:
-        where["name"] = _contains(search)
+        where["name"] = _contains(rules.plain_name(search))
     if ids is not None:
         where["_id"] = {"$in": list(ids)}
-    page: Page[User] = User.objects(__raw__=where).order_by("name", "id").page(page_request)
+    page: Page[User] = User.objects(__raw__=where).order_by("name", "id").page(page_request, DICTIONARY_ORDER)
     return page
 
 
@@ -124,8 +121,7 @@ def register(*, role: Role, mobile_number: str, name: str | None = None, by: Act
 def new_user(role: Role, mobile_number: str, name: str | None, **parts: Any) -> User:
     """A user who is not stored yet. Raises ValidationFailed when a part belongs to another role."""
     user = User(role=role, mobile_number=mobile_number, name=name or rules.placeholder_name(mobile_number))
-    _ensure_role_part(user, parts)
-    _merge(user, parts)
+    changes.merge(user, parts)
     return user
 
 
@@ -139,7 +135,7 @@ def insert(user: User, session: ClientSession, *, by: Actor | None = None) -> No
     )
 
 
-def update(user_id: ObjectId, changes: NewValues, *, by: Actor) -> User:
+def update(user_id: ObjectId, new: NewValues, *, by: Actor) -> User:
     """Merge changes into a user's record.
 
     Raises:
@@ -147,19 +143,18 @@ def update(user_id: ObjectId, changes: NewValues, *, by: Actor) -> User:
         DuplicateValue: the mobile number belongs to another user.
         ValidationFailed: a part belongs to another role, or admins would change their own role.
     """
-    return transaction(lambda session: save_changes(user_id, changes, by=by, session=session))
+    return transaction(lambda session: save_changes(user_id, new, by=by, session=session))
 
 
-def save_changes(user_id: ObjectId, changes: NewValues, *, by: Actor, session: ClientSession) -> User:
+def save_changes(user_id: ObjectId, new: NewValues, *, by: Actor, session: ClientSession) -> User:
     """Do `update` within a transaction; concurrent changes of one user conflict."""
     user = _require_not_erased(user_id, session)
     before = user.to_mongo()
-    role = Role(changes.get("role", user.role))
+    role = Role(new.get("role", user.role))
     if role is not user.role and by.user_id == user_id:
         raise ValidationFailed.of("role", "You can't change your own role", role)
     user.role = role
-    _ensure_role_part(user, changes)
-    _merge(user, {name: value for name, value in changes.items() if name != "role"})
+    changes.merge(user, {name: value for name, value in new.items() if name != "role"})
     _save(by, user, before, session)
     return user
 
@@ -210,8 +205,8 @@ def _save(by: Actor, user: User, before: Raw, session: ClientSession) -> None:
     user.updated_at = clock.now()
     with _translate_duplicate_mobile(by, user.mobile_number):
         user.save_changes(session)
-    changes = audit.differences(before, user.to_mongo())
-    audit.record_change(by, Action.CHANGE, Kind.USER, user.id, subject=user.id, session=session, changes=changes)
+    changed = audit.differences(before, user.to_mongo())
+    audit.record_change(by, Action.CHANGE, Kind.USER, user.id, subject=user.id, session=session, changes=changed)
 
 
 def _require_not_erased(user_id: ObjectId, session: ClientSession) -> User:
@@ -243,38 +238,15 @@ def stats() -> dict[str, Any]:
     return {"total": total, "active": active, "inactive": total - active, "by_role": by_role}
 
 
-def _contains(text: str) -> Raw:
-    """Match fields that contain a text literally, in any case. Names are stored in NFC."""
-    return {"$regex": re.escape(unicodedata.normalize("NFC", text)), "$options": "i"}
+def _matching(search: str) -> list[Raw]:
+    """The conditions under which a user matches a search text: by name, mobile number or e-mail address."""
+    numbers = [{"mobileNumber": {"$regex": pattern}} for pattern in rules.mobile_patterns(search)]
+    return [{"name": _contains(rules.plain_name(search))}, {"email": _contains(search)}, *numbers]
 
 
-def _ensure_role_part(user: User, changes: NewValues) -> None:
-    """Add the part that the role requires, and refuse changes of another role's part."""
-    for part, (owner, part_type) in _ROLE_PARTS.items():
-        if user.role is owner:
-            setattr(user, part, getattr(user, part) or part_type())
-        elif part in changes:
-            name = User._fields[part].db_field
-            raise ValidationFailed([FieldError(name, f"Only a {owner} has this", shows_value=False)])
-
-
-def _merge(document: BaseDocument, changes: NewValues) -> None:
-    """Assign changes field by field; fields that are not named stay as they are."""
-    for name, value in changes.items():
-        if isinstance(value, dict):
-            part = getattr(document, name) or document._fields[name].document_type()
-            _merge(part, value)
-            setattr(document, name, part)
-        else:
-            setattr(document, name, _to_stored_value(name, value))
-
-
-def _to_stored_value(name: str, value: Any) -> Any:
-    if isinstance(value, date):
-        return clock.midnight_utc(value)
-    if name == "medical_history":
-        return [Condition(**{key: _to_stored_value(key, one) for key, one in row.items()}) for row in value]
-    return value
+def _contains(searched: str) -> Raw:
+    """Match fields that contain a text literally, in any case."""
+    return {"$regex": re.escape(searched), "$options": "i"}
 
 
 @contextmanager

@@ -52,16 +52,40 @@ def test_create_admin_creates_an_active_verified_admin(flask: Run) -> None:
     assert (admin.role, admin.is_active, admin.is_verified) == (Role.ADMIN, True, True)
 
 
-def test_create_admin_refuses_a_registered_number(flask: Run) -> None:
-    patient = factories.make_user()
+@pytest.mark.parametrize(
+    ("answer", "exit_code", "role"), [("y", 0, Role.ADMIN), ("n", 1, Role.PATIENT), ("", 1, Role.PATIENT)]
+)
+def test_create_admin_asks_before_it_promotes_a_patient(
+    flask: Run, app: Flask, answer: str, exit_code: int, role: Role
+) -> None:
+    patient = factories.make_user(name="Asha Verma")
 
-    result = flask("create-admin", patient.mobile_number, "Kavita Desai")
+    result = app.test_cli_runner().invoke(
+        args=["create-admin", patient.mobile_number, "Kavita Desai"], input=answer and f"{answer}\n"
+    )
 
-    assert (result.exit_code, result.output) == (1, "Mobile number is already registered\n")
-    assert User.objects.get(mobile_number=patient.mobile_number).role is Role.PATIENT
+    assert f"{patient.mobile_number} belongs to Asha Verma (patient). Make this user an admin?" in result.output
+    assert result.exit_code == exit_code
+    assert User.objects.get(mobile_number=patient.mobile_number).role is role
+    del flask  # it restores the connection
 
 
-@pytest.mark.parametrize(("mobile", "name"), [("12345", "Kavita Desai"), ("9876543210", "K"), ("9876543210", "<b>")])
+def test_create_admin_with_yes_promotes_a_deactivated_user_and_ends_the_sessions(flask: Run, app: Flask) -> None:
+    patient = factories.sign_in(app, factories.make_user(is_active=False))
+
+    result = flask("create-admin", f"(+91) {patient.user.mobile_number}", "Kavita Desai", "--yes")
+
+    assert (result.exit_code, result.stdout) == (
+        0,
+        f"Kavita Desai can sign in as an admin with {patient.user.mobile_number}.\n",
+    )
+    promoted = User.objects.get(id=patient.user.id)
+    assert (promoted.role, promoted.is_active, promoted.is_verified) == (Role.ADMIN, True, True)
+    assert promoted.name == "Kavita Desai"
+    assert get_db().sessions.count_documents({"user": patient.user.id}) == 0
+
+
+@pytest.mark.parametrize(("mobile", "name"), [("12345", "Kavita Desai"), ("9876543210", "1"), ("9876543210", "<b>")])
 def test_create_admin_requires_a_valid_mobile_number_and_name(flask: Run, mobile: str, name: str) -> None:
     result = flask("create-admin", mobile, name)
 

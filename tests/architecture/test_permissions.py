@@ -151,7 +151,7 @@ TABLE: dict[tuple[str, str], Row] = {
     ("GET", "/api/appointments/pending"): Row(STAFF),
     ("GET", "/api/appointments/stats"): Row(ALL),
     ("GET", _APPOINTMENT): Row(ALL, "appointment", own_only=OWN_APPOINTMENTS),
-    ("GET", f"{_APPOINTMENT}/calendar.ics"): Row(OWN_APPOINTMENTS, "appointment", own_only=OWN_APPOINTMENTS),
+    ("GET", f"{_APPOINTMENT}/calendar.ics"): Row(ALL, "appointment", own_only=ALL),
     ("PUT", _APPOINTMENT): Row(ALL, "appointment", own_only=OWN_APPOINTMENTS, body=_edit),
     ("PUT", f"{_APPOINTMENT}/status"): Row(
         ALL, "appointment", own_only=OWN_APPOINTMENTS, body=lambda _: {"status": "cancelled"}, status=Status.CONFIRMED
@@ -246,7 +246,7 @@ def make_world(app: Flask, role: Role, status: Status) -> World:
     caller = factories.sign_in(app, factories.make_doctor(hour) if role is Role.DOCTOR else factories.make_user(role))
     stranger = factories.sign_in(app)
     own_appointment = factories.make_appointment(
-        caller.user if role is Role.PATIENT else None, caller.user if role is Role.DOCTOR else doctor, time="09:30"
+        None if role is Role.DOCTOR else caller.user, caller.user if role is Role.DOCTOR else doctor, time="09:30"
     )
     others_appointment = factories.make_appointment(stranger.user, another, time="09:30")
     if status is Status.CONFIRMED:

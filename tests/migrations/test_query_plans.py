@@ -136,6 +136,11 @@ def cancel_one_of_two_in_a_slot(clinic: Clinic) -> None:
     transitions.cancel(factories.actor_of(clinic.desk.user), first.id, reason=None)
 
 
+def book_by_a_frequent_patient(clinic: Clinic) -> None:
+    patient = factories.make_user(bookings_count=20)
+    factories.make_appointment(patient, clinic.doctor, time="09:00", day=factories.tomorrow() + timedelta(days=1))
+
+
 def send_a_code(clinic: Clinic) -> None:
     otp.deliver(Otp.objects.get(mobile_number=clinic.number_with_a_code()).issue)
 
@@ -173,6 +178,11 @@ FREQUENT: dict[str, Callable[[Clinic], object]] = {
     "slots of a day from the cache": get_slots_twice,
     "availability": lambda c: c.get(f"/users/doctors/{c.doctor.id}/availability?{a_month()}"),
     "doctors": lambda c: c.get("/users/doctors"),
+    "doctors by name": lambda c: c.get("/users/doctors?search=doctor&page=2"),
+    "users by name": lambda c: c.as_admin("/users?sort=name"),
+    "doctors of a specialization by name": lambda c: c.get("/users/doctors?specialization=Cardiology&search=doctor"),
+    "users by number": lambda c: c.as_admin("/users?search=%2B91+98765+43210"),
+    "user statistics": lambda c: c.as_admin("/users/stats"),
     "doctors who are free on a day": lambda c: c.get(f"/users/doctors?date={factories.tomorrow()}"),
     "doctors of a specialization": lambda c: c.get("/users/doctors?specialization=Cardiology"),
     "my appointments": lambda c: c.mine(),
@@ -191,6 +201,7 @@ FREQUENT: dict[str, Callable[[Clinic], object]] = {
     "pending appointments": lambda c: c.get("/appointments/pending"),
     "one appointment": lambda c: c.get(f"/appointments/{c.appointment.id}"),
     "booking": lambda c: factories.make_appointment(doctor=c.doctor, time="09:30"),
+    "booking by a frequent patient": book_by_a_frequent_patient,
     "booking a taken slot": book_a_taken_slot,
     "cancelling": lambda c: transitions.cancel(factories.actor_of(c.desk.user), c.appointment.id, reason=None),
     "cancelling one of two in a slot": cancel_one_of_two_in_a_slot,

@@ -59,7 +59,7 @@ INVALID: dict[str, list[Document]] = {
         {"role": MISSING},
         {"mobileNumber": "12345"},
         {"mobileNumber": "+919876543210"},
-        {"name": "A"},
+        {"name": ""},
         {"isActive": "yes"},
     ],
     "otps": [{"otp": "123456"}, {"attempts": 4}, {"attempts": -1}, {"expiresAt": MISSING}],

@@ -149,7 +149,8 @@ def _read_context(attempts: Sequence[BookingAttempt], now: datetime, session: Cl
     limit = settings().policy.max_open_appointments
     patients = (users.get(attempt.patient_id) for attempt in attempts)
     frequent = [patient.id for patient in patients if patient and patient.bookings_count >= limit]
-    return _Context(users, seats, Appointment.count_open(frequent, session) if frequent else {})
+    today = clock.wall_clock(clock.today(zone := settings().policy.timezone), "00:00", zone)
+    return _Context(users, seats, Appointment.count_open(frequent, today=today, session=session) if frequent else {})
 
 
 def _refusal(attempt: BookingAttempt, context: _Context, now: datetime) -> ClinicError | None:

@@ -1,7 +1,7 @@
 """One-time codes: requested, sent by SMS, and checked."""
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -184,9 +184,12 @@ def logging_outcome() -> Iterator[None]:
     metrics.CODES_VERIFIED.add()
 
 
-def check(guesses: Sequence[Guess], session: ClientSession) -> dict[str, rules.CodeRefused | None]:
+def check(
+    guesses: Sequence[Guess], session: ClientSession, *, kept: Collection[str] = ()
+) -> dict[str, rules.CodeRefused | None]:
     """Check guesses of different numbers in a transaction: a right one consumes the code, a wrong one an attempt.
 
+    The codes of the numbers in `kept` stay valid after a right guess.
     Returns the refusal of each number, or None for a right guess.
     """
     if not guesses:
@@ -202,7 +205,9 @@ def check(guesses: Sequence[Guess], session: ClientSession) -> dict[str, rules.C
         for guess in guesses
         if isinstance(checked[guess.mobile], rules.CodeInvalid)
     }
-    right = {guess.mobile: guess.address for guess in guesses if checked[guess.mobile] is None}
+    right = {
+        guess.mobile: guess.address for guess in guesses if checked[guess.mobile] is None and guess.mobile not in kept
+    }
     Otp.store_outcomes(right, wrong, now=now, session=session)
     return checked
 

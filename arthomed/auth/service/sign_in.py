@@ -107,8 +107,13 @@ def confirm_with_code(user: User, code: str, *, network: str) -> None:
 
 
 def _sign_in_batch(attempts: Sequence[SignInAttempt], session: ClientSession) -> list[SignedIn | Exception]:
-    """Within one transaction: a code is consumed together with the session that it opens, or not at all."""
-    refusals = otp.check([one.guess for one in attempts], session)
+    """Within one transaction: a code is consumed together with the session that it opens, or not at all.
+
+    A registration of a known number leaves its code valid, so that its owner can sign in with it.
+    """
+    must_be_new = [one.mobile for one in attempts if one.must_be_new]
+    known = User.by_mobile(must_be_new, session) if must_be_new else {}
+    refusals = otp.check([one.guess for one in attempts], session, kept=known)
     admitted = [one for one in attempts if refusals[one.mobile] is None]
     outcomes = _admit(admitted, session) if admitted else {}
     return [refusals[one.mobile] or outcomes[one.mobile] for one in attempts]

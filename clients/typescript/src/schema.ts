@@ -531,7 +531,7 @@ export interface paths {
         };
         /**
          * Fetch an appointment for one's calendar.
-         * @description Roles: doctor, patient. Permission: `appointment:calendar`.
+         * @description Roles: admin, doctor, patient, receptionist. Permission: `appointment:calendar`.
          */
         get: operations["appointmentsCalendarFile"];
         put?: never;
@@ -1306,23 +1306,26 @@ export interface components {
             /** @example 411001 */
             pincode?: string | null;
             /** @example India */
-            country?: string;
+            country?: string | null;
         };
         EmergencyContactPart: {
             /** @example Asha Verma */
             name?: string | null;
             /** @example mother */
             relationship?: string | null;
-            /** @example 9876543210 */
+            /**
+             * @description A number that is not Indian needs its country code.
+             * @example 9876501234
+             */
             mobileNumber?: string | null;
         };
         ProfilePart: {
             /**
              * @description Language of messages, an ISO 639-1 code.
              * @example hi
-             * @enum {string}
+             * @enum {string|null}
              */
-            language?: "en" | "hi" | "mr";
+            language?: "en" | "hi" | "mr" | null;
             /**
              * Format: date
              * @example 1990-04-21
@@ -1361,7 +1364,7 @@ export interface components {
         };
         OwnDoctorInfoPart: {
             /** @example Cardiology */
-            specialization?: string;
+            specialization?: string | null;
             /** @example MBBS, MD */
             qualification?: string | null;
             /**
@@ -1416,7 +1419,7 @@ export interface components {
         };
         DoctorInfoPart: {
             /** @example Cardiology */
-            specialization?: string;
+            specialization?: string | null;
             /** @example MBBS, MD */
             qualification?: string | null;
             /**
@@ -1958,7 +1961,7 @@ export interface components {
             /** @example Worse in the evening */
             symptoms?: string | null;
             /** @example consultation */
-            purposeOfVisit?: string;
+            purposeOfVisit?: string | null;
             /** @example Blood pressure 120/80 */
             notes?: string | null;
             /** @example Paracetamol 500 mg, twice a day */
@@ -3717,7 +3720,7 @@ export interface operations {
                  *         "emergencyContact": {
                  *           "name": "Asha Verma",
                  *           "relationship": "mother",
-                 *           "mobileNumber": "9876543210"
+                 *           "mobileNumber": "9876501234"
                  *         }
                  *       },
                  *       "patientInfo": {
@@ -3736,7 +3739,7 @@ export interface operations {
                  *         "emergencyContact": {
                  *           "name": "Asha Verma",
                  *           "relationship": "mother",
-                 *           "mobileNumber": "9876543210"
+                 *           "mobileNumber": "9876501234"
                  *         }
                  *       }
                  *     }
@@ -3962,7 +3965,7 @@ export interface operations {
                  *         "emergencyContact": {
                  *           "name": "Asha Verma",
                  *           "relationship": "mother",
-                 *           "mobileNumber": "9876543210"
+                 *           "mobileNumber": "9876501234"
                  *         }
                  *       },
                  *       "doctorInfo": {
@@ -4842,6 +4845,7 @@ export interface operations {
             400: components["responses"]["400.VALIDATION_ERROR"];
             401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
             403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
             406: components["responses"]["406.NOT_ACCEPTABLE"];
             429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
             500: components["responses"]["500.INTERNAL_ERROR"];
@@ -5671,7 +5675,7 @@ export interface operations {
                  *         "emergencyContact": {
                  *           "name": "Asha Verma",
                  *           "relationship": "mother",
-                 *           "mobileNumber": "9876543210"
+                 *           "mobileNumber": "9876501234"
                  *         }
                  *       },
                  *       "doctorInfo": {
@@ -6693,6 +6697,7 @@ export interface operations {
             400: components["responses"]["400.VALIDATION_ERROR"];
             401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
             403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
             406: components["responses"]["406.NOT_ACCEPTABLE"];
             429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
             500: components["responses"]["500.INTERNAL_ERROR"];
@@ -6745,6 +6750,7 @@ export interface operations {
             };
             400: components["responses"]["400.VALIDATION_ERROR"];
             403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
             406: components["responses"]["406.NOT_ACCEPTABLE"];
             413: components["responses"]["413.PAYLOAD_TOO_LARGE"];
             415: components["responses"]["415.UNSUPPORTED_MEDIA_TYPE"];

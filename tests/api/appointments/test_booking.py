@@ -248,7 +248,8 @@ def test_cancelled_appointments_do_not_count_as_open(app: Flask) -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"doctorId": "x"},
+        {"doctorId": 1},
+        {"doctorId": ""},
         {"doctorId": None},
         {"appointmentDate": "01-12-2026"},
         {"appointmentDate": "2026-02-30"},

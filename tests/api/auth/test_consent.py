@@ -93,7 +93,7 @@ def test_the_name_of_a_notice_is_stored_unchanged(client: FlaskClient, now: Now,
     assert notices() == [notice]
 
 
-@pytest.mark.parametrize("notice", ["", " ", "x" * 51, "a\nb", 202611, None, {"$ne": None}, ["2026-11"]])
+@pytest.mark.parametrize("notice", ["x" * 51, "a\x00b", 202611, {"$ne": None}, ["2026-11"]])
 def test_an_invalid_name_of_a_notice_is_refused(client: FlaskClient, notice: object) -> None:
     response = submit_code(client, MOBILE, code_sent(client), privacyNotice=notice)
 

@@ -68,7 +68,6 @@ class TestNames:
             {**PIXEL, "address": "127.0.0.1"},
             [PIXEL],
             "android",
-            None,
         ],
         ids=repr,
     )

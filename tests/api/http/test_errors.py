@@ -100,7 +100,7 @@ def test_a_wrong_method_gets_the_allowed_ones(client: FlaskClient, path: str, al
     assert set(response.headers["Allow"].split(", ")) == allowed
 
 
-@pytest.mark.parametrize("bad", ["abc", "0" * 23, "0" * 25, "g" * 24, "A" * 24, "-1", "%00", "{}", "\u0660" * 24])
+@pytest.mark.parametrize("bad", ["abc", "0" * 23, "0" * 25, "g" * 24, "-1", "%00", "{}", "\u0660" * 24])
 @pytest.mark.parametrize("path", ["/api/users/doctors/{}", "/api/users/{}", "/api/appointments/{}"])
 def test_a_malformed_id_is_not_found(client: FlaskClient, person: SignedIn, path: str, bad: str) -> None:
     response = client.get(path.format(bad), headers=person.headers)

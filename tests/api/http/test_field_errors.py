@@ -40,7 +40,7 @@ class TestSecrets:
         response = client.post("/api/auth/verify-otp", json={"mobileNumber": "12345", "otp": "x"})
 
         assert sorted(envelope_of(response)["errors"], key=itemgetter("field")) == [
-            {"field": "mobileNumber", "message": "Please enter a valid Indian mobile number", "value": "12345"},
+            {"field": "mobileNumber", "message": "Mobile number must be exactly 10 digits", "value": "12345"},
             {"field": "otp", "message": "OTP must be exactly 6 digits"},
         ]
 

@@ -116,7 +116,7 @@ class TestJson:
 
     @pytest.mark.parametrize(
         "text",
-        ["\\ud800", "\\udc00\\ud800", "a\\u0000b", "\\u0007", "\\ufffe", "\\ue000", "line\\nbreak", "\\u001b[31m"],
+        ["\\ud800", "\\udc00\\ud800", "a\\u0000b", "\\u0007", "\\ufffe", "\\ue000", "\\u001b[31m"],
     )
     def test_surrogates_and_control_characters_are_refused(
         self, client: FlaskClient, person: SignedIn, text: str

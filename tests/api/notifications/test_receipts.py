@@ -219,7 +219,7 @@ def test_receipt_of_an_unknown_message_is_ignored(client: FlaskClient) -> None:
     assert post_receipt(client, f"{PATH}?message={ObjectId()}&attempt=1", "delivered").status_code == 200
 
 
-@pytest.mark.parametrize("query", ["x=1", "message=1&attempt=1", f"message={'0' * 24}&attempt=x"])
+@pytest.mark.parametrize("query", ["x=1", "message=&attempt=1", f"message={'0' * 24}&attempt=x"])
 def test_invalid_query_is_refused_even_with_a_signature(client: FlaskClient, query: str) -> None:
     assert error_of(post_receipt(client, f"{PATH}?{query}", "delivered")) == (400, "VALIDATION_ERROR")
 

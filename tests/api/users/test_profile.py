@@ -124,6 +124,68 @@ class TestUpdateProfile:
     def test_white_space_around_text_is_removed(self, client: FlaskClient, person: SignedIn) -> None:
         assert save(client, person, profile={"address": {"city": "  Pune "}})["profile"]["address"]["city"] == "Pune"
 
+    @pytest.mark.parametrize(
+        ("typed", "saved"),
+        [
+            (
+                {"street": "Flat 4\u000b12 Hill\u00a0Road\u2028Opp. Post Office"},
+                "Flat 4\n12 Hill Road\nOpp. Post Office",
+            ),
+            ({"street": "Flat 4\r\n12 Hill Road"}, "Flat 4\n12 Hill Road"),
+            ({"city": "Navi\nMumbai"}, "Navi Mumbai"),
+            ({"pincode": "411 001"}, "411001"),
+            ({"pincode": "४११\u00a0\u0966\u0966१"}, "411001"),
+            ({"state": "Maha\u00adrashtra\u200b"}, "Maharashtra"),
+        ],
+    )
+    def test_address_is_saved_as_people_write_it(
+        self, client: FlaskClient, person: SignedIn, typed: dict[str, str], saved: str
+    ) -> None:
+        [name] = typed
+
+        assert save(client, person, profile={"address": typed})["profile"]["address"][name] == saved
+
+    @pytest.mark.parametrize(
+        ("typed", "saved"),
+        [
+            ("+971 50 123 4567", "+971501234567"),
+            ("\u202a+91 98765 01234\u202c", "9876501234"),
+            ("020 2612 3456", "+912026123456"),
+        ],
+    )
+    def test_emergency_contact_may_have_a_number_of_any_country(
+        self, client: FlaskClient, person: SignedIn, typed: str, saved: str
+    ) -> None:
+        contact = {"emergencyContact": {**CONTACT, "mobileNumber": typed}}
+
+        user = save(client, person, profile=contact, patientInfo=contact)
+
+        assert user["profile"]["emergencyContact"]["mobileNumber"] == saved
+        assert user["patientInfo"]["emergencyContact"]["mobileNumber"] == saved
+        assert save(client, person, profile=user["profile"])["profile"] == user["profile"]
+
+    @pytest.mark.parametrize("name", ["B/O Sunita", "Ravi S/o Mohan", "R"])
+    def test_name_of_a_baby_a_son_or_one_letter_is_saved(
+        self, client: FlaskClient, person: SignedIn, name: str
+    ) -> None:
+        assert save(client, person, name=name)["name"] == name
+
+    def test_date_of_birth_in_devanagari_digits_is_saved(self, client: FlaskClient, person: SignedIn) -> None:
+        assert save(client, person, profile={"dateOfBirth": "१९९०-०४-२१"})["profile"]["dateOfBirth"] == "1990-04-21"
+
+    def test_date_of_birth_cannot_move_behind_a_diagnosis(self, client: FlaskClient, person: SignedIn) -> None:
+        save(client, person, profile=PROFILE, patientInfo=PATIENT_INFO)
+
+        assert invalid_fields(put(client, person, profile={"dateOfBirth": "2016-01-01"})) == ["profile.dateOfBirth"]
+        assert save(client, person, profile={"dateOfBirth": "2015-02-03"})["profile"]["dateOfBirth"] == "2015-02-03"
+
+    def test_text_pasted_from_word_is_saved(self, client: FlaskClient, person: SignedIn) -> None:
+        pasted = {"condition": "Asthma", "treatment": "Inhaler\u000b\uf0b7 twice\u2028a day \U0001fa77"}
+
+        [saved] = save(client, person, patientInfo={"medicalHistory": [pasted]})["patientInfo"]["medicalHistory"]
+
+        assert saved["treatment"] == "Inhaler\n\u2022 twice\na day \U0001fa77"
+
     def test_update_does_not_change_other_users(self, client: FlaskClient, person: SignedIn, database: Records) -> None:
         other = factories.make_user()
         before = database.users.find_one({"_id": other.id})
@@ -187,7 +249,26 @@ class TestClearFields:
 
         assert profile["profile"]["gender"] is None
 
-    @pytest.mark.parametrize("language", [None, "", "xx", "EN", "../en"])
+    @pytest.mark.parametrize("blank", [None, "", "  ", "\u200b"])
+    @pytest.mark.parametrize(("name", "default"), [("language", "en"), ("gender", None), ("dateOfBirth", None)])
+    def test_null_and_blank_text_clear_a_field(
+        self, client: FlaskClient, person: SignedIn, name: str, blank: str | None, default: str | None
+    ) -> None:
+        save(client, person, profile=PROFILE)
+
+        assert save(client, person, profile={name: blank})["profile"] == {**PROFILE, name: default}
+
+    def test_a_form_with_blank_fields_is_saved(self, client: FlaskClient, person: SignedIn) -> None:
+        save(client, person, email="asha@example.com", profile=PROFILE, patientInfo=PATIENT_INFO)
+        blank = {"address": dict.fromkeys(ADDRESS, ""), "emergencyContact": dict.fromkeys(CONTACT, "")}
+
+        user = save(client, person, email="", profile=blank, patientInfo={"bloodGroup": ""})
+
+        assert user["profile"]["address"] == {**dict.fromkeys(ADDRESS), "country": "India"}
+        assert user["profile"]["emergencyContact"] == dict.fromkeys(CONTACT)
+        assert (user["email"], user["patientInfo"]["bloodGroup"]) == (None, None)
+
+    @pytest.mark.parametrize("language", ["xx", "EN", "../en"])
     def test_unsupported_language_is_refused(self, client: FlaskClient, person: SignedIn, language: str | None) -> None:
         assert invalid_fields(put(client, person, profile={"language": language})) == ["profile.language"]
 

@@ -89,6 +89,13 @@ class TestListUsers:
             ({"search": "rahul"}, ["Rahul Mehta"]),
             ({"search": "RAHUL.M@"}, ["Rahul Mehta"]),
             ({"search": "98765432"}, ["Rahul Mehta"]),
+            ({"search": "+91 98765 43210"}, ["Rahul Mehta"]),
+            ({"search": "\u202a+91 98765\u00a043210\u202c"}, ["Rahul Mehta"]),
+            ({"search": "098765-432"}, ["Rahul Mehta"]),
+            ({"search": "९८७६५ ४३"}, ["Rahul Mehta"]),
+            ({"search": "Rahul\u00a0\u200bMehta"}, ["Rahul Mehta"]),
+            ({"search": "Rahul  Mehta"}, ["Rahul Mehta"]),
+            ({"search": "D\u2019Souza"}, ["Mr. D'Souza"]),
             ({"search": "Meera", "role": "patient"}, []),
             ({"search": "वर्मा"}, ["आशा वर्मा"]),
             ({"search": "d'souza"}, ["Mr. D'Souza"]),
@@ -148,7 +155,47 @@ class TestListUsers:
         assert (data_of(answer)["pagination"]["limit"], data_of(answer)["pagination"]["current"]) == (10, 1)
 
 
+class TestOrderOfNames:
+    NAMES = ("de Souza", "Zubin", "\u00c1lvaro", "asha verma", "Asha Verma", "Alwin", "Bina", "D'Souza", "Desai")
+    SORTED = ("\u00c1lvaro", "Alwin", "asha verma", "Asha Verma", "Bina", "D'Souza", "de Souza", "Desai", "Zubin")
+
+    def test_users_are_listed_by_name_as_in_a_dictionary(self, client: FlaskClient, admin: SignedIn) -> None:
+        for name in self.NAMES:
+            factories.make_user(name=name)
+
+        found = listed(client, admin, sort="name", role="patient")
+
+        assert found == list(self.SORTED)
+        assert listed(client, admin, sort="-name", role="patient") == found[::-1]
+
+    def test_doctors_are_listed_by_name_as_in_a_dictionary(self, client: FlaskClient, admin: SignedIn) -> None:
+        for name in ("zoya khan", "Amit Rao", "bina Shah", "Chetan Das"):
+            factories.make_user(Role.DOCTOR, name=name)
+
+        answer = client.get("/api/users/doctors", headers=admin.headers)
+
+        assert [one["name"] for one in data_of(answer)["items"]] == ["Amit Rao", "bina Shah", "Chetan Das", "zoya khan"]
+
+    def test_users_of_the_same_name_are_on_one_page_each(self, client: FlaskClient, admin: SignedIn) -> None:
+        ids = {str(factories.make_user(name="Asha Verma").id) for _ in range(6)}
+        headers = admin.headers
+
+        pages = [
+            data_of(client.get(f"/api/users?role=patient&sort=name&limit=2&page={page}", headers=headers))["items"]
+            for page in (1, 2, 3)
+        ]
+
+        assert {one["_id"] for page in pages for one in page} == ids
+
+
 class TestListQueryValidation:
+    @pytest.mark.parametrize("name", ["limit", "page", "role", "isActive", "sort", "search"])
+    @pytest.mark.parametrize("blank", ["", " ", "%0a", "%E2%80%8B"])
+    def test_blank_query_parameter_is_absent(self, client: FlaskClient, admin: SignedIn, name: str, blank: str) -> None:
+        answer = client.get(f"/api/users?{name}={blank}", headers=admin.headers)
+
+        assert data_of(answer) == data_of(client.get("/api/users", headers=admin.headers))
+
     @pytest.mark.parametrize(("name", "value"), [("limit", "1"), ("limit", "100"), ("page", "1"), ("page", "1000000")])
     def test_smallest_and_largest_page_and_limit_are_allowed(
         self, client: FlaskClient, admin: SignedIn, name: str, value: str
@@ -158,12 +205,12 @@ class TestListQueryValidation:
     @pytest.mark.parametrize(
         ("name", "value"),
         [
-            *[("limit", one) for one in ("0", "101", "-1", "ten", "", "1.5", "1e1", "9" * 5000)],
-            *[("page", one) for one in ("0", "-1", "x", "", "1000001", "9" * 5000)],
-            *[("role", one) for one in ("owner", "", "ADMIN")],
-            *[("isActive", one) for one in ("maybe", "")],
-            *[("sort", one) for one in ("mobileNumber", "", "--name", "name,role", "$natural")],
-            *[("search", one) for one in ("", "%00", "a" * 101, "%0a")],
+            *[("limit", one) for one in ("0", "101", "-1", "ten", "1.5", "1e1", "9" * 5000)],
+            *[("page", one) for one in ("0", "-1", "x", "1000001", "9" * 5000)],
+            *[("role", one) for one in ("owner", "ADMIN")],
+            *[("isActive", one) for one in ("maybe",)],
+            *[("sort", one) for one in ("mobileNumber", "--name", "name,role", "$natural")],
+            *[("search", one) for one in ("%00", "a" * 101)],
             *[(one, "x") for one in ("colour", "Role", "search[$ne]", "role[]", "$where", "skip")],
         ],
     )
