@@ -180,6 +180,8 @@ def _document_operation(doc: dict[str, Any], described: dict[str, Any], **_: Any
     doc["operationId"] = described["operation_id"]
     manual, texts = described.get("manual_doc", {}), described["docstring"]
     access = "Needs no token."
+    if "security" in manual:
+        access = "Needs a well-signed token, which may have expired."
     if "x-permission" in manual:
         access = f"Roles: {', '.join(manual['x-roles'])}. Permission: `{manual['x-permission']}`."
     texts["description"] = "\n\n".join(filter(None, [texts.get("description"), access]))

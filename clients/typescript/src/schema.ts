@@ -97,7 +97,7 @@ export interface paths {
         put?: never;
         /**
          * Sign this device out, by its access token, expired or not, or by its refresh token; any number of times.
-         * @description Needs no token.
+         * @description Needs a well-signed token, which may have expired.
          */
         post: operations["authLogout"];
         delete?: never;
