@@ -41,7 +41,7 @@ class CleaningQueue:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._requests: list[QueuedRequest] = []  # in order of arrival
-        self._inside = 0
+        self._displaced: list[QueuedRequest] = []
         self._running: QueuedRequest | None = None
         self._started_at = 0.0
         self._used: dict[Hashable, tuple[float, float]] = {}  # seconds of cleaning, and when they were counted
@@ -60,14 +60,11 @@ class CleaningQueue:
         with self._changed:
             self._make_room(sender)
             self._requests.append(request)
-            self._inside += 1
         try:
             yield request
         finally:
             with self._changed:
-                self._inside -= 1
-                if not request.is_displaced:
-                    self._requests.remove(request)
+                (self._displaced if request.is_displaced else self._requests).remove(request)
 
     @contextmanager
     def slot(self, request: QueuedRequest) -> Iterator[float]:
@@ -96,10 +93,12 @@ class CleaningQueue:
             return
         heaviest = max(reversed(self._requests), key=self._load)
         is_lighter = (self._used_by(sender), count + 1) < self._load(heaviest)
-        if not is_lighter or self._inside >= MAX_THREADS:
+        busy = sum(not one.is_waiting for one in self._displaced)  # the others are about to leave
+        if not is_lighter or len(self._requests) + busy >= MAX_THREADS:
             raise ServiceUnavailable(retry_after=RETRY_AFTER)
         heaviest.is_displaced = True
         self._requests.remove(heaviest)
+        self._displaced.append(heaviest)
         self._changed.notify_all()
 
     def _load(self, request: QueuedRequest) -> tuple[float, int]:

@@ -116,7 +116,7 @@ def test_the_headers_alone_of_a_search_are_recorded_as_well(client: FlaskClient,
     assert [event.search.filters for event in searches()] == [{"search": "Asha"}]
 
 
-@pytest.mark.parametrize("words", ["search=Asha&search=Nobody", "search=%20Asha%20", "search=A%20.*%20%24where"])
+@pytest.mark.parametrize("words", ["search=%20Asha%20", "search=A%20.*%20%24where"])
 def test_the_recorded_words_are_those_that_were_searched_for(client: FlaskClient, clinic: Clinic, words: str) -> None:
     get(client, f"/users?{words}", clinic.admin)
 

@@ -14,7 +14,7 @@ from dev.servers import free_port
 from tests.stack import ROOT, Stack, wait_for
 
 NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-SERVER = "server web:5000"
+SERVER = "server web:5000 "
 
 needs_nginx = pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
 

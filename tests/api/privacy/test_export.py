@@ -69,7 +69,7 @@ class TestContent:
         assert found["user"]["consents"][0]["notice"]
         assert [one["_id"] for one in found["appointments"]] == [str(appointment.id)]
         assert found["appointments"][0]["symptoms"] == "Fever"
-        assert [(one["kind"], one["arrival"]) for one in found["messages"]] == [("appointment-pending", None)]
+        assert [(one["kind"], one["arrival"]) for one in found["messages"]] == [("appointment-pending", None)] * 2
         assert len(found["sessions"]) == 1
         assert {"user", "appointment"} <= {one["kind"] for one in found["accessLog"]}
 
