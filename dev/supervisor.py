@@ -43,6 +43,7 @@ _DATABASE = "arthomed"
 # All clients of a developer have the same IP address, so its limits are raised unless the environment sets them.
 _ADDRESS_LIMITS = {
     "OTP_PER_ADDRESS_HOUR": "2000",
+    "OTP_TO_STRANGERS_HOUR": "10000",
     "RATE_LIMIT_MAX_REQUESTS": "10000",
     "RATE_LIMIT_AUTH_MAX_REQUESTS": "10000",
 }

@@ -69,6 +69,7 @@ class Stack:
             "RATE_LIMIT_BOOKING_MAX_REQUESTS": "1000000",
             "RATE_LIMIT_UPLOAD_MAX_REQUESTS": "1000000",
             "OTP_PER_ADDRESS_HOUR": "1000000",
+            "OTP_TO_STRANGERS_HOUR": "1000000",
             "MESSAGE_LEASE_SECONDS": "2",
             **(env or {}),
         }

@@ -57,7 +57,7 @@ def test_files_of_another_user_are_a_problem(folder: Path) -> None:
 def test_configuration_works_outside_compose_with_one_line_changed(tmp_path: Path) -> None:
     configuration = (ROOT / "deploy/nginx.conf").read_text()
     assert "user arthomed;" in configuration
-    changed = configuration.replace(SERVER, "server 127.0.0.1:5000").replace("user arthomed;", "user nobody nogroup;")
+    changed = configuration.replace(SERVER, "server 127.0.0.1:5000 ").replace("user arthomed;", "user nobody nogroup;")
     (tmp_path / "nginx.conf").write_text(changed)
     checked = subprocess.run(
         [str(NGINX), "-t", "-c", tmp_path / "nginx.conf"], capture_output=True, text=True, check=False
