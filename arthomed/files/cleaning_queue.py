@@ -17,7 +17,8 @@ from arthomed.core.errors import ServiceUnavailable
 
 MAX_REQUEST_SECONDS = 32  # for all files of a request, waiting included; the web server's timeout is 35
 MAX_CLEANING_SECONDS = 14  # for one file
-MAX_QUEUED = 5  # of the eight threads of a web process
+MAX_QUEUED = 5
+MAX_THREADS = 7  # of the eight of a web process; a request that lost its place may still clean or store a file
 MAX_QUEUED_PER_SENDER = 2
 RETRY_AFTER = timedelta(seconds=5)
 _HALF_LIFE_SECONDS = 60  # of the cleaning time that a sender has used
@@ -40,6 +41,7 @@ class CleaningQueue:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._requests: list[QueuedRequest] = []  # in order of arrival
+        self._displaced: list[QueuedRequest] = []
         self._running: QueuedRequest | None = None
         self._started_at = 0.0
         self._used: dict[Hashable, tuple[float, float]] = {}  # seconds of cleaning, and when they were counted
@@ -62,8 +64,7 @@ class CleaningQueue:
             yield request
         finally:
             with self._changed:
-                if not request.is_displaced:
-                    self._requests.remove(request)
+                (self._displaced if request.is_displaced else self._requests).remove(request)
 
     @contextmanager
     def slot(self, request: QueuedRequest) -> Iterator[float]:
@@ -91,10 +92,13 @@ class CleaningQueue:
         if len(self._requests) < MAX_QUEUED:
             return
         heaviest = max(reversed(self._requests), key=self._load)
-        if self._load(heaviest) <= (self._used_by(sender), count + 1):
+        is_lighter = (self._used_by(sender), count + 1) < self._load(heaviest)
+        busy = sum(not one.is_waiting for one in self._displaced)  # the others are about to leave
+        if not is_lighter or len(self._requests) + busy >= MAX_THREADS:
             raise ServiceUnavailable(retry_after=RETRY_AFTER)
         heaviest.is_displaced = True
         self._requests.remove(heaviest)
+        self._displaced.append(heaviest)
         self._changed.notify_all()
 
     def _load(self, request: QueuedRequest) -> tuple[float, int]:

@@ -37,9 +37,6 @@ def test_six_accounts_with_inflating_pdfs_do_not_stop_the_uploads_of_others(clin
     assert statuses == [200] * len(patients), answers
 
 
-@pytest.mark.xfail(
-    reason="known fault: a quarter to a third of the victim's uploads pass, the others get 503", strict=False
-)
 @pytest.mark.long
 def test_uploads_go_on_during_a_minute_of_inflating_pdfs_of_the_largest_size(clinic: Clinic) -> None:
     statuses, slowest, patients = Counter[int](), 0.0, iter(clinic.patients(MAX_UPLOADS))
@@ -89,4 +86,16 @@ def upload_pdfs(clinic: Clinic, patient: Person, appointment: str, files: list[R
 
 
 def upload_picture(clinic: Clinic, patient: Person) -> httpx.Response:
-    return clinic.api.post("/files/upload/profiles", files={"files": picture()[::-1]}, headers=patient.headers)
+    """Upload as an app does, which tries once more after the time that a 503 names.
+
+    Nobody has used any cleaning time in the first second of an attack, so that a newcomer can be refused then.
+    """
+
+    def post() -> httpx.Response:
+        return clinic.api.post("/files/upload/profiles", files={"files": picture()[::-1]}, headers=patient.headers)
+
+    response = post()
+    if response.status_code == REFUSED:
+        threading.Event().wait(int(response.headers["Retry-After"]))
+        response = post()
+    return response

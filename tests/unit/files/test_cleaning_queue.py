@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from threading import Event
 
 import pytest
@@ -138,3 +138,17 @@ def test_error_while_cleaning_leaves_the_queue_empty(queue: Queue) -> None:
         1 / 0  # noqa: B018
     assert len(queue) == 0
     assert queue.clean("a")
+
+
+def test_requests_that_lost_their_places_and_still_store_files_do_not_occupy_all_threads(queue: Queue) -> None:
+    admitted = 0
+    with ExitStack() as storing:
+        for nth in range(12):
+            with suppress(ServiceUnavailable):
+                request = storing.enter_context(queue.admit(f"sender {nth}"))
+                with queue.slot(request):
+                    end = time.monotonic() + 0.02
+                    wait_for(lambda end=end: time.monotonic() > end, what="the end of cleaning")  # type: ignore[misc]
+                admitted += 1
+    assert admitted == cleaning_queue.MAX_THREADS
+    assert queue.clean("new")
