@@ -239,7 +239,7 @@ def reads_medical_record(patient: ObjectId, reader: Actor | None) -> bool:
 
 
 def reads_file(patient: ObjectId, uploader: ObjectId, reader: Actor | None) -> bool:
-    """As `reads_medical_record`; whoever has uploaded a file reads it, too."""
+    """As `reads_medical_record`; the uploader of a file reads it, too."""
     return reads_medical_record(patient, reader) or (reader is not None and reader.user_id == uploader)
 
 

@@ -125,7 +125,7 @@ class Otp(ClinicDocument):
 
     @classmethod
     def discard(cls, issue: ObjectId) -> None:
-        """End a code whose SMS is not sent, so that nobody can guess it."""
+        """Invalidate a code whose SMS is not sent; a guess at it is refused."""
         cls.collection().update_one({"issue": issue}, {"$set": {"isUsed": True}, "$unset": {"tellAt": ""}})
 
     @classmethod

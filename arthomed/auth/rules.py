@@ -77,7 +77,7 @@ def request_quotas(
     """How many codes a number and the networks of a client may request.
 
     `networks` are the client's address, or for IPv6 its /64, /56 and /48. A number that has signed in from this address
-    before (`known_address`) has quotas of its own there, so that nobody elsewhere can use them up.
+    before (`known_address`) has quotas of its own there, which requests from elsewhere do not use.
     """
     source = "" if known_address is None else f":{known_address}"
     hour, per_address = timedelta(hours=1), policy.hourly_quota_per_address

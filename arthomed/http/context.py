@@ -101,7 +101,7 @@ def _log(status: int) -> None:
     actor, code = g.get("actor"), g.get("error_code")
     if code is not None:
         metrics.ERROR_RESPONSES.add(code)
-    write = log.error if status >= _FIRST_ERROR else log.info  # as the specification has it
+    write = log.error if status >= _FIRST_ERROR else log.info  # the specification requires it
     write(
         "request",
         method=request.method,

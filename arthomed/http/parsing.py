@@ -36,7 +36,7 @@ class ObjectIdConverter(BaseConverter):
 class StrictParser(FlaskParser):
     """Refuses unknown fields, except in headers and webhook forms, repeated parameters and other media types.
 
-    A body without files is JSON or, as the specification has it, an urlencoded form, whose values are texts.
+    A body without files is JSON, or an urlencoded form (the specification requires it), whose values are texts.
     """
 
     DEFAULT_VALIDATION_STATUS = 400

@@ -79,7 +79,7 @@ def request_code(mobile: str, *, purpose: str, address: str, networks: Sequence[
 
 
 def _delivery(code: Otp) -> JobRequest:
-    """The job that sends a code; those to strangers have a queue of their own, so that a flood delays nobody else."""
+    """The job that sends a code; those to strangers have a queue of their own, so a flood of them delays no others."""
     return JobRequest(Job.DELIVER_CODE_TO_STRANGER if code.is_stranger else Job.DELIVER_CODE, (str(code.issue),))
 
 
