@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from itertools import pairwise
 from typing import Any
 
 from bson import ObjectId
@@ -19,7 +18,7 @@ from arthomed.core.documents import transaction
 from arthomed.core.permissions import Role
 from arthomed.scheduling import service as scheduling
 from arthomed.scheduling.models import Slot
-from arthomed.scheduling.rules import WEEK
+from arthomed.scheduling.rules import WEEK, length, plan
 from arthomed.users import service as users
 from arthomed.users.models import User
 
@@ -152,20 +151,23 @@ def _past_appointments(patients: list[User], doctors: list[User], receptionist: 
 
 def _past_slot(doctor: User) -> Slot:
     """The first slot of a doctor's last day at least a week ago."""
-    policy, hours = settings().policy, {str(one.day): one for one in reversed(doctor.doctor_info.schedule)}
+    policy = settings().policy
     today = clock.today(policy.timezone)
-    days = (today - timedelta(days=ago) for ago in range(7, 7 + len(WEEK)))
-    day = next(day for day in days if str(WEEK[day.weekday()]) in hours)
-    first = hours[str(WEEK[day.weekday()])]
-    starts_at = clock.wall_clock(day, first.start_time, policy.timezone)
-    ends_at = starts_at + timedelta(minutes=policy.slot_minutes)
+    days = [today - timedelta(days=ago) for ago in range(7, 7 + len(WEEK))]
+    first = plan(
+        doctor.doctor_info.schedule,
+        days,
+        slot_minutes=policy.slot_minutes,
+        zone=policy.timezone,
+        after=clock.wall_clock(days[-1] - timedelta(days=1), "00:00", policy.timezone),
+    )[0]
     return Slot(
         id=ObjectId(),
         doctor=doctor.id,
-        date=clock.midnight_utc(day),
+        date=clock.midnight_utc(first.date),
         start_time=first.start_time,
-        end_time=f"{ends_at.astimezone(policy.timezone):%H:%M}",
-        starts_at=starts_at,
+        end_time=first.end_time,
+        starts_at=first.starts_at,
         max_patients=first.max_patients,
         consultation_fee=doctor.doctor_info.consultation_fee,
     )
@@ -180,8 +182,7 @@ def _store_past(slot: Slot, steps: tuple[_Step, ...], people: Mapping[Role, Obje
             at=slot.starts_at + step.after_start,
             reason=step.reason,
         )
-        for before, step in pairwise((None, *steps))
-        if step
+        for before, step in zip((None, *steps), steps, strict=False)
     ]
     status = changes[-1].target
     appointment = Appointment(
@@ -192,7 +193,7 @@ def _store_past(slot: Slot, steps: tuple[_Step, ...], people: Mapping[Role, Obje
         appointment_date=slot.date,
         appointment_time=slot.start_time,
         starts_at=slot.starts_at,
-        ends_at=slot.starts_at + timedelta(minutes=settings().policy.slot_minutes),
+        ends_at=slot.starts_at + length(slot.start_time, slot.end_time),
         status=status,
         purpose_of_visit="consultation",
         reason="Cough for a week",

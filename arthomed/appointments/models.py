@@ -12,13 +12,12 @@ from mongoengine import (
     EnumField,
     IntField,
     ObjectIdField,
-    Q,
     StringField,
 )
 from pymongo import ReturnDocument
 from pymongo.client_session import ClientSession
 
-from arthomed.appointments.rules import ACTIVE, TREATING, Status
+from arthomed.appointments.rules import ACTIVE, OF_OWN_PATIENTS, Status
 from arthomed.core.actor import Actor
 from arthomed.core.cache import invalidate
 from arthomed.core.documents import ClinicDocument, ClinicEmbeddedDocument, Pipeline, Raw
@@ -127,12 +126,12 @@ class Appointment(ClinicDocument):
     def visible_to(cls, actor: Actor) -> Any:
         """The appointments that this user may see, also those that a doctor has as a patient."""
         if actor.role is Role.DOCTOR:
-            return cls.objects(Q(doctor_id=actor.user_id) | Q(patient_id=actor.user_id))
+            return cls.of(actor.signed_in_user_id)
         return cls.listed_for(actor)
 
     @classmethod
     def listed_for(cls, actor: Actor) -> Any:
-        """The appointments of this user's work; a patient's own ones."""
+        """What `GET /api/appointments` lists: a doctor's as the doctor, a patient's own, all for the other staff."""
         if actor.role is Role.PATIENT:
             return cls.objects(patient_id=actor.user_id)
         if actor.role is Role.DOCTOR:
@@ -141,8 +140,8 @@ class Appointment(ClinicDocument):
 
     @classmethod
     def treats(cls, doctor: ObjectId | None, patient: ObjectId) -> bool:
-        """Whether a patient is one of the doctor's own."""
-        treating = {"doctor": doctor, "patient": patient, "status": {"$in": sorted(TREATING)}}
+        """Whether the doctor has an appointment with the patient that was confirmed."""
+        treating = {"doctor": doctor, "patient": patient, "status": {"$in": sorted(OF_OWN_PATIENTS)}}
         return cls.collection().find_one(treating, {"_id": 1}) is not None
 
     @classmethod
@@ -164,14 +163,17 @@ class Appointment(ClinicDocument):
 
     @classmethod
     def count_open(
-        cls, patients: Sequence[ObjectId], *, today: datetime, session: ClientSession
+        cls, patients: Sequence[ObjectId], *, day_start: datetime, session: ClientSession
     ) -> dict[ObjectId, int]:
         """Count the open appointments of each patient; patients without any are left out.
 
-        One that is in progress since before `today` (an instant) was not finished by mistake, and is not open.
+        One that is in progress since before `day_start` was left open by mistake, and does not count.
         """
-        since = {"$or": [{"status": {"$ne": Status.IN_PROGRESS}}, {"startsAt": {"$gte": today}}]}
-        is_open = {"patient": {"$in": patients}, "status": {"$in": sorted(ACTIVE)}, **since}
+        statuses: list[Raw] = [
+            {"status": {"$in": [Status.PENDING, Status.CONFIRMED]}},
+            {"status": Status.IN_PROGRESS, "startsAt": {"$gte": day_start}},
+        ]
+        is_open = {"patient": {"$in": patients}, "$or": statuses}
         counts: Pipeline = [{"$match": is_open}, {"$group": {"_id": "$patient", "count": {"$sum": 1}}}]
         return {row["_id"]: row["count"] for row in cls.collection().aggregate(counts, session=session)}
 

@@ -85,7 +85,10 @@ class TooLate(ClinicError):
 
 
 def roles_in(appointment: AppointmentView, actor: Actor) -> frozenset[Role | None]:
-    """The roles of an actor in an appointment: staff may be patients, and a doctor acts as one only as its doctor."""
+    """The roles of an actor in an appointment.
+
+    `patient` for its patient, `doctor` for its doctor; receptionists, admins and the system have theirs in each.
+    """
     roles: set[Role | None] = {Role.PATIENT} if actor.user_id == appointment.patient_id else set()
     if actor.role in (Role.RECEPTIONIST, Role.ADMIN, None) or (
         actor.role is Role.DOCTOR and actor.user_id == appointment.doctor_id
@@ -103,7 +106,7 @@ def before_it_ends(appointment: AppointmentView, _actor: Actor, now: datetime, _
 
 
 def with_notice(appointment: AppointmentView, actor: Actor, now: datetime, policy: Policy) -> None:
-    """A patient must give notice (`policy.cancel_notice`); staff may cancel at any time, but not their own."""
+    """A patient must give notice (`policy.cancel_notice`), staff only for an appointment of their own."""
     if Role.PATIENT in roles_in(appointment, actor) and now > appointment.starts_at - policy.cancel_notice:
         raise TooLate
 
@@ -223,27 +226,27 @@ def refund_amount(paid: int, percent: int) -> int:
     return paid * percent // 100
 
 
-TREATING = frozenset({Status.CONFIRMED, Status.IN_PROGRESS, Status.COMPLETED, Status.NO_SHOW})
-"""The statuses in which an appointment makes its patient one of the doctor's patients."""
+OF_OWN_PATIENTS = frozenset(Status) - {Status.PENDING, Status.REJECTED, Status.CANCELLED}
+"""The statuses in which an appointment makes its patient one of the doctor's own patients."""
 
 HIDDEN_FROM_RECEPTION = frozenset({"notes", "prescription"})
 IMAGE_PARTS_FOR_RECEPTION = frozenset({"original_name", "category", "size"})
 
 
-def reads_medical_record(patient: ObjectId, reader: Actor | None) -> bool:
+def reads_medical_record(patient: ObjectId, reader: Actor) -> bool:
     """Whether a reader of a patient's records reads the medical part, which the reception does not.
 
-    Receptionists read their own. The reader None is the system, which writes exports for the patient.
+    Receptionists read their own. The system reads all: it writes exports for the patient.
     """
-    return reader is None or reader.role is not Role.RECEPTIONIST or reader.user_id == patient
+    return reader.role is not Role.RECEPTIONIST or reader.user_id == patient
 
 
-def reads_file(patient: ObjectId, uploader: ObjectId, reader: Actor | None) -> bool:
+def reads_file(patient: ObjectId, uploader: ObjectId, reader: Actor) -> bool:
     """As `reads_medical_record`; the uploader of a file reads it, too."""
-    return reads_medical_record(patient, reader) or (reader is not None and reader.user_id == uploader)
+    return reads_medical_record(patient, reader) or reader.user_id == uploader
 
 
-EDITABLE: Mapping[Role, frozenset[str]] = {
+EDITABLE: Mapping[Role | None, frozenset[str]] = {
     Role.PATIENT: frozenset({"reason", "symptoms"}),
     Role.DOCTOR: frozenset({"notes", "prescription"}),
     Role.RECEPTIONIST: frozenset({"purpose_of_visit", "reason"}),
@@ -258,10 +261,9 @@ def ensure_may_edit(actor: Actor, appointment: AppointmentView, names: set[str])
         PermissionDenied, TooLate
     """
     roles = roles_in(appointment, actor)
-    names = names - {name for role in roles if role not in (None, Role.PATIENT) for name in EDITABLE[role]}
-    if names - (EDITABLE[Role.PATIENT] if Role.PATIENT in roles else frozenset()):
+    if names - {name for role in roles for name in EDITABLE.get(role, ())}:
         raise PermissionDenied
-    if names and appointment.status is not Status.PENDING:
+    if Role.PATIENT in roles and names & EDITABLE[Role.PATIENT] and appointment.status is not Status.PENDING:
         raise TooLate("This can be changed before the confirmation only")
 
 

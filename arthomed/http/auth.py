@@ -9,13 +9,13 @@ from functools import wraps
 from typing import Any, ClassVar, TypeVar
 
 from bson import ObjectId
-from flask import Flask, current_app, g, has_app_context, request
+from flask import Flask, current_app, g, has_request_context, request
 from flask_jwt_extended import JWTManager, get_current_user, verify_jwt_in_request
 from jwt.exceptions import ImmatureSignatureError, InvalidTokenError
 
 from arthomed.config import Settings
 from arthomed.core import keys
-from arthomed.core.actor import Actor
+from arthomed.core.actor import SYSTEM, Actor
 from arthomed.core.cache import Versions
 from arthomed.core.errors import ClinicError, Code, PermissionDenied
 from arthomed.core.permissions import ROLE_PERMISSIONS, Permission
@@ -79,9 +79,9 @@ def current_actor() -> Actor:
     return actor
 
 
-def reader() -> Actor | None:
-    """The actor who gets the response; None for a public route, and outside of a request, as in a job."""
-    return g.get("actor") if has_app_context() else None
+def reader() -> Actor:
+    """The actor who gets the response; the system outside of a request, as in a job."""
+    return current_actor() if has_request_context() else SYSTEM
 
 
 def own_id() -> ObjectId:

@@ -114,7 +114,7 @@ class PlainText(_Documented, fields.String):
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
         typed = super()._deserialize(value, attr, data, **kwargs)
-        return text.plain(typed) if len(typed) <= _MAX_PLAIN_INPUT else typed
+        return text.plain_number(typed) if len(typed) <= _MAX_PLAIN_INPUT else typed
 
 
 class Id(PlainText):

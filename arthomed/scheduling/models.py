@@ -27,7 +27,7 @@ _DERIVED: Pipeline = [
     },
 ]
 
-_REMOVED = "$$REMOVE"  # as the value of a field in `$set`, removes it
+_REMOVED = "$$REMOVE"  # an aggregation variable: `$set` to it removes the field
 _GROUP_FIELDS = ("startTime", "endTime", "maxPatients", "consultationFee", "isBlocked")
 _EXISTING_FIELDS = (*_GROUP_FIELDS, "date", "startsAt", "bookedPatients")
 _INSERT_BATCH_SIZE = 10_000

@@ -108,7 +108,7 @@ _SUMMARY_FIELDS = (
 DOCTORS_TAG = "doctors"
 """The cache tag (core/cache.py) of the public part of all doctors."""
 DICTIONARY_ORDER = {"locale": "en"}
-"""The collation of lists by name and of their indexes (migration 0017): case and accents decide last."""
+"""The collation of lists by name and of their indexes (migration 0018): case and accents decide last."""
 BOOKABLE = {"role": str(Role.DOCTOR), "isActive": True, "isVerified": True}
 ERASED_NAME = "Erased patient"
 _ERASED_AT_ONCE = (

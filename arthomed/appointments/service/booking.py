@@ -103,7 +103,7 @@ def book(
     Raises:
         NotFound: the doctor does not exist or cannot be booked.
         SlotUnavailable, SlotTaken: with the nearest free slots of that doctor.
-        ValidationFailed: a doctor books an appointment with themselves.
+        ValidationFailed: the doctor is the patient, too.
         DuplicateValue: the patient has an appointment at that time, or with that doctor on that day.
         BookingLimitReached: the patient has too many open appointments.
         IdempotencyKeyReused: the key was used for another booking.
@@ -146,11 +146,13 @@ def _read_context(attempts: Sequence[BookingAttempt], now: datetime, session: Cl
     ids = [user_id for attempt in attempts for user_id in (attempt.patient_id, attempt.details.doctor_id)]
     users = User.active_by_id(ids, session)
     seats = Slot.free_seats([attempt.start for attempt in attempts], now=now, session=session)
-    limit = settings().policy.max_open_appointments
+    policy = settings().policy
+    limit = policy.max_open_appointments
     patients = (users.get(attempt.patient_id) for attempt in attempts)
     frequent = [patient.id for patient in patients if patient and patient.bookings_count >= limit]
-    today = clock.wall_clock(clock.today(zone := settings().policy.timezone), "00:00", zone)
-    return _Context(users, seats, Appointment.count_open(frequent, today=today, session=session) if frequent else {})
+    day_start = clock.wall_clock(clock.today(policy.timezone), "00:00", policy.timezone)
+    counts = Appointment.count_open(frequent, day_start=day_start, session=session) if frequent else {}
+    return _Context(users, seats, counts)
 
 
 def _refusal(attempt: BookingAttempt, context: _Context, now: datetime) -> ClinicError | None:

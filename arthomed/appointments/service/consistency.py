@@ -25,11 +25,13 @@ _ACTIVE_APPOINTMENTS: Pipeline = [
     {"$set": {"activeCount": {"$size": "$active"}}},
 ]
 _IS_AVAILABLE = {"$and": [{"$not": "$isBlocked"}, {"$lt": ["$bookedPatients", "$maxPatients"]}]}
+_HOLDER = {"$cond": [{"$eq": ["$activeCount", 1]}, {"$first": "$active._id"}, None]}
 _SLOT_VIOLATIONS = {
     "more active appointments than seats": {"$gt": ["$activeCount", "$maxPatients"]},
     "bookedPatients is not the number of active appointments": {"$ne": ["$bookedPatients", "$activeCount"]},
     "a taken seat without an appointment": {"$ne": [{"$setDifference": ["$takenSeats", "$active.seat"]}, []]},
     "isAvailable does not match the free seats": {"$ne": ["$isAvailable", _IS_AVAILABLE]},
+    "appointment is not its only active appointment": {"$ne": [{"$ifNull": ["$appointment", None]}, _HOLDER]},
 }
 # The other slots are empty and need no lookup; `_appointments_without_seat` finds an active appointment in one of them.
 _SUSPECT_SLOTS = {
@@ -37,6 +39,7 @@ _SUSPECT_SLOTS = {
         "$or": [
             {"bookedPatients": {"$ne": 0}},
             {"takenSeats": {"$ne": []}},
+            {"appointment": {"$exists": True}},
             {"$expr": {"$ne": ["$isAvailable", _IS_AVAILABLE]}},
         ]
     }

@@ -36,7 +36,7 @@ def read(actor: Actor, user_id: ObjectId) -> User:
     """Read a user's record; doctors read those of their own patients.
 
     Raises:
-        NotFound: there is no such user, or the doctor has no appointment with that patient.
+        NotFound: there is no such user, or the user is not one of the doctor's own patients.
     """
     if actor.role is Role.DOCTOR and user_id != actor.user_id and not Appointment.treats(actor.user_id, user_id):
         raise NotFound
