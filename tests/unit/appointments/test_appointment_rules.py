@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from bson import ObjectId
 
-from arthomed.appointments import rules
+from arthomed.appointments import access, rules
 from arthomed.appointments.rules import ACTIVE, Status
 from arthomed.config import Policy
 from arthomed.core.actor import SYSTEM, Actor
@@ -227,15 +227,15 @@ def test_doctor_has_no_rights_of_a_doctor_in_an_appointment_with_another_doctor(
 
     assert refusal(*pair, DOCTOR, STARTS_AT, **own) is PermissionDenied
     with pytest.raises(PermissionDenied):
-        rules.ensure_may_edit(DOCTOR, FakeAppointment(pair[0], **own), {"notes"})
+        access.ensure_may_edit(DOCTOR, FakeAppointment(pair[0], **own), {"notes"})
 
 
 def test_doctor_edits_the_own_appointment_with_another_doctor_as_its_patient() -> None:
     own: dict[str, Any] = {"patient_id": DOCTOR.user_id, "doctor_id": ObjectId()}
 
-    assert rules.ensure_may_edit(DOCTOR, FakeAppointment(**own), {"symptoms"}) is None  # type: ignore[func-returns-value]
+    assert access.ensure_may_edit(DOCTOR, FakeAppointment(**own), {"symptoms"}) is None  # type: ignore[func-returns-value]
     with pytest.raises(rules.TooLate):
-        rules.ensure_may_edit(DOCTOR, FakeAppointment(CONFIRMED, **own), {"symptoms"})
+        access.ensure_may_edit(DOCTOR, FakeAppointment(CONFIRMED, **own), {"symptoms"})
 
 
 @pytest.mark.parametrize("actor", [PATIENT, DOCTOR], ids=["patient", "doctor"])
@@ -267,8 +267,8 @@ def test_reception_reads_no_medical_record_of_others(
 ) -> None:
     patient = PATIENT.signed_in_user_id
 
-    assert rules.reads_medical_record(patient, reader) is is_read
-    assert rules.reads_file(patient, UPLOADER, reader) is is_file_read
+    assert access.reads_medical_record(patient, reader) is is_read
+    assert access.reads_file(patient, UPLOADER, reader) is is_file_read
 
 
 @pytest.mark.parametrize(
@@ -339,7 +339,7 @@ EDITABLE = {
 @pytest.mark.parametrize(("name", "field"), list(product(ACTORS, FIELDS)))
 def test_each_role_can_edit_only_its_own_fields(name: str, field: str) -> None:
     try:
-        rules.ensure_may_edit(ACTORS[name], FakeAppointment(), {field})
+        access.ensure_may_edit(ACTORS[name], FakeAppointment(), {field})
         allowed = True
     except PermissionDenied:
         allowed = False
@@ -349,13 +349,13 @@ def test_each_role_can_edit_only_its_own_fields(name: str, field: str) -> None:
 
 def test_edit_with_one_field_of_another_role_is_refused() -> None:
     with pytest.raises(PermissionDenied):
-        rules.ensure_may_edit(PATIENT, FakeAppointment(), {"reason", "notes"})
+        access.ensure_may_edit(PATIENT, FakeAppointment(), {"reason", "notes"})
 
 
 @pytest.mark.parametrize("status", [one for one in Status if one is not PENDING])
 def test_patient_cannot_edit_after_the_appointment_was_confirmed(status: Status) -> None:
     with pytest.raises(rules.TooLate):
-        rules.ensure_may_edit(PATIENT, FakeAppointment(status), {"reason"})
+        access.ensure_may_edit(PATIENT, FakeAppointment(status), {"reason"})
 
 
 @pytest.mark.parametrize("actor", [DOCTOR, RECEPTIONIST, ADMIN], ids=["doctor", "receptionist", "admin"])
@@ -363,7 +363,7 @@ def test_patient_cannot_edit_after_the_appointment_was_confirmed(status: Status)
 def test_staff_can_edit_an_appointment_in_every_status(actor: Actor, status: Status) -> None:
     field = "notes" if actor is DOCTOR else "reason"
 
-    assert rules.ensure_may_edit(actor, FakeAppointment(status), {field}) is None  # type: ignore[func-returns-value]
+    assert access.ensure_may_edit(actor, FakeAppointment(status), {field}) is None  # type: ignore[func-returns-value]
 
 
 @pytest.mark.parametrize(("days_ahead", "bookable"), [(-1, False), (0, True), (89, True), (90, False)])
