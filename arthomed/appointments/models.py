@@ -17,7 +17,7 @@ from mongoengine import (
 from pymongo import ReturnDocument
 from pymongo.client_session import ClientSession
 
-from arthomed.appointments.rules import ACTIVE, OF_OWN_PATIENTS, Status
+from arthomed.appointments.rules import ACTIVE, OF_OWN_PATIENTS, Priority, Source, Status
 from arthomed.core.actor import Actor
 from arthomed.core.cache import invalidate
 from arthomed.core.documents import ClinicDocument, ClinicEmbeddedDocument, Pipeline, Raw
@@ -65,25 +65,45 @@ class Cancellation(ClinicEmbeddedDocument):
     refund_date = DateTimeField(db_field="refundDate")
 
 
+class Queue(ClinicEmbeddedDocument):
+    """The place of a patient who arrived in the doctor's queue of the day; `token` counts from 1 and is never reused.
+
+    `due_at` is set by a skip; without it the due time follows from the slot and the arrival.
+    """
+
+    token = IntField(required=True)
+    arrived_at = DateTimeField(db_field="arrivedAt", required=True)
+    called_at = DateTimeField(db_field="calledAt")
+    due_at = DateTimeField(db_field="dueAt")
+    skips = IntField(default=0)
+    priority = EnumField(Priority)
+    priority_reason = StringField(db_field="priorityReason")
+
+
 def appointments_tag(patient: ObjectId) -> str:
     """The cache tag (core/cache.py) of a patient's appointments."""
     return f"appointments:{patient}"
 
 
 class Appointment(ClinicDocument):
-    """An appointment; `appointment_date` is midnight UTC of the calendar date, `starts_at` the instant."""
+    """An appointment; `appointment_date` is midnight UTC of the calendar date, `starts_at` the instant.
+
+    A walk-in on a full day has an overflow place: no `slot`, and a `seat` above `OVERFLOW_SEAT`.
+    """
 
     meta = {"collection": "appointments"}
 
     patient_id = ObjectIdField(db_field="patient", required=True)
     doctor_id = ObjectIdField(db_field="doctor", required=True)
-    slot = ObjectIdField(required=True)
+    slot = ObjectIdField()
     seat = IntField(required=True)
     appointment_date = DateTimeField(db_field="appointmentDate", required=True)
     appointment_time = StringField(db_field="appointmentTime", required=True)
     starts_at = DateTimeField(db_field="startsAt", required=True)
     ends_at = DateTimeField(db_field="endsAt", required=True)
     status = EnumField(Status, required=True, default=Status.PENDING)
+    source = EnumField(Source, required=True, default=Source.APP)
+    queue = EmbeddedDocumentField(Queue)
     purpose_of_visit = StringField(db_field="purposeOfVisit")
     reason = StringField()
     symptoms = StringField()

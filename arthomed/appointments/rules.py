@@ -1,4 +1,4 @@
-"""Statuses of appointments and their transitions, refunds, and the fields that each role may edit."""
+"""Statuses of appointments and their transitions, refunds, and when one can be booked."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +23,26 @@ class Status(StrEnum):
     COMPLETED = "completed"
     NO_SHOW = "no-show"
 
+
+class Source(StrEnum):
+    """Who booked an appointment: a patient in the app, or the reception, for later or for one who walked in."""
+
+    APP = "app"
+    DESK = "desk"
+    WALK_IN = "walk-in"
+
+
+class Priority(StrEnum):
+    """Why a patient is called before others."""
+
+    EMERGENCY = "emergency"
+    ELDERLY = "elderly"
+    PREGNANT = "pregnant"
+    DISABLED = "disabled"
+
+
+OVERFLOW_SEAT = 1000
+"""Overflow places of a doctor's day are numbered from the next seat on."""
 
 ACTIVE = frozenset({Status.PENDING, Status.CONFIRMED, Status.IN_PROGRESS})
 """The statuses in which an appointment holds its seat."""
@@ -228,43 +248,6 @@ def refund_amount(paid: int, percent: int) -> int:
 
 OF_OWN_PATIENTS = frozenset(Status) - {Status.PENDING, Status.REJECTED, Status.CANCELLED}
 """The statuses in which an appointment makes its patient one of the doctor's own patients."""
-
-HIDDEN_FROM_RECEPTION = frozenset({"notes", "prescription"})
-IMAGE_PARTS_FOR_RECEPTION = frozenset({"original_name", "category", "size"})
-
-
-def reads_medical_record(patient: ObjectId, reader: Actor) -> bool:
-    """Whether a reader of a patient's records reads the medical part, which the reception does not.
-
-    Receptionists read their own. The system reads all: it writes exports for the patient.
-    """
-    return reader.role is not Role.RECEPTIONIST or reader.user_id == patient
-
-
-def reads_file(patient: ObjectId, uploader: ObjectId, reader: Actor) -> bool:
-    """As `reads_medical_record`; the uploader of a file reads it, too."""
-    return reads_medical_record(patient, reader) or reader.user_id == uploader
-
-
-EDITABLE: Mapping[Role | None, frozenset[str]] = {
-    Role.PATIENT: frozenset({"reason", "symptoms"}),
-    Role.DOCTOR: frozenset({"notes", "prescription"}),
-    Role.RECEPTIONIST: frozenset({"purpose_of_visit", "reason"}),
-    Role.ADMIN: frozenset({"purpose_of_visit", "reason"}),
-}
-
-
-def ensure_may_edit(actor: Actor, appointment: AppointmentView, names: set[str]) -> None:
-    """Each role may edit its fields; a patient only until the confirmation.
-
-    Raises:
-        PermissionDenied, TooLate
-    """
-    roles = roles_in(appointment, actor)
-    if names - {name for role in roles for name in EDITABLE.get(role, ())}:
-        raise PermissionDenied
-    if Role.PATIENT in roles and names & EDITABLE[Role.PATIENT] and appointment.status is not Status.PENDING:
-        raise TooLate("This can be changed before the confirmation only")
 
 
 def ensure_takes_files(appointment: AppointmentView) -> None:

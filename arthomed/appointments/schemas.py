@@ -6,7 +6,7 @@ import marshmallow as ma
 from marshmallow import fields
 from marshmallow.validate import OneOf
 
-from arthomed.appointments import rules
+from arthomed.appointments import access
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.rules import Status
 from arthomed.files.models import File
@@ -74,7 +74,7 @@ class UploadToAppointment(Schema):
 
 
 class EditAppointment(Changes):
-    """Each role may edit some of these fields (`rules.EDITABLE`)."""
+    """Each role may edit some of these fields (`access.EDITABLE`)."""
 
     reason = _reason()
     symptoms = _symptoms(allow_none=True)
@@ -170,13 +170,13 @@ class ImageOut(FileOut):
 
     def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
         super().on_bind_field(field_name, field_obj)
-        field_obj.required = field_name in rules.IMAGE_PARTS_FOR_RECEPTION
+        field_obj.required = field_name in access.IMAGE_PARTS_FOR_RECEPTION
 
     @ma.post_dump(pass_original=True)
     def for_reader(self, dumped: dict[str, Any], file: File, **_: object) -> dict[str, Any]:
-        if rules.reads_file(file.owner, file.uploader, reader()):
+        if access.reads_file(file.owner, file.uploader, reader()):
             return dumped
-        shown = {self.fields[name].data_key for name in rules.IMAGE_PARTS_FOR_RECEPTION}
+        shown = {self.fields[name].data_key for name in access.IMAGE_PARTS_FOR_RECEPTION}
         return {key: value for key, value in dumped.items() if key in shown}
 
 
@@ -206,7 +206,9 @@ class AppointmentOut(Schema):
     @ma.post_dump(pass_original=True)
     def for_reader(self, dumped: dict[str, Any], appointment: Appointment, **_: object) -> dict[str, Any]:
         """Leave out an empty cancellation, and what the reception does not read."""
-        hidden = set() if rules.reads_medical_record(appointment.patient_id, reader()) else rules.HIDDEN_FROM_RECEPTION
+        hidden = (
+            set() if access.reads_medical_record(appointment.patient_id, reader()) else access.HIDDEN_FROM_RECEPTION
+        )
         if appointment.cancellation is None:
             hidden |= {"cancellation"}
         return {key: value for key, value in dumped.items() if key not in hidden}
@@ -217,7 +219,7 @@ class RecordOut(UserOut):
 
     @ma.post_dump(pass_original=True)
     def for_reader(self, dumped: dict[str, Any], user: User, **_: object) -> dict[str, Any]:
-        hidden = set() if rules.reads_medical_record(user.id, reader()) else {"patientInfo"}
+        hidden = set() if access.reads_medical_record(user.id, reader()) else {"patientInfo"}
         return {key: value for key, value in dumped.items() if key not in hidden}
 
 

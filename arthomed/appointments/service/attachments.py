@@ -6,7 +6,7 @@ from datetime import datetime
 from bson import ObjectId
 from pymongo.client_session import ClientSession
 
-from arthomed.appointments import rules
+from arthomed.appointments import access, rules
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.rules import Status
 from arthomed.core.actor import Actor
@@ -46,7 +46,7 @@ class AppointmentFiles:
 
     def ensure_may_read(self, actor: Actor, file: File) -> None:
         Appointment.visible_to(actor).require(file.record)
-        if not rules.reads_file(file.owner, file.uploader, actor):
+        if not access.reads_file(file.owner, file.uploader, actor):
             raise NotFound
 
     def ensure_may_delete(self, actor: Actor, file: File, session: ClientSession) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from bson import ObjectId
 from pymongo.client_session import ClientSession
 
-from arthomed.appointments import calendar, rules
+from arthomed.appointments import access, calendar
 from arthomed.appointments.models import Appointment, appointments_tag
 from arthomed.appointments.rules import ACTIVE, Status
 from arthomed.appointments.service import audit_trail
@@ -116,7 +116,7 @@ def edit(actor: Actor, appointment_id: ObjectId, changes: dict[str, str | None])
         TooLate: the appointment is confirmed.
     """
     appointment: Appointment = Appointment.visible_to(actor).require(appointment_id)
-    rules.ensure_may_edit(actor, appointment, set(changes))
+    access.ensure_may_edit(actor, appointment, set(changes))
     edited = transaction(partial(_save, actor, appointment, changes))
     if edited is None:  # the status changed in the meantime, and with it perhaps the right to edit
         return edit(actor, appointment_id, changes)
