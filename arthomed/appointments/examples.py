@@ -20,6 +20,10 @@ def _moved(target: Status, reason: str | None = None, **more: Any) -> dict[str, 
 
 
 CONFIRMED = _moved(Status.CONFIRMED)
+_NINE = {"doctor": _PENDING["doctor"]["_id"], "startsAt": "2026-12-01T03:30:00.000Z"}
+_HALF_PAST_NINE = {**_NINE, "startsAt": _PENDING["startsAt"]}
+_RESCHEDULE = {**_BOOKED, "from": _PENDING["status"], "movedFrom": _NINE, "movedTo": _HALF_PAST_NINE}
+RESCHEDULED = {**_PENDING, "history": [_BOOKED, _RESCHEDULE]}
 CANCELLED = _moved(Status.CANCELLED, _RECOVERED, cancellation={**example_of(CancellationOut()), "reason": _RECOVERED})
 CANCELLATION = {"appointment": CANCELLED, "refundInfo": example_of(RefundOut())}
 

@@ -25,19 +25,32 @@ from arthomed.core.errors import NotFound
 from arthomed.core.permissions import Role
 from arthomed.files.models import File
 from arthomed.files.rules import Kind
+from arthomed.scheduling.seats import Seat, Start
 from arthomed.users.models import User
 
 PAID = "paid"
 
 
+class Place(ClinicEmbeddedDocument):
+    """With whom and when an appointment is."""
+
+    doctor = ObjectIdField(required=True)
+    starts_at = DateTimeField(db_field="startsAt", required=True)
+
+
 class Change(ClinicEmbeddedDocument):
-    """One status change in an appointment's history; `by` is empty when the system made it."""
+    """A change of the status in an appointment's history; `by` is empty when the system made it.
+
+    Rescheduling keeps the status, and notes from which place to which.
+    """
 
     source = EnumField(Status, db_field="from")
     target = EnumField(Status, db_field="to", required=True)
     by = ObjectIdField()
     at = DateTimeField(required=True)
     reason = StringField()
+    moved_from = EmbeddedDocumentField(Place, db_field="movedFrom")
+    moved_to = EmbeddedDocumentField(Place, db_field="movedTo")
 
 
 class Payment(ClinicEmbeddedDocument):
@@ -133,9 +146,24 @@ class Appointment(ClinicDocument):
 
     @property
     def since(self) -> datetime:
-        """The time of the last status change."""
+        """The time of the last change of the status or the place."""
         since: datetime = self.history[-1].at
         return since
+
+    @property
+    def has_arrived(self) -> bool:
+        return self.queue is not None
+
+    @property
+    def earliest_starts_at(self) -> datetime:
+        """The earliest start that this appointment ever had."""
+        earlier = (one.moved_from.starts_at for one in self.history if one.moved_from)
+        earliest: datetime = min([self.starts_at, *earlier])
+        return earliest
+
+    @property
+    def start(self) -> Start:
+        return self.doctor_id, self.appointment_date.date(), self.appointment_time
 
     @classmethod
     def of(cls, user_id: ObjectId) -> Any:
@@ -232,10 +260,27 @@ class Appointment(ClinicDocument):
         assigned = {name: text for name, text in stored.items() if text is not None}
         return self._update({"$set": {**assigned, "updatedAt": now}, "$unset": removed}, session)
 
-    def _update(self, update: Raw, session: ClientSession) -> "Appointment | None":
+    def move_to(self, seat: Seat, change: Change, *, session: ClientSession) -> "Appointment | None":
+        """Give the appointment another seat and its fee; None if it has changed since it was loaded, or has arrived."""
+        moved = {
+            "doctor": seat.doctor,
+            "slot": seat.slot,
+            "seat": seat.number,
+            "appointmentDate": seat.date,
+            "appointmentTime": seat.start_time,
+            "startsAt": seat.starts_at,
+            "endsAt": seat.ends_at,
+            "payment.amount": seat.fee,
+            "updatedAt": change.at,
+        }
+        update = {"$set": moved, "$push": {"history": change.to_mongo()}}
+        return self._update(update, session, slot=self.slot, seat=self.seat, queue=None)
+
+    def _update(self, update: Raw, session: ClientSession, **conditions: Any) -> "Appointment | None":
         invalidate(appointments_tag(self.patient_id))
+        unchanged = {"_id": self.id, "status": self.status, **conditions}
         raw = self.collection().find_one_and_update(
-            {"_id": self.id, "status": self.status}, update, return_document=ReturnDocument.AFTER, session=session
+            unchanged, update, return_document=ReturnDocument.AFTER, session=session
         )
         return None if raw is None else self.from_raw(raw)
 

@@ -12,6 +12,7 @@ from arthomed.config import Policy
 from arthomed.core.actor import Actor
 from arthomed.core.errors import ClinicError, Code, PermissionDenied, ValidationFailed
 from arthomed.core.permissions import Role
+from arthomed.scheduling import bookability
 
 
 class Status(StrEnum):
@@ -66,6 +67,10 @@ class AppointmentView(Protocol):
     def starts_at(self) -> datetime: ...
     @property
     def ends_at(self) -> datetime: ...
+    @property
+    def has_arrived(self) -> bool: ...
+    @property
+    def earliest_starts_at(self) -> datetime: ...
 
 
 class SlotUnavailable(ClinicError):
@@ -232,10 +237,13 @@ _HALF_REFUND_FROM = timedelta(hours=2)
 
 
 def refund_percent(appointment: AppointmentView, *, actor: Actor, now: datetime) -> int:
-    """The percentage of the payment to refund: 100 when the clinic cancels, otherwise by the patient's notice."""
+    """The percentage of the payment to refund: 100 when the clinic cancels, otherwise by the patient's notice.
+
+    The notice counts from the earliest start that the appointment ever had.
+    """
     if Role.PATIENT not in roles_in(appointment, actor) or appointment.status is Status.PENDING:
         return 100
-    notice = appointment.starts_at - now
+    notice = appointment.earliest_starts_at - now
     if notice >= _FULL_REFUND_FROM:
         return 100
     return 50 if notice >= _HALF_REFUND_FROM else 0
@@ -258,5 +266,5 @@ def ensure_takes_files(appointment: AppointmentView) -> None:
 
 def ensure_bookable_day(days_ahead: int, policy: Policy) -> None:
     """An appointment can be booked from today to the end of the horizon."""
-    if not 0 <= days_ahead < policy.horizon_days:
+    if bookability.day_obstacle(days_ahead, policy.horizon_days) is not None:
         raise SlotUnavailable

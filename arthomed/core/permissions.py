@@ -25,6 +25,7 @@ class Permission(StrEnum):
     DOCTORS_READ = "doctors:read"
     SCHEDULE_WRITE = "schedule:write"
     SLOTS_READ = "slots:read"
+    SLOTS_MANAGE = "slots:manage"
     APPOINTMENT_BOOK = "appointment:book"
     APPOINTMENT_LIST_MINE = "appointment:list-mine"
     APPOINTMENT_LIST = "appointment:list"
@@ -34,6 +35,7 @@ class Permission(StrEnum):
     APPOINTMENT_EDIT = "appointment:edit"
     APPOINTMENT_CHANGE_STATUS = "appointment:change-status"
     APPOINTMENT_CANCEL = "appointment:cancel"
+    APPOINTMENT_RESCHEDULE = "appointment:reschedule"
     APPOINTMENT_STATS = "appointment:stats"
 
 
@@ -51,15 +53,22 @@ _EVERY_ROLE = frozenset(
         Permission.APPOINTMENT_EDIT,
         Permission.APPOINTMENT_CHANGE_STATUS,
         Permission.APPOINTMENT_CANCEL,
+        Permission.APPOINTMENT_RESCHEDULE,
         Permission.APPOINTMENT_STATS,
     }
 )
 
 ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     Role.PATIENT: _EVERY_ROLE | {Permission.ACCOUNT_ERASE},
-    Role.DOCTOR: _EVERY_ROLE | {Permission.APPOINTMENT_LIST, Permission.SCHEDULE_WRITE, Permission.USERS_READ},
+    Role.DOCTOR: _EVERY_ROLE
+    | {Permission.APPOINTMENT_LIST, Permission.SCHEDULE_WRITE, Permission.SLOTS_MANAGE, Permission.USERS_READ},
     Role.RECEPTIONIST: _EVERY_ROLE
-    | {Permission.APPOINTMENT_LIST, Permission.APPOINTMENT_LIST_PENDING, Permission.USERS_READ},
+    | {
+        Permission.APPOINTMENT_LIST,
+        Permission.APPOINTMENT_LIST_PENDING,
+        Permission.SLOTS_MANAGE,
+        Permission.USERS_READ,
+    },
     Role.ADMIN: _EVERY_ROLE
     | {
         Permission.APPOINTMENT_LIST,
@@ -67,6 +76,7 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
         Permission.USERS_READ,
         Permission.USERS_MANAGE,
         Permission.SCHEDULE_WRITE,
+        Permission.SLOTS_MANAGE,
         Permission.AUDIT_READ,
         Permission.MESSAGES_MANAGE,
     },

@@ -36,6 +36,11 @@ class View:
     since: datetime
     starts_at: datetime
     ends_at: datetime
+    has_arrived: bool = False
+
+    @property
+    def earliest_starts_at(self) -> datetime:
+        return self.starts_at
 
 
 @pytest.fixture(params=EVERY_DAY, ids=lambda day: f"{day:%A}")

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -65,6 +66,11 @@ class World:
     def role(self) -> Role:
         return Role(self.caller.user.role)
 
+    @property
+    def own_doctor(self) -> ObjectId:
+        """The calling doctor, else any."""
+        return ObjectId(self.caller.user.id if self.role is Role.DOCTOR else self.doctor.id)
+
 
 def _edit(world: World) -> dict[str, Any]:
     return {"notes": "Rest"} if world.role is Role.DOCTOR else {"reason": "Fever"}
@@ -75,6 +81,10 @@ def _own_code(world: World) -> dict[str, Any]:
     with suppress(RateLimitExceeded):  # the code of the previous call is still valid
         otp.request_code(mobile, purpose="login", address="127.0.0.1", networks=["127.0.0.1"])
     return {"otp": factories.code_for(mobile)}
+
+
+def _a_week_later() -> str:
+    return (factories.tomorrow() + timedelta(days=7)).isoformat()
 
 
 PUBLIC = {
@@ -96,6 +106,7 @@ PUBLIC = {
 _APPOINTMENT = "/api/appointments/<object_id:appointment_id>"
 _USER = "/api/users/<object_id:user_id>"
 _DOCTORS = "/api/users/doctors"
+_SLOTS = "/api/appointments/slots"
 _ONE_DAY = {"from": "2026-12-01", "to": "2026-12-01"}
 TABLE: dict[tuple[str, str], Row] = {
     ("POST", "/api/auth/logout-all"): Row(ALL),
@@ -158,6 +169,29 @@ TABLE: dict[tuple[str, str], Row] = {
     ),
     ("PUT", f"{_APPOINTMENT}/cancel"): Row(
         ALL, "appointment", own_only=OWN_APPOINTMENTS, body=lambda _: {"reason": "Well again"}, status=Status.CONFIRMED
+    ),
+    ("PUT", f"{_APPOINTMENT}/reschedule"): Row(
+        ALL,
+        "as_patient",
+        own_only=OWN_APPOINTMENTS,
+        body=lambda _: {"appointmentDate": _a_week_later(), "appointmentTime": "09:00"},
+    ),
+    ("GET", f"{_SLOTS}/<object_id:slot_id>"): Row(DOCTOR | STAFF, "slot", own_only=DOCTOR),
+    ("PUT", f"{_SLOTS}/<object_id:slot_id>"): Row(
+        DOCTOR | STAFF, "slot", own_only=DOCTOR, body=lambda _: {"isBlocked": True, "blockReason": "break"}
+    ),
+    ("POST", _SLOTS): Row(
+        DOCTOR | STAFF,
+        body=lambda world: {
+            "doctorId": str(world.own_doctor),
+            "date": _a_week_later(),
+            "startTime": "18:00",
+            "maxPatients": 2,
+        },
+    ),
+    ("GET", "/api/appointments/explain"): Row(
+        DOCTOR | STAFF,
+        query=lambda world: {"doctorId": str(world.own_doctor), "date": _a_week_later(), "time": "09:00"},
     ),
 }
 CASES = [pytest.param(route, role, id=f"{role} {' '.join(route)}") for route in TABLE for role in Role]
@@ -253,8 +287,11 @@ def make_world(app: Flask, role: Role, status: Status) -> World:
         admin = factories.actor_of(factories.make_user(Role.ADMIN))
         for appointment in (own_appointment, others_appointment):
             transitions.change_status(admin, appointment.id, status)
+    as_patient = factories.make_appointment(caller.user, doctor) if role is Role.DOCTOR else own_appointment
     ids = {
         "appointment": (own_appointment.id, others_appointment.id),
+        "as_patient": (as_patient.id, others_appointment.id),
+        "slot": (own_appointment.slot, others_appointment.slot),
         "user": (caller.user.id, stranger.user.id),
         "doctor": (caller.user.id, doctor.id),
         "session": (caller.session_id, stranger.session_id),

@@ -27,3 +27,9 @@ class FakeAppointment:
     since: datetime = A_DAY_EARLY
     starts_at: datetime = STARTS_AT
     ends_at: datetime = ENDS_AT
+    has_arrived: bool = False
+    earlier_start: datetime | None = None
+
+    @property
+    def earliest_starts_at(self) -> datetime:
+        return self.earlier_start or self.starts_at
