@@ -287,7 +287,8 @@ def make_world(app: Flask, role: Role, status: Status) -> World:
         admin = factories.actor_of(factories.make_user(Role.ADMIN))
         for appointment in (own_appointment, others_appointment):
             transitions.change_status(admin, appointment.id, status)
-    as_patient = factories.make_appointment(caller.user, doctor) if role is Role.DOCTOR else own_appointment
+    is_doctor = role is Role.DOCTOR
+    as_patient = factories.make_appointment(caller.user, doctor, time="09:30") if is_doctor else own_appointment
     ids = {
         "appointment": (own_appointment.id, others_appointment.id),
         "as_patient": (as_patient.id, others_appointment.id),

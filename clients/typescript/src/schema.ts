@@ -375,7 +375,13 @@ export interface paths {
          */
         get: operations["slotsSlotsOfDay"];
         put?: never;
-        post?: never;
+        /**
+         * Add a single slot besides the weekly hours, which stays when they change.
+         * @description It may overlap no other slot of the doctor, and lies within the days that can be booked.
+         *
+         *     Roles: admin, doctor, receptionist. Permission: `slots:manage`.
+         */
+        post: operations["timetableAddSlot"];
         delete?: never;
         options?: never;
         head?: never;
@@ -586,6 +592,81 @@ export interface paths {
          *     Roles: admin, doctor, patient, receptionist. Permission: `appointment:cancel`.
          */
         put: operations["appointmentsCancel"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/appointments/{appointment_id}/reschedule": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                appointment_id: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Move an appointment to another time, or to another doctor of the same specialization.
+         * @description It keeps its id, its status and its payments; `paymentInfo.amount` becomes the fee of the new slot. Patients move
+         *     theirs until two hours before its time, staff until its start; nobody after the patient's arrival. The present time
+         *     changes nothing. Refunds count from the earliest start that the appointment ever had.
+         *
+         *     Roles: admin, doctor, patient, receptionist. Permission: `appointment:reschedule`.
+         */
+        put: operations["movingReschedule"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/appointments/slots/{slot_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                slot_id: string;
+            };
+            cookie?: never;
+        };
+        /**
+         * Read a slot with the appointments that hold its seats; doctors read their own.
+         * @description Roles: admin, doctor, receptionist. Permission: `slots:manage`.
+         */
+        get: operations["timetableGetSlot"];
+        /**
+         * Block a slot with a reason, or unblock it; `appointments` lists its bookings, which stay.
+         * @description A block stays when the weekly hours change. An unblocked slot follows them again: outside of them it cannot be
+         *     booked.
+         *
+         *     Roles: admin, doctor, receptionist. Permission: `slots:manage`.
+         */
+        put: operations["timetableBlockSlot"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/appointments/explain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Say why a time of a doctor cannot be booked, by the same rules as bookings.
+         * @description Roles: admin, doctor, receptionist. Permission: `slots:manage`.
+         */
+        get: operations["timetableExplain"];
+        put?: never;
         post?: never;
         delete?: never;
         options?: never;
@@ -1827,6 +1908,15 @@ export interface components {
             /** @example I have recovered */
             reason: string | null;
         };
+        PlaceOut: {
+            /** @example 672b1234a1b2c3d4e5f60718 */
+            doctor: string;
+            /**
+             * Format: date-time
+             * @example 2026-12-01T04:00:00.000Z
+             */
+            startsAt: string;
+        };
         ChangeOut: {
             /** @example null */
             from: string | null;
@@ -1843,6 +1933,16 @@ export interface components {
              */
             at: string;
             reason: string | null;
+            /**
+             * @description Only of a change of the time or the doctor, which keeps the status.
+             * @example null
+             */
+            movedFrom: components["schemas"]["PlaceOut"] | null;
+            /**
+             * @description Only of a change of the time or the doctor, which keeps the status.
+             * @example null
+             */
+            movedTo: components["schemas"]["PlaceOut"] | null;
         };
         AppointmentOut: {
             /** @example 672b1234a1b2c3d4e5f60718 */
@@ -2013,6 +2113,164 @@ export interface components {
             success: true;
             message: string;
             data: components["schemas"]["CancelledOut"];
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            timestamp: string;
+        };
+        RescheduleAppointment: {
+            /**
+             * Format: date
+             * @example 2026-12-01
+             */
+            appointmentDate: string;
+            /** @example 09:30 */
+            appointmentTime: string;
+            /**
+             * @description Another doctor of the same specialization.
+             * @example 672b1234a1b2c3d4e5f60718
+             */
+            doctorId?: string;
+        };
+        SlotRecordOut: {
+            /** @example 672b1234a1b2c3d4e5f60718 */
+            _id: string;
+            /** @example 09:30 */
+            startTime: string;
+            /** @example 10:00 */
+            endTime: string;
+            /** @example true */
+            isAvailable: boolean;
+            /** @example 500 */
+            consultationFee: number;
+            /** @example 1 */
+            maxPatients: number;
+            /** @example 0 */
+            bookedPatients: number;
+            /** @example 672b1234a1b2c3d4e5f60718 */
+            doctor: string;
+            /**
+             * Format: date
+             * @example 2026-12-01
+             */
+            date: string;
+            /**
+             * Format: date-time
+             * @example 2026-12-01T04:00:00.000Z
+             */
+            startsAt: string;
+            /** @example false */
+            isBlocked: boolean;
+            /**
+             * @description Empty, or one of break, emergency, maintenance, personal, other.
+             * @example null
+             */
+            blockReason: string | null;
+            /**
+             * @description Added besides the weekly hours.
+             * @example false
+             */
+            readonly isExtra: boolean;
+        };
+        HolderOut: {
+            /** @example 672b1234a1b2c3d4e5f60718 */
+            _id: string;
+            patient: components["schemas"]["PatientPartOut"];
+            /** @example confirmed */
+            status: string;
+        };
+        ManagedSlotOut: {
+            slot: components["schemas"]["SlotRecordOut"];
+            /** @description The appointments that hold its seats; a block changes none of them. */
+            appointments: components["schemas"]["HolderOut"][];
+        };
+        ManagedSlotEnvelope: {
+            /**
+             * @example true
+             * @enum {boolean}
+             */
+            success: true;
+            message: string;
+            data: components["schemas"]["ManagedSlotOut"];
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            timestamp: string;
+        };
+        BlockSlot: {
+            /** @example true */
+            isBlocked: boolean;
+            /**
+             * @description With a block.
+             * @default null
+             * @example emergency
+             * @enum {string|null}
+             */
+            blockReason?: "break" | "emergency" | "maintenance" | "personal" | "other" | null;
+        };
+        AddSlot: {
+            /** @example 672b1234a1b2c3d4e5f60718 */
+            doctorId: string;
+            /**
+             * Format: date
+             * @example 2026-12-01
+             */
+            date: string;
+            /** @example 18:00 */
+            startTime: string;
+            /**
+             * @description By default after the usual length of a slot.
+             * @default null
+             * @example 18:30
+             */
+            endTime?: string | null;
+            /**
+             * @default 1
+             * @example 1
+             */
+            maxPatients?: number;
+        };
+        SlotRecordData: {
+            slot: components["schemas"]["SlotRecordOut"];
+        };
+        SlotRecordDataEnvelope: {
+            /**
+             * @example true
+             * @enum {boolean}
+             */
+            success: true;
+            message: string;
+            data: components["schemas"]["SlotRecordData"];
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            timestamp: string;
+        };
+        ReasonOut: {
+            /**
+             * @description One of DOCTOR_INACTIVE, PAST, BEYOND_HORIZON, OUTSIDE_HOURS, BLOCKED, FULL.
+             * @example FULL
+             */
+            code: string;
+            /** @example All seats of the slot are taken (1). */
+            detail: string;
+        };
+        ExplanationOut: {
+            /** @example false */
+            bookable: boolean;
+            reasons: components["schemas"]["ReasonOut"][];
+        };
+        ExplanationEnvelope: {
+            /**
+             * @example true
+             * @enum {boolean}
+             */
+            success: true;
+            message: string;
+            data: components["schemas"]["ExplanationOut"];
             /**
              * Format: date-time
              * @example 2026-11-22T04:30:00.000Z
@@ -4505,6 +4763,77 @@ export interface operations {
             503: components["responses"]["503.SERVICE_UNAVAILABLE"];
         };
     };
+    timetableAddSlot: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "doctorId": "672b1234a1b2c3d4e5f60718",
+                 *       "date": "2026-12-01",
+                 *       "startTime": "18:00",
+                 *       "endTime": "18:30",
+                 *       "maxPatients": 1
+                 *     }
+                 */
+                "application/json": components["schemas"]["AddSlot"];
+            };
+        };
+        responses: {
+            /** @description Slot added successfully */
+            201: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "slot": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "startTime": "09:30",
+                     *           "endTime": "10:00",
+                     *           "isAvailable": true,
+                     *           "consultationFee": 500,
+                     *           "maxPatients": 1,
+                     *           "bookedPatients": 0,
+                     *           "doctor": "672b1234a1b2c3d4e5f60718",
+                     *           "date": "2026-12-01",
+                     *           "startsAt": "2026-12-01T04:00:00.000Z",
+                     *           "isBlocked": false,
+                     *           "blockReason": null,
+                     *           "isExtra": false
+                     *         }
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Slot added successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["SlotRecordDataEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR.MALFORMED_JSON"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            413: components["responses"]["413.PAYLOAD_TOO_LARGE"];
+            415: components["responses"]["415.UNSUPPORTED_MEDIA_TYPE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
     appointmentsBook: {
         parameters: {
             query?: never;
@@ -4605,7 +4934,9 @@ export interface operations {
                      *               "to": "pending",
                      *               "by": "672b1234a1b2c3d4e5f60718",
                      *               "at": "2026-11-22T04:30:00.000Z",
-                     *               "reason": null
+                     *               "reason": null,
+                     *               "movedFrom": null,
+                     *               "movedTo": null
                      *             }
                      *           ],
                      *           "createdBy": "672b1234a1b2c3d4e5f60718",
@@ -4708,7 +5039,9 @@ export interface operations {
                      *                 "to": "pending",
                      *                 "by": "672b1234a1b2c3d4e5f60718",
                      *                 "at": "2026-11-22T04:30:00.000Z",
-                     *                 "reason": null
+                     *                 "reason": null,
+                     *                 "movedFrom": null,
+                     *                 "movedTo": null
                      *               }
                      *             ],
                      *             "createdBy": "672b1234a1b2c3d4e5f60718",
@@ -4818,7 +5151,9 @@ export interface operations {
                      *                 "to": "pending",
                      *                 "by": "672b1234a1b2c3d4e5f60718",
                      *                 "at": "2026-11-22T04:30:00.000Z",
-                     *                 "reason": null
+                     *                 "reason": null,
+                     *                 "movedFrom": null,
+                     *                 "movedTo": null
                      *               }
                      *             ],
                      *             "createdBy": "672b1234a1b2c3d4e5f60718",
@@ -4923,7 +5258,9 @@ export interface operations {
                      *                 "to": "pending",
                      *                 "by": "672b1234a1b2c3d4e5f60718",
                      *                 "at": "2026-11-22T04:30:00.000Z",
-                     *                 "reason": null
+                     *                 "reason": null,
+                     *                 "movedFrom": null,
+                     *                 "movedTo": null
                      *               }
                      *             ],
                      *             "createdBy": "672b1234a1b2c3d4e5f60718",
@@ -5076,7 +5413,9 @@ export interface operations {
                      *               "to": "pending",
                      *               "by": "672b1234a1b2c3d4e5f60718",
                      *               "at": "2026-11-22T04:30:00.000Z",
-                     *               "reason": null
+                     *               "reason": null,
+                     *               "movedFrom": null,
+                     *               "movedTo": null
                      *             }
                      *           ],
                      *           "createdBy": "672b1234a1b2c3d4e5f60718",
@@ -5183,7 +5522,9 @@ export interface operations {
                      *               "to": "pending",
                      *               "by": "672b1234a1b2c3d4e5f60718",
                      *               "at": "2026-11-22T04:30:00.000Z",
-                     *               "reason": null
+                     *               "reason": null,
+                     *               "movedFrom": null,
+                     *               "movedTo": null
                      *             }
                      *           ],
                      *           "createdBy": "672b1234a1b2c3d4e5f60718",
@@ -5325,14 +5666,18 @@ export interface operations {
                      *               "to": "pending",
                      *               "by": "672b1234a1b2c3d4e5f60718",
                      *               "at": "2026-11-22T04:30:00.000Z",
-                     *               "reason": null
+                     *               "reason": null,
+                     *               "movedFrom": null,
+                     *               "movedTo": null
                      *             },
                      *             {
                      *               "from": "pending",
                      *               "to": "confirmed",
                      *               "by": "672b1234a1b2c3d4e5f60718",
                      *               "at": "2026-11-22T04:30:00.000Z",
-                     *               "reason": null
+                     *               "reason": null,
+                     *               "movedFrom": null,
+                     *               "movedTo": null
                      *             }
                      *           ],
                      *           "createdBy": "672b1234a1b2c3d4e5f60718",
@@ -5437,14 +5782,18 @@ export interface operations {
                      *               "to": "pending",
                      *               "by": "672b1234a1b2c3d4e5f60718",
                      *               "at": "2026-11-22T04:30:00.000Z",
-                     *               "reason": null
+                     *               "reason": null,
+                     *               "movedFrom": null,
+                     *               "movedTo": null
                      *             },
                      *             {
                      *               "from": "pending",
                      *               "to": "cancelled",
                      *               "by": "672b1234a1b2c3d4e5f60718",
                      *               "at": "2026-11-22T04:30:00.000Z",
-                     *               "reason": "I have recovered"
+                     *               "reason": "I have recovered",
+                     *               "movedFrom": null,
+                     *               "movedTo": null
                      *             }
                      *           ],
                      *           "createdBy": "672b1234a1b2c3d4e5f60718",
@@ -5479,6 +5828,335 @@ export interface operations {
             406: components["responses"]["406.NOT_ACCEPTABLE"];
             413: components["responses"]["413.PAYLOAD_TOO_LARGE"];
             415: components["responses"]["415.UNSUPPORTED_MEDIA_TYPE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    movingReschedule: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Send a booking again with the same key, and it is still one booking (24 hours). */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                appointment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "appointmentDate": "2026-12-01",
+                 *       "appointmentTime": "09:30"
+                 *     }
+                 */
+                "application/json": components["schemas"]["RescheduleAppointment"];
+            };
+        };
+        responses: {
+            /** @description Appointment rescheduled successfully */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "appointment": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "patient": {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "name": "Asha Verma",
+                     *             "mobileNumber": "9876543210"
+                     *           },
+                     *           "doctor": {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "name": "Dr Meera Iyer",
+                     *             "doctorInfo": {
+                     *               "specialization": "Cardiology",
+                     *               "consultationFee": 500
+                     *             }
+                     *           },
+                     *           "appointmentDate": "2026-12-01",
+                     *           "appointmentTime": "09:30",
+                     *           "startsAt": "2026-12-01T04:00:00.000Z",
+                     *           "status": "pending",
+                     *           "purposeOfVisit": "consultation",
+                     *           "reason": "Headache for a week",
+                     *           "symptoms": "Worse in the evening",
+                     *           "images": [
+                     *             {
+                     *               "filename": "appointment_672b1234_1764234567890_report_9f.pdf",
+                     *               "originalName": "blood-test.pdf",
+                     *               "size": 52311,
+                     *               "mimeType": "application/pdf",
+                     *               "category": "reports",
+                     *               "fromPatient": true,
+                     *               "url": "/api/files/appointment_672b1234_1764234567890_report_9f.pdf",
+                     *               "status": "ready"
+                     *             }
+                     *           ],
+                     *           "paymentInfo": {
+                     *             "amount": 500,
+                     *             "status": "pending"
+                     *           },
+                     *           "history": [
+                     *             {
+                     *               "from": null,
+                     *               "to": "pending",
+                     *               "by": "672b1234a1b2c3d4e5f60718",
+                     *               "at": "2026-11-22T04:30:00.000Z",
+                     *               "reason": null,
+                     *               "movedFrom": null,
+                     *               "movedTo": null
+                     *             },
+                     *             {
+                     *               "from": "pending",
+                     *               "to": "pending",
+                     *               "by": "672b1234a1b2c3d4e5f60718",
+                     *               "at": "2026-11-22T04:30:00.000Z",
+                     *               "reason": null,
+                     *               "movedFrom": {
+                     *                 "doctor": "672b1234a1b2c3d4e5f60718",
+                     *                 "startsAt": "2026-12-01T03:30:00.000Z"
+                     *               },
+                     *               "movedTo": {
+                     *                 "doctor": "672b1234a1b2c3d4e5f60718",
+                     *                 "startsAt": "2026-12-01T04:00:00.000Z"
+                     *               }
+                     *             }
+                     *           ],
+                     *           "createdBy": "672b1234a1b2c3d4e5f60718",
+                     *           "createdAt": "2026-11-22T04:30:00.000Z",
+                     *           "updatedAt": "2026-11-22T04:30:00.000Z"
+                     *         }
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Appointment rescheduled successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["AppointmentDataEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR.MALFORMED_JSON.SLOT_UNAVAILABLE.DUPLICATE_VALUE.INVALID_STATUS_TRANSITION.TOO_LATE"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            413: components["responses"]["413.PAYLOAD_TOO_LARGE"];
+            415: components["responses"]["415.UNSUPPORTED_MEDIA_TYPE"];
+            422: components["responses"]["422.IDEMPOTENCY_KEY_REUSED"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    timetableGetSlot: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                slot_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Slot retrieved successfully */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "slot": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "startTime": "09:30",
+                     *           "endTime": "10:00",
+                     *           "isAvailable": true,
+                     *           "consultationFee": 500,
+                     *           "maxPatients": 1,
+                     *           "bookedPatients": 0,
+                     *           "doctor": "672b1234a1b2c3d4e5f60718",
+                     *           "date": "2026-12-01",
+                     *           "startsAt": "2026-12-01T04:00:00.000Z",
+                     *           "isBlocked": false,
+                     *           "blockReason": null,
+                     *           "isExtra": false
+                     *         },
+                     *         "appointments": [
+                     *           {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "patient": {
+                     *               "_id": "672b1234a1b2c3d4e5f60718",
+                     *               "name": "Asha Verma",
+                     *               "mobileNumber": "9876543210"
+                     *             },
+                     *             "status": "confirmed"
+                     *           }
+                     *         ]
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Slot retrieved successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ManagedSlotEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    timetableBlockSlot: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                slot_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "isBlocked": true,
+                 *       "blockReason": "emergency"
+                 *     }
+                 */
+                "application/json": components["schemas"]["BlockSlot"];
+            };
+        };
+        responses: {
+            /** @description Slot updated successfully */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "slot": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "startTime": "09:30",
+                     *           "endTime": "10:00",
+                     *           "isAvailable": true,
+                     *           "consultationFee": 500,
+                     *           "maxPatients": 1,
+                     *           "bookedPatients": 0,
+                     *           "doctor": "672b1234a1b2c3d4e5f60718",
+                     *           "date": "2026-12-01",
+                     *           "startsAt": "2026-12-01T04:00:00.000Z",
+                     *           "isBlocked": false,
+                     *           "blockReason": null,
+                     *           "isExtra": false
+                     *         },
+                     *         "appointments": [
+                     *           {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "patient": {
+                     *               "_id": "672b1234a1b2c3d4e5f60718",
+                     *               "name": "Asha Verma",
+                     *               "mobileNumber": "9876543210"
+                     *             },
+                     *             "status": "confirmed"
+                     *           }
+                     *         ]
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Slot updated successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ManagedSlotEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR.MALFORMED_JSON"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            413: components["responses"]["413.PAYLOAD_TOO_LARGE"];
+            415: components["responses"]["415.UNSUPPORTED_MEDIA_TYPE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    timetableExplain: {
+        parameters: {
+            query: {
+                doctorId: string;
+                date: string;
+                time: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Time explained successfully */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "bookable": false,
+                     *         "reasons": [
+                     *           {
+                     *             "code": "FULL",
+                     *             "detail": "All seats of the slot are taken (1)."
+                     *           }
+                     *         ]
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Time explained successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ExplanationEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
             429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
             500: components["responses"]["500.INTERNAL_ERROR"];
             503: components["responses"]["503.SERVICE_UNAVAILABLE"];
@@ -5886,14 +6564,18 @@ export interface operations {
                      *                 "to": "pending",
                      *                 "by": "672b1234a1b2c3d4e5f60718",
                      *                 "at": "2026-11-22T04:30:00.000Z",
-                     *                 "reason": null
+                     *                 "reason": null,
+                     *                 "movedFrom": null,
+                     *                 "movedTo": null
                      *               },
                      *               {
                      *                 "from": "pending",
                      *                 "to": "confirmed",
                      *                 "by": "672b1234a1b2c3d4e5f60718",
                      *                 "at": "2026-11-22T04:30:00.000Z",
-                     *                 "reason": null
+                     *                 "reason": null,
+                     *                 "movedFrom": null,
+                     *                 "movedTo": null
                      *               }
                      *             ],
                      *             "createdBy": "672b1234a1b2c3d4e5f60718",
@@ -6044,14 +6726,18 @@ export interface operations {
                      *                 "to": "pending",
                      *                 "by": "672b1234a1b2c3d4e5f60718",
                      *                 "at": "2026-11-22T04:30:00.000Z",
-                     *                 "reason": null
+                     *                 "reason": null,
+                     *                 "movedFrom": null,
+                     *                 "movedTo": null
                      *               },
                      *               {
                      *                 "from": "pending",
                      *                 "to": "confirmed",
                      *                 "by": "672b1234a1b2c3d4e5f60718",
                      *                 "at": "2026-11-22T04:30:00.000Z",
-                     *                 "reason": null
+                     *                 "reason": null,
+                     *                 "movedFrom": null,
+                     *                 "movedTo": null
                      *               }
                      *             ],
                      *             "createdBy": "672b1234a1b2c3d4e5f60718",
@@ -6204,14 +6890,18 @@ export interface operations {
                      *                 "to": "pending",
                      *                 "by": "672b1234a1b2c3d4e5f60718",
                      *                 "at": "2026-11-22T04:30:00.000Z",
-                     *                 "reason": null
+                     *                 "reason": null,
+                     *                 "movedFrom": null,
+                     *                 "movedTo": null
                      *               },
                      *               {
                      *                 "from": "pending",
                      *                 "to": "confirmed",
                      *                 "by": "672b1234a1b2c3d4e5f60718",
                      *                 "at": "2026-11-22T04:30:00.000Z",
-                     *                 "reason": null
+                     *                 "reason": null,
+                     *                 "movedFrom": null,
+                     *                 "movedTo": null
                      *               }
                      *             ],
                      *             "createdBy": "672b1234a1b2c3d4e5f60718",
