@@ -249,12 +249,12 @@ class Appointment(ClinicDocument):
         cls.collection().update_many(query, {"$unset": dict.fromkeys(texts, "")}, session=session)
 
     def advance(self, change: Change, changes: Raw, *, session: ClientSession) -> "Appointment | None":
-        """Change the status; None if it is no longer the status that this appointment was loaded with."""
+        """Change the status; None if status or slot are no longer those that this appointment was loaded with."""
         update = {"$set": {"status": change.target, "updatedAt": change.at, **changes}}
         return self._update({**update, "$push": {"history": change.to_mongo()}}, session)
 
     def edit(self, changes: dict[str, str | None], *, now: datetime, session: ClientSession) -> "Appointment | None":
-        """Set fields; None if the status is no longer the one that this appointment was loaded with."""
+        """Set fields; None if status or slot are no longer those that this appointment was loaded with."""
         stored = {self._fields[name].db_field: text for name, text in changes.items()}
         removed = {name: "" for name, text in stored.items() if text is None}
         assigned = {name: text for name, text in stored.items() if text is not None}
@@ -274,11 +274,11 @@ class Appointment(ClinicDocument):
             "updatedAt": change.at,
         }
         update = {"$set": moved, "$push": {"history": change.to_mongo()}}
-        return self._update(update, session, slot=self.slot, seat=self.seat, queue=None)
+        return self._update(update, session, seat=self.seat, queue=None)
 
     def _update(self, update: Raw, session: ClientSession, **conditions: Any) -> "Appointment | None":
         invalidate(appointments_tag(self.patient_id))
-        unchanged = {"_id": self.id, "status": self.status, **conditions}
+        unchanged = {"_id": self.id, "status": self.status, "slot": self.slot, **conditions}
         raw = self.collection().find_one_and_update(
             unchanged, update, return_document=ReturnDocument.AFTER, session=session
         )
