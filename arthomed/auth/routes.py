@@ -5,7 +5,7 @@ from typing import Any
 from bson import ObjectId
 from flask import request
 
-from arthomed.auth.rules import Platform, SessionRevoked
+from arthomed.auth.rules import SessionRevoked, platform_named
 from arthomed.auth.schemas import (
     CodeSentOut,
     Logout,
@@ -186,4 +186,4 @@ def _device(described: dict[str, str] | None) -> sign_in.Device:
     client_address = request.remote_addr or ""
     if described is None:
         return sign_in.Device.by_user_agent(request.user_agent.string or "", client_address)
-    return sign_in.Device(described["name"], Platform(described["platform"]), client_address)
+    return sign_in.Device(described["name"], platform_named(described["platform"]), client_address)

@@ -227,6 +227,11 @@ _MARKS = (
 )
 
 
+def platform_named(name: str) -> Platform:
+    """The platform that an app names, in any case."""
+    return next((platform for platform in Platform if platform == name.casefold()), Platform.OTHER)
+
+
 def platform_of(user_agent: str) -> Platform:
     """The kind of device that a user agent names."""
     agent = user_agent.casefold()

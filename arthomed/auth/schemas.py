@@ -37,7 +37,11 @@ class SendCode(Schema):
 
 class ThisDevice(Schema):
     name = Text(required=True, max_length=100, metadata={"example": "Asha's Pixel 9"})
-    platform = fields.String(required=True, validate=OneOf(list(Platform)), metadata={"example": "android"})
+    platform = Text(
+        required=True,
+        max_length=100,
+        metadata={"example": "android", "description": f"Any other than {', '.join(Platform)} is stored as `other`."},
+    )
 
 
 class VerifyCode(Schema):

@@ -63,6 +63,18 @@ def test_the_platform_follows_from_the_user_agent(agent: str, platform: str) -> 
 
 
 @pytest.mark.parametrize(
+    ("name", "platform"),
+    [
+        *((name, name) for name in ("android", "ios", "web", "other")),
+        *(("iOS", "ios"), ("ANDROID", "android"), ("Web", "web")),
+        *((name, "other") for name in ("macos", "windows", "iPadOS", "Linux", "tvos", "ios 18", "\U0001fa77")),
+    ],
+)
+def test_an_unknown_platform_is_other(name: str, platform: str) -> None:
+    assert rules.platform_named(name) == platform
+
+
+@pytest.mark.parametrize(
     ("agent", "name"), [("curl/8.5.0", "curl/8.5.0"), (" a ", "a"), ("x" * 201, "x" * 200), ("", None), (" ", None)]
 )
 def test_the_default_name_of_a_device_is_its_trimmed_user_agent(agent: str, name: str | None) -> None:
