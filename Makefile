@@ -24,16 +24,16 @@ run: setup ## Run the whole clinic on 127.0.0.1:PORT (5000), with its data in VA
 test: export SUITE_LOGS := $(CURDIR)/.pytest_cache/suite-logs
 test: writable setup ## Run the tests on their own servers; LONG=1 runs all of them and measures the coverage
 	@rm -rf "$$SUITE_LOGS"
-	@$(BIN)/python -m pytest --ignore tests/faults --ignore tests/whole_suite --numprocesses 2 --dist loadfile $(if $(LONG),--cov --cov-report=,-m "not long")
+	@$(BIN)/python -m pytest -rs --ignore tests/faults --ignore tests/whole_suite --numprocesses 2 --dist loadfile $(if $(LONG),--cov --cov-report=,-m "not long")
 ifdef LONG
 	@$(BIN)/coverage report
 	@$(BIN)/coverage report --include '*/rules.py' --fail-under 100
 endif
-	@$(BIN)/python -m pytest tests/faults $(if $(LONG),,-m "not long")
-	@$(BIN)/python -m pytest --confcutdir tests/whole_suite tests/whole_suite
+	@$(BIN)/python -m pytest -rs tests/faults $(if $(LONG),,-m "not long")
+	@$(BIN)/python -m pytest -rs --confcutdir tests/whole_suite tests/whole_suite
 
 test-faults: writable setup ## Run the fault injection tests at full size (about 15 minutes)
-	@FAULTS=full $(BIN)/python -m pytest tests/faults tests/contract
+	@FAULTS=full $(BIN)/python -m pytest -rs tests/faults tests/contract
 
 lint: types ## Check style, types, import directions, known vulnerabilities and secrets
 	@$(BIN)/ruff check

@@ -171,10 +171,10 @@ def stack(mongo: Mongo, valkey: Valkey, tmp_path_factory: pytest.TempPathFactory
             **{name: secrets.token_urlsafe(48) for name in ("JWT_SECRET", "JWT_REFRESH_SECRET", "OTP_SECRET")},
             **{f"TWILIO_{'ACCOUNT_' * (name == 'SID')}{name}": value for name, value in ACCOUNT.items()},
         }
-        text = (ROOT / ".env.example").read_text()
-        for name, value in values.items():
-            text = re.sub(rf"^{name}=.*$", lambda _, line=f"{name}={value}": line, text, flags=re.MULTILINE)
-        (folder / "arthomed.env").write_text(text)
+        lines = (ROOT / ".env.example").read_text().splitlines()
+        names = [line.partition("=")[0] for line in lines]
+        filled = [f"{name}={values.get(name, line.partition('=')[2])}" for name, line in zip(names, lines, strict=True)]
+        (folder / "arthomed.env").write_text("\n".join(line for line in filled if not line.startswith("#")))
         yield prepared
 
 

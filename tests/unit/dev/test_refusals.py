@@ -47,6 +47,25 @@ def test_make_run_names_a_redis_that_cannot_be_reached(tmp_path: Path) -> None:
     )
 
 
+def test_make_run_names_a_wrong_setting_in_one_line(tmp_path: Path) -> None:
+    uri = f"mongodb://127.0.0.1:{free_port()}/clinic"
+    done = run(VAR_DIR=str(tmp_path / "var"), PORT=str(free_port()), MONGODB_URI=uri, REDIS_URL="http://127.0.0.1:6379")
+
+    assert done.returncode == 1
+    assert done.stderr == "make run: The configuration can't be used: REDIS_URL: Must begin with redis://.\n"
+
+
+@pytest.mark.parametrize("target", ["test", "lint", "openapi"])
+def test_make_names_a_checkout_that_cannot_be_written(target: str) -> None:
+    nobody = NOBODY if os.getuid() == 0 else None
+    command = ["make", "--makefile=-", target]
+    text = (ROOT / "Makefile").read_text()
+    done = subprocess.run(command, input=text, cwd="/", capture_output=True, text=True, check=False, user=nobody)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines()[0] == "make: / can't be written: copy the checkout to a folder of your own"
+
+
 def test_a_folder_that_cannot_be_written_is_named() -> None:
     done = run(VAR_DIR="/proc/arthomed", PORT=str(free_port()))
 

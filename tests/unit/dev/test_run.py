@@ -61,3 +61,12 @@ def test_the_first_booking_without_a_running_clinic_says_what_to_start() -> None
 
     assert done.returncode == 1
     assert done.stderr == f"Nothing useful answers at {url} ([Errno 111] Connection refused): start `make run` first\n"
+
+
+@pytest.mark.parametrize("options", [[], ["LONG=1"]], ids=str)
+def test_make_test_says_why_tests_are_skipped(options: list[str]) -> None:
+    done = subprocess.run(["make", "--dry-run", "test", *options], cwd=ROOT, capture_output=True, text=True, check=True)
+    runs = [line for line in done.stdout.splitlines() if "-m pytest" in line]
+
+    assert len(runs) == 3
+    assert all(" -rs " in line for line in runs)
