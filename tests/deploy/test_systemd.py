@@ -171,10 +171,9 @@ def stack(mongo: Mongo, valkey: Valkey, tmp_path_factory: pytest.TempPathFactory
             **{name: secrets.token_urlsafe(48) for name in ("JWT_SECRET", "JWT_REFRESH_SECRET", "OTP_SECRET")},
             **{f"TWILIO_{'ACCOUNT_' * (name == 'SID')}{name}": value for name, value in ACCOUNT.items()},
         }
-        lines = (ROOT / ".env.example").read_text().splitlines()
-        names = [line.partition("=")[0] for line in lines]
-        filled = [f"{name}={values.get(name, line.partition('=')[2])}" for name, line in zip(names, lines, strict=True)]
-        (folder / "arthomed.env").write_text("\n".join(line for line in filled if not line.startswith("#")))
+        examples = re.findall(r"^([A-Z]\w+)=(.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE)
+        filled = [f"{name}={values.get(name, example)}" for name, example in examples]
+        (folder / "arthomed.env").write_text("\n".join(filled))
         yield prepared
 
 
@@ -182,7 +181,7 @@ def stack(mongo: Mongo, valkey: Valkey, tmp_path_factory: pytest.TempPathFactory
 @pytest.mark.parametrize("process", PROCESSES)
 def test_a_unit_starts_with_the_environment_file_and_ends_in_time_at_sigterm(stack: Stack, process: str) -> None:
     [program, *arguments] = command_of(process)
-    words = shlex.split((stack.folder / "arthomed.env").read_text(), comments=True)
+    words = shlex.split((stack.folder / "arthomed.env").read_text())
     stack.env = {
         "PATH": os.environ["PATH"],
         **environment_of(process),
