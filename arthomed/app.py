@@ -102,6 +102,8 @@ def _register_routes(app: Flask, settings: Settings) -> None:
         _register_metrics(app, redis)
     if not settings.is_production:
         mailbox.register(app, Mailbox(settings.mailbox_file))
+    if settings.app_env is AppEnv.DEVELOPMENT:
+        docs.lead_from_root(app)
 
 
 def _allow_origins(app: Flask, settings: Settings) -> None:

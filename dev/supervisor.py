@@ -53,6 +53,7 @@ _STOP_SERVICES_SECONDS = 5.0  # together with two servers below 10 s
 _STOP_SERVER_SECONDS = 2.0
 _POLL_SECONDS = 0.1
 _LINE_LENGTH = 200
+_BAD_SETTINGS = "The configuration can't be used:"  # ConfigurationError; a line for each setting follows
 
 
 class StopRequested(Exception):
@@ -211,8 +212,10 @@ def _is_ready(port: int) -> bool:
 
 
 def _failure(process: Process) -> str:
-    """Why a process ended: its last lines, or its only one, which names the cause itself."""
+    """Why a process ended: its last lines, or the only ones, if they name the cause themselves."""
     lines = process.tail().splitlines()
+    if lines and lines[0] == _BAD_SETTINGS:
+        return f"{_BAD_SETTINGS} {'; '.join(line.strip() for line in lines[1:])}"
     if len(lines) == 1:
         return lines[0]
     tail = "\n".join(line[:_LINE_LENGTH] for line in lines)

@@ -5,8 +5,9 @@ from typing import Any
 
 import flask_smorest
 import flask_swagger_ui
-from flask import Blueprint, Flask, Response, render_template, send_from_directory
+from flask import Blueprint, Flask, Response, redirect, render_template, send_from_directory
 from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response as BaseResponse
 
 from arthomed import __version__
 from arthomed.http import errors, refusals
@@ -51,6 +52,16 @@ def register(app: Flask) -> Api:
     app.register_blueprint(_swagger_ui())
     limiter.exempt(app.view_functions["api-docs.openapi_json"])
     return api
+
+
+def lead_from_root(app: Flask) -> None:
+    """Redirect / to the documentation, for a developer who opens the address of the server."""
+
+    @app.get("/")
+    @limiter.exempt
+    @public
+    def root() -> BaseResponse:
+        return redirect("/api/docs")
 
 
 def _swagger_ui() -> Blueprint:
