@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NoReturn, Self
 
 from arthomed.infra import redis_check
+from arthomed.infra.queue import QUEUES
 from dev.data_folder import DataFolder
 from dev.processes import Process, Watchdog, stop_all
 from dev.servers import Mongo, Server, ServerError, Valkey
@@ -33,7 +34,7 @@ _SERVICES = {
         "--without-gossip",
         "--without-mingle",
         "-Q",
-        "codes,strangers,sms,email,slots,files,default",
+        ",".join(QUEUES),
         "--concurrency",
         "2",
     ),
@@ -211,7 +212,7 @@ def _is_ready(port: int) -> bool:
 
 
 def _failure(process: Process) -> str:
-    """Why a process ended: its last lines, or its only one, which names the cause itself."""
+    """Return the end of a process's log. A log of one line is returned as it is: it names the cause."""
     lines = process.tail().splitlines()
     if len(lines) == 1:
         return lines[0]
