@@ -148,7 +148,7 @@ class Settings:
 
     @property
     def warnings(self) -> list[str]:
-        """What makes production poorer but not wrong."""
+        """What is missing from a configuration of production that works without it."""
         values = {"SMTP_URL": self.smtp_url, "DLT_ENTITY_ID": self.dlt_entity_id}
         return config_services.effects_of_unset(values) if self.is_production else []
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NoReturn, Self
 
 from arthomed.infra import redis_check
+from arthomed.infra.queue import QUEUES
 from dev.data_folder import DataFolder
 from dev.processes import Process, Watchdog, stop_all
 from dev.servers import Mongo, Server, ServerError, Valkey
@@ -33,7 +34,7 @@ _SERVICES = {
         "--without-gossip",
         "--without-mingle",
         "-Q",
-        "codes,strangers,sms,email,slots,files,default",
+        ",".join(QUEUES),
         "--concurrency",
         "2",
     ),
@@ -212,7 +213,7 @@ def _is_ready(port: int) -> bool:
 
 
 def _failure(process: Process) -> str:
-    """Why a process ended: its last lines, or the only ones, if they name the cause themselves."""
+    """Return the end of a process's log, or all of it where it names the cause itself."""
     lines = process.tail().splitlines()
     if lines and lines[0] == _BAD_SETTINGS:
         return f"{_BAD_SETTINGS} {'; '.join(line.strip() for line in lines[1:])}"

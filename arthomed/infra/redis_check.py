@@ -1,4 +1,4 @@
-"""Whether Redis can be reached, for a start that names the cause."""
+"""The check of Redis at startup."""
 
 from redis import Redis
 from redis.backoff import NoBackoff

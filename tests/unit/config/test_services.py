@@ -221,7 +221,7 @@ def test_a_mongodb_uri_is_accepted(read: Read, uri: str) -> None:
 
 
 class TestWarnings:
-    """What makes the service poorer but not wrong."""
+    """Settings without which production works, but not fully."""
 
     def test_production_without_smtp_and_dlt_id_starts_with_warnings(self, read: Read) -> None:
         env = {name: value for name, value in PRODUCTION.items() if name != "DLT_ENTITY_ID"}
