@@ -96,30 +96,35 @@ class Otp(ClinicDocument):
         return {raw["mobileNumber"]: _attempts(raw) for raw in found}
 
     @classmethod
-    def store_outcomes(
-        cls,
-        right: Mapping[str, str],
-        wrong: Mapping[str, tuple[bool, Sequence[FailedGuesses]]],
-        *,
-        now: datetime,
-        session: ClientSession,
+    def store_failures(
+        cls, wrong: Mapping[str, tuple[bool, Sequence[FailedGuesses]]], *, now: datetime, session: ClientSession
     ) -> None:
-        """Store the outcomes of guesses: codes that are used now, and for numbers the failed guesses with one more.
+        """Store, for numbers, the failed guesses with one more, and whether the requester of the code guessed.
 
-        `right` holds the address of each right guess, whose failures are forgotten; those of all addresses count until
-        their window ends, or an attacker could go on after each sign-in of the owner. `wrong` says whether the guess
-        came from the address that requested the code. Call it in the transaction that has read the attempts: of
-        parallel guesses each then counts, because a write to the same code in between is a write conflict.
+        Call it in the transaction that has read the attempts: of parallel guesses each then counts, because a write to
+        the same code in between is a write conflict.
         """
-        updates: list[UpdateOne] = []
+        updates = []
         for mobile, (is_own, failed) in wrong.items():
             parts = [FailedGuessesPart(address=one.address, count=one.count, ends_at=one.ends_at) for one in failed]
             stored = {"failedGuesses": [part.to_mongo() for part in parts], "updatedAt": now}
             one_more = {"$inc": {"attempts" if is_own else "otherAttempts": 1}}
             updates.append(UpdateOne({"mobileNumber": mobile}, {**one_more, "$set": stored}))
-        for mobile, address in right.items():
-            used = {"$set": {"isUsed": True, "updatedAt": now}, "$pull": {"failedGuesses": {"address": address}}}
-            updates.append(UpdateOne({"mobileNumber": mobile}, used))
+        if updates:
+            cls.collection().bulk_write(updates, session=session)
+
+    @classmethod
+    def mark_used(cls, addresses: Mapping[str, str], *, now: datetime, session: ClientSession) -> None:
+        """Consume the codes of numbers, in the transaction that has read the attempts.
+
+        The failures of each right guess' address are forgotten; those of all addresses count until their window ends,
+        or an attacker could go on after each sign-in of the owner.
+        """
+        used = {"isUsed": True, "updatedAt": now}
+        updates = [
+            UpdateOne({"mobileNumber": mobile}, {"$set": used, "$pull": {"failedGuesses": {"address": address}}})
+            for mobile, address in addresses.items()
+        ]
         if updates:
             cls.collection().bulk_write(updates, session=session)
 

@@ -16,7 +16,7 @@ from arthomed.config import settings
 from arthomed.core import clock, origin
 from arthomed.core.actor import Actor
 from arthomed.core.batcher import Batcher
-from arthomed.core.errors import ClinicError, DuplicateValue
+from arthomed.core.errors import ClinicError
 from arthomed.core.origin import Origin
 from arthomed.core.permissions import Role
 from arthomed.users import service as users
@@ -88,7 +88,7 @@ def sign_in(attempt: SignInAttempt) -> SignedIn:
     Raises:
         CodeInvalid, CodeExpired, CodeUsedUp, AccountLocked: the code is refused.
         UserInactive: the user was deactivated.
-        DuplicateValue: the number must be new but is registered; only the owner of its code learns that.
+        NumberRegistered: the number must be new but is registered; only the owner of its code learns that.
     """
     with otp.logging_outcome():
         signed_in = _batched_sign_in(attempt)
@@ -109,11 +109,9 @@ def confirm_with_code(user: User, code: str, *, network: str) -> None:
 def _sign_in_batch(attempts: Sequence[SignInAttempt], session: ClientSession) -> list[SignedIn | Exception]:
     """Within one transaction: a code is consumed together with the session that it opens, or not at all.
 
-    A registration of a known number leaves its code valid, so that its owner can sign in with it.
+    No user is read before the code is checked: the time of a wrong guess would tell known numbers from others.
     """
-    must_be_new = [one.mobile for one in attempts if one.must_be_new]
-    known = User.by_mobile(must_be_new, session) if must_be_new else {}
-    refusals = otp.check([one.guess for one in attempts], session, kept=known)
+    refusals = otp.check([one.guess for one in attempts], session)
     admitted = [one for one in attempts if refusals[one.mobile] is None]
     outcomes = _admit(admitted, session) if admitted else {}
     return [refusals[one.mobile] or outcomes[one.mobile] for one in attempts]
@@ -123,22 +121,28 @@ _batched_sign_in = Batcher(_sign_in_batch, keys=lambda attempt: (attempt.mobile,
 
 
 def _admit(attempts: Sequence[SignInAttempt], session: ClientSession) -> Mapping[str, SignedIn | ClinicError]:
-    """Register the users of unknown numbers, and open the sessions of all active users."""
+    """Register the users of unknown numbers, and open the sessions of all active users.
+
+    A registration of a known number leaves its code valid, so that its owner can sign in with it.
+    """
     registered = User.by_mobile([one.mobile for one in attempts], session)
-    refused: dict[str, ClinicError] = {}
-    signed_in: dict[str, SignedIn] = {}
-    for attempt in attempts:
+    outcomes: dict[str, SignedIn | ClinicError] = {
+        one.mobile: users.NumberRegistered() for one in attempts if one.must_be_new and one.mobile in registered
+    }
+    consumed = [one for one in attempts if one.mobile not in outcomes]
+    otp.mark_used([one.guess for one in consumed], session)  # first: transactions with the same code conflict here
+    opened: list[tuple[SignInAttempt, SignedIn]] = []
+    for attempt in consumed:
         user = registered.get(attempt.mobile)
-        if user is not None and attempt.must_be_new:
-            refused[attempt.mobile] = DuplicateValue("Mobile number is already registered")
-        elif user is not None and not user.is_active:
-            refused[attempt.mobile] = rules.UserInactive()
+        if user is not None and not user.is_active:
+            outcomes[attempt.mobile] = rules.UserInactive()
         else:
             found = user or _register(attempt, session)
-            opened = _new_session(found, attempt.device)
-            signed_in[attempt.mobile] = SignedIn(found, opened, is_new_user=user is None)
-    _create_sessions([(one, signed_in[one.mobile]) for one in attempts if one.mobile in signed_in], session)
-    return {**refused, **signed_in}
+            signed_in = SignedIn(found, _new_session(found, attempt.device), is_new_user=user is None)
+            outcomes[attempt.mobile] = signed_in
+            opened.append((attempt, signed_in))
+    _create_sessions(opened, session)
+    return outcomes
 
 
 def _register(attempt: SignInAttempt, session: ClientSession) -> User:
