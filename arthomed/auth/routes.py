@@ -109,7 +109,10 @@ def refresh(_body: dict[str, Any]) -> tokens.Pair:
 @blueprint.response(200, description="Logged out successfully")
 @blueprint.refuses(Code.NO_TOKEN, Code.INVALID_TOKEN)
 def logout(body: dict[str, Any]) -> None:
-    """Sign this device out, by its access token, expired or not, or by its refresh token; any number of times."""
+    """Sign this device out, by its access token or by its refresh token; any number of times.
+
+    Needs a well-signed token, which may have expired.
+    """
     ended = [sessions.log_out(sent.user_id, sent.session_id) for sent in tokens.sent_tokens(body.get("refresh_token"))]
     if not any(ended):
         count_for_address()

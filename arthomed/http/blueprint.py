@@ -179,9 +179,7 @@ def _document_operation(doc: dict[str, Any], described: dict[str, Any], **_: Any
     """The id of an operation, and in its description who may call it: Swagger UI shows no extensions."""
     doc["operationId"] = described["operation_id"]
     manual, texts = described.get("manual_doc", {}), described["docstring"]
-    access = "Needs no token."
-    if "security" in manual:
-        access = "Needs a well-signed token, which may have expired."
+    access = "" if "security" in manual else "Needs no token."
     if "x-permission" in manual:
         access = f"Roles: {', '.join(manual['x-roles'])}. Permission: `{manual['x-permission']}`."
     texts["description"] = "\n\n".join(filter(None, [texts.get("description"), access]))
@@ -191,7 +189,7 @@ def _document_operation(doc: dict[str, Any], described: dict[str, Any], **_: Any
 def _document_refusals(doc: dict[str, Any], described: dict[str, Any], *, spec: APISpec, **_: Any) -> dict[str, Any]:
     """Describe each code that the operation can give, and the headers of all responses."""
     codes = {*refusals.OF_EVERY_ROUTE, *described.get("refusals", ())}
-    if "security" in described.get("manual_doc", {}):
+    if "x-permission" in described.get("manual_doc", {}):
         codes |= refusals.OF_TOKENS
     if "requestBody" in doc:
         codes |= refusals.OF_BODIES | (refusals.OF_JSON if _JSON in doc["requestBody"]["content"] else frozenset())
