@@ -204,7 +204,7 @@ def check(guesses: Sequence[Guess], session: ClientSession) -> dict[str, rules.C
     wrong = {
         guess.mobile: (
             guess.address == attempts[guess.mobile].requested_from,
-            attempts[guess.mobile].failed_again(guess.address, now=now, policy=policy),
+            attempts[guess.mobile].with_one_more_failure(guess.address, now=now, policy=policy),
         )
         for guess in guesses
         if isinstance(checked[guess.mobile], rules.CodeInvalid)

@@ -11,7 +11,7 @@ from arthomed.audit import service as audit
 from arthomed.audit.models import Action, AuditEvent, Kind
 from arthomed.auth import rules
 from arthomed.auth.models import Session
-from arthomed.auth.service import otp
+from arthomed.auth.service import otp, sessions
 from arthomed.config import settings
 from arthomed.core import clock, origin
 from arthomed.core.actor import Actor
@@ -138,7 +138,7 @@ def _admit(attempts: Sequence[SignInAttempt], session: ClientSession) -> Mapping
             outcomes[attempt.mobile] = rules.UserInactive()
         else:
             found = user or _register(attempt, session)
-            signed_in = SignedIn(found, _new_session(found, attempt.device), is_new_user=user is None)
+            signed_in = SignedIn(found, sessions.new_session(found, **asdict(attempt.device)), is_new_user=user is None)
             outcomes[attempt.mobile] = signed_in
             opened.append((attempt, signed_in))
     _create_sessions(opened, session)
@@ -172,15 +172,3 @@ def _event_of(opened: Session, source: Origin) -> AuditEvent:
         return audit.change_event(
             actor, Action.CREATE, Kind.SESSION, opened.id, subject=opened.user, changes=[platform]
         )
-
-
-def _new_session(user: User, device: Device) -> Session:
-    now = clock.now()
-    return Session(
-        user=user.id,
-        role=user.role,
-        rotated_at=now,
-        expires_at=now + settings().refresh_token_lifetime,
-        **asdict(device),
-        last_used_at=now,
-    )
