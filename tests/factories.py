@@ -27,7 +27,8 @@ from arthomed.appointments.service import booking
 from arthomed.auth import rules as auth_rules
 from arthomed.auth.models import Otp
 from arthomed.auth.service import otp, sessions
-from arthomed.config import RateLimits, settings
+from arthomed.config import settings
+from arthomed.config_limits import RateLimits
 from arthomed.core import clock
 from arthomed.core.actor import Actor
 from arthomed.core.permissions import Role

@@ -22,7 +22,7 @@ from pymongo.write_concern import WriteConcern
 
 from arthomed.auth import rules
 from arthomed.auth.rules import USE_NOTED_AFTER, FailedGuesses, OtpAttempts, Platform
-from arthomed.config import CodePolicy, Lockout
+from arthomed.config_limits import CodePolicy, Lockout
 from arthomed.core import cache, clock
 from arthomed.core.cache import Versions
 from arthomed.core.documents import ClinicDocument, ClinicEmbeddedDocument, Raw

@@ -9,7 +9,7 @@ from hashlib import sha256
 from math import ceil
 from typing import ClassVar
 
-from arthomed.config import CodePolicy, Lockout
+from arthomed.config_limits import CodePolicy, Lockout
 from arthomed.core.errors import ClinicError, Code
 from arthomed.core.permissions import Role
 from arthomed.core.quota import Quota

@@ -14,7 +14,8 @@ from pymongo.errors import DuplicateKeyError
 from arthomed.auth import rules
 from arthomed.auth.models import Otp
 from arthomed.auth.service import code_quotas
-from arthomed.config import CodePolicy, settings
+from arthomed.config import settings
+from arthomed.config_limits import CodePolicy
 from arthomed.core import clock, jobs, metrics, quota
 from arthomed.core.documents import transaction
 from arthomed.core.errors import ClinicError, RateLimitExceeded, ServiceUnavailable

@@ -10,7 +10,8 @@ import pytest
 
 from arthomed.auth import rules
 from arthomed.auth.rules import AccountLocked, CodeExpired, CodeInvalid, CodeUsedUp, FailedGuesses, OtpAttempts
-from arthomed.config import CodePolicy, Lockout, settings
+from arthomed.config import settings
+from arthomed.config_limits import CodePolicy, Lockout
 from arthomed.core.errors import ClinicError
 from arthomed.core.permissions import Role
 
