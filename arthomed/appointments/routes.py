@@ -26,6 +26,7 @@ from arthomed.appointments.schemas import (
 )
 from arthomed.appointments.service import attachments as attachment_service
 from arthomed.appointments.service import booking, queries, staff, transitions
+from arthomed.core.downloads import content_disposition
 from arthomed.core.errors import Code
 from arthomed.core.paging import Page
 from arthomed.core.permissions import Permission
@@ -41,7 +42,7 @@ from arthomed.http.schema import PageQuery, example_of, page_of
 from arthomed.users.models import User
 from arthomed.users.schemas import UpdateUser
 
-_CALENDAR, _ICS = "text/calendar", {"type": "string"}
+_CALENDAR = "text/calendar"
 
 blueprint = Blueprint("appointments", __name__, url_prefix="/api/appointments", description="Appointments.")
 attachments = Blueprint("attachments", __name__, url_prefix="/api/files", description="Medical files and pictures.")
@@ -123,12 +124,11 @@ def get(appointment_id: ObjectId) -> Appointment:
 
 @blueprint.get("/<object_id:appointment_id>/calendar.ics")
 @requires(Permission.APPOINTMENT_CALENDAR)
-@blueprint.alt_response(200, schema=_ICS, content_type=_CALENDAR, description="One event of iCalendar", success=True)
+@blueprint.gives(_CALENDAR, schema={"type": "string"}, description="One event of iCalendar")
 def calendar_file(appointment_id: ObjectId) -> Response:
     """Fetch an appointment for one's calendar."""
     event = queries.to_ics(current_actor(), appointment_id)
-    disposition = 'attachment; filename="appointment.ics"'
-    return Response(event, headers={"Content-Disposition": disposition}, mimetype=_CALENDAR)
+    return Response(event, headers={"Content-Disposition": content_disposition("appointment.ics")}, mimetype=_CALENDAR)
 
 
 @blueprint.put("/<object_id:appointment_id>")

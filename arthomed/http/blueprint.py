@@ -114,18 +114,30 @@ class Blueprint(flask_smorest.Blueprint):
 
         return decorate
 
+    def gives(self, *kinds: str, description: str, schema: Mapping[str, str] = _BINARY) -> Any:
+        """A view that answers with a file of one of these media types."""
+
+        def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
+            for kind in kinds:
+                view = self.alt_response(200, schema=schema, content_type=kind, description=description, success=True)(
+                    view
+                )
+            view.media_types = kinds  # type: ignore[attr-defined]
+            return view
+
+        return decorate
+
     def file_response(self, *kinds: str, description: str) -> Any:
         """A view that answers with a file of one of these media types, a part of it, or where to fetch it."""
 
         def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
-            for status, text in ((200, description), (206, "The requested part")):
-                for kind in kinds:
-                    view = self.alt_response(status, schema=_BINARY, content_type=kind, description=text, success=True)(
-                        view
-                    )
+            view = self.gives(*kinds, description=description)(view)
+            for kind in kinds:
+                view = self.alt_response(
+                    206, schema=_BINARY, content_type=kind, description="The requested part", success=True
+                )(view)
             for status, text in _OF_A_FILE.items():
                 view = self.alt_response(status, description=text)(view)
-            view.media_types = kinds  # type: ignore[attr-defined]
             return self.refuses(*refusals.OF_DOWNLOADS)(view)
 
         return decorate

@@ -22,7 +22,6 @@ _ODD_CHARACTER = re.compile(r"[^A-Za-z0-9 .,:;/()+_-]")
 _MAX_USER_AGENT = 200
 _API = "/api/"
 _DOCS = "/api/docs"
-_ICALENDAR = ".ics"
 _FIRST_ERROR = 400
 
 CONTENT_SECURITY_POLICY = (
@@ -66,9 +65,7 @@ def _begin() -> None:
 
 
 def _refuse_unacceptable() -> None:
-    path = request.path
-    gives_json = path.startswith(_API) and not path.startswith(_DOCS) and not path.endswith(_ICALENDAR)
-    if gives_json:
+    if request.path.startswith(_API) and not request.path.startswith(_DOCS):
         require_acceptable(*getattr(view(), "media_types", ()))
 
 

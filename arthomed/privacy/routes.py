@@ -4,6 +4,7 @@ from typing import Any
 
 from flask import Response
 
+from arthomed.core.downloads import content_disposition
 from arthomed.core.errors import Code
 from arthomed.core.paging import Page
 from arthomed.core.permissions import Permission
@@ -27,7 +28,7 @@ blueprint = Blueprint(
     "privacy", __name__, url_prefix="/api", description="Export and erasure of one's own data, and the audit trail."
 )
 
-_DOWNLOAD = {"Content-Disposition": 'attachment; filename="arthomed-export.json"'}
+_DOWNLOAD = {"Content-Disposition": content_disposition("arthomed-export.json")}
 
 
 @blueprint.get("/users/profile/access-log")
