@@ -110,7 +110,7 @@ class Settings:
 
     @property
     def warnings(self) -> list[str]:
-        """Settings that production should have; without them it works with less."""
+        """What is missing from a configuration of production that works without it."""
         values = {"SMTP_URL": self.smtp_url, "DLT_ENTITY_ID": self.dlt_entity_id}
         return config_services.warnings_about(values) if self.is_production else []
 

@@ -56,8 +56,7 @@ accounts = Blueprint("accounts", __name__, url_prefix="/api", description="Chang
 @blueprint.arguments(IdempotencyHeaders, location="headers")
 @blueprint.arguments(BookAppointment, files="images")
 @blueprint.response(201, AppointmentOut, name="appointment", description="Appointment booked successfully")
-@blueprint.refuses(Code.NOT_FOUND, Code.SLOT_UNAVAILABLE, Code.DUPLICATE_VALUE, Code.BOOKING_LIMIT_REACHED)
-@blueprint.refuses(Code.IDEMPOTENCY_KEY_REUSED)
+@blueprint.refuses(Code.SLOT_UNAVAILABLE, Code.DUPLICATE_VALUE, Code.BOOKING_LIMIT_REACHED, Code.IDEMPOTENCY_KEY_REUSED)
 def book(headers: dict[str, Any], body: dict[str, Any]) -> Appointment:
     """Book an appointment.
 
@@ -186,7 +185,7 @@ def cancel(body: dict[str, Any], appointment_id: ObjectId) -> dict[str, Any]:
 @requires(Permission.FILES)
 @attachments.arguments(UploadToAppointment, location="multipart", files="files")
 @attachments.response(200, UploadedOut, description="Files uploaded successfully")
-@attachments.refuses(Code.NOT_FOUND, Code.TOO_LATE)
+@attachments.refuses(Code.TOO_LATE)
 def upload(form: dict[str, Any]) -> dict[str, Any]:
     """Add up to five files to an appointment.
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
+from http import HTTPStatus
 from typing import Any, TypeVar
 
 import flask_smorest
@@ -12,6 +13,7 @@ from flask import Response
 
 from arthomed.core.errors import Code
 from arthomed.http import refusals
+from arthomed.http.accept import JSON
 from arthomed.http.envelope import NothingOut, envelope_of, success
 from arthomed.http.forms import MULTIPART, URLENCODED
 from arthomed.http.parsing import PARSER, refuse_unknown_query
@@ -19,10 +21,8 @@ from arthomed.http.schema import Id, example_of, named
 
 View = TypeVar("View", bound=Callable[..., Any])
 
-_JSON = "application/json"
 _BINARY = {"type": "string", "format": "binary"}
 _OF_A_FILE = {302: "The file is at Location", 304: "The client has the present file"}
-_FIRST_ERROR = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +42,9 @@ class Blueprint(flask_smorest.Blueprint):
 
     ARGUMENTS_PARSER = PARSER
     DEFAULT_LOCATION_CONTENT_TYPE_MAPPING = {
-        "json": _JSON,
+        "json": JSON,
         "form": URLENCODED,
-        "json_or_multipart": _JSON,  # and the other one, see _document_files
+        "json_or_multipart": JSON,  # and the other one, see _document_files
         "multipart": MULTIPART,
     }
 
@@ -204,10 +204,10 @@ def _document_refusals(doc: dict[str, Any], described: dict[str, Any], *, spec: 
     if "x-permission" in described.get("manual_doc", {}):
         codes |= refusals.OF_TOKENS
     if "requestBody" in doc:
-        codes |= refusals.OF_BODIES | (refusals.OF_JSON if _JSON in doc["requestBody"]["content"] else frozenset())
+        codes |= refusals.OF_BODIES | (refusals.OF_JSON if JSON in doc["requestBody"]["content"] else frozenset())
     if "files" in described:
         codes |= refusals.OF_UPLOADS
-    successes = {str(status): one for status, one in doc["responses"].items() if int(status) < _FIRST_ERROR}
+    successes = {str(status): one for status, one in doc["responses"].items() if int(status) < HTTPStatus.BAD_REQUEST}
     for status, response in successes.items():
         response.setdefault("headers", {}).update(refusals.headers(int(status)))
     doc["responses"] = successes | refusals.responses(codes, spec.components)

@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Callable
+from http import HTTPStatus
 from secrets import token_hex
 from typing import Any
 from urllib.parse import parse_qsl
@@ -22,7 +23,6 @@ _ODD_CHARACTER = re.compile(r"[^A-Za-z0-9 .,:;/()+_-]")
 _MAX_USER_AGENT = 200
 _API = "/api/"
 _DOCS = "/api/docs"
-_FIRST_ERROR = 400
 
 _CONTENT_SECURITY_POLICY = (
     "default-src 'self'; style-src 'self' 'unsafe-inline'; script-src 'self'; "
@@ -107,7 +107,7 @@ def _log(status: int) -> None:
     actor, code = g.get("actor"), g.get("error_code")
     if code is not None:
         metrics.ERROR_RESPONSES.add(code)
-    write = log.error if status >= _FIRST_ERROR else log.info  # the specification requires it
+    write = log.error if status >= HTTPStatus.BAD_REQUEST else log.info  # the specification requires it
     write(
         "request",
         method=request.method,
