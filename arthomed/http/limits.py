@@ -149,12 +149,14 @@ def limit_unless(is_trusted: Callable[[], bool]) -> Callable[[Callable[..., Any]
 
 
 def count_for_address() -> None:
-    """Count a request for its address, too, because the session of its token is over.
+    """Count a request for its address, unless that is done, because the session of its token is over.
 
     Raises:
         RateLimitExceeded
     """
     limit, key = parse(_address_limit()), (address(), _SCOPE)
+    if limit.key_for(*key) in {one.key for one in limiter.current_limits}:
+        return
     with suppress(RedisError):  # flask-limiter notices at the next request, and counts in memory
         if not limiter.limiter.hit(limit, *key):
             seconds = limiter.limiter.get_window_stats(limit, *key).reset_time - time.time()
