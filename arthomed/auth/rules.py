@@ -97,10 +97,10 @@ def first_of_day_quota(mobile: str) -> Quota:
 
 
 def clinic_quotas(address: str | None, *, is_patient: bool, policy: CodePolicy) -> list[Quota]:
-    """How many SMS with codes the clinic sends to patients, or to numbers without an account; the clinic's comes first.
+    """How many SMS with codes the clinic sends to patients, or to numbers without an account.
 
-    Strangers behind one address have a fifth of it, so that one address cannot use it up. Staff are not counted: their
-    number and their own quotas are the limit.
+    The first quota is the clinic's. A second one is the share of strangers behind one address, a fifth, so that one
+    address cannot use it up. Staff are not counted: their number and their own quotas are the limit.
     """
     if is_patient:
         return [Quota("patients", policy.daily_patient_quota, timedelta(days=1))]

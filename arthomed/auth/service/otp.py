@@ -37,7 +37,7 @@ _SWEEP_LIMIT = 500
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """A code as a client entered it, and the client's address (`http.limits.site`).
+    """A code as a client entered it, and the client's address (`http.limits.subscriber`).
 
     `purpose` is what the client says that the code is for, if it says so.
     """
@@ -51,9 +51,9 @@ class Guess:
 def request_code(mobile: str, *, purpose: str, address: str, networks: Sequence[str]) -> None:
     """Store a code for a number, known or not, and enqueue its SMS; the number's older code is dead from now on.
 
-    `address` is the client's (`http.limits.site`), `networks` are those that have quotas (`http.limits.networks`). The
-    clinic's quotas do not change the response, which would tell patients from strangers: the worker decides whether the
-    SMS is sent.
+    `address` is the client's (`http.limits.subscriber`), `networks` are those that have quotas
+    (`http.limits.networks`). The clinic's quotas do not change the response, which would tell patients from strangers:
+    the worker decides whether the SMS is sent.
 
     Raises:
         AccountLocked: too many wrong codes were entered for the number.
@@ -115,7 +115,7 @@ def add_message_to_outbox(issue: ObjectId) -> list[Notification]:
     code = Otp.live(issue, clock.now())
     if code is None or code.enqueue_again_at is None:
         return []
-    if not code_quotas.take(code):
+    if not code_quotas.may_send(code):
         Otp.discard(issue)
         return []
     topic = Topic(user=None, subject=issue, kind=MESSAGE, version=0, useful_until=code.created_at + _USEFUL_FOR)

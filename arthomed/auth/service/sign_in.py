@@ -43,13 +43,13 @@ class Device:
 class SignInAttempt:
     """A code for a number, the device, the privacy notice that the app named, and name and e-mail of a new user.
 
-    `network` is the client's address as lockouts count it (`http.limits.site`).
+    `address` is the client's address as lockouts count it (`http.limits.subscriber`).
     """
 
     mobile: str
     code: str
     device: Device
-    network: str
+    address: str
     purpose: str | None = None
     notice: str | None = None
     name: str | None = None
@@ -59,7 +59,7 @@ class SignInAttempt:
 
     @property
     def guess(self) -> otp.Guess:
-        return otp.Guess(self.mobile, self.code, self.network, self.purpose)
+        return otp.Guess(self.mobile, self.code, self.address, self.purpose)
 
     @property
     def consent(self) -> Consent:
@@ -97,13 +97,13 @@ def sign_in(attempt: SignInAttempt) -> SignedIn:
     return signed_in
 
 
-def confirm_with_code(user: User, code: str, *, network: str) -> None:
+def confirm_with_code(user: User, code: str, *, address: str) -> None:
     """Consume a code of a signed-in user's own number before a step that cannot be undone.
 
     Raises:
         CodeInvalid, CodeExpired, CodeUsedUp, AccountLocked: the code is refused.
     """
-    otp.consume(otp.Guess(user.mobile_number, code, network))
+    otp.consume(otp.Guess(user.mobile_number, code, address))
 
 
 def _sign_in_batch(attempts: Sequence[SignInAttempt], session: ClientSession) -> list[SignedIn | Exception]:
@@ -159,7 +159,7 @@ def _create_sessions(admitted: Sequence[tuple[SignInAttempt, SignedIn]], session
     if not admitted:
         return
     # Writing to the users makes this and a deactivation conflict, so that one of them comes first.
-    sign_ins = [SignIn(one.user, attempt.network, attempt.new_consent_of(one.user)) for attempt, one in admitted]
+    sign_ins = [SignIn(one.user, attempt.address, attempt.new_consent_of(one.user)) for attempt, one in admitted]
     User.note_sign_ins(sign_ins, now=clock.now(), session=session)
     Session.insert_all([one.session for _, one in admitted], session)
     audit.insert_events([_event_of(one.session, attempt.origin) for attempt, one in admitted], session)
