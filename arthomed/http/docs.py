@@ -15,6 +15,7 @@ from arthomed.http.auth import public
 from arthomed.http.envelope import ErrorOut
 from arthomed.http.limits import limiter
 from arthomed.http.parsing import ObjectIdConverter
+from arthomed.http.schema import Id
 
 _SWAGGER_UI = Path(flask_swagger_ui.__file__).parent / "dist"
 _OWN_FILES = Path(__file__).parent / "static"
@@ -88,4 +89,4 @@ def _swagger_ui() -> Blueprint:
 
 
 def _document_object_id(_converter: ObjectIdConverter) -> dict[str, Any]:
-    return {"type": "string", "pattern": "^[0-9a-f]{24}$", "example": "672b1234a1b2c3d4e5f60718"}
+    return {"type": "string", **Id.documented}
