@@ -23,7 +23,7 @@ from arthomed.http import auth as auth_hooks
 from arthomed.http import bodies, cache, context, docs, errors, limits, mailbox, monitoring, overload, proxies
 from arthomed.http import files as http_files
 from arthomed.http.json import Json
-from arthomed.infra import logging, mongo
+from arthomed.infra import logging, mongo, redis_check
 from arthomed.infra.clamav import ClamAV
 from arthomed.infra.email import SmtpEmail
 from arthomed.infra.heartbeat import require_worker
@@ -102,6 +102,8 @@ def _register_routes(app: Flask, settings: Settings) -> None:
         _register_metrics(app, redis)
     if not settings.is_production:
         mailbox.register(app, Mailbox(settings.mailbox_file))
+    if settings.app_env is AppEnv.DEVELOPMENT:
+        docs.lead_from_root(app)
 
 
 def _allow_origins(app: Flask, settings: Settings) -> None:
@@ -215,7 +217,8 @@ def _email_gateway(settings: Settings) -> EmailGateway | None:
 
 
 def _checks(redis: Redis) -> monitoring.Checks:
-    def write_redis() -> None:
-        redis.set("arthomed:ready", 1, ex=60)  # a Redis without memory still answers a ping
-
-    return {"mongo": mongo.ping, "redis": write_redis, "workers": lambda: require_worker(redis)}
+    return {
+        "mongo": mongo.ping,
+        "redis": lambda: redis_check.check_writes(redis),
+        "workers": lambda: require_worker(redis),
+    }

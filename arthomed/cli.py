@@ -136,16 +136,21 @@ def create_admin(mobile_number: str, name: str, *, yes: bool) -> None:
     mobile, full_name = user_rules.normalise_mobile(mobile_number), user_rules.normalise_name(name)
     if mobile is None or full_name is None:
         raise click.BadParameter("enter an Indian mobile number and a full name")
-    user = users.find_by_mobile(mobile)
+    user, upcoming = users.find_by_mobile(mobile), 0
     if user is None:
         users.register(role=Role.ADMIN, mobile_number=mobile, name=full_name, is_verified=True, by=SYSTEM)
     else:
         if not yes:
             status = user.role if user.is_active else f"deactivated {user.role}"
-            click.confirm(f"{mobile} belongs to {user.name} ({status}). Make this user an admin?", abort=True)
-        staff.update(SYSTEM, user.id, {"role": Role.ADMIN, "name": full_name, "is_verified": True})
+            owner = f"{mobile} belongs to {user.name} ({status})."
+            question = f"{owner} Make this user an admin named {full_name}? All devices are signed out."
+            click.confirm(question, abort=True)
+        account = staff.update(SYSTEM, user.id, {"role": Role.ADMIN, "name": full_name, "is_verified": True})
+        upcoming = len(account.upcoming)
         staff.set_active(SYSTEM, user.id, is_active=True)
     click.echo(f"{full_name} can sign in as an admin with {mobile}.")
+    if upcoming:
+        click.echo(f"Upcoming appointments that need another doctor: {upcoming}")
 
 
 @_jobs.command("failed")

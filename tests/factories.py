@@ -25,9 +25,10 @@ from arthomed.app import create_app, wire
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.service import booking
 from arthomed.auth import rules as auth_rules
-from arthomed.auth.models import Otp, Session
-from arthomed.auth.service import otp
-from arthomed.config import RateLimits, settings
+from arthomed.auth.models import Otp
+from arthomed.auth.service import otp, sessions
+from arthomed.config import settings
+from arthomed.config_limits import RateLimits
 from arthomed.core import clock
 from arthomed.core.actor import Actor
 from arthomed.core.permissions import Role
@@ -175,14 +176,7 @@ class SignedIn:
 def sign_in(app: Flask, user: User | None = None) -> SignedIn:
     """A new session of a user (a new patient by default), with its tokens."""
     person = user or make_user()
-    now = clock.now()
-    session = Session(
-        user=person.id,
-        role=person.role,
-        rotated_at=now,
-        expires_at=now + settings().refresh_token_lifetime,
-        name="tests",
-    )
+    session = sessions.new_session(person, name="tests")
     session.insert()
     with app.app_context():
         pair = tokens.pair(person.id, session.id, session.generation)

@@ -36,8 +36,6 @@ _large_bodies = BoundedSemaphore(_MAX_LARGE)
 class EncodedBody(UnsupportedMediaType):
     """A compressed body; Accept-Encoding says that only plain ones are accepted (RFC 9110 section 15.5.16)."""
 
-    description = "The request body must not be compressed"
-
     def get_headers(self, *args: Any, **kwargs: Any) -> list[tuple[str, str]]:
         return [*super().get_headers(*args, **kwargs), ("Accept-Encoding", "identity")]
 

@@ -15,7 +15,7 @@ from werkzeug.routing import BaseConverter
 from arthomed.core.errors import FieldError, NotFound, ValidationFailed
 from arthomed.http import bodies, context
 from arthomed.http.forms import MULTIPART, URLENCODED
-from arthomed.http.schema import MALFORMED_ID
+from arthomed.http.schema import MALFORMED_ID, OBJECT_ID
 
 _SECRET_FIELDS = frozenset({"otp", "refreshToken", "pushToken"})
 _WHOLE_BODY = "_schema"
@@ -27,7 +27,7 @@ _MAX_NAME = 200  # characters of an unknown field's name in a response
 class ObjectIdConverter(BaseConverter):
     """An id in a path; anything else gives 404."""
 
-    regex = "[0-9a-fA-F]{24}"
+    regex = OBJECT_ID
 
     def to_python(self, value: str) -> ObjectId:
         return ObjectId(value)

@@ -27,6 +27,10 @@ NewValues = changes.NewValues
 _ANONYMISATION_BATCH = 500
 
 
+class NumberRegistered(DuplicateValue):
+    message = "Mobile number is already registered"
+
+
 def get(user_id: ObjectId, session: ClientSession | None = None) -> User:
     """Load a user. Raises NotFound."""
     found: User | None = User.find_one({"_id": user_id}, session)
@@ -109,7 +113,7 @@ def register(*, role: Role, mobile_number: str, name: str | None = None, by: Act
     """Create a user of any role. The default of `name` is a placeholder, the default of `by` is the new user.
 
     Raises:
-        DuplicateValue: the mobile number is already registered.
+        NumberRegistered
         ValidationFailed: a part belongs to another role.
     """
     user = new_user(Role(role), mobile_number, name, **parts)
@@ -251,10 +255,10 @@ def _contains(searched: str) -> Raw:
 
 @contextmanager
 def _translate_duplicate_mobile(by: Actor | None, mobile_number: str) -> Iterator[None]:
-    """Raise DuplicateValue, which tells staff that a number is registered; that counts as a search for it."""
+    """Raise NumberRegistered; staff learn from it that a number is registered, which counts as a search for it."""
     try:
         yield
     except DuplicateKeyError as error:
         if by is not None:
             audit.record_search(by, Kind.USER, {"mobileNumber": mobile_number}, found=1)
-        raise DuplicateValue("Mobile number is already registered") from error
+        raise NumberRegistered from error

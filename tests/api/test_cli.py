@@ -64,7 +64,8 @@ def test_create_admin_asks_before_it_promotes_a_patient(
         args=["create-admin", patient.mobile_number, "Kavita Desai"], input=answer and f"{answer}\n"
     )
 
-    assert f"{patient.mobile_number} belongs to Asha Verma (patient). Make this user an admin?" in result.output
+    question = f"{patient.mobile_number} belongs to Asha Verma (patient). Make this user an admin named Kavita Desai?"
+    assert f"{question} All devices are signed out." in result.output
     assert result.exit_code == exit_code
     assert User.objects.get(mobile_number=patient.mobile_number).role is role
     del flask  # it restores the connection
@@ -83,6 +84,19 @@ def test_create_admin_with_yes_promotes_a_deactivated_user_and_ends_the_sessions
     assert (promoted.role, promoted.is_active, promoted.is_verified) == (Role.ADMIN, True, True)
     assert promoted.name == "Kavita Desai"
     assert get_db().sessions.count_documents({"user": patient.user.id}) == 0
+
+
+def test_create_admin_counts_the_appointments_that_the_former_doctor_can_no_longer_hold(flask: Run) -> None:
+    doctor = factories.make_doctor()
+    for time in ("09:00", "09:30"):
+        factories.make_appointment(doctor=doctor, time=time)
+
+    result = flask("create-admin", doctor.mobile_number, "Kavita Desai", "--yes")
+
+    assert result.stdout.splitlines() == [
+        f"Kavita Desai can sign in as an admin with {doctor.mobile_number}.",
+        "Upcoming appointments that need another doctor: 2",
+    ]
 
 
 @pytest.mark.parametrize(("mobile", "name"), [("12345", "Kavita Desai"), ("9876543210", "1"), ("9876543210", "<b>")])

@@ -1,8 +1,8 @@
 """The clinic's quotas of SMS with one-time codes, which bound what an attack can cost.
 
-The worker that sends a code takes them. Staff, patients and strangers have separate quotas (`rules.clinic_quotas`). A
-patient's first code of a day, and codes requested from an address from which the patient has signed in before, are sent
-whatever the quota. `docs/security.md` says whom an attack can keep from signing in.
+The worker that sends a code counts it. Patients and strangers have separate quotas (`rules.clinic_quotas`). They do not
+apply to staff, to a patient's first code of a day, nor to codes requested from an address from which the patient has
+signed in before. `docs/security.md` says whom an attack can keep from signing in.
 """
 
 import structlog
@@ -20,7 +20,7 @@ from arthomed.users.models import User
 log = structlog.get_logger()
 
 
-def take(code: Otp) -> bool:
+def may_send(code: Otp) -> bool:
     """Count the SMS of a code; False when the quota is exhausted, so that the SMS is not sent.
 
     Raises:

@@ -35,7 +35,7 @@ class Erasure:
     kept: Sequence[rules.RetainedData]
 
 
-def erase(actor: Actor, user_id: ObjectId, code: str, *, network: str) -> Erasure:
+def erase(actor: Actor, user_id: ObjectId, code: str, *, address: str) -> Erasure:
     """Close the acting patient's account and erase what the law does not retain, in one transaction.
 
     It cancels the open appointments, signs out all devices and frees the mobile number for a new account. The medical
@@ -45,7 +45,7 @@ def erase(actor: Actor, user_id: ObjectId, code: str, *, network: str) -> Erasur
         CodeInvalid, CodeExpired, CodeUsedUp, AccountLocked: the code is refused; see sign_in.confirm_with_code.
         TooLate: an appointment begins too soon to be cancelled.
     """
-    sign_in.confirm_with_code(users.get(user_id), code, network=network)
+    sign_in.confirm_with_code(users.get(user_id), code, address=address)
 
     def work(session: ClientSession) -> datetime | None:
         transitions.cancel_open(actor, session)

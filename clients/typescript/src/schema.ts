@@ -986,10 +986,10 @@ export interface components {
             /** @example Asha's Pixel 9 */
             name: string;
             /**
+             * @description Any other than android, ios, web, other is stored as `other`.
              * @example android
-             * @enum {string}
              */
-            platform: "android" | "ios" | "web" | "other";
+            platform: string;
         };
         VerifyCode: {
             /** @example 9876543210 */
