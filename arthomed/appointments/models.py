@@ -19,8 +19,10 @@ from pymongo import ReturnDocument
 from pymongo.client_session import ClientSession
 
 from arthomed.appointments.rules import ACTIVE, TREATING, Priority, Source, Status
+from arthomed.core import clock
 from arthomed.core.actor import Actor
 from arthomed.core.cache import invalidate
+from arthomed.core.counters import Counter
 from arthomed.core.documents import ClinicDocument, ClinicEmbeddedDocument, Pipeline, Raw
 from arthomed.core.errors import NotFound
 from arthomed.core.permissions import Role
@@ -80,6 +82,11 @@ class Queue(ClinicEmbeddedDocument):
     priority = EnumField(Priority)
     priority_reason = StringField(db_field="priorityReason")
 
+    @classmethod
+    def arrive(cls, doctor: ObjectId, day: datetime, session: ClientSession) -> "Queue":
+        """The place of a patient who arrives now, with the next token of the doctor's day; within a transaction."""
+        return cls(token=Counter.next(f"tokens:{doctor}:{day:%Y-%m-%d}", session), arrived_at=clock.now())
+
 
 def appointments_tag(patient: ObjectId) -> str:
     """The cache tag (core/cache.py) of a patient's appointments."""
@@ -137,6 +144,14 @@ class Appointment(ClinicDocument):
         """The time of the last status change."""
         since: datetime = self.history[-1].at
         return since
+
+    @property
+    def is_overflow(self) -> bool:
+        return self.slot is None
+
+    @property
+    def has_arrived(self) -> bool:
+        return self.queue is not None
 
     @classmethod
     def of(cls, user_id: ObjectId) -> Any:

@@ -1,10 +1,8 @@
 """Booking: one transaction claims a seat and stores the appointment, its messages and its idempotency key."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime
-from hashlib import sha256
 from typing import Any
 
 import structlog
@@ -13,15 +11,15 @@ from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError
 
 from arthomed.appointments import messages, rules
-from arthomed.appointments.models import Appointment, Change, IdempotencyKey, Payment
-from arthomed.appointments.rules import Status
-from arthomed.appointments.service import audit_trail
+from arthomed.appointments.models import Appointment, Change, IdempotencyKey, Payment, Queue
+from arthomed.appointments.rules import Source
+from arthomed.appointments.service import alternatives, audit_trail, idempotency
 from arthomed.audit import service as audit
 from arthomed.config import settings
 from arthomed.core import clock, metrics, origin
 from arthomed.core.actor import Actor
 from arthomed.core.batcher import Batcher
-from arthomed.core.errors import ClinicError, DuplicateValue, IdempotencyKeyReused, NotFound, ValidationFailed
+from arthomed.core.errors import ClinicError, DuplicateValue, NotFound, ValidationFailed
 from arthomed.core.origin import Origin
 from arthomed.files.models import File
 from arthomed.files.rules import Category, UploadTarget
@@ -32,45 +30,52 @@ from arthomed.notifications import service as notifications
 from arthomed.notifications.models import Notification
 from arthomed.scheduling.models import Slot
 from arthomed.scheduling.seats import Seat, Start
+from arthomed.users import service as users
 from arthomed.users.models import User
 
 log = structlog.get_logger()
 
-ALTERNATIVES = 3
-_SAME_TIME = "You already have an appointment at that time"
-_SAME_DAY = "You already have an appointment with this doctor on that day"
+_SAME_TIME = "an appointment at that time"
+_SAME_DAY = "an appointment with this doctor on that day"
 
 
 @dataclass(frozen=True, slots=True)
 class BookingDetails:
-    """The requested booking; date and time are in the clinic's time zone."""
+    """The requested booking; date and time are in the clinic's time zone. A walk-in has no time."""
 
     doctor_id: ObjectId
     appointment_date: date
-    appointment_time: str
+    appointment_time: str | None
     purpose_of_visit: str
-    reason: str
+    reason: str | None
     symptoms: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class BookingAttempt:
-    """A booking on its way into a transaction: `id` becomes the appointment's id."""
+    """A booking on its way into a transaction: `id` becomes the appointment's id.
+
+    `new_patient` is stored in the transaction; an existing patient is known by `patient_id` alone.
+    """
 
     actor: Actor
+    patient_id: ObjectId
     details: BookingDetails
+    source: Source = Source.APP
+    new_patient: User | None = None
     id: ObjectId = field(default_factory=ObjectId)
     key: IdempotencyKey | None = None
     files: Sequence[File] = ()
     origin: Origin = field(default_factory=origin.current)
 
     @property
-    def patient_id(self) -> ObjectId:
-        return self.actor.signed_in_user_id
-
-    @property
     def start(self) -> Start:
         return self.details.doctor_id, self.details.appointment_date, self.details.appointment_time
+
+    @property
+    def batch_keys(self) -> tuple[object, object]:
+        """Bookings of one patient, of one slot, and walk-ins of one doctor would conflict."""
+        return (self.new_patient.mobile_number if self.new_patient else self.patient_id), self.start
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,32 +103,43 @@ def book(
 ) -> Appointment:
     """Book an appointment for the acting user as its patient, with the uploads as its files of a category.
 
-    A repeated request with the same idempotency key returns the appointment of the first one.
+    Raises:
+        BookingLimitReached: the patient has too many open appointments.
+        TooManyFiles, FileTooLarge, InvalidFile: the uploads are refused.
+        ClinicError: see `place`.
+    """
+    attempt = BookingAttempt(actor, actor.signed_in_user_id, details)
+    # The default category is left out, so that a key that an older version stored still matches.
+    kind = "" if category is Category.REPORTS else str(category)
+    parts = [] if key is None else [*(upload.digest for upload in uploads), kind]
+    stored_key = idempotency.new_key(actor, key, attempt.id, asdict(details), *parts)
+    return place(replace(attempt, key=stored_key), uploads=uploads, category=category)
+
+
+def place(
+    attempt: BookingAttempt, *, uploads: Sequence[Upload] = (), category: Category = Category.REPORTS
+) -> Appointment:
+    """Book in one transaction; a repeated request with the same idempotency key returns the first appointment.
 
     Raises:
-        NotFound: the doctor does not exist or cannot be booked.
+        NotFound: the patient or the doctor does not exist, or the doctor cannot be booked.
         SlotUnavailable, SlotTaken: with the nearest free slots of that doctor.
-        ValidationFailed: a doctor books an appointment with themselves.
+        ValidationFailed: the doctor is the patient.
         DuplicateValue: the patient has an appointment at that time, or with that doctor on that day.
-        BookingLimitReached: the patient has too many open appointments.
         IdempotencyKeyReused: the key was used for another booking.
-        TooManyFiles, FileTooLarge, InvalidFile: the uploads are refused.
+        DuplicateKeyError: another request has stored the new patient meanwhile.
     """
-    if actor.user_id == details.doctor_id:
-        raise ValidationFailed.of("doctorId", "You cannot book an appointment with yourself.", str(details.doctor_id))
-    attempt = BookingAttempt(actor, details)
-    if key is not None:
-        fingerprint = _fingerprint(details, uploads, category)
-        stored_key = IdempotencyKey(user=actor.user_id, key=key, fingerprint=fingerprint, appointment=attempt.id)
-        attempt = replace(attempt, key=stored_key)
-    target = UploadTarget(FileKind.APPOINTMENTS, category, attempt.id, actor.signed_in_user_id)
+    doctor_id = attempt.details.doctor_id
+    if attempt.patient_id == doctor_id:
+        raise ValidationFailed.of("doctorId", "Doctors cannot book an appointment with themselves.", str(doctor_id))
+    target = UploadTarget(FileKind.APPOINTMENTS, category, attempt.id, attempt.patient_id)
     try:
-        with uploading.stored_files(actor, uploads, target) as files:
+        with uploading.stored_files(attempt.actor, uploads, target) as files:
             booked = _batched_booking(replace(attempt, files=files))
     except (NotFound, rules.SlotUnavailable, rules.BookingLimitReached, DuplicateKeyError) as error:
         return _replay_or_refuse(error, attempt)
     notifications.enqueue_or_leave_to_sweeper(notifications.sending_jobs(booked.messages))
-    log.info("appointment_booked", appointment_id=str(booked.appointment.id))
+    log.info("appointment_booked", appointment_id=str(booked.appointment.id), source=str(attempt.source))
     metrics.BOOKINGS.add()
     return booked.appointment
 
@@ -138,19 +154,29 @@ def _book_in_transaction(attempts: Sequence[BookingAttempt], session: ClientSess
     return [refusal or next(booked) for refusal in refusals]
 
 
-_batched_booking = Batcher(_book_in_transaction, keys=lambda attempt: (attempt.patient_id, attempt.start))
+_batched_booking = Batcher(_book_in_transaction, keys=lambda attempt: attempt.batch_keys)
 
 
 def _read_context(attempts: Sequence[BookingAttempt], now: datetime, session: ClientSession) -> _Context:
     """Count open appointments only of patients who booked often enough to reach the limit."""
     ids = [user_id for attempt in attempts for user_id in (attempt.patient_id, attempt.details.doctor_id)]
-    users = User.active_by_id(ids, session)
-    seats = Slot.free_seats([attempt.start for attempt in attempts], now=now, session=session)
+    found = User.active_by_id(ids, session)
+    found |= {attempt.patient_id: attempt.new_patient for attempt in attempts if attempt.new_patient}
+    seats = _find_seats(attempts, now, session)
     limit = settings().policy.max_open_appointments
-    patients = (users.get(attempt.patient_id) for attempt in attempts)
+    patients = (found.get(attempt.patient_id) for attempt in attempts if rules.is_limited(attempt.source))
     frequent = [patient.id for patient in patients if patient and patient.bookings_count >= limit]
     today = clock.wall_clock(clock.today(zone := settings().policy.timezone), "00:00", zone)
-    return _Context(users, seats, Appointment.count_open(frequent, today=today, session=session) if frequent else {})
+    return _Context(found, seats, Appointment.count_open(frequent, today=today, session=session) if frequent else {})
+
+
+def _find_seats(
+    attempts: Sequence[BookingAttempt], now: datetime, session: ClientSession
+) -> Mapping[Start, Seat | None]:
+    walk_ins = [attempt.start for attempt in attempts if attempt.source is Source.WALK_IN]
+    timed = [attempt.start for attempt in attempts if attempt.source is not Source.WALK_IN]
+    found = Slot.free_seats(timed, now=now, session=session) if timed else {}
+    return found | (Slot.walk_in_seats(walk_ins, now=now, session=session) if walk_ins else {})
 
 
 def _refusal(attempt: BookingAttempt, context: _Context, now: datetime) -> ClinicError | None:
@@ -164,7 +190,7 @@ def _refusal(attempt: BookingAttempt, context: _Context, now: datetime) -> Clini
 def _ensure_bookable(attempt: BookingAttempt, context: _Context, now: datetime) -> None:
     details, policy = attempt.details, settings().policy
     if attempt.patient_id not in context.users:
-        raise NotFound
+        raise NotFound("Patient not found")
     if context.open_appointments.get(attempt.patient_id, 0) >= policy.max_open_appointments:
         raise rules.BookingLimitReached
     doctor = context.users.get(details.doctor_id)
@@ -173,18 +199,24 @@ def _ensure_bookable(attempt: BookingAttempt, context: _Context, now: datetime) 
     rules.ensure_bookable_day((details.appointment_date - clock.local_date(now, policy.timezone)).days, policy)
     if attempt.start not in context.seats:
         raise rules.SlotUnavailable
-    if context.seats[attempt.start] is None:
+    seat = context.seats[attempt.start]
+    if seat is None:
         raise rules.SlotTaken
+    rules.ensure_can_start(seat.ends_at, now)
 
 
 def _write(attempts: Sequence[BookingAttempt], context: _Context, session: ClientSession) -> list[_Booked]:
     """Write all records; the write to the patients makes two bookings of one patient conflict, so the limit holds."""
     IdempotencyKey.insert_all([attempt.key for attempt in attempts if attempt.key is not None], session)
+    for attempt in attempts:
+        if attempt.new_patient is not None:
+            with origin.override(attempt.origin):
+                users.insert(attempt.new_patient, session, by=attempt.actor)
     User.count_bookings([attempt.patient_id for attempt in attempts], session)
     seats = [seat for attempt in attempts if (seat := context.seats[attempt.start])]
     claims = list(zip(seats, attempts, strict=True))
-    Slot.claim([(seat, attempt.id) for seat, attempt in claims], session=session)
-    appointments = [_appointment(attempt, seat, context) for seat, attempt in claims]
+    Slot.claim([(seat, attempt.id) for seat, attempt in claims if not seat.is_overflow], session=session)
+    appointments = [_appointment(attempt, seat, context, session) for seat, attempt in claims]
     Appointment.insert_new(appointments, session)
     with_devices = notifications.users_with_devices([attempt.patient_id for attempt in attempts])
     events, booked = [], []
@@ -193,41 +225,37 @@ def _write(attempts: Sequence[BookingAttempt], context: _Context, session: Clien
         new = messages.for_status(appointment, appointment.patient, has_device=has_device)
         with origin.override(attempt.origin):
             uploading.attach(attempt.actor, attempt.files, session)
-            events.append(audit_trail.booking_event(attempt.actor, attempt.id))
+            events.append(audit_trail.booking_event(attempt.actor, appointment))
         booked.append(_Booked(appointment, new))
     audit.insert_events(events, session)
     notifications.add_to_outbox([message for one in booked for message in one.messages], session)
     return booked
 
 
-def _fingerprint(details: BookingDetails, uploads: Sequence[Upload], category: Category) -> str:
-    """A digest of the details and files; the order of the fields in the request does not matter.
-
-    The default category is left out, so that a key that an older version stored still matches.
-    """
-    text = json.dumps(asdict(details), default=str, sort_keys=True)
-    kind = "" if category is Category.REPORTS else category
-    return sha256("".join([text, *(upload.digest for upload in uploads), kind]).encode()).hexdigest()
-
-
-def _appointment(attempt: BookingAttempt, seat: Seat, context: _Context) -> Appointment:
-    details, now = attempt.details, clock.now()
+def _appointment(attempt: BookingAttempt, seat: Seat, context: _Context, session: ClientSession) -> Appointment:
+    """The appointment; one who walked in arrives with it. The token also numbers an overflow place."""
+    details, now, by = attempt.details, clock.now(), attempt.actor.user_id
+    status = rules.status_when_booked(attempt.source)
+    queue = Queue.arrive(seat.doctor, seat.date, session) if attempt.source is Source.WALK_IN else None
     appointment = Appointment(
         id=attempt.id,
         patient_id=attempt.patient_id,
         doctor_id=details.doctor_id,
         slot=seat.slot,
-        seat=seat.number,
+        seat=rules.OVERFLOW_SEAT + queue.token if queue and seat.is_overflow else seat.number,
         appointment_date=seat.date,
         appointment_time=seat.start_time,
         starts_at=seat.starts_at,
         ends_at=seat.ends_at,
+        status=status,
+        source=attempt.source,
+        queue=queue,
         purpose_of_visit=details.purpose_of_visit,
         reason=details.reason,
         symptoms=details.symptoms,
         payment=Payment(amount=seat.fee),
-        history=[Change(target=Status.PENDING, by=attempt.patient_id, at=now)],
-        created_by=attempt.patient_id,
+        history=[Change(target=status, by=by, at=now)],
+        created_by=by,
         created_at=now,
         updated_at=now,
     )
@@ -238,34 +266,21 @@ def _appointment(attempt: BookingAttempt, seat: Seat, context: _Context) -> Appo
 
 def _replay_or_refuse(error: ClinicError | DuplicateKeyError, attempt: BookingAttempt) -> Appointment:
     """Return the appointment that was booked with the same key; if there is none, raise the reason of the refusal."""
-    used = attempt.key and IdempotencyKey.objects(user=attempt.key.user, key=attempt.key.key).first()
-    if used is not None:
-        return _replay(attempt, used)
+    replayed = idempotency.find_replayed(attempt.actor, attempt.key)
+    if replayed is not None:
+        return replayed
     fields: dict[str, Any] = (error.details or {}).get("keyPattern", {}) if isinstance(error, DuplicateKeyError) else {}
     if "seat" in fields:
         raise rules.SlotTaken(_alternatives(attempt.details)) from error
     if isinstance(error, rules.SlotUnavailable):
         raise type(error)(_alternatives(attempt.details)) from error
     if "patient" in fields:
-        raise DuplicateValue(_SAME_TIME if "startsAt" in fields else _SAME_DAY) from error
+        has = "You already have" if attempt.actor.user_id == attempt.patient_id else "The patient already has"
+        raise DuplicateValue(f"{has} {_SAME_TIME if 'startsAt' in fields else _SAME_DAY}") from error
     raise error
 
 
-def _replay(attempt: BookingAttempt, used: IdempotencyKey) -> Appointment:
-    if attempt.key is None or used.fingerprint != attempt.key.fingerprint:
-        raise IdempotencyKeyReused
-    appointment: Appointment = Appointment.visible_to(attempt.actor).require(used.appointment)
-    return Appointment.with_people([appointment])[0]
-
-
 def _alternatives(details: BookingDetails) -> list[dict[str, str]]:
-    zone = settings().policy.timezone
-    requested = clock.wall_clock(details.appointment_date, details.appointment_time, zone)
-    return [
-        {
-            "doctorId": str(slot.doctor),
-            "appointmentDate": f"{slot.date:%Y-%m-%d}",
-            "appointmentTime": slot.start_time,
-        }
-        for slot in Slot.nearest_free(details.doctor_id, requested, now=clock.now(), limit=ALTERNATIVES)
-    ]
+    zone, time = settings().policy.timezone, details.appointment_time
+    requested = clock.wall_clock(details.appointment_date, time, zone) if time else clock.now()
+    return alternatives.nearest(details.doctor_id, requested)
