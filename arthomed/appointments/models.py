@@ -83,9 +83,10 @@ class Queue(ClinicEmbeddedDocument):
     priority_reason = StringField(db_field="priorityReason")
 
     @classmethod
-    def arrive(cls, doctor: ObjectId, day: datetime, session: ClientSession) -> "Queue":
-        """The place of a patient who arrives now, with the next token of the doctor's day; within a transaction."""
-        return cls(token=Counter.next(f"tokens:{doctor}:{day:%Y-%m-%d}", session), arrived_at=clock.now())
+    def arrive(cls, doctor: ObjectId, day: datetime, session: ClientSession, *, count: int = 1) -> "list[Queue]":
+        """The places of patients who arrive now, with the next tokens of the doctor's day; within a transaction."""
+        first = Counter.next(f"tokens:{doctor}:{day:%Y-%m-%d}", session, count=count)
+        return [cls(token=first + nth, arrived_at=clock.now()) for nth in range(count)]
 
 
 def appointments_tag(patient: ObjectId) -> str:

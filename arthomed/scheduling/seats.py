@@ -1,9 +1,10 @@
 """What reads of slots return, as plain values: a free seat, and the public fields of a slot."""
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import repeat
 from typing import Self
 
 from bson import ObjectId
@@ -47,11 +48,15 @@ class Seat:
         )
 
     @classmethod
-    def for_walk_in(cls, day: Sequence[Raw], now: datetime) -> Self:
-        """The next free seat of a day's slots, also in one that has begun; else an overflow place after the last."""
-        free = (slot for slot in day if now < _end(slot) and len(slot["takenSeats"]) < slot["maxPatients"])
-        found = next(free, None)
-        return cls._after(day[-1]) if found is None else cls.in_slot(found)
+    def for_walk_ins(cls, day: Sequence[Raw], now: datetime) -> Iterator[Self]:
+        """The free seats of a day's slots, also of one that has begun; then overflow places after the last slot."""
+        for slot in day:
+            taken = slot["takenSeats"]
+            while now < _end(slot) and len(taken) < slot["maxPatients"]:
+                seat = cls.in_slot({**slot, "takenSeats": taken})
+                yield seat
+                taken = [*taken, seat.number]
+        yield from repeat(cls._after(day[-1]))
 
     @classmethod
     def _after(cls, last: Raw) -> Self:

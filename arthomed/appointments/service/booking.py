@@ -1,8 +1,8 @@
 """Booking: one transaction claims a seat and stores the appointment, its messages and its idempotency key."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from datetime import date, datetime
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -14,14 +14,13 @@ from arthomed.appointments import messages, rules
 from arthomed.appointments.models import Appointment, Change, IdempotencyKey, Payment, Queue
 from arthomed.appointments.rules import Source
 from arthomed.appointments.service import alternatives, audit_trail, idempotency
+from arthomed.appointments.service.attempts import BookingAttempt, BookingDetails
 from arthomed.audit import service as audit
 from arthomed.config import settings
 from arthomed.core import clock, metrics, origin
 from arthomed.core.actor import Actor
 from arthomed.core.batcher import Batcher
 from arthomed.core.errors import ClinicError, DuplicateValue, NotFound, ValidationFailed
-from arthomed.core.origin import Origin
-from arthomed.files.models import File
 from arthomed.files.rules import Category, UploadTarget
 from arthomed.files.rules import Kind as FileKind
 from arthomed.files.service import uploading
@@ -29,7 +28,7 @@ from arthomed.files.service.uploading import Upload
 from arthomed.notifications import service as notifications
 from arthomed.notifications.models import Notification
 from arthomed.scheduling.models import Slot
-from arthomed.scheduling.seats import Seat, Start
+from arthomed.scheduling.seats import Seat
 from arthomed.users import service as users
 from arthomed.users.models import User
 
@@ -40,50 +39,11 @@ _SAME_DAY = "an appointment with this doctor on that day"
 
 
 @dataclass(frozen=True, slots=True)
-class BookingDetails:
-    """The requested booking; date and time are in the clinic's time zone. A walk-in has no time."""
-
-    doctor_id: ObjectId
-    appointment_date: date
-    appointment_time: str | None
-    purpose_of_visit: str
-    reason: str | None
-    symptoms: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class BookingAttempt:
-    """A booking on its way into a transaction: `id` becomes the appointment's id.
-
-    `new_patient` is stored in the transaction; an existing patient is known by `patient_id` alone.
-    """
-
-    actor: Actor
-    patient_id: ObjectId
-    details: BookingDetails
-    source: Source = Source.APP
-    new_patient: User | None = None
-    id: ObjectId = field(default_factory=ObjectId)
-    key: IdempotencyKey | None = None
-    files: Sequence[File] = ()
-    origin: Origin = field(default_factory=origin.current)
-
-    @property
-    def start(self) -> Start:
-        return self.details.doctor_id, self.details.appointment_date, self.details.appointment_time
-
-    @property
-    def batch_keys(self) -> tuple[object, object]:
-        """Bookings of one patient, of one slot, and walk-ins of one doctor would conflict."""
-        return (self.new_patient.mobile_number if self.new_patient else self.patient_id), self.start
-
-
-@dataclass(frozen=True, slots=True)
 class _Context:
-    """The records that the bookings of a transaction depend on, read at its start."""
+    """The records that the bookings of a transaction depend on, read at its start; seats by the attempts' ids."""
 
     users: Mapping[ObjectId, User]
-    seats: Mapping[Start, Seat | None]
+    seats: Mapping[ObjectId, Seat | None]
     open_appointments: Mapping[ObjectId, int]
 
 
@@ -172,11 +132,19 @@ def _read_context(attempts: Sequence[BookingAttempt], now: datetime, session: Cl
 
 def _find_seats(
     attempts: Sequence[BookingAttempt], now: datetime, session: ClientSession
-) -> Mapping[Start, Seat | None]:
-    walk_ins = [attempt.start for attempt in attempts if attempt.source is Source.WALK_IN]
-    timed = [attempt.start for attempt in attempts if attempt.source is not Source.WALK_IN]
-    found = Slot.free_seats(timed, now=now, session=session) if timed else {}
-    return found | (Slot.walk_in_seats(walk_ins, now=now, session=session) if walk_ins else {})
+) -> Mapping[ObjectId, Seat | None]:
+    """A seat for each attempt; walk-ins get none of the slots that others of this transaction take."""
+    walk_ins = [attempt for attempt in attempts if attempt.source is Source.WALK_IN]
+    timed = [attempt for attempt in attempts if attempt.source is not Source.WALK_IN]
+    found = Slot.free_seats([one.start for one in timed], now=now, session=session) if timed else {}
+    days = Slot.walk_in_seats([one.start for one in walk_ins], now=now, session=session) if walk_ins else {}
+    taken = {seat.slot for seat in found.values() if seat is not None}
+    seats = {one.id: found[one.start] for one in timed if one.start in found}
+    return seats | {
+        one.id: next(seat for seat in days[one.start] if seat.slot not in taken)
+        for one in walk_ins
+        if one.start in days
+    }
 
 
 def _refusal(attempt: BookingAttempt, context: _Context, now: datetime) -> ClinicError | None:
@@ -197,9 +165,9 @@ def _ensure_bookable(attempt: BookingAttempt, context: _Context, now: datetime) 
     if doctor is None or not doctor.is_bookable:
         raise NotFound("Doctor not found")
     rules.ensure_bookable_day((details.appointment_date - clock.local_date(now, policy.timezone)).days, policy)
-    if attempt.start not in context.seats:
+    if attempt.id not in context.seats:
         raise rules.SlotUnavailable
-    seat = context.seats[attempt.start]
+    seat = context.seats[attempt.id]
     if seat is None:
         raise rules.SlotTaken
     rules.ensure_can_start(seat.ends_at, now)
@@ -213,10 +181,11 @@ def _write(attempts: Sequence[BookingAttempt], context: _Context, session: Clien
             with origin.override(attempt.origin):
                 users.insert(attempt.new_patient, session, by=attempt.actor)
     User.count_bookings([attempt.patient_id for attempt in attempts], session)
-    seats = [seat for attempt in attempts if (seat := context.seats[attempt.start])]
+    seats = [seat for attempt in attempts if (seat := context.seats[attempt.id])]
     claims = list(zip(seats, attempts, strict=True))
     Slot.claim([(seat, attempt.id) for seat, attempt in claims if not seat.is_overflow], session=session)
-    appointments = [_appointment(attempt, seat, context, session) for seat, attempt in claims]
+    queues = _queues(claims, session)
+    appointments = [_appointment(attempt, seat, queues.get(attempt.id), context) for seat, attempt in claims]
     Appointment.insert_new(appointments, session)
     with_devices = notifications.users_with_devices([attempt.patient_id for attempt in attempts])
     events, booked = [], []
@@ -232,11 +201,23 @@ def _write(attempts: Sequence[BookingAttempt], context: _Context, session: Clien
     return booked
 
 
-def _appointment(attempt: BookingAttempt, seat: Seat, context: _Context, session: ClientSession) -> Appointment:
-    """The appointment; one who walked in arrives with it. The token also numbers an overflow place."""
+def _queues(claims: Sequence[tuple[Seat, BookingAttempt]], session: ClientSession) -> dict[ObjectId, Queue]:
+    """The places in the queue of those who walked in, by their attempts' ids."""
+    days: dict[tuple[ObjectId, datetime], list[ObjectId]] = {}
+    for seat, attempt in claims:
+        if attempt.source is Source.WALK_IN:
+            days.setdefault((seat.doctor, seat.date), []).append(attempt.id)
+    return {
+        attempt_id: queue
+        for day, ids in days.items()
+        for attempt_id, queue in zip(ids, Queue.arrive(*day, session, count=len(ids)), strict=True)
+    }
+
+
+def _appointment(attempt: BookingAttempt, seat: Seat, queue: Queue | None, context: _Context) -> Appointment:
+    """The appointment; the token of one who walked in also numbers an overflow place."""
     details, now, by = attempt.details, clock.now(), attempt.actor.user_id
     status = rules.status_when_booked(attempt.source)
-    queue = Queue.arrive(seat.doctor, seat.date, session) if attempt.source is Source.WALK_IN else None
     appointment = Appointment(
         id=attempt.id,
         patient_id=attempt.patient_id,

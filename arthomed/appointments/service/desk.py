@@ -9,7 +9,7 @@ from pymongo.errors import DuplicateKeyError
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.rules import Source
 from arthomed.appointments.service import booking, idempotency
-from arthomed.appointments.service.booking import BookingAttempt, BookingDetails
+from arthomed.appointments.service.attempts import BookingAttempt, BookingDetails
 from arthomed.audit import service as audit
 from arthomed.audit.models import Kind
 from arthomed.config import settings
@@ -84,8 +84,7 @@ def _find_by_mobile(actor: Actor, mobile: str) -> User | None:
         NotFound: the account is deactivated.
     """
     found = users.find_by_mobile(mobile)
-    subjects = [] if found is None else [found.id]
-    audit.record_search(actor, Kind.USER, {"mobileNumber": mobile}, found=len(subjects), subjects=subjects)
+    audit.record_search(actor, Kind.USER, {"mobileNumber": mobile}, found=int(found is not None))
     if found is not None and not found.is_active:
         raise NotFound("The account of this number is deactivated")
     return found

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from bson import ObjectId
 from flask import Flask
 from flask.testing import FlaskClient
 
@@ -84,7 +85,7 @@ def test_unknown_number_becomes_a_patient_who_signs_in_later(app: Flask, client:
     assert (patient.name, patient.role, patient.is_verified) == ("Sunita O'Neil", Role.PATIENT, False)
     assert (str(patient.id), patient.bookings_count) == (booked["appointment"]["patient"]["_id"], 1)
     factories.request_code(client, mobile)
-    tokens = data_of(factories.submit_code(client, mobile, factories.code_for(mobile)))
+    tokens = data_of(factories.submit_code(client, mobile, factories.code_for(mobile)))["tokens"]
     headers = {"Authorization": f"Bearer {tokens['accessToken']}"}
     [listed] = data_of(client.get("/api/appointments/my-appointments", headers=headers))["items"]
     assert listed["_id"] == booked["appointment"]["_id"]
@@ -266,12 +267,11 @@ def test_booking_and_the_search_by_number_are_in_the_audit_trail(app: Flask, des
     assert created
     assert searched
     assert ([str(one) for one in created["records"]], created["subjects"]) == ([booked["_id"]], [patient.id])
-    assert searched["subjects"] == [patient.id]
     assert searched["search"] == {"filters": {"mobileNumber": patient.mobile_number}, "found": 1}
 
 
 def test_creation_of_the_patient_is_in_the_audit_trail(app: Flask, desk: SignedIn, database: Records) -> None:
     booked = data_of(book_at_desk(app, desk, by_number(), factories.make_doctor(MORNING)), 201)["appointment"]
 
-    [created] = database.audit_events.find({"kind": "user", "action": "create", "actor": desk.user.id})
-    assert [str(one) for one in created["subjects"]] == [booked["patient"]["_id"]]
+    created = {"kind": "user", "action": "create", "subjects": ObjectId(booked["patient"]["_id"])}
+    assert database.audit_events.distinct("actor", created) == [desk.user.id]

@@ -1,6 +1,7 @@
 """Which seat of a day a walk-in gets."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 
 import pytest
 from bson import ObjectId
@@ -44,13 +45,27 @@ FULL = slot("09:00", "09:30", NINE, 1, 2)
 def test_walk_in_gets_the_first_free_seat_of_a_slot_that_has_not_ended(
     day: list[Raw], now: datetime, expected: tuple[ObjectId | None, int]
 ) -> None:
-    seat = Seat.for_walk_in(day, now)
+    seat = next(Seat.for_walk_ins(day, now))
 
     assert (seat.slot, seat.number) == expected
 
 
+def test_walk_ins_of_one_moment_get_the_free_seats_in_order_and_then_overflow_places() -> None:
+    empty = slot("10:00", "10:30", NINE + 2 * HALF_AN_HOUR)
+
+    seats = list(islice(Seat.for_walk_ins([FULL, SECOND, empty], NINE), 5))
+
+    assert [(seat.slot, seat.number, seat.taken) for seat in seats] == [
+        (SECOND["_id"], 1, [2]),
+        (empty["_id"], 1, []),
+        (empty["_id"], 2, [1]),
+        (None, 0, []),
+        (None, 0, []),
+    ]
+
+
 def test_overflow_place_follows_the_last_slot_and_is_as_long() -> None:
-    place = Seat.for_walk_in([FULL], NINE)
+    place = next(Seat.for_walk_ins([FULL], NINE))
 
     assert place.is_overflow
     assert (place.start_time, place.starts_at) == ("09:30", NINE + HALF_AN_HOUR)
@@ -60,6 +75,6 @@ def test_overflow_place_follows_the_last_slot_and_is_as_long() -> None:
 def test_overflow_place_after_hours_until_midnight_is_at_24_00() -> None:
     starts_at = NINE + timedelta(hours=14, minutes=30)
 
-    place = Seat.for_walk_in([slot("23:30", "24:00", starts_at, 1, 2)], NINE)
+    place = next(Seat.for_walk_ins([slot("23:30", "24:00", starts_at, 1, 2)], NINE))
 
     assert (place.date, place.start_time, place.starts_at) == (DAY, "24:00", starts_at + HALF_AN_HOUR)
