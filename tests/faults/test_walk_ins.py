@@ -5,9 +5,12 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
+import httpx
+from bson import ObjectId
+
 from arthomed.core.permissions import Role
 from tests.factories import new_mobile
-from tests.faults.clinic import AUDIT_PASSED, Clinic, final_response, in_parallel, kill_at_random, outcomes
+from tests.faults.clinic import AUDIT_PASSED, Clinic, Person, final_response, in_parallel, kill_at_random, outcomes
 from tests.faults.conftest import FULL, ReportFigure, System
 
 WALK_INS = 50
@@ -15,10 +18,16 @@ MAX_SECONDS = 10
 KILLS = 20 if FULL else 6
 
 
+def walk_in(clinic: Clinic, desk: Person, doctor: ObjectId, mobile: str) -> httpx.Response:
+    """Send a walk-in with an idempotency key until it is final, as the dashboard does."""
+    key = {"Idempotency-Key": f"walk-in-{ObjectId()}"}
+    return final_response(partial(clinic.walk_in, desk, doctor, mobile, **key))
+
+
 def test_50_walk_ins_for_one_number_make_one_patient_and_one_appointment(clinic: Clinic) -> None:
     doctor, desks, mobile = clinic.doctor_of_today(slots=10), clinic.users(Role.RECEPTIONIST, 2), new_mobile()
 
-    responses = in_parallel(lambda nth: clinic.walk_in(desks[nth % 2], doctor, mobile), range(WALK_INS))
+    responses = in_parallel(lambda nth: walk_in(clinic, desks[nth % 2], doctor, mobile), range(WALK_INS))
 
     assert outcomes(responses) == {(201, "OK"): 1, (400, "DUPLICATE_VALUE"): WALK_INS - 1}
     [patient] = clinic.database.users.find({"mobileNumber": mobile})
@@ -35,7 +44,7 @@ def test_50_walk_ins_of_different_people_fill_10_slots_and_get_40_overflow_place
     mobiles = [new_mobile() for _ in range(WALK_INS)]
 
     started = time.monotonic()
-    responses = in_parallel(lambda nth: clinic.walk_in(desks[nth % 2], doctor, mobiles[nth]), range(WALK_INS))
+    responses = in_parallel(lambda nth: walk_in(clinic, desks[nth % 2], doctor, mobiles[nth]), range(WALK_INS))
     seconds = time.monotonic() - started
 
     report_figure(f"{WALK_INS} walk-ins of one doctor at once: {seconds:.1f} s")
@@ -54,14 +63,13 @@ def test_tokens_have_no_gaps_when_web_processes_are_killed(system: System, clini
     doctor, desks = clinic.doctor_of_today(slots=10), clinic.users(Role.RECEPTIONIST, 2)
     mobiles = [new_mobile() for _ in range(WALK_INS)]
 
-    def walk_in(nth: int) -> int:
-        key = {"Idempotency-Key": f"walk-in-{mobiles[nth]}"}
-        response = final_response(partial(clinic.walk_in, desks[nth % 2], doctor, mobiles[nth], **key))
+    def token_of(nth: int) -> int:
+        response = walk_in(clinic, desks[nth % 2], doctor, mobiles[nth])
         assert response.status_code == 201, response.text
         return int(response.json()["data"]["appointment"]["queue"]["token"])
 
     with ThreadPoolExecutor(8) as pool:
-        futures = [pool.submit(walk_in, nth) for nth in range(WALK_INS)]
+        futures = [pool.submit(token_of, nth) for nth in range(WALK_INS)]
         kill_at_random(system.stack, kills=KILLS, until=lambda: all(one.done() for one in futures))
         acknowledged = sorted(one.result() for one in futures)
 

@@ -176,10 +176,7 @@ def _ensure_bookable(attempt: BookingAttempt, context: _Context, now: datetime) 
 def _write(attempts: Sequence[BookingAttempt], context: _Context, session: ClientSession) -> list[_Booked]:
     """Write all records; the write to the patients makes two bookings of one patient conflict, so the limit holds."""
     IdempotencyKey.insert_all([attempt.key for attempt in attempts if attempt.key is not None], session)
-    for attempt in attempts:
-        if attempt.new_patient is not None:
-            with origin.override(attempt.origin):
-                users.insert(attempt.new_patient, session, by=attempt.actor)
+    User.insert_all([attempt.new_patient for attempt in attempts if attempt.new_patient is not None], session)
     User.count_bookings([attempt.patient_id for attempt in attempts], session)
     seats = [seat for attempt in attempts if (seat := context.seats[attempt.id])]
     claims = list(zip(seats, attempts, strict=True))
@@ -194,6 +191,8 @@ def _write(attempts: Sequence[BookingAttempt], context: _Context, session: Clien
         new = messages.for_status(appointment, appointment.patient, has_device=has_device)
         with origin.override(attempt.origin):
             uploading.attach(attempt.actor, attempt.files, session)
+            if attempt.new_patient is not None:
+                events.append(users.creation_event(attempt.new_patient, attempt.actor))
             events.append(audit_trail.booking_event(attempt.actor, appointment))
         booked.append(_Booked(appointment, new))
     audit.insert_events(events, session)
