@@ -6,7 +6,7 @@ from redis import Redis
 
 from arthomed import cli
 from arthomed.appointments import messages as appointment_messages
-from arthomed.appointments import routes as appointments
+from arthomed.appointments.routes import appointments, desk
 from arthomed.appointments.service import attachments
 from arthomed.auth import routes as auth
 from arthomed.auth.service import otp, sessions
@@ -48,6 +48,7 @@ _BLUEPRINTS = (
     scheduling.doctors,
     scheduling.slots,
     appointments.blueprint,
+    desk.blueprint,
     appointments.attachments,
     appointments.accounts,
     files.blueprint,

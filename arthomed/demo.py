@@ -11,6 +11,7 @@ from pymongo.client_session import ClientSession
 from arthomed.appointments.models import Appointment, Change, Payment
 from arthomed.appointments.rules import Status
 from arthomed.appointments.service import booking, transitions
+from arthomed.appointments.service.attempts import BookingDetails
 from arthomed.config import settings
 from arthomed.core import clock
 from arthomed.core.actor import SYSTEM, Actor
@@ -135,11 +136,11 @@ def _upcoming_appointments(patients: list[User], doctors: list[User], receptioni
             transitions.change_status(_actor(receptionist), appointment.id, status, reason=reason)
 
 
-def _first_free_slot(doctor: User) -> booking.BookingDetails:
+def _first_free_slot(doctor: User) -> BookingDetails:
     """Request the first free slot after two days, so that users of the demo find free slots today and tomorrow."""
     later = clock.now() + timedelta(days=2)
     slot = Slot.nearest_free(doctor.id, later, now=later, limit=1)[0]
-    return booking.BookingDetails(doctor.id, slot.date.date(), slot.start_time, "consultation", "Fever since yesterday")
+    return BookingDetails(doctor.id, slot.date.date(), slot.start_time, "consultation", "Fever since yesterday")
 
 
 def _past_appointments(patients: list[User], doctors: list[User], receptionist: User) -> None:

@@ -24,6 +24,7 @@ from werkzeug.wrappers import Response
 from arthomed.app import create_app, wire
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.service import booking
+from arthomed.appointments.service.attempts import BookingDetails
 from arthomed.auth import rules as auth_rules
 from arthomed.auth.models import Otp
 from arthomed.auth.service import otp, sessions
@@ -98,11 +99,9 @@ def tomorrow() -> date:
     return clock.today(settings().policy.timezone) + timedelta(days=1)
 
 
-def make_booking_details(
-    doctor: User, *, day: date | None = None, time: str = "09:00", **parts: Any
-) -> booking.BookingDetails:
+def make_booking_details(doctor: User, *, day: date | None = None, time: str = "09:00", **parts: Any) -> BookingDetails:
     wanted = {"purpose_of_visit": "consultation", "reason": "Headache", **parts}
-    return booking.BookingDetails(doctor.id, day or tomorrow(), time, **wanted)
+    return BookingDetails(doctor.id, day or tomorrow(), time, **wanted)
 
 
 def make_appointment(patient: User | None = None, doctor: User | None = None, **details: Any) -> Appointment:

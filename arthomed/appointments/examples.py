@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from arthomed.appointments.rules import Status
-from arthomed.appointments.schemas import AppointmentOut, CancellationOut, RefundOut
+from arthomed.appointments.rules import Source, Status
+from arthomed.appointments.schemas import AppointmentOut, CancellationOut, QueueOut, RefundOut
 from arthomed.core.permissions import Role
 from arthomed.http.schema import example_of
 from arthomed.users.schemas import DoctorInfoOut, UserOut
@@ -20,6 +20,13 @@ def _moved(target: Status, reason: str | None = None, **more: Any) -> dict[str, 
 
 
 CONFIRMED = _moved(Status.CONFIRMED)
+WALKED_IN = {
+    **_PENDING,
+    "status": str(Status.CONFIRMED),
+    "source": str(Source.WALK_IN),
+    "queue": example_of(QueueOut()),
+    "history": [{**_BOOKED, "to": str(Status.CONFIRMED)}],
+}
 CANCELLED = _moved(Status.CANCELLED, _RECOVERED, cancellation={**example_of(CancellationOut()), "reason": _RECOVERED})
 CANCELLATION = {"appointment": CANCELLED, "refundInfo": example_of(RefundOut())}
 

@@ -18,8 +18,10 @@ from pymongo import ReturnDocument
 from pymongo.client_session import ClientSession
 
 from arthomed.appointments.rules import ACTIVE, OF_OWN_PATIENTS, Priority, Source, Status
+from arthomed.core import clock
 from arthomed.core.actor import Actor
 from arthomed.core.cache import invalidate
+from arthomed.core.counters import Counter
 from arthomed.core.documents import ClinicDocument, ClinicEmbeddedDocument, Pipeline, Raw
 from arthomed.core.errors import NotFound
 from arthomed.core.permissions import Role
@@ -79,6 +81,12 @@ class Queue(ClinicEmbeddedDocument):
     priority = EnumField(Priority)
     priority_reason = StringField(db_field="priorityReason")
 
+    @classmethod
+    def arrive(cls, doctor: ObjectId, day: datetime, session: ClientSession, *, count: int = 1) -> "list[Queue]":
+        """The places of patients who arrive now, with the next tokens of the doctor's day; within a transaction."""
+        first = Counter.next(f"tokens:{doctor}:{day:%Y-%m-%d}", session, count=count)
+        return [cls(token=first + nth, arrived_at=clock.now()) for nth in range(count)]
+
 
 def appointments_tag(patient: ObjectId) -> str:
     """The cache tag (core/cache.py) of a patient's appointments."""
@@ -136,6 +144,14 @@ class Appointment(ClinicDocument):
         """The time of the last status change."""
         since: datetime = self.history[-1].at
         return since
+
+    @property
+    def is_overflow(self) -> bool:
+        return self.slot is None
+
+    @property
+    def has_arrived(self) -> bool:
+        return self.queue is not None
 
     @classmethod
     def of(cls, user_id: ObjectId) -> Any:

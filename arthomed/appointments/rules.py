@@ -44,6 +44,17 @@ class Priority(StrEnum):
 OVERFLOW_SEAT = 1000
 """Overflow places of a doctor's day are numbered from the next seat on."""
 
+
+def status_when_booked(source: Source) -> Status:
+    """What the reception books needs no confirmation."""
+    return Status.PENDING if source is Source.APP else Status.CONFIRMED
+
+
+def is_limited(source: Source) -> bool:
+    """Whether the number of a patient's open appointments is limited: in the app, not at the desk."""
+    return source is Source.APP
+
+
 ACTIVE = frozenset({Status.PENDING, Status.CONFIRMED, Status.IN_PROGRESS})
 """The statuses in which an appointment holds its seat."""
 
@@ -66,6 +77,10 @@ class AppointmentView(Protocol):
     def starts_at(self) -> datetime: ...
     @property
     def ends_at(self) -> datetime: ...
+    @property
+    def is_overflow(self) -> bool: ...
+    @property
+    def has_arrived(self) -> bool: ...
 
 
 class SlotUnavailable(ClinicError):
@@ -137,7 +152,9 @@ _UNDO_NO_SHOW_WITHIN = timedelta(hours=24)
 
 
 def around_its_time(appointment: AppointmentView, _actor: Actor, now: datetime, _policy: Policy) -> None:
-    if now < appointment.starts_at - _START_FROM:
+    """The time of an overflow place is only a formality: it can be started from the arrival."""
+    starts_from_arrival = appointment.is_overflow and appointment.has_arrived
+    if now < appointment.starts_at - _START_FROM and not starts_from_arrival:
         raise InvalidTransition("An appointment can be started from one hour before its time")
     if now > appointment.ends_at + _START_UNTIL:
         raise InvalidTransition("An appointment can be started until four hours after its end")
@@ -259,4 +276,10 @@ def ensure_takes_files(appointment: AppointmentView) -> None:
 def ensure_bookable_day(days_ahead: int, policy: Policy) -> None:
     """An appointment can be booked from today to the end of the horizon."""
     if not 0 <= days_ahead < policy.horizon_days:
+        raise SlotUnavailable
+
+
+def ensure_can_start(ends_at: datetime, now: datetime) -> None:
+    """A walk-in late in the evening gets no overflow place that could not be started any more."""
+    if now > ends_at + _START_UNTIL:
         raise SlotUnavailable

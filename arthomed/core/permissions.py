@@ -26,6 +26,7 @@ class Permission(StrEnum):
     SCHEDULE_WRITE = "schedule:write"
     SLOTS_READ = "slots:read"
     APPOINTMENT_BOOK = "appointment:book"
+    APPOINTMENT_BOOK_FOR_PATIENT = "appointment:book-for-patient"
     APPOINTMENT_LIST_MINE = "appointment:list-mine"
     APPOINTMENT_LIST = "appointment:list"
     APPOINTMENT_LIST_PENDING = "appointment:list-pending"
@@ -59,9 +60,15 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     Role.PATIENT: _EVERY_ROLE | {Permission.ACCOUNT_ERASE},
     Role.DOCTOR: _EVERY_ROLE | {Permission.APPOINTMENT_LIST, Permission.SCHEDULE_WRITE, Permission.USERS_READ},
     Role.RECEPTIONIST: _EVERY_ROLE
-    | {Permission.APPOINTMENT_LIST, Permission.APPOINTMENT_LIST_PENDING, Permission.USERS_READ},
+    | {
+        Permission.APPOINTMENT_BOOK_FOR_PATIENT,
+        Permission.APPOINTMENT_LIST,
+        Permission.APPOINTMENT_LIST_PENDING,
+        Permission.USERS_READ,
+    },
     Role.ADMIN: _EVERY_ROLE
     | {
+        Permission.APPOINTMENT_BOOK_FOR_PATIENT,
         Permission.APPOINTMENT_LIST,
         Permission.APPOINTMENT_LIST_PENDING,
         Permission.USERS_READ,

@@ -1,7 +1,7 @@
 """The `slots` collection: bookable slots and their seats."""
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
 from bson import ObjectId
@@ -88,6 +88,18 @@ class Slot(ClinicDocument):
         }
 
     @classmethod
+    def walk_in_seats(
+        cls, starts: Iterable[Start], *, now: datetime, session: ClientSession
+    ) -> dict[Start, Iterator[Seat]]:
+        """The seats and overflow places for walk-ins of each of these days, in order; none without open slots."""
+        wanted = [{"doctor": doctor, "date": clock.midnight_utc(day), "isBlocked": False} for doctor, day, _ in starts]
+        found = cls.collection().find({"$or": wanted}, session=session)
+        days: dict[Start, list[Raw]] = {}
+        for raw in sorted(found, key=lambda slot: slot["startsAt"]):
+            days.setdefault((raw["doctor"], raw["date"].date(), None), []).append(raw)
+        return {start: Seat.for_walk_ins(slots, now) for start, slots in days.items()}
+
+    @classmethod
     def reclaim(cls, slot_id: ObjectId, appointment: ObjectId, *, session: ClientSession) -> Seat | None:
         """Claim a seat again for an undone no-show, although the slot may have started; None when all are taken."""
         roomy = {"$expr": {"$lt": ["$bookedPatients", "$maxPatients"]}}
@@ -110,7 +122,8 @@ class Slot(ClinicDocument):
             holder = _REMOVED if seat.taken else appointment
             taken = {"$set": {"takenSeats": [*seat.taken, seat.number], "appointment": holder}}
             updates.append(UpdateOne({"_id": seat.slot}, [taken, *_DERIVED]))
-        cls.collection().bulk_write(updates, session=session)
+        if updates:
+            cls.collection().bulk_write(updates, session=session)
 
     @classmethod
     def free(cls, slot_id: ObjectId, seat: int, *, session: ClientSession) -> list[int]:

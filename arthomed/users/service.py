@@ -12,7 +12,7 @@ from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError
 
 from arthomed.audit import service as audit
-from arthomed.audit.models import Action, Kind
+from arthomed.audit.models import Action, AuditEvent, Kind
 from arthomed.core import cache, clock
 from arthomed.core.actor import Actor
 from arthomed.core.documents import Raw, transaction
@@ -134,9 +134,12 @@ def insert(user: User, session: ClientSession, *, by: Actor | None = None) -> No
     if user.role is Role.DOCTOR:
         cache.invalidate(DOCTORS_TAG)
     user.insert(session)
-    audit.record_change(
-        by or Actor(user.id, user.role), Action.CREATE, Kind.USER, user.id, subject=user.id, session=session
-    )
+    audit.insert_events([creation_event(user, by or Actor(user.id, user.role))], session)
+
+
+def creation_event(user: User, by: Actor) -> AuditEvent:
+    """The audit event of a new user, to be stored in its transaction."""
+    return audit.change_event(by, Action.CREATE, Kind.USER, user.id, subject=user.id)
 
 
 def update(user_id: ObjectId, new: NewValues, *, by: Actor) -> User:

@@ -281,6 +281,7 @@ CAPACITY = "more active appointments than seats"
 COUNT = "bookedPatients is not the number of active appointments"
 SEAT = "a taken seat without an appointment"
 AVAILABLE = "isAvailable does not match the free seats"
+NO_PLACE = "active, but has neither a slot nor an overflow place"
 NO_SEAT = "active, but its seat is not taken in its slot"
 
 
@@ -317,6 +318,29 @@ def test_the_audit_reports_each_inconsistency(
 
     found = {fault for line in result.output.splitlines() for fault in line.partition(": ")[2].split("; ")}
     assert (result.exit_code, found) == (1, faults)
+
+
+@pytest.mark.parametrize(
+    ("place", "is_reported"),
+    [
+        ({"source": "walk-in", "seat": 1001}, False),
+        ({"source": "walk-in", "seat": 1000}, True),
+        ({"source": "desk", "seat": 1001}, True),
+        ({"source": "walk-in", "seat": 1000, "status": "cancelled"}, False),
+    ],
+    ids=str,
+)
+def test_the_audit_reports_an_active_appointment_with_neither_slot_nor_overflow_place(
+    flask: Run, place: dict[str, Any], *, is_reported: bool
+) -> None:
+    appointment = consistent_appointments()
+    records: Records = get_db()
+    records.appointments.update_one({"_id": appointment.id}, {"$set": place, "$unset": {"slot": ""}})
+
+    lines = flask("audit").output.splitlines()
+
+    assert (f"appointment {appointment.id}: {NO_PLACE}" in lines) is is_reported
+    assert len(lines) == 1 + is_reported  # its slot has a seat without an appointment
 
 
 def test_the_audit_reports_the_id_of_the_record(flask: Run) -> None:

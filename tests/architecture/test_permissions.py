@@ -70,6 +70,10 @@ def _edit(world: World) -> dict[str, Any]:
     return {"notes": "Rest"} if world.role is Role.DOCTOR else {"reason": "Fever"}
 
 
+def _new_patient(world: World) -> dict[str, Any]:
+    return {"mobileNumber": factories.new_mobile(), "name": "Some One", **factories.booking_body(world.doctor)}
+
+
 def _own_code(world: World) -> dict[str, Any]:
     mobile = world.caller.user.mobile_number
     with suppress(RateLimitExceeded):  # the code of the previous call is still valid
@@ -146,6 +150,7 @@ TABLE: dict[tuple[str, str], Row] = {
         ALL, query=lambda world: {"doctorId": str(world.doctor.id), "date": factories.tomorrow().isoformat()}
     ),
     ("POST", "/api/appointments/book"): Row(ALL, body=lambda world: factories.booking_body(world.doctor)),
+    ("POST", "/api/appointments/manual"): Row(STAFF, body=_new_patient),
     ("GET", "/api/appointments/my-appointments"): Row(ALL),
     ("GET", "/api/appointments"): Row(DOCTOR | STAFF),
     ("GET", "/api/appointments/pending"): Row(STAFF),

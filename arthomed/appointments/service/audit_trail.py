@@ -29,9 +29,9 @@ def record_list(
     record_read(actor, page.items)
 
 
-def booking_event(actor: Actor, appointment_id: ObjectId) -> AuditEvent:
+def booking_event(actor: Actor, booked: Appointment) -> AuditEvent:
     """The audit event of a booking, to be stored in its transaction."""
-    return audit.change_event(actor, Action.CREATE, Kind.APPOINTMENT, appointment_id, subject=actor.signed_in_user_id)
+    return audit.change_event(actor, Action.CREATE, Kind.APPOINTMENT, booked.id, subject=booked.patient_id)
 
 
 def record_change(actor: Actor, before: Appointment, after: Appointment, session: ClientSession) -> None:

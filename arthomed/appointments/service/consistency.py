@@ -1,4 +1,4 @@
-"""Checks the database for slots and appointments that contradict each other."""
+"""Checks the database for slots and appointments that contradict each other, and for wrong overflow places."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,7 @@ from mongoengine.connection import get_connection
 from pymongo.client_session import ClientSession
 
 from arthomed.appointments.models import Appointment
-from arthomed.appointments.rules import ACTIVE
+from arthomed.appointments.rules import ACTIVE, OVERFLOW_SEAT, Source
 from arthomed.core.documents import Pipeline
 from arthomed.scheduling.models import Slot
 
@@ -49,6 +49,7 @@ _SEAT_IS_TAKEN = [
     {"$eq": ["$doctor", "$slotDocument.doctor"]},
     {"$eq": ["$startsAt", "$slotDocument.startsAt"]},
 ]
+_IS_OVERFLOW = {"source": str(Source.WALK_IN), "seat": {"$gt": OVERFLOW_SEAT}}
 
 
 def violations() -> Iterator[str]:
@@ -59,6 +60,7 @@ def violations() -> Iterator[str]:
     with get_connection().start_session(snapshot=True) as snapshot:
         yield from _inconsistent_slots(snapshot)
         yield from _appointments_without_seat(snapshot)
+        yield from _wrong_overflow_places(snapshot)
 
 
 def _inconsistent_slots(snapshot: ClientSession) -> Iterator[str]:
@@ -72,10 +74,16 @@ def _inconsistent_slots(snapshot: ClientSession) -> Iterator[str]:
 
 def _appointments_without_seat(snapshot: ClientSession) -> Iterator[str]:
     stages: Pipeline = [
-        {"$match": {"status": {"$in": sorted(ACTIVE)}}},
+        {"$match": {"status": {"$in": sorted(ACTIVE)}, "slot": {"$exists": True}}},
         {"$lookup": {"from": "slots", "localField": "slot", "foreignField": "_id", "as": "slotDocument"}},
         {"$set": {"slotDocument": {"$first": "$slotDocument"}}},
         {"$match": {"$expr": {"$not": {"$and": _SEAT_IS_TAKEN}}}},
     ]
     for row in Appointment.collection().aggregate(stages, session=snapshot):
         yield f"appointment {row['_id']}: active, but its seat is not taken in its slot"
+
+
+def _wrong_overflow_places(snapshot: ClientSession) -> Iterator[str]:
+    wrong = {"status": {"$in": sorted(ACTIVE)}, "slot": {"$exists": False}, "$nor": [_IS_OVERFLOW]}
+    for row in Appointment.collection().find(wrong, {"_id": 1}, session=snapshot):
+        yield f"appointment {row['_id']}: active, but has neither a slot nor an overflow place"

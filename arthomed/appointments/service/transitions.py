@@ -133,7 +133,7 @@ def _apply(transition: _Transition, session: ClientSession) -> tuple[Appointment
     """Write a transition; the transaction runs this again from the start after a write conflict."""
     appointment, move = transition.appointment, transition.move
     seat: dict[str, Any] = {}
-    if move.claims_seat:
+    if move.claims_seat and not appointment.is_overflow:
         claimed = Slot.reclaim(appointment.slot, appointment.id, session=session)
         if claimed is None:
             raise rules.SlotTaken
@@ -142,7 +142,7 @@ def _apply(transition: _Transition, session: ClientSession) -> tuple[Appointment
     if moved is None:
         raise rules.InvalidTransition("The appointment was changed in the meantime")
     audit_trail.record_change(transition.actor, appointment, moved, session)
-    if move.frees_seat:
+    if move.frees_seat and not moved.is_overflow:
         _free_seat(moved, session)
     if not move.notifies_patient:
         return moved, []

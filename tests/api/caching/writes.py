@@ -119,6 +119,17 @@ WRITES = [
         "slots own",
     ),
     Write(
+        "POST /api/appointments/manual",
+        lambda c: c.call(
+            c.admin,
+            "POST",
+            "/appointments/manual",
+            patientId=str(c.ravi.user.id),
+            **factories.booking_body(c.other_doctor, appointmentTime="10:30"),
+        ),
+        "slots own",
+    ),
+    Write(
         f"PUT {APPOINTMENT}", lambda c: c.call(c.asha, "PUT", f"/appointments/{c.pending.id}", reason="Fever"), "own"
     ),
     Write(f"PUT {APPOINTMENT}/status", lambda c: c.change_status(c.pending, "confirmed"), "own"),

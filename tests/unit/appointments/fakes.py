@@ -27,3 +27,5 @@ class FakeAppointment:
     since: datetime = A_DAY_EARLY
     starts_at: datetime = STARTS_AT
     ends_at: datetime = ENDS_AT
+    is_overflow: bool = False
+    has_arrived: bool = False

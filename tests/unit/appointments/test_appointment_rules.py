@@ -10,7 +10,7 @@ import pytest
 from bson import ObjectId
 
 from arthomed.appointments import rules
-from arthomed.appointments.rules import ACTIVE, Status
+from arthomed.appointments.rules import ACTIVE, Source, Status
 from arthomed.config import Policy
 from arthomed.core.actor import SYSTEM, Actor
 from arthomed.core.errors import ClinicError, PermissionDenied, ValidationFailed
@@ -178,6 +178,44 @@ def test_appointment_can_be_started_from_one_hour_before_until_four_hours_after_
     actor: Actor, now: datetime, expected: type[ClinicError] | None
 ) -> None:
     assert refusal(CONFIRMED, IN_PROGRESS, actor, now) is expected
+
+
+@pytest.mark.parametrize(
+    ("is_overflow", "has_arrived", "expected"),
+    [(True, True, None), (True, False, rules.InvalidTransition), (False, True, rules.InvalidTransition)],
+    ids=["overflow", "overflow without arrival", "arrival for a slot"],
+)
+def test_overflow_place_can_be_started_from_arrival(
+    expected: type[ClinicError] | None, *, is_overflow: bool, has_arrived: bool
+) -> None:
+    place = {"is_overflow": is_overflow, "has_arrived": has_arrived}
+
+    assert refusal(CONFIRMED, IN_PROGRESS, DOCTOR, STARTS_AT - timedelta(hours=5), **place) is expected
+
+
+def test_overflow_place_cannot_be_started_later_than_others() -> None:
+    place = {"is_overflow": True, "has_arrived": True}
+
+    assert refusal(CONFIRMED, IN_PROGRESS, DOCTOR, ENDS_AT + timedelta(hours=4), **place) is None
+    assert refusal(CONFIRMED, IN_PROGRESS, DOCTOR, ENDS_AT + timedelta(hours=4) + INSTANT, **place) is (
+        rules.InvalidTransition
+    )
+
+
+def test_no_place_is_given_that_could_not_be_started_any_more() -> None:
+    rules.ensure_can_start(ENDS_AT, ENDS_AT + timedelta(hours=4))
+    with pytest.raises(rules.SlotUnavailable):
+        rules.ensure_can_start(ENDS_AT, ENDS_AT + timedelta(hours=4) + INSTANT)
+
+
+@pytest.mark.parametrize(
+    ("source", "status", "is_limited"),
+    [(Source.APP, PENDING, True), (Source.DESK, CONFIRMED, False), (Source.WALK_IN, CONFIRMED, False)],
+)
+def test_bookings_at_the_desk_need_no_confirmation_and_have_no_limit(
+    source: Source, status: Status, *, is_limited: bool
+) -> None:
+    assert (rules.status_when_booked(source), rules.is_limited(source)) == (status, is_limited)
 
 
 LATE = datetime(2026, 12, 1, 18, 0, tzinfo=UTC)  # 23:30 at the clinic

@@ -26,6 +26,7 @@ from arthomed.appointments.schemas import (
 )
 from arthomed.appointments.service import attachments as attachment_service
 from arthomed.appointments.service import booking, queries, staff, transitions
+from arthomed.appointments.service.attempts import BookingDetails
 from arthomed.core.downloads import content_disposition
 from arthomed.core.errors import Code
 from arthomed.core.paging import Page
@@ -65,7 +66,7 @@ def book(headers: dict[str, Any], body: dict[str, Any]) -> Appointment:
     repeat the request after a lost response: it stays one booking.
     """
     uploads = [Upload(*file) for file in files.uploaded_files("images")]
-    category, details = Category(body.pop("category")), booking.BookingDetails(**body)
+    category, details = Category(body.pop("category")), BookingDetails(**body)
     return booking.book(current_actor(), details, key=headers.get("key"), uploads=uploads, category=category)
 
 
