@@ -54,14 +54,17 @@ def normalise_phone(typed: str) -> str | None:
     return number if _INTERNATIONAL.fullmatch(number) else None
 
 
-def mobile_patterns(typed: str) -> list[str]:
-    """Patterns for a search in stored mobile numbers; none if a text is not a part of a number."""
-    number = _digits(typed)
-    digits = number.removeprefix("+")
-    if not (digits.isascii() and digits.isdigit()):
-        return []
+def digits_of(typed: str) -> str:
+    """The digits of a number or of a part of one; empty if a text is not a part of a number."""
+    digits = _digits(typed).removeprefix("+")
+    return digits if digits.isascii() and digits.isdigit() else ""
+
+
+def number_starts(typed: str) -> list[str]:
+    """The first digits of stored mobile numbers that a person may mean, with and without a prefix."""
+    digits = digits_of(typed)
     starts = [digits.removeprefix(prefix) for prefix in _PREFIXES if digits.startswith(prefix) and digits != prefix]
-    return [digits, *(f"^{start}" for start in starts)]
+    return [digits, *starts]
 
 
 def _digits(typed: str) -> str:

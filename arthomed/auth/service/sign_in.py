@@ -135,6 +135,7 @@ def _admit(attempts: Sequence[SignInAttempt], session: ClientSession) -> Mapping
             refused[attempt.mobile] = rules.UserInactive()
         else:
             found = user or _register(attempt, session)
+            found.is_verified = found.is_verified or found.role is Role.PATIENT  # one whom the reception registered
             opened = _new_session(found, attempt.device)
             signed_in[attempt.mobile] = SignedIn(found, opened, is_new_user=user is None)
     _create_sessions([(one, signed_in[one.mobile]) for one in attempts if one.mobile in signed_in], session)

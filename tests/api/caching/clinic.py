@@ -22,6 +22,7 @@ from tests import factories
 from tests.api.caching.second_process import Request
 from tests.factories import SignedIn, data_of
 
+_CREATING = ("/users", "/patients", "/appointments/book")
 OWN_LIST = "/api/appointments/my-appointments"
 
 
@@ -48,7 +49,7 @@ class Clinic:
 
     def call(self, caller: SignedIn, method: str, path: str, **json_body: Any) -> Any:
         response = self.client.open(f"/api{path}", method=method, json=json_body, headers=caller.headers)
-        return data_of(response, 201 if method == "POST" and path in ("/users", "/appointments/book") else 200)
+        return data_of(response, 201 if method == "POST" and path in _CREATING else 200)
 
     def change_status(self, appointment: Appointment, status: str) -> None:
         self.call(self.admin, "PUT", f"/appointments/{appointment.id}/status", status=status, reason="As agreed")
