@@ -34,8 +34,8 @@ class Registration:
     possible_duplicates: Sequence[User] = ()
 
 
-def find(page_request: PageRequest, typed: str, *, among: Collection[ObjectId] | None = None) -> Page[User]:
-    """Patients by name or number in the order of the words that match, at most `users.MAX_FOUND`.
+def find(page_request: PageRequest, typed: str, *, own: Collection[ObjectId] | None = None) -> Page[User]:
+    """Patients by name or number, the first `users.MAX_FOUND` in the order of the matching words; `own` are a doctor's.
 
     Raises:
         ValidationFailed: the search is too short.
@@ -43,15 +43,17 @@ def find(page_request: PageRequest, typed: str, *, among: Collection[ObjectId] |
     searched = search.of_patient(typed)
     if not searched:
         raise ValidationFailed.of("search", _TOO_SHORT, typed)
-    where = _PATIENTS if among is None else {**_PATIENTS, "_id": {"$in": list(among)}}
-    return page_of(User.matching(where, searched, limit=users.MAX_FOUND + 1), page_request)
-
-
-def page_of(ids: Sequence[ObjectId], page_request: PageRequest) -> Page[User]:
-    """A page of found patients, in the order of their ids."""
+    where = _PATIENTS if own is None else {**_PATIENTS, "_id": {"$in": list(own)}}
+    ids = User.matching(where, searched, limit=users.MAX_FOUND + 1)
     found, offset = ids[: users.MAX_FOUND], page_request.offset
     shown = _load(found[offset : offset + page_request.limit])
     return Page.of(shown, page_request, len(found), total_is_minimum=len(ids) > len(found))
+
+
+def among(ids: Collection[ObjectId], page_request: PageRequest) -> Page[User]:
+    """The patients among a few users, by name."""
+    found, offset = sorted(_load(list(ids)), key=lambda patient: patient.name), page_request.offset
+    return Page.of(found[offset : offset + page_request.limit], page_request, len(found))
 
 
 def register(actor: Actor, mobile_number: str, **parts: Any) -> Registration:

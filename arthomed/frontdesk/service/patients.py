@@ -4,8 +4,8 @@ import re
 
 from bson import ObjectId
 
-from arthomed.appointments.service import patients as appointment_patients
 from arthomed.appointments.service import staff
+from arthomed.appointments.service.patients import own_patients, patients_with_token
 from arthomed.audit import service as audit
 from arthomed.audit.models import Kind
 from arthomed.auth.service import otp
@@ -32,10 +32,10 @@ def search(actor: Actor, page_request: PageRequest, typed: str) -> Page[User]:
         token = _TOKEN.fullmatch(text.plain(typed))
         if token is None:
             raise ValidationFailed.of("search", "Please enter today's token as a number, for example #12.", typed)
-        page = patients.page_of(appointment_patients.patients_with_token(int(token[1]), doctor=doctor), page_request)
+        page = patients.among(patients_with_token(int(token[1]), doctor=doctor), page_request)
     else:
-        own = None if doctor is None else appointment_patients.own_patients(doctor)
-        page = patients.find(page_request, typed, among=own)
+        own = None if doctor is None else own_patients(doctor)
+        page = patients.find(page_request, typed, own=own)
     ids = [patient.id for patient in page.items]
     audit.record_search(actor, Kind.USER, page_request.filters, found=page.pagination.total)
     audit.record_read(actor, Kind.USER, ids, ids)
