@@ -4,6 +4,8 @@ Users whom the previous version writes while both run may have no keys, or those
 corrects them once only the new version runs.
 """
 
+import pymongo
+
 from arthomed.users import search_index
 
 dependencies = ["0019_reception"]
@@ -13,7 +15,8 @@ _INDEX = "by_search_key"  # `users.search_index.NAME`
 
 def upgrade(db):
     search_index.fill(db.users)
-    db.users.create_index([("role", 1), ("search.keys", 1), ("_id", 1)], name=_INDEX)
+    with pymongo.timeout(None):  # the index of a million users takes longer than other commands may
+        db.users.create_index([("role", 1), ("search.keys", 1), ("_id", 1)], name=_INDEX)
 
 
 def downgrade(db):
