@@ -50,6 +50,7 @@ Fernandes Thomas Mathew George Varghese Krishnan Subramanian Venkatesan
 """
 _FLATTENING = 5  # of the Zipf distribution: the most common last name has some 7 %
 _WITH_MIDDLE_NAME = 0.2
+_AN_HOUR = 3600.0
 
 
 def main() -> None:
@@ -66,7 +67,7 @@ def main() -> None:
             people = _seed(client.bench, patients)
         app = create_app(settings())
         started = time.monotonic()
-        with pymongo.timeout(None):
+        with pymongo.timeout(_AN_HOUR):
             migrations.upgrade(settings().mongodb_uri)
         print(f"{patients:,} patients; all migrations took {time.monotonic() - started:.0f} s", flush=True)
         _print_sizes()

@@ -11,11 +11,12 @@ from arthomed.users import search_index
 dependencies = ["0019_reception"]
 
 _INDEX = "by_search_key"  # `users.search_index.NAME`
+_AN_HOUR = 3600.0
 
 
 def upgrade(db):
     search_index.fill(db.users)
-    with pymongo.timeout(None):  # the index of a million users takes longer than other commands may
+    with pymongo.timeout(_AN_HOUR):  # the index of many users takes longer than other commands may
         db.users.create_index([("role", 1), ("search.keys", 1), ("_id", 1)], name=_INDEX)
 
 
