@@ -19,6 +19,7 @@ from arthomed.files import routes as files
 from arthomed.files.rules import Kind
 from arthomed.files.service import uploading
 from arthomed.files.storage import INCOMING, Storage, StorageUnavailable
+from arthomed.frontdesk.routes import patients
 from arthomed.http import auth as auth_hooks
 from arthomed.http import bodies, cache, context, docs, errors, limits, mailbox, monitoring, overload, proxies
 from arthomed.http import files as http_files
@@ -51,6 +52,7 @@ _BLUEPRINTS = (
     desk.blueprint,
     appointments.attachments,
     appointments.accounts,
+    patients.blueprint,
     files.blueprint,
     privacy.blueprint,
     messages.blueprint,

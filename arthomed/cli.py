@@ -1,4 +1,4 @@
-"""The flask commands: create-admin, database-role, demo, jobs, slots, audit, migrate, uploads, backup."""
+"""The flask commands: create-admin, database-role, demo, jobs, slots, audit, migrate, search-keys, uploads, backup."""
 
 import signal
 import sys
@@ -29,7 +29,9 @@ from arthomed.infra import backup, failed_jobs, migrations, mongo, redis_check, 
 from arthomed.infra.failed_jobs import FailedJob
 from arthomed.scheduling import service as scheduling
 from arthomed.users import rules as user_rules
+from arthomed.users import search_index
 from arthomed.users import service as users
+from arthomed.users.models import User
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -49,7 +51,8 @@ _demo = AppGroup("demo", help="A clinic with example data for development.")
 
 
 def register(app: Flask) -> None:
-    for command in (_jobs, _migrate, _slots, _demo, _uploads, _backup, audit, create_admin, database_role):
+    groups = (_jobs, _migrate, _slots, _demo, _uploads, _backup)
+    for command in (*groups, audit, create_admin, database_role, search_keys):
         app.cli.add_command(command)
 
 
@@ -98,6 +101,13 @@ def migrate_status() -> None:
     """List all migrations with the time when they were applied."""
     for name, applied in migrations.status(settings().mongodb_uri):
         click.echo(f"{name}  {applied.isoformat(timespec='seconds') if applied else 'missing'}")
+
+
+@click.command("search-keys")
+@_with_database
+def search_keys() -> None:
+    """Correct the search keys of users, after an upgrade during which an older version changed some."""
+    click.echo(f"{search_index.fill(User.collection())} users corrected")
 
 
 @_slots.command("generate")

@@ -22,6 +22,8 @@ class Permission(StrEnum):
     MESSAGES_MANAGE = "messages:manage"
     USERS_MANAGE = "users:manage"
     USERS_READ = "users:read"
+    PATIENTS_READ = "patients:read"
+    PATIENTS_WRITE = "patients:write"
     DOCTORS_READ = "doctors:read"
     SCHEDULE_WRITE = "schedule:write"
     SLOTS_READ = "slots:read"
@@ -58,13 +60,21 @@ _EVERY_ROLE = frozenset(
 
 ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     Role.PATIENT: _EVERY_ROLE | {Permission.ACCOUNT_ERASE},
-    Role.DOCTOR: _EVERY_ROLE | {Permission.APPOINTMENT_LIST, Permission.SCHEDULE_WRITE, Permission.USERS_READ},
+    Role.DOCTOR: _EVERY_ROLE
+    | {
+        Permission.APPOINTMENT_LIST,
+        Permission.SCHEDULE_WRITE,
+        Permission.USERS_READ,
+        Permission.PATIENTS_READ,
+    },
     Role.RECEPTIONIST: _EVERY_ROLE
     | {
         Permission.APPOINTMENT_BOOK_FOR_PATIENT,
         Permission.APPOINTMENT_LIST,
         Permission.APPOINTMENT_LIST_PENDING,
         Permission.USERS_READ,
+        Permission.PATIENTS_READ,
+        Permission.PATIENTS_WRITE,
     },
     Role.ADMIN: _EVERY_ROLE
     | {
@@ -73,6 +83,8 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
         Permission.APPOINTMENT_LIST_PENDING,
         Permission.USERS_READ,
         Permission.USERS_MANAGE,
+        Permission.PATIENTS_READ,
+        Permission.PATIENTS_WRITE,
         Permission.SCHEDULE_WRITE,
         Permission.AUDIT_READ,
         Permission.MESSAGES_MANAGE,

@@ -27,10 +27,11 @@ _OF_A_FILE = {302: "The file is at Location", 304: "The client has the present f
 
 @dataclass(frozen=True, slots=True)
 class WithMessage:
-    """The content of a response, and a message instead of the route's description."""
+    """The content of a response, and a message and status instead of the route's."""
 
     message: str
     content: Any
+    status: int | None = None
 
 
 class Blueprint(flask_smorest.Blueprint):
@@ -96,10 +97,10 @@ class Blueprint(flask_smorest.Blueprint):
                 content = view(*args, **kwargs)
                 if isinstance(content, Response):  # a file
                     return content
-                message = description
+                message, status = description, status_code
                 if isinstance(content, WithMessage):
-                    message, content = content.message, content.content
-                return success(message, content if name is None else {name: content})
+                    message, content, status = content.message, content.content, content.status or status_code
+                return success(message, content if name is None else {name: content}), status
 
             return document(enveloped)  # type: ignore[no-any-return]
 

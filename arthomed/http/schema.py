@@ -232,6 +232,16 @@ class PaginationOut(Schema):
     limit = fields.Integer(required=True, metadata={"example": 10})
     has_next = fields.Boolean(required=True, metadata={"example": True})
     has_prev = fields.Boolean(required=True, metadata={"example": False})
+    total_is_minimum = fields.Boolean(
+        metadata={
+            "in_example": False,
+            "description": "Only with `true`: more records match a search, please narrow it down.",
+        }
+    )
+
+    @ma.post_dump
+    def leave_out_false(self, dumped: dict[str, Any], **_: object) -> dict[str, Any]:
+        return {name: value for name, value in dumped.items() if name != "totalIsMinimum" or value}
 
 
 @cache

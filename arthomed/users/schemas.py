@@ -124,7 +124,13 @@ class CreateUser(UpdateUser):
 
 class UserQuery(PageQuery):
     role = fields.String(validate=OneOf(_ROLES), metadata={"example": "doctor"})
-    search = Text(max_length=100, metadata={"description": "Part of a name, mobile number or e-mail address."})
+    search = Text(
+        max_length=100,
+        metadata={
+            "description": "The beginnings of the words of a name in any order, the first digits of a mobile number or "
+            "its last four or more, or the beginning of an e-mail address."
+        },
+    )
     is_active = fields.Boolean()
     sort = fields.String(
         load_default="-createdAt",

@@ -52,6 +52,14 @@ def test_create_admin_creates_an_active_verified_admin(flask: Run) -> None:
     assert (admin.role, admin.is_active, admin.is_verified) == (Role.ADMIN, True, True)
 
 
+def test_search_keys_corrects_users_that_an_older_version_wrote(flask: Run) -> None:
+    asha = factories.make_user(name="Asha Verma")
+    User.collection().update_one({"_id": asha.id}, {"$set": {"name": "Usha Rao"}})
+
+    assert [flask("search-keys").output for _ in range(2)] == ["1 users corrected\n", "0 users corrected\n"]
+    assert User.objects.get(id=asha.id).search.words == ["usharao", "rao"]
+
+
 @pytest.mark.parametrize(
     ("answer", "exit_code", "role"), [("y", 0, Role.ADMIN), ("n", 1, Role.PATIENT), ("", 1, Role.PATIENT)]
 )

@@ -99,7 +99,9 @@ PUBLIC = {
 }
 _APPOINTMENT = "/api/appointments/<object_id:appointment_id>"
 _USER = "/api/users/<object_id:user_id>"
+_PATIENT = "/api/patients/<object_id:patient_id>"
 _DOCTORS = "/api/users/doctors"
+_BORN = {"dateOfBirth": "1990-04-21"}
 _ONE_DAY = {"from": "2026-12-01", "to": "2026-12-01"}
 TABLE: dict[tuple[str, str], Row] = {
     ("POST", "/api/auth/logout-all"): Row(ALL),
@@ -140,6 +142,12 @@ TABLE: dict[tuple[str, str], Row] = {
     ("PUT", "/api/admin/users/<object_id:user_id>/status"): Row(
         ADMIN, "user", body=lambda _: {"isActive": False, "reason": "Left"}
     ),
+    ("GET", "/api/patients"): Row(DOCTOR | STAFF, query=lambda _: {"search": "test"}),
+    ("POST", "/api/patients"): Row(
+        STAFF, body=lambda _: {"mobileNumber": factories.new_mobile(), "name": "Test Patient", "profile": _BORN}
+    ),
+    ("GET", _PATIENT): Row(DOCTOR | STAFF, "patient", own_only=DOCTOR, status=Status.CONFIRMED),
+    ("PUT", _PATIENT): Row(STAFF, "patient", body=lambda _: {"name": "New Name"}),
     ("GET", _DOCTORS): Row(ALL),
     ("GET", f"{_DOCTORS}/<object_id:doctor_id>"): Row(ALL, "doctor"),
     ("GET", f"{_DOCTORS}/<object_id:doctor_id>/availability"): Row(ALL, "doctor", query=lambda _: _ONE_DAY),
@@ -261,6 +269,7 @@ def make_world(app: Flask, role: Role, status: Status) -> World:
     ids = {
         "appointment": (own_appointment.id, others_appointment.id),
         "user": (caller.user.id, stranger.user.id),
+        "patient": (own_appointment.patient_id, others_appointment.patient_id),
         "doctor": (caller.user.id, doctor.id),
         "session": (caller.session_id, stranger.session_id),
         "message": (_failed_message_of(own_appointment), _failed_message_of(others_appointment)),

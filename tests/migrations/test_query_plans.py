@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -25,6 +25,7 @@ from arthomed.notifications import service as notifications
 from arthomed.notifications.models import Notification
 from arthomed.privacy.service import erasure
 from arthomed.scheduling import service as scheduling
+from arthomed.users import patients
 from arthomed.users.models import User
 from tests import factories
 from tests.api.auth.sign_in import fail
@@ -168,6 +169,11 @@ def get_slots_twice(clinic: Clinic) -> None:
         clinic.get(f"/appointments/slots?doctorId={clinic.doctor.id}&date={factories.tomorrow()}")
 
 
+def register_a_patient(clinic: Clinic) -> None:
+    desk = factories.actor_of(clinic.desk.user)
+    patients.register(desk, factories.new_mobile(), name="Test Patient", profile={"date_of_birth": date(1990, 4, 21)})
+
+
 def a_month() -> str:
     first = factories.tomorrow()
     return f"from={first}&to={first + timedelta(days=30)}"
@@ -182,6 +188,16 @@ FREQUENT: dict[str, Callable[[Clinic], object]] = {
     "users by name": lambda c: c.as_admin("/users?sort=name"),
     "doctors of a specialization by name": lambda c: c.get("/users/doctors?specialization=Cardiology&search=doctor"),
     "users by number": lambda c: c.as_admin("/users?search=%2B91+98765+43210"),
+    "users by address": lambda c: c.as_admin("/users?search=asha%40example.com&role=patient"),
+    "users by two words": lambda c: c.as_admin("/users?search=test+patient&isActive=true"),
+    "patients by one word": lambda c: c.get("/patients?search=test"),
+    "patients by two words": lambda c: c.get("/patients?search=test+patient&page=2"),
+    "patients by last digits": lambda c: c.get("/patients?search=0001"),
+    "patients by number": lambda c: c.get(f"/patients?search={c.patient.user.mobile_number}"),
+    "patients by token": lambda c: c.get("/patients?search=%2312"),
+    "a doctor's patients by name": lambda c: c.get("/patients?search=test", factories.sign_in(c.app, c.doctor)),
+    "a doctor's patients by token": lambda c: c.get("/patients?search=%2312", factories.sign_in(c.app, c.doctor)),
+    "registering a patient": register_a_patient,
     "user statistics": lambda c: c.as_admin("/users/stats"),
     "doctors who are free on a day": lambda c: c.get(f"/users/doctors?date={factories.tomorrow()}"),
     "doctors of a specialization": lambda c: c.get("/users/doctors?specialization=Cardiology"),

@@ -138,6 +138,7 @@ def _admit(attempts: Sequence[SignInAttempt], session: ClientSession) -> Mapping
             outcomes[attempt.mobile] = rules.UserInactive()
         else:
             found = user or _register(attempt, session)
+            found.is_verified = found.is_verified or found.role is Role.PATIENT  # one whom the reception registered
             signed_in = SignedIn(found, sessions.new_session(found, **asdict(attempt.device)), is_new_user=user is None)
             outcomes[attempt.mobile] = signed_in
             opened.append((attempt, signed_in))

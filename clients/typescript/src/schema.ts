@@ -692,6 +692,62 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/patients": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Search patients by name, number or today's token; doctors find their own patients.
+         * @description `total` stops at 1,000 with `totalIsMinimum`.
+         *
+         *     Roles: admin, doctor, receptionist. Permission: `patients:read`.
+         */
+        get: operations["patientsSearch"];
+        put?: never;
+        /**
+         * Register a patient without a code, who signs in later with the number.
+         * @description A registered number answers 200 with its patient; one of the staff with id and name only.
+         *
+         *     Roles: admin, receptionist. Permission: `patients:write`.
+         */
+        post: operations["patientsCreate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/patients/{patient_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                patient_id: string;
+            };
+            cookie?: never;
+        };
+        /**
+         * Read a patient's record; doctors read those of their own patients.
+         * @description `patientInfo` (allergies, history) is left out for receptionists.
+         *
+         *     Roles: admin, doctor, receptionist. Permission: `patients:read`.
+         */
+        get: operations["patientsRead"];
+        /**
+         * Change a patient's record. A new number needs the code that was sent to it, and signs all devices out.
+         * @description Roles: admin, receptionist. Permission: `patients:write`.
+         */
+        put: operations["patientsUpdate"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/files/upload/profiles": {
         parameters: {
             query?: never;
@@ -1398,6 +1454,8 @@ export interface components {
             hasNext: boolean;
             /** @example false */
             hasPrev: boolean;
+            /** @description Only with `true`: more records match a search, please narrow it down. */
+            totalIsMinimum?: boolean;
         };
         UserPageOut: {
             items: components["schemas"]["UserOut"][];
@@ -2169,6 +2227,178 @@ export interface components {
             isActive: boolean;
             /** @example Headache for a week */
             reason: string;
+        };
+        PatientProfileOut: {
+            /**
+             * Format: date
+             * @example 1990-04-21
+             */
+            dateOfBirth?: string | null;
+            /** @example female */
+            gender?: string | null;
+        };
+        FoundPatientOut: {
+            /** @example 672b1234a1b2c3d4e5f60718 */
+            _id: string;
+            /** @example 9876543210 */
+            mobileNumber: string;
+            /** @example Asha Verma */
+            name: string;
+            /** @example true */
+            isActive: boolean;
+            profile: components["schemas"]["PatientProfileOut"];
+        };
+        FoundPatientPageOut: {
+            items: components["schemas"]["FoundPatientOut"][];
+            pagination: components["schemas"]["PaginationOut"];
+        };
+        FoundPatientPageEnvelope: {
+            /**
+             * @example true
+             * @enum {boolean}
+             */
+            success: true;
+            message: string;
+            data: components["schemas"]["FoundPatientPageOut"];
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            timestamp: string;
+        };
+        CreatePatient: {
+            /** @example 9876543210 */
+            mobileNumber: string;
+            /** @example Asha Verma */
+            name: string;
+            /**
+             * Format: email
+             * @example asha@example.com
+             */
+            email?: string;
+            profile?: components["schemas"]["ProfilePart"];
+        };
+        RegisteredOut: {
+            /** @example 672b1234a1b2c3d4e5f60718 */
+            _id: string;
+            /** @example 9876543210 */
+            mobileNumber?: string;
+            /** @example Asha Verma */
+            name: string;
+            /** @example asha@example.com */
+            email?: string | null;
+            /** @example /api/files/user_672b1234_1764234567890_avatar_9f.jpg */
+            readonly avatar?: string | null;
+            /** @example patient */
+            role?: string;
+            /** @example true */
+            isActive?: boolean;
+            /** @example true */
+            isVerified?: boolean;
+            profile?: components["schemas"]["ProfileOut"];
+            /** @description Only for doctors. */
+            doctorInfo?: components["schemas"]["DoctorInfoOut"];
+            /** @description Only for patients. */
+            patientInfo?: components["schemas"]["PatientInfoOut"];
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            createdAt?: string;
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            updatedAt?: string;
+        };
+        RegistrationOut: {
+            patient: components["schemas"]["RegisteredOut"];
+            /** @description Of a new patient: others who may be the same person. */
+            possibleDuplicates: components["schemas"]["FoundPatientOut"][];
+        };
+        RegistrationEnvelope: {
+            /**
+             * @example true
+             * @enum {boolean}
+             */
+            success: true;
+            message: string;
+            data: components["schemas"]["RegistrationOut"];
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            timestamp: string;
+        };
+        PatientOut: {
+            /** @example 672b1234a1b2c3d4e5f60718 */
+            _id: string;
+            /** @example 9876543210 */
+            mobileNumber: string;
+            /** @example Asha Verma */
+            name: string;
+            /** @example asha@example.com */
+            email: string | null;
+            /** @example /api/files/user_672b1234_1764234567890_avatar_9f.jpg */
+            readonly avatar?: string | null;
+            /** @example patient */
+            role: string;
+            /** @example true */
+            isActive: boolean;
+            /** @example true */
+            isVerified: boolean;
+            profile: components["schemas"]["ProfileOut"];
+            /** @description Only for doctors. */
+            doctorInfo?: components["schemas"]["DoctorInfoOut"];
+            /** @description Only for patients. */
+            patientInfo?: components["schemas"]["PatientInfoOut"];
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            createdAt: string;
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            updatedAt: string;
+        };
+        PatientData: {
+            patient: components["schemas"]["PatientOut"];
+        };
+        PatientDataEnvelope: {
+            /**
+             * @example true
+             * @enum {boolean}
+             */
+            success: true;
+            message: string;
+            data: components["schemas"]["PatientData"];
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            timestamp: string;
+        };
+        UpdatePatient: {
+            /** @example Asha Verma */
+            name?: string;
+            /**
+             * Format: email
+             * @example asha@example.com
+             */
+            email?: string | null;
+            profile?: components["schemas"]["ProfilePart"];
+            /**
+             * @description A new number needs `otp`, and signs all devices out.
+             * @example 9876543210
+             */
+            mobileNumber?: string;
+            /**
+             * @description The code that `POST /api/auth/send-otp` sent to the new number.
+             * @example 123456
+             */
+            otp?: string;
         };
         UploadProfilePictureWithFiles: {
             files: string[];
@@ -3835,7 +4065,7 @@ export interface operations {
                 page?: number;
                 limit?: number;
                 role?: "admin" | "doctor" | "receptionist" | "patient";
-                /** @description Part of a name, mobile number or e-mail address. */
+                /** @description The beginnings of the words of a name in any order, the first digits of a mobile number or its last four or more, or the beginning of an e-mail address. */
                 search?: string;
                 isActive?: boolean;
                 sort?: "name" | "-name" | "createdAt" | "-createdAt";
@@ -4117,7 +4347,7 @@ export interface operations {
                 page?: number;
                 limit?: number;
                 specialization?: string;
-                /** @description Part of a doctor's name. */
+                /** @description The beginnings of the words of a doctor's name, in any order. */
                 search?: string;
                 /** @description Only doctors with a free slot on this day. */
                 date?: string;
@@ -6234,6 +6464,497 @@ export interface operations {
             406: components["responses"]["406.NOT_ACCEPTABLE"];
             413: components["responses"]["413.PAYLOAD_TOO_LARGE"];
             415: components["responses"]["415.UNSUPPORTED_MEDIA_TYPE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    patientsSearch: {
+        parameters: {
+            query: {
+                page?: number;
+                limit?: number;
+                /** @description The beginnings of the words of a name, in any order and script (at least two letters); the number, or its last four digits or more; or # and today's token. */
+                search: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Patients retrieved successfully */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "items": [
+                     *           {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "mobileNumber": "9876543210",
+                     *             "name": "Asha Verma",
+                     *             "isActive": true,
+                     *             "profile": {
+                     *               "dateOfBirth": "1990-04-21",
+                     *               "gender": "female"
+                     *             }
+                     *           }
+                     *         ],
+                     *         "pagination": {
+                     *           "current": 1,
+                     *           "pages": 5,
+                     *           "total": 50,
+                     *           "limit": 10,
+                     *           "hasNext": true,
+                     *           "hasPrev": false
+                     *         }
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Patients retrieved successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["FoundPatientPageEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    patientsCreate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "mobileNumber": "9876543210",
+                 *       "name": "Asha Verma",
+                 *       "email": "asha@example.com",
+                 *       "profile": {
+                 *         "language": "hi",
+                 *         "dateOfBirth": "1990-04-21",
+                 *         "gender": "female",
+                 *         "address": {
+                 *           "street": "12 Hill Road",
+                 *           "city": "Pune",
+                 *           "state": "Maharashtra",
+                 *           "pincode": "411001",
+                 *           "country": "India"
+                 *         },
+                 *         "emergencyContact": {
+                 *           "name": "Asha Verma",
+                 *           "relationship": "mother",
+                 *           "mobileNumber": "9876501234"
+                 *         }
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["CreatePatient"];
+            };
+        };
+        responses: {
+            /** @description The number is registered already */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "patient": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "mobileNumber": "9876543210",
+                     *           "name": "Asha Verma",
+                     *           "email": "asha@example.com",
+                     *           "avatar": "/api/files/user_672b1234_1764234567890_avatar_9f.jpg",
+                     *           "role": "patient",
+                     *           "isActive": true,
+                     *           "isVerified": true,
+                     *           "profile": {
+                     *             "language": "hi",
+                     *             "dateOfBirth": "1990-04-21",
+                     *             "gender": "female",
+                     *             "address": {
+                     *               "street": "12 Hill Road",
+                     *               "city": "Pune",
+                     *               "state": "Maharashtra",
+                     *               "pincode": "411001",
+                     *               "country": "India"
+                     *             },
+                     *             "emergencyContact": {
+                     *               "name": "Meera Verma",
+                     *               "relationship": "mother",
+                     *               "mobileNumber": "9876501234"
+                     *             }
+                     *           },
+                     *           "patientInfo": {
+                     *             "bloodGroup": "B+",
+                     *             "allergies": [
+                     *               "Penicillin"
+                     *             ],
+                     *             "medicalHistory": [
+                     *               {
+                     *                 "condition": "Asthma",
+                     *                 "diagnosedDate": "2026-12-01",
+                     *                 "treatment": "Inhaler",
+                     *                 "doctor": "Dr Rao"
+                     *               }
+                     *             ],
+                     *             "emergencyContact": {
+                     *               "name": "Meera Verma",
+                     *               "relationship": "mother",
+                     *               "mobileNumber": "9876501234"
+                     *             }
+                     *           },
+                     *           "createdAt": "2026-11-22T04:30:00.000Z",
+                     *           "updatedAt": "2026-11-22T04:30:00.000Z"
+                     *         },
+                     *         "possibleDuplicates": [
+                     *           {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "mobileNumber": "9876543210",
+                     *             "name": "Asha Verma",
+                     *             "isActive": true,
+                     *             "profile": {
+                     *               "dateOfBirth": "1990-04-21",
+                     *               "gender": "female"
+                     *             }
+                     *           }
+                     *         ]
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "The number is registered already"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["RegistrationEnvelope"];
+                };
+            };
+            /** @description Patient created successfully */
+            201: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "patient": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "mobileNumber": "9876543210",
+                     *           "name": "Asha Verma",
+                     *           "email": "asha@example.com",
+                     *           "avatar": "/api/files/user_672b1234_1764234567890_avatar_9f.jpg",
+                     *           "role": "patient",
+                     *           "isActive": true,
+                     *           "isVerified": true,
+                     *           "profile": {
+                     *             "language": "hi",
+                     *             "dateOfBirth": "1990-04-21",
+                     *             "gender": "female",
+                     *             "address": {
+                     *               "street": "12 Hill Road",
+                     *               "city": "Pune",
+                     *               "state": "Maharashtra",
+                     *               "pincode": "411001",
+                     *               "country": "India"
+                     *             },
+                     *             "emergencyContact": {
+                     *               "name": "Meera Verma",
+                     *               "relationship": "mother",
+                     *               "mobileNumber": "9876501234"
+                     *             }
+                     *           },
+                     *           "patientInfo": {
+                     *             "bloodGroup": "B+",
+                     *             "allergies": [
+                     *               "Penicillin"
+                     *             ],
+                     *             "medicalHistory": [
+                     *               {
+                     *                 "condition": "Asthma",
+                     *                 "diagnosedDate": "2026-12-01",
+                     *                 "treatment": "Inhaler",
+                     *                 "doctor": "Dr Rao"
+                     *               }
+                     *             ],
+                     *             "emergencyContact": {
+                     *               "name": "Meera Verma",
+                     *               "relationship": "mother",
+                     *               "mobileNumber": "9876501234"
+                     *             }
+                     *           },
+                     *           "createdAt": "2026-11-22T04:30:00.000Z",
+                     *           "updatedAt": "2026-11-22T04:30:00.000Z"
+                     *         },
+                     *         "possibleDuplicates": [
+                     *           {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "mobileNumber": "9876543210",
+                     *             "name": "Asha Verma",
+                     *             "isActive": true,
+                     *             "profile": {
+                     *               "dateOfBirth": "1990-04-21",
+                     *               "gender": "female"
+                     *             }
+                     *           }
+                     *         ]
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Patient created successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["RegistrationEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR.MALFORMED_JSON"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            413: components["responses"]["413.PAYLOAD_TOO_LARGE"];
+            415: components["responses"]["415.UNSUPPORTED_MEDIA_TYPE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    patientsRead: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                patient_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Patient retrieved successfully */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "patient": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "mobileNumber": "9876543210",
+                     *           "name": "Asha Verma",
+                     *           "email": "asha@example.com",
+                     *           "avatar": "/api/files/user_672b1234_1764234567890_avatar_9f.jpg",
+                     *           "role": "patient",
+                     *           "isActive": true,
+                     *           "isVerified": true,
+                     *           "profile": {
+                     *             "language": "hi",
+                     *             "dateOfBirth": "1990-04-21",
+                     *             "gender": "female",
+                     *             "address": {
+                     *               "street": "12 Hill Road",
+                     *               "city": "Pune",
+                     *               "state": "Maharashtra",
+                     *               "pincode": "411001",
+                     *               "country": "India"
+                     *             },
+                     *             "emergencyContact": {
+                     *               "name": "Meera Verma",
+                     *               "relationship": "mother",
+                     *               "mobileNumber": "9876501234"
+                     *             }
+                     *           },
+                     *           "patientInfo": {
+                     *             "bloodGroup": "B+",
+                     *             "allergies": [
+                     *               "Penicillin"
+                     *             ],
+                     *             "medicalHistory": [
+                     *               {
+                     *                 "condition": "Asthma",
+                     *                 "diagnosedDate": "2026-12-01",
+                     *                 "treatment": "Inhaler",
+                     *                 "doctor": "Dr Rao"
+                     *               }
+                     *             ],
+                     *             "emergencyContact": {
+                     *               "name": "Meera Verma",
+                     *               "relationship": "mother",
+                     *               "mobileNumber": "9876501234"
+                     *             }
+                     *           },
+                     *           "createdAt": "2026-11-22T04:30:00.000Z",
+                     *           "updatedAt": "2026-11-22T04:30:00.000Z"
+                     *         }
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Patient retrieved successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PatientDataEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    patientsUpdate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                patient_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "name": "Asha Verma",
+                 *       "email": "asha@example.com",
+                 *       "profile": {
+                 *         "language": "hi",
+                 *         "dateOfBirth": "1990-04-21",
+                 *         "gender": "female",
+                 *         "address": {
+                 *           "street": "12 Hill Road",
+                 *           "city": "Pune",
+                 *           "state": "Maharashtra",
+                 *           "pincode": "411001",
+                 *           "country": "India"
+                 *         },
+                 *         "emergencyContact": {
+                 *           "name": "Asha Verma",
+                 *           "relationship": "mother",
+                 *           "mobileNumber": "9876501234"
+                 *         }
+                 *       },
+                 *       "mobileNumber": "9876543210",
+                 *       "otp": "123456"
+                 *     }
+                 */
+                "application/json": components["schemas"]["UpdatePatient"];
+            };
+        };
+        responses: {
+            /** @description Patient updated successfully */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "patient": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "mobileNumber": "9876543210",
+                     *           "name": "Asha Verma",
+                     *           "email": "asha@example.com",
+                     *           "avatar": "/api/files/user_672b1234_1764234567890_avatar_9f.jpg",
+                     *           "role": "patient",
+                     *           "isActive": true,
+                     *           "isVerified": true,
+                     *           "profile": {
+                     *             "language": "hi",
+                     *             "dateOfBirth": "1990-04-21",
+                     *             "gender": "female",
+                     *             "address": {
+                     *               "street": "12 Hill Road",
+                     *               "city": "Pune",
+                     *               "state": "Maharashtra",
+                     *               "pincode": "411001",
+                     *               "country": "India"
+                     *             },
+                     *             "emergencyContact": {
+                     *               "name": "Meera Verma",
+                     *               "relationship": "mother",
+                     *               "mobileNumber": "9876501234"
+                     *             }
+                     *           },
+                     *           "patientInfo": {
+                     *             "bloodGroup": "B+",
+                     *             "allergies": [
+                     *               "Penicillin"
+                     *             ],
+                     *             "medicalHistory": [
+                     *               {
+                     *                 "condition": "Asthma",
+                     *                 "diagnosedDate": "2026-12-01",
+                     *                 "treatment": "Inhaler",
+                     *                 "doctor": "Dr Rao"
+                     *               }
+                     *             ],
+                     *             "emergencyContact": {
+                     *               "name": "Meera Verma",
+                     *               "relationship": "mother",
+                     *               "mobileNumber": "9876501234"
+                     *             }
+                     *           },
+                     *           "createdAt": "2026-11-22T04:30:00.000Z",
+                     *           "updatedAt": "2026-11-22T04:30:00.000Z"
+                     *         }
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Patient updated successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PatientDataEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR.MALFORMED_JSON.OTP_INVALID.OTP_EXPIRED.OTP_MAX_ATTEMPTS.DUPLICATE_VALUE"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            413: components["responses"]["413.PAYLOAD_TOO_LARGE"];
+            415: components["responses"]["415.UNSUPPORTED_MEDIA_TYPE"];
+            423: components["responses"]["423.ACCOUNT_LOCKED"];
             429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
             500: components["responses"]["500.INTERNAL_ERROR"];
             503: components["responses"]["503.SERVICE_UNAVAILABLE"];

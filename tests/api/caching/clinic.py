@@ -22,7 +22,7 @@ from tests import factories
 from tests.api.caching.second_process import Request
 from tests.factories import SignedIn, data_of
 
-_CREATING = ("/users", "/appointments/book", "/appointments/manual")
+_CREATING = ("/users", "/appointments/book", "/appointments/manual", "/patients")
 OWN_LIST = "/api/appointments/my-appointments"
 
 

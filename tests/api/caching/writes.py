@@ -107,6 +107,15 @@ WRITES = [
         "doctors",
     ),
     Write(
+        "POST /api/patients",
+        lambda c: c.call(c.admin, "POST", "/patients", mobileNumber=factories.new_mobile(), name="Asha Rao"),
+    ),
+    Write(
+        "PUT /api/patients/<object_id:patient_id>",
+        lambda c: c.call(c.admin, "PUT", f"/patients/{c.asha.user.id}", name="Asha Rao"),
+        "own",
+    ),
+    Write(
         "PUT /api/users/doctors/<object_id:doctor_id>/schedule",
         lambda c: c.call(c.admin, "PUT", f"/users/doctors/{c.doctor.id}/schedule", schedule=[]),
         "slots doctors",
