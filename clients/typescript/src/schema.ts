@@ -593,6 +593,31 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/appointments/manual": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Book a confirmed appointment for a patient.
+         * @description The patient is a `patientId`, or a `mobileNumber` and a `name`: an unknown number becomes a patient, a known one
+         *     keeps its name. With `isWalkIn` and without a time it is the next free slot of today, which may have begun; on a
+         *     full day it is an overflow place after the doctor's last slot. One who walks in has arrived: `queue.token` is the
+         *     number to wait with.
+         *
+         *     Roles: admin, receptionist. Permission: `appointment:book-for-patient`.
+         */
+        post: operations["deskBookAtDesk"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/files/upload/appointments": {
         parameters: {
             query?: never;
@@ -1823,6 +1848,30 @@ export interface components {
             name: string;
             doctorInfo: components["schemas"]["DoctorInfoPartOut"];
         };
+        QueueOut: {
+            /**
+             * @description The number in the waiting room.
+             * @example 7
+             */
+            token: number;
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            arrivedAt: string;
+            /**
+             * Format: date-time
+             * @example null
+             */
+            calledAt: string | null;
+            /**
+             * @description Empty, or one of emergency, elderly, pregnant, disabled.
+             * @example null
+             */
+            priority: string | null;
+            /** @example 0 */
+            skips: number;
+        };
         ImageOut: {
             /** @example appointment_672b1234_1764234567890_report_9f.pdf */
             filename?: string;
@@ -1912,7 +1961,10 @@ export interface components {
              * @example 2026-12-01
              */
             appointmentDate: string;
-            /** @example 09:30 */
+            /**
+             * @description `24:00` is an overflow place after hours that end at midnight.
+             * @example 09:30
+             */
             appointmentTime: string;
             /**
              * Format: date-time
@@ -1921,6 +1973,13 @@ export interface components {
             startsAt: string;
             /** @example pending */
             status: string;
+            /**
+             * @description One of app, desk, walk-in.
+             * @example app
+             */
+            source: string;
+            /** @description Only of one who has arrived. */
+            queue?: components["schemas"]["QueueOut"];
             /** @example consultation */
             purposeOfVisit: string | null;
             /** @example Headache for a week */
@@ -2076,6 +2135,38 @@ export interface components {
              * @example 2026-11-22T04:30:00.000Z
              */
             timestamp: string;
+        };
+        BookAtDesk: {
+            /**
+             * @description Instead of `mobileNumber` and `name`.
+             * @example 672b1234a1b2c3d4e5f60718
+             */
+            patientId?: string;
+            /** @example 9876543210 */
+            mobileNumber?: string;
+            /** @example Asha Verma */
+            name?: string;
+            /** @example 672b1234a1b2c3d4e5f60718 */
+            doctorId: string;
+            /**
+             * Format: date
+             * @example 2026-12-01
+             */
+            appointmentDate?: string;
+            /** @example 09:30 */
+            appointmentTime?: string;
+            /**
+             * @description Instead of a date and a time: now, today.
+             * @default false
+             */
+            isWalkIn?: boolean;
+            /**
+             * @default consultation
+             * @example consultation
+             */
+            purposeOfVisit?: string;
+            /** @example Headache for a week */
+            reason?: string;
         };
         UploadToAppointmentWithFiles: {
             /** @example 672b1234a1b2c3d4e5f60718 */
@@ -3071,6 +3162,19 @@ export interface components {
         };
         /** @description Bad Request: `VALIDATION_ERROR`, `MALFORMED_JSON`, `INVALID_STATUS_TRANSITION`, `TOO_LATE` */
         "400.VALIDATION_ERROR.MALFORMED_JSON.INVALID_STATUS_TRANSITION.TOO_LATE": {
+            headers: {
+                "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                "X-Request-ID": components["headers"]["X-Request-ID"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["ErrorOut"];
+            };
+        };
+        /** @description Bad Request: `VALIDATION_ERROR`, `MALFORMED_JSON`, `SLOT_UNAVAILABLE`, `DUPLICATE_VALUE` */
+        "400.VALIDATION_ERROR.MALFORMED_JSON.SLOT_UNAVAILABLE.DUPLICATE_VALUE": {
             headers: {
                 "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
                 "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
@@ -4810,6 +4914,7 @@ export interface operations {
                      *           "appointmentTime": "09:30",
                      *           "startsAt": "2026-12-01T04:00:00.000Z",
                      *           "status": "pending",
+                     *           "source": "app",
                      *           "purposeOfVisit": "consultation",
                      *           "reason": "Headache for a week",
                      *           "symptoms": "Worse in the evening",
@@ -4913,6 +5018,7 @@ export interface operations {
                      *             "appointmentTime": "09:30",
                      *             "startsAt": "2026-12-01T04:00:00.000Z",
                      *             "status": "pending",
+                     *             "source": "app",
                      *             "purposeOfVisit": "consultation",
                      *             "reason": "Headache for a week",
                      *             "symptoms": "Worse in the evening",
@@ -5023,6 +5129,7 @@ export interface operations {
                      *             "appointmentTime": "09:30",
                      *             "startsAt": "2026-12-01T04:00:00.000Z",
                      *             "status": "pending",
+                     *             "source": "app",
                      *             "purposeOfVisit": "consultation",
                      *             "reason": "Headache for a week",
                      *             "symptoms": "Worse in the evening",
@@ -5128,6 +5235,7 @@ export interface operations {
                      *             "appointmentTime": "09:30",
                      *             "startsAt": "2026-12-01T04:00:00.000Z",
                      *             "status": "pending",
+                     *             "source": "app",
                      *             "purposeOfVisit": "consultation",
                      *             "reason": "Headache for a week",
                      *             "symptoms": "Worse in the evening",
@@ -5281,6 +5389,7 @@ export interface operations {
                      *           "appointmentTime": "09:30",
                      *           "startsAt": "2026-12-01T04:00:00.000Z",
                      *           "status": "pending",
+                     *           "source": "app",
                      *           "purposeOfVisit": "consultation",
                      *           "reason": "Headache for a week",
                      *           "symptoms": "Worse in the evening",
@@ -5388,6 +5497,7 @@ export interface operations {
                      *           "appointmentTime": "09:30",
                      *           "startsAt": "2026-12-01T04:00:00.000Z",
                      *           "status": "pending",
+                     *           "source": "app",
                      *           "purposeOfVisit": "consultation",
                      *           "reason": "Headache for a week",
                      *           "symptoms": "Worse in the evening",
@@ -5530,6 +5640,7 @@ export interface operations {
                      *           "appointmentTime": "09:30",
                      *           "startsAt": "2026-12-01T04:00:00.000Z",
                      *           "status": "confirmed",
+                     *           "source": "app",
                      *           "purposeOfVisit": "consultation",
                      *           "reason": "Headache for a week",
                      *           "symptoms": "Worse in the evening",
@@ -5642,6 +5753,7 @@ export interface operations {
                      *           "appointmentTime": "09:30",
                      *           "startsAt": "2026-12-01T04:00:00.000Z",
                      *           "status": "cancelled",
+                     *           "source": "app",
                      *           "purposeOfVisit": "consultation",
                      *           "reason": "Headache for a week",
                      *           "symptoms": "Worse in the evening",
@@ -5709,6 +5821,127 @@ export interface operations {
             406: components["responses"]["406.NOT_ACCEPTABLE"];
             413: components["responses"]["413.PAYLOAD_TOO_LARGE"];
             415: components["responses"]["415.UNSUPPORTED_MEDIA_TYPE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    deskBookAtDesk: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Send a booking again with the same key, and it is still one booking (24 hours). */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "mobileNumber": "9876543210",
+                 *       "name": "Asha Verma",
+                 *       "doctorId": "672b1234a1b2c3d4e5f60718",
+                 *       "appointmentDate": "2026-12-01",
+                 *       "appointmentTime": "09:30",
+                 *       "purposeOfVisit": "consultation",
+                 *       "reason": "Headache for a week"
+                 *     }
+                 */
+                "application/json": components["schemas"]["BookAtDesk"];
+            };
+        };
+        responses: {
+            /** @description Appointment booked successfully */
+            201: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "appointment": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "patient": {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "name": "Asha Verma",
+                     *             "mobileNumber": "9876543210"
+                     *           },
+                     *           "doctor": {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "name": "Dr Meera Iyer",
+                     *             "doctorInfo": {
+                     *               "specialization": "Cardiology",
+                     *               "consultationFee": 500
+                     *             }
+                     *           },
+                     *           "appointmentDate": "2026-12-01",
+                     *           "appointmentTime": "09:30",
+                     *           "startsAt": "2026-12-01T04:00:00.000Z",
+                     *           "status": "confirmed",
+                     *           "source": "walk-in",
+                     *           "purposeOfVisit": "consultation",
+                     *           "reason": "Headache for a week",
+                     *           "symptoms": "Worse in the evening",
+                     *           "images": [
+                     *             {
+                     *               "filename": "appointment_672b1234_1764234567890_report_9f.pdf",
+                     *               "originalName": "blood-test.pdf",
+                     *               "size": 52311,
+                     *               "mimeType": "application/pdf",
+                     *               "category": "reports",
+                     *               "fromPatient": true,
+                     *               "url": "/api/files/appointment_672b1234_1764234567890_report_9f.pdf",
+                     *               "status": "ready"
+                     *             }
+                     *           ],
+                     *           "paymentInfo": {
+                     *             "amount": 500,
+                     *             "status": "pending"
+                     *           },
+                     *           "history": [
+                     *             {
+                     *               "from": null,
+                     *               "to": "confirmed",
+                     *               "by": "672b1234a1b2c3d4e5f60718",
+                     *               "at": "2026-11-22T04:30:00.000Z",
+                     *               "reason": null
+                     *             }
+                     *           ],
+                     *           "createdBy": "672b1234a1b2c3d4e5f60718",
+                     *           "createdAt": "2026-11-22T04:30:00.000Z",
+                     *           "updatedAt": "2026-11-22T04:30:00.000Z",
+                     *           "queue": {
+                     *             "token": 7,
+                     *             "arrivedAt": "2026-11-22T04:30:00.000Z",
+                     *             "calledAt": null,
+                     *             "priority": null,
+                     *             "skips": 0
+                     *           }
+                     *         }
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Appointment booked successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["AppointmentDataEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR.MALFORMED_JSON.SLOT_UNAVAILABLE.DUPLICATE_VALUE"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            413: components["responses"]["413.PAYLOAD_TOO_LARGE"];
+            415: components["responses"]["415.UNSUPPORTED_MEDIA_TYPE"];
+            422: components["responses"]["422.IDEMPOTENCY_KEY_REUSED"];
             429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
             500: components["responses"]["500.INTERNAL_ERROR"];
             503: components["responses"]["503.SERVICE_UNAVAILABLE"];
@@ -6091,6 +6324,7 @@ export interface operations {
                      *             "appointmentTime": "09:30",
                      *             "startsAt": "2026-12-01T04:00:00.000Z",
                      *             "status": "confirmed",
+                     *             "source": "app",
                      *             "purposeOfVisit": "consultation",
                      *             "reason": "Headache for a week",
                      *             "symptoms": "Worse in the evening",
@@ -6249,6 +6483,7 @@ export interface operations {
                      *             "appointmentTime": "09:30",
                      *             "startsAt": "2026-12-01T04:00:00.000Z",
                      *             "status": "confirmed",
+                     *             "source": "app",
                      *             "purposeOfVisit": "consultation",
                      *             "reason": "Headache for a week",
                      *             "symptoms": "Worse in the evening",
@@ -6409,6 +6644,7 @@ export interface operations {
                      *             "appointmentTime": "09:30",
                      *             "startsAt": "2026-12-01T04:00:00.000Z",
                      *             "status": "confirmed",
+                     *             "source": "app",
                      *             "purposeOfVisit": "consultation",
                      *             "reason": "Headache for a week",
                      *             "symptoms": "Worse in the evening",
