@@ -3,11 +3,13 @@
 from typing import Any
 
 import marshmallow as ma
+from marshmallow import fields
 
-from arthomed.appointments.schemas import purpose_text, reason_text
+from arthomed.appointments.schemas import AppointmentOut, purpose_text, reason_text
 from arthomed.appointments.service.desk import DeskBooking
 from arthomed.http.schema import Day, Flag, Id, Schema, TimeOfDay
 from arthomed.users.fields import Mobile, Name
+from arthomed.users.schemas import FoundPatientOut
 
 _NOT_IN_EXAMPLE = {"in_example": False}
 _MISSING = "Missing data for required field."
@@ -47,3 +49,12 @@ class BookAtDesk(Schema):
         if wrong:
             instead = "Leave this out: `patientId` or `isWalkIn` stands for it."
             raise ma.ValidationError({name: [instead if unless else _MISSING] for name in wrong})
+
+
+class BookedAtDeskOut(Schema):
+    appointment = fields.Nested(AppointmentOut, required=True)
+    possible_duplicates = fields.List(
+        fields.Nested(FoundPatientOut),
+        required=True,
+        metadata={"description": "Where a patient was created: others who may be the same person."},
+    )

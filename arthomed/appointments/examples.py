@@ -27,6 +27,7 @@ WALKED_IN = {
     "queue": example_of(QueueOut()),
     "history": [{**_BOOKED, "to": str(Status.CONFIRMED)}],
 }
+WALK_IN_BOOKED = {"appointment": WALKED_IN, "possibleDuplicates": []}
 CANCELLED = _moved(Status.CANCELLED, _RECOVERED, cancellation={**example_of(CancellationOut()), "reason": _RECOVERED})
 CANCELLATION = {"appointment": CANCELLED, "refundInfo": example_of(RefundOut())}
 

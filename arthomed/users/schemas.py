@@ -248,3 +248,18 @@ class UserStatsOut(Schema):
         required=True,
         metadata={"example": {"patient": 110, "doctor": 6, "receptionist": 3, "admin": 1}},
     )
+
+
+class PatientProfileOut(Schema):
+    date_of_birth = Day(allow_none=True, metadata={"example": "1990-04-21"})
+    gender = fields.String(allow_none=True, metadata={"example": "female"})
+
+
+class FoundPatientOut(Schema):
+    """A patient in a list."""
+
+    _id = Id(attribute="id", data_key="_id", required=True)
+    mobile_number = fields.String(required=True, metadata={"example": "9876543210"})
+    name = fields.String(required=True, metadata={"example": "Asha Verma"})
+    is_active = fields.Boolean(required=True, metadata={"example": True})
+    profile = fields.Nested(PatientProfileOut, required=True, dump_default={})

@@ -3,11 +3,10 @@
 from typing import Any
 
 from arthomed.appointments import examples
-from arthomed.appointments.desk_schemas import BookAtDesk
-from arthomed.appointments.models import Appointment
-from arthomed.appointments.schemas import AppointmentOut, IdempotencyHeaders
+from arthomed.appointments.desk_schemas import BookAtDesk, BookedAtDeskOut
+from arthomed.appointments.schemas import IdempotencyHeaders
 from arthomed.appointments.service import desk
-from arthomed.appointments.service.desk import DeskBooking
+from arthomed.appointments.service.desk import DeskBooked, DeskBooking
 from arthomed.core.errors import Code
 from arthomed.core.permissions import Permission
 from arthomed.http.auth import current_actor, requires
@@ -21,10 +20,10 @@ blueprint = Blueprint("desk", __name__, url_prefix="/api/appointments", descript
 @blueprint.arguments(IdempotencyHeaders, location="headers")
 @blueprint.arguments(BookAtDesk)
 @blueprint.response(
-    201, AppointmentOut, name="appointment", description="Appointment booked successfully", example=examples.WALKED_IN
+    201, BookedAtDeskOut, description="Appointment booked successfully", example=examples.WALK_IN_BOOKED
 )
 @blueprint.refuses(Code.NOT_FOUND, Code.SLOT_UNAVAILABLE, Code.DUPLICATE_VALUE, Code.IDEMPOTENCY_KEY_REUSED)
-def book_at_desk(headers: dict[str, Any], body: DeskBooking) -> Appointment:
+def book_at_desk(headers: dict[str, Any], body: DeskBooking) -> DeskBooked:
     """Book a confirmed appointment for a patient.
 
     The patient is a `patientId`, or a `mobileNumber` and a `name`: an unknown number becomes a patient, a known one

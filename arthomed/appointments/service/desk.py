@@ -17,6 +17,7 @@ from arthomed.core import clock
 from arthomed.core.actor import Actor
 from arthomed.core.errors import NotFound
 from arthomed.core.permissions import Role
+from arthomed.users import patients
 from arthomed.users import service as users
 from arthomed.users.models import User
 
@@ -35,7 +36,15 @@ class DeskBooking:
     reason: str | None = None
 
 
-def book(actor: Actor, request: DeskBooking, *, key: str | None = None) -> Appointment:
+@dataclass(frozen=True, slots=True)
+class DeskBooked:
+    """What was booked; `possible_duplicates` are others who may be the patient who was created for it."""
+
+    appointment: Appointment
+    possible_duplicates: list[User]
+
+
+def book(actor: Actor, request: DeskBooking, *, key: str | None = None) -> DeskBooked:
     """Book a confirmed appointment for a patient, who is created if the number is unknown.
 
     A walk-in gets the next free slot of today or an overflow place, and a token.
@@ -44,10 +53,15 @@ def book(actor: Actor, request: DeskBooking, *, key: str | None = None) -> Appoi
         NotFound: the patient does not exist or is deactivated; the doctor does not exist or cannot be booked.
         SlotUnavailable, SlotTaken, ValidationFailed, DuplicateValue, IdempotencyKeyReused: see `booking.place`.
     """
+    attempt = _attempt(actor, request, key)
     try:
-        return booking.place(_attempt(actor, request, key))
+        appointment = booking.place(attempt)
     except DuplicateKeyError:  # another request has stored a patient with this number meanwhile
-        return booking.place(_attempt(actor, request, key))
+        attempt = _attempt(actor, request, key)
+        appointment = booking.place(attempt)
+    if attempt.new_patient is None or appointment.id != attempt.id:  # nobody new, or a repeated request
+        return DeskBooked(appointment, [])
+    return DeskBooked(appointment, patients.possible_duplicates(actor, attempt.new_patient))
 
 
 def _attempt(actor: Actor, request: DeskBooking, key: str | None) -> BookingAttempt:

@@ -9,7 +9,6 @@ from arthomed.core.paging import Page
 from arthomed.core.permissions import Permission
 from arthomed.frontdesk.schemas.patients import (
     CreatePatient,
-    FoundPatientOut,
     PatientOut,
     PatientQuery,
     RegistrationOut,
@@ -24,6 +23,7 @@ from arthomed.http.refusals import OF_GUESSES
 from arthomed.http.schema import example_of, page_of
 from arthomed.users.models import User
 from arthomed.users.patients import Registration, register
+from arthomed.users.schemas import FoundPatientOut
 
 blueprint = Blueprint("patients", __name__, url_prefix="/api/patients", description="Patients at the front desk.")
 

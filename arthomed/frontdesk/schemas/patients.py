@@ -8,9 +8,9 @@ from marshmallow import fields
 from arthomed.appointments.schemas import RecordOut
 from arthomed.auth.schemas import OneTimeCode
 from arthomed.core.permissions import Role
-from arthomed.http.schema import Changes, Day, Id, PageQuery, Schema, Text
+from arthomed.http.schema import Changes, PageQuery, Schema, Text
 from arthomed.users.fields import EmailAddress, Mobile, Name
-from arthomed.users.schemas import ProfilePart
+from arthomed.users.schemas import FoundPatientOut, ProfilePart
 
 _OF_STAFF = {"id", "name"}
 
@@ -47,21 +47,6 @@ class UpdatePatient(Changes):
     def require_number(self, loaded: dict[str, object], **_: object) -> None:
         if "otp" in loaded and "mobile_number" not in loaded:
             raise ma.ValidationError("Only with a new `mobileNumber`.", "otp")
-
-
-class PatientProfileOut(Schema):
-    date_of_birth = Day(allow_none=True, metadata={"example": "1990-04-21"})
-    gender = fields.String(allow_none=True, metadata={"example": "female"})
-
-
-class FoundPatientOut(Schema):
-    """A patient in a list."""
-
-    _id = Id(attribute="id", data_key="_id", required=True)
-    mobile_number = fields.String(required=True, metadata={"example": "9876543210"})
-    name = fields.String(required=True, metadata={"example": "Asha Verma"})
-    is_active = fields.Boolean(required=True, metadata={"example": True})
-    profile = fields.Nested(PatientProfileOut, required=True, dump_default={})
 
 
 class PatientOut(RecordOut):

@@ -44,6 +44,18 @@ def test_staff_book_a_confirmed_appointment_for_a_patient(app: Flask, database: 
     assert list(consistency.violations()) == []
 
 
+def test_patient_created_by_a_booking_comes_with_others_who_may_be_the_same_person(app: Flask, desk: SignedIn) -> None:
+    doctor = factories.make_doctor(MORNING)
+    twin = factories.make_user(name="Aasha Varma", mobile_number="7000043210")
+
+    first = data_of(book_at_desk(app, desk, by_number("9876543210", "Asha Verma"), doctor), 201)
+    other, later = factories.make_doctor(MORNING), {"appointmentTime": "09:30"}
+    known = data_of(book_at_desk(app, desk, by_number("9876543210", "Asha Verma"), other, **later), 201)
+
+    assert [one["_id"] for one in first["possibleDuplicates"]] == [str(twin.id)]
+    assert known["possibleDuplicates"] == []
+
+
 def test_patient_gets_the_confirmation_and_no_acknowledgement(app: Flask, desk: SignedIn, database: Records) -> None:
     doctor, patient = factories.make_doctor(MORNING), factories.make_user(email="asha@example.com")
 
