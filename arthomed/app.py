@@ -19,6 +19,9 @@ from arthomed.files import routes as files
 from arthomed.files.rules import Kind
 from arthomed.files.service import uploading
 from arthomed.files.storage import INCOMING, Storage, StorageUnavailable
+from arthomed.frontdesk.routes import day as frontdesk_day
+from arthomed.frontdesk.routes import display as frontdesk_display
+from arthomed.frontdesk.routes import queue as frontdesk_queue
 from arthomed.http import auth as auth_hooks
 from arthomed.http import bodies, cache, context, docs, errors, limits, mailbox, monitoring, overload, proxies
 from arthomed.http import files as http_files
@@ -50,6 +53,9 @@ _BLUEPRINTS = (
     appointments.blueprint,
     appointments.attachments,
     appointments.accounts,
+    frontdesk_day.blueprint,
+    frontdesk_queue.blueprint,
+    frontdesk_display.blueprint,
     files.blueprint,
     privacy.blueprint,
     messages.blueprint,

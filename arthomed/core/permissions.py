@@ -35,6 +35,8 @@ class Permission(StrEnum):
     APPOINTMENT_CHANGE_STATUS = "appointment:change-status"
     APPOINTMENT_CANCEL = "appointment:cancel"
     APPOINTMENT_STATS = "appointment:stats"
+    QUEUE = "queue"
+    DISPLAY_KEYS = "display-keys"
 
 
 _EVERY_ROLE = frozenset(
@@ -57,9 +59,10 @@ _EVERY_ROLE = frozenset(
 
 ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     Role.PATIENT: _EVERY_ROLE | {Permission.ACCOUNT_ERASE},
-    Role.DOCTOR: _EVERY_ROLE | {Permission.APPOINTMENT_LIST, Permission.SCHEDULE_WRITE, Permission.USERS_READ},
+    Role.DOCTOR: _EVERY_ROLE
+    | {Permission.APPOINTMENT_LIST, Permission.SCHEDULE_WRITE, Permission.USERS_READ, Permission.QUEUE},
     Role.RECEPTIONIST: _EVERY_ROLE
-    | {Permission.APPOINTMENT_LIST, Permission.APPOINTMENT_LIST_PENDING, Permission.USERS_READ},
+    | {Permission.APPOINTMENT_LIST, Permission.APPOINTMENT_LIST_PENDING, Permission.USERS_READ, Permission.QUEUE},
     Role.ADMIN: _EVERY_ROLE
     | {
         Permission.APPOINTMENT_LIST,
@@ -69,5 +72,7 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
         Permission.SCHEDULE_WRITE,
         Permission.AUDIT_READ,
         Permission.MESSAGES_MANAGE,
+        Permission.QUEUE,
+        Permission.DISPLAY_KEYS,
     },
 }

@@ -36,6 +36,9 @@ class View:
     since: datetime
     starts_at: datetime
     ends_at: datetime
+    is_overflow: bool = False
+    has_arrived: bool = False
+    has_findings: bool = False
 
 
 @pytest.fixture(params=EVERY_DAY, ids=lambda day: f"{day:%A}")
