@@ -19,7 +19,10 @@ from arthomed.files import routes as files
 from arthomed.files.rules import Kind
 from arthomed.files.service import uploading
 from arthomed.files.storage import INCOMING, Storage, StorageUnavailable
+from arthomed.frontdesk.routes import day as frontdesk_day
+from arthomed.frontdesk.routes import display as frontdesk_display
 from arthomed.frontdesk.routes import patients
+from arthomed.frontdesk.routes import queue as frontdesk_queue
 from arthomed.http import auth as auth_hooks
 from arthomed.http import bodies, cache, context, docs, errors, limits, mailbox, monitoring, overload, proxies
 from arthomed.http import files as http_files
@@ -53,6 +56,9 @@ _BLUEPRINTS = (
     appointments.attachments,
     appointments.accounts,
     patients.blueprint,
+    frontdesk_day.blueprint,
+    frontdesk_queue.blueprint,
+    frontdesk_display.blueprint,
     files.blueprint,
     privacy.blueprint,
     messages.blueprint,

@@ -1,7 +1,7 @@
 """Appointments, and the idempotency keys of bookings."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from bson import ObjectId
@@ -17,16 +17,17 @@ from mongoengine import (
 from pymongo import ReturnDocument
 from pymongo.client_session import ClientSession
 
-from arthomed.appointments.rules import ACTIVE, OF_OWN_PATIENTS, Priority, Source, Status
+from arthomed.appointments.queue import Queue
+from arthomed.appointments.rules import ACTIVE, OF_OWN_PATIENTS, TREATED, Source, Status
 from arthomed.core import clock
 from arthomed.core.actor import Actor
 from arthomed.core.cache import invalidate
-from arthomed.core.counters import Counter
 from arthomed.core.documents import ClinicDocument, ClinicEmbeddedDocument, Pipeline, Raw
 from arthomed.core.errors import NotFound
 from arthomed.core.permissions import Role
 from arthomed.files.models import File
 from arthomed.files.rules import Kind
+from arthomed.scheduling.models import day_tag
 from arthomed.users.models import User
 
 PAID = "paid"
@@ -65,27 +66,6 @@ class Cancellation(ClinicEmbeddedDocument):
     refund_amount = IntField(db_field="refundAmount", required=True)
     refund_status = StringField(db_field="refundStatus", required=True)
     refund_date = DateTimeField(db_field="refundDate")
-
-
-class Queue(ClinicEmbeddedDocument):
-    """The place of a patient who arrived in the doctor's queue of the day; `token` counts from 1 and is never reused.
-
-    `due_at` is set by a skip; without it the due time follows from the slot and the arrival.
-    """
-
-    token = IntField(required=True)
-    arrived_at = DateTimeField(db_field="arrivedAt", required=True)
-    called_at = DateTimeField(db_field="calledAt")
-    due_at = DateTimeField(db_field="dueAt")
-    skips = IntField(default=0)
-    priority = EnumField(Priority)
-    priority_reason = StringField(db_field="priorityReason")
-
-    @classmethod
-    def arrive(cls, doctor: ObjectId, day: datetime, session: ClientSession, *, count: int = 1) -> "list[Queue]":
-        """The places of patients who arrive now, with the next tokens of the doctor's day; within a transaction."""
-        first = Counter.next(f"tokens:{doctor}:{day:%Y-%m-%d}", session, count=count)
-        return [cls(token=first + nth, arrived_at=clock.now()) for nth in range(count)]
 
 
 def appointments_tag(patient: ObjectId) -> str:
@@ -128,6 +108,11 @@ class Appointment(ClinicDocument):
     doctor: User
     images: list[File]
 
+    # Set by the front desk, for the list of the day.
+    in_queue: Any
+    message_state: str | None
+    is_first_appointment: bool
+
     @classmethod
     def insert_new(cls, appointments: "Sequence[Appointment]", session: ClientSession) -> None:
         """Insert new appointments within a transaction.
@@ -136,7 +121,8 @@ class Appointment(ClinicDocument):
             DuplicateKeyError: the seat is taken, or the patient has another appointment at that time, or with that
                 doctor on that day.
         """
-        invalidate(*(appointments_tag(one.patient_id) for one in appointments))
+        for one in appointments:
+            invalidate(appointments_tag(one.patient_id), day_tag(one.doctor_id, one.appointment_date))
         cls.insert_all(appointments, session)
 
     @property
@@ -151,7 +137,23 @@ class Appointment(ClinicDocument):
 
     @property
     def has_arrived(self) -> bool:
-        return self.queue is not None
+        return self.queue is not None and self.queue.arrived_at is not None
+
+    @property
+    def has_findings(self) -> bool:
+        return bool(self.notes or self.prescription)
+
+    @property
+    def started_at(self) -> datetime | None:
+        """The start of the consultation, unless it was undone."""
+        return self._changed_to(Status.IN_PROGRESS) if self.status in TREATED else None
+
+    @property
+    def completed_at(self) -> datetime | None:
+        return self._changed_to(Status.COMPLETED)
+
+    def _changed_to(self, status: Status) -> datetime | None:
+        return next((change.at for change in reversed(self.history) if change.target is status), None)
 
     @classmethod
     def of(cls, user_id: ObjectId) -> Any:
@@ -173,6 +175,23 @@ class Appointment(ClinicDocument):
         if actor.role is Role.DOCTOR:
             return cls.objects(doctor_id=actor.user_id)
         return cls.objects
+
+    @classmethod
+    def of_day(cls, day: date, day_begins: datetime, doctor: ObjectId | None = None) -> Any:
+        """The appointments of a day, of one doctor or of all; `day_begins` allows the indexes by start.
+
+        An overflow place may start at the end of the day.
+        """
+        around = {"$gte": day_begins, "$lte": day_begins + timedelta(days=1, hours=1)}  # when the clocks change
+        which: Raw = {"appointmentDate": clock.midnight_utc(day), "startsAt": around}
+        return cls.objects(__raw__=which if doctor is None else {"doctor": doctor, **which})
+
+    @classmethod
+    def treated_before(cls, patients: Sequence[ObjectId], before: datetime) -> set[ObjectId]:
+        """Those of the patients who have a completed appointment from before an instant."""
+        completed = {"patient": {"$in": patients}, "status": Status.COMPLETED, "startsAt": {"$lt": before}}
+        found = cls.collection().aggregate([{"$match": completed}, {"$group": {"_id": "$patient"}}])
+        return {row["_id"] for row in found}
 
     @classmethod
     def treats(cls, doctor: ObjectId | None, patient: ObjectId) -> bool:
@@ -214,7 +233,7 @@ class Appointment(ClinicDocument):
         return {row["_id"]: row["count"] for row in cls.collection().aggregate(counts, session=session)}
 
     @classmethod
-    def due(cls, status: Status, **conditions: datetime) -> list[ObjectId]:
+    def due(cls, status: Status, **conditions: datetime | None) -> list[ObjectId]:
         """The ids of appointments that a periodic job handles, the earliest start first."""
         return list(cls.objects(status=status, **conditions).order_by("starts_at").scalar("id"))
 
@@ -237,9 +256,25 @@ class Appointment(ClinicDocument):
         cls.collection().update_many(query, {"$unset": dict.fromkeys(texts, "")}, session=session)
 
     def advance(self, change: Change, changes: Raw, *, session: ClientSession) -> "Appointment | None":
-        """Change the status; None if it is no longer the status that this appointment was loaded with."""
+        """Change the status; None if the appointment was changed since it was loaded.
+
+        Earlier steps in the queue cannot be undone any more, and after a no-show the patient is not called any more.
+        """
+        removed = ["queue.former", *(["queue.calledAt"] if change.source is Status.NO_SHOW else [])]
         update = {"$set": {"status": change.target, "updatedAt": change.at, **changes}}
-        return self._update({**update, "$push": {"history": change.to_mongo()}}, session)
+        update |= {"$push": {"history": change.to_mongo()}, "$unset": dict.fromkeys(removed, "")}
+        return self._update(update, session)
+
+    def move_in_queue(self, queue: Queue, *, now: datetime, session: ClientSession) -> "Appointment | None":
+        """Store another place in the queue; None if the appointment was changed since it was loaded.
+
+        Raises:
+            DuplicateKeyError: the doctor has another called patient.
+        """
+        before, after = self.queue.to_mongo() if self.queue else {}, queue.to_mongo()
+        assigned = {f"queue.{name}": value for name, value in after.items() if before.get(name) != value}
+        removed = {f"queue.{name}": "" for name in before if name not in after}
+        return self._update({"$set": {**assigned, "updatedAt": now}, "$unset": removed}, session)
 
     def edit(self, changes: dict[str, str | None], *, now: datetime, session: ClientSession) -> "Appointment | None":
         """Set fields; None if the status is no longer the one that this appointment was loaded with."""
@@ -249,11 +284,25 @@ class Appointment(ClinicDocument):
         return self._update({"$set": {**assigned, "updatedAt": now}, "$unset": removed}, session)
 
     def _update(self, update: Raw, session: ClientSession) -> "Appointment | None":
+        """Update if neither the status nor the place in the queue has changed since this appointment was loaded."""
         invalidate(appointments_tag(self.patient_id))
+        queue = {f"queue.{name}": value for name, value in self._decisive_place.items()}
+        unchanged = {"_id": self.id, "status": self.status, **queue}
         raw = self.collection().find_one_and_update(
-            {"_id": self.id, "status": self.status}, update, return_document=ReturnDocument.AFTER, session=session
+            unchanged, update, return_document=ReturnDocument.AFTER, session=session
         )
         return None if raw is None else self.from_raw(raw)
+
+    @property
+    def _decisive_place(self) -> Raw:
+        """The stored fields that each change of the place in the queue changes, with the values of this appointment."""
+        queue = self.queue or Queue()
+        return {
+            "arrivedAt": queue.arrived_at,
+            "calledAt": queue.called_at,
+            "skippedAt": queue.skipped_at,
+            "priority": queue.priority,
+        }
 
 
 class IdempotencyKey(ClinicDocument):

@@ -9,6 +9,7 @@ from typing import ClassVar, Protocol
 from bson import ObjectId
 
 from arthomed.config import Policy
+from arthomed.core import clock
 from arthomed.core.actor import Actor
 from arthomed.core.errors import ClinicError, Code, PermissionDenied, ValidationFailed
 from arthomed.core.permissions import Role
@@ -81,6 +82,8 @@ class AppointmentView(Protocol):
     def is_overflow(self) -> bool: ...
     @property
     def has_arrived(self) -> bool: ...
+    @property
+    def has_findings(self) -> bool: ...
 
 
 class SlotUnavailable(ClinicError):
@@ -149,6 +152,9 @@ def with_notice(appointment: AppointmentView, actor: Actor, now: datetime, polic
 _START_FROM = timedelta(hours=1)
 _START_UNTIL = timedelta(hours=4)
 _UNDO_NO_SHOW_WITHIN = timedelta(hours=24)
+UNDO_WITHIN = timedelta(minutes=10)
+"""Steps in the queue and the start of a consultation can be undone for so long."""
+_FORGOTTEN_FROM = "03:00"
 
 
 def around_its_time(appointment: AppointmentView, _actor: Actor, now: datetime, _policy: Policy) -> None:
@@ -170,11 +176,27 @@ def once_missed(appointment: AppointmentView, actor: Actor, now: datetime, polic
 
     After an undone no-show the system waits as long again; otherwise it would mark it again at once.
     """
+    if actor.role is None and appointment.has_arrived:
+        raise InvalidTransition("The patient has arrived")
     missed_from = (
         appointment.starts_at if actor.role else max(appointment.ends_at, appointment.since) + policy.no_show_after
     )
     if now < missed_from:
         raise InvalidTransition("The appointment has not been missed yet")
+
+
+def soon_after_the_start(appointment: AppointmentView, _actor: Actor, now: datetime, _policy: Policy) -> None:
+    if now > appointment.since + UNDO_WITHIN:
+        raise InvalidTransition("The start of a consultation can be undone within ten minutes")
+    if appointment.has_findings:
+        raise InvalidTransition("Notes or a prescription are written; the start cannot be undone any more")
+
+
+def once_forgotten(appointment: AppointmentView, actor: Actor, now: datetime, policy: Policy) -> None:
+    """The system completes what nobody completed, at 03:00 of the next day."""
+    next_day = clock.local_date(appointment.starts_at, policy.timezone) + timedelta(days=1)
+    if actor.role is None and now < clock.wall_clock(next_day, _FORGOTTEN_FROM, policy.timezone):
+        raise InvalidTransition("The consultation may still be going on")
 
 
 def any_time(_appointment: AppointmentView, _actor: Actor, _now: datetime, _policy: Policy) -> None:
@@ -216,7 +238,8 @@ MOVES: Mapping[tuple[Status, Status], Move] = {
         Move(Status.CONFIRMED, Status.CANCELLED, frozenset({_P, _D, _R, _A}), with_notice, notifies_patient=True),
         Move(Status.CONFIRMED, Status.NO_SHOW, frozenset({_D, _R, _A, _SYSTEM}), once_missed),
         Move(Status.NO_SHOW, Status.CONFIRMED, frozenset({_R, _A}), soon_after_the_no_show),
-        Move(Status.IN_PROGRESS, Status.COMPLETED, frozenset({_D, _A}), notifies_patient=True),
+        Move(Status.IN_PROGRESS, Status.CONFIRMED, frozenset({_D, _A}), soon_after_the_start),
+        Move(Status.IN_PROGRESS, Status.COMPLETED, frozenset({_D, _A, _SYSTEM}), once_forgotten, notifies_patient=True),
         Move(Status.IN_PROGRESS, Status.CANCELLED, frozenset({_D, _A}), needs_reason=True, notifies_patient=True),
     )
 }

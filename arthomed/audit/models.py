@@ -38,6 +38,7 @@ class Kind(StrEnum):
     EXPORT = "export"
     FILE = "file"
     MESSAGE = "message"
+    DISPLAY_KEY = "display-key"
 
 
 class Search(ClinicEmbeddedDocument):

@@ -38,6 +38,8 @@ class Permission(StrEnum):
     APPOINTMENT_CHANGE_STATUS = "appointment:change-status"
     APPOINTMENT_CANCEL = "appointment:cancel"
     APPOINTMENT_STATS = "appointment:stats"
+    QUEUE = "queue"
+    DISPLAY_KEYS = "display-keys"
 
 
 _EVERY_ROLE = frozenset(
@@ -66,6 +68,7 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
         Permission.SCHEDULE_WRITE,
         Permission.USERS_READ,
         Permission.PATIENTS_READ,
+        Permission.QUEUE,
     },
     Role.RECEPTIONIST: _EVERY_ROLE
     | {
@@ -75,6 +78,7 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
         Permission.USERS_READ,
         Permission.PATIENTS_READ,
         Permission.PATIENTS_WRITE,
+        Permission.QUEUE,
     },
     Role.ADMIN: _EVERY_ROLE
     | {
@@ -88,5 +92,7 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
         Permission.SCHEDULE_WRITE,
         Permission.AUDIT_READ,
         Permission.MESSAGES_MANAGE,
+        Permission.QUEUE,
+        Permission.DISPLAY_KEYS,
     },
 }

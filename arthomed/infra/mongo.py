@@ -37,7 +37,7 @@ _REFUSALS: Mapping[int | None, str] = {
 # The unique indexes that the rules need: without them two patients could book one time.
 REQUIRED_INDEXES = {
     "slots": {"slot_once"},
-    "appointments": {"seat_once", "patient_time_once", "patient_doctor_day_once"},
+    "appointments": {"seat_once", "patient_time_once", "patient_doctor_day_once", "called_once", "token_once"},
     "notifications": {"message_once"},
     "idempotency_keys": {"key_once"},
     "users": {"mobile_once"},

@@ -38,6 +38,7 @@ class View:
     ends_at: datetime
     is_overflow: bool = False
     has_arrived: bool = False
+    has_findings: bool = False
 
 
 @pytest.fixture(params=EVERY_DAY, ids=lambda day: f"{day:%A}")

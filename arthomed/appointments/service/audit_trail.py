@@ -11,7 +11,7 @@ from arthomed.audit.models import Action, AuditEvent, Kind
 from arthomed.core.actor import Actor
 from arthomed.core.paging import Page
 
-_OMITTED_FIELD = "history"  # repeats the change of the status
+_OMITTED_FIELDS = ("history", "queue.former")  # they repeat the change of the status, and of the place in the queue
 
 
 def record_read(actor: Actor, appointments: Sequence[Appointment]) -> None:
@@ -36,7 +36,8 @@ def booking_event(actor: Actor, booked: Appointment) -> AuditEvent:
 
 def record_change(actor: Actor, before: Appointment, after: Appointment, session: ClientSession) -> None:
     """Record which fields of an appointment changed."""
-    changes = [one for one in audit.differences(before.to_mongo(), after.to_mongo()) if one["field"] != _OMITTED_FIELD]
+    found = audit.differences(before.to_mongo(), after.to_mongo())
+    changes = [one for one in found if not str(one["field"]).startswith(_OMITTED_FIELDS)]
     audit.record_change(
         actor,
         Action.CHANGE,

@@ -11,9 +11,10 @@ from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError
 
 from arthomed.appointments import messages, rules
-from arthomed.appointments.models import Appointment, Change, IdempotencyKey, Payment, Queue
+from arthomed.appointments.models import Appointment, Change, IdempotencyKey, Payment
+from arthomed.appointments.queue import Queue
 from arthomed.appointments.rules import Source
-from arthomed.appointments.service import alternatives, audit_trail, idempotency
+from arthomed.appointments.service import alternatives, arrival, audit_trail, idempotency
 from arthomed.appointments.service.attempts import BookingAttempt, BookingDetails
 from arthomed.audit import service as audit
 from arthomed.config import settings
@@ -210,8 +211,10 @@ def _queues(claims: Sequence[tuple[Seat, BookingAttempt]], session: ClientSessio
             days.setdefault((seat.doctor, seat.date), []).append(attempt.id)
     return {
         attempt_id: queue
-        for day, ids in days.items()
-        for attempt_id, queue in zip(ids, Queue.arrive(*day, session, count=len(ids)), strict=True)
+        for (doctor, day), ids in days.items()
+        for attempt_id, queue in zip(
+            ids, arrival.arrive_together(doctor, day, clock.now(), session, count=len(ids)), strict=True
+        )
     }
 
 

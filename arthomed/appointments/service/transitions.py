@@ -28,6 +28,8 @@ from arthomed.users import service as users
 log = structlog.get_logger()
 
 _UNCONFIRMED = "The clinic could not confirm the appointment before it was to start"
+_FORGOTTEN = "The consultation was not completed on its day"
+_OTHER_CALLED = "Another patient of this doctor is called now; start or skip that one first"
 _SAME_TIME = "The patient now has another appointment at that time"
 
 
@@ -69,6 +71,8 @@ def _commit(transition: _Transition) -> Appointment:
     try:
         moved, new_messages = transaction(partial(_apply, transition))
     except DuplicateKeyError as error:
+        if "patient" not in (error.details or {}).get("keyPattern", {}):
+            raise rules.InvalidTransition(_OTHER_CALLED) from error
         raise DuplicateValue(_SAME_TIME) from error
     notifications.enqueue_or_leave_to_sweeper(notifications.sending_jobs(new_messages))
     log.info("appointment_moved", appointment_id=str(moved.id), status=str(moved.status))
@@ -100,8 +104,17 @@ def reject_unconfirmed() -> int:
 def mark_no_shows() -> int:
     """Mark confirmed appointments as no-shows some time after their end; returns how many."""
     ended_before: datetime = clock.now() - settings().policy.no_show_after
-    due = Appointment.due(Status.CONFIRMED, starts_at__lte=ended_before, ends_at__lte=ended_before)
+    due = Appointment.due(
+        Status.CONFIRMED, starts_at__lte=ended_before, ends_at__lte=ended_before, queue__arrived_at=None
+    )
     return _move_all(due, Status.NO_SHOW, None)
+
+
+def complete_forgotten() -> int:
+    """Complete the consultations that began on an earlier day and that nobody completed; returns how many."""
+    zone = settings().policy.timezone
+    due = Appointment.due(Status.IN_PROGRESS, starts_at__lt=clock.wall_clock(clock.today(zone), "00:00", zone))
+    return _move_all(due, Status.COMPLETED, _FORGOTTEN)
 
 
 def _move_all(appointment_ids: Sequence[ObjectId], target: Status, reason: str | None) -> int:

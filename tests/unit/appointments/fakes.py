@@ -29,3 +29,4 @@ class FakeAppointment:
     ends_at: datetime = ENDS_AT
     is_overflow: bool = False
     has_arrived: bool = False
+    has_findings: bool = False

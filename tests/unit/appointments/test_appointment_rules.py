@@ -48,6 +48,7 @@ class Transition:
 
 
 PENDING, CONFIRMED, REJECTED, CANCELLED, IN_PROGRESS, COMPLETED, NO_SHOW = Status
+THREE_OF_THE_NEXT_DAY = datetime(2026, 12, 1, 21, 30, tzinfo=UTC)  # 03:00 on 2 December at the clinic
 TRANSITIONS = {
     (PENDING, CONFIRMED): Transition((RECEPTIONIST, ADMIN), notifies_patient=True),
     (PENDING, REJECTED): Transition((RECEPTIONIST, ADMIN, SYSTEM), needs_reason=True, notifies_patient=True),
@@ -56,7 +57,8 @@ TRANSITIONS = {
     (CONFIRMED, CANCELLED): Transition((PATIENT, DOCTOR, RECEPTIONIST, ADMIN), notifies_patient=True),
     (CONFIRMED, NO_SHOW): Transition((DOCTOR, RECEPTIONIST, ADMIN, SYSTEM), ENDS_AT + timedelta(minutes=60)),
     (NO_SHOW, CONFIRMED): Transition((RECEPTIONIST, ADMIN)),
-    (IN_PROGRESS, COMPLETED): Transition((DOCTOR, ADMIN), STARTS_AT, notifies_patient=True),
+    (IN_PROGRESS, CONFIRMED): Transition((DOCTOR, ADMIN), A_DAY_EARLY),
+    (IN_PROGRESS, COMPLETED): Transition((DOCTOR, ADMIN, SYSTEM), THREE_OF_THE_NEXT_DAY, notifies_patient=True),
     (IN_PROGRESS, CANCELLED): Transition((DOCTOR, ADMIN), STARTS_AT, needs_reason=True, notifies_patient=True),
 }
 
@@ -216,6 +218,38 @@ def test_bookings_at_the_desk_need_no_confirmation_and_have_no_limit(
     source: Source, status: Status, *, is_limited: bool
 ) -> None:
     assert (rules.status_when_booked(source), rules.is_limited(source)) == (status, is_limited)
+
+
+def test_overflow_place_can_be_started_from_the_arrival() -> None:
+    arrived: dict[str, Any] = {"is_overflow": True, "has_arrived": True}
+
+    assert refusal(CONFIRMED, IN_PROGRESS, DOCTOR, STARTS_AT - timedelta(hours=5), **arrived) is None
+    assert refusal(CONFIRMED, IN_PROGRESS, DOCTOR, STARTS_AT - timedelta(hours=5), is_overflow=True) is not None
+
+
+@pytest.mark.parametrize(
+    ("after", "expected"), [(10 * MINUTE, None), (10 * MINUTE + INSTANT, rules.InvalidTransition)], ids=str
+)
+def test_start_can_be_undone_within_ten_minutes(after: timedelta, expected: type[ClinicError] | None) -> None:
+    assert refusal(IN_PROGRESS, CONFIRMED, DOCTOR, STARTS_AT + after, since=STARTS_AT) is expected
+
+
+def test_start_cannot_be_undone_once_something_is_written() -> None:
+    written: dict[str, Any] = {"since": STARTS_AT, "has_findings": True}
+
+    assert refusal(IN_PROGRESS, CONFIRMED, DOCTOR, STARTS_AT, **written) is rules.InvalidTransition
+
+
+@pytest.mark.parametrize("early", [timedelta(0), INSTANT])
+def test_system_completes_at_three_of_the_next_day(early: timedelta) -> None:
+    expected = rules.InvalidTransition if early else None
+
+    assert refusal(IN_PROGRESS, COMPLETED, SYSTEM, THREE_OF_THE_NEXT_DAY - early) is expected
+
+
+def test_system_marks_no_patient_who_arrived_as_a_no_show() -> None:
+    assert refusal(CONFIRMED, NO_SHOW, SYSTEM, ENDS_AT + timedelta(days=1), has_arrived=True) is rules.InvalidTransition
+    assert refusal(CONFIRMED, NO_SHOW, RECEPTIONIST, ENDS_AT, has_arrived=True) is None
 
 
 LATE = datetime(2026, 12, 1, 18, 0, tzinfo=UTC)  # 23:30 at the clinic
