@@ -22,6 +22,7 @@ from pymongo import MongoClient
 from pymongo.database import Database
 
 from arthomed.app import create_app
+from arthomed.audit import service as audit
 from arthomed.config import settings
 from arthomed.core import clock
 from arthomed.core.permissions import Role
@@ -120,6 +121,7 @@ def _measure(app: Flask, people: list[tuple[str, str]]) -> None:
     _print("all", everything)
     names = [name for name, _ in rng.sample(people, _OF_EACH_KIND)]
     _print(f"a doctor's {len(people):,} own, first name", [*_times(app, doctor, [name.split()[0] for name in names])])
+    audit.flush()  # before the servers stop
 
 
 _SEARCHES: dict[str, Callable[[random.Random, str, str], str]] = {
