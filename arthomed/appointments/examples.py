@@ -3,7 +3,7 @@
 from typing import Any
 
 from arthomed.appointments.rules import Source, Status
-from arthomed.appointments.schemas import AppointmentOut, CancellationOut, QueueOut, RefundOut
+from arthomed.appointments.schemas import AppointmentOut, CancellationOut, PlaceOut, RefundOut
 from arthomed.core.permissions import Role
 from arthomed.http.schema import example_of
 from arthomed.users.schemas import DoctorInfoOut, UserOut
@@ -24,7 +24,7 @@ WALKED_IN = {
     **_PENDING,
     "status": str(Status.CONFIRMED),
     "source": str(Source.WALK_IN),
-    "queue": example_of(QueueOut()),
+    "queue": example_of(PlaceOut()),
     "history": [{**_BOOKED, "to": str(Status.CONFIRMED)}],
 }
 WALK_IN_BOOKED = {"appointment": WALKED_IN, "possibleDuplicates": []}

@@ -180,9 +180,11 @@ class ImageOut(FileOut):
         return {key: value for key, value in dumped.items() if key in shown}
 
 
-class QueueOut(Schema):
+class PlaceOut(Schema):
+    """The place in the queue of the day, as it is stored."""
+
     token = fields.Integer(required=True, metadata={"example": 7, "description": "The number in the waiting room."})
-    arrived_at = Instant(required=True)
+    arrived_at = Instant(required=True, allow_none=True, metadata={"description": "Empty after an undone arrival."})
     called_at = Instant(required=True, allow_none=True, metadata={"example": None})
     priority = fields.String(
         required=True,
@@ -204,7 +206,7 @@ class AppointmentOut(Schema):
     starts_at = Instant(required=True, metadata={"example": "2026-12-01T04:00:00.000Z"})
     status = fields.String(required=True, metadata={"example": "pending"})
     source = fields.String(required=True, metadata={"example": "app", "description": f"One of {', '.join(Source)}."})
-    queue = fields.Nested(QueueOut, metadata={"in_example": False, "description": "Only of one who has arrived."})
+    queue = fields.Nested(PlaceOut, metadata={"in_example": False, "description": "Only of one who has arrived."})
     purpose_of_visit = fields.String(required=True, allow_none=True, metadata={"example": "consultation"})
     reason = fields.String(required=True, allow_none=True, metadata={"example": "Headache for a week"})
     symptoms = fields.String(required=True, allow_none=True, metadata={"example": "Worse in the evening"})
@@ -228,7 +230,7 @@ class AppointmentOut(Schema):
         )
         if appointment.cancellation is None:
             hidden |= {"cancellation"}
-        if appointment.queue is None:
+        if dumped["queue"] is None:
             hidden |= {"queue"}
         return {key: value for key, value in dumped.items() if key not in hidden}
 

@@ -171,7 +171,7 @@ class TestToken:
         self.arrive(yesterday, 12)
 
         nurse = factories.make_user(Role.RECEPTIONIST, name="Staff As Patient")
-        self.arrive(factories.make_appointment(nurse, doctors[1], day=today, time="10:00"), 12)
+        self.arrive(factories.make_appointment(nurse, factories.make_doctor(), day=today, time="10:00"), 12)
 
         assert found(client, desk, "#12") == ["Asha Verma", "Ravi Kumar"]
         assert data_of(search(client, desk, "#12"))["pagination"]["total"] == 2
