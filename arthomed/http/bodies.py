@@ -7,7 +7,6 @@ are in a process at once.
 import json
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
-from io import BytesIO
 from math import isfinite
 from threading import BoundedSemaphore
 from typing import IO, Any
@@ -87,7 +86,7 @@ def load_json(req: Request) -> Any:
     return parsed
 
 
-def limited_form(stream: IO[bytes], content_length: int | None) -> IO[bytes]:
+def read_form(stream: IO[bytes], content_length: int | None) -> bytes:
     """An urlencoded form that is small enough to be parsed, without its byte order mark.
 
     Raises:
@@ -97,7 +96,7 @@ def limited_form(stream: IO[bytes], content_length: int | None) -> IO[bytes]:
     body = stream.read().removeprefix(_BYTE_ORDER_MARK)
     if body.count(b"&") >= _MAX_FORM_FIELDS or body.count(b"%") > _MAX_FORM_ESCAPES:
         raise RequestEntityTooLarge
-    return BytesIO(body)
+    return body
 
 
 def refuse_long_texts(value: Any) -> None:

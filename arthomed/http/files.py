@@ -8,15 +8,16 @@ from tempfile import NamedTemporaryFile
 from typing import IO, TYPE_CHECKING, Any, Protocol, Self
 
 from flask import Flask, Request, Response, current_app, redirect, request
-from werkzeug.datastructures import FileStorage
+from werkzeug.datastructures import FileStorage, MultiDict
 from werkzeug.exceptions import PreconditionFailed
 from werkzeug.http import parse_range_header
+from werkzeug.utils import cached_property
 from werkzeug.wrappers import Response as BaseResponse
 
 from arthomed.core.downloads import content_disposition
 from arthomed.core.errors import FieldError, ServiceUnavailable, ValidationFailed
 from arthomed.http import context
-from arthomed.http.forms import MULTIPART, StrictFormParser
+from arthomed.http.forms import MULTIPART, StrictFormParser, parse_urlencoded
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -33,9 +34,17 @@ class OpenFile(Protocol):
 
 
 class ClinicRequest(Request):
-    """Writes uploads to named temporary files, which the cleaning subprocess can read and the purge can delete."""
+    """Writes uploads to named temporary files, which the cleaning subprocess can read and the purge can delete.
+
+    Refuses a query that is not UTF-8, as `StrictFormParser` refuses a form.
+    """
 
     form_data_parser_class = StrictFormParser
+
+    @cached_property
+    def args(self) -> MultiDict[str, str]:
+        """The parameters of the query. Raises ValidationFailed: some are not UTF-8."""
+        return self.parameter_storage_class(parse_urlencoded(self.query_string))
 
     def _get_file_stream(self, *_: Any, **__: Any) -> IO[bytes]:
         folder: Callable[[], Path] = current_app.extensions["incoming"]
