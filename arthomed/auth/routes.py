@@ -91,9 +91,9 @@ def register(body: dict[str, Any]) -> dict[str, Any]:
 @blueprint.arguments(Refresh)
 @blueprint.response(200, TokensOut, description="Token refreshed successfully")
 @blueprint.refuses(Code.INVALID_TOKEN, Code.TOKEN_EXPIRED, Code.SESSION_REVOKED)
-def refresh(_body: dict[str, Any]) -> tokens.Pair:
+def refresh(body: dict[str, Any]) -> tokens.Pair:
     """Exchange a refresh token for a new pair."""
-    claim = tokens.verified_refresh()
+    claim = tokens.verified_refresh(body["refresh_token"])
     try:
         session = sessions.refresh(claim.session_id, claim.generation)
     except SessionRevoked:

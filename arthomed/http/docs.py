@@ -22,8 +22,8 @@ _OWN_FILES = Path(__file__).parent / "static"
 _DESCRIPTION = """Booking at a clinic. Sign in with a one-time code, send the access token as
 `Authorization: Bearer`, and give each booking an `Idempotency-Key` so that it can be sent again safely.
 Times of day and dates are the clinic's; instants are UTC. A JSON body may also be sent as
-`application/x-www-form-urlencoded` where all its fields are texts. Bodies have up to 10 MB and 100,000 values, are
-nested at most 20 levels deep, and are not compressed."""
+`application/x-www-form-urlencoded` where all its fields are texts, `true` or `false`. Bodies have up to 10 MB and
+100,000 values, are nested at most 20 levels deep, are encoded in UTF-8, and are not compressed."""
 
 
 class Api(flask_smorest.Api):

@@ -8,7 +8,7 @@ from bson import ObjectId
 from flask import g, request
 from werkzeug.exceptions import HTTPException
 
-from arthomed.core.errors import Code, PermissionDenied
+from arthomed.core.errors import ClinicError, Code, PermissionDenied
 from arthomed.core.paging import Page
 from arthomed.core.permissions import Permission
 from arthomed.http.auth import current_actor, public, requires
@@ -31,7 +31,9 @@ View = TypeVar("View", bound=Callable[..., Any])
 def _is_signed() -> bool:
     """Whether Twilio signed this request; checked once per request, for the rate limit and for the view."""
     if "is_signed" not in g:
-        is_receipt = request.mimetype == URLENCODED and (request.content_length or 0) <= _MAX_RECEIPT_BYTES
+        is_receipt = (
+            request.mimetype == URLENCODED and (request.content_length or _MAX_RECEIPT_BYTES + 1) <= _MAX_RECEIPT_BYTES
+        )
         g.is_signed = is_receipt and _has_valid_signature()
     is_signed: bool = g.is_signed
     return is_signed
@@ -41,7 +43,7 @@ def _has_valid_signature() -> bool:
     path = f"{request.path}?{request.query_string.decode('ascii', 'replace')}"
     try:
         return receipts.has_valid_signature(path, request.form, request.headers.get("X-Twilio-Signature", ""))
-    except HTTPException:  # raised by request.form when the body is malformed
+    except (HTTPException, ClinicError):  # raised by request.form when the body is malformed
         return False
 
 

@@ -21,7 +21,9 @@ log = structlog.get_logger()
 
 
 def may_send(code: Otp) -> bool:
-    """Count the SMS of a code; False when the quota is exhausted, so that the SMS is not sent.
+    """Count the SMS of a code, once; False when the quota is exhausted, so that the SMS is not sent.
+
+    A worker that is killed before the SMS is in the outbox, or a job that runs twice, counts nothing more.
 
     Raises:
         ServiceUnavailable: Redis does not answer.
@@ -32,7 +34,7 @@ def may_send(code: Otp) -> bool:
     if user is not None and _is_always_sent(user, code):
         return True
     clinic, *shares = rules.clinic_quotas(code.requested_from, is_patient=user is not None, policy=settings().codes)
-    is_taken = _take(clinic, *shares)
+    is_taken = _take(code, clinic, *shares)
     if not is_taken:
         log.warning("code_withheld", quota=clinic.key)
         metrics.CODES_WITHHELD.add(clinic.key)
@@ -42,12 +44,12 @@ def may_send(code: Otp) -> bool:
 def _is_always_sent(user: User, code: Otp) -> bool:
     if user.role is not Role.PATIENT or code.requested_from in user.known_addresses:
         return True
-    return _take(rules.first_of_day_quota(user.mobile_number))
+    return _take(code, rules.first_of_day_quota(user.mobile_number))
 
 
-def _take(one: Quota, *shares: Quota) -> bool:
+def _take(code: Otp, one: Quota, *shares: Quota) -> bool:
     try:
-        used = quota.counter().take([one, *shares])[0]
+        used = quota.counter().take([one, *shares], use=str(code.issue))[0]
     except RateLimitExceeded:
         return False
     if one.limit > 1 and used == one.limit // 2:
