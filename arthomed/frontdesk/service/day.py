@@ -13,7 +13,7 @@ from arthomed.core import cache, clock
 from arthomed.core.actor import Actor
 from arthomed.core.errors import NotFound
 from arthomed.core.permissions import Role
-from arthomed.files.rules import State
+from arthomed.files.models import File
 from arthomed.frontdesk.rules import Stage
 from arthomed.frontdesk.service import day_reads, lines
 from arthomed.notifications.states import MessageStates
@@ -103,11 +103,11 @@ def _add_first_appointments(items: Sequence[Appointment], day_begins: datetime) 
 
 
 def _limit_validity(items: Sequence[Appointment], now: datetime) -> None:
-    """Expected waits change with the minute, and a worker changes the state of a file without a tag."""
+    """Expected waits change with the minute; workers change and delete files without a tag."""
     if any(item.in_queue.expected_wait for item in items):
         cache.valid_until(now + _MINUTE)
-    if any(image.state is State.WAITING for item in items for image in item.images):
-        cache.valid_until(now)
+    if files := {image.id: image.state for item in items for image in item.images}:
+        cache.valid_while(lambda: dict(File.available().filter(id__in=list(files)).scalar("id", "state")) == files)
 
 
 def _record_reads(actor: Actor, filters: dict[str, object], items: Sequence[Appointment]) -> None:
