@@ -46,7 +46,7 @@ INVALID: dict[str, list[Document]] = {
         {"startTime": "10:00"},
     ],
     "appointments": [
-        *({name: MISSING} for name in ("patient", "doctor", "slot", "seat", "appointmentDate", "startsAt", "status")),
+        *({name: MISSING} for name in ("patient", "doctor", "seat", "appointmentDate", "startsAt", "status")),
         {"patient": "672b1234a1b2c3d4e5f60718"},
         {"slot": None},
         {"seat": 0},

@@ -692,6 +692,216 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/appointments/day": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List a day of all doctors or of one in queue order; doctors see their own.
+         * @description All appointments of the day, not paged (at most 1,000): in each doctor's queue those in progress and called come
+         *     first, then those who wait, then those who are expected. Send the `ETag` as `If-None-Match` and get 304 while
+         *     nothing has changed.
+         *
+         *     Roles: admin, doctor, receptionist. Permission: `queue`.
+         */
+        get: operations["dayGetDay"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/appointments/{appointment_id}/arrive": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                appointment_id: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Give a patient who arrives a token.
+         * @description On the day of a confirmed appointment. `priority` (with a `priorityReason`) lets the patient go before others. For a
+         *     patient who has arrived, this changes the priority only.
+         *
+         *     Roles: admin, doctor, receptionist. Permission: `queue`.
+         */
+        put: operations["queueArrive"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/appointments/{appointment_id}/call": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                appointment_id: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Call a waiting patient; a doctor has at most one called patient.
+         * @description Roles: admin, doctor, receptionist. Permission: `queue`.
+         */
+        put: operations["queueCall"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/appointments/{appointment_id}/skip": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                appointment_id: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Let the next two go before a called or waiting patient who is not there.
+         * @description Roles: admin, doctor, receptionist. Permission: `queue`.
+         */
+        put: operations["queueSkip"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/appointments/{appointment_id}/recall": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                appointment_id: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Let a skipped patient who is back wait again, at the place after the skip.
+         * @description Roles: admin, doctor, receptionist. Permission: `queue`.
+         */
+        put: operations["queueRecall"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/appointments/{appointment_id}/undo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                appointment_id: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Undo the last step, for ten minutes: arrival, call, skip, or the start of the consultation.
+         * @description The doctor and admins undo a start, while no notes or prescription are written. It also undoes a no-show, for 24
+         *     hours. A completed consultation cannot be undone.
+         *
+         *     Roles: admin, doctor, receptionist. Permission: `queue`.
+         */
+        put: operations["queueUndo"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/display/{key}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                key: string;
+            };
+            cookie?: never;
+        };
+        /**
+         * Show a waiting room whose token is called, and who waits: the secret `key` opens it, and no names are in it.
+         * @description Send the `ETag` as `If-None-Match` and get 304 while nothing has changed.
+         *
+         *     Needs no token.
+         */
+        get: operations["displayShowDisplay"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/display-keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the keys of displays; the keys themselves are not stored.
+         * @description Roles: admin. Permission: `display-keys`.
+         */
+        get: operations["displayListDisplayKeys"];
+        put?: never;
+        /**
+         * Make a key for a display of some rooms; the answer is the only one that has the key.
+         * @description Roles: admin. Permission: `display-keys`.
+         */
+        post: operations["displayCreateDisplayKey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/display-keys/{key_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                key_id: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Revoke the key of a display, which shows nothing any more.
+         * @description Roles: admin. Permission: `display-keys`.
+         */
+        delete: operations["displayRevokeDisplayKey"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/files/upload/profiles": {
         parameters: {
             query?: never;
@@ -2170,6 +2380,338 @@ export interface components {
             /** @example Headache for a week */
             reason: string;
         };
+        DoctorOfDayOut: {
+            /** @example 672b1234a1b2c3d4e5f60718 */
+            _id: string;
+            /** @example Dr Meera Iyer */
+            name: string;
+            /** @example 0 */
+            delayMinutes: number;
+            /** @example false */
+            onLeave: boolean;
+            /**
+             * @description Appointments by stage.
+             * @example {
+             *       "in-progress": 0,
+             *       "called": 0,
+             *       "waiting": 0,
+             *       "skipped": 0,
+             *       "expected": 1,
+             *       "done": 0,
+             *       "no-show": 0,
+             *       "cancelled": 0
+             *     }
+             */
+            counts: {
+                [key: string]: number;
+            };
+        };
+        WaitOut: {
+            /** @example 15 */
+            fromMinutes: number;
+            /** @example 30 */
+            toMinutes: number;
+        };
+        QueueOut: {
+            /** @example null */
+            token: number | null;
+            /**
+             * @example expected
+             * @enum {string}
+             */
+            stage: "in-progress" | "called" | "waiting" | "skipped" | "expected" | "done" | "no-show" | "cancelled";
+            /**
+             * Format: date-time
+             * @example null
+             */
+            arrivedAt: string | null;
+            /**
+             * Format: date-time
+             * @example null
+             */
+            calledAt: string | null;
+            /**
+             * Format: date-time
+             * @example null
+             */
+            startedAt: string | null;
+            /**
+             * Format: date-time
+             * @example null
+             */
+            completedAt: string | null;
+            /** @example null */
+            priority: string | null;
+            /**
+             * @description How often the patient was skipped.
+             * @example 0
+             */
+            skips: number;
+            /**
+             * @description Of a waiting or skipped patient, from today's consultations.
+             * @example null
+             */
+            expectedWait: components["schemas"]["WaitOut"] | null;
+        };
+        DayItemOut: {
+            /** @example 672b1234a1b2c3d4e5f60718 */
+            _id: string;
+            patient: components["schemas"]["PatientPartOut"];
+            doctor: components["schemas"]["DoctorPartOut"];
+            /**
+             * Format: date
+             * @example 2026-12-01
+             */
+            appointmentDate: string;
+            /** @example 09:30 */
+            appointmentTime: string;
+            /**
+             * Format: date-time
+             * @example 2026-12-01T04:00:00.000Z
+             */
+            startsAt: string;
+            /** @example pending */
+            status: string;
+            /** @example consultation */
+            purposeOfVisit: string | null;
+            /** @example Headache for a week */
+            reason: string | null;
+            /** @example Worse in the evening */
+            symptoms: string | null;
+            /** @description Left out for a receptionist. */
+            notes?: string | null;
+            /** @description Left out for a receptionist. */
+            prescription?: string | null;
+            images: components["schemas"]["ImageOut"][];
+            paymentInfo: components["schemas"]["PaymentOut"];
+            /** @description Only of a cancelled appointment. */
+            cancellation?: components["schemas"]["CancellationOut"];
+            history: components["schemas"]["ChangeOut"][];
+            /** @example 672b1234a1b2c3d4e5f60718 */
+            createdBy: string;
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            createdAt: string;
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            updatedAt: string;
+            queue: components["schemas"]["QueueOut"];
+            /**
+             * @description How far the latest message came: `waiting, sent, delivered, failed, expired, dropped`.
+             * @example delivered
+             */
+            messageState: string | null;
+            /**
+             * @description The patient has none completed before this day.
+             * @example true
+             */
+            isFirstAppointment: boolean;
+        };
+        DayOut: {
+            /**
+             * Format: date
+             * @example 2026-12-01
+             */
+            date: string;
+            doctors: components["schemas"]["DoctorOfDayOut"][];
+            items: components["schemas"]["DayItemOut"][];
+        };
+        DayEnvelope: {
+            /**
+             * @example true
+             * @enum {boolean}
+             */
+            success: true;
+            message: string;
+            data: components["schemas"]["DayOut"];
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            timestamp: string;
+        };
+        ArriveAtDesk: {
+            /**
+             * @description Null removes it.
+             * @example elderly
+             * @enum {string|null}
+             */
+            priority?: "emergency" | "elderly" | "pregnant" | "disabled" | null;
+            /** @example 83 years old */
+            priorityReason?: string | null;
+        };
+        QueuedAppointmentOut: {
+            /** @example 672b1234a1b2c3d4e5f60718 */
+            _id: string;
+            patient: components["schemas"]["PatientPartOut"];
+            doctor: components["schemas"]["DoctorPartOut"];
+            /**
+             * Format: date
+             * @example 2026-12-01
+             */
+            appointmentDate: string;
+            /** @example 09:30 */
+            appointmentTime: string;
+            /**
+             * Format: date-time
+             * @example 2026-12-01T04:00:00.000Z
+             */
+            startsAt: string;
+            /** @example pending */
+            status: string;
+            /** @example consultation */
+            purposeOfVisit: string | null;
+            /** @example Headache for a week */
+            reason: string | null;
+            /** @example Worse in the evening */
+            symptoms: string | null;
+            /** @description Left out for a receptionist. */
+            notes?: string | null;
+            /** @description Left out for a receptionist. */
+            prescription?: string | null;
+            images: components["schemas"]["ImageOut"][];
+            paymentInfo: components["schemas"]["PaymentOut"];
+            /** @description Only of a cancelled appointment. */
+            cancellation?: components["schemas"]["CancellationOut"];
+            history: components["schemas"]["ChangeOut"][];
+            /** @example 672b1234a1b2c3d4e5f60718 */
+            createdBy: string;
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            createdAt: string;
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            updatedAt: string;
+            queue: components["schemas"]["QueueOut"];
+        };
+        QueuedAppointmentData: {
+            appointment: components["schemas"]["QueuedAppointmentOut"];
+        };
+        QueuedAppointmentDataEnvelope: {
+            /**
+             * @example true
+             * @enum {boolean}
+             */
+            success: true;
+            message: string;
+            data: components["schemas"]["QueuedAppointmentData"];
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            timestamp: string;
+        };
+        TokenOut: {
+            /** @example 7 */
+            token: number;
+            /** @example Room 3 */
+            room: string;
+            /**
+             * @example called
+             * @enum {string}
+             */
+            stage: "called" | "in-progress" | "waiting" | "skipped";
+        };
+        DisplayOut: {
+            /**
+             * Format: date
+             * @example 2026-12-01
+             */
+            date: string;
+            items: components["schemas"]["TokenOut"][];
+        };
+        DisplayEnvelope: {
+            /**
+             * @example true
+             * @enum {boolean}
+             */
+            success: true;
+            message: string;
+            data: components["schemas"]["DisplayOut"];
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            timestamp: string;
+        };
+        RoomOut: {
+            /** @example 672b1234a1b2c3d4e5f60718 */
+            doctorId: string;
+            /** @example Room 3 */
+            room: string;
+        };
+        DisplayKeyOut: {
+            /** @example 672b1234a1b2c3d4e5f60718 */
+            _id: string;
+            /** @example Waiting room, first floor */
+            name: string;
+            rooms: components["schemas"]["RoomOut"][];
+            /** @example 672b1234a1b2c3d4e5f60718 */
+            createdBy: string;
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            createdAt: string;
+        };
+        DisplayKeysOut: {
+            items: components["schemas"]["DisplayKeyOut"][];
+        };
+        DisplayKeysEnvelope: {
+            /**
+             * @example true
+             * @enum {boolean}
+             */
+            success: true;
+            message: string;
+            data: components["schemas"]["DisplayKeysOut"];
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            timestamp: string;
+        };
+        RoomOfDisplay: {
+            /** @example 672b1234a1b2c3d4e5f60718 */
+            doctorId: string;
+            /** @example Room 3 */
+            room: string;
+        };
+        CreateDisplayKey: {
+            /** @example Waiting room, first floor */
+            name: string;
+            rooms: components["schemas"]["RoomOfDisplay"][];
+        };
+        NewDisplayKeyOut: {
+            displayKey: components["schemas"]["DisplayKeyOut"];
+            /**
+             * @description Shown this once: the address of the display is `/api/display/` and this key.
+             * @example vB5nT2wq8Yk0sL3xR7dF1hJ6mC9pZ4gA_-eU8iOoQ2w
+             */
+            key: string;
+        };
+        NewDisplayKeyEnvelope: {
+            /**
+             * @example true
+             * @enum {boolean}
+             */
+            success: true;
+            message: string;
+            data: components["schemas"]["NewDisplayKeyOut"];
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            timestamp: string;
+        };
         UploadProfilePictureWithFiles: {
             files: string[];
         };
@@ -2854,6 +3396,45 @@ export interface components {
         };
         /** @description Bad Request: `VALIDATION_ERROR`, `MALFORMED_MULTIPART`, `TOO_LATE`, `FILE_TOO_LARGE`, `TOO_MANY_FILES`, `INVALID_FILE_TYPE` */
         "400.VALIDATION_ERROR.MALFORMED_MULTIPART.TOO_LATE.FILE_TOO_LARGE.TOO_MANY_FILES.INVALID_FILE_TYPE": {
+            headers: {
+                "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                "X-Request-ID": components["headers"]["X-Request-ID"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["ErrorOut"];
+            };
+        };
+        /** @description Bad Request: `VALIDATION_ERROR`, `MALFORMED_JSON`, `INVALID_STATUS_TRANSITION` */
+        "400.VALIDATION_ERROR.MALFORMED_JSON.INVALID_STATUS_TRANSITION": {
+            headers: {
+                "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                "X-Request-ID": components["headers"]["X-Request-ID"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["ErrorOut"];
+            };
+        };
+        /** @description Bad Request: `VALIDATION_ERROR`, `INVALID_STATUS_TRANSITION` */
+        "400.VALIDATION_ERROR.INVALID_STATUS_TRANSITION": {
+            headers: {
+                "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                "X-Request-ID": components["headers"]["X-Request-ID"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["ErrorOut"];
+            };
+        };
+        /** @description Bad Request: `VALIDATION_ERROR`, `SLOT_UNAVAILABLE`, `DUPLICATE_VALUE`, `INVALID_STATUS_TRANSITION` */
+        "400.VALIDATION_ERROR.SLOT_UNAVAILABLE.DUPLICATE_VALUE.INVALID_STATUS_TRANSITION": {
             headers: {
                 "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
                 "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
@@ -6234,6 +6815,889 @@ export interface operations {
             406: components["responses"]["406.NOT_ACCEPTABLE"];
             413: components["responses"]["413.PAYLOAD_TOO_LARGE"];
             415: components["responses"]["415.UNSUPPORTED_MEDIA_TYPE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    dayGetDay: {
+        parameters: {
+            query: {
+                date: string;
+                /** @description Only this doctor; doctors get their own. */
+                doctorId?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Day retrieved successfully */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "date": "2026-12-01",
+                     *         "doctors": [
+                     *           {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "name": "Dr Meera Iyer",
+                     *             "delayMinutes": 0,
+                     *             "onLeave": false,
+                     *             "counts": {
+                     *               "in-progress": 0,
+                     *               "called": 0,
+                     *               "waiting": 0,
+                     *               "skipped": 0,
+                     *               "expected": 1,
+                     *               "done": 0,
+                     *               "no-show": 0,
+                     *               "cancelled": 0
+                     *             }
+                     *           }
+                     *         ],
+                     *         "items": [
+                     *           {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "patient": {
+                     *               "_id": "672b1234a1b2c3d4e5f60718",
+                     *               "name": "Asha Verma",
+                     *               "mobileNumber": "9876543210"
+                     *             },
+                     *             "doctor": {
+                     *               "_id": "672b1234a1b2c3d4e5f60718",
+                     *               "name": "Dr Meera Iyer",
+                     *               "doctorInfo": {
+                     *                 "specialization": "Cardiology",
+                     *                 "consultationFee": 500
+                     *               }
+                     *             },
+                     *             "appointmentDate": "2026-12-01",
+                     *             "appointmentTime": "09:30",
+                     *             "startsAt": "2026-12-01T04:00:00.000Z",
+                     *             "status": "pending",
+                     *             "purposeOfVisit": "consultation",
+                     *             "reason": "Headache for a week",
+                     *             "symptoms": "Worse in the evening",
+                     *             "images": [
+                     *               {
+                     *                 "filename": "appointment_672b1234_1764234567890_report_9f.pdf",
+                     *                 "originalName": "blood-test.pdf",
+                     *                 "size": 52311,
+                     *                 "mimeType": "application/pdf",
+                     *                 "category": "reports",
+                     *                 "fromPatient": true,
+                     *                 "url": "/api/files/appointment_672b1234_1764234567890_report_9f.pdf",
+                     *                 "status": "ready"
+                     *               }
+                     *             ],
+                     *             "paymentInfo": {
+                     *               "amount": 500,
+                     *               "status": "pending"
+                     *             },
+                     *             "history": [
+                     *               {
+                     *                 "from": null,
+                     *                 "to": "pending",
+                     *                 "by": "672b1234a1b2c3d4e5f60718",
+                     *                 "at": "2026-11-22T04:30:00.000Z",
+                     *                 "reason": null
+                     *               }
+                     *             ],
+                     *             "createdBy": "672b1234a1b2c3d4e5f60718",
+                     *             "createdAt": "2026-11-22T04:30:00.000Z",
+                     *             "updatedAt": "2026-11-22T04:30:00.000Z",
+                     *             "queue": {
+                     *               "token": null,
+                     *               "stage": "expected",
+                     *               "arrivedAt": null,
+                     *               "calledAt": null,
+                     *               "startedAt": null,
+                     *               "completedAt": null,
+                     *               "priority": null,
+                     *               "skips": 0,
+                     *               "expectedWait": null
+                     *             },
+                     *             "messageState": "delivered",
+                     *             "isFirstAppointment": true
+                     *           }
+                     *         ]
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Day retrieved successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["DayEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    queueArrive: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                appointment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                /**
+                 * @example {
+                 *       "priority": "elderly",
+                 *       "priorityReason": "83 years old"
+                 *     }
+                 */
+                "application/json": components["schemas"]["ArriveAtDesk"];
+            };
+        };
+        responses: {
+            /** @description Patient arrived */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "appointment": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "patient": {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "name": "Asha Verma",
+                     *             "mobileNumber": "9876543210"
+                     *           },
+                     *           "doctor": {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "name": "Dr Meera Iyer",
+                     *             "doctorInfo": {
+                     *               "specialization": "Cardiology",
+                     *               "consultationFee": 500
+                     *             }
+                     *           },
+                     *           "appointmentDate": "2026-12-01",
+                     *           "appointmentTime": "09:30",
+                     *           "startsAt": "2026-12-01T04:00:00.000Z",
+                     *           "status": "pending",
+                     *           "purposeOfVisit": "consultation",
+                     *           "reason": "Headache for a week",
+                     *           "symptoms": "Worse in the evening",
+                     *           "images": [
+                     *             {
+                     *               "filename": "appointment_672b1234_1764234567890_report_9f.pdf",
+                     *               "originalName": "blood-test.pdf",
+                     *               "size": 52311,
+                     *               "mimeType": "application/pdf",
+                     *               "category": "reports",
+                     *               "fromPatient": true,
+                     *               "url": "/api/files/appointment_672b1234_1764234567890_report_9f.pdf",
+                     *               "status": "ready"
+                     *             }
+                     *           ],
+                     *           "paymentInfo": {
+                     *             "amount": 500,
+                     *             "status": "pending"
+                     *           },
+                     *           "history": [
+                     *             {
+                     *               "from": null,
+                     *               "to": "pending",
+                     *               "by": "672b1234a1b2c3d4e5f60718",
+                     *               "at": "2026-11-22T04:30:00.000Z",
+                     *               "reason": null
+                     *             }
+                     *           ],
+                     *           "createdBy": "672b1234a1b2c3d4e5f60718",
+                     *           "createdAt": "2026-11-22T04:30:00.000Z",
+                     *           "updatedAt": "2026-11-22T04:30:00.000Z",
+                     *           "queue": {
+                     *             "token": null,
+                     *             "stage": "expected",
+                     *             "arrivedAt": null,
+                     *             "calledAt": null,
+                     *             "startedAt": null,
+                     *             "completedAt": null,
+                     *             "priority": null,
+                     *             "skips": 0,
+                     *             "expectedWait": null
+                     *           }
+                     *         }
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Patient arrived"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["QueuedAppointmentDataEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR.MALFORMED_JSON.INVALID_STATUS_TRANSITION"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            413: components["responses"]["413.PAYLOAD_TOO_LARGE"];
+            415: components["responses"]["415.UNSUPPORTED_MEDIA_TYPE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    queueCall: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                appointment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Patient called */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "appointment": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "patient": {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "name": "Asha Verma",
+                     *             "mobileNumber": "9876543210"
+                     *           },
+                     *           "doctor": {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "name": "Dr Meera Iyer",
+                     *             "doctorInfo": {
+                     *               "specialization": "Cardiology",
+                     *               "consultationFee": 500
+                     *             }
+                     *           },
+                     *           "appointmentDate": "2026-12-01",
+                     *           "appointmentTime": "09:30",
+                     *           "startsAt": "2026-12-01T04:00:00.000Z",
+                     *           "status": "pending",
+                     *           "purposeOfVisit": "consultation",
+                     *           "reason": "Headache for a week",
+                     *           "symptoms": "Worse in the evening",
+                     *           "images": [
+                     *             {
+                     *               "filename": "appointment_672b1234_1764234567890_report_9f.pdf",
+                     *               "originalName": "blood-test.pdf",
+                     *               "size": 52311,
+                     *               "mimeType": "application/pdf",
+                     *               "category": "reports",
+                     *               "fromPatient": true,
+                     *               "url": "/api/files/appointment_672b1234_1764234567890_report_9f.pdf",
+                     *               "status": "ready"
+                     *             }
+                     *           ],
+                     *           "paymentInfo": {
+                     *             "amount": 500,
+                     *             "status": "pending"
+                     *           },
+                     *           "history": [
+                     *             {
+                     *               "from": null,
+                     *               "to": "pending",
+                     *               "by": "672b1234a1b2c3d4e5f60718",
+                     *               "at": "2026-11-22T04:30:00.000Z",
+                     *               "reason": null
+                     *             }
+                     *           ],
+                     *           "createdBy": "672b1234a1b2c3d4e5f60718",
+                     *           "createdAt": "2026-11-22T04:30:00.000Z",
+                     *           "updatedAt": "2026-11-22T04:30:00.000Z",
+                     *           "queue": {
+                     *             "token": null,
+                     *             "stage": "expected",
+                     *             "arrivedAt": null,
+                     *             "calledAt": null,
+                     *             "startedAt": null,
+                     *             "completedAt": null,
+                     *             "priority": null,
+                     *             "skips": 0,
+                     *             "expectedWait": null
+                     *           }
+                     *         }
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Patient called"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["QueuedAppointmentDataEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR.INVALID_STATUS_TRANSITION"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    queueSkip: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                appointment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Patient skipped */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "appointment": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "patient": {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "name": "Asha Verma",
+                     *             "mobileNumber": "9876543210"
+                     *           },
+                     *           "doctor": {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "name": "Dr Meera Iyer",
+                     *             "doctorInfo": {
+                     *               "specialization": "Cardiology",
+                     *               "consultationFee": 500
+                     *             }
+                     *           },
+                     *           "appointmentDate": "2026-12-01",
+                     *           "appointmentTime": "09:30",
+                     *           "startsAt": "2026-12-01T04:00:00.000Z",
+                     *           "status": "pending",
+                     *           "purposeOfVisit": "consultation",
+                     *           "reason": "Headache for a week",
+                     *           "symptoms": "Worse in the evening",
+                     *           "images": [
+                     *             {
+                     *               "filename": "appointment_672b1234_1764234567890_report_9f.pdf",
+                     *               "originalName": "blood-test.pdf",
+                     *               "size": 52311,
+                     *               "mimeType": "application/pdf",
+                     *               "category": "reports",
+                     *               "fromPatient": true,
+                     *               "url": "/api/files/appointment_672b1234_1764234567890_report_9f.pdf",
+                     *               "status": "ready"
+                     *             }
+                     *           ],
+                     *           "paymentInfo": {
+                     *             "amount": 500,
+                     *             "status": "pending"
+                     *           },
+                     *           "history": [
+                     *             {
+                     *               "from": null,
+                     *               "to": "pending",
+                     *               "by": "672b1234a1b2c3d4e5f60718",
+                     *               "at": "2026-11-22T04:30:00.000Z",
+                     *               "reason": null
+                     *             }
+                     *           ],
+                     *           "createdBy": "672b1234a1b2c3d4e5f60718",
+                     *           "createdAt": "2026-11-22T04:30:00.000Z",
+                     *           "updatedAt": "2026-11-22T04:30:00.000Z",
+                     *           "queue": {
+                     *             "token": null,
+                     *             "stage": "expected",
+                     *             "arrivedAt": null,
+                     *             "calledAt": null,
+                     *             "startedAt": null,
+                     *             "completedAt": null,
+                     *             "priority": null,
+                     *             "skips": 0,
+                     *             "expectedWait": null
+                     *           }
+                     *         }
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Patient skipped"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["QueuedAppointmentDataEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR.INVALID_STATUS_TRANSITION"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    queueRecall: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                appointment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Patient recalled */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "appointment": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "patient": {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "name": "Asha Verma",
+                     *             "mobileNumber": "9876543210"
+                     *           },
+                     *           "doctor": {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "name": "Dr Meera Iyer",
+                     *             "doctorInfo": {
+                     *               "specialization": "Cardiology",
+                     *               "consultationFee": 500
+                     *             }
+                     *           },
+                     *           "appointmentDate": "2026-12-01",
+                     *           "appointmentTime": "09:30",
+                     *           "startsAt": "2026-12-01T04:00:00.000Z",
+                     *           "status": "pending",
+                     *           "purposeOfVisit": "consultation",
+                     *           "reason": "Headache for a week",
+                     *           "symptoms": "Worse in the evening",
+                     *           "images": [
+                     *             {
+                     *               "filename": "appointment_672b1234_1764234567890_report_9f.pdf",
+                     *               "originalName": "blood-test.pdf",
+                     *               "size": 52311,
+                     *               "mimeType": "application/pdf",
+                     *               "category": "reports",
+                     *               "fromPatient": true,
+                     *               "url": "/api/files/appointment_672b1234_1764234567890_report_9f.pdf",
+                     *               "status": "ready"
+                     *             }
+                     *           ],
+                     *           "paymentInfo": {
+                     *             "amount": 500,
+                     *             "status": "pending"
+                     *           },
+                     *           "history": [
+                     *             {
+                     *               "from": null,
+                     *               "to": "pending",
+                     *               "by": "672b1234a1b2c3d4e5f60718",
+                     *               "at": "2026-11-22T04:30:00.000Z",
+                     *               "reason": null
+                     *             }
+                     *           ],
+                     *           "createdBy": "672b1234a1b2c3d4e5f60718",
+                     *           "createdAt": "2026-11-22T04:30:00.000Z",
+                     *           "updatedAt": "2026-11-22T04:30:00.000Z",
+                     *           "queue": {
+                     *             "token": null,
+                     *             "stage": "expected",
+                     *             "arrivedAt": null,
+                     *             "calledAt": null,
+                     *             "startedAt": null,
+                     *             "completedAt": null,
+                     *             "priority": null,
+                     *             "skips": 0,
+                     *             "expectedWait": null
+                     *           }
+                     *         }
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Patient recalled"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["QueuedAppointmentDataEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR.INVALID_STATUS_TRANSITION"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    queueUndo: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                appointment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Step undone */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "appointment": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "patient": {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "name": "Asha Verma",
+                     *             "mobileNumber": "9876543210"
+                     *           },
+                     *           "doctor": {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "name": "Dr Meera Iyer",
+                     *             "doctorInfo": {
+                     *               "specialization": "Cardiology",
+                     *               "consultationFee": 500
+                     *             }
+                     *           },
+                     *           "appointmentDate": "2026-12-01",
+                     *           "appointmentTime": "09:30",
+                     *           "startsAt": "2026-12-01T04:00:00.000Z",
+                     *           "status": "pending",
+                     *           "purposeOfVisit": "consultation",
+                     *           "reason": "Headache for a week",
+                     *           "symptoms": "Worse in the evening",
+                     *           "images": [
+                     *             {
+                     *               "filename": "appointment_672b1234_1764234567890_report_9f.pdf",
+                     *               "originalName": "blood-test.pdf",
+                     *               "size": 52311,
+                     *               "mimeType": "application/pdf",
+                     *               "category": "reports",
+                     *               "fromPatient": true,
+                     *               "url": "/api/files/appointment_672b1234_1764234567890_report_9f.pdf",
+                     *               "status": "ready"
+                     *             }
+                     *           ],
+                     *           "paymentInfo": {
+                     *             "amount": 500,
+                     *             "status": "pending"
+                     *           },
+                     *           "history": [
+                     *             {
+                     *               "from": null,
+                     *               "to": "pending",
+                     *               "by": "672b1234a1b2c3d4e5f60718",
+                     *               "at": "2026-11-22T04:30:00.000Z",
+                     *               "reason": null
+                     *             }
+                     *           ],
+                     *           "createdBy": "672b1234a1b2c3d4e5f60718",
+                     *           "createdAt": "2026-11-22T04:30:00.000Z",
+                     *           "updatedAt": "2026-11-22T04:30:00.000Z",
+                     *           "queue": {
+                     *             "token": null,
+                     *             "stage": "expected",
+                     *             "arrivedAt": null,
+                     *             "calledAt": null,
+                     *             "startedAt": null,
+                     *             "completedAt": null,
+                     *             "priority": null,
+                     *             "skips": 0,
+                     *             "expectedWait": null
+                     *           }
+                     *         }
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Step undone"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["QueuedAppointmentDataEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR.SLOT_UNAVAILABLE.DUPLICATE_VALUE.INVALID_STATUS_TRANSITION"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    displayShowDisplay: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Display retrieved successfully */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "date": "2026-12-01",
+                     *         "items": [
+                     *           {
+                     *             "token": 7,
+                     *             "room": "Room 3",
+                     *             "stage": "called"
+                     *           }
+                     *         ]
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Display retrieved successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["DisplayEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    displayListDisplayKeys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Display keys retrieved successfully */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "items": [
+                     *           {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "name": "Waiting room, first floor",
+                     *             "rooms": [
+                     *               {
+                     *                 "doctorId": "672b1234a1b2c3d4e5f60718",
+                     *                 "room": "Room 3"
+                     *               }
+                     *             ],
+                     *             "createdBy": "672b1234a1b2c3d4e5f60718",
+                     *             "createdAt": "2026-11-22T04:30:00.000Z"
+                     *           }
+                     *         ]
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Display keys retrieved successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["DisplayKeysEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    displayCreateDisplayKey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "name": "Waiting room, first floor",
+                 *       "rooms": [
+                 *         {
+                 *           "doctorId": "672b1234a1b2c3d4e5f60718",
+                 *           "room": "Room 3"
+                 *         }
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["CreateDisplayKey"];
+            };
+        };
+        responses: {
+            /** @description Display key created successfully */
+            201: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "displayKey": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "name": "Waiting room, first floor",
+                     *           "rooms": [
+                     *             {
+                     *               "doctorId": "672b1234a1b2c3d4e5f60718",
+                     *               "room": "Room 3"
+                     *             }
+                     *           ],
+                     *           "createdBy": "672b1234a1b2c3d4e5f60718",
+                     *           "createdAt": "2026-11-22T04:30:00.000Z"
+                     *         },
+                     *         "key": "vB5nT2wq8Yk0sL3xR7dF1hJ6mC9pZ4gA_-eU8iOoQ2w"
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Display key created successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["NewDisplayKeyEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR.MALFORMED_JSON"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            413: components["responses"]["413.PAYLOAD_TOO_LARGE"];
+            415: components["responses"]["415.UNSUPPORTED_MEDIA_TYPE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    displayRevokeDisplayKey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                key_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Display key revoked */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {},
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Display key revoked"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["NothingEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
             429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
             500: components["responses"]["500.INTERNAL_ERROR"];
             503: components["responses"]["503.SERVICE_UNAVAILABLE"];

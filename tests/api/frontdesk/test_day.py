@@ -1,5 +1,6 @@
 """The list of the day: what its rows show, who gets which, its ETag, and the audit trail of its readers."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -14,6 +15,7 @@ from arthomed.core.permissions import Role
 from arthomed.http import cache as http_cache
 from arthomed.http import tokens
 from arthomed.notifications.models import Notification, State
+from arthomed.users import service as users
 from tests import factories
 from tests.api.frontdesk.waiting_room import HOURS, TUESDAY, WaitingRoom
 from tests.factories import Records, SignedIn, data_of
@@ -116,7 +118,7 @@ class TestRows:
         few = count()
         for time in ("11:00", "11:30", "12:00"):
             room.book(time)
-        assert count() == few
+        assert count() <= few
 
 
 class TestETag:
@@ -138,11 +140,14 @@ class TestETag:
         self, room: WaitingRoom, desk: SignedIn
     ) -> None:
         etags = [self.get(room, desk).headers["ETag"]]
-        changes = [
+        changes: list[Callable[[], object]] = [
             lambda: room.book("11:00"),
             lambda: factories.make_appointment(None, room.doctor, day=TUESDAY, time="11:30"),
             lambda: room.app.test_client().put(
                 f"/api/appointments/{room.appointments[0].id}/arrive", headers=desk.headers
+            ),
+            lambda: users.update(
+                room.appointments[0].patient_id, {"name": "Meera Joshi"}, by=factories.actor_of(room.admin)
             ),
             lambda: Notification.objects(subject=room.appointments[1].id).first().finish(State.SENT, now=clock.now()),
         ]

@@ -6,6 +6,7 @@ import pytest
 
 from arthomed.audit.models import AuditEvent
 from arthomed.core.permissions import Role
+from arthomed.users import service as users
 from tests import factories
 from tests.api.frontdesk.waiting_room import TUESDAY, WaitingRoom
 from tests.factories import Records, data_of
@@ -44,7 +45,7 @@ def test_display_shows_nothing_about_anybody(room: WaitingRoom) -> None:
 
     text = show(room, make_key(room)["key"]).text
 
-    patient, doctor = factories.users.get(room.appointments[0].patient_id), room.doctor
+    patient, doctor = users.get(room.appointments[0].patient_id), room.doctor
     assert not [one for one in (patient.name, patient.mobile_number, str(patient.id), doctor.name) if one in text]
     assert str(room.appointments[0].id) not in text
 

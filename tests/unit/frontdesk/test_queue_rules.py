@@ -265,8 +265,8 @@ def test_expected_waits_are_ranges_that_grow_with_the_place() -> None:
 
 
 def test_expected_waits_follow_the_consultations_of_the_day() -> None:
-    lengths = {"started_at": NINE, "completed_at": NINE + 10 * MINUTE}
-    finished = [replace(Patient(number, status=Status.COMPLETED), **lengths) for number in range(3)]
+    first = Patient(0, status=Status.COMPLETED, started_at=NINE, completed_at=NINE + 10 * MINUTE)
+    finished = [replace(first, number=number, id=ObjectId()) for number in range(3)]
     ahead, patient = waiting(3, called_at=NINE), waiting(4)
     line = rules.line_up([*finished, ahead, patient])
 
