@@ -108,10 +108,7 @@ class Appointment(ClinicDocument):
     doctor: User
     images: list[File]
 
-    # Set by the front desk, for the list of the day.
-    in_queue: Any
-    message_state: str | None
-    is_first_appointment: bool
+    in_queue: Any  # set by the front desk
 
     @classmethod
     def insert_new(cls, appointments: "Sequence[Appointment]", session: ClientSession) -> None:
@@ -185,6 +182,14 @@ class Appointment(ClinicDocument):
         around = {"$gte": day_begins, "$lte": day_begins + timedelta(days=1, hours=1)}  # when the clocks change
         which: Raw = {"appointmentDate": clock.midnight_utc(day), "startsAt": around}
         return cls.objects(__raw__=which if doctor is None else {"doctor": doctor, **which})
+
+    @classmethod
+    def patients_of_day(
+        cls, day: date, day_begins: datetime, doctor: ObjectId | None, *, limit: int
+    ) -> dict[ObjectId, ObjectId]:
+        """The patient of each appointment of a day, by its id."""
+        found = cls.of_day(day, day_begins, doctor).only("patient_id").as_pymongo()
+        return {raw["_id"]: raw["patient"] for raw in found.limit(limit)}
 
     @classmethod
     def treated_before(cls, patients: Sequence[ObjectId], before: datetime) -> set[ObjectId]:

@@ -80,9 +80,15 @@ def writing_versions(session: ClientSession) -> Iterator[None]:
 
 def depends_on(*tags: str) -> None:
     """Declare which tags a response depends on, before its data is read; without a cached view this does nothing."""
+    if _dependencies.get() is not None:
+        uses(read_versions(tags))
+
+
+def uses(versions: Versions) -> None:
+    """As `depends_on`, with versions that were read before the data."""
     dependencies = _dependencies.get()
     if dependencies is not None:
-        dependencies.versions |= read_versions(tags)
+        dependencies.versions |= versions
 
 
 def valid_until(instant: datetime) -> None:

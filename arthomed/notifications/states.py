@@ -1,8 +1,7 @@
 """The state of the latest messages about each of several appointments, for lists."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from datetime import datetime
-from typing import Any
 
 from bson import ObjectId
 
@@ -27,6 +26,8 @@ class MessageStates:
         self._rows: list[Raw] = list(
             self._about.only("subject", "version", "state", "receipt.status", "updated_at").as_pymongo()
         )
+        updates = sum(map(_milliseconds, self._rows))
+        self._fingerprint = [{"count": len(self._rows), "updates": updates}] if self._rows else []
 
     def of_subjects(self) -> dict[ObjectId, str]:
         """How far the latest message about each subject came, on whatever channel it came furthest."""
@@ -39,9 +40,7 @@ class MessageStates:
 
     def are_current(self) -> bool:
         """Whether no message has changed since; a sum also notices the change of a host whose clock is behind."""
-        updates = sum(_milliseconds(row) for row in self._rows)
-        known: Iterable[Any] = [{"count": len(self._rows), "updates": updates}] if self._rows else []
-        return list(self._about.aggregate(_FINGERPRINT)) == known
+        return list(self._about.aggregate(_FINGERPRINT)) == self._fingerprint
 
 
 def _state(row: Raw) -> str:

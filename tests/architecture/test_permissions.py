@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -16,9 +17,13 @@ from arthomed.appointments.models import Appointment
 from arthomed.appointments.rules import Status
 from arthomed.appointments.service import transitions
 from arthomed.auth.service import otp
+from arthomed.config import settings
 from arthomed.core import clock
+from arthomed.core.actor import Actor
 from arthomed.core.errors import RateLimitExceeded
 from arthomed.core.permissions import Role
+from arthomed.frontdesk.models import Room
+from arthomed.frontdesk.service import display, queue
 from arthomed.notifications.models import Notification, State
 from arthomed.users.models import User
 from tests import factories
@@ -54,6 +59,11 @@ class World:
 
     def records_of(self, row: Row) -> tuple[object, object]:
         """A record of the caller, and one of another user."""
+        if row.record in STEPS_BEFORE and row.record not in self.ids:
+            own, others = (queued(appointment, STEPS_BEFORE[row.record]) for appointment in self.ids["appointment"])
+            self.ids[row.record] = own, others
+        if row.record == "display key" and row.record not in self.ids:
+            self.ids[row.record] = display_key(self.doctor), display_key(self.doctor)
         return self.ids[row.record] if row.record else (factories.UNKNOWN_ID, factories.UNKNOWN_ID)
 
     def accessible_record(self, row: Row) -> object:
@@ -74,6 +84,44 @@ def _new_patient(world: World) -> dict[str, Any]:
     return {"mobileNumber": factories.new_mobile(), "name": "Some One", **factories.booking_body(world.doctor)}
 
 
+STEPS_BEFORE: dict[str, tuple[str, ...]] = {
+    "expected": (),
+    "waiting": ("arrive",),
+    "called": ("arrive", "call"),
+    "skipped": ("arrive", "call", "skip"),
+}
+"""The steps that bring a confirmed appointment of today to a stage."""
+
+
+def queued(appointment: object, steps: tuple[str, ...]) -> object:
+    """Move an appointment to now and take steps in the queue; another patient waits behind."""
+    now, zone = clock.now(), settings().policy.timezone
+    times = {"set__starts_at": now, "set__ends_at": now + timedelta(minutes=30)}
+    today = clock.midnight_utc(clock.local_date(now, zone))
+    Appointment.objects(id=appointment).update(set__appointment_date=today, **times)
+    admin = Actor(ObjectId(), Role.ADMIN)
+    for step in steps:
+        if step == "skip":
+            _arrive_behind(appointment)
+        if step == "arrive":
+            queue.arrive(admin, ObjectId(str(appointment)), {})
+        else:
+            {"call": queue.call, "skip": queue.skip}[step](admin, ObjectId(str(appointment)))
+    return appointment
+
+
+def _arrive_behind(appointment: object) -> None:
+    ahead = Appointment.objects.get(id=appointment)
+    behind = Appointment.from_raw({**ahead.to_mongo(), "_id": ObjectId(), "patient": ObjectId(), "seat": 2})
+    behind.queue = behind.queue.changed(token=2, called_at=None, former=None)
+    behind.insert()
+
+
+def display_key(doctor: User) -> ObjectId:
+    rooms = [Room(doctor=doctor.id, room="Room 3")]
+    return ObjectId(display.create_key(Actor(ObjectId(), Role.ADMIN), "Hall", rooms).display_key.id)
+
+
 def _own_code(world: World) -> dict[str, Any]:
     mobile = world.caller.user.mobile_number
     with suppress(RateLimitExceeded):  # the code of the previous call is still valid
@@ -88,6 +136,7 @@ PUBLIC = {
     ("POST", "/api/auth/refresh-token"),
     ("POST", "/api/auth/logout"),  # authenticated by a well-signed token, also of an ended session
     ("POST", "/api/webhooks/twilio/status"),  # authenticated by Twilio's signature
+    ("GET", "/api/display/<string:key>"),  # authenticated by the secret key of a display
     ("GET", "/api/openapi.json"),
     ("GET", "/api/docs"),
     ("GET", "/api/docs/start.js"),
@@ -172,6 +221,22 @@ TABLE: dict[tuple[str, str], Row] = {
     ("PUT", f"{_APPOINTMENT}/cancel"): Row(
         ALL, "appointment", own_only=OWN_APPOINTMENTS, body=lambda _: {"reason": "Well again"}, status=Status.CONFIRMED
     ),
+    ("GET", "/api/appointments/day"): Row(
+        DOCTOR | STAFF, query=lambda _: {"date": clock.today(settings().policy.timezone).isoformat()}
+    ),
+    ("PUT", f"{_APPOINTMENT}/arrive"): Row(
+        DOCTOR | STAFF, "expected", own_only=DOCTOR, body=lambda _: {"priority": "elderly"}, status=Status.CONFIRMED
+    ),
+    ("PUT", f"{_APPOINTMENT}/call"): Row(DOCTOR | STAFF, "waiting", own_only=DOCTOR, status=Status.CONFIRMED),
+    ("PUT", f"{_APPOINTMENT}/skip"): Row(DOCTOR | STAFF, "called", own_only=DOCTOR, status=Status.CONFIRMED),
+    ("PUT", f"{_APPOINTMENT}/recall"): Row(DOCTOR | STAFF, "skipped", own_only=DOCTOR, status=Status.CONFIRMED),
+    ("PUT", f"{_APPOINTMENT}/undo"): Row(DOCTOR | STAFF, "called", own_only=DOCTOR, status=Status.CONFIRMED),
+    ("GET", "/api/display-keys"): Row(ADMIN),
+    ("POST", "/api/display-keys"): Row(
+        ADMIN,
+        body=lambda world: {"name": "Hall", "rooms": [{"doctorId": str(world.doctor.id), "room": "Room 3"}]},
+    ),
+    ("DELETE", "/api/display-keys/<object_id:key_id>"): Row(ADMIN, "display key"),
 }
 CASES = [pytest.param(route, role, id=f"{role} {' '.join(route)}") for route in TABLE for role in Role]
 

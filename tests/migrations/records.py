@@ -94,5 +94,15 @@ def failed_job(**parts: Any) -> dict[str, Any]:
     return {"_id": f"sms.send:{ObjectId()}", **valid, "lastFailedAt": STARTS_AT, "requestId": None, **parts}
 
 
+def display_key(**parts: Any) -> dict[str, Any]:
+    valid = {
+        "name": "Hall",
+        "digest": "a" * 64,
+        "rooms": [{"doctor": ObjectId(), "room": "1"}],
+        "createdBy": ObjectId(),
+    }
+    return {"_id": ObjectId(), **valid, "createdAt": STARTS_AT, "updatedAt": STARTS_AT, **parts}
+
+
 def cache_tag(**parts: Any) -> dict[str, Any]:
     return {"_id": f"doctors:{ObjectId()}", "version": b"random bytes", "changedAt": STARTS_AT, **parts}

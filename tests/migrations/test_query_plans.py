@@ -19,6 +19,8 @@ from arthomed.core import clock
 from arthomed.core.permissions import Role
 from arthomed.files import file_store
 from arthomed.files.service import purging, scanning
+from arthomed.frontdesk.models import Room
+from arthomed.frontdesk.service import display
 from arthomed.infra.clamav import ClamAV
 from arthomed.notifications import receipts
 from arthomed.notifications import service as notifications
@@ -174,6 +176,17 @@ def register_a_patient(clinic: Clinic) -> None:
     patients.register(desk, factories.new_mobile(), name="Test Patient", profile={"date_of_birth": date(1990, 4, 21)})
 
 
+def get_day_twice(clinic: Clinic) -> None:
+    for _ in range(2):
+        clinic.get(f"/appointments/day?date={factories.tomorrow()}")
+
+
+def show_a_display(clinic: Clinic) -> None:
+    rooms = [Room(doctor=clinic.doctor.id, room="Room 3")]
+    key = display.create_key(factories.actor_of(clinic.desk.user), "Hall", rooms).key
+    clinic.get(f"/display/{key}")
+
+
 def a_month() -> str:
     first = factories.tomorrow()
     return f"from={first}&to={first + timedelta(days=30)}"
@@ -214,6 +227,13 @@ FREQUENT: dict[str, Callable[[Clinic], object]] = {
     "upcoming appointments": lambda c: c.get("/appointments?when=upcoming"),
     "a doctor's own appointments": lambda c: c.listed_for_the_doctor(),
     "a doctor's own appointments with a status": lambda c: c.listed_for_the_doctor("status=confirmed"),
+    "a day in queue order": lambda c: c.get(f"/appointments/day?date={factories.tomorrow()}"),
+    "a doctor's day in queue order": lambda c: c.get(
+        f"/appointments/day?date={factories.tomorrow()}", factories.sign_in(c.app, c.doctor)
+    ),
+    "a day in queue order from the cache": get_day_twice,
+    "a display": show_a_display,
+    "completing forgotten consultations": lambda _: transitions.complete_forgotten(),
     "pending appointments": lambda c: c.get("/appointments/pending"),
     "one appointment": lambda c: c.get(f"/appointments/{c.appointment.id}"),
     "booking": lambda c: factories.make_appointment(doctor=c.doctor, time="09:30"),

@@ -24,6 +24,7 @@ VALID: dict[str, Make] = {
     "exports": records.export,
     "failed_jobs": records.failed_job,
     "cache_tags": records.cache_tag,
+    "display_keys": records.display_key,
 }
 INVALID: dict[str, list[Document]] = {
     "slots": [
@@ -102,6 +103,7 @@ INVALID: dict[str, list[Document]] = {
         {"error": "9876543210 is taken"},
         {"attempts": 0},
     ],
+    "display_keys": [{"digest": "the key itself"}, {"rooms": []}, {"rooms": MISSING}, {"createdBy": MISSING}],
     "cache_tags": [{"_id": 1}, {"version": MISSING}, {"version": "text"}, {"changedAt": MISSING}],
 }
 CASES = [(collection, invalid) for collection, rows in INVALID.items() for invalid in rows]

@@ -11,6 +11,7 @@ from arthomed.appointments.rules import Priority
 from arthomed.core.counters import Counter
 
 STEP = "arrive"
+TOKENS = "tokens:"
 
 
 def arrive(
@@ -40,4 +41,4 @@ def arrive_together(
 
 def tokens_counter(doctor: ObjectId, date: dt.date) -> str:
     """The name of the counter of a doctor's tokens of a day."""
-    return f"tokens:{doctor}:{date:%Y-%m-%d}"
+    return f"{TOKENS}{doctor}:{date:%Y-%m-%d}"

@@ -1,5 +1,6 @@
 """Schemas of the queue of the day."""
 
+from functools import lru_cache
 from typing import Any
 
 import marshmallow as ma
@@ -9,9 +10,11 @@ from marshmallow.validate import OneOf
 from arthomed.appointments.rules import Priority
 from arthomed.appointments.schemas import AppointmentOut
 from arthomed.frontdesk.rules import Stage
+from arthomed.http.auth import reader
 from arthomed.http.schema import Day, Flag, Id, Instant, Part, Schema, Text
 
 _STAGES = [str(stage) for stage in Stage]
+_OF_ITEM = frozenset({"in_queue", "message_state", "row.is_first_appointment"})
 
 
 class ArriveAtDesk(Part):
@@ -70,6 +73,8 @@ class QueuedAppointmentOut(AppointmentOut):
 
 
 class DayItemOut(QueuedAppointmentOut):
+    """A row of the list of the day, an `Item`; most of it is in the `Row` that it shares with other lists."""
+
     message_state = fields.String(
         required=True,
         allow_none=True,
@@ -79,8 +84,34 @@ class DayItemOut(QueuedAppointmentOut):
         },
     )
     is_first_appointment = Flag(
-        required=True, metadata={"example": True, "description": "The patient has none completed before this day."}
+        required=True,
+        attribute="row.is_first_appointment",
+        metadata={"example": True, "description": "The patient has none completed before this day."},
     )
+
+    def get_attribute(self, obj: Any, attr: str, default: Any) -> Any:
+        is_of_item = attr in _OF_ITEM
+        return super().get_attribute(obj if is_of_item else obj.row.appointment, attr, default)
+
+    @ma.post_dump(pass_original=True)
+    def for_reader(self, dumped: dict[str, Any], item: Any, **_: object) -> dict[str, Any]:
+        shown: dict[str, Any] = super().for_reader(dumped, item.row.appointment)
+        return shown
+
+
+class _KeptItem(fields.Nested):
+    """An item, which is dumped again only when something in it has changed: a dump takes 0.3 ms."""
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:  # noqa: ARG002
+        actor = reader()
+        return _dump(value, actor and (actor.user_id, actor.role))
+
+
+@lru_cache(maxsize=4000)  # of about 4 KB each
+def _dump(item: Any, _reader: object) -> dict[str, Any]:
+    """The row for a user and role, as the schema shows it to the reader of this request."""
+    dumped: dict[str, Any] = DayItemOut().dump(item)
+    return dumped
 
 
 class DoctorOfDayOut(Schema):
@@ -99,4 +130,4 @@ class DoctorOfDayOut(Schema):
 class DayOut(Schema):
     date = Day(required=True)
     doctors = fields.List(fields.Nested(DoctorOfDayOut), required=True)
-    items = fields.List(fields.Nested(DayItemOut), required=True)
+    items = fields.List(_KeptItem(DayItemOut), required=True)

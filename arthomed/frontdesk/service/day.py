@@ -8,19 +8,19 @@ from functools import partial
 
 from bson import ObjectId
 
-from arthomed.appointments.models import Appointment, appointments_tag
 from arthomed.core import cache, clock
 from arthomed.core.actor import Actor
 from arthomed.core.errors import NotFound
 from arthomed.core.permissions import Role
-from arthomed.files.rules import State
+from arthomed.files.models import File
 from arthomed.frontdesk.rules import Stage
-from arthomed.frontdesk.service import day_reads, lines
+from arthomed.frontdesk.service import day_reads, lines, rows
+from arthomed.frontdesk.service.lines import InQueue
+from arthomed.frontdesk.service.rows import Row
 from arthomed.notifications.states import MessageStates
 from arthomed.scheduling.models import day_tag
-from arthomed.users.models import DOCTORS_TAG, User, user_tag
+from arthomed.users.models import DOCTORS_TAG, User
 
-MAX_ITEMS = 1000
 _MAX_CACHED_DOCTORS = 100  # each has a tag
 _MINUTE = timedelta(minutes=1)
 
@@ -35,10 +35,19 @@ class DoctorOfDay:
 
 
 @dataclass(frozen=True, slots=True)
+class Item:
+    """Everything that a row of the list shows."""
+
+    row: Row
+    in_queue: InQueue
+    message_state: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Day:
     date: date
     doctors: list[DoctorOfDay]
-    items: list[Appointment]
+    items: list[Item]
 
 
 def get(actor: Actor, day: date, doctor_id: ObjectId | None = None) -> Day:
@@ -49,18 +58,14 @@ def get(actor: Actor, day: date, doctor_id: ObjectId | None = None) -> Day:
     """
     doctors = _doctors(actor, doctor_id)
     only = doctors[0].id if doctor_id or actor.role is Role.DOCTOR else None
-    _depend_on(day, doctors, only)
-    appointments = list(Appointment.of_day(day, lines.begin_of(day), only).limit(MAX_ITEMS))
-    found = lines.by_doctor(Appointment.with_people(appointments))
-    shown = sorted({one.id: one for one in [*doctors, *(one.doctor for one in appointments)]}.values(), key=_by_name)
-    now = _whole_minute(clock.now())
-    items = [item for doctor in shown for item in lines.show(found.get(doctor.id, []), now)]
-    _add_messages(items)
-    _add_first_appointments(items, lines.begin_of(day))
-    _limit_validity(items, now)
+    _depend_on(day, doctors)
+    found = {row.id: row for row in rows.of_day(day, only)}
+    shown = {one.id: one for one in [*doctors, *(row.appointment.doctor for row in found.values())]}
+    in_order = sorted(shown.values(), key=_by_name)
+    items = _items(found, in_order, _whole_minute(clock.now()))
     filters: dict[str, object] = {"date": f"{day}", **({"doctorId": str(only)} if only else {})}
-    _record_reads(actor, filters, items)
-    return Day(day, [_doctor_of_day(doctor, items) for doctor in shown], items)
+    _record_reads(actor, filters, found.values())
+    return Day(day, [_doctor_of_day(doctor, items) for doctor in in_order], items)
 
 
 def _doctors(actor: Actor, doctor_id: ObjectId | None) -> list[User]:
@@ -77,47 +82,43 @@ def _doctors(actor: Actor, doctor_id: ObjectId | None) -> list[User]:
     return [doctor]
 
 
-def _depend_on(day: date, doctors: Sequence[User], only: ObjectId | None) -> None:
-    """Declare the tags: a doctor's slots of the day change with each booking, the patients' with each other change."""
+def _depend_on(day: date, doctors: Sequence[User]) -> None:
+    """A new appointment of the day changes the tag of its doctor's slots of the day."""
     if len(doctors) > _MAX_CACHED_DOCTORS:
         cache.valid_until(clock.now())
-        return
-    cache.depends_on(*(day_tag(doctor.id, day) for doctor in doctors))
-    patients = Appointment.of_day(day, lines.begin_of(day), only).distinct("patient_id")
-    cache.depends_on(*map(appointments_tag, patients), *map(user_tag, patients))
+    else:
+        cache.depends_on(*(day_tag(doctor.id, day) for doctor in doctors))
 
 
-def _add_messages(items: Iterable[Appointment]) -> None:
-    items = list(items)
-    states = MessageStates([item.id for item in items])
+def _items(found: dict[ObjectId, Row], doctors: Iterable[User], now: datetime) -> list[Item]:
+    queues = lines.by_doctor(row.appointment for row in found.values())
+    states = MessageStates(found)
     cache.valid_while(states.are_current)
+    _limit_validity(found.values())
     by_subject = states.of_subjects()
-    for item in items:
-        item.message_state = by_subject.get(item.id)
+    items = []
+    for doctor in doctors:
+        for appointment, in_queue in lines.show(queues.get(doctor.id, []), now):
+            items.append(Item(found[appointment.id], in_queue, by_subject.get(appointment.id)))
+            if in_queue.expected_wait:  # it changes with the minute
+                cache.valid_until(now + _MINUTE)
+    return items
 
 
-def _add_first_appointments(items: Sequence[Appointment], day_begins: datetime) -> None:
-    treated = Appointment.treated_before([item.patient_id for item in items], day_begins)
-    for item in items:
-        item.is_first_appointment = item.patient_id not in treated
+def _limit_validity(shown: Iterable[Row]) -> None:
+    """Workers change and delete files without a tag."""
+    if files := {image.id: image.state for row in shown for image in row.appointment.images}:
+        cache.valid_while(lambda: dict(File.available().filter(id__in=list(files)).scalar("id", "state")) == files)
 
 
-def _limit_validity(items: Sequence[Appointment], now: datetime) -> None:
-    """Expected waits change with the minute, and a worker changes the state of a file without a tag."""
-    if any(item.in_queue.expected_wait for item in items):
-        cache.valid_until(now + _MINUTE)
-    if any(image.state is State.WAITING for item in items for image in item.images):
-        cache.valid_until(now)
-
-
-def _record_reads(actor: Actor, filters: dict[str, object], items: Sequence[Appointment]) -> None:
-    patients = {item.id: item.patient_id for item in items}
+def _record_reads(actor: Actor, filters: dict[str, object], shown: Iterable[Row]) -> None:
+    patients = {row.id: row.appointment.patient_id for row in shown}
     day_reads.record(actor, filters, patients)
     cache.on_reuse(partial(day_reads.record, filters=filters, patients=patients))
 
 
-def _doctor_of_day(doctor: User, items: Iterable[Appointment]) -> DoctorOfDay:
-    counts = Counter(item.in_queue.stage for item in items if item.doctor_id == doctor.id)
+def _doctor_of_day(doctor: User, items: Iterable[Item]) -> DoctorOfDay:
+    counts = Counter(item.in_queue.stage for item in items if item.row.appointment.doctor_id == doctor.id)
     return DoctorOfDay(doctor.id, doctor.name, {str(stage): counts[stage] for stage in Stage})
 
 

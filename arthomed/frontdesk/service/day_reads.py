@@ -29,7 +29,7 @@ class _RecordedReads:
         """Whether the list is new to its session, and the records of it that are."""
         with self._lock:
             since, known = self._lists.pop(key, (None, frozenset[ObjectId]()))
-            is_new = since is None or not timedelta(0) <= now - since < RECORDED_FOR
+            is_new = since is None or abs(now - since) >= RECORDED_FOR
             if since is None or is_new:
                 since, known = now, frozenset()
             new = [record for record in records if record not in known]

@@ -50,16 +50,16 @@ def by_doctor(appointments: Iterable[Appointment]) -> dict[ObjectId, Line]:
     return {doctor: rules.line_up(day) for doctor, day in days.items()}
 
 
-def show(line: Sequence[Entry[Appointment]], now: datetime) -> list[Appointment]:
-    """The appointments of a queue in order, each with `in_queue` for the response."""
+def show(line: Sequence[Entry[Appointment]], now: datetime) -> list[tuple[Appointment, InQueue]]:
+    """The appointments of a queue in order, each with its place."""
     slot = timedelta(minutes=settings().policy.slot_minutes)
     expected = waits.expected_waits(line, now, slot=slot)
-    return [_with_place(entry, expected.get(entry.appointment.id)) for entry in line]
+    return [(entry.appointment, _place(entry, expected.get(entry.appointment.id))) for entry in line]
 
 
-def _with_place(entry: Entry[Appointment], wait: Wait | None) -> Appointment:
+def _place(entry: Entry[Appointment], wait: Wait | None) -> InQueue:
     appointment, queue = entry.appointment, entry.appointment.queue
-    appointment.in_queue = InQueue(
+    return InQueue(
         stage=entry.stage,
         token=queue and queue.token,
         arrived_at=queue and queue.arrived_at,
@@ -70,4 +70,3 @@ def _with_place(entry: Entry[Appointment], wait: Wait | None) -> Appointment:
         skips=queue.skips if queue else 0,
         expected_wait=wait,
     )
-    return appointment

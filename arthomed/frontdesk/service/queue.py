@@ -177,5 +177,8 @@ def _entry(line: lines.Line, appointment_id: ObjectId) -> Entry[Appointment]:
 
 def _shown(appointment: Appointment) -> Appointment:
     """The appointment with its place in the queue of now, its people and files."""
-    shown = lines.show(_line_of(appointment), clock.now())
-    return Appointment.with_people([one for one in shown if one.id == appointment.id])[0]
+    for one, place in lines.show(_line_of(appointment), clock.now()):
+        if one.id == appointment.id:
+            one.in_queue = place
+            return Appointment.with_people([one])[0]
+    raise InvalidTransition(_CHANGED)  # moved to another day or doctor

@@ -22,8 +22,9 @@ from tests import factories
 from tests.api.caching.second_process import Request
 from tests.factories import SignedIn, data_of
 
-_CREATING = ("/users", "/appointments/book", "/appointments/manual", "/patients")
+_CREATING = ("/users", "/appointments/book", "/appointments/manual", "/patients", "/display-keys")
 OWN_LIST = "/api/appointments/my-appointments"
+DAY_LIST = "/api/appointments/day"
 
 
 @dataclass
@@ -36,6 +37,7 @@ class Clinic:
     asha: SignedIn
     ravi: SignedIn
     admin: SignedIn
+    desk: SignedIn
     doctor: User
     other_doctor: User
     pending: Appointment
@@ -69,6 +71,9 @@ class Clinic:
         found: Notification = Notification.objects(**query).first()
         return found
 
+    def _days(self) -> list[str]:
+        return [f"?date={factories.tomorrow()}", f"?date={factories.tomorrow()}&doctorId={self.doctor.id}"]
+
     def requests(self) -> dict[str, list[Request]]:
         """Cached requests of several users: slots of days, lists of doctors, own lists."""
         day, later = (factories.tomorrow() + timedelta(days=ahead) for ahead in range(2))
@@ -80,6 +85,7 @@ class Clinic:
                 (f"/api/users/doctors{query}", self.admin.headers)
                 for query in ("", "?specialization=Cardiology&limit=1", f"?date={day}")
             ],
+            "day": [(DAY_LIST + query, user.headers) for query in self._days() for user in (self.admin, self.desk)],
             "own": [(OWN_LIST + query, user.headers) for query in own for user in (self.asha, self.ravi)],
         }
 
@@ -93,10 +99,11 @@ def make_clinic(app: Flask, database: Database[dict[str, Any]], celery: Celery) 
     doctor, other_doctor = factories.make_doctor(hours), factories.make_doctor(hours)
     asha, ravi = factories.sign_in(app), factories.sign_in(app)
     admin = factories.sign_in(app, factories.make_user(Role.ADMIN))
+    desk = factories.sign_in(app, factories.make_user(Role.RECEPTIONIST))
     pending = factories.make_appointment(asha.user, doctor)
     confirmed = factories.make_appointment(asha.user, other_doctor, time="10:00")
     transitions.change_status(factories.actor_of(admin.user), confirmed.id, Status.CONFIRMED)
     ravis = factories.make_appointment(ravi.user, doctor, time="09:30")
     file_store.current().storage.prepare()
     file = factories.make_file(ravis, ravi.user)
-    return Clinic(app, celery, database, asha, ravi, admin, doctor, other_doctor, pending, confirmed, ravis, file)
+    return Clinic(app, celery, database, asha, ravi, admin, desk, doctor, other_doctor, pending, confirmed, ravis, file)

@@ -1,5 +1,6 @@
 """The queue of the day: arrivals, calls, skips, recalls, undo, and two desks at once."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from arthomed.audit.models import AuditEvent
 from arthomed.core.permissions import Role
 from tests import factories
 from tests.api.frontdesk.waiting_room import TUESDAY, WaitingRoom
-from tests.factories import data_of
+from tests.factories import Records, data_of
 
 REFUSED = (400, "INVALID_STATUS_TRANSITION")
 
@@ -357,3 +358,46 @@ class TestTwoDesks:
             assert transitions.mark_no_shows() == 1  # the patient of half past nine, who never came
 
         assert [stage for number, stage in room.line("11:01") if number < 2] == ["waiting", "no-show"]
+
+
+class TestSystem:
+    def test_consultation_that_nobody_completed_is_completed_at_three_of_the_next_day(self, room: WaitingRoom) -> None:
+        room.step("arrive", 0, "08:50")
+        data_of(room.status(0, "in-progress", "09:00"))
+        three = factories.at_clinic(TUESDAY + timedelta(days=1), "03:00")
+        with time_machine.travel(three - timedelta(seconds=1), tick=False) as traveller:
+            assert transitions.complete_forgotten() == 0
+            traveller.shift(1)
+            assert transitions.complete_forgotten() == 1
+            assert transitions.complete_forgotten() == 0
+
+        last = Appointment.objects.get(id=room.appointments[0].id).history[-1]
+        assert (str(last.target), last.by) == ("completed", None)
+        assert list(consistency.violations()) == []
+
+
+BROKEN: dict[str, tuple[dict[str, Any], str]] = {
+    "gap": ({"$set": {"queue.token": 7}}, "the last is 7, the counter says 2"),
+    "no token": ({"$unset": {"queue": ""}}, "1 patients have tokens, the last is 2, the counter says 2"),
+    "wrong status": ({"$set": {"status": "rejected"}}, "has arrived, but is not confirmed"),
+    "called from afar": ({"$unset": {"queue.arrivedAt": ""}}, "called or skipped, but has not arrived"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_audit_finds_a_queue_that_is_inconsistent(room: WaitingRoom, database: Records, name: str) -> None:
+    for number in range(2):
+        room.step("arrive", number, "08:50")
+    room.step("call", 0, "09:00")
+    update, found = BROKEN[name]
+    database.appointments.update_one({"_id": room.appointments[0].id}, update)
+
+    assert any(found in line for line in consistency.violations())
+
+
+def test_audit_finds_a_counter_without_patients(room: WaitingRoom, database: Records) -> None:
+    room.step("arrive", 0, "08:50")
+    times = {"createdAt": room.appointments[0].created_at, "updatedAt": room.appointments[0].created_at}
+    database.counters.insert_one({"_id": "tokens:nobody", "value": 1, **times})
+
+    assert list(consistency.violations()) == ["tokens:nobody: the counter says 1, but nobody has a token"]
