@@ -35,6 +35,7 @@ from arthomed.notifications import delivery as message_delivery
 from arthomed.notifications import routes as messages
 from arthomed.notifications.gateways import EmailGateway, ReceiptReader, SmsGateway
 from arthomed.notifications.rules import QuietHours
+from arthomed.payments import routes as payments
 from arthomed.privacy import routes as privacy
 from arthomed.privacy.schemas import ExportOut
 from arthomed.privacy.service import export
@@ -51,6 +52,7 @@ _BLUEPRINTS = (
     appointments.attachments,
     appointments.accounts,
     files.blueprint,
+    payments.blueprint,
     privacy.blueprint,
     messages.blueprint,
 )

@@ -8,7 +8,7 @@ from typing import Any
 from bson import ObjectId
 from pymongo.client_session import ClientSession
 
-from arthomed.appointments.models import Appointment, Change, Payment
+from arthomed.appointments.models import Appointment, Change, PaymentInfo
 from arthomed.appointments.rules import Status
 from arthomed.appointments.service import booking, transitions
 from arthomed.config import settings
@@ -197,7 +197,7 @@ def _store_past(slot: Slot, steps: tuple[_Step, ...], people: Mapping[Role, Obje
         status=status,
         purpose_of_visit="consultation",
         reason="Cough for a week",
-        payment=Payment(amount=slot.consultation_fee),
+        payment=PaymentInfo(amount=slot.consultation_fee),
         history=changes,
         created_by=people[Role.PATIENT],
         created_at=changes[0].at,

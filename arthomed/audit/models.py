@@ -38,6 +38,7 @@ class Kind(StrEnum):
     EXPORT = "export"
     FILE = "file"
     MESSAGE = "message"
+    PAYMENT = "payment"
 
 
 class Search(ClinicEmbeddedDocument):

@@ -35,6 +35,8 @@ class Permission(StrEnum):
     APPOINTMENT_CHANGE_STATUS = "appointment:change-status"
     APPOINTMENT_CANCEL = "appointment:cancel"
     APPOINTMENT_STATS = "appointment:stats"
+    PAYMENT_READ = "payment:read"
+    PAYMENT_RECORD = "payment:record"
 
 
 _EVERY_ROLE = frozenset(
@@ -52,6 +54,7 @@ _EVERY_ROLE = frozenset(
         Permission.APPOINTMENT_CHANGE_STATUS,
         Permission.APPOINTMENT_CANCEL,
         Permission.APPOINTMENT_STATS,
+        Permission.PAYMENT_READ,
     }
 )
 
@@ -59,7 +62,12 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     Role.PATIENT: _EVERY_ROLE | {Permission.ACCOUNT_ERASE},
     Role.DOCTOR: _EVERY_ROLE | {Permission.APPOINTMENT_LIST, Permission.SCHEDULE_WRITE, Permission.USERS_READ},
     Role.RECEPTIONIST: _EVERY_ROLE
-    | {Permission.APPOINTMENT_LIST, Permission.APPOINTMENT_LIST_PENDING, Permission.USERS_READ},
+    | {
+        Permission.APPOINTMENT_LIST,
+        Permission.APPOINTMENT_LIST_PENDING,
+        Permission.USERS_READ,
+        Permission.PAYMENT_RECORD,
+    },
     Role.ADMIN: _EVERY_ROLE
     | {
         Permission.APPOINTMENT_LIST,
@@ -69,5 +77,6 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
         Permission.SCHEDULE_WRITE,
         Permission.AUDIT_READ,
         Permission.MESSAGES_MANAGE,
+        Permission.PAYMENT_RECORD,
     },
 }

@@ -21,6 +21,7 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 _JSON = "application/json"
 _BINARY = {"type": "string", "format": "binary"}
+_HTML, _PAGE = "text/html", {"type": "string"}
 _OF_A_FILE = {302: "The file is at Location", 304: "The client has the present file"}
 _FIRST_ERROR = 400
 
@@ -127,6 +128,16 @@ class Blueprint(flask_smorest.Blueprint):
                 view = self.alt_response(status, description=text)(view)
             view.media_types = kinds  # type: ignore[attr-defined]
             return self.refuses(*refusals.OF_DOWNLOADS)(view)
+
+        return decorate
+
+    def page_response(self, *, description: str) -> Any:
+        """A view that answers with an HTML page."""
+
+        def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
+            view = self.alt_response(200, schema=_PAGE, content_type=_HTML, description=description, success=True)(view)
+            view.media_types = (_HTML,)  # type: ignore[attr-defined]
+            return view
 
         return decorate
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache, partial
 from typing import Any
 
 import pytest
@@ -16,10 +17,14 @@ from arthomed.appointments.models import Appointment
 from arthomed.appointments.rules import Status
 from arthomed.appointments.service import transitions
 from arthomed.auth.service import otp
+from arthomed.config import settings
 from arthomed.core import clock
 from arthomed.core.errors import RateLimitExceeded
 from arthomed.core.permissions import Role
 from arthomed.notifications.models import Notification, State
+from arthomed.payments.models import Payment
+from arthomed.payments.rules import Method
+from arthomed.payments.service import recording
 from arthomed.users.models import User
 from tests import factories
 
@@ -28,6 +33,7 @@ STAFF = frozenset({Role.RECEPTIONIST, Role.ADMIN})
 PATIENT, DOCTOR, ADMIN = frozenset({Role.PATIENT}), frozenset({Role.DOCTOR}), frozenset({Role.ADMIN})
 OWN_APPOINTMENTS = PATIENT | DOCTOR
 Body = Callable[["World"], dict[str, Any]]
+Pair = tuple[object, object]
 
 
 @dataclass(frozen=True)
@@ -50,11 +56,12 @@ class World:
 
     caller: factories.SignedIn
     doctor: User
-    ids: dict[str, tuple[object, object]]
+    ids: dict[str, Pair | Callable[[], Pair]]
 
-    def records_of(self, row: Row) -> tuple[object, object]:
-        """A record of the caller, and one of another user."""
-        return self.ids[row.record] if row.record else (factories.UNKNOWN_ID, factories.UNKNOWN_ID)
+    def records_of(self, row: Row) -> Pair:
+        """A record of the caller, and one of another user; those that few routes need are made now."""
+        found = self.ids[row.record] if row.record else (factories.UNKNOWN_ID, factories.UNKNOWN_ID)
+        return found() if callable(found) else found
 
     def accessible_record(self, row: Row) -> object:
         """A record for which the caller may call the route."""
@@ -159,6 +166,16 @@ TABLE: dict[tuple[str, str], Row] = {
     ("PUT", f"{_APPOINTMENT}/cancel"): Row(
         ALL, "appointment", own_only=OWN_APPOINTMENTS, body=lambda _: {"reason": "Well again"}, status=Status.CONFIRMED
     ),
+    ("POST", f"{_APPOINTMENT}/payments"): Row(STAFF, "appointment", body=lambda _: {"amount": 100, "method": "upi"}),
+    ("POST", f"{_APPOINTMENT}/refunds"): Row(
+        STAFF, "paid appointment", body=lambda _: {"amount": 100, "method": "cash", "reason": "Called away"}
+    ),
+    ("GET", f"{_APPOINTMENT}/payments"): Row(ALL, "paid appointment", own_only=OWN_APPOINTMENTS),
+    ("GET", "/api/payments"): Row(STAFF, query=lambda _: {"date": f"{clock.today(settings().policy.timezone)}"}),
+    ("POST", "/api/payments/<object_id:payment_id>/correction"): Row(
+        STAFF, "payment", body=lambda _: {"reason": "Entered twice"}
+    ),
+    ("GET", "/api/payments/<object_id:payment_id>/receipt"): Row(ALL, "payment", own_only=OWN_APPOINTMENTS),
 }
 CASES = [pytest.param(route, role, id=f"{role} {' '.join(route)}") for route in TABLE for role in Role]
 
@@ -240,6 +257,14 @@ def _failed_message_of(appointment: Appointment) -> ObjectId:
     return ObjectId(message.id)
 
 
+def _payments(caller: User, stranger: User) -> list[Payment]:
+    """A payment of the caller as a patient, and one of another patient."""
+    desk = factories.actor_of(factories.make_user(Role.RECEPTIONIST))
+    doctor = factories.make_doctor(factories.every_day("10:00", "11:00", max_patients=2))
+    made = [factories.make_appointment(patient, doctor, time="10:00") for patient in (caller, stranger)]
+    return [recording.pay(desk, one.id, 200, Method.CASH, reference=None, key=None).payment for one in made]
+
+
 def make_world(app: Flask, role: Role, status: Status) -> World:
     hour = factories.every_day("09:00", "10:00")
     doctor, another = factories.make_doctor(hour), factories.make_doctor(hour)
@@ -253,11 +278,14 @@ def make_world(app: Flask, role: Role, status: Status) -> World:
         admin = factories.actor_of(factories.make_user(Role.ADMIN))
         for appointment in (own_appointment, others_appointment):
             transitions.change_status(admin, appointment.id, status)
-    ids = {
+    payments = cache(partial(_payments, caller.user, stranger.user))
+    ids: dict[str, Pair | Callable[[], Pair]] = {
         "appointment": (own_appointment.id, others_appointment.id),
         "user": (caller.user.id, stranger.user.id),
         "doctor": (caller.user.id, doctor.id),
         "session": (caller.session_id, stranger.session_id),
+        "payment": lambda: (payments()[0].id, payments()[1].id),
+        "paid appointment": lambda: (payments()[0].appointment, payments()[1].appointment),
         "message": (_failed_message_of(own_appointment), _failed_message_of(others_appointment)),
         "file": (
             factories.make_file(own_appointment, caller.user),

@@ -24,6 +24,7 @@ VALID: dict[str, Make] = {
     "exports": records.export,
     "failed_jobs": records.failed_job,
     "cache_tags": records.cache_tag,
+    "payments": records.payment,
 }
 INVALID: dict[str, list[Document]] = {
     "slots": [
@@ -101,6 +102,18 @@ INVALID: dict[str, list[Document]] = {
         {"ids": [1]},
         {"error": "9876543210 is taken"},
         {"attempts": 0},
+    ],
+    "payments": [
+        *({name: MISSING} for name in ("appointment", "patient", "receiptNumber", "receivedBy", "createdBy", "at")),
+        {"receiptNumber": "2026/1"},
+        {"kind": "gift"},
+        {"method": "cheque"},
+        {"amount": 0},
+        {"amount": -1},
+        {"amount": 99.5},
+        {"kind": "refund"},
+        {"kind": "correction"},
+        {"corrects": records.payment()["_id"]},
     ],
     "cache_tags": [{"_id": 1}, {"version": MISSING}, {"version": "text"}, {"changedAt": MISSING}],
 }

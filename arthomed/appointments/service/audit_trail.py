@@ -36,13 +36,12 @@ def booking_event(actor: Actor, appointment_id: ObjectId) -> AuditEvent:
 
 def record_change(actor: Actor, before: Appointment, after: Appointment, session: ClientSession) -> None:
     """Record which fields of an appointment changed."""
+    audit.insert_events([change_event(actor, before, after)], session)
+
+
+def change_event(actor: Actor, before: Appointment, after: Appointment) -> AuditEvent:
+    """The audit event of a change, to be stored in its transaction."""
     changes = [one for one in audit.differences(before.to_mongo(), after.to_mongo()) if one["field"] != _OMITTED_FIELD]
-    audit.record_change(
-        actor,
-        Action.CHANGE,
-        Kind.APPOINTMENT,
-        after.id,
-        subject=after.patient_id,
-        session=session,
-        changes=changes,
+    return audit.change_event(
+        actor, Action.CHANGE, Kind.APPOINTMENT, after.id, subject=after.patient_id, changes=changes
     )

@@ -13,7 +13,7 @@ from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError
 
 from arthomed.appointments import messages, rules
-from arthomed.appointments.models import Appointment, Change, IdempotencyKey, Payment
+from arthomed.appointments.models import Appointment, Change, IdempotencyKey, PaymentInfo
 from arthomed.appointments.rules import Status
 from arthomed.appointments.service import audit_trail
 from arthomed.audit import service as audit
@@ -227,7 +227,7 @@ def _appointment(attempt: BookingAttempt, seat: Seat, context: _Context) -> Appo
         purpose_of_visit=details.purpose_of_visit,
         reason=details.reason,
         symptoms=details.symptoms,
-        payment=Payment(amount=seat.fee),
+        payment=PaymentInfo(amount=seat.fee),
         history=[Change(target=Status.PENDING, by=attempt.patient_id, at=now)],
         created_by=attempt.patient_id,
         created_at=now,

@@ -1,5 +1,6 @@
 """A clinic whose cached responses are compared, and all requests for them."""
 
+import re
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -23,6 +24,7 @@ from tests.api.caching.second_process import Request
 from tests.factories import SignedIn, data_of
 
 OWN_LIST = "/api/appointments/my-appointments"
+_CREATES = re.compile(r"/(users|book|payments|refunds|correction)$")
 
 
 @dataclass
@@ -46,9 +48,9 @@ class Clinic:
     def client(self) -> FlaskClient:
         return self.app.test_client()
 
-    def call(self, caller: SignedIn, method: str, path: str, **json_body: Any) -> Any:
+    def call(self, caller: SignedIn, method: str, path: str, /, **json_body: Any) -> Any:
         response = self.client.open(f"/api{path}", method=method, json=json_body, headers=caller.headers)
-        return data_of(response, 201 if method == "POST" and path in ("/users", "/appointments/book") else 200)
+        return data_of(response, 201 if method == "POST" and _CREATES.search(path) else 200)
 
     def change_status(self, appointment: Appointment, status: str) -> None:
         self.call(self.admin, "PUT", f"/appointments/{appointment.id}/status", status=status, reason="As agreed")
