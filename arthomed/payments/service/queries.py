@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 from bson import ObjectId
+from pymongo.client_session import ClientSession
 
 from arthomed.appointments.models import Appointment
 from arthomed.audit import service as audit
@@ -86,3 +87,14 @@ def receipt(actor: Actor, payment_id: ObjectId) -> Receipt:
     [appointment] = Appointment.with_people([Appointment.objects.require(payment.appointment)])
     corrects = None if payment.corrects is None else Payment.objects.require(payment.corrects)
     return Receipt(payment, appointment, corrects, Payment.correction_of(payment.id))
+
+
+def last_payment_at(patient_id: ObjectId, session: ClientSession) -> datetime | None:
+    """When the last entry of a patient was made; None if there is none."""
+    last = Payment.last_of(patient_id, session)
+    return None if last is None else last.at
+
+
+def of_patient(patient_id: ObjectId) -> list[Payment]:
+    """All entries of a patient, oldest first."""
+    return Payment.with_people(list(Payment.paid_by(patient_id)))
