@@ -39,6 +39,7 @@ from arthomed.notifications import delivery as message_delivery
 from arthomed.notifications import routes as messages
 from arthomed.notifications.gateways import EmailGateway, ReceiptReader, SmsGateway
 from arthomed.notifications.rules import QuietHours
+from arthomed.payments import routes as payments
 from arthomed.privacy import routes as privacy
 from arthomed.privacy.schemas import ExportOut
 from arthomed.privacy.service import export
@@ -60,6 +61,7 @@ _BLUEPRINTS = (
     frontdesk_queue.blueprint,
     frontdesk_display.blueprint,
     files.blueprint,
+    payments.blueprint,
     privacy.blueprint,
     messages.blueprint,
 )

@@ -27,6 +27,7 @@ from arthomed.files.service import integrity, purging
 from arthomed.files.storage import StorageUnavailable
 from arthomed.infra import backup, failed_jobs, migrations, mongo, redis_check, roles
 from arthomed.infra.failed_jobs import FailedJob
+from arthomed.payments.service import consistency as payments_consistency
 from arthomed.scheduling import service as scheduling
 from arthomed.users import rules as user_rules
 from arthomed.users import search_index
@@ -130,8 +131,8 @@ def load_demo(*, if_empty: bool) -> None:
 @click.command("audit")
 @_with_database
 def audit() -> None:
-    """Check that appointments and slots are consistent; lists errors and exits with 1 if there are any."""
-    errors = list(consistency.violations())
+    """Check that appointments, slots and payments are consistent; lists errors and exits with 1 if there are any."""
+    errors = [*consistency.violations(), *payments_consistency.violations()]
     click.echo("\n".join(errors) or "Appointments and slots are consistent.")
     sys.exit(1 if errors else 0)
 

@@ -8,7 +8,7 @@ from typing import Any
 from bson import ObjectId
 from pymongo.client_session import ClientSession
 
-from arthomed.appointments.models import Appointment, Change, Payment
+from arthomed.appointments.models import Appointment, Change, PaymentInfo
 from arthomed.appointments.rules import Status
 from arthomed.appointments.service import booking, transitions
 from arthomed.appointments.service.attempts import BookingDetails
@@ -17,6 +17,8 @@ from arthomed.core import clock
 from arthomed.core.actor import SYSTEM, Actor
 from arthomed.core.documents import transaction
 from arthomed.core.permissions import Role
+from arthomed.payments.rules import Method
+from arthomed.payments.service import recording
 from arthomed.scheduling import service as scheduling
 from arthomed.scheduling.models import Slot
 from arthomed.scheduling.rules import WEEK, length, plan
@@ -99,6 +101,7 @@ def load(*, if_empty: bool) -> str:
     patients = [_user(Role.PATIENT, mobile, name, email=email) for mobile, name, email in _PATIENTS]
     _past_appointments(patients, doctors, receptionist)
     _upcoming_appointments(patients, doctors, receptionist)
+    _payments(receptionist)
     _user(Role.ADMIN, _ADMIN, "Kavita Desai")  # the last record, which marks a complete demo clinic
     return f"Loaded the demo clinic: {len(doctors)} doctors, {len(patients)} patients."
 
@@ -134,6 +137,15 @@ def _upcoming_appointments(patients: list[User], doctors: list[User], receptioni
         if appointment.status is not status:
             reason = "The patient called and cannot come" if status is Status.CANCELLED else None
             transitions.change_status(_actor(receptionist), appointment.id, status, reason=reason)
+
+
+def _payments(receptionist: User) -> None:
+    """The treated patient paid in cash, the confirmed one a part in advance."""
+    paid = {Status.COMPLETED: (100, Method.CASH, None), Status.CONFIRMED: (50, Method.UPI, "UPI 433912345678")}
+    for appointment in Appointment.objects(status__in=list(paid)):
+        percent, method, reference = paid[appointment.status]
+        amount, key = appointment.payment.amount * percent // 100, f"demo-payment-{appointment.id}"
+        recording.pay(_actor(receptionist), appointment.id, amount, method, reference=reference, key=key)
 
 
 def _first_free_slot(doctor: User) -> BookingDetails:
@@ -198,7 +210,7 @@ def _store_past(slot: Slot, steps: tuple[_Step, ...], people: Mapping[Role, Obje
         status=status,
         purpose_of_visit="consultation",
         reason="Cough for a week",
-        payment=Payment(amount=slot.consultation_fee),
+        payment=PaymentInfo(amount=slot.consultation_fee),
         history=changes,
         created_by=people[Role.PATIENT],
         created_at=changes[0].at,

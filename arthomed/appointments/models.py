@@ -17,6 +17,7 @@ from mongoengine import (
 from pymongo import ReturnDocument
 from pymongo.client_session import ClientSession
 
+from arthomed.appointments.fees import PaymentStatus, RefundStatus, payment_status
 from arthomed.appointments.queue import Queue
 from arthomed.appointments.rules import ACTIVE, OF_OWN_PATIENTS, TREATED, Source, Status
 from arthomed.core import clock
@@ -30,8 +31,6 @@ from arthomed.files.rules import Kind
 from arthomed.scheduling.models import day_tag
 from arthomed.users.models import User
 
-PAID = "paid"
-
 
 class Change(ClinicEmbeddedDocument):
     """One status change in an appointment's history; `by` is empty when the system made it."""
@@ -43,29 +42,44 @@ class Change(ClinicEmbeddedDocument):
     reason = StringField()
 
 
-class Payment(ClinicEmbeddedDocument):
-    """The fee of an appointment, in whole rupees, and whether it is paid."""
+class PaymentInfo(ClinicEmbeddedDocument):
+    """The fee of an appointment, in whole rupees, and what of it is paid.
+
+    The amounts follow from the records of the payments; until the first one they are empty. An appointment that was
+    marked as paid before there were records counts as paid.
+    """
 
     amount = IntField(required=True)
-    status = StringField(required=True, default="pending")
+    status = EnumField(PaymentStatus, required=True, default=PaymentStatus.PENDING)
+    recorded_paid = IntField(db_field="paidAmount")
+    recorded_refunds = IntField(db_field="refundedAmount")
+
+    @classmethod
+    def of(cls, fee: int, *, paid: int, refunded: int) -> "PaymentInfo":
+        status = payment_status(fee, paid=paid, refunded=refunded)
+        return cls(amount=fee, status=status, recorded_paid=paid, recorded_refunds=refunded)
 
     @property
     def paid_amount(self) -> int:
-        return int(self.amount) if self.status == PAID else 0
+        if self.recorded_paid is not None:
+            return int(self.recorded_paid)
+        return int(self.amount) if self.status is PaymentStatus.PAID else 0
 
 
 class Cancellation(ClinicEmbeddedDocument):
     """A cancellation and its refund, in whole rupees; `by` is the user who cancelled.
 
-    `refund_date` is empty until the clinic has refunded the amount.
+    `refund_date` is empty until the clinic has refunded the amount; `refunded_before` was refunded before and is not
+    part of it.
     """
 
     by = ObjectIdField()
     at = DateTimeField(required=True)
     reason = StringField()
     refund_amount = IntField(db_field="refundAmount", required=True)
-    refund_status = StringField(db_field="refundStatus", required=True)
+    refund_status = EnumField(RefundStatus, db_field="refundStatus", required=True)
     refund_date = DateTimeField(db_field="refundDate")
+    refunded_before = IntField(db_field="refundedBefore")
 
 
 def appointments_tag(patient: ObjectId) -> str:
@@ -97,7 +111,7 @@ class Appointment(ClinicDocument):
     symptoms = StringField()
     notes = StringField()
     prescription = StringField()
-    payment = EmbeddedDocumentField(Payment, required=True)
+    payment = EmbeddedDocumentField(PaymentInfo, required=True)
     cancellation = EmbeddedDocumentField(Cancellation)
     history = EmbeddedDocumentListField(Change)
     created_by = ObjectIdField(db_field="createdBy", required=True)
@@ -264,11 +278,23 @@ class Appointment(ClinicDocument):
         """Change the status; None if the appointment was changed since it was loaded.
 
         Earlier steps in the queue cannot be undone any more, and after a no-show the patient is not called any more.
+        The refund of a cancellation depends on what was paid, so that must be the same, too.
         """
         removed = ["queue.former", *(["queue.calledAt"] if change.source is Status.NO_SHOW else [])]
         update = {"$set": {"status": change.target, "updatedAt": change.at, **changes}}
         update |= {"$push": {"history": change.to_mongo()}, "$unset": dict.fromkeys(removed, "")}
-        return self._update(update, session)
+        paid: Raw = {}
+        if change.target is Status.CANCELLED:
+            amounts = {"paidAmount": self.payment.recorded_paid, "refundedAmount": self.payment.recorded_refunds}
+            paid = {f"payment.{name}": amount for name, amount in amounts.items()}
+        return self._update(update, session, **paid)
+
+    def settle(self, payment: PaymentInfo, refund: Raw, *, now: datetime, session: ClientSession) -> "Appointment":
+        """Set what was paid, and the state of a refund, in the transaction that loaded this appointment."""
+        paid = {f"payment.{name}": value for name, value in payment.to_mongo().items()}
+        settled = self._update({"$set": {**paid, **refund, "updatedAt": now}}, session)
+        assert settled is not None  # noqa: S101  another change of it would have aborted the transaction
+        return settled
 
     def move_in_queue(self, queue: Queue, *, now: datetime, session: ClientSession) -> "Appointment | None":
         """Store another place in the queue; None if the appointment was changed since it was loaded.
@@ -288,11 +314,11 @@ class Appointment(ClinicDocument):
         assigned = {name: text for name, text in stored.items() if text is not None}
         return self._update({"$set": {**assigned, "updatedAt": now}, "$unset": removed}, session)
 
-    def _update(self, update: Raw, session: ClientSession) -> "Appointment | None":
+    def _update(self, update: Raw, session: ClientSession, **conditions: Any) -> "Appointment | None":
         """Update if neither the status nor the place in the queue has changed since this appointment was loaded."""
         invalidate(appointments_tag(self.patient_id))
         queue = {f"queue.{name}": value for name, value in self._decisive_place.items()}
-        unchanged = {"_id": self.id, "status": self.status, **queue}
+        unchanged = {"_id": self.id, "status": self.status, **queue, **conditions}
         raw = self.collection().find_one_and_update(
             unchanged, update, return_document=ReturnDocument.AFTER, session=session
         )

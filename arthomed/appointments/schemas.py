@@ -63,7 +63,7 @@ class IdempotencyHeaders(Schema):
         validate=[ma.validate.Length(8, 128), Pattern(r"^[!-~]+$", error="Must be visible ASCII.")],
         metadata={
             "example": "5f0c7a52-9c0e-4a6e-8f0b-1d2e3c4b5a69",
-            "description": "Send a booking again with the same key, and it is still one booking (24 hours).",
+            "description": "Send the request again with the same key within 24 hours, and it is still done only once.",
         },
     )
 
@@ -137,9 +137,15 @@ class DoctorPartOut(Schema):
     doctor_info = fields.Nested(DoctorInfoPartOut, required=True)
 
 
-class PaymentOut(Schema):
-    amount = fields.Integer(required=True, metadata={"example": 500, "description": "Whole rupees."})
-    status = fields.String(required=True, metadata={"example": "pending"})
+class PaymentInfoOut(Schema):
+    amount = fields.Integer(required=True, metadata={"example": 500, "description": "The fee in whole rupees."})
+    status = fields.String(
+        required=True,
+        metadata={"example": "pending", "description": "`pending`, `paid`, `partially-refunded` or `refunded`."},
+    )
+    paid_amount = fields.Integer(
+        required=True, metadata={"example": 0, "description": "What is paid and not refunded, in whole rupees."}
+    )
 
 
 class RefundOut(Schema):
@@ -213,7 +219,7 @@ class AppointmentOut(Schema):
     notes = fields.String(allow_none=True, metadata=_NOT_FOR_RECEPTION)
     prescription = fields.String(allow_none=True, metadata=_NOT_FOR_RECEPTION)
     images = fields.List(fields.Nested(ImageOut), required=True)
-    payment_info = fields.Nested(PaymentOut, attribute="payment", required=True)
+    payment_info = fields.Nested(PaymentInfoOut, attribute="payment", required=True)
     cancellation = fields.Nested(
         CancellationOut, metadata={"in_example": False, "description": "Only of a cancelled appointment."}
     )

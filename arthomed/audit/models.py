@@ -39,6 +39,7 @@ class Kind(StrEnum):
     FILE = "file"
     MESSAGE = "message"
     DISPLAY_KEY = "display-key"
+    PAYMENT = "payment"
 
 
 class Search(ClinicEmbeddedDocument):

@@ -40,6 +40,8 @@ class Permission(StrEnum):
     APPOINTMENT_STATS = "appointment:stats"
     QUEUE = "queue"
     DISPLAY_KEYS = "display-keys"
+    PAYMENT_READ = "payment:read"
+    PAYMENT_RECORD = "payment:record"
 
 
 _EVERY_ROLE = frozenset(
@@ -57,6 +59,7 @@ _EVERY_ROLE = frozenset(
         Permission.APPOINTMENT_CHANGE_STATUS,
         Permission.APPOINTMENT_CANCEL,
         Permission.APPOINTMENT_STATS,
+        Permission.PAYMENT_READ,
     }
 )
 
@@ -79,6 +82,7 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
         Permission.PATIENTS_READ,
         Permission.PATIENTS_WRITE,
         Permission.QUEUE,
+        Permission.PAYMENT_RECORD,
     },
     Role.ADMIN: _EVERY_ROLE
     | {
@@ -94,5 +98,6 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
         Permission.MESSAGES_MANAGE,
         Permission.QUEUE,
         Permission.DISPLAY_KEYS,
+        Permission.PAYMENT_RECORD,
     },
 }

@@ -22,6 +22,7 @@ from arthomed.http.schema import Id, example_of, named
 View = TypeVar("View", bound=Callable[..., Any])
 
 _BINARY = {"type": "string", "format": "binary"}
+_HTML, _PAGE = "text/html", {"type": "string"}
 _OF_A_FILE = {302: "The file is at Location", 304: "The client has the present file"}
 
 
@@ -140,6 +141,16 @@ class Blueprint(flask_smorest.Blueprint):
             for status, text in _OF_A_FILE.items():
                 view = self.alt_response(status, description=text)(view)
             return self.refuses(*refusals.OF_DOWNLOADS)(view)
+
+        return decorate
+
+    def page_response(self, *, description: str) -> Any:
+        """A view that answers with an HTML page."""
+
+        def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
+            view = self.alt_response(200, schema=_PAGE, content_type=_HTML, description=description, success=True)(view)
+            view.media_types = (_HTML,)  # type: ignore[attr-defined]
+            return view
 
         return decorate
 

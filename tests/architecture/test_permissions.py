@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cache, partial
 from typing import Any
 
 import pytest
@@ -25,6 +26,9 @@ from arthomed.core.permissions import Role
 from arthomed.frontdesk.models import Room
 from arthomed.frontdesk.service import display, queue
 from arthomed.notifications.models import Notification, State
+from arthomed.payments.models import Payment
+from arthomed.payments.rules import Method
+from arthomed.payments.service import recording
 from arthomed.users.models import User
 from tests import factories
 
@@ -33,6 +37,7 @@ STAFF = frozenset({Role.RECEPTIONIST, Role.ADMIN})
 PATIENT, DOCTOR, ADMIN = frozenset({Role.PATIENT}), frozenset({Role.DOCTOR}), frozenset({Role.ADMIN})
 OWN_APPOINTMENTS = PATIENT | DOCTOR
 Body = Callable[["World"], dict[str, Any]]
+Pair = tuple[object, object]
 
 
 @dataclass(frozen=True)
@@ -55,16 +60,18 @@ class World:
 
     caller: factories.SignedIn
     doctor: User
-    ids: dict[str, tuple[object, object]]
+    ids: dict[str, Pair | Callable[[], Pair]]
 
-    def records_of(self, row: Row) -> tuple[object, object]:
-        """A record of the caller, and one of another user."""
+    def records_of(self, row: Row) -> Pair:
+        """A record of the caller, and one of another user; those that few routes need are made now."""
         if row.record in STEPS_BEFORE and row.record not in self.ids:
-            own, others = (queued(appointment, STEPS_BEFORE[row.record]) for appointment in self.ids["appointment"])
-            self.ids[row.record] = own, others
-        if row.record == "display key" and row.record not in self.ids:
-            self.ids[row.record] = display_key(self.doctor), display_key(self.doctor)
-        return self.ids[row.record] if row.record else (factories.UNKNOWN_ID, factories.UNKNOWN_ID)
+            steps, (own, others) = STEPS_BEFORE[row.record], self.records("appointment")
+            self.ids[row.record] = queued(own, steps), queued(others, steps)
+        return self.records(row.record) if row.record else (factories.UNKNOWN_ID, factories.UNKNOWN_ID)
+
+    def records(self, name: str) -> Pair:
+        found = self.ids[name]
+        return found() if callable(found) else found
 
     def accessible_record(self, row: Row) -> object:
         """A record for which the caller may call the route."""
@@ -237,6 +244,16 @@ TABLE: dict[tuple[str, str], Row] = {
         body=lambda world: {"name": "Hall", "rooms": [{"doctorId": str(world.doctor.id), "room": "Room 3"}]},
     ),
     ("DELETE", "/api/display-keys/<object_id:key_id>"): Row(ADMIN, "display key"),
+    ("POST", f"{_APPOINTMENT}/payments"): Row(STAFF, "appointment", body=lambda _: {"amount": 100, "method": "upi"}),
+    ("POST", f"{_APPOINTMENT}/refunds"): Row(
+        STAFF, "paid appointment", body=lambda _: {"amount": 100, "method": "cash", "reason": "Called away"}
+    ),
+    ("GET", f"{_APPOINTMENT}/payments"): Row(ALL, "paid appointment", own_only=OWN_APPOINTMENTS),
+    ("GET", "/api/payments"): Row(STAFF, query=lambda _: {"date": f"{clock.today(settings().policy.timezone)}"}),
+    ("POST", "/api/payments/<object_id:payment_id>/correction"): Row(
+        STAFF, "payment", body=lambda _: {"reason": "Entered twice"}
+    ),
+    ("GET", "/api/payments/<object_id:payment_id>/receipt"): Row(ALL, "payment", own_only=OWN_APPOINTMENTS),
 }
 CASES = [pytest.param(route, role, id=f"{role} {' '.join(route)}") for route in TABLE for role in Role]
 
@@ -318,6 +335,14 @@ def _failed_message_of(appointment: Appointment) -> ObjectId:
     return ObjectId(message.id)
 
 
+def _payments(caller: User, stranger: User) -> list[Payment]:
+    """A payment of the caller as a patient, and one of another patient."""
+    desk = factories.actor_of(factories.make_user(Role.RECEPTIONIST))
+    doctor = factories.make_doctor(factories.every_day("10:00", "11:00", max_patients=2))
+    made = [factories.make_appointment(patient, doctor, time="10:00") for patient in (caller, stranger)]
+    return [recording.pay(desk, one.id, 200, Method.CASH, reference=None, key=None).payment for one in made]
+
+
 def make_world(app: Flask, role: Role, status: Status) -> World:
     hour = factories.every_day("09:00", "10:00")
     doctor, another = factories.make_doctor(hour), factories.make_doctor(hour)
@@ -331,12 +356,16 @@ def make_world(app: Flask, role: Role, status: Status) -> World:
         admin = factories.actor_of(factories.make_user(Role.ADMIN))
         for appointment in (own_appointment, others_appointment):
             transitions.change_status(admin, appointment.id, status)
-    ids = {
+    payments = cache(partial(_payments, caller.user, stranger.user))
+    ids: dict[str, Pair | Callable[[], Pair]] = {
         "appointment": (own_appointment.id, others_appointment.id),
         "user": (caller.user.id, stranger.user.id),
         "patient": (own_appointment.patient_id, others_appointment.patient_id),
         "doctor": (caller.user.id, doctor.id),
         "session": (caller.session_id, stranger.session_id),
+        "display key": cache(lambda: (display_key(doctor), display_key(doctor))),
+        "payment": lambda: (payments()[0].id, payments()[1].id),
+        "paid appointment": lambda: (payments()[0].appointment, payments()[1].appointment),
         "message": (_failed_message_of(own_appointment), _failed_message_of(others_appointment)),
         "file": (
             factories.make_file(own_appointment, caller.user),

@@ -25,6 +25,7 @@ FILES = {
     ("GET /api/files/{filename}", "206"),
     ("GET /api/users/profile/export", "200"),
     ("GET /api/appointments/{appointment_id}/calendar.ics", "200"),
+    ("GET /api/payments/{payment_id}/receipt", "200"),
 }
 
 

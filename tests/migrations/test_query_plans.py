@@ -25,6 +25,8 @@ from arthomed.infra.clamav import ClamAV
 from arthomed.notifications import receipts
 from arthomed.notifications import service as notifications
 from arthomed.notifications.models import Notification
+from arthomed.payments.rules import Method
+from arthomed.payments.service import recording
 from arthomed.privacy.service import erasure
 from arthomed.scheduling import service as scheduling
 from arthomed.users import patients
@@ -108,6 +110,20 @@ def clinic(app: Flask) -> Clinic:
     failed = [records.message(state="failed", fallback="email", fallbackAt=clock.now()) for _ in range(MANY)]
     database.notifications.insert_many(failed)
     database.notifications.insert_many([records.message(state="sent") for _ in range(MANY)])
+    database.payments.insert_many(
+        [
+            records.payment(
+                receiptNumber=f"2025-26/{number:06}",
+                appointment=appointment.id if number % 4 == 0 else ObjectId(),
+                patient=(patient.user if number % 4 == 0 else other_patient).id,
+                receivedBy=other_doctor.id,
+                createdBy=other_doctor.id,
+                at=on_day(number)["startsAt"],
+                createdAt=clock.now(),
+            )
+            for number in range(MANY)
+        ]
+    )
     file_store.current().storage.prepare()
     database.files.insert_many([records.file(owner=patient.user.id) for _ in range(MANY)])
     database.sessions.insert_many(
@@ -142,6 +158,12 @@ def cancel_one_of_two_in_a_slot(clinic: Clinic) -> None:
 def book_by_a_frequent_patient(clinic: Clinic) -> None:
     patient = factories.make_user(bookings_count=20)
     factories.make_appointment(patient, clinic.doctor, time="09:00", day=factories.tomorrow() + timedelta(days=1))
+
+
+def pay_and_correct(clinic: Clinic) -> None:
+    desk, appointment = factories.actor_of(clinic.desk.user), factories.make_appointment()
+    paid = recording.pay(desk, appointment.id, 100, Method.UPI, reference=None, key="a-key-of-the-desk").payment
+    recording.correct(desk, paid.id, reason="Entered twice", key=None)
 
 
 def send_a_code(clinic: Clinic) -> None:
@@ -258,6 +280,9 @@ FREQUENT: dict[str, Callable[[Clinic], object]] = {
     "users with push tokens": lambda c: sessions.with_push_tokens([c.patient.user.id, ObjectId()]),
     "storing a push token": lambda c: sessions.store_push_token(c.patient.session_id, "a-token-of-the-tests"),
     "sending a message": lambda c: notifications.send(Notification.objects(subject=c.appointment.id).first().id),
+    "recording a payment and its correction": pay_and_correct,
+    "the payments of an appointment": lambda c: c.get(f"/appointments/{c.appointment.id}/payments", c.patient),
+    "the cash report of a day": lambda c: c.get("/payments?date=2026-12-01"),
     "my access log": lambda c: c.get("/users/profile/access-log", c.patient),
     "my export": lambda c: c.get_file("/users/profile/export", c.patient),
     "the audit trail": lambda c: c.audited(""),

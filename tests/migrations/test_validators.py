@@ -25,6 +25,7 @@ VALID: dict[str, Make] = {
     "failed_jobs": records.failed_job,
     "cache_tags": records.cache_tag,
     "display_keys": records.display_key,
+    "payments": records.payment,
 }
 INVALID: dict[str, list[Document]] = {
     "slots": [
@@ -104,6 +105,18 @@ INVALID: dict[str, list[Document]] = {
         {"attempts": 0},
     ],
     "display_keys": [{"digest": "the key itself"}, {"rooms": []}, {"rooms": MISSING}, {"createdBy": MISSING}],
+    "payments": [
+        *({name: MISSING} for name in ("appointment", "patient", "receiptNumber", "receivedBy", "createdBy", "at")),
+        {"receiptNumber": "2026/1"},
+        {"kind": "gift"},
+        {"method": "cheque"},
+        {"amount": 0},
+        {"amount": -1},
+        {"amount": 99.5},
+        {"kind": "refund"},
+        {"kind": "correction"},
+        {"corrects": records.payment()["_id"]},
+    ],
     "cache_tags": [{"_id": 1}, {"version": MISSING}, {"version": "text"}, {"changedAt": MISSING}],
 }
 CASES = [(collection, invalid) for collection, rows in INVALID.items() for invalid in rows]

@@ -36,14 +36,13 @@ def booking_event(actor: Actor, booked: Appointment) -> AuditEvent:
 
 def record_change(actor: Actor, before: Appointment, after: Appointment, session: ClientSession) -> None:
     """Record which fields of an appointment changed."""
+    audit.insert_events([change_event(actor, before, after)], session)
+
+
+def change_event(actor: Actor, before: Appointment, after: Appointment) -> AuditEvent:
+    """The audit event of a change, to be stored in its transaction."""
     found = audit.differences(before.to_mongo(), after.to_mongo())
     changes = [one for one in found if not str(one["field"]).startswith(_OMITTED_FIELDS)]
-    audit.record_change(
-        actor,
-        Action.CHANGE,
-        Kind.APPOINTMENT,
-        after.id,
-        subject=after.patient_id,
-        session=session,
-        changes=changes,
+    return audit.change_event(
+        actor, Action.CHANGE, Kind.APPOINTMENT, after.id, subject=after.patient_id, changes=changes
     )

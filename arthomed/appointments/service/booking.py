@@ -11,7 +11,7 @@ from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError
 
 from arthomed.appointments import messages, rules
-from arthomed.appointments.models import Appointment, Change, IdempotencyKey, Payment
+from arthomed.appointments.models import Appointment, Change, IdempotencyKey, PaymentInfo
 from arthomed.appointments.queue import Queue
 from arthomed.appointments.rules import Source
 from arthomed.appointments.service import alternatives, arrival, audit_trail, idempotency
@@ -238,7 +238,7 @@ def _appointment(attempt: BookingAttempt, seat: Seat, queue: Queue | None, conte
         purpose_of_visit=details.purpose_of_visit,
         reason=details.reason,
         symptoms=details.symptoms,
-        payment=Payment(amount=seat.fee),
+        payment=PaymentInfo(amount=seat.fee),
         history=[Change(target=status, by=by, at=now)],
         created_by=by,
         created_at=now,

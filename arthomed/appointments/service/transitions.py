@@ -11,7 +11,7 @@ from bson import ObjectId
 from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError
 
-from arthomed.appointments import messages, rules
+from arthomed.appointments import fees, messages, rules
 from arthomed.appointments.models import Appointment, Cancellation, Change
 from arthomed.appointments.rules import Move, Status
 from arthomed.appointments.service import audit_trail
@@ -175,13 +175,15 @@ def _cancellation(actor: Actor, appointment: Appointment, target: Status, change
     if target is not Status.CANCELLED:
         return {}
     percent = rules.refund_percent(appointment, actor=actor, now=change.at)
-    amount = rules.refund_amount(appointment.payment.paid_amount, percent)
+    paid = appointment.payment.paid_amount
+    amount = rules.refund_amount(paid, percent)
     cancellation = Cancellation(
         by=change.by,
         at=change.at,
         reason=change.reason,
         refund_amount=amount,
-        refund_status="pending" if amount else "none",
+        refund_status=fees.refund_status(amount, refunded=0, paid=paid),
+        refunded_before=appointment.payment.recorded_refunds,
     )
     return {"cancellation": cancellation.to_mongo()}
 

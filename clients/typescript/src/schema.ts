@@ -819,6 +819,128 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/appointments/{appointment_id}/payments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                appointment_id: string;
+            };
+            cookie?: never;
+        };
+        /**
+         * List the payments, refunds and corrections of an appointment, oldest first.
+         * @description The reception and admins see those of all appointments, others those of their own as a patient.
+         *
+         *     Roles: admin, doctor, patient, receptionist. Permission: `payment:read`.
+         */
+        get: operations["paymentsListOfAppointment"];
+        put?: never;
+        /**
+         * Record what a patient paid at the desk; at most what is open of the fee.
+         * @description Send an `Idempotency-Key` and repeat the request after a lost response: it stays one payment.
+         *
+         *     Roles: admin, receptionist. Permission: `payment:record`.
+         */
+        post: operations["paymentsPay"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/appointments/{appointment_id}/refunds": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                appointment_id: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Record what the clinic paid back; at most what was paid.
+         * @description When all that is due after a cancellation is paid back, its `refundStatus` is `refunded`.
+         *
+         *     Roles: admin, receptionist. Permission: `payment:record`.
+         */
+        post: operations["paymentsRefund"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/payments/{payment_id}/correction": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                payment_id: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cancel a wrong payment or refund by an entry of the opposite amount; entries are never changed.
+         * @description An entry is corrected once. Record the right payment or refund afterwards.
+         *
+         *     Roles: admin, receptionist. Permission: `payment:record`.
+         */
+        post: operations["paymentsCorrect"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/payments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Report a day's payments by method and by the person who received the money, with all entries.
+         * @description Roles: admin, receptionist. Permission: `payment:record`.
+         */
+        get: operations["paymentsCashReport"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/payments/{payment_id}/receipt": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                payment_id: string;
+            };
+            cookie?: never;
+        };
+        /**
+         * Fetch the receipt of a payment, refund or correction as an HTML page.
+         * @description The reception and admins get all receipts, others those of their own payments as a patient.
+         *
+         *     Roles: admin, doctor, patient, receptionist. Permission: `payment:read`.
+         */
+        get: operations["paymentsReceipt"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/users/profile/access-log": {
         parameters: {
             query?: never;
@@ -1899,14 +2021,22 @@ export interface components {
              */
             status?: string;
         };
-        PaymentOut: {
+        PaymentInfoOut: {
             /**
-             * @description Whole rupees.
+             * @description The fee in whole rupees.
              * @example 500
              */
             amount: number;
-            /** @example pending */
+            /**
+             * @description `pending`, `paid`, `partially-refunded` or `refunded`.
+             * @example pending
+             */
             status: string;
+            /**
+             * @description What is paid and not refunded, in whole rupees.
+             * @example 0
+             */
+            paidAmount: number;
         };
         CancellationOut: {
             /**
@@ -1991,7 +2121,7 @@ export interface components {
             /** @description Left out for a receptionist. */
             prescription?: string | null;
             images: components["schemas"]["ImageOut"][];
-            paymentInfo: components["schemas"]["PaymentOut"];
+            paymentInfo: components["schemas"]["PaymentInfoOut"];
             /** @description Only of a cancelled appointment. */
             cancellation?: components["schemas"]["CancellationOut"];
             history: components["schemas"]["ChangeOut"][];
@@ -2494,6 +2624,206 @@ export interface components {
         UploadProfilePictureWithFiles: {
             files: string[];
         };
+        RecordPayment: {
+            /**
+             * @description Whole rupees.
+             * @example 500
+             */
+            amount: number;
+            /**
+             * @example upi
+             * @enum {string}
+             */
+            method: "cash" | "card" | "upi" | "other";
+            /**
+             * @description Of a transfer or a card payment; not a card number.
+             * @example UPI 433912345678
+             */
+            reference?: string;
+        };
+        PersonOut: {
+            /** @example 672b1234a1b2c3d4e5f60718 */
+            _id: string;
+            /** @example Joseph Mathew */
+            name: string;
+        };
+        PaymentOut: {
+            /** @example 672b1234a1b2c3d4e5f60718 */
+            _id: string;
+            /** @example 672b1234a1b2c3d4e5f60718 */
+            appointmentId: string;
+            /** @example 2026-27/000123 */
+            receiptNumber: string;
+            /**
+             * @description `payment`, `refund` or `correction`.
+             * @example payment
+             */
+            kind: string;
+            /**
+             * @description Whole rupees; negative for what the clinic paid out or corrected.
+             * @example 500
+             */
+            amount: number;
+            /** @example upi */
+            method: string;
+            /** @example UPI 433912345678 */
+            reference: string | null;
+            /**
+             * @description Of a refund or a correction.
+             * @example null
+             */
+            reason: string | null;
+            /**
+             * @description Only of a correction: the entry that it cancels.
+             * @example 672b1234a1b2c3d4e5f60718
+             */
+            corrects?: string;
+            receivedBy: components["schemas"]["PersonOut"];
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            at: string;
+        };
+        RecordedOut: {
+            payment: components["schemas"]["PaymentOut"];
+            appointment: components["schemas"]["AppointmentOut"];
+        };
+        RecordedEnvelope: {
+            /**
+             * @example true
+             * @enum {boolean}
+             */
+            success: true;
+            message: string;
+            data: components["schemas"]["RecordedOut"];
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            timestamp: string;
+        };
+        RecordRefund: {
+            /**
+             * @description Whole rupees.
+             * @example 500
+             */
+            amount: number;
+            /**
+             * @example upi
+             * @enum {string}
+             */
+            method: "cash" | "card" | "upi" | "other";
+            /** @example The doctor was called away */
+            reason: string;
+        };
+        CorrectPayment: {
+            /** @example Entered twice */
+            reason: string;
+        };
+        PaymentsOut: {
+            payments: components["schemas"]["PaymentOut"][];
+        };
+        PaymentsEnvelope: {
+            /**
+             * @example true
+             * @enum {boolean}
+             */
+            success: true;
+            message: string;
+            data: components["schemas"]["PaymentsOut"];
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            timestamp: string;
+        };
+        TotalsOut: {
+            /** @example 1 */
+            count: number;
+            /** @example 500 */
+            payments: number;
+            /** @example 0 */
+            refunds: number;
+            /** @example 0 */
+            corrections: number;
+            /** @example 500 */
+            total: number;
+        };
+        MethodTotalsOut: {
+            /** @example upi */
+            method: string;
+            totals: components["schemas"]["TotalsOut"];
+        };
+        ReceiverOut: {
+            person: components["schemas"]["PersonOut"];
+            totals: components["schemas"]["TotalsOut"];
+            byMethod: components["schemas"]["MethodTotalsOut"][];
+        };
+        ReportedPaymentOut: {
+            /** @example 672b1234a1b2c3d4e5f60718 */
+            _id: string;
+            /** @example 672b1234a1b2c3d4e5f60718 */
+            appointmentId: string;
+            /** @example 2026-27/000123 */
+            receiptNumber: string;
+            /**
+             * @description `payment`, `refund` or `correction`.
+             * @example payment
+             */
+            kind: string;
+            /**
+             * @description Whole rupees; negative for what the clinic paid out or corrected.
+             * @example 500
+             */
+            amount: number;
+            /** @example upi */
+            method: string;
+            /** @example UPI 433912345678 */
+            reference: string | null;
+            /**
+             * @description Of a refund or a correction.
+             * @example null
+             */
+            reason: string | null;
+            /**
+             * @description Only of a correction: the entry that it cancels.
+             * @example 672b1234a1b2c3d4e5f60718
+             */
+            corrects?: string;
+            receivedBy: components["schemas"]["PersonOut"];
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            at: string;
+            patient: components["schemas"]["PersonOut"];
+        };
+        CashReportOut: {
+            /**
+             * Format: date
+             * @example 2026-12-01
+             */
+            date: string;
+            totals: components["schemas"]["TotalsOut"];
+            byMethod: components["schemas"]["MethodTotalsOut"][];
+            byPerson: components["schemas"]["ReceiverOut"][];
+            items: components["schemas"]["ReportedPaymentOut"][];
+        };
+        CashReportEnvelope: {
+            /**
+             * @example true
+             * @enum {boolean}
+             */
+            success: true;
+            message: string;
+            data: components["schemas"]["CashReportOut"];
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            timestamp: string;
+        };
         ActorOut: {
             /** @example 672b1234a1b2c3d4e5f60718 */
             _id: string;
@@ -2643,6 +2973,7 @@ export interface components {
             user: components["schemas"]["OwnRecordOut"];
             sessions: components["schemas"]["DeviceOut"][];
             appointments: components["schemas"]["AppointmentOut"][];
+            payments: components["schemas"]["PaymentOut"][];
             files: components["schemas"]["FileOut"][];
             messages: components["schemas"]["MessageOut"][];
             accessLog: components["schemas"]["AccessOut"][];
@@ -4843,7 +5174,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Send a booking again with the same key, and it is still one booking (24 hours). */
+                /** @description Send the request again with the same key within 24 hours, and it is still done only once. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -4932,7 +5263,8 @@ export interface operations {
                      *           ],
                      *           "paymentInfo": {
                      *             "amount": 500,
-                     *             "status": "pending"
+                     *             "status": "pending",
+                     *             "paidAmount": 0
                      *           },
                      *           "history": [
                      *             {
@@ -5036,7 +5368,8 @@ export interface operations {
                      *             ],
                      *             "paymentInfo": {
                      *               "amount": 500,
-                     *               "status": "pending"
+                     *               "status": "pending",
+                     *               "paidAmount": 0
                      *             },
                      *             "history": [
                      *               {
@@ -5147,7 +5480,8 @@ export interface operations {
                      *             ],
                      *             "paymentInfo": {
                      *               "amount": 500,
-                     *               "status": "pending"
+                     *               "status": "pending",
+                     *               "paidAmount": 0
                      *             },
                      *             "history": [
                      *               {
@@ -5253,7 +5587,8 @@ export interface operations {
                      *             ],
                      *             "paymentInfo": {
                      *               "amount": 500,
-                     *               "status": "pending"
+                     *               "status": "pending",
+                     *               "paidAmount": 0
                      *             },
                      *             "history": [
                      *               {
@@ -5407,7 +5742,8 @@ export interface operations {
                      *           ],
                      *           "paymentInfo": {
                      *             "amount": 500,
-                     *             "status": "pending"
+                     *             "status": "pending",
+                     *             "paidAmount": 0
                      *           },
                      *           "history": [
                      *             {
@@ -5515,7 +5851,8 @@ export interface operations {
                      *           ],
                      *           "paymentInfo": {
                      *             "amount": 500,
-                     *             "status": "pending"
+                     *             "status": "pending",
+                     *             "paidAmount": 0
                      *           },
                      *           "history": [
                      *             {
@@ -5658,7 +5995,8 @@ export interface operations {
                      *           ],
                      *           "paymentInfo": {
                      *             "amount": 500,
-                     *             "status": "pending"
+                     *             "status": "pending",
+                     *             "paidAmount": 0
                      *           },
                      *           "history": [
                      *             {
@@ -5771,7 +6109,8 @@ export interface operations {
                      *           ],
                      *           "paymentInfo": {
                      *             "amount": 500,
-                     *             "status": "pending"
+                     *             "status": "pending",
+                     *             "paidAmount": 0
                      *           },
                      *           "history": [
                      *             {
@@ -6342,7 +6681,8 @@ export interface operations {
                      *             ],
                      *             "paymentInfo": {
                      *               "amount": 500,
-                     *               "status": "pending"
+                     *               "status": "pending",
+                     *               "paidAmount": 0
                      *             },
                      *             "history": [
                      *               {
@@ -6501,7 +6841,8 @@ export interface operations {
                      *             ],
                      *             "paymentInfo": {
                      *               "amount": 500,
-                     *               "status": "pending"
+                     *               "status": "pending",
+                     *               "paidAmount": 0
                      *             },
                      *             "history": [
                      *               {
@@ -6662,7 +7003,8 @@ export interface operations {
                      *             ],
                      *             "paymentInfo": {
                      *               "amount": 500,
-                     *               "status": "pending"
+                     *               "status": "pending",
+                     *               "paidAmount": 0
                      *             },
                      *             "history": [
                      *               {
@@ -7370,6 +7712,590 @@ export interface operations {
                      *     }
                      */
                     "application/json": components["schemas"]["NothingEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    paymentsListOfAppointment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                appointment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Payments retrieved successfully */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "payments": [
+                     *           {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "appointmentId": "672b1234a1b2c3d4e5f60718",
+                     *             "receiptNumber": "2026-27/000123",
+                     *             "kind": "payment",
+                     *             "amount": 500,
+                     *             "method": "upi",
+                     *             "reference": "UPI 433912345678",
+                     *             "reason": null,
+                     *             "receivedBy": {
+                     *               "_id": "672b1234a1b2c3d4e5f60718",
+                     *               "name": "Joseph Mathew"
+                     *             },
+                     *             "at": "2026-11-22T04:30:00.000Z"
+                     *           }
+                     *         ]
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Payments retrieved successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PaymentsEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    paymentsPay: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Send the request again with the same key within 24 hours, and it is still done only once. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                appointment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "amount": 500,
+                 *       "method": "upi",
+                 *       "reference": "UPI 433912345678"
+                 *     }
+                 */
+                "application/json": components["schemas"]["RecordPayment"];
+            };
+        };
+        responses: {
+            /** @description Payment recorded successfully */
+            201: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "payment": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "appointmentId": "672b1234a1b2c3d4e5f60718",
+                     *           "receiptNumber": "2026-27/000123",
+                     *           "kind": "payment",
+                     *           "amount": 500,
+                     *           "method": "upi",
+                     *           "reference": "UPI 433912345678",
+                     *           "reason": null,
+                     *           "receivedBy": {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "name": "Joseph Mathew"
+                     *           },
+                     *           "at": "2026-11-22T04:30:00.000Z"
+                     *         },
+                     *         "appointment": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "patient": {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "name": "Asha Verma",
+                     *             "mobileNumber": "9876543210"
+                     *           },
+                     *           "doctor": {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "name": "Dr Meera Iyer",
+                     *             "doctorInfo": {
+                     *               "specialization": "Cardiology",
+                     *               "consultationFee": 500
+                     *             }
+                     *           },
+                     *           "appointmentDate": "2026-12-01",
+                     *           "appointmentTime": "09:30",
+                     *           "startsAt": "2026-12-01T04:00:00.000Z",
+                     *           "status": "pending",
+                     *           "purposeOfVisit": "consultation",
+                     *           "reason": "Headache for a week",
+                     *           "symptoms": "Worse in the evening",
+                     *           "images": [
+                     *             {
+                     *               "filename": "appointment_672b1234_1764234567890_report_9f.pdf",
+                     *               "originalName": "blood-test.pdf",
+                     *               "size": 52311,
+                     *               "mimeType": "application/pdf",
+                     *               "category": "reports",
+                     *               "fromPatient": true,
+                     *               "url": "/api/files/appointment_672b1234_1764234567890_report_9f.pdf",
+                     *               "status": "ready"
+                     *             }
+                     *           ],
+                     *           "paymentInfo": {
+                     *             "amount": 500,
+                     *             "status": "pending",
+                     *             "paidAmount": 0
+                     *           },
+                     *           "history": [
+                     *             {
+                     *               "from": null,
+                     *               "to": "pending",
+                     *               "by": "672b1234a1b2c3d4e5f60718",
+                     *               "at": "2026-11-22T04:30:00.000Z",
+                     *               "reason": null
+                     *             }
+                     *           ],
+                     *           "createdBy": "672b1234a1b2c3d4e5f60718",
+                     *           "createdAt": "2026-11-22T04:30:00.000Z",
+                     *           "updatedAt": "2026-11-22T04:30:00.000Z"
+                     *         }
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Payment recorded successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["RecordedEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR.MALFORMED_JSON.TOO_LATE"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            413: components["responses"]["413.PAYLOAD_TOO_LARGE"];
+            415: components["responses"]["415.UNSUPPORTED_MEDIA_TYPE"];
+            422: components["responses"]["422.IDEMPOTENCY_KEY_REUSED"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    paymentsRefund: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Send the request again with the same key within 24 hours, and it is still done only once. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                appointment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "amount": 500,
+                 *       "method": "upi",
+                 *       "reason": "The doctor was called away"
+                 *     }
+                 */
+                "application/json": components["schemas"]["RecordRefund"];
+            };
+        };
+        responses: {
+            /** @description Refund recorded successfully */
+            201: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "payment": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "appointmentId": "672b1234a1b2c3d4e5f60718",
+                     *           "receiptNumber": "2026-27/000123",
+                     *           "kind": "payment",
+                     *           "amount": 500,
+                     *           "method": "upi",
+                     *           "reference": "UPI 433912345678",
+                     *           "reason": null,
+                     *           "receivedBy": {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "name": "Joseph Mathew"
+                     *           },
+                     *           "at": "2026-11-22T04:30:00.000Z"
+                     *         },
+                     *         "appointment": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "patient": {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "name": "Asha Verma",
+                     *             "mobileNumber": "9876543210"
+                     *           },
+                     *           "doctor": {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "name": "Dr Meera Iyer",
+                     *             "doctorInfo": {
+                     *               "specialization": "Cardiology",
+                     *               "consultationFee": 500
+                     *             }
+                     *           },
+                     *           "appointmentDate": "2026-12-01",
+                     *           "appointmentTime": "09:30",
+                     *           "startsAt": "2026-12-01T04:00:00.000Z",
+                     *           "status": "pending",
+                     *           "purposeOfVisit": "consultation",
+                     *           "reason": "Headache for a week",
+                     *           "symptoms": "Worse in the evening",
+                     *           "images": [
+                     *             {
+                     *               "filename": "appointment_672b1234_1764234567890_report_9f.pdf",
+                     *               "originalName": "blood-test.pdf",
+                     *               "size": 52311,
+                     *               "mimeType": "application/pdf",
+                     *               "category": "reports",
+                     *               "fromPatient": true,
+                     *               "url": "/api/files/appointment_672b1234_1764234567890_report_9f.pdf",
+                     *               "status": "ready"
+                     *             }
+                     *           ],
+                     *           "paymentInfo": {
+                     *             "amount": 500,
+                     *             "status": "pending",
+                     *             "paidAmount": 0
+                     *           },
+                     *           "history": [
+                     *             {
+                     *               "from": null,
+                     *               "to": "pending",
+                     *               "by": "672b1234a1b2c3d4e5f60718",
+                     *               "at": "2026-11-22T04:30:00.000Z",
+                     *               "reason": null
+                     *             }
+                     *           ],
+                     *           "createdBy": "672b1234a1b2c3d4e5f60718",
+                     *           "createdAt": "2026-11-22T04:30:00.000Z",
+                     *           "updatedAt": "2026-11-22T04:30:00.000Z"
+                     *         }
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Refund recorded successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["RecordedEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR.MALFORMED_JSON"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            413: components["responses"]["413.PAYLOAD_TOO_LARGE"];
+            415: components["responses"]["415.UNSUPPORTED_MEDIA_TYPE"];
+            422: components["responses"]["422.IDEMPOTENCY_KEY_REUSED"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    paymentsCorrect: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Send the request again with the same key within 24 hours, and it is still done only once. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                payment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "reason": "Entered twice"
+                 *     }
+                 */
+                "application/json": components["schemas"]["CorrectPayment"];
+            };
+        };
+        responses: {
+            /** @description Correction recorded successfully */
+            201: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "payment": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "appointmentId": "672b1234a1b2c3d4e5f60718",
+                     *           "receiptNumber": "2026-27/000123",
+                     *           "kind": "payment",
+                     *           "amount": 500,
+                     *           "method": "upi",
+                     *           "reference": "UPI 433912345678",
+                     *           "reason": null,
+                     *           "receivedBy": {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "name": "Joseph Mathew"
+                     *           },
+                     *           "at": "2026-11-22T04:30:00.000Z"
+                     *         },
+                     *         "appointment": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "patient": {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "name": "Asha Verma",
+                     *             "mobileNumber": "9876543210"
+                     *           },
+                     *           "doctor": {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "name": "Dr Meera Iyer",
+                     *             "doctorInfo": {
+                     *               "specialization": "Cardiology",
+                     *               "consultationFee": 500
+                     *             }
+                     *           },
+                     *           "appointmentDate": "2026-12-01",
+                     *           "appointmentTime": "09:30",
+                     *           "startsAt": "2026-12-01T04:00:00.000Z",
+                     *           "status": "pending",
+                     *           "purposeOfVisit": "consultation",
+                     *           "reason": "Headache for a week",
+                     *           "symptoms": "Worse in the evening",
+                     *           "images": [
+                     *             {
+                     *               "filename": "appointment_672b1234_1764234567890_report_9f.pdf",
+                     *               "originalName": "blood-test.pdf",
+                     *               "size": 52311,
+                     *               "mimeType": "application/pdf",
+                     *               "category": "reports",
+                     *               "fromPatient": true,
+                     *               "url": "/api/files/appointment_672b1234_1764234567890_report_9f.pdf",
+                     *               "status": "ready"
+                     *             }
+                     *           ],
+                     *           "paymentInfo": {
+                     *             "amount": 500,
+                     *             "status": "pending",
+                     *             "paidAmount": 0
+                     *           },
+                     *           "history": [
+                     *             {
+                     *               "from": null,
+                     *               "to": "pending",
+                     *               "by": "672b1234a1b2c3d4e5f60718",
+                     *               "at": "2026-11-22T04:30:00.000Z",
+                     *               "reason": null
+                     *             }
+                     *           ],
+                     *           "createdBy": "672b1234a1b2c3d4e5f60718",
+                     *           "createdAt": "2026-11-22T04:30:00.000Z",
+                     *           "updatedAt": "2026-11-22T04:30:00.000Z"
+                     *         }
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Correction recorded successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["RecordedEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR.MALFORMED_JSON.DUPLICATE_VALUE"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            413: components["responses"]["413.PAYLOAD_TOO_LARGE"];
+            415: components["responses"]["415.UNSUPPORTED_MEDIA_TYPE"];
+            422: components["responses"]["422.IDEMPOTENCY_KEY_REUSED"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    paymentsCashReport: {
+        parameters: {
+            query?: {
+                /** @description A calendar day of the clinic; today by default. */
+                date?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Cash report retrieved successfully */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "date": "2026-12-01",
+                     *         "totals": {
+                     *           "count": 1,
+                     *           "payments": 500,
+                     *           "refunds": 0,
+                     *           "corrections": 0,
+                     *           "total": 500
+                     *         },
+                     *         "byMethod": [
+                     *           {
+                     *             "method": "upi",
+                     *             "totals": {
+                     *               "count": 1,
+                     *               "payments": 500,
+                     *               "refunds": 0,
+                     *               "corrections": 0,
+                     *               "total": 500
+                     *             }
+                     *           }
+                     *         ],
+                     *         "byPerson": [
+                     *           {
+                     *             "person": {
+                     *               "_id": "672b1234a1b2c3d4e5f60718",
+                     *               "name": "Joseph Mathew"
+                     *             },
+                     *             "totals": {
+                     *               "count": 1,
+                     *               "payments": 500,
+                     *               "refunds": 0,
+                     *               "corrections": 0,
+                     *               "total": 500
+                     *             },
+                     *             "byMethod": [
+                     *               {
+                     *                 "method": "upi",
+                     *                 "totals": {
+                     *                   "count": 1,
+                     *                   "payments": 500,
+                     *                   "refunds": 0,
+                     *                   "corrections": 0,
+                     *                   "total": 500
+                     *                 }
+                     *               }
+                     *             ]
+                     *           }
+                     *         ],
+                     *         "items": [
+                     *           {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "appointmentId": "672b1234a1b2c3d4e5f60718",
+                     *             "receiptNumber": "2026-27/000123",
+                     *             "kind": "payment",
+                     *             "amount": 500,
+                     *             "method": "upi",
+                     *             "reference": "UPI 433912345678",
+                     *             "reason": null,
+                     *             "receivedBy": {
+                     *               "_id": "672b1234a1b2c3d4e5f60718",
+                     *               "name": "Joseph Mathew"
+                     *             },
+                     *             "at": "2026-11-22T04:30:00.000Z",
+                     *             "patient": {
+                     *               "_id": "672b1234a1b2c3d4e5f60718",
+                     *               "name": "Joseph Mathew"
+                     *             }
+                     *           }
+                     *         ]
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Cash report retrieved successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["CashReportEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    paymentsReceipt: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                payment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The receipt, to be printed */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
                 };
             };
             400: components["responses"]["400.VALIDATION_ERROR"];

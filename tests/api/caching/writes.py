@@ -65,6 +65,21 @@ def deliver_code_to_stranger(clinic: Clinic) -> None:
     clinic.run(Job.DELIVER_CODE_TO_STRANGER, Otp.objects.get(mobile_number=stranger).issue)
 
 
+def pay(clinic: Clinic) -> None:
+    clinic.call(clinic.admin, "POST", f"/appointments/{clinic.pending.id}/payments", amount=500, method="cash")
+
+
+def refund(clinic: Clinic) -> None:
+    path = f"/appointments/{clinic.pending.id}/refunds"
+    clinic.call(clinic.admin, "POST", path, amount=200, method="cash", reason="Called away")
+
+
+def correct(clinic: Clinic) -> None:
+    payment = clinic.database.payments.find_one({})
+    assert payment is not None
+    clinic.call(clinic.admin, "POST", f"/payments/{payment['_id']}/correction", reason="Entered twice")
+
+
 def run_for_unknown(clinic: Clinic, job: Job) -> None:
     clinic.run(job, factories.UNKNOWN_ID)
 
@@ -187,6 +202,9 @@ WRITES = [
         "DELETE /api/display-keys/<object_id:key_id>",
         lambda c: c.call(c.admin, "DELETE", f"/display-keys/{create_display_key(c)}"),
     ),
+    Write(f"POST {APPOINTMENT}/payments", pay, "own"),
+    Write(f"POST {APPOINTMENT}/refunds", refund, "own", prepare=pay),
+    Write("POST /api/payments/<object_id:payment_id>/correction", correct, "own", prepare=pay),
     Write(
         "POST /api/files/upload/appointments",
         lambda c: c.upload(c.asha, "appointments", appointmentId=str(c.pending.id), category="reports"),
