@@ -6,7 +6,7 @@ from redis import Redis
 
 from arthomed import cli
 from arthomed.appointments import messages as appointment_messages
-from arthomed.appointments.routes import appointments, desk
+from arthomed.appointments.routes import appointments, desk, moving, timetable
 from arthomed.appointments.service import attachments
 from arthomed.auth import routes as auth
 from arthomed.auth.service import otp, sessions
@@ -54,6 +54,8 @@ _BLUEPRINTS = (
     scheduling.slots,
     appointments.blueprint,
     desk.blueprint,
+    moving.blueprint,
+    timetable.blueprint,
     appointments.attachments,
     appointments.accounts,
     patients.blueprint,

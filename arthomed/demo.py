@@ -8,7 +8,8 @@ from typing import Any
 from bson import ObjectId
 from pymongo.client_session import ClientSession
 
-from arthomed.appointments.models import Appointment, Change, PaymentInfo
+from arthomed.appointments.models import Appointment
+from arthomed.appointments.parts import Change, PaymentInfo
 from arthomed.appointments.rules import Status
 from arthomed.appointments.service import booking, transitions
 from arthomed.appointments.service.attempts import BookingDetails

@@ -28,6 +28,10 @@ WALKED_IN = {
     "history": [{**_BOOKED, "to": str(Status.CONFIRMED)}],
 }
 WALK_IN_BOOKED = {"appointment": WALKED_IN, "possibleDuplicates": []}
+_NINE = {"doctor": _PENDING["doctor"]["_id"], "startsAt": "2026-12-01T03:30:00.000Z"}
+_HALF_PAST_NINE = {**_NINE, "startsAt": _PENDING["startsAt"]}
+_RESCHEDULE = {**_BOOKED, "from": _PENDING["status"], "movedFrom": _NINE, "movedTo": _HALF_PAST_NINE}
+RESCHEDULED = {**_PENDING, "history": [_BOOKED, _RESCHEDULE]}
 CANCELLED = _moved(Status.CANCELLED, _RECOVERED, cancellation={**example_of(CancellationOut()), "reason": _RECOVERED})
 CANCELLATION = {"appointment": CANCELLED, "refundInfo": example_of(RefundOut())}
 

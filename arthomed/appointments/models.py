@@ -1,4 +1,4 @@
-"""Appointments, and the idempotency keys of bookings."""
+"""Appointments."""
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
@@ -17,69 +17,20 @@ from mongoengine import (
 from pymongo import ReturnDocument
 from pymongo.client_session import ClientSession
 
-from arthomed.appointments.fees import PaymentStatus, RefundStatus, payment_status
+from arthomed.appointments.parts import Cancellation, Change, PaymentInfo
 from arthomed.appointments.queue import Queue
 from arthomed.appointments.rules import ACTIVE, OF_OWN_PATIENTS, TREATED, Source, Status
 from arthomed.core import clock
 from arthomed.core.actor import Actor
 from arthomed.core.cache import invalidate
-from arthomed.core.documents import ClinicDocument, ClinicEmbeddedDocument, Pipeline, Raw
+from arthomed.core.documents import ClinicDocument, Pipeline, Raw
 from arthomed.core.errors import NotFound
 from arthomed.core.permissions import Role
 from arthomed.files.models import File
 from arthomed.files.rules import Kind
 from arthomed.scheduling.models import day_tag
+from arthomed.scheduling.seats import Seat, Start
 from arthomed.users.models import User
-
-
-class Change(ClinicEmbeddedDocument):
-    """One status change in an appointment's history; `by` is empty when the system made it."""
-
-    source = EnumField(Status, db_field="from")
-    target = EnumField(Status, db_field="to", required=True)
-    by = ObjectIdField()
-    at = DateTimeField(required=True)
-    reason = StringField()
-
-
-class PaymentInfo(ClinicEmbeddedDocument):
-    """The fee of an appointment, in whole rupees, and what of it is paid.
-
-    The amounts follow from the records of the payments; until the first one they are empty. An appointment that was
-    marked as paid before there were records counts as paid.
-    """
-
-    amount = IntField(required=True)
-    status = EnumField(PaymentStatus, required=True, default=PaymentStatus.PENDING)
-    recorded_paid = IntField(db_field="paidAmount")
-    recorded_refunds = IntField(db_field="refundedAmount")
-
-    @classmethod
-    def of(cls, fee: int, *, paid: int, refunded: int) -> "PaymentInfo":
-        status = payment_status(fee, paid=paid, refunded=refunded)
-        return cls(amount=fee, status=status, recorded_paid=paid, recorded_refunds=refunded)
-
-    @property
-    def paid_amount(self) -> int:
-        if self.recorded_paid is not None:
-            return int(self.recorded_paid)
-        return int(self.amount) if self.status is PaymentStatus.PAID else 0
-
-
-class Cancellation(ClinicEmbeddedDocument):
-    """A cancellation and its refund, in whole rupees; `by` is the user who cancelled.
-
-    `refund_date` is empty until the clinic has refunded the amount; `refunded_before` was refunded before and is not
-    part of it.
-    """
-
-    by = ObjectIdField()
-    at = DateTimeField(required=True)
-    reason = StringField()
-    refund_amount = IntField(db_field="refundAmount", required=True)
-    refund_status = EnumField(RefundStatus, db_field="refundStatus", required=True)
-    refund_date = DateTimeField(db_field="refundDate")
-    refunded_before = IntField(db_field="refundedBefore")
 
 
 def appointments_tag(patient: ObjectId) -> str:
@@ -138,7 +89,7 @@ class Appointment(ClinicDocument):
 
     @property
     def since(self) -> datetime:
-        """The time of the last status change."""
+        """The time of the last change of the status or the place."""
         since: datetime = self.history[-1].at
         return since
 
@@ -165,6 +116,17 @@ class Appointment(ClinicDocument):
 
     def _changed_to(self, status: Status) -> datetime | None:
         return next((change.at for change in reversed(self.history) if change.target is status), None)
+
+    @property
+    def earliest_starts_at(self) -> datetime:
+        """The earliest start that this appointment ever had."""
+        earlier = (one.moved_from.starts_at for one in self.history if one.moved_from)
+        earliest: datetime = min([self.starts_at, *earlier])
+        return earliest
+
+    @property
+    def start(self) -> Start:
+        return self.doctor_id, self.appointment_date.date(), self.appointment_time
 
     @classmethod
     def of(cls, user_id: ObjectId) -> Any:
@@ -314,6 +276,22 @@ class Appointment(ClinicDocument):
         assigned = {name: text for name, text in stored.items() if text is not None}
         return self._update({"$set": {**assigned, "updatedAt": now}, "$unset": removed}, session)
 
+    def move_to(self, seat: Seat, change: Change, *, session: ClientSession) -> "Appointment | None":
+        """Give the appointment another seat and its fee; None if it has changed since it was loaded, or has arrived."""
+        moved = {
+            "doctor": seat.doctor,
+            "slot": seat.slot,
+            "seat": seat.number,
+            "appointmentDate": seat.date,
+            "appointmentTime": seat.start_time,
+            "startsAt": seat.starts_at,
+            "endsAt": seat.ends_at,
+            "payment.amount": seat.fee,
+            "updatedAt": change.at,
+        }
+        update = {"$set": moved, "$push": {"history": change.to_mongo()}}
+        return self._update(update, session, slot=self.slot, seat=self.seat, queue=None)
+
     def _update(self, update: Raw, session: ClientSession, **conditions: Any) -> "Appointment | None":
         """Update if neither the status nor the place in the queue has changed since this appointment was loaded."""
         invalidate(appointments_tag(self.patient_id))
@@ -334,14 +312,3 @@ class Appointment(ClinicDocument):
             "skippedAt": queue.skipped_at,
             "priority": queue.priority,
         }
-
-
-class IdempotencyKey(ClinicDocument):
-    """A user's idempotency key and the appointment that was booked with it; MongoDB removes it after 24 hours."""
-
-    meta = {"collection": "idempotency_keys"}
-
-    user = ObjectIdField(required=True)
-    key = StringField(required=True)
-    fingerprint = StringField(required=True)
-    appointment = ObjectIdField(required=True)

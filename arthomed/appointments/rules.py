@@ -46,16 +46,6 @@ OVERFLOW_SEAT = 1000
 """Overflow places of a doctor's day are numbered from the next seat on."""
 
 
-def status_when_booked(source: Source) -> Status:
-    """What the reception books needs no confirmation."""
-    return Status.PENDING if source is Source.APP else Status.CONFIRMED
-
-
-def is_limited(source: Source) -> bool:
-    """Whether the number of a patient's open appointments is limited: in the app, not at the desk."""
-    return source is Source.APP
-
-
 ACTIVE = frozenset({Status.PENDING, Status.CONFIRMED, Status.IN_PROGRESS})
 """The statuses in which an appointment holds its seat."""
 
@@ -84,6 +74,8 @@ class AppointmentView(Protocol):
     def has_arrived(self) -> bool: ...
     @property
     def has_findings(self) -> bool: ...
+    @property
+    def earliest_starts_at(self) -> datetime: ...
 
 
 class SlotUnavailable(ClinicError):
@@ -150,7 +142,7 @@ def with_notice(appointment: AppointmentView, actor: Actor, now: datetime, polic
 
 
 _START_FROM = timedelta(hours=1)
-_START_UNTIL = timedelta(hours=4)
+START_UNTIL = timedelta(hours=4)
 _UNDO_NO_SHOW_WITHIN = timedelta(hours=24)
 UNDO_WITHIN = timedelta(minutes=10)
 """Steps in the queue and the start of a consultation can be undone for so long."""
@@ -162,7 +154,7 @@ def around_its_time(appointment: AppointmentView, _actor: Actor, now: datetime, 
     starts_from_arrival = appointment.is_overflow and appointment.has_arrived
     if now < appointment.starts_at - _START_FROM and not starts_from_arrival:
         raise InvalidTransition("An appointment can be started from one hour before its time")
-    if now > appointment.ends_at + _START_UNTIL:
+    if now > appointment.ends_at + START_UNTIL:
         raise InvalidTransition("An appointment can be started until four hours after its end")
 
 
@@ -272,10 +264,13 @@ _HALF_REFUND_FROM = timedelta(hours=2)
 
 
 def refund_percent(appointment: AppointmentView, *, actor: Actor, now: datetime) -> int:
-    """The percentage of the payment to refund: 100 when the clinic cancels, otherwise by the patient's notice."""
+    """The percentage of the payment to refund: 100 when the clinic cancels, otherwise by the patient's notice.
+
+    The notice counts from the earliest start that the appointment ever had.
+    """
     if Role.PATIENT not in roles_in(appointment, actor) or appointment.status is Status.PENDING:
         return 100
-    notice = appointment.starts_at - now
+    notice = appointment.earliest_starts_at - now
     if notice >= _FULL_REFUND_FROM:
         return 100
     return 50 if notice >= _HALF_REFUND_FROM else 0
@@ -294,15 +289,3 @@ def ensure_takes_files(appointment: AppointmentView) -> None:
     """Raises TooLate for an appointment that did not take place."""
     if appointment.status in (Status.CANCELLED, Status.REJECTED, Status.NO_SHOW):
         raise TooLate("Files cannot be added to an appointment that did not take place")
-
-
-def ensure_bookable_day(days_ahead: int, policy: Policy) -> None:
-    """An appointment can be booked from today to the end of the horizon."""
-    if not 0 <= days_ahead < policy.horizon_days:
-        raise SlotUnavailable
-
-
-def ensure_can_start(ends_at: datetime, now: datetime) -> None:
-    """A walk-in late in the evening gets no overflow place that could not be started any more."""
-    if now > ends_at + _START_UNTIL:
-        raise SlotUnavailable

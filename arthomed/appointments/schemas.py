@@ -163,12 +163,22 @@ class CancellationOut(RefundOut):
     reason = fields.String(required=True, allow_none=True, metadata={"example": "I have recovered"})
 
 
+class DoctorAndTimeOut(Schema):
+    doctor = Id(required=True)
+    starts_at = Instant(required=True, metadata={"example": "2026-12-01T04:00:00.000Z"})
+
+
+_MOVED = {"example": None, "description": "Only of a change of the time or the doctor, which keeps the status."}
+
+
 class ChangeOut(Schema):
     source = fields.String(data_key="from", required=True, allow_none=True, metadata={"example": None})
     target = fields.String(data_key="to", required=True, metadata={"example": "pending"})
     by = Id(required=True, allow_none=True, metadata={"description": "Empty when the system acted."})
     at = Instant(required=True)
     reason = fields.String(required=True, allow_none=True)
+    moved_from = fields.Nested(DoctorAndTimeOut, required=True, allow_none=True, metadata=_MOVED)
+    moved_to = fields.Nested(DoctorAndTimeOut, required=True, allow_none=True, metadata=_MOVED)
 
 
 class ImageOut(FileOut):

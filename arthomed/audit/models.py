@@ -32,6 +32,7 @@ class Kind(StrEnum):
 
     USER = "user"
     SCHEDULE = "schedule"
+    SLOT = "slot"
     APPOINTMENT = "appointment"
     SESSION = "session"
     AUDIT_TRAIL = "audit-trail"

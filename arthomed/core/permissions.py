@@ -27,6 +27,7 @@ class Permission(StrEnum):
     DOCTORS_READ = "doctors:read"
     SCHEDULE_WRITE = "schedule:write"
     SLOTS_READ = "slots:read"
+    SLOTS_MANAGE = "slots:manage"
     APPOINTMENT_BOOK = "appointment:book"
     APPOINTMENT_BOOK_FOR_PATIENT = "appointment:book-for-patient"
     APPOINTMENT_LIST_MINE = "appointment:list-mine"
@@ -37,6 +38,7 @@ class Permission(StrEnum):
     APPOINTMENT_EDIT = "appointment:edit"
     APPOINTMENT_CHANGE_STATUS = "appointment:change-status"
     APPOINTMENT_CANCEL = "appointment:cancel"
+    APPOINTMENT_RESCHEDULE = "appointment:reschedule"
     APPOINTMENT_STATS = "appointment:stats"
     QUEUE = "queue"
     DISPLAY_KEYS = "display-keys"
@@ -58,6 +60,7 @@ _EVERY_ROLE = frozenset(
         Permission.APPOINTMENT_EDIT,
         Permission.APPOINTMENT_CHANGE_STATUS,
         Permission.APPOINTMENT_CANCEL,
+        Permission.APPOINTMENT_RESCHEDULE,
         Permission.APPOINTMENT_STATS,
         Permission.PAYMENT_READ,
     }
@@ -69,6 +72,7 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     | {
         Permission.APPOINTMENT_LIST,
         Permission.SCHEDULE_WRITE,
+        Permission.SLOTS_MANAGE,
         Permission.USERS_READ,
         Permission.PATIENTS_READ,
         Permission.QUEUE,
@@ -78,6 +82,7 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
         Permission.APPOINTMENT_BOOK_FOR_PATIENT,
         Permission.APPOINTMENT_LIST,
         Permission.APPOINTMENT_LIST_PENDING,
+        Permission.SLOTS_MANAGE,
         Permission.USERS_READ,
         Permission.PATIENTS_READ,
         Permission.PATIENTS_WRITE,
@@ -94,6 +99,7 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
         Permission.PATIENTS_READ,
         Permission.PATIENTS_WRITE,
         Permission.SCHEDULE_WRITE,
+        Permission.SLOTS_MANAGE,
         Permission.AUDIT_READ,
         Permission.MESSAGES_MANAGE,
         Permission.QUEUE,

@@ -41,6 +41,10 @@ class View:
     has_arrived: bool = False
     has_findings: bool = False
 
+    @property
+    def earliest_starts_at(self) -> datetime:
+        return self.starts_at
+
 
 @pytest.fixture(params=EVERY_DAY, ids=lambda day: f"{day:%A}")
 def appointments(request: pytest.FixtureRequest) -> list[Appointment]:

@@ -82,6 +82,11 @@ class World:
     def role(self) -> Role:
         return Role(self.caller.user.role)
 
+    @property
+    def own_doctor(self) -> ObjectId:
+        """The calling doctor, else any."""
+        return ObjectId(self.caller.user.id if self.role is Role.DOCTOR else self.doctor.id)
+
 
 def _edit(world: World) -> dict[str, Any]:
     return {"notes": "Rest"} if world.role is Role.DOCTOR else {"reason": "Fever"}
@@ -136,6 +141,10 @@ def _own_code(world: World) -> dict[str, Any]:
     return {"otp": factories.code_for(mobile)}
 
 
+def _a_week_later() -> str:
+    return (factories.tomorrow() + timedelta(days=7)).isoformat()
+
+
 PUBLIC = {
     ("POST", "/api/auth/send-otp"),
     ("POST", "/api/auth/verify-otp"),
@@ -158,6 +167,7 @@ _USER = "/api/users/<object_id:user_id>"
 _PATIENT = "/api/patients/<object_id:patient_id>"
 _DOCTORS = "/api/users/doctors"
 _BORN = {"dateOfBirth": "1990-04-21"}
+_SLOTS = "/api/appointments/slots"
 _ONE_DAY = {"from": "2026-12-01", "to": "2026-12-01"}
 TABLE: dict[tuple[str, str], Row] = {
     ("POST", "/api/auth/logout-all"): Row(ALL),
@@ -254,6 +264,29 @@ TABLE: dict[tuple[str, str], Row] = {
         STAFF, "payment", body=lambda _: {"reason": "Entered twice"}
     ),
     ("GET", "/api/payments/<object_id:payment_id>/receipt"): Row(ALL, "payment", own_only=OWN_APPOINTMENTS),
+    ("PUT", f"{_APPOINTMENT}/reschedule"): Row(
+        ALL,
+        "as_patient",
+        own_only=OWN_APPOINTMENTS,
+        body=lambda _: {"appointmentDate": _a_week_later(), "appointmentTime": "09:00"},
+    ),
+    ("GET", f"{_SLOTS}/<object_id:slot_id>"): Row(DOCTOR | STAFF, "slot", own_only=DOCTOR),
+    ("PUT", f"{_SLOTS}/<object_id:slot_id>"): Row(
+        DOCTOR | STAFF, "slot", own_only=DOCTOR, body=lambda _: {"isBlocked": True, "blockReason": "break"}
+    ),
+    ("POST", _SLOTS): Row(
+        DOCTOR | STAFF,
+        body=lambda world: {
+            "doctorId": str(world.own_doctor),
+            "date": _a_week_later(),
+            "startTime": "18:00",
+            "maxPatients": 2,
+        },
+    ),
+    ("GET", "/api/appointments/explain"): Row(
+        DOCTOR | STAFF,
+        query=lambda world: {"doctorId": str(world.own_doctor), "date": _a_week_later(), "time": "09:00"},
+    ),
 }
 CASES = [pytest.param(route, role, id=f"{role} {' '.join(route)}") for route in TABLE for role in Role]
 
@@ -357,8 +390,11 @@ def make_world(app: Flask, role: Role, status: Status) -> World:
         for appointment in (own_appointment, others_appointment):
             transitions.change_status(admin, appointment.id, status)
     payments = cache(partial(_payments, caller.user, stranger.user))
+    as_patient = factories.make_appointment(caller.user, doctor) if role is Role.DOCTOR else own_appointment
     ids: dict[str, Pair | Callable[[], Pair]] = {
         "appointment": (own_appointment.id, others_appointment.id),
+        "as_patient": (as_patient.id, others_appointment.id),
+        "slot": (own_appointment.slot, others_appointment.slot),
         "user": (caller.user.id, stranger.user.id),
         "patient": (own_appointment.patient_id, others_appointment.patient_id),
         "doctor": (caller.user.id, doctor.id),

@@ -6,7 +6,7 @@ from datetime import date
 
 from bson import ObjectId
 
-from arthomed.appointments.models import IdempotencyKey
+from arthomed.appointments.keys import IdempotencyKey
 from arthomed.appointments.rules import Source
 from arthomed.core import origin
 from arthomed.core.actor import Actor

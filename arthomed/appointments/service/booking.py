@@ -10,8 +10,10 @@ from bson import ObjectId
 from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError
 
-from arthomed.appointments import messages, rules
-from arthomed.appointments.models import Appointment, Change, IdempotencyKey, PaymentInfo
+from arthomed.appointments import booking_rules, messages, rules
+from arthomed.appointments.keys import IdempotencyKey
+from arthomed.appointments.models import Appointment
+from arthomed.appointments.parts import Change, PaymentInfo
 from arthomed.appointments.queue import Queue
 from arthomed.appointments.rules import Source
 from arthomed.appointments.service import alternatives, arrival, audit_trail, idempotency
@@ -126,7 +128,7 @@ def _read_context(attempts: Sequence[BookingAttempt], now: datetime, session: Cl
     seats = _find_seats(attempts, now, session)
     policy = settings().policy
     limit = policy.max_open_appointments
-    patients = (found.get(attempt.patient_id) for attempt in attempts if rules.is_limited(attempt.source))
+    patients = (found.get(attempt.patient_id) for attempt in attempts if booking_rules.is_limited(attempt.source))
     frequent = [patient.id for patient in patients if patient and patient.bookings_count >= limit]
     day_start = clock.wall_clock(clock.today(policy.timezone), "00:00", policy.timezone)
     counts = Appointment.count_open(frequent, day_start=day_start, session=session) if frequent else {}
@@ -167,13 +169,13 @@ def _ensure_bookable(attempt: BookingAttempt, context: _Context, now: datetime) 
     doctor = context.users.get(details.doctor_id)
     if doctor is None or not doctor.is_bookable:
         raise NotFound("Doctor not found")
-    rules.ensure_bookable_day((details.appointment_date - clock.local_date(now, policy.timezone)).days, policy)
+    booking_rules.ensure_bookable_day((details.appointment_date - clock.local_date(now, policy.timezone)).days, policy)
     if attempt.id not in context.seats:
         raise rules.SlotUnavailable
     seat = context.seats[attempt.id]
     if seat is None:
         raise rules.SlotTaken
-    rules.ensure_can_start(seat.ends_at, now)
+    booking_rules.ensure_can_start(seat.ends_at, now)
 
 
 def _write(attempts: Sequence[BookingAttempt], context: _Context, session: ClientSession) -> list[_Booked]:
@@ -221,7 +223,7 @@ def _queues(claims: Sequence[tuple[Seat, BookingAttempt]], session: ClientSessio
 def _appointment(attempt: BookingAttempt, seat: Seat, queue: Queue | None, context: _Context) -> Appointment:
     """The appointment; the token of one who walked in also numbers an overflow place."""
     details, now, by = attempt.details, clock.now(), attempt.actor.user_id
-    status = rules.status_when_booked(attempt.source)
+    status = booking_rules.status_when_booked(attempt.source)
     appointment = Appointment(
         id=attempt.id,
         patient_id=attempt.patient_id,

@@ -12,9 +12,10 @@ from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError
 
 from arthomed.appointments import fees, messages, rules
-from arthomed.appointments.models import Appointment, Cancellation, Change
+from arthomed.appointments.models import Appointment
+from arthomed.appointments.parts import Cancellation, Change
 from arthomed.appointments.rules import Move, Status
-from arthomed.appointments.service import audit_trail
+from arthomed.appointments.service import audit_trail, seats
 from arthomed.config import settings
 from arthomed.core import clock, error_reporting
 from arthomed.core.actor import SYSTEM, Actor
@@ -166,9 +167,7 @@ def _apply(transition: _Transition, session: ClientSession) -> tuple[Appointment
 
 
 def _free_seat(moved: Appointment, session: ClientSession) -> None:
-    still_taken = Slot.free(moved.slot, moved.seat, session=session)
-    if len(still_taken) == 1:
-        Slot.hold(moved.slot, Appointment.holder(moved.slot, session), session=session)
+    seats.free(moved.slot, moved.seat, session)
 
 
 def _cancellation(actor: Actor, appointment: Appointment, target: Status, change: Change) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from typing import Any
 from mongoengine.connection import get_connection
 from pymongo.client_session import ClientSession
 
-from arthomed.appointments.models import Appointment, PaymentInfo
+from arthomed.appointments.models import Appointment
+from arthomed.appointments.parts import PaymentInfo
 from arthomed.core.counters import Counter
 from arthomed.core.documents import Pipeline, Raw
 from arthomed.payments import rules

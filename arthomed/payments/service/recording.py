@@ -15,7 +15,8 @@ from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError
 
 from arthomed.appointments import fees
-from arthomed.appointments.models import Appointment, PaymentInfo
+from arthomed.appointments.models import Appointment
+from arthomed.appointments.parts import PaymentInfo
 from arthomed.appointments.service import audit_trail
 from arthomed.audit import service as audit
 from arthomed.audit.models import Action, AuditEvent

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import time_machine
+from bson import ObjectId
 
 from arthomed.appointments.rules import Status
 from arthomed.appointments.service import transitions
@@ -23,6 +24,8 @@ from tests.api.notifications import fake_twilio
 from tests.factories import data_of
 
 APPOINTMENT, USER = "/api/appointments/<object_id:appointment_id>", "/api/users/<object_id:user_id>"
+SLOTS = "/api/appointments/slots"
+_BREAK = {"blockReason": "break"}
 
 
 def sign_in(clinic: Clinic, path: str, mobile: str, **fields: Any) -> None:
@@ -47,6 +50,15 @@ def resend(clinic: Clinic) -> None:
     message = clinic.message(subject=clinic.pending.id)
     message.finish(State.FAILED, now=clock.now(), failure="twilio 400 21211")
     clinic.call(clinic.admin, "POST", f"/admin/messages/{message.id}/resend")
+
+
+def new_time(time: str) -> dict[str, str]:
+    return {"appointmentDate": factories.tomorrow().isoformat(), "appointmentTime": time}
+
+
+def slot_at(clinic: Clinic, time: str) -> ObjectId:
+    slots = factories.slots_of(clinic.doctor, factories.tomorrow())
+    return next(ObjectId(slot.id) for slot in slots if slot.start_time == time)
 
 
 def set_active(clinic: Clinic, prefix: str, *, is_active: bool) -> None:
@@ -205,6 +217,28 @@ WRITES = [
     Write(f"POST {APPOINTMENT}/payments", pay, "own"),
     Write(f"POST {APPOINTMENT}/refunds", refund, "own", prepare=pay),
     Write("POST /api/payments/<object_id:payment_id>/correction", correct, "own", prepare=pay),
+    Write(
+        f"PUT {APPOINTMENT}/reschedule",
+        lambda c: c.call(c.asha, "PUT", f"/appointments/{c.pending.id}/reschedule", **new_time("10:30")),
+        "slots day own",
+    ),
+    Write(
+        f"PUT {SLOTS}/<object_id:slot_id>",
+        lambda c: c.call(c.admin, "PUT", f"/appointments/slots/{slot_at(c, '10:30')}", isBlocked=True, **_BREAK),
+        "slots",
+    ),
+    Write(
+        f"POST {SLOTS}",
+        lambda c: c.call(
+            c.admin,
+            "POST",
+            "/appointments/slots",
+            doctorId=str(c.doctor.id),
+            date=factories.tomorrow().isoformat(),
+            startTime="18:00",
+        ),
+        "slots",
+    ),
     Write(
         "POST /api/files/upload/appointments",
         lambda c: c.upload(c.asha, "appointments", appointmentId=str(c.pending.id), category="reports"),

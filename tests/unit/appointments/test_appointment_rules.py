@@ -1,17 +1,15 @@
 """Status transitions of appointments, and refunds."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import product
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 from bson import ObjectId
 
 from arthomed.appointments import rules
-from arthomed.appointments.rules import ACTIVE, Source, Status
-from arthomed.config import Policy
+from arthomed.appointments.rules import ACTIVE, Status
 from arthomed.core.actor import SYSTEM, Actor
 from arthomed.core.errors import ClinicError, PermissionDenied, ValidationFailed
 from tests.unit.appointments.fakes import (
@@ -20,21 +18,15 @@ from tests.unit.appointments.fakes import (
     ADMIN,
     DOCTOR,
     ENDS_AT,
+    INSTANT,
     PATIENT,
+    POLICY,
     RECEPTIONIST,
     STARTS_AT,
     FakeAppointment,
 )
 
-MINUTE, INSTANT = timedelta(minutes=1), timedelta(milliseconds=1)
-POLICY = Policy(
-    timezone=ZoneInfo("Asia/Kolkata"),
-    slot_minutes=30,
-    horizon_days=90,
-    cancel_notice=timedelta(minutes=120),
-    max_open_appointments=10,
-    no_show_after=timedelta(minutes=60),
-)
+MINUTE = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
@@ -204,22 +196,6 @@ def test_overflow_place_cannot_be_started_later_than_others() -> None:
     )
 
 
-def test_no_place_is_given_that_could_not_be_started_any_more() -> None:
-    rules.ensure_can_start(ENDS_AT, ENDS_AT + timedelta(hours=4))
-    with pytest.raises(rules.SlotUnavailable):
-        rules.ensure_can_start(ENDS_AT, ENDS_AT + timedelta(hours=4) + INSTANT)
-
-
-@pytest.mark.parametrize(
-    ("source", "status", "is_limited"),
-    [(Source.APP, PENDING, True), (Source.DESK, CONFIRMED, False), (Source.WALK_IN, CONFIRMED, False)],
-)
-def test_bookings_at_the_desk_need_no_confirmation_and_have_no_limit(
-    source: Source, status: Status, *, is_limited: bool
-) -> None:
-    assert (rules.status_when_booked(source), rules.is_limited(source)) == (status, is_limited)
-
-
 def test_overflow_place_can_be_started_from_the_arrival() -> None:
     arrived: dict[str, Any] = {"is_overflow": True, "has_arrived": True}
 
@@ -354,19 +330,3 @@ def test_cancellation_of_a_pending_appointment_is_refunded_in_full() -> None:
 )
 def test_refund_is_rounded_down_to_whole_rupees(fee: int, percent: int, amount: int) -> None:
     assert rules.refund_amount(fee, percent) == amount
-
-
-@pytest.mark.parametrize(("days_ahead", "bookable"), [(-1, False), (0, True), (89, True), (90, False)])
-def test_appointments_can_be_booked_from_today_to_the_end_of_the_horizon(days_ahead: int, *, bookable: bool) -> None:
-    try:
-        rules.ensure_bookable_day(days_ahead, POLICY)
-        found = True
-    except rules.SlotUnavailable:
-        found = False
-
-    assert found is bookable
-
-
-def test_horizon_comes_from_the_policy() -> None:
-    with pytest.raises(rules.SlotUnavailable):
-        rules.ensure_bookable_day(7, replace(POLICY, horizon_days=7))
