@@ -96,7 +96,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Sign this device out, by its access token, expired or not, or by its refresh token; any number of times.
+         * Sign this device out, by its access token or by its refresh token; any number of times.
          * @description Needs a well-signed token, which may have expired.
          */
         post: operations["authLogout"];
@@ -375,7 +375,13 @@ export interface paths {
          */
         get: operations["slotsSlotsOfDay"];
         put?: never;
-        post?: never;
+        /**
+         * Add a single slot besides the weekly hours, which stays when they change.
+         * @description It may overlap no other slot of the doctor, and lies within the days that can be booked.
+         *
+         *     Roles: admin, doctor, receptionist. Permission: `slots:manage`.
+         */
+        post: operations["timetableAddSlot"];
         delete?: never;
         options?: never;
         head?: never;
@@ -618,6 +624,81 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/appointments/{appointment_id}/reschedule": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                appointment_id: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Move an appointment to another time, or to another doctor of the same specialization.
+         * @description It keeps its id, its status and its payments; `paymentInfo.amount` becomes the fee of the new slot. Patients move
+         *     theirs until two hours before its time, staff until its start; nobody after the patient's arrival. The present time
+         *     changes nothing. Refunds count from the earliest start that the appointment ever had.
+         *
+         *     Roles: admin, doctor, patient, receptionist. Permission: `appointment:reschedule`.
+         */
+        put: operations["movingReschedule"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/appointments/slots/{slot_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                slot_id: string;
+            };
+            cookie?: never;
+        };
+        /**
+         * Read a slot with the appointments that hold its seats; doctors read their own.
+         * @description Roles: admin, doctor, receptionist. Permission: `slots:manage`.
+         */
+        get: operations["timetableGetSlot"];
+        /**
+         * Block a slot with a reason, or unblock it; `appointments` lists its bookings, which stay.
+         * @description A block stays when the weekly hours change. An unblocked slot follows them again: outside of them it cannot be
+         *     booked.
+         *
+         *     Roles: admin, doctor, receptionist. Permission: `slots:manage`.
+         */
+        put: operations["timetableBlockSlot"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/appointments/explain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Say why a time of a doctor cannot be booked, by the same rules as bookings.
+         * @description Roles: admin, doctor, receptionist. Permission: `slots:manage`.
+         */
+        get: operations["timetableExplain"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/files/upload/appointments": {
         parameters: {
             query?: never;
@@ -773,6 +854,216 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/appointments/day": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List a day of all doctors or of one in queue order; doctors see their own.
+         * @description All appointments of the day, not paged (at most 1,000): in each doctor's queue those in progress and called come
+         *     first, then those who wait, then those who are expected. Send the `ETag` as `If-None-Match` and get 304 while
+         *     nothing has changed.
+         *
+         *     Roles: admin, doctor, receptionist. Permission: `queue`.
+         */
+        get: operations["dayGetDay"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/appointments/{appointment_id}/arrive": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                appointment_id: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Give a patient who arrives a token.
+         * @description On the day of a confirmed appointment. `priority` (with a `priorityReason`) lets the patient go before others. For a
+         *     patient who has arrived, this changes the priority only.
+         *
+         *     Roles: admin, doctor, receptionist. Permission: `queue`.
+         */
+        put: operations["queueArrive"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/appointments/{appointment_id}/call": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                appointment_id: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Call a waiting patient; a doctor has at most one called patient.
+         * @description Roles: admin, doctor, receptionist. Permission: `queue`.
+         */
+        put: operations["queueCall"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/appointments/{appointment_id}/skip": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                appointment_id: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Let the next two go before a called or waiting patient who is not there.
+         * @description Roles: admin, doctor, receptionist. Permission: `queue`.
+         */
+        put: operations["queueSkip"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/appointments/{appointment_id}/recall": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                appointment_id: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Let a skipped patient who is back wait again, at the place after the skip.
+         * @description Roles: admin, doctor, receptionist. Permission: `queue`.
+         */
+        put: operations["queueRecall"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/appointments/{appointment_id}/undo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                appointment_id: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Undo the last step, for ten minutes: arrival, call, skip, or the start of the consultation.
+         * @description The doctor and admins undo a start, while no notes or prescription are written. It also undoes a no-show, for 24
+         *     hours. A completed consultation cannot be undone.
+         *
+         *     Roles: admin, doctor, receptionist. Permission: `queue`.
+         */
+        put: operations["queueUndo"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/display/{key}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                key: string;
+            };
+            cookie?: never;
+        };
+        /**
+         * Show a waiting room whose token is called, and who waits: the secret `key` opens it, and no names are in it.
+         * @description Send the `ETag` as `If-None-Match` and get 304 while nothing has changed.
+         *
+         *     Needs no token.
+         */
+        get: operations["displayShowDisplay"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/display-keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the keys of displays; the keys themselves are not stored.
+         * @description Roles: admin. Permission: `display-keys`.
+         */
+        get: operations["displayListDisplayKeys"];
+        put?: never;
+        /**
+         * Make a key for a display of some rooms; the answer is the only one that has the key.
+         * @description Roles: admin. Permission: `display-keys`.
+         */
+        post: operations["displayCreateDisplayKey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/display-keys/{key_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                key_id: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Revoke the key of a display, which shows nothing any more.
+         * @description Roles: admin. Permission: `display-keys`.
+         */
+        delete: operations["displayRevokeDisplayKey"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/files/upload/profiles": {
         parameters: {
             query?: never;
@@ -811,7 +1102,9 @@ export interface paths {
         post?: never;
         /**
          * Delete a file that one has uploaded, before the appointment is completed.
-         * @description Roles: admin, doctor, patient, receptionist. Permission: `files`.
+         * @description With `If-Match`, only if it has that ETag.
+         *
+         *     Roles: admin, doctor, patient, receptionist. Permission: `files`.
          */
         delete: operations["filesDelete"];
         options?: never;
@@ -1419,7 +1712,7 @@ export interface components {
              * @description Instead of the access token, or beside it.
              * @example eyJhbGciOi...
              */
-            refreshToken?: string | null;
+            refreshToken?: string;
         };
         NothingOut: Record<string, never>;
         NothingEnvelope: {
@@ -1970,7 +2263,7 @@ export interface components {
             name: string;
             doctorInfo: components["schemas"]["DoctorInfoPartOut"];
         };
-        QueueOut: {
+        PlaceOut: {
             /**
              * @description The number in the waiting room.
              * @example 7
@@ -1978,9 +2271,10 @@ export interface components {
             token: number;
             /**
              * Format: date-time
+             * @description Empty after an undone arrival.
              * @example 2026-11-22T04:30:00.000Z
              */
-            arrivedAt: string;
+            arrivedAt: string | null;
             /**
              * Format: date-time
              * @example null
@@ -2064,6 +2358,15 @@ export interface components {
             /** @example I have recovered */
             reason: string | null;
         };
+        DoctorAndTimeOut: {
+            /** @example 672b1234a1b2c3d4e5f60718 */
+            doctor: string;
+            /**
+             * Format: date-time
+             * @example 2026-12-01T04:00:00.000Z
+             */
+            startsAt: string;
+        };
         ChangeOut: {
             /** @example null */
             from: string | null;
@@ -2080,6 +2383,16 @@ export interface components {
              */
             at: string;
             reason: string | null;
+            /**
+             * @description Only of a change of the time or the doctor, which keeps the status.
+             * @example null
+             */
+            movedFrom: components["schemas"]["DoctorAndTimeOut"] | null;
+            /**
+             * @description Only of a change of the time or the doctor, which keeps the status.
+             * @example null
+             */
+            movedTo: components["schemas"]["DoctorAndTimeOut"] | null;
         };
         AppointmentOut: {
             /** @example 672b1234a1b2c3d4e5f60718 */
@@ -2109,7 +2422,7 @@ export interface components {
              */
             source: string;
             /** @description Only of one who has arrived. */
-            queue?: components["schemas"]["QueueOut"];
+            queue?: components["schemas"]["PlaceOut"];
             /** @example consultation */
             purposeOfVisit: string | null;
             /** @example Headache for a week */
@@ -2298,6 +2611,203 @@ export interface components {
             /** @example Headache for a week */
             reason?: string;
         };
+        PatientProfileOut: {
+            /**
+             * Format: date
+             * @example 1990-04-21
+             */
+            dateOfBirth?: string | null;
+            /** @example female */
+            gender?: string | null;
+        };
+        FoundPatientOut: {
+            /** @example 672b1234a1b2c3d4e5f60718 */
+            _id: string;
+            /** @example 9876543210 */
+            mobileNumber: string;
+            /** @example Asha Verma */
+            name: string;
+            /** @example true */
+            isActive: boolean;
+            profile: components["schemas"]["PatientProfileOut"];
+        };
+        BookedAtDeskOut: {
+            appointment: components["schemas"]["AppointmentOut"];
+            /** @description Where a patient was created: others who may be the same person. */
+            possibleDuplicates: components["schemas"]["FoundPatientOut"][];
+        };
+        BookedAtDeskEnvelope: {
+            /**
+             * @example true
+             * @enum {boolean}
+             */
+            success: true;
+            message: string;
+            data: components["schemas"]["BookedAtDeskOut"];
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            timestamp: string;
+        };
+        RescheduleAppointment: {
+            /**
+             * Format: date
+             * @example 2026-12-01
+             */
+            appointmentDate: string;
+            /** @example 09:30 */
+            appointmentTime: string;
+            /**
+             * @description Another doctor of the same specialization.
+             * @example 672b1234a1b2c3d4e5f60718
+             */
+            doctorId?: string;
+        };
+        SlotRecordOut: {
+            /** @example 672b1234a1b2c3d4e5f60718 */
+            _id: string;
+            /** @example 09:30 */
+            startTime: string;
+            /** @example 10:00 */
+            endTime: string;
+            /** @example true */
+            isAvailable: boolean;
+            /** @example 500 */
+            consultationFee: number;
+            /** @example 1 */
+            maxPatients: number;
+            /** @example 0 */
+            bookedPatients: number;
+            /** @example 672b1234a1b2c3d4e5f60718 */
+            doctor: string;
+            /**
+             * Format: date
+             * @example 2026-12-01
+             */
+            date: string;
+            /**
+             * Format: date-time
+             * @example 2026-12-01T04:00:00.000Z
+             */
+            startsAt: string;
+            /** @example false */
+            isBlocked: boolean;
+            /**
+             * @description Empty, or one of break, emergency, maintenance, personal, other.
+             * @example null
+             */
+            blockReason: string | null;
+            /**
+             * @description Added besides the weekly hours.
+             * @example false
+             */
+            readonly isExtra: boolean;
+        };
+        HolderOut: {
+            /** @example 672b1234a1b2c3d4e5f60718 */
+            _id: string;
+            patient: components["schemas"]["PatientPartOut"];
+            /** @example confirmed */
+            status: string;
+        };
+        ManagedSlotOut: {
+            slot: components["schemas"]["SlotRecordOut"];
+            /** @description The appointments that hold its seats; a block changes none of them. */
+            appointments: components["schemas"]["HolderOut"][];
+        };
+        ManagedSlotEnvelope: {
+            /**
+             * @example true
+             * @enum {boolean}
+             */
+            success: true;
+            message: string;
+            data: components["schemas"]["ManagedSlotOut"];
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            timestamp: string;
+        };
+        BlockSlot: {
+            /** @example true */
+            isBlocked: boolean;
+            /**
+             * @description With a block.
+             * @default null
+             * @example emergency
+             * @enum {string|null}
+             */
+            blockReason?: "break" | "emergency" | "maintenance" | "personal" | "other" | null;
+        };
+        AddSlot: {
+            /** @example 672b1234a1b2c3d4e5f60718 */
+            doctorId: string;
+            /**
+             * Format: date
+             * @example 2026-12-01
+             */
+            date: string;
+            /** @example 18:00 */
+            startTime: string;
+            /**
+             * @description By default after the usual length of a slot.
+             * @default null
+             * @example 18:30
+             */
+            endTime?: string | null;
+            /**
+             * @default 1
+             * @example 1
+             */
+            maxPatients?: number;
+        };
+        SlotRecordData: {
+            slot: components["schemas"]["SlotRecordOut"];
+        };
+        SlotRecordDataEnvelope: {
+            /**
+             * @example true
+             * @enum {boolean}
+             */
+            success: true;
+            message: string;
+            data: components["schemas"]["SlotRecordData"];
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            timestamp: string;
+        };
+        ReasonOut: {
+            /**
+             * @description One of DOCTOR_INACTIVE, PAST, BEYOND_HORIZON, OUTSIDE_HOURS, BLOCKED, FULL.
+             * @example FULL
+             */
+            code: string;
+            /** @example All seats of the slot are taken (1). */
+            detail: string;
+        };
+        ExplanationOut: {
+            /** @example false */
+            bookable: boolean;
+            reasons: components["schemas"]["ReasonOut"][];
+        };
+        ExplanationEnvelope: {
+            /**
+             * @example true
+             * @enum {boolean}
+             */
+            success: true;
+            message: string;
+            data: components["schemas"]["ExplanationOut"];
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            timestamp: string;
+        };
         UploadToAppointmentWithFiles: {
             /** @example 672b1234a1b2c3d4e5f60718 */
             appointmentId: string;
@@ -2448,26 +2958,6 @@ export interface components {
             isActive: boolean;
             /** @example Headache for a week */
             reason: string;
-        };
-        PatientProfileOut: {
-            /**
-             * Format: date
-             * @example 1990-04-21
-             */
-            dateOfBirth?: string | null;
-            /** @example female */
-            gender?: string | null;
-        };
-        FoundPatientOut: {
-            /** @example 672b1234a1b2c3d4e5f60718 */
-            _id: string;
-            /** @example 9876543210 */
-            mobileNumber: string;
-            /** @example Asha Verma */
-            name: string;
-            /** @example true */
-            isActive: boolean;
-            profile: components["schemas"]["PatientProfileOut"];
         };
         FoundPatientPageOut: {
             items: components["schemas"]["FoundPatientOut"][];
@@ -2620,6 +3110,354 @@ export interface components {
              * @example 123456
              */
             otp?: string;
+        };
+        DoctorOfDayOut: {
+            /** @example 672b1234a1b2c3d4e5f60718 */
+            _id: string;
+            /** @example Dr Meera Iyer */
+            name: string;
+            /** @example 0 */
+            delayMinutes: number;
+            /** @example false */
+            onLeave: boolean;
+            /**
+             * @description Appointments by stage.
+             * @example {
+             *       "in-progress": 0,
+             *       "called": 0,
+             *       "waiting": 0,
+             *       "skipped": 0,
+             *       "expected": 1,
+             *       "done": 0,
+             *       "no-show": 0,
+             *       "cancelled": 0
+             *     }
+             */
+            counts: {
+                [key: string]: number;
+            };
+        };
+        WaitOut: {
+            /** @example 15 */
+            fromMinutes: number;
+            /** @example 30 */
+            toMinutes: number;
+        };
+        QueueOut: {
+            /** @example null */
+            token: number | null;
+            /**
+             * @example expected
+             * @enum {string}
+             */
+            stage: "in-progress" | "called" | "waiting" | "skipped" | "expected" | "done" | "no-show" | "cancelled";
+            /**
+             * Format: date-time
+             * @example null
+             */
+            arrivedAt: string | null;
+            /**
+             * Format: date-time
+             * @example null
+             */
+            calledAt: string | null;
+            /**
+             * Format: date-time
+             * @example null
+             */
+            startedAt: string | null;
+            /**
+             * Format: date-time
+             * @example null
+             */
+            completedAt: string | null;
+            /** @example null */
+            priority: string | null;
+            /**
+             * @description How often the patient was skipped.
+             * @example 0
+             */
+            skips: number;
+            /**
+             * @description Of a waiting or skipped patient, from today's consultations.
+             * @example null
+             */
+            expectedWait: components["schemas"]["WaitOut"] | null;
+        };
+        DayItemOut: {
+            /** @example 672b1234a1b2c3d4e5f60718 */
+            _id: string;
+            patient: components["schemas"]["PatientPartOut"];
+            doctor: components["schemas"]["DoctorPartOut"];
+            /**
+             * Format: date
+             * @example 2026-12-01
+             */
+            appointmentDate: string;
+            /**
+             * @description `24:00` is an overflow place after hours that end at midnight.
+             * @example 09:30
+             */
+            appointmentTime: string;
+            /**
+             * Format: date-time
+             * @example 2026-12-01T04:00:00.000Z
+             */
+            startsAt: string;
+            /** @example pending */
+            status: string;
+            /**
+             * @description One of app, desk, walk-in.
+             * @example app
+             */
+            source: string;
+            queue: components["schemas"]["QueueOut"];
+            /** @example consultation */
+            purposeOfVisit: string | null;
+            /** @example Headache for a week */
+            reason: string | null;
+            /** @example Worse in the evening */
+            symptoms: string | null;
+            /** @description Left out for a receptionist. */
+            notes?: string | null;
+            /** @description Left out for a receptionist. */
+            prescription?: string | null;
+            images: components["schemas"]["ImageOut"][];
+            paymentInfo: components["schemas"]["PaymentInfoOut"];
+            /** @description Only of a cancelled appointment. */
+            cancellation?: components["schemas"]["CancellationOut"];
+            history: components["schemas"]["ChangeOut"][];
+            /** @example 672b1234a1b2c3d4e5f60718 */
+            createdBy: string;
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            createdAt: string;
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            updatedAt: string;
+            /**
+             * @description How far the latest message came: `waiting, sent, delivered, failed, expired, dropped`.
+             * @example delivered
+             */
+            messageState: string | null;
+            /**
+             * @description The patient has none completed before this day.
+             * @example true
+             */
+            isFirstAppointment: boolean;
+        };
+        DayOut: {
+            /**
+             * Format: date
+             * @example 2026-12-01
+             */
+            date: string;
+            doctors: components["schemas"]["DoctorOfDayOut"][];
+            items: components["schemas"]["DayItemOut"][];
+        };
+        DayEnvelope: {
+            /**
+             * @example true
+             * @enum {boolean}
+             */
+            success: true;
+            message: string;
+            data: components["schemas"]["DayOut"];
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            timestamp: string;
+        };
+        ArriveAtDesk: {
+            /**
+             * @description Null removes it.
+             * @example elderly
+             * @enum {string|null}
+             */
+            priority?: "emergency" | "elderly" | "pregnant" | "disabled" | null;
+            /** @example 83 years old */
+            priorityReason?: string | null;
+        };
+        QueuedAppointmentOut: {
+            /** @example 672b1234a1b2c3d4e5f60718 */
+            _id: string;
+            patient: components["schemas"]["PatientPartOut"];
+            doctor: components["schemas"]["DoctorPartOut"];
+            /**
+             * Format: date
+             * @example 2026-12-01
+             */
+            appointmentDate: string;
+            /**
+             * @description `24:00` is an overflow place after hours that end at midnight.
+             * @example 09:30
+             */
+            appointmentTime: string;
+            /**
+             * Format: date-time
+             * @example 2026-12-01T04:00:00.000Z
+             */
+            startsAt: string;
+            /** @example pending */
+            status: string;
+            /**
+             * @description One of app, desk, walk-in.
+             * @example app
+             */
+            source: string;
+            queue: components["schemas"]["QueueOut"];
+            /** @example consultation */
+            purposeOfVisit: string | null;
+            /** @example Headache for a week */
+            reason: string | null;
+            /** @example Worse in the evening */
+            symptoms: string | null;
+            /** @description Left out for a receptionist. */
+            notes?: string | null;
+            /** @description Left out for a receptionist. */
+            prescription?: string | null;
+            images: components["schemas"]["ImageOut"][];
+            paymentInfo: components["schemas"]["PaymentInfoOut"];
+            /** @description Only of a cancelled appointment. */
+            cancellation?: components["schemas"]["CancellationOut"];
+            history: components["schemas"]["ChangeOut"][];
+            /** @example 672b1234a1b2c3d4e5f60718 */
+            createdBy: string;
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            createdAt: string;
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            updatedAt: string;
+        };
+        QueuedAppointmentData: {
+            appointment: components["schemas"]["QueuedAppointmentOut"];
+        };
+        QueuedAppointmentDataEnvelope: {
+            /**
+             * @example true
+             * @enum {boolean}
+             */
+            success: true;
+            message: string;
+            data: components["schemas"]["QueuedAppointmentData"];
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            timestamp: string;
+        };
+        TokenOut: {
+            /** @example 7 */
+            token: number;
+            /** @example Room 3 */
+            room: string;
+            /**
+             * @example called
+             * @enum {string}
+             */
+            stage: "called" | "in-progress" | "waiting" | "skipped";
+        };
+        DisplayOut: {
+            /**
+             * Format: date
+             * @example 2026-12-01
+             */
+            date: string;
+            items: components["schemas"]["TokenOut"][];
+        };
+        DisplayEnvelope: {
+            /**
+             * @example true
+             * @enum {boolean}
+             */
+            success: true;
+            message: string;
+            data: components["schemas"]["DisplayOut"];
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            timestamp: string;
+        };
+        RoomOut: {
+            /** @example 672b1234a1b2c3d4e5f60718 */
+            doctorId: string;
+            /** @example Room 3 */
+            room: string;
+        };
+        DisplayKeyOut: {
+            /** @example 672b1234a1b2c3d4e5f60718 */
+            _id: string;
+            /** @example Waiting room, first floor */
+            name: string;
+            rooms: components["schemas"]["RoomOut"][];
+            /** @example 672b1234a1b2c3d4e5f60718 */
+            createdBy: string;
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            createdAt: string;
+        };
+        DisplayKeysOut: {
+            items: components["schemas"]["DisplayKeyOut"][];
+        };
+        DisplayKeysEnvelope: {
+            /**
+             * @example true
+             * @enum {boolean}
+             */
+            success: true;
+            message: string;
+            data: components["schemas"]["DisplayKeysOut"];
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            timestamp: string;
+        };
+        RoomOfDisplay: {
+            /** @example 672b1234a1b2c3d4e5f60718 */
+            doctorId: string;
+            /** @example Room 3 */
+            room: string;
+        };
+        CreateDisplayKey: {
+            /** @example Waiting room, first floor */
+            name: string;
+            rooms: components["schemas"]["RoomOfDisplay"][];
+        };
+        NewDisplayKeyOut: {
+            displayKey: components["schemas"]["DisplayKeyOut"];
+            /**
+             * @description Shown this once: the address of the display is `/api/display/` and this key.
+             * @example vB5nT2wq8Yk0sL3xR7dF1hJ6mC9pZ4gA_-eU8iOoQ2w
+             */
+            key: string;
+        };
+        NewDisplayKeyEnvelope: {
+            /**
+             * @example true
+             * @enum {boolean}
+             */
+            success: true;
+            message: string;
+            data: components["schemas"]["NewDisplayKeyOut"];
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            timestamp: string;
         };
         UploadProfilePictureWithFiles: {
             files: string[];
@@ -3374,6 +4212,32 @@ export interface components {
                 "application/json": components["schemas"]["ErrorOut"];
             };
         };
+        /** @description Unauthorized: `NO_TOKEN`, `INVALID_TOKEN` */
+        "401.NO_TOKEN.INVALID_TOKEN": {
+            headers: {
+                "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                "X-Request-ID": components["headers"]["X-Request-ID"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["ErrorOut"];
+            };
+        };
+        /** @description Bad Request: `VALIDATION_ERROR` */
+        "400.VALIDATION_ERROR": {
+            headers: {
+                "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                "X-Request-ID": components["headers"]["X-Request-ID"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["ErrorOut"];
+            };
+        };
         /** @description Unauthorized: `NO_TOKEN`, `INVALID_TOKEN`, `TOKEN_EXPIRED`, `USER_NOT_FOUND`, `USER_INACTIVE`, `SESSION_REVOKED` */
         "401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED": {
             headers: {
@@ -3389,19 +4253,6 @@ export interface components {
         };
         /** @description Forbidden: `PERMISSION_DENIED` */
         "403.PERMISSION_DENIED": {
-            headers: {
-                "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
-                "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
-                "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
-                "X-Request-ID": components["headers"]["X-Request-ID"];
-                [name: string]: unknown;
-            };
-            content: {
-                "application/json": components["schemas"]["ErrorOut"];
-            };
-        };
-        /** @description Bad Request: `VALIDATION_ERROR` */
-        "400.VALIDATION_ERROR": {
             headers: {
                 "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
                 "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
@@ -3519,6 +4370,45 @@ export interface components {
         };
         /** @description Bad Request: `VALIDATION_ERROR`, `MALFORMED_MULTIPART`, `TOO_LATE`, `FILE_TOO_LARGE`, `TOO_MANY_FILES`, `INVALID_FILE_TYPE` */
         "400.VALIDATION_ERROR.MALFORMED_MULTIPART.TOO_LATE.FILE_TOO_LARGE.TOO_MANY_FILES.INVALID_FILE_TYPE": {
+            headers: {
+                "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                "X-Request-ID": components["headers"]["X-Request-ID"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["ErrorOut"];
+            };
+        };
+        /** @description Bad Request: `VALIDATION_ERROR`, `MALFORMED_JSON`, `INVALID_STATUS_TRANSITION` */
+        "400.VALIDATION_ERROR.MALFORMED_JSON.INVALID_STATUS_TRANSITION": {
+            headers: {
+                "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                "X-Request-ID": components["headers"]["X-Request-ID"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["ErrorOut"];
+            };
+        };
+        /** @description Bad Request: `VALIDATION_ERROR`, `INVALID_STATUS_TRANSITION` */
+        "400.VALIDATION_ERROR.INVALID_STATUS_TRANSITION": {
+            headers: {
+                "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                "X-Request-ID": components["headers"]["X-Request-ID"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["ErrorOut"];
+            };
+        };
+        /** @description Bad Request: `VALIDATION_ERROR`, `SLOT_UNAVAILABLE`, `DUPLICATE_VALUE`, `INVALID_STATUS_TRANSITION` */
+        "400.VALIDATION_ERROR.SLOT_UNAVAILABLE.DUPLICATE_VALUE.INVALID_STATUS_TRANSITION": {
             headers: {
                 "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
                 "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
@@ -3990,8 +4880,7 @@ export interface operations {
                 };
             };
             400: components["responses"]["400.VALIDATION_ERROR.MALFORMED_JSON"];
-            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
-            403: components["responses"]["403.PERMISSION_DENIED"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN"];
             406: components["responses"]["406.NOT_ACCEPTABLE"];
             413: components["responses"]["413.PAYLOAD_TOO_LARGE"];
             415: components["responses"]["415.UNSUPPORTED_MEDIA_TYPE"];
@@ -5170,6 +6059,77 @@ export interface operations {
             503: components["responses"]["503.SERVICE_UNAVAILABLE"];
         };
     };
+    timetableAddSlot: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "doctorId": "672b1234a1b2c3d4e5f60718",
+                 *       "date": "2026-12-01",
+                 *       "startTime": "18:00",
+                 *       "endTime": "18:30",
+                 *       "maxPatients": 1
+                 *     }
+                 */
+                "application/json": components["schemas"]["AddSlot"];
+            };
+        };
+        responses: {
+            /** @description Slot added successfully */
+            201: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "slot": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "startTime": "09:30",
+                     *           "endTime": "10:00",
+                     *           "isAvailable": true,
+                     *           "consultationFee": 500,
+                     *           "maxPatients": 1,
+                     *           "bookedPatients": 0,
+                     *           "doctor": "672b1234a1b2c3d4e5f60718",
+                     *           "date": "2026-12-01",
+                     *           "startsAt": "2026-12-01T04:00:00.000Z",
+                     *           "isBlocked": false,
+                     *           "blockReason": null,
+                     *           "isExtra": false
+                     *         }
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Slot added successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["SlotRecordDataEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR.MALFORMED_JSON"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            413: components["responses"]["413.PAYLOAD_TOO_LARGE"];
+            415: components["responses"]["415.UNSUPPORTED_MEDIA_TYPE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
     appointmentsBook: {
         parameters: {
             query?: never;
@@ -5272,7 +6232,9 @@ export interface operations {
                      *               "to": "pending",
                      *               "by": "672b1234a1b2c3d4e5f60718",
                      *               "at": "2026-11-22T04:30:00.000Z",
-                     *               "reason": null
+                     *               "reason": null,
+                     *               "movedFrom": null,
+                     *               "movedTo": null
                      *             }
                      *           ],
                      *           "createdBy": "672b1234a1b2c3d4e5f60718",
@@ -5377,7 +6339,9 @@ export interface operations {
                      *                 "to": "pending",
                      *                 "by": "672b1234a1b2c3d4e5f60718",
                      *                 "at": "2026-11-22T04:30:00.000Z",
-                     *                 "reason": null
+                     *                 "reason": null,
+                     *                 "movedFrom": null,
+                     *                 "movedTo": null
                      *               }
                      *             ],
                      *             "createdBy": "672b1234a1b2c3d4e5f60718",
@@ -5489,7 +6453,9 @@ export interface operations {
                      *                 "to": "pending",
                      *                 "by": "672b1234a1b2c3d4e5f60718",
                      *                 "at": "2026-11-22T04:30:00.000Z",
-                     *                 "reason": null
+                     *                 "reason": null,
+                     *                 "movedFrom": null,
+                     *                 "movedTo": null
                      *               }
                      *             ],
                      *             "createdBy": "672b1234a1b2c3d4e5f60718",
@@ -5596,7 +6562,9 @@ export interface operations {
                      *                 "to": "pending",
                      *                 "by": "672b1234a1b2c3d4e5f60718",
                      *                 "at": "2026-11-22T04:30:00.000Z",
-                     *                 "reason": null
+                     *                 "reason": null,
+                     *                 "movedFrom": null,
+                     *                 "movedTo": null
                      *               }
                      *             ],
                      *             "createdBy": "672b1234a1b2c3d4e5f60718",
@@ -5751,7 +6719,9 @@ export interface operations {
                      *               "to": "pending",
                      *               "by": "672b1234a1b2c3d4e5f60718",
                      *               "at": "2026-11-22T04:30:00.000Z",
-                     *               "reason": null
+                     *               "reason": null,
+                     *               "movedFrom": null,
+                     *               "movedTo": null
                      *             }
                      *           ],
                      *           "createdBy": "672b1234a1b2c3d4e5f60718",
@@ -5860,7 +6830,9 @@ export interface operations {
                      *               "to": "pending",
                      *               "by": "672b1234a1b2c3d4e5f60718",
                      *               "at": "2026-11-22T04:30:00.000Z",
-                     *               "reason": null
+                     *               "reason": null,
+                     *               "movedFrom": null,
+                     *               "movedTo": null
                      *             }
                      *           ],
                      *           "createdBy": "672b1234a1b2c3d4e5f60718",
@@ -6004,14 +6976,18 @@ export interface operations {
                      *               "to": "pending",
                      *               "by": "672b1234a1b2c3d4e5f60718",
                      *               "at": "2026-11-22T04:30:00.000Z",
-                     *               "reason": null
+                     *               "reason": null,
+                     *               "movedFrom": null,
+                     *               "movedTo": null
                      *             },
                      *             {
                      *               "from": "pending",
                      *               "to": "confirmed",
                      *               "by": "672b1234a1b2c3d4e5f60718",
                      *               "at": "2026-11-22T04:30:00.000Z",
-                     *               "reason": null
+                     *               "reason": null,
+                     *               "movedFrom": null,
+                     *               "movedTo": null
                      *             }
                      *           ],
                      *           "createdBy": "672b1234a1b2c3d4e5f60718",
@@ -6118,14 +7094,18 @@ export interface operations {
                      *               "to": "pending",
                      *               "by": "672b1234a1b2c3d4e5f60718",
                      *               "at": "2026-11-22T04:30:00.000Z",
-                     *               "reason": null
+                     *               "reason": null,
+                     *               "movedFrom": null,
+                     *               "movedTo": null
                      *             },
                      *             {
                      *               "from": "pending",
                      *               "to": "cancelled",
                      *               "by": "672b1234a1b2c3d4e5f60718",
                      *               "at": "2026-11-22T04:30:00.000Z",
-                     *               "reason": "I have recovered"
+                     *               "reason": "I have recovered",
+                     *               "movedFrom": null,
+                     *               "movedTo": null
                      *             }
                      *           ],
                      *           "createdBy": "672b1234a1b2c3d4e5f60718",
@@ -6169,7 +7149,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Send a booking again with the same key, and it is still one booking (24 hours). */
+                /** @description Send the request again with the same key within 24 hours, and it is still done only once. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -6243,7 +7223,8 @@ export interface operations {
                      *           ],
                      *           "paymentInfo": {
                      *             "amount": 500,
-                     *             "status": "pending"
+                     *             "status": "pending",
+                     *             "paidAmount": 0
                      *           },
                      *           "history": [
                      *             {
@@ -6251,7 +7232,9 @@ export interface operations {
                      *               "to": "confirmed",
                      *               "by": "672b1234a1b2c3d4e5f60718",
                      *               "at": "2026-11-22T04:30:00.000Z",
-                     *               "reason": null
+                     *               "reason": null,
+                     *               "movedFrom": null,
+                     *               "movedTo": null
                      *             }
                      *           ],
                      *           "createdBy": "672b1234a1b2c3d4e5f60718",
@@ -6264,13 +7247,14 @@ export interface operations {
                      *             "priority": null,
                      *             "skips": 0
                      *           }
-                     *         }
+                     *         },
+                     *         "possibleDuplicates": []
                      *       },
                      *       "timestamp": "2026-11-22T04:30:00.000Z",
                      *       "message": "Appointment booked successfully"
                      *     }
                      */
-                    "application/json": components["schemas"]["AppointmentDataEnvelope"];
+                    "application/json": components["schemas"]["BookedAtDeskEnvelope"];
                 };
             };
             400: components["responses"]["400.VALIDATION_ERROR.MALFORMED_JSON.SLOT_UNAVAILABLE.DUPLICATE_VALUE"];
@@ -6281,6 +7265,337 @@ export interface operations {
             413: components["responses"]["413.PAYLOAD_TOO_LARGE"];
             415: components["responses"]["415.UNSUPPORTED_MEDIA_TYPE"];
             422: components["responses"]["422.IDEMPOTENCY_KEY_REUSED"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    movingReschedule: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Send the request again with the same key within 24 hours, and it is still done only once. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                appointment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "appointmentDate": "2026-12-01",
+                 *       "appointmentTime": "09:30"
+                 *     }
+                 */
+                "application/json": components["schemas"]["RescheduleAppointment"];
+            };
+        };
+        responses: {
+            /** @description Appointment rescheduled successfully */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "appointment": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "patient": {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "name": "Asha Verma",
+                     *             "mobileNumber": "9876543210"
+                     *           },
+                     *           "doctor": {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "name": "Dr Meera Iyer",
+                     *             "doctorInfo": {
+                     *               "specialization": "Cardiology",
+                     *               "consultationFee": 500
+                     *             }
+                     *           },
+                     *           "appointmentDate": "2026-12-01",
+                     *           "appointmentTime": "09:30",
+                     *           "startsAt": "2026-12-01T04:00:00.000Z",
+                     *           "status": "pending",
+                     *           "source": "app",
+                     *           "purposeOfVisit": "consultation",
+                     *           "reason": "Headache for a week",
+                     *           "symptoms": "Worse in the evening",
+                     *           "images": [
+                     *             {
+                     *               "filename": "appointment_672b1234_1764234567890_report_9f.pdf",
+                     *               "originalName": "blood-test.pdf",
+                     *               "size": 52311,
+                     *               "mimeType": "application/pdf",
+                     *               "category": "reports",
+                     *               "fromPatient": true,
+                     *               "url": "/api/files/appointment_672b1234_1764234567890_report_9f.pdf",
+                     *               "status": "ready"
+                     *             }
+                     *           ],
+                     *           "paymentInfo": {
+                     *             "amount": 500,
+                     *             "status": "pending",
+                     *             "paidAmount": 0
+                     *           },
+                     *           "history": [
+                     *             {
+                     *               "from": null,
+                     *               "to": "pending",
+                     *               "by": "672b1234a1b2c3d4e5f60718",
+                     *               "at": "2026-11-22T04:30:00.000Z",
+                     *               "reason": null,
+                     *               "movedFrom": null,
+                     *               "movedTo": null
+                     *             },
+                     *             {
+                     *               "from": "pending",
+                     *               "to": "pending",
+                     *               "by": "672b1234a1b2c3d4e5f60718",
+                     *               "at": "2026-11-22T04:30:00.000Z",
+                     *               "reason": null,
+                     *               "movedFrom": {
+                     *                 "doctor": "672b1234a1b2c3d4e5f60718",
+                     *                 "startsAt": "2026-12-01T03:30:00.000Z"
+                     *               },
+                     *               "movedTo": {
+                     *                 "doctor": "672b1234a1b2c3d4e5f60718",
+                     *                 "startsAt": "2026-12-01T04:00:00.000Z"
+                     *               }
+                     *             }
+                     *           ],
+                     *           "createdBy": "672b1234a1b2c3d4e5f60718",
+                     *           "createdAt": "2026-11-22T04:30:00.000Z",
+                     *           "updatedAt": "2026-11-22T04:30:00.000Z"
+                     *         }
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Appointment rescheduled successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["AppointmentDataEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR.MALFORMED_JSON.SLOT_UNAVAILABLE.DUPLICATE_VALUE.INVALID_STATUS_TRANSITION.TOO_LATE"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            413: components["responses"]["413.PAYLOAD_TOO_LARGE"];
+            415: components["responses"]["415.UNSUPPORTED_MEDIA_TYPE"];
+            422: components["responses"]["422.IDEMPOTENCY_KEY_REUSED"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    timetableGetSlot: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                slot_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Slot retrieved successfully */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "slot": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "startTime": "09:30",
+                     *           "endTime": "10:00",
+                     *           "isAvailable": true,
+                     *           "consultationFee": 500,
+                     *           "maxPatients": 1,
+                     *           "bookedPatients": 0,
+                     *           "doctor": "672b1234a1b2c3d4e5f60718",
+                     *           "date": "2026-12-01",
+                     *           "startsAt": "2026-12-01T04:00:00.000Z",
+                     *           "isBlocked": false,
+                     *           "blockReason": null,
+                     *           "isExtra": false
+                     *         },
+                     *         "appointments": [
+                     *           {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "patient": {
+                     *               "_id": "672b1234a1b2c3d4e5f60718",
+                     *               "name": "Asha Verma",
+                     *               "mobileNumber": "9876543210"
+                     *             },
+                     *             "status": "confirmed"
+                     *           }
+                     *         ]
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Slot retrieved successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ManagedSlotEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    timetableBlockSlot: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                slot_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "isBlocked": true,
+                 *       "blockReason": "emergency"
+                 *     }
+                 */
+                "application/json": components["schemas"]["BlockSlot"];
+            };
+        };
+        responses: {
+            /** @description Slot updated successfully */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "slot": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "startTime": "09:30",
+                     *           "endTime": "10:00",
+                     *           "isAvailable": true,
+                     *           "consultationFee": 500,
+                     *           "maxPatients": 1,
+                     *           "bookedPatients": 0,
+                     *           "doctor": "672b1234a1b2c3d4e5f60718",
+                     *           "date": "2026-12-01",
+                     *           "startsAt": "2026-12-01T04:00:00.000Z",
+                     *           "isBlocked": false,
+                     *           "blockReason": null,
+                     *           "isExtra": false
+                     *         },
+                     *         "appointments": [
+                     *           {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "patient": {
+                     *               "_id": "672b1234a1b2c3d4e5f60718",
+                     *               "name": "Asha Verma",
+                     *               "mobileNumber": "9876543210"
+                     *             },
+                     *             "status": "confirmed"
+                     *           }
+                     *         ]
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Slot updated successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ManagedSlotEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR.MALFORMED_JSON"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            413: components["responses"]["413.PAYLOAD_TOO_LARGE"];
+            415: components["responses"]["415.UNSUPPORTED_MEDIA_TYPE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    timetableExplain: {
+        parameters: {
+            query: {
+                doctorId: string;
+                date: string;
+                time: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Time explained successfully */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "bookable": false,
+                     *         "reasons": [
+                     *           {
+                     *             "code": "FULL",
+                     *             "detail": "All seats of the slot are taken (1)."
+                     *           }
+                     *         ]
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Time explained successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ExplanationEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
             429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
             500: components["responses"]["500.INTERNAL_ERROR"];
             503: components["responses"]["503.SERVICE_UNAVAILABLE"];
@@ -6690,14 +8005,18 @@ export interface operations {
                      *                 "to": "pending",
                      *                 "by": "672b1234a1b2c3d4e5f60718",
                      *                 "at": "2026-11-22T04:30:00.000Z",
-                     *                 "reason": null
+                     *                 "reason": null,
+                     *                 "movedFrom": null,
+                     *                 "movedTo": null
                      *               },
                      *               {
                      *                 "from": "pending",
                      *                 "to": "confirmed",
                      *                 "by": "672b1234a1b2c3d4e5f60718",
                      *                 "at": "2026-11-22T04:30:00.000Z",
-                     *                 "reason": null
+                     *                 "reason": null,
+                     *                 "movedFrom": null,
+                     *                 "movedTo": null
                      *               }
                      *             ],
                      *             "createdBy": "672b1234a1b2c3d4e5f60718",
@@ -6850,14 +8169,18 @@ export interface operations {
                      *                 "to": "pending",
                      *                 "by": "672b1234a1b2c3d4e5f60718",
                      *                 "at": "2026-11-22T04:30:00.000Z",
-                     *                 "reason": null
+                     *                 "reason": null,
+                     *                 "movedFrom": null,
+                     *                 "movedTo": null
                      *               },
                      *               {
                      *                 "from": "pending",
                      *                 "to": "confirmed",
                      *                 "by": "672b1234a1b2c3d4e5f60718",
                      *                 "at": "2026-11-22T04:30:00.000Z",
-                     *                 "reason": null
+                     *                 "reason": null,
+                     *                 "movedFrom": null,
+                     *                 "movedTo": null
                      *               }
                      *             ],
                      *             "createdBy": "672b1234a1b2c3d4e5f60718",
@@ -7012,14 +8335,18 @@ export interface operations {
                      *                 "to": "pending",
                      *                 "by": "672b1234a1b2c3d4e5f60718",
                      *                 "at": "2026-11-22T04:30:00.000Z",
-                     *                 "reason": null
+                     *                 "reason": null,
+                     *                 "movedFrom": null,
+                     *                 "movedTo": null
                      *               },
                      *               {
                      *                 "from": "pending",
                      *                 "to": "confirmed",
                      *                 "by": "672b1234a1b2c3d4e5f60718",
                      *                 "at": "2026-11-22T04:30:00.000Z",
-                     *                 "reason": null
+                     *                 "reason": null,
+                     *                 "movedFrom": null,
+                     *                 "movedTo": null
                      *               }
                      *             ],
                      *             "createdBy": "672b1234a1b2c3d4e5f60718",
@@ -7538,6 +8865,913 @@ export interface operations {
             503: components["responses"]["503.SERVICE_UNAVAILABLE"];
         };
     };
+    dayGetDay: {
+        parameters: {
+            query: {
+                date: string;
+                /** @description Only this doctor; doctors get their own. */
+                doctorId?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Day retrieved successfully */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "date": "2026-12-01",
+                     *         "doctors": [
+                     *           {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "name": "Dr Meera Iyer",
+                     *             "delayMinutes": 0,
+                     *             "onLeave": false,
+                     *             "counts": {
+                     *               "in-progress": 0,
+                     *               "called": 0,
+                     *               "waiting": 0,
+                     *               "skipped": 0,
+                     *               "expected": 1,
+                     *               "done": 0,
+                     *               "no-show": 0,
+                     *               "cancelled": 0
+                     *             }
+                     *           }
+                     *         ],
+                     *         "items": [
+                     *           {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "patient": {
+                     *               "_id": "672b1234a1b2c3d4e5f60718",
+                     *               "name": "Asha Verma",
+                     *               "mobileNumber": "9876543210"
+                     *             },
+                     *             "doctor": {
+                     *               "_id": "672b1234a1b2c3d4e5f60718",
+                     *               "name": "Dr Meera Iyer",
+                     *               "doctorInfo": {
+                     *                 "specialization": "Cardiology",
+                     *                 "consultationFee": 500
+                     *               }
+                     *             },
+                     *             "appointmentDate": "2026-12-01",
+                     *             "appointmentTime": "09:30",
+                     *             "startsAt": "2026-12-01T04:00:00.000Z",
+                     *             "status": "pending",
+                     *             "source": "app",
+                     *             "queue": {
+                     *               "token": null,
+                     *               "stage": "expected",
+                     *               "arrivedAt": null,
+                     *               "calledAt": null,
+                     *               "startedAt": null,
+                     *               "completedAt": null,
+                     *               "priority": null,
+                     *               "skips": 0,
+                     *               "expectedWait": null
+                     *             },
+                     *             "purposeOfVisit": "consultation",
+                     *             "reason": "Headache for a week",
+                     *             "symptoms": "Worse in the evening",
+                     *             "images": [
+                     *               {
+                     *                 "filename": "appointment_672b1234_1764234567890_report_9f.pdf",
+                     *                 "originalName": "blood-test.pdf",
+                     *                 "size": 52311,
+                     *                 "mimeType": "application/pdf",
+                     *                 "category": "reports",
+                     *                 "fromPatient": true,
+                     *                 "url": "/api/files/appointment_672b1234_1764234567890_report_9f.pdf",
+                     *                 "status": "ready"
+                     *               }
+                     *             ],
+                     *             "paymentInfo": {
+                     *               "amount": 500,
+                     *               "status": "pending",
+                     *               "paidAmount": 0
+                     *             },
+                     *             "history": [
+                     *               {
+                     *                 "from": null,
+                     *                 "to": "pending",
+                     *                 "by": "672b1234a1b2c3d4e5f60718",
+                     *                 "at": "2026-11-22T04:30:00.000Z",
+                     *                 "reason": null,
+                     *                 "movedFrom": null,
+                     *                 "movedTo": null
+                     *               }
+                     *             ],
+                     *             "createdBy": "672b1234a1b2c3d4e5f60718",
+                     *             "createdAt": "2026-11-22T04:30:00.000Z",
+                     *             "updatedAt": "2026-11-22T04:30:00.000Z",
+                     *             "messageState": "delivered",
+                     *             "isFirstAppointment": true
+                     *           }
+                     *         ]
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Day retrieved successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["DayEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    queueArrive: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                appointment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                /**
+                 * @example {
+                 *       "priority": "elderly",
+                 *       "priorityReason": "83 years old"
+                 *     }
+                 */
+                "application/json": components["schemas"]["ArriveAtDesk"];
+            };
+        };
+        responses: {
+            /** @description Patient arrived */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "appointment": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "patient": {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "name": "Asha Verma",
+                     *             "mobileNumber": "9876543210"
+                     *           },
+                     *           "doctor": {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "name": "Dr Meera Iyer",
+                     *             "doctorInfo": {
+                     *               "specialization": "Cardiology",
+                     *               "consultationFee": 500
+                     *             }
+                     *           },
+                     *           "appointmentDate": "2026-12-01",
+                     *           "appointmentTime": "09:30",
+                     *           "startsAt": "2026-12-01T04:00:00.000Z",
+                     *           "status": "pending",
+                     *           "source": "app",
+                     *           "queue": {
+                     *             "token": null,
+                     *             "stage": "expected",
+                     *             "arrivedAt": null,
+                     *             "calledAt": null,
+                     *             "startedAt": null,
+                     *             "completedAt": null,
+                     *             "priority": null,
+                     *             "skips": 0,
+                     *             "expectedWait": null
+                     *           },
+                     *           "purposeOfVisit": "consultation",
+                     *           "reason": "Headache for a week",
+                     *           "symptoms": "Worse in the evening",
+                     *           "images": [
+                     *             {
+                     *               "filename": "appointment_672b1234_1764234567890_report_9f.pdf",
+                     *               "originalName": "blood-test.pdf",
+                     *               "size": 52311,
+                     *               "mimeType": "application/pdf",
+                     *               "category": "reports",
+                     *               "fromPatient": true,
+                     *               "url": "/api/files/appointment_672b1234_1764234567890_report_9f.pdf",
+                     *               "status": "ready"
+                     *             }
+                     *           ],
+                     *           "paymentInfo": {
+                     *             "amount": 500,
+                     *             "status": "pending",
+                     *             "paidAmount": 0
+                     *           },
+                     *           "history": [
+                     *             {
+                     *               "from": null,
+                     *               "to": "pending",
+                     *               "by": "672b1234a1b2c3d4e5f60718",
+                     *               "at": "2026-11-22T04:30:00.000Z",
+                     *               "reason": null,
+                     *               "movedFrom": null,
+                     *               "movedTo": null
+                     *             }
+                     *           ],
+                     *           "createdBy": "672b1234a1b2c3d4e5f60718",
+                     *           "createdAt": "2026-11-22T04:30:00.000Z",
+                     *           "updatedAt": "2026-11-22T04:30:00.000Z"
+                     *         }
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Patient arrived"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["QueuedAppointmentDataEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR.MALFORMED_JSON.INVALID_STATUS_TRANSITION"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            413: components["responses"]["413.PAYLOAD_TOO_LARGE"];
+            415: components["responses"]["415.UNSUPPORTED_MEDIA_TYPE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    queueCall: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                appointment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Patient called */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "appointment": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "patient": {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "name": "Asha Verma",
+                     *             "mobileNumber": "9876543210"
+                     *           },
+                     *           "doctor": {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "name": "Dr Meera Iyer",
+                     *             "doctorInfo": {
+                     *               "specialization": "Cardiology",
+                     *               "consultationFee": 500
+                     *             }
+                     *           },
+                     *           "appointmentDate": "2026-12-01",
+                     *           "appointmentTime": "09:30",
+                     *           "startsAt": "2026-12-01T04:00:00.000Z",
+                     *           "status": "pending",
+                     *           "source": "app",
+                     *           "queue": {
+                     *             "token": null,
+                     *             "stage": "expected",
+                     *             "arrivedAt": null,
+                     *             "calledAt": null,
+                     *             "startedAt": null,
+                     *             "completedAt": null,
+                     *             "priority": null,
+                     *             "skips": 0,
+                     *             "expectedWait": null
+                     *           },
+                     *           "purposeOfVisit": "consultation",
+                     *           "reason": "Headache for a week",
+                     *           "symptoms": "Worse in the evening",
+                     *           "images": [
+                     *             {
+                     *               "filename": "appointment_672b1234_1764234567890_report_9f.pdf",
+                     *               "originalName": "blood-test.pdf",
+                     *               "size": 52311,
+                     *               "mimeType": "application/pdf",
+                     *               "category": "reports",
+                     *               "fromPatient": true,
+                     *               "url": "/api/files/appointment_672b1234_1764234567890_report_9f.pdf",
+                     *               "status": "ready"
+                     *             }
+                     *           ],
+                     *           "paymentInfo": {
+                     *             "amount": 500,
+                     *             "status": "pending",
+                     *             "paidAmount": 0
+                     *           },
+                     *           "history": [
+                     *             {
+                     *               "from": null,
+                     *               "to": "pending",
+                     *               "by": "672b1234a1b2c3d4e5f60718",
+                     *               "at": "2026-11-22T04:30:00.000Z",
+                     *               "reason": null,
+                     *               "movedFrom": null,
+                     *               "movedTo": null
+                     *             }
+                     *           ],
+                     *           "createdBy": "672b1234a1b2c3d4e5f60718",
+                     *           "createdAt": "2026-11-22T04:30:00.000Z",
+                     *           "updatedAt": "2026-11-22T04:30:00.000Z"
+                     *         }
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Patient called"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["QueuedAppointmentDataEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR.INVALID_STATUS_TRANSITION"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    queueSkip: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                appointment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Patient skipped */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "appointment": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "patient": {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "name": "Asha Verma",
+                     *             "mobileNumber": "9876543210"
+                     *           },
+                     *           "doctor": {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "name": "Dr Meera Iyer",
+                     *             "doctorInfo": {
+                     *               "specialization": "Cardiology",
+                     *               "consultationFee": 500
+                     *             }
+                     *           },
+                     *           "appointmentDate": "2026-12-01",
+                     *           "appointmentTime": "09:30",
+                     *           "startsAt": "2026-12-01T04:00:00.000Z",
+                     *           "status": "pending",
+                     *           "source": "app",
+                     *           "queue": {
+                     *             "token": null,
+                     *             "stage": "expected",
+                     *             "arrivedAt": null,
+                     *             "calledAt": null,
+                     *             "startedAt": null,
+                     *             "completedAt": null,
+                     *             "priority": null,
+                     *             "skips": 0,
+                     *             "expectedWait": null
+                     *           },
+                     *           "purposeOfVisit": "consultation",
+                     *           "reason": "Headache for a week",
+                     *           "symptoms": "Worse in the evening",
+                     *           "images": [
+                     *             {
+                     *               "filename": "appointment_672b1234_1764234567890_report_9f.pdf",
+                     *               "originalName": "blood-test.pdf",
+                     *               "size": 52311,
+                     *               "mimeType": "application/pdf",
+                     *               "category": "reports",
+                     *               "fromPatient": true,
+                     *               "url": "/api/files/appointment_672b1234_1764234567890_report_9f.pdf",
+                     *               "status": "ready"
+                     *             }
+                     *           ],
+                     *           "paymentInfo": {
+                     *             "amount": 500,
+                     *             "status": "pending",
+                     *             "paidAmount": 0
+                     *           },
+                     *           "history": [
+                     *             {
+                     *               "from": null,
+                     *               "to": "pending",
+                     *               "by": "672b1234a1b2c3d4e5f60718",
+                     *               "at": "2026-11-22T04:30:00.000Z",
+                     *               "reason": null,
+                     *               "movedFrom": null,
+                     *               "movedTo": null
+                     *             }
+                     *           ],
+                     *           "createdBy": "672b1234a1b2c3d4e5f60718",
+                     *           "createdAt": "2026-11-22T04:30:00.000Z",
+                     *           "updatedAt": "2026-11-22T04:30:00.000Z"
+                     *         }
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Patient skipped"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["QueuedAppointmentDataEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR.INVALID_STATUS_TRANSITION"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    queueRecall: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                appointment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Patient recalled */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "appointment": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "patient": {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "name": "Asha Verma",
+                     *             "mobileNumber": "9876543210"
+                     *           },
+                     *           "doctor": {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "name": "Dr Meera Iyer",
+                     *             "doctorInfo": {
+                     *               "specialization": "Cardiology",
+                     *               "consultationFee": 500
+                     *             }
+                     *           },
+                     *           "appointmentDate": "2026-12-01",
+                     *           "appointmentTime": "09:30",
+                     *           "startsAt": "2026-12-01T04:00:00.000Z",
+                     *           "status": "pending",
+                     *           "source": "app",
+                     *           "queue": {
+                     *             "token": null,
+                     *             "stage": "expected",
+                     *             "arrivedAt": null,
+                     *             "calledAt": null,
+                     *             "startedAt": null,
+                     *             "completedAt": null,
+                     *             "priority": null,
+                     *             "skips": 0,
+                     *             "expectedWait": null
+                     *           },
+                     *           "purposeOfVisit": "consultation",
+                     *           "reason": "Headache for a week",
+                     *           "symptoms": "Worse in the evening",
+                     *           "images": [
+                     *             {
+                     *               "filename": "appointment_672b1234_1764234567890_report_9f.pdf",
+                     *               "originalName": "blood-test.pdf",
+                     *               "size": 52311,
+                     *               "mimeType": "application/pdf",
+                     *               "category": "reports",
+                     *               "fromPatient": true,
+                     *               "url": "/api/files/appointment_672b1234_1764234567890_report_9f.pdf",
+                     *               "status": "ready"
+                     *             }
+                     *           ],
+                     *           "paymentInfo": {
+                     *             "amount": 500,
+                     *             "status": "pending",
+                     *             "paidAmount": 0
+                     *           },
+                     *           "history": [
+                     *             {
+                     *               "from": null,
+                     *               "to": "pending",
+                     *               "by": "672b1234a1b2c3d4e5f60718",
+                     *               "at": "2026-11-22T04:30:00.000Z",
+                     *               "reason": null,
+                     *               "movedFrom": null,
+                     *               "movedTo": null
+                     *             }
+                     *           ],
+                     *           "createdBy": "672b1234a1b2c3d4e5f60718",
+                     *           "createdAt": "2026-11-22T04:30:00.000Z",
+                     *           "updatedAt": "2026-11-22T04:30:00.000Z"
+                     *         }
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Patient recalled"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["QueuedAppointmentDataEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR.INVALID_STATUS_TRANSITION"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    queueUndo: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                appointment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Step undone */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "appointment": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "patient": {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "name": "Asha Verma",
+                     *             "mobileNumber": "9876543210"
+                     *           },
+                     *           "doctor": {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "name": "Dr Meera Iyer",
+                     *             "doctorInfo": {
+                     *               "specialization": "Cardiology",
+                     *               "consultationFee": 500
+                     *             }
+                     *           },
+                     *           "appointmentDate": "2026-12-01",
+                     *           "appointmentTime": "09:30",
+                     *           "startsAt": "2026-12-01T04:00:00.000Z",
+                     *           "status": "pending",
+                     *           "source": "app",
+                     *           "queue": {
+                     *             "token": null,
+                     *             "stage": "expected",
+                     *             "arrivedAt": null,
+                     *             "calledAt": null,
+                     *             "startedAt": null,
+                     *             "completedAt": null,
+                     *             "priority": null,
+                     *             "skips": 0,
+                     *             "expectedWait": null
+                     *           },
+                     *           "purposeOfVisit": "consultation",
+                     *           "reason": "Headache for a week",
+                     *           "symptoms": "Worse in the evening",
+                     *           "images": [
+                     *             {
+                     *               "filename": "appointment_672b1234_1764234567890_report_9f.pdf",
+                     *               "originalName": "blood-test.pdf",
+                     *               "size": 52311,
+                     *               "mimeType": "application/pdf",
+                     *               "category": "reports",
+                     *               "fromPatient": true,
+                     *               "url": "/api/files/appointment_672b1234_1764234567890_report_9f.pdf",
+                     *               "status": "ready"
+                     *             }
+                     *           ],
+                     *           "paymentInfo": {
+                     *             "amount": 500,
+                     *             "status": "pending",
+                     *             "paidAmount": 0
+                     *           },
+                     *           "history": [
+                     *             {
+                     *               "from": null,
+                     *               "to": "pending",
+                     *               "by": "672b1234a1b2c3d4e5f60718",
+                     *               "at": "2026-11-22T04:30:00.000Z",
+                     *               "reason": null,
+                     *               "movedFrom": null,
+                     *               "movedTo": null
+                     *             }
+                     *           ],
+                     *           "createdBy": "672b1234a1b2c3d4e5f60718",
+                     *           "createdAt": "2026-11-22T04:30:00.000Z",
+                     *           "updatedAt": "2026-11-22T04:30:00.000Z"
+                     *         }
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Step undone"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["QueuedAppointmentDataEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR.SLOT_UNAVAILABLE.DUPLICATE_VALUE.INVALID_STATUS_TRANSITION"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    displayShowDisplay: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Display retrieved successfully */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "date": "2026-12-01",
+                     *         "items": [
+                     *           {
+                     *             "token": 7,
+                     *             "room": "Room 3",
+                     *             "stage": "called"
+                     *           }
+                     *         ]
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Display retrieved successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["DisplayEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    displayListDisplayKeys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Display keys retrieved successfully */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "items": [
+                     *           {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "name": "Waiting room, first floor",
+                     *             "rooms": [
+                     *               {
+                     *                 "doctorId": "672b1234a1b2c3d4e5f60718",
+                     *                 "room": "Room 3"
+                     *               }
+                     *             ],
+                     *             "createdBy": "672b1234a1b2c3d4e5f60718",
+                     *             "createdAt": "2026-11-22T04:30:00.000Z"
+                     *           }
+                     *         ]
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Display keys retrieved successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["DisplayKeysEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    displayCreateDisplayKey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "name": "Waiting room, first floor",
+                 *       "rooms": [
+                 *         {
+                 *           "doctorId": "672b1234a1b2c3d4e5f60718",
+                 *           "room": "Room 3"
+                 *         }
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["CreateDisplayKey"];
+            };
+        };
+        responses: {
+            /** @description Display key created successfully */
+            201: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "displayKey": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "name": "Waiting room, first floor",
+                     *           "rooms": [
+                     *             {
+                     *               "doctorId": "672b1234a1b2c3d4e5f60718",
+                     *               "room": "Room 3"
+                     *             }
+                     *           ],
+                     *           "createdBy": "672b1234a1b2c3d4e5f60718",
+                     *           "createdAt": "2026-11-22T04:30:00.000Z"
+                     *         },
+                     *         "key": "vB5nT2wq8Yk0sL3xR7dF1hJ6mC9pZ4gA_-eU8iOoQ2w"
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Display key created successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["NewDisplayKeyEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR.MALFORMED_JSON"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            413: components["responses"]["413.PAYLOAD_TOO_LARGE"];
+            415: components["responses"]["415.UNSUPPORTED_MEDIA_TYPE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    displayRevokeDisplayKey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                key_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Display key revoked */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {},
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Display key revoked"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["NothingEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
     filesUploadProfilePicture: {
         parameters: {
             query?: never;
@@ -7719,6 +9953,7 @@ export interface operations {
             403: components["responses"]["403.PERMISSION_DENIED"];
             404: components["responses"]["404.NOT_FOUND"];
             406: components["responses"]["406.NOT_ACCEPTABLE"];
+            412: components["responses"]["412.PRECONDITION_FAILED"];
             429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
             500: components["responses"]["500.INTERNAL_ERROR"];
             503: components["responses"]["503.SERVICE_UNAVAILABLE"];
@@ -7857,6 +10092,7 @@ export interface operations {
                      *           "appointmentTime": "09:30",
                      *           "startsAt": "2026-12-01T04:00:00.000Z",
                      *           "status": "pending",
+                     *           "source": "app",
                      *           "purposeOfVisit": "consultation",
                      *           "reason": "Headache for a week",
                      *           "symptoms": "Worse in the evening",
@@ -7883,7 +10119,9 @@ export interface operations {
                      *               "to": "pending",
                      *               "by": "672b1234a1b2c3d4e5f60718",
                      *               "at": "2026-11-22T04:30:00.000Z",
-                     *               "reason": null
+                     *               "reason": null,
+                     *               "movedFrom": null,
+                     *               "movedTo": null
                      *             }
                      *           ],
                      *           "createdBy": "672b1234a1b2c3d4e5f60718",
@@ -7984,6 +10222,7 @@ export interface operations {
                      *           "appointmentTime": "09:30",
                      *           "startsAt": "2026-12-01T04:00:00.000Z",
                      *           "status": "pending",
+                     *           "source": "app",
                      *           "purposeOfVisit": "consultation",
                      *           "reason": "Headache for a week",
                      *           "symptoms": "Worse in the evening",
@@ -8010,7 +10249,9 @@ export interface operations {
                      *               "to": "pending",
                      *               "by": "672b1234a1b2c3d4e5f60718",
                      *               "at": "2026-11-22T04:30:00.000Z",
-                     *               "reason": null
+                     *               "reason": null,
+                     *               "movedFrom": null,
+                     *               "movedTo": null
                      *             }
                      *           ],
                      *           "createdBy": "672b1234a1b2c3d4e5f60718",
@@ -8109,6 +10350,7 @@ export interface operations {
                      *           "appointmentTime": "09:30",
                      *           "startsAt": "2026-12-01T04:00:00.000Z",
                      *           "status": "pending",
+                     *           "source": "app",
                      *           "purposeOfVisit": "consultation",
                      *           "reason": "Headache for a week",
                      *           "symptoms": "Worse in the evening",
@@ -8135,7 +10377,9 @@ export interface operations {
                      *               "to": "pending",
                      *               "by": "672b1234a1b2c3d4e5f60718",
                      *               "at": "2026-11-22T04:30:00.000Z",
-                     *               "reason": null
+                     *               "reason": null,
+                     *               "movedFrom": null,
+                     *               "movedTo": null
                      *             }
                      *           ],
                      *           "createdBy": "672b1234a1b2c3d4e5f60718",
