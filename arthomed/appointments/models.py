@@ -286,7 +286,7 @@ class Appointment(ClinicDocument):
             "appointmentTime": seat.start_time,
             "startsAt": seat.starts_at,
             "endsAt": seat.ends_at,
-            "payment.amount": seat.fee,
+            "payment": self.payment.with_fee(seat.fee).to_mongo(),
             "updatedAt": change.at,
         }
         update = {"$set": moved, "$push": {"history": change.to_mongo()}}

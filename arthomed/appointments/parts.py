@@ -46,6 +46,12 @@ class PaymentInfo(ClinicEmbeddedDocument):
         status = payment_status(fee, paid=paid, refunded=refunded)
         return cls(amount=fee, status=status, recorded_paid=paid, recorded_refunds=refunded)
 
+    def with_fee(self, fee: int) -> "PaymentInfo":
+        """The same payments towards another fee."""
+        if self.recorded_paid is None:
+            return PaymentInfo(amount=fee, status=self.status)
+        return PaymentInfo.of(fee, paid=self.recorded_paid, refunded=self.recorded_refunds or 0)
+
     @property
     def paid_amount(self) -> int:
         if self.recorded_paid is not None:

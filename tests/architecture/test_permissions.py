@@ -390,7 +390,8 @@ def make_world(app: Flask, role: Role, status: Status) -> World:
         for appointment in (own_appointment, others_appointment):
             transitions.change_status(admin, appointment.id, status)
     payments = cache(partial(_payments, caller.user, stranger.user))
-    as_patient = factories.make_appointment(caller.user, doctor) if role is Role.DOCTOR else own_appointment
+    is_doctor = role is Role.DOCTOR
+    as_patient = factories.make_appointment(caller.user, doctor, time="09:30") if is_doctor else own_appointment
     ids: dict[str, Pair | Callable[[], Pair]] = {
         "appointment": (own_appointment.id, others_appointment.id),
         "as_patient": (as_patient.id, others_appointment.id),

@@ -109,6 +109,7 @@ def test_no_operation_lists_a_code_that_it_cannot_give(
     assert {name for name, found in codes.items() if "SLOT_UNAVAILABLE" in found} == {
         "POST /api/appointments/book",
         "POST /api/appointments/manual",
+        "PUT /api/appointments/{appointment_id}/reschedule",
         "PUT /api/appointments/{appointment_id}/status",
         "PUT /api/appointments/{appointment_id}/undo",
     }

@@ -40,6 +40,8 @@ INVALID: dict[str, list[Document]] = {
         {"maxPatients": 0, "bookedPatients": 0, "takenSeats": []},
         {"maxPatients": "2"},
         {"bookedPatients": MISSING},
+        {"blockReason": "holiday"},
+        {"isExtra": "yes"},
         {"bookedPatients": 0},
         {"bookedPatients": 2},
         {"bookedPatients": 3, "takenSeats": [1, 2, 3]},

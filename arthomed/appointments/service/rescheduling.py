@@ -30,8 +30,8 @@ from arthomed.users.models import User
 
 log = structlog.get_logger()
 
-_SAME_TIME = "The patient already has an appointment at that time"
-_SAME_DAY = "The patient already has an appointment with this doctor on that day"
+_SAME_TIME = "an appointment at that time"
+_SAME_DAY = "an appointment with this doctor on that day"
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +187,8 @@ def _replay_or_refuse(error: ClinicError | DuplicateKeyError, attempt: _Attempt)
     if isinstance(error, rules.SlotUnavailable):
         raise type(error)(_alternatives(attempt)) from error
     if "patient" in fields:
-        raise DuplicateValue(_SAME_TIME if "startsAt" in fields else _SAME_DAY) from error
+        has = "You already have" if attempt.actor.user_id == attempt.found.patient_id else "The patient already has"
+        raise DuplicateValue(f"{has} {_SAME_TIME if 'startsAt' in fields else _SAME_DAY}") from error
     raise error
 
 

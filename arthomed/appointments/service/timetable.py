@@ -30,6 +30,7 @@ def set_blocked(actor: Actor, slot_id: ObjectId, *, is_blocked: bool, reason: Bl
 
 
 def _with_appointments(actor: Actor, slot: Slot) -> ManagedSlot:
-    appointments = list(Appointment.objects(slot=slot.id, status__in=sorted(ACTIVE)).order_by("seat"))
+    holders = Appointment.objects(slot=slot.id, status__in=sorted(ACTIVE))
+    appointments = sorted(holders, key=lambda one: one.seat)
     audit_trail.record_read(actor, appointments)
     return ManagedSlot(slot, Appointment.with_people(appointments))
