@@ -21,8 +21,9 @@ def book(clinic: Clinic, patient: Person, doctor: ObjectId, time: str, day: date
 
 
 def reschedule(
-    clinic: Clinic, actor: Person, appointment_id: str, time: str, day: date = DAY, **headers: str
+    clinic: Clinic, actor: Person, appointment_id: str, time: str, day: date = DAY, *, key: str | None = None
 ) -> httpx.Response:
+    headers = {} if key is None else {"Idempotency-Key": key}
     body = {"appointmentDate": day.isoformat(), "appointmentTime": time}
     url = f"/appointments/{appointment_id}/reschedule"
     return clinic.api.put(url, json=body, headers={**actor.headers, **headers})

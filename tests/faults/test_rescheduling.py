@@ -103,12 +103,12 @@ def test_moves_and_change_of_the_hours_at_once_leave_a_clean_state(clinic: Clini
 
 def test_repeated_move_never_frees_a_seat_that_somebody_else_took(clinic: Clinic) -> None:
     doctor, desk, (mover, other) = clinic.doctor(slots=3), clinic.person(Role.RECEPTIONIST), clinic.patients(2)
-    appointment, key = book(clinic, mover, doctor, "00:00"), {"Idempotency-Key": "a-lost-response"}
-    reschedule(clinic, mover, appointment, "00:30", **key).raise_for_status()
+    appointment, key = book(clinic, mover, doctor, "00:00"), "a-lost-response"
+    reschedule(clinic, mover, appointment, "00:30", key=key).raise_for_status()
     reschedule(clinic, desk, appointment, "01:00").raise_for_status()
     book(clinic, other, doctor, "00:30")
 
-    responses = in_parallel(lambda _: reschedule(clinic, mover, appointment, "00:30", **key), range(5))
+    responses = in_parallel(lambda _: reschedule(clinic, mover, appointment, "00:30", key=key), range(5))
 
     assert outcomes(responses) == {OK: 5}
     assert held(clinic, doctor) == taken(clinic, doctor) == ["00:30", "01:00"]
@@ -124,8 +124,8 @@ def test_moves_are_stored_completely_or_not_at_all_when_web_processes_are_killed
     ids = in_parallel(lambda nth: book(clinic, patients[nth], doctor, times[nth % 10]), range(MOVES))
 
     def move(nth: int) -> httpx.Response:
-        key = {"Idempotency-Key": f"move-{ids[nth]}"}
-        return final_response(partial(reschedule, clinic, patients[nth], ids[nth], times[10 + nth % 10], **key))
+        key = f"move-{ids[nth]}"
+        return final_response(partial(reschedule, clinic, patients[nth], ids[nth], times[10 + nth % 10], key=key))
 
     with ThreadPoolExecutor(8) as pool:
         futures = [pool.submit(move, nth) for nth in range(MOVES)]

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 import time_machine
 
-from arthomed.appointments.models import Appointment, Change
+from arthomed.appointments.models import Appointment
+from arthomed.appointments.parts import Change
 from arthomed.appointments.rules import Status
 from arthomed.audit import service as audit
 from arthomed.audit.models import AuditEvent
