@@ -7,6 +7,7 @@ import pytest
 from pymongo.database import Database
 from pymongo.errors import WriteError
 
+from tests import factories
 from tests.migrations import records
 
 MISSING = "missing"
@@ -117,7 +118,7 @@ INVALID: dict[str, list[Document]] = {
         {"amount": 99.5},
         {"kind": "refund"},
         {"kind": "correction"},
-        {"corrects": records.payment()["_id"]},
+        {"corrects": factories.UNKNOWN_ID},
     ],
     "cache_tags": [{"_id": 1}, {"version": MISSING}, {"version": "text"}, {"changedAt": MISSING}],
 }
