@@ -69,5 +69,9 @@ beat_schedule = {
     "sweep-scans": {"task": Job.SWEEP_SCANS.value, "schedule": 60.0, "options": {"expires": _EXPIRES}},
     "purge-files": {"task": Job.PURGE_FILES.value, "schedule": crontab(hour="1", minute="5")},
     "finish-erasures": {"task": Job.FINISH_ERASURES.value, "schedule": crontab(hour="0", minute="35")},
+    "complete-forgotten-consultations": {
+        "task": Job.COMPLETE_FORGOTTEN.value,
+        "schedule": crontab(hour="3", minute="0"),
+    },
     "mark-no-shows": {"task": Job.MARK_NO_SHOWS.value, "schedule": 300.0, "options": {"expires": 300}},
 }

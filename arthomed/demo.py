@@ -8,14 +8,18 @@ from typing import Any
 from bson import ObjectId
 from pymongo.client_session import ClientSession
 
-from arthomed.appointments.models import Appointment, Change, Payment
+from arthomed.appointments.models import Appointment
+from arthomed.appointments.parts import Change, PaymentInfo
 from arthomed.appointments.rules import Status
 from arthomed.appointments.service import booking, transitions
+from arthomed.appointments.service.attempts import BookingDetails
 from arthomed.config import settings
 from arthomed.core import clock
 from arthomed.core.actor import SYSTEM, Actor
 from arthomed.core.documents import transaction
 from arthomed.core.permissions import Role
+from arthomed.payments.rules import Method
+from arthomed.payments.service import recording
 from arthomed.scheduling import service as scheduling
 from arthomed.scheduling.models import Slot
 from arthomed.scheduling.rules import WEEK, length, plan
@@ -98,6 +102,7 @@ def load(*, if_empty: bool) -> str:
     patients = [_user(Role.PATIENT, mobile, name, email=email) for mobile, name, email in _PATIENTS]
     _past_appointments(patients, doctors, receptionist)
     _upcoming_appointments(patients, doctors, receptionist)
+    _payments(receptionist)
     _user(Role.ADMIN, _ADMIN, "Kavita Desai")  # the last record, which marks a complete demo clinic
     return f"Loaded the demo clinic: {len(doctors)} doctors, {len(patients)} patients."
 
@@ -135,11 +140,20 @@ def _upcoming_appointments(patients: list[User], doctors: list[User], receptioni
             transitions.change_status(_actor(receptionist), appointment.id, status, reason=reason)
 
 
-def _first_free_slot(doctor: User) -> booking.BookingDetails:
+def _payments(receptionist: User) -> None:
+    """The treated patient paid in cash, the confirmed one a part in advance."""
+    paid = {Status.COMPLETED: (100, Method.CASH, None), Status.CONFIRMED: (50, Method.UPI, "UPI 433912345678")}
+    for appointment in Appointment.objects(status__in=list(paid)):
+        percent, method, reference = paid[appointment.status]
+        amount, key = appointment.payment.amount * percent // 100, f"demo-payment-{appointment.id}"
+        recording.pay(_actor(receptionist), appointment.id, amount, method, reference=reference, key=key)
+
+
+def _first_free_slot(doctor: User) -> BookingDetails:
     """Request the first free slot after two days, so that users of the demo find free slots today and tomorrow."""
     later = clock.now() + timedelta(days=2)
     slot = Slot.nearest_free(doctor.id, later, now=later, limit=1)[0]
-    return booking.BookingDetails(doctor.id, slot.date.date(), slot.start_time, "consultation", "Fever since yesterday")
+    return BookingDetails(doctor.id, slot.date.date(), slot.start_time, "consultation", "Fever since yesterday")
 
 
 def _past_appointments(patients: list[User], doctors: list[User], receptionist: User) -> None:
@@ -197,7 +211,7 @@ def _store_past(slot: Slot, steps: tuple[_Step, ...], people: Mapping[Role, Obje
         status=status,
         purpose_of_visit="consultation",
         reason="Cough for a week",
-        payment=Payment(amount=slot.consultation_fee),
+        payment=PaymentInfo(amount=slot.consultation_fee),
         history=changes,
         created_by=people[Role.PATIENT],
         created_at=changes[0].at,

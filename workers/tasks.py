@@ -121,6 +121,12 @@ def mark_no_shows() -> None:
     transitions.mark_no_shows()
 
 
+@app.task(name=Job.COMPLETE_FORGOTTEN, single_run=True)
+def complete_forgotten() -> None:
+    """Complete consultations of earlier days that nobody completed."""
+    transitions.complete_forgotten()
+
+
 @app.task(name=Job.RECORD_FAILURE)
 def record_failure(job: str, error: str, *ids: str) -> None:
     """Record a queue entry that cannot be run as a dead letter."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from arthomed.appointments import calendar
-from arthomed.appointments.models import PAID, Appointment
+from arthomed.appointments.models import Appointment
 from arthomed.appointments.rules import Status
 from arthomed.config import settings
 from arthomed.core import clock
@@ -112,6 +112,6 @@ def _template(appointment: Appointment) -> str:
 
 
 def _refund(appointment: Appointment) -> int:
-    """The refund in whole rupees; 0 when the appointment is not paid."""
+    """The refund in whole rupees; 0 when nothing is paid."""
     cancellation = appointment.cancellation
-    return 0 if cancellation is None or appointment.payment.status != PAID else int(cancellation.refund_amount)
+    return 0 if cancellation is None or not appointment.payment.paid_amount else int(cancellation.refund_amount)

@@ -1,7 +1,7 @@
-"""Appointments, and the idempotency keys of bookings."""
+"""Appointments."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from bson import ObjectId
@@ -17,80 +17,20 @@ from mongoengine import (
 from pymongo import ReturnDocument
 from pymongo.client_session import ClientSession
 
-from arthomed.appointments.rules import ACTIVE, OF_OWN_PATIENTS, Priority, Source, Status
+from arthomed.appointments.parts import Cancellation, Change, PaymentInfo
+from arthomed.appointments.queue import Queue
+from arthomed.appointments.rules import ACTIVE, OF_OWN_PATIENTS, TREATED, Source, Status
+from arthomed.core import clock
 from arthomed.core.actor import Actor
 from arthomed.core.cache import invalidate
-from arthomed.core.documents import ClinicDocument, ClinicEmbeddedDocument, Pipeline, Raw
+from arthomed.core.documents import ClinicDocument, Pipeline, Raw
 from arthomed.core.errors import NotFound
 from arthomed.core.permissions import Role
 from arthomed.files.models import File
 from arthomed.files.rules import Kind
+from arthomed.scheduling.models import day_tag
 from arthomed.scheduling.seats import Seat, Start
 from arthomed.users.models import User
-
-PAID = "paid"
-
-
-class Place(ClinicEmbeddedDocument):
-    """With whom and when an appointment is."""
-
-    doctor = ObjectIdField(required=True)
-    starts_at = DateTimeField(db_field="startsAt", required=True)
-
-
-class Change(ClinicEmbeddedDocument):
-    """A change of the status in an appointment's history; `by` is empty when the system made it.
-
-    Rescheduling keeps the status, and notes from which place to which.
-    """
-
-    source = EnumField(Status, db_field="from")
-    target = EnumField(Status, db_field="to", required=True)
-    by = ObjectIdField()
-    at = DateTimeField(required=True)
-    reason = StringField()
-    moved_from = EmbeddedDocumentField(Place, db_field="movedFrom")
-    moved_to = EmbeddedDocumentField(Place, db_field="movedTo")
-
-
-class Payment(ClinicEmbeddedDocument):
-    """The fee of an appointment, in whole rupees, and whether it is paid."""
-
-    amount = IntField(required=True)
-    status = StringField(required=True, default="pending")
-
-    @property
-    def paid_amount(self) -> int:
-        return int(self.amount) if self.status == PAID else 0
-
-
-class Cancellation(ClinicEmbeddedDocument):
-    """A cancellation and its refund, in whole rupees; `by` is the user who cancelled.
-
-    `refund_date` is empty until the clinic has refunded the amount.
-    """
-
-    by = ObjectIdField()
-    at = DateTimeField(required=True)
-    reason = StringField()
-    refund_amount = IntField(db_field="refundAmount", required=True)
-    refund_status = StringField(db_field="refundStatus", required=True)
-    refund_date = DateTimeField(db_field="refundDate")
-
-
-class Queue(ClinicEmbeddedDocument):
-    """The place of a patient who arrived in the doctor's queue of the day; `token` counts from 1 and is never reused.
-
-    `due_at` is set by a skip; without it the due time follows from the slot and the arrival.
-    """
-
-    token = IntField(required=True)
-    arrived_at = DateTimeField(db_field="arrivedAt", required=True)
-    called_at = DateTimeField(db_field="calledAt")
-    due_at = DateTimeField(db_field="dueAt")
-    skips = IntField(default=0)
-    priority = EnumField(Priority)
-    priority_reason = StringField(db_field="priorityReason")
 
 
 def appointments_tag(patient: ObjectId) -> str:
@@ -122,7 +62,7 @@ class Appointment(ClinicDocument):
     symptoms = StringField()
     notes = StringField()
     prescription = StringField()
-    payment = EmbeddedDocumentField(Payment, required=True)
+    payment = EmbeddedDocumentField(PaymentInfo, required=True)
     cancellation = EmbeddedDocumentField(Cancellation)
     history = EmbeddedDocumentListField(Change)
     created_by = ObjectIdField(db_field="createdBy", required=True)
@@ -133,6 +73,8 @@ class Appointment(ClinicDocument):
     doctor: User
     images: list[File]
 
+    in_queue: Any  # set by the front desk
+
     @classmethod
     def insert_new(cls, appointments: "Sequence[Appointment]", session: ClientSession) -> None:
         """Insert new appointments within a transaction.
@@ -141,7 +83,8 @@ class Appointment(ClinicDocument):
             DuplicateKeyError: the seat is taken, or the patient has another appointment at that time, or with that
                 doctor on that day.
         """
-        invalidate(*(appointments_tag(one.patient_id) for one in appointments))
+        for one in appointments:
+            invalidate(appointments_tag(one.patient_id), day_tag(one.doctor_id, one.appointment_date))
         cls.insert_all(appointments, session)
 
     @property
@@ -151,8 +94,28 @@ class Appointment(ClinicDocument):
         return since
 
     @property
+    def is_overflow(self) -> bool:
+        return self.slot is None
+
+    @property
     def has_arrived(self) -> bool:
-        return self.queue is not None
+        return self.queue is not None and self.queue.arrived_at is not None
+
+    @property
+    def has_findings(self) -> bool:
+        return bool(self.notes or self.prescription)
+
+    @property
+    def started_at(self) -> datetime | None:
+        """The start of the consultation, unless it was undone."""
+        return self._changed_to(Status.IN_PROGRESS) if self.status in TREATED else None
+
+    @property
+    def completed_at(self) -> datetime | None:
+        return self._changed_to(Status.COMPLETED)
+
+    def _changed_to(self, status: Status) -> datetime | None:
+        return next((change.at for change in reversed(self.history) if change.target is status), None)
 
     @property
     def earliest_starts_at(self) -> datetime:
@@ -185,6 +148,31 @@ class Appointment(ClinicDocument):
         if actor.role is Role.DOCTOR:
             return cls.objects(doctor_id=actor.user_id)
         return cls.objects
+
+    @classmethod
+    def of_day(cls, day: date, day_begins: datetime, doctor: ObjectId | None = None) -> Any:
+        """The appointments of a day, of one doctor or of all; `day_begins` allows the indexes by start.
+
+        An overflow place may start at the end of the day.
+        """
+        around = {"$gte": day_begins, "$lte": day_begins + timedelta(days=1, hours=1)}  # when the clocks change
+        which: Raw = {"appointmentDate": clock.midnight_utc(day), "startsAt": around}
+        return cls.objects(__raw__=which if doctor is None else {"doctor": doctor, **which})
+
+    @classmethod
+    def patients_of_day(
+        cls, day: date, day_begins: datetime, doctor: ObjectId | None, *, limit: int
+    ) -> dict[ObjectId, ObjectId]:
+        """The patient of each appointment of a day, by its id."""
+        found = cls.of_day(day, day_begins, doctor).only("patient_id").as_pymongo()
+        return {raw["_id"]: raw["patient"] for raw in found.limit(limit)}
+
+    @classmethod
+    def treated_before(cls, patients: Sequence[ObjectId], before: datetime) -> set[ObjectId]:
+        """Those of the patients who have a completed appointment from before an instant."""
+        completed = {"patient": {"$in": patients}, "status": Status.COMPLETED, "startsAt": {"$lt": before}}
+        found = cls.collection().aggregate([{"$match": completed}, {"$group": {"_id": "$patient"}}])
+        return {row["_id"] for row in found}
 
     @classmethod
     def treats(cls, doctor: ObjectId | None, patient: ObjectId) -> bool:
@@ -226,7 +214,7 @@ class Appointment(ClinicDocument):
         return {row["_id"]: row["count"] for row in cls.collection().aggregate(counts, session=session)}
 
     @classmethod
-    def due(cls, status: Status, **conditions: datetime) -> list[ObjectId]:
+    def due(cls, status: Status, **conditions: datetime | None) -> list[ObjectId]:
         """The ids of appointments that a periodic job handles, the earliest start first."""
         return list(cls.objects(status=status, **conditions).order_by("starts_at").scalar("id"))
 
@@ -249,9 +237,37 @@ class Appointment(ClinicDocument):
         cls.collection().update_many(query, {"$unset": dict.fromkeys(texts, "")}, session=session)
 
     def advance(self, change: Change, changes: Raw, *, session: ClientSession) -> "Appointment | None":
-        """Change the status; None if status or slot are no longer those that this appointment was loaded with."""
+        """Change the status; None if the appointment was changed since it was loaded.
+
+        Earlier steps in the queue cannot be undone any more, and after a no-show the patient is not called any more.
+        The refund of a cancellation depends on what was paid, so that must be the same, too.
+        """
+        removed = ["queue.former", *(["queue.calledAt"] if change.source is Status.NO_SHOW else [])]
         update = {"$set": {"status": change.target, "updatedAt": change.at, **changes}}
-        return self._update({**update, "$push": {"history": change.to_mongo()}}, session)
+        update |= {"$push": {"history": change.to_mongo()}, "$unset": dict.fromkeys(removed, "")}
+        paid: Raw = {}
+        if change.target is Status.CANCELLED:
+            amounts = {"paidAmount": self.payment.recorded_paid, "refundedAmount": self.payment.recorded_refunds}
+            paid = {f"payment.{name}": amount for name, amount in amounts.items()}
+        return self._update(update, session, **paid)
+
+    def settle(self, payment: PaymentInfo, refund: Raw, *, now: datetime, session: ClientSession) -> "Appointment":
+        """Set what was paid, and the state of a refund, in the transaction that loaded this appointment."""
+        paid = {f"payment.{name}": value for name, value in payment.to_mongo().items()}
+        settled = self._update({"$set": {**paid, **refund, "updatedAt": now}}, session)
+        assert settled is not None  # noqa: S101  another change of it would have aborted the transaction
+        return settled
+
+    def move_in_queue(self, queue: Queue, *, now: datetime, session: ClientSession) -> "Appointment | None":
+        """Store another place in the queue; None if the appointment was changed since it was loaded.
+
+        Raises:
+            DuplicateKeyError: the doctor has another called patient.
+        """
+        before, after = self.queue.to_mongo() if self.queue else {}, queue.to_mongo()
+        assigned = {f"queue.{name}": value for name, value in after.items() if before.get(name) != value}
+        removed = {f"queue.{name}": "" for name in before if name not in after}
+        return self._update({"$set": {**assigned, "updatedAt": now}, "$unset": removed}, session)
 
     def edit(self, changes: dict[str, str | None], *, now: datetime, session: ClientSession) -> "Appointment | None":
         """Set fields; None if status or slot are no longer those that this appointment was loaded with."""
@@ -270,27 +286,29 @@ class Appointment(ClinicDocument):
             "appointmentTime": seat.start_time,
             "startsAt": seat.starts_at,
             "endsAt": seat.ends_at,
-            "payment.amount": seat.fee,
+            "payment": self.payment.with_fee(seat.fee).to_mongo(),
             "updatedAt": change.at,
         }
         update = {"$set": moved, "$push": {"history": change.to_mongo()}}
         return self._update(update, session, seat=self.seat, queue=None)
 
     def _update(self, update: Raw, session: ClientSession, **conditions: Any) -> "Appointment | None":
+        """Update if status, slot and place in the queue are those with which this appointment was loaded."""
         invalidate(appointments_tag(self.patient_id))
-        unchanged = {"_id": self.id, "status": self.status, "slot": self.slot, **conditions}
+        queue = {f"queue.{name}": value for name, value in self._decisive_place.items()}
+        unchanged = {"_id": self.id, "status": self.status, "slot": self.slot, **queue, **conditions}
         raw = self.collection().find_one_and_update(
             unchanged, update, return_document=ReturnDocument.AFTER, session=session
         )
         return None if raw is None else self.from_raw(raw)
 
-
-class IdempotencyKey(ClinicDocument):
-    """A user's idempotency key and the appointment that was booked with it; MongoDB removes it after 24 hours."""
-
-    meta = {"collection": "idempotency_keys"}
-
-    user = ObjectIdField(required=True)
-    key = StringField(required=True)
-    fingerprint = StringField(required=True)
-    appointment = ObjectIdField(required=True)
+    @property
+    def _decisive_place(self) -> Raw:
+        """The stored fields that each change of the place in the queue changes, with the values of this appointment."""
+        queue = self.queue or Queue()
+        return {
+            "arrivedAt": queue.arrived_at,
+            "calledAt": queue.called_at,
+            "skippedAt": queue.skipped_at,
+            "priority": queue.priority,
+        }

@@ -9,10 +9,10 @@ from typing import ClassVar, Protocol
 from bson import ObjectId
 
 from arthomed.config import Policy
+from arthomed.core import clock
 from arthomed.core.actor import Actor
 from arthomed.core.errors import ClinicError, Code, PermissionDenied, ValidationFailed
 from arthomed.core.permissions import Role
-from arthomed.scheduling import bookability
 
 
 class Status(StrEnum):
@@ -45,6 +45,7 @@ class Priority(StrEnum):
 OVERFLOW_SEAT = 1000
 """Overflow places of a doctor's day are numbered from the next seat on."""
 
+
 ACTIVE = frozenset({Status.PENDING, Status.CONFIRMED, Status.IN_PROGRESS})
 """The statuses in which an appointment holds its seat."""
 
@@ -68,7 +69,11 @@ class AppointmentView(Protocol):
     @property
     def ends_at(self) -> datetime: ...
     @property
+    def is_overflow(self) -> bool: ...
+    @property
     def has_arrived(self) -> bool: ...
+    @property
+    def has_findings(self) -> bool: ...
     @property
     def earliest_starts_at(self) -> datetime: ...
 
@@ -137,14 +142,19 @@ def with_notice(appointment: AppointmentView, actor: Actor, now: datetime, polic
 
 
 _START_FROM = timedelta(hours=1)
-_START_UNTIL = timedelta(hours=4)
+START_UNTIL = timedelta(hours=4)
 _UNDO_NO_SHOW_WITHIN = timedelta(hours=24)
+UNDO_WITHIN = timedelta(minutes=10)
+"""Steps in the queue and the start of a consultation can be undone for so long."""
+_FORGOTTEN_FROM = "03:00"
 
 
 def around_its_time(appointment: AppointmentView, _actor: Actor, now: datetime, _policy: Policy) -> None:
-    if now < appointment.starts_at - _START_FROM:
+    """The time of an overflow place is only a formality: it can be started from the arrival."""
+    starts_from_arrival = appointment.is_overflow and appointment.has_arrived
+    if now < appointment.starts_at - _START_FROM and not starts_from_arrival:
         raise InvalidTransition("An appointment can be started from one hour before its time")
-    if now > appointment.ends_at + _START_UNTIL:
+    if now > appointment.ends_at + START_UNTIL:
         raise InvalidTransition("An appointment can be started until four hours after its end")
 
 
@@ -158,11 +168,27 @@ def once_missed(appointment: AppointmentView, actor: Actor, now: datetime, polic
 
     After an undone no-show the system waits as long again; otherwise it would mark it again at once.
     """
+    if actor.role is None and appointment.has_arrived:
+        raise InvalidTransition("The patient has arrived")
     missed_from = (
         appointment.starts_at if actor.role else max(appointment.ends_at, appointment.since) + policy.no_show_after
     )
     if now < missed_from:
         raise InvalidTransition("The appointment has not been missed yet")
+
+
+def soon_after_the_start(appointment: AppointmentView, _actor: Actor, now: datetime, _policy: Policy) -> None:
+    if now > appointment.since + UNDO_WITHIN:
+        raise InvalidTransition("The start of a consultation can be undone within ten minutes")
+    if appointment.has_findings:
+        raise InvalidTransition("Notes or a prescription are written; the start cannot be undone any more")
+
+
+def once_forgotten(appointment: AppointmentView, actor: Actor, now: datetime, policy: Policy) -> None:
+    """The system completes what nobody completed, at 03:00 of the next day."""
+    next_day = clock.local_date(appointment.starts_at, policy.timezone) + timedelta(days=1)
+    if actor.role is None and now < clock.wall_clock(next_day, _FORGOTTEN_FROM, policy.timezone):
+        raise InvalidTransition("The consultation may still be going on")
 
 
 def any_time(_appointment: AppointmentView, _actor: Actor, _now: datetime, _policy: Policy) -> None:
@@ -204,7 +230,8 @@ MOVES: Mapping[tuple[Status, Status], Move] = {
         Move(Status.CONFIRMED, Status.CANCELLED, frozenset({_P, _D, _R, _A}), with_notice, notifies_patient=True),
         Move(Status.CONFIRMED, Status.NO_SHOW, frozenset({_D, _R, _A, _SYSTEM}), once_missed),
         Move(Status.NO_SHOW, Status.CONFIRMED, frozenset({_R, _A}), soon_after_the_no_show),
-        Move(Status.IN_PROGRESS, Status.COMPLETED, frozenset({_D, _A}), notifies_patient=True),
+        Move(Status.IN_PROGRESS, Status.CONFIRMED, frozenset({_D, _A}), soon_after_the_start),
+        Move(Status.IN_PROGRESS, Status.COMPLETED, frozenset({_D, _A, _SYSTEM}), once_forgotten, notifies_patient=True),
         Move(Status.IN_PROGRESS, Status.CANCELLED, frozenset({_D, _A}), needs_reason=True, notifies_patient=True),
     )
 }
@@ -262,9 +289,3 @@ def ensure_takes_files(appointment: AppointmentView) -> None:
     """Raises TooLate for an appointment that did not take place."""
     if appointment.status in (Status.CANCELLED, Status.REJECTED, Status.NO_SHOW):
         raise TooLate("Files cannot be added to an appointment that did not take place")
-
-
-def ensure_bookable_day(days_ahead: int, policy: Policy) -> None:
-    """An appointment can be booked from today to the end of the horizon."""
-    if bookability.day_obstacle(days_ahead, policy.horizon_days) is not None:
-        raise SlotUnavailable

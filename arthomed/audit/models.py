@@ -39,6 +39,8 @@ class Kind(StrEnum):
     EXPORT = "export"
     FILE = "file"
     MESSAGE = "message"
+    DISPLAY_KEY = "display-key"
+    PAYMENT = "payment"
 
 
 class Search(ClinicEmbeddedDocument):

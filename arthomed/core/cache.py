@@ -7,7 +7,7 @@ A version is random because a counter would repeat after a rollback. `http/cache
 """
 
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -20,6 +20,7 @@ from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
 
 from arthomed.core import clock
+from arthomed.core.actor import Actor
 
 COLLECTION = "cache_tags"
 Versions = Mapping[str, bytes]
@@ -46,6 +47,8 @@ class Dependencies:
 
     versions: dict[str, bytes] = field(default_factory=dict)
     valid_until: datetime | None = None
+    checks: list[Callable[[], bool]] = field(default_factory=list)
+    records: list[Callable[[Actor], None]] = field(default_factory=list)
 
 
 _invalidated: ContextVar[set[str] | None] = ContextVar("invalidated", default=None)
@@ -77,9 +80,15 @@ def writing_versions(session: ClientSession) -> Iterator[None]:
 
 def depends_on(*tags: str) -> None:
     """Declare which tags a response depends on, before its data is read; without a cached view this does nothing."""
+    if _dependencies.get() is not None:
+        uses(read_versions(tags))
+
+
+def uses(versions: Versions) -> None:
+    """As `depends_on`, with versions that were read before the data."""
     dependencies = _dependencies.get()
     if dependencies is not None:
-        dependencies.versions |= read_versions(tags)
+        dependencies.versions |= versions
 
 
 def valid_until(instant: datetime) -> None:
@@ -87,6 +96,20 @@ def valid_until(instant: datetime) -> None:
     dependencies = _dependencies.get()
     if dependencies is not None:
         dependencies.valid_until = min(instant, dependencies.valid_until or instant)
+
+
+def valid_while(check: Callable[[], bool]) -> None:
+    """Declare a check of data whose changes invalidate no tag; it runs at each use of the response."""
+    dependencies = _dependencies.get()
+    if dependencies is not None:
+        dependencies.checks.append(check)
+
+
+def on_reuse(record: Callable[[Actor], None]) -> None:
+    """Declare what to record when the response is given again, for the audit trail."""
+    dependencies = _dependencies.get()
+    if dependencies is not None:
+        dependencies.records.append(record)
 
 
 @contextmanager

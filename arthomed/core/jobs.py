@@ -28,6 +28,7 @@ class Job(StrEnum):
     FALL_BACK = "default.fall_back"
     REJECT_UNCONFIRMED = "default.reject_unconfirmed"
     MARK_NO_SHOWS = "default.mark_no_shows"
+    COMPLETE_FORGOTTEN = "default.complete_forgotten"
     RECORD_FAILURE = "default.record_failure"
 
 

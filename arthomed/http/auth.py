@@ -62,8 +62,7 @@ def register(app: Flask, settings: Settings, find_actor: FindActor) -> None:
         JWT_ENCODE_NBF=False,
         JWT_DECODE_LEEWAY=LEEWAY_SECONDS,
         JWT_ACCESS_TOKEN_EXPIRES=settings.access_token_lifetime,
-        JWT_TOKEN_LOCATION=["headers"],  # the refresh route reads its token from the JSON body
-        JWT_REFRESH_JSON_KEY="refreshToken",
+        JWT_TOKEN_LOCATION=["headers"],  # `tokens.verified_refresh` verifies the refresh token of a body
     )
     jwt.init_app(app)
     # Another host's clock, or this one before it stepped back, is ahead: a refresh gives a token of the present time.
@@ -152,9 +151,10 @@ def _is_revoked(_header: Mapping[str, Any], claims: Mapping[str, Any]) -> bool:
 
 
 @jwt.user_lookup_loader
-def _actor(_header: Mapping[str, Any], claims: Mapping[str, Any]) -> Any:
-    """The actor of an access token; of a refresh token, whose session the service checks, the user's id."""
-    return g.get("actor", claims["sub"])
+def _actor(_header: Mapping[str, Any], _claims: Mapping[str, Any]) -> Actor:
+    """The actor that `_is_revoked` has found."""
+    actor: Actor = g.actor
+    return actor
 
 
 jwt.revoked_token_loader(lambda *_: errors.respond_to(g.revoked_because))

@@ -22,8 +22,8 @@ from arthomed.http import context
 View = TypeVar("View", bound=Callable[..., Any])
 Key = tuple[str, bytes, ObjectId | None]
 
-_MAX_ENTRIES = 1000  # of about 4 to 10 KB each
 _MAX_BYTES = 16_384
+_MAX_BYTES_OF_ALL = 1000 * _MAX_BYTES
 _END_OF_BODY = len('2026-12-01T09:30:00.000Z"}')  # the envelope ends with the timestamp
 
 
@@ -34,6 +34,7 @@ class _Entry:
     body: bytes
     depends_on: Dependencies
     is_shared: bool
+    has_etag: bool
 
     @property
     def has_expired(self) -> bool:
@@ -41,18 +42,16 @@ class _Entry:
         return valid_until is not None and clock.now() >= valid_until
 
     def is_current(self, versions: Versions) -> bool:
-        return self.depends_on.versions == versions and not self.has_expired
+        is_current = self.depends_on.versions == versions and not self.has_expired
+        return is_current and all(check() for check in self.depends_on.checks)
 
     def response(self) -> Response:
-        """The response as of now. A client may store only shared ones, and gets 304 when it has the present one."""
+        """The response as of now; a client's cache may store only shared ones."""
         body = self.body + f'{clock.iso(clock.now())}"}}'.encode()
         response = current_app.response_class(body, mimetype="application/json")
         if self.is_shared:
-            etag = f'W/"{sha256(self.body).hexdigest()}"'  # weak, because the timestamp varies
-            response.headers.update({"Cache-Control": "private, no-cache", "Vary": "Authorization", "ETag": etag})
-            if "If-None-Match" in request.headers:
-                response.make_conditional(request)  # RFC 9110 section 13.1.2
-        return response
+            response.headers.update({"Cache-Control": "private, no-cache", "Vary": "Authorization"})
+        return _with_etag(response, self.body) if self.has_etag else response
 
 
 class _Entries:
@@ -60,6 +59,7 @@ class _Entries:
 
     def __init__(self) -> None:
         self._entries: OrderedDict[Key, _Entry] = OrderedDict()
+        self._bytes = 0
         self._lock = Lock()
 
     def get(self, key: Key) -> _Entry | None:
@@ -70,21 +70,26 @@ class _Entries:
 
     def put(self, key: Key, entry: _Entry) -> None:
         with self._lock:
+            self._remove(self._entries.pop(key, None))
             self._entries[key] = entry
-            self._entries.move_to_end(key)
-            if len(self._entries) > _MAX_ENTRIES:
-                self._entries.popitem(last=False)
+            self._bytes += len(entry.body)
+            while self._bytes > _MAX_BYTES_OF_ALL:
+                self._remove(self._entries.popitem(last=False)[1])
+
+    def _remove(self, entry: _Entry | None) -> None:
+        self._bytes -= len(entry.body) if entry else 0
 
 
 def register(app: Flask) -> None:
     app.extensions["cached_responses"] = _Entries()
 
 
-def cached(*, shared: bool) -> Callable[[View], View]:
+def cached(*, shared: bool, has_etag: bool | None = None, max_bytes: int = _MAX_BYTES) -> Callable[[View], View]:
     """A view whose response is kept while its tags are unchanged; place it below `requires`.
 
     The service that the view calls names the tags (`core.cache.depends_on`); without any, nothing is kept.
-    `shared` responses are the same for every caller; others are kept for each user.
+    `shared` responses are the same for every caller, and have an ETag; others are kept for each user, and have one with
+    `has_etag`. A 304 is no read for the audit trail: the client has had the response, and that read was recorded.
     """
 
     def decorate(view: View) -> View:
@@ -98,14 +103,14 @@ def cached(*, shared: bool) -> Callable[[View], View]:
             entry = entries.get(key)
             if entry is not None and entry.is_current(g.tag_versions):
                 metrics.CACHEABLE_RESPONSES.add("yes")
-                return entry.response()
+                return _reused(entry)
             metrics.CACHEABLE_RESPONSES.add("no")
             with cache.recording_dependencies() as dependencies:
                 response: Response = view(*args, **kwargs)
             body = response.get_data()
-            if response.status_code != 200 or not dependencies.versions or len(body) > _MAX_BYTES:  # noqa: PLR2004
+            if response.status_code != 200 or not dependencies.versions or len(body) > max_bytes:  # noqa: PLR2004
                 return response
-            entry = _Entry(body[:-_END_OF_BODY], dependencies, shared)
+            entry = _Entry(body[:-_END_OF_BODY], dependencies, shared, shared if has_etag is None else has_etag)
             if not entry.has_expired:
                 entries.put(key, entry)
             return entry.response()
@@ -114,6 +119,33 @@ def cached(*, shared: bool) -> Callable[[View], View]:
         return cached_view  # type: ignore[return-value]
 
     return decorate
+
+
+def conditional(view: View) -> View:
+    """A view whose response has an ETag but is not kept, for data that is cheap to read."""
+
+    @wraps(view)
+    def conditional_view(*args: Any, **kwargs: Any) -> Response:
+        response: Response = view(*args, **kwargs)
+        return _with_etag(response, response.get_data()[:-_END_OF_BODY])
+
+    return conditional_view  # type: ignore[return-value]
+
+
+def _with_etag(response: Response, body: bytes) -> Response:
+    """The response, or 304 when the client has it: without its timestamp, so the ETag is weak."""
+    response.headers["ETag"] = f'W/"{sha256(body).hexdigest()}"'
+    if "If-None-Match" in request.headers:
+        response.make_conditional(request)  # RFC 9110 section 13.1.2
+    return response
+
+
+def _reused(entry: _Entry) -> Response:
+    response = entry.response()
+    if response.status_code == 200:  # noqa: PLR2004
+        for record in entry.depends_on.records:
+            record(g.actor)
+    return response
 
 
 def tags_to_check(user_id: ObjectId) -> Collection[str]:

@@ -1,7 +1,7 @@
 """The `slots` collection: bookable slots and their seats."""
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -98,6 +98,18 @@ class Slot(ClinicDocument):
         return seats
 
     @classmethod
+    def walk_in_seats(
+        cls, starts: Iterable[Start], *, now: datetime, session: ClientSession
+    ) -> dict[Start, Iterator[Seat]]:
+        """The seats and overflow places for walk-ins of each of these days, in order; none without open slots."""
+        wanted = [{"doctor": doctor, "date": clock.midnight_utc(day), "isBlocked": False} for doctor, day, _ in starts]
+        found = cls.collection().find({"$or": wanted}, session=session)
+        days: dict[Start, list[Raw]] = {}
+        for raw in sorted(found, key=lambda slot: slot["startsAt"]):
+            days.setdefault((raw["doctor"], raw["date"].date(), None), []).append(raw)
+        return {start: Seat.for_walk_ins(slots, now) for start, slots in days.items()}
+
+    @classmethod
     def reclaim(cls, slot_id: ObjectId, appointment: ObjectId, *, session: ClientSession) -> Seat | None:
         """Claim a seat again for an undone no-show, although the slot may have started; None when all are taken."""
         roomy = {"$expr": {"$lt": ["$bookedPatients", "$maxPatients"]}}
@@ -120,7 +132,8 @@ class Slot(ClinicDocument):
             holder = REMOVED if seat.taken else appointment
             taken = {"$set": {"takenSeats": [*seat.taken, seat.number], "appointment": holder}}
             operations.append(UpdateOne({"_id": seat.slot}, [taken, *DERIVED]))
-        cls.collection().bulk_write(operations, session=session)
+        if operations:
+            cls.collection().bulk_write(operations, session=session)
 
     @classmethod
     def free(cls, slot_id: ObjectId, seat: int, *, session: ClientSession) -> list[int]:

@@ -54,16 +54,20 @@ def normalise_phone(typed: str) -> str | None:
     return number if _INTERNATIONAL.fullmatch(number) else None
 
 
-def mobile_patterns(typed: str) -> list[str]:
-    """Patterns for a search in stored mobile numbers; none if a text is not a part of a number."""
+def digits_of(typed: str) -> str:
+    """The digits of a number or of a part of one; empty if a text is not a part of a number."""
+    digits = _digits(typed).removeprefix("+")
+    return digits if digits.isascii() and digits.isdigit() else ""
+
+
+def number_starts(typed: str) -> list[str]:
+    """The first digits of stored mobile numbers that a person may mean, with and without a prefix."""
     mobile = normalise_mobile(typed)
     if mobile is not None:
-        return [f"^{mobile}$"]
-    digits = _digits(typed).removeprefix("+")
-    if not (digits.isascii() and digits.isdigit()):
-        return []
+        return [mobile]
+    digits = digits_of(typed)
     starts = [digits.removeprefix(prefix) for prefix in _PREFIXES if digits.startswith(prefix) and digits != prefix]
-    return [digits, *(f"^{start}" for start in starts)]
+    return [digits, *starts]
 
 
 def _digits(typed: str) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cache, partial
 from typing import Any
 
 import pytest
@@ -17,10 +18,17 @@ from arthomed.appointments.models import Appointment
 from arthomed.appointments.rules import Status
 from arthomed.appointments.service import transitions
 from arthomed.auth.service import otp
+from arthomed.config import settings
 from arthomed.core import clock
+from arthomed.core.actor import Actor
 from arthomed.core.errors import RateLimitExceeded
 from arthomed.core.permissions import Role
+from arthomed.frontdesk.models import Room
+from arthomed.frontdesk.service import display, queue
 from arthomed.notifications.models import Notification, State
+from arthomed.payments.models import Payment
+from arthomed.payments.rules import Method
+from arthomed.payments.service import recording
 from arthomed.users.models import User
 from tests import factories
 
@@ -29,6 +37,7 @@ STAFF = frozenset({Role.RECEPTIONIST, Role.ADMIN})
 PATIENT, DOCTOR, ADMIN = frozenset({Role.PATIENT}), frozenset({Role.DOCTOR}), frozenset({Role.ADMIN})
 OWN_APPOINTMENTS = PATIENT | DOCTOR
 Body = Callable[["World"], dict[str, Any]]
+Pair = tuple[object, object]
 
 
 @dataclass(frozen=True)
@@ -51,11 +60,18 @@ class World:
 
     caller: factories.SignedIn
     doctor: User
-    ids: dict[str, tuple[object, object]]
+    ids: dict[str, Pair | Callable[[], Pair]]
 
-    def records_of(self, row: Row) -> tuple[object, object]:
-        """A record of the caller, and one of another user."""
-        return self.ids[row.record] if row.record else (factories.UNKNOWN_ID, factories.UNKNOWN_ID)
+    def records_of(self, row: Row) -> Pair:
+        """A record of the caller, and one of another user; those that few routes need are made now."""
+        if row.record in STEPS_BEFORE and row.record not in self.ids:
+            steps, (own, others) = STEPS_BEFORE[row.record], self.records("appointment")
+            self.ids[row.record] = queued(own, steps), queued(others, steps)
+        return self.records(row.record) if row.record else (factories.UNKNOWN_ID, factories.UNKNOWN_ID)
+
+    def records(self, name: str) -> Pair:
+        found = self.ids[name]
+        return found() if callable(found) else found
 
     def accessible_record(self, row: Row) -> object:
         """A record for which the caller may call the route."""
@@ -76,6 +92,48 @@ def _edit(world: World) -> dict[str, Any]:
     return {"notes": "Rest"} if world.role is Role.DOCTOR else {"reason": "Fever"}
 
 
+def _new_patient(world: World) -> dict[str, Any]:
+    return {"mobileNumber": factories.new_mobile(), "name": "Some One", **factories.booking_body(world.doctor)}
+
+
+STEPS_BEFORE: dict[str, tuple[str, ...]] = {
+    "expected": (),
+    "waiting": ("arrive",),
+    "called": ("arrive", "call"),
+    "skipped": ("arrive", "call", "skip"),
+}
+"""The steps that bring a confirmed appointment of today to a stage."""
+
+
+def queued(appointment: object, steps: tuple[str, ...]) -> object:
+    """Move an appointment to now and take steps in the queue; another patient waits behind."""
+    now, zone = clock.now(), settings().policy.timezone
+    times = {"set__starts_at": now, "set__ends_at": now + timedelta(minutes=30)}
+    today = clock.midnight_utc(clock.local_date(now, zone))
+    Appointment.objects(id=appointment).update(set__appointment_date=today, **times)
+    admin = Actor(ObjectId(), Role.ADMIN)
+    for step in steps:
+        if step == "skip":
+            _arrive_behind(appointment)
+        if step == "arrive":
+            queue.arrive(admin, ObjectId(str(appointment)), {})
+        else:
+            {"call": queue.call, "skip": queue.skip}[step](admin, ObjectId(str(appointment)))
+    return appointment
+
+
+def _arrive_behind(appointment: object) -> None:
+    ahead = Appointment.objects.get(id=appointment)
+    behind = Appointment.from_raw({**ahead.to_mongo(), "_id": ObjectId(), "patient": ObjectId(), "seat": 2})
+    behind.queue = behind.queue.changed(token=2, called_at=None, former=None)
+    behind.insert()
+
+
+def display_key(doctor: User) -> ObjectId:
+    rooms = [Room(doctor=doctor.id, room="Room 3")]
+    return ObjectId(display.create_key(Actor(ObjectId(), Role.ADMIN), "Hall", rooms).display_key.id)
+
+
 def _own_code(world: World) -> dict[str, Any]:
     mobile = world.caller.user.mobile_number
     with suppress(RateLimitExceeded):  # the code of the previous call is still valid
@@ -94,6 +152,7 @@ PUBLIC = {
     ("POST", "/api/auth/refresh-token"),
     ("POST", "/api/auth/logout"),  # authenticated by a well-signed token, also of an ended session
     ("POST", "/api/webhooks/twilio/status"),  # authenticated by Twilio's signature
+    ("GET", "/api/display/<string:key>"),  # authenticated by the secret key of a display
     ("GET", "/api/openapi.json"),
     ("GET", "/api/docs"),
     ("GET", "/api/docs/start.js"),
@@ -105,7 +164,9 @@ PUBLIC = {
 }
 _APPOINTMENT = "/api/appointments/<object_id:appointment_id>"
 _USER = "/api/users/<object_id:user_id>"
+_PATIENT = "/api/patients/<object_id:patient_id>"
 _DOCTORS = "/api/users/doctors"
+_BORN = {"dateOfBirth": "1990-04-21"}
 _SLOTS = "/api/appointments/slots"
 _ONE_DAY = {"from": "2026-12-01", "to": "2026-12-01"}
 TABLE: dict[tuple[str, str], Row] = {
@@ -147,6 +208,12 @@ TABLE: dict[tuple[str, str], Row] = {
     ("PUT", "/api/admin/users/<object_id:user_id>/status"): Row(
         ADMIN, "user", body=lambda _: {"isActive": False, "reason": "Left"}
     ),
+    ("GET", "/api/patients"): Row(DOCTOR | STAFF, query=lambda _: {"search": "test"}),
+    ("POST", "/api/patients"): Row(
+        STAFF, body=lambda _: {"mobileNumber": factories.new_mobile(), "name": "Test Patient", "profile": _BORN}
+    ),
+    ("GET", _PATIENT): Row(DOCTOR | STAFF, "patient", own_only=DOCTOR, status=Status.CONFIRMED),
+    ("PUT", _PATIENT): Row(STAFF, "patient", body=lambda _: {"name": "New Name"}),
     ("GET", _DOCTORS): Row(ALL),
     ("GET", f"{_DOCTORS}/<object_id:doctor_id>"): Row(ALL, "doctor"),
     ("GET", f"{_DOCTORS}/<object_id:doctor_id>/availability"): Row(ALL, "doctor", query=lambda _: _ONE_DAY),
@@ -157,6 +224,7 @@ TABLE: dict[tuple[str, str], Row] = {
         ALL, query=lambda world: {"doctorId": str(world.doctor.id), "date": factories.tomorrow().isoformat()}
     ),
     ("POST", "/api/appointments/book"): Row(ALL, body=lambda world: factories.booking_body(world.doctor)),
+    ("POST", "/api/appointments/manual"): Row(STAFF, body=_new_patient),
     ("GET", "/api/appointments/my-appointments"): Row(ALL),
     ("GET", "/api/appointments"): Row(DOCTOR | STAFF),
     ("GET", "/api/appointments/pending"): Row(STAFF),
@@ -170,6 +238,32 @@ TABLE: dict[tuple[str, str], Row] = {
     ("PUT", f"{_APPOINTMENT}/cancel"): Row(
         ALL, "appointment", own_only=OWN_APPOINTMENTS, body=lambda _: {"reason": "Well again"}, status=Status.CONFIRMED
     ),
+    ("GET", "/api/appointments/day"): Row(
+        DOCTOR | STAFF, query=lambda _: {"date": clock.today(settings().policy.timezone).isoformat()}
+    ),
+    ("PUT", f"{_APPOINTMENT}/arrive"): Row(
+        DOCTOR | STAFF, "expected", own_only=DOCTOR, body=lambda _: {"priority": "elderly"}, status=Status.CONFIRMED
+    ),
+    ("PUT", f"{_APPOINTMENT}/call"): Row(DOCTOR | STAFF, "waiting", own_only=DOCTOR, status=Status.CONFIRMED),
+    ("PUT", f"{_APPOINTMENT}/skip"): Row(DOCTOR | STAFF, "called", own_only=DOCTOR, status=Status.CONFIRMED),
+    ("PUT", f"{_APPOINTMENT}/recall"): Row(DOCTOR | STAFF, "skipped", own_only=DOCTOR, status=Status.CONFIRMED),
+    ("PUT", f"{_APPOINTMENT}/undo"): Row(DOCTOR | STAFF, "called", own_only=DOCTOR, status=Status.CONFIRMED),
+    ("GET", "/api/display-keys"): Row(ADMIN),
+    ("POST", "/api/display-keys"): Row(
+        ADMIN,
+        body=lambda world: {"name": "Hall", "rooms": [{"doctorId": str(world.doctor.id), "room": "Room 3"}]},
+    ),
+    ("DELETE", "/api/display-keys/<object_id:key_id>"): Row(ADMIN, "display key"),
+    ("POST", f"{_APPOINTMENT}/payments"): Row(STAFF, "appointment", body=lambda _: {"amount": 100, "method": "upi"}),
+    ("POST", f"{_APPOINTMENT}/refunds"): Row(
+        STAFF, "paid appointment", body=lambda _: {"amount": 100, "method": "cash", "reason": "Called away"}
+    ),
+    ("GET", f"{_APPOINTMENT}/payments"): Row(ALL, "paid appointment", own_only=OWN_APPOINTMENTS),
+    ("GET", "/api/payments"): Row(STAFF, query=lambda _: {"date": f"{clock.today(settings().policy.timezone)}"}),
+    ("POST", "/api/payments/<object_id:payment_id>/correction"): Row(
+        STAFF, "payment", body=lambda _: {"reason": "Entered twice"}
+    ),
+    ("GET", "/api/payments/<object_id:payment_id>/receipt"): Row(ALL, "payment", own_only=OWN_APPOINTMENTS),
     ("PUT", f"{_APPOINTMENT}/reschedule"): Row(
         ALL,
         "as_patient",
@@ -274,6 +368,14 @@ def _failed_message_of(appointment: Appointment) -> ObjectId:
     return ObjectId(message.id)
 
 
+def _payments(caller: User, stranger: User) -> list[Payment]:
+    """A payment of the caller as a patient, and one of another patient."""
+    desk = factories.actor_of(factories.make_user(Role.RECEPTIONIST))
+    doctor = factories.make_doctor(factories.every_day("10:00", "11:00", max_patients=2))
+    made = [factories.make_appointment(patient, doctor, time="10:00") for patient in (caller, stranger)]
+    return [recording.pay(desk, one.id, 200, Method.CASH, reference=None, key=None).payment for one in made]
+
+
 def make_world(app: Flask, role: Role, status: Status) -> World:
     hour = factories.every_day("09:00", "10:00")
     doctor, another = factories.make_doctor(hour), factories.make_doctor(hour)
@@ -287,15 +389,20 @@ def make_world(app: Flask, role: Role, status: Status) -> World:
         admin = factories.actor_of(factories.make_user(Role.ADMIN))
         for appointment in (own_appointment, others_appointment):
             transitions.change_status(admin, appointment.id, status)
+    payments = cache(partial(_payments, caller.user, stranger.user))
     is_doctor = role is Role.DOCTOR
     as_patient = factories.make_appointment(caller.user, doctor, time="09:30") if is_doctor else own_appointment
-    ids = {
+    ids: dict[str, Pair | Callable[[], Pair]] = {
         "appointment": (own_appointment.id, others_appointment.id),
         "as_patient": (as_patient.id, others_appointment.id),
         "slot": (own_appointment.slot, others_appointment.slot),
         "user": (caller.user.id, stranger.user.id),
+        "patient": (own_appointment.patient_id, others_appointment.patient_id),
         "doctor": (caller.user.id, doctor.id),
         "session": (caller.session_id, stranger.session_id),
+        "display key": cache(lambda: (display_key(doctor), display_key(doctor))),
+        "payment": lambda: (payments()[0].id, payments()[1].id),
+        "paid appointment": lambda: (payments()[0].appointment, payments()[1].appointment),
         "message": (_failed_message_of(own_appointment), _failed_message_of(others_appointment)),
         "file": (
             factories.make_file(own_appointment, caller.user),

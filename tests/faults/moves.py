@@ -21,12 +21,12 @@ def book(clinic: Clinic, patient: Person, doctor: ObjectId, time: str, day: date
 
 
 def reschedule(
-    clinic: Clinic, actor: Person, appointment_id: str, time: str, day: date = DAY, key: str | None = None
+    clinic: Clinic, actor: Person, appointment_id: str, time: str, day: date = DAY, *, key: str | None = None
 ) -> httpx.Response:
+    headers = {} if key is None else {"Idempotency-Key": key}
     body = {"appointmentDate": day.isoformat(), "appointmentTime": time}
     url = f"/appointments/{appointment_id}/reschedule"
-    headers = actor.headers if key is None else {**actor.headers, "Idempotency-Key": key}
-    return clinic.api.put(url, json=body, headers=headers)
+    return clinic.api.put(url, json=body, headers={**actor.headers, **headers})
 
 
 def save_hours(clinic: Clinic, actor: Person, doctor: ObjectId, start: str, end: str) -> httpx.Response:

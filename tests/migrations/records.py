@@ -94,5 +94,21 @@ def failed_job(**parts: Any) -> dict[str, Any]:
     return {"_id": f"sms.send:{ObjectId()}", **valid, "lastFailedAt": STARTS_AT, "requestId": None, **parts}
 
 
+def display_key(**parts: Any) -> dict[str, Any]:
+    valid = {
+        "name": "Hall",
+        "digest": "a" * 64,
+        "rooms": [{"doctor": ObjectId(), "room": "1"}],
+        "createdBy": ObjectId(),
+    }
+    return {"_id": ObjectId(), **valid, "createdAt": STARTS_AT, "updatedAt": STARTS_AT, **parts}
+
+
 def cache_tag(**parts: Any) -> dict[str, Any]:
     return {"_id": f"doctors:{ObjectId()}", "version": b"random bytes", "changedAt": STARTS_AT, **parts}
+
+
+def payment(**parts: Any) -> dict[str, Any]:
+    valid = {"appointment": ObjectId(), "patient": ObjectId(), "receiptNumber": "2026-27/000001", "kind": "payment"}
+    people = {"receivedBy": ObjectId(), "createdBy": ObjectId()}
+    return {"_id": ObjectId(), **valid, **people, "amount": 500, "method": "cash", "at": STARTS_AT, **parts}

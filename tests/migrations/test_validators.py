@@ -7,6 +7,7 @@ import pytest
 from pymongo.database import Database
 from pymongo.errors import WriteError
 
+from tests import factories
 from tests.migrations import records
 
 MISSING = "missing"
@@ -24,6 +25,8 @@ VALID: dict[str, Make] = {
     "exports": records.export,
     "failed_jobs": records.failed_job,
     "cache_tags": records.cache_tag,
+    "display_keys": records.display_key,
+    "payments": records.payment,
 }
 INVALID: dict[str, list[Document]] = {
     "slots": [
@@ -47,7 +50,7 @@ INVALID: dict[str, list[Document]] = {
         {"startTime": "10:00"},
     ],
     "appointments": [
-        *({name: MISSING} for name in ("patient", "doctor", "slot", "seat", "appointmentDate", "startsAt", "status")),
+        *({name: MISSING} for name in ("patient", "doctor", "seat", "appointmentDate", "startsAt", "status")),
         {"patient": "672b1234a1b2c3d4e5f60718"},
         {"slot": None},
         {"seat": 0},
@@ -103,6 +106,19 @@ INVALID: dict[str, list[Document]] = {
         {"ids": [1]},
         {"error": "9876543210 is taken"},
         {"attempts": 0},
+    ],
+    "display_keys": [{"digest": "the key itself"}, {"rooms": []}, {"rooms": MISSING}, {"createdBy": MISSING}],
+    "payments": [
+        *({name: MISSING} for name in ("appointment", "patient", "receiptNumber", "receivedBy", "createdBy", "at")),
+        {"receiptNumber": "2026/1"},
+        {"kind": "gift"},
+        {"method": "cheque"},
+        {"amount": 0},
+        {"amount": -1},
+        {"amount": 99.5},
+        {"kind": "refund"},
+        {"kind": "correction"},
+        {"corrects": factories.UNKNOWN_ID},
     ],
     "cache_tags": [{"_id": 1}, {"version": MISSING}, {"version": "text"}, {"changedAt": MISSING}],
 }

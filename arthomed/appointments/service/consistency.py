@@ -1,4 +1,4 @@
-"""Checks the database for slots and appointments that contradict each other."""
+"""Checks the database for slots and appointments that contradict each other, and for wrong overflow places."""
 
 from collections.abc import Iterator
 
@@ -6,8 +6,10 @@ from mongoengine.connection import get_connection
 from pymongo.client_session import ClientSession
 
 from arthomed.appointments.models import Appointment
-from arthomed.appointments.rules import ACTIVE
-from arthomed.core.documents import Pipeline
+from arthomed.appointments.rules import ACTIVE, OVERFLOW_SEAT, Source, Status
+from arthomed.appointments.service.arrival import TOKENS, tokens_counter
+from arthomed.core.counters import Counter
+from arthomed.core.documents import Pipeline, Raw
 from arthomed.scheduling.models import Slot
 
 _ACTIVE_APPOINTMENTS: Pipeline = [
@@ -49,16 +51,52 @@ _SEAT_IS_TAKEN = [
     {"$eq": ["$doctor", "$slotDocument.doctor"]},
     {"$eq": ["$startsAt", "$slotDocument.startsAt"]},
 ]
+_IS_OVERFLOW = {"source": str(Source.WALK_IN), "seat": {"$gt": OVERFLOW_SEAT}}
+
+
+_IS_CALLED = {"$and": [{"$eq": ["$status", Status.CONFIRMED]}, {"$gt": ["$queue.calledAt", None]}]}
+_MISPLACED: dict[str, Raw] = {
+    "has arrived, but is not confirmed": {
+        "queue.arrivedAt": {"$ne": None},
+        "status": {"$in": [Status.PENDING, Status.REJECTED]},
+    },
+    "called or skipped, but has not arrived": {
+        "queue.arrivedAt": None,
+        "$or": [{"queue.calledAt": {"$ne": None}}, {"queue.skippedAt": {"$ne": None}}],
+    },
+    "called and skipped": {
+        "status": Status.CONFIRMED,
+        "$expr": {"$and": [{"$gt": ["$queue.skippedAt", None]}, {"$lt": ["$queue.calledAt", "$queue.skippedAt"]}]},
+        "queue.calledAt": {"$ne": None},
+    },
+}
+_QUEUES: Pipeline = [
+    {"$match": {"queue": {"$exists": True}}},
+    {
+        "$group": {
+            "_id": {"doctor": "$doctor", "date": "$appointmentDate"},
+            "count": {"$sum": 1},
+            "tokens": {"$addToSet": "$queue.token"},
+            "last": {"$max": "$queue.token"},
+            "called": {"$sum": {"$cond": [_IS_CALLED, 1, 0]}},
+        }
+    },
+    {"$set": {"different": {"$size": "$tokens"}}},
+]
+_OF_TOKENS = {"_id": {"$regex": f"^{TOKENS}"}}
 
 
 def violations() -> Iterator[str]:
-    """One line for each slot or appointment that is inconsistent.
+    """One line for each slot, appointment or queue that is inconsistent.
 
-    Both checks read the same snapshot, so a booking that runs meanwhile causes no false alarm.
+    All checks read the same snapshot, so a booking that runs meanwhile causes no false alarm.
     """
     with get_connection().start_session(snapshot=True) as snapshot:
         yield from _inconsistent_slots(snapshot)
         yield from _appointments_without_seat(snapshot)
+        yield from _wrong_overflow_places(snapshot)
+        yield from _inconsistent_queues(snapshot)
+        yield from _misplaced_appointments(snapshot)
 
 
 def _inconsistent_slots(snapshot: ClientSession) -> Iterator[str]:
@@ -72,10 +110,35 @@ def _inconsistent_slots(snapshot: ClientSession) -> Iterator[str]:
 
 def _appointments_without_seat(snapshot: ClientSession) -> Iterator[str]:
     stages: Pipeline = [
-        {"$match": {"status": {"$in": sorted(ACTIVE)}}},
+        {"$match": {"status": {"$in": sorted(ACTIVE)}, "slot": {"$exists": True}}},
         {"$lookup": {"from": "slots", "localField": "slot", "foreignField": "_id", "as": "slotDocument"}},
         {"$set": {"slotDocument": {"$first": "$slotDocument"}}},
         {"$match": {"$expr": {"$not": {"$and": _SEAT_IS_TAKEN}}}},
     ]
     for row in Appointment.collection().aggregate(stages, session=snapshot):
         yield f"appointment {row['_id']}: active, but its seat is not taken in its slot"
+
+
+def _wrong_overflow_places(snapshot: ClientSession) -> Iterator[str]:
+    wrong = {"status": {"$in": sorted(ACTIVE)}, "slot": {"$exists": False}, "$nor": [_IS_OVERFLOW]}
+    for row in Appointment.collection().find(wrong, {"_id": 1}, session=snapshot):
+        yield f"appointment {row['_id']}: active, but has neither a slot nor an overflow place"
+
+
+def _inconsistent_queues(snapshot: ClientSession) -> Iterator[str]:
+    """Each doctor and day whose tokens are not 1 to the value of the counter, or who has several called patients."""
+    counters = {row["_id"]: row["value"] for row in Counter.collection().find(_OF_TOKENS, session=snapshot)}
+    for row in Appointment.collection().aggregate(_QUEUES, session=snapshot):
+        queue = tokens_counter(row["_id"]["doctor"], row["_id"]["date"])
+        last = counters.pop(queue, None)
+        if not row["count"] == row["different"] == row["last"] == last:
+            yield f"{queue}: {row['count']} patients have tokens, the last is {row['last']}, the counter says {last}"
+        if row["called"] > 1:
+            yield f"{queue}: {row['called']} patients are called"
+    yield from (f"{queue}: the counter says {last}, but nobody has a token" for queue, last in counters.items())
+
+
+def _misplaced_appointments(snapshot: ClientSession) -> Iterator[str]:
+    for message, which in _MISPLACED.items():
+        for row in Appointment.collection().find({"queue": {"$exists": True}, **which}, {"_id": 1}, session=snapshot):
+            yield f"appointment {row['_id']}: {message}"

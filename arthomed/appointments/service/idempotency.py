@@ -7,7 +7,8 @@ from typing import Any
 
 from bson import ObjectId
 
-from arthomed.appointments.models import Appointment, IdempotencyKey
+from arthomed.appointments.keys import IdempotencyKey
+from arthomed.appointments.models import Appointment
 from arthomed.core.actor import Actor
 from arthomed.core.errors import IdempotencyKeyReused
 

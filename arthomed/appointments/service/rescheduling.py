@@ -10,8 +10,10 @@ from bson import ObjectId
 from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError
 
-from arthomed.appointments import messages, rescheduling, rules
-from arthomed.appointments.models import Appointment, Change, IdempotencyKey, Place
+from arthomed.appointments import booking_rules, messages, rescheduling, rules
+from arthomed.appointments.keys import IdempotencyKey
+from arthomed.appointments.models import Appointment
+from arthomed.appointments.parts import Change, DoctorAndTime
 from arthomed.appointments.service import alternatives, audit_trail, idempotency, seats
 from arthomed.config import settings
 from arthomed.core import clock, origin
@@ -117,6 +119,8 @@ def _move(attempt: _Attempt, session: ClientSession) -> _Moved | ClinicError:
         if start == appointment.start:
             return _Moved(appointment, [])
         rescheduling.ensure_in_time(appointment, attempt.actor, now, settings().policy)
+        if appointment.queue is not None:  # the arrival was undone; its token belongs to this doctor and day
+            raise rules.InvalidTransition("The patient has a token of this day; cancel this one and book another")
         seat = _find_seat(appointment, start, now, session)
     except ClinicError as refusal:
         return refusal
@@ -136,7 +140,7 @@ def _find_seat(appointment: Appointment, start: Start, now: datetime, session: C
             present and present.specialization, doctor.doctor_info.specialization, doctor_id
         )
     policy = settings().policy
-    rules.ensure_bookable_day((day - clock.local_date(now, policy.timezone)).days, policy)
+    booking_rules.ensure_bookable_day((day - clock.local_date(now, policy.timezone)).days, policy)
     free = Slot.free_seats([start], now=now, session=session)
     if start not in free:
         raise rules.SlotUnavailable
@@ -156,8 +160,8 @@ def _write(attempt: _Attempt, appointment: Appointment, seat: Seat, session: Cli
         target=appointment.status,
         by=attempt.actor.user_id,
         at=clock.now(),
-        moved_from=Place(doctor=appointment.doctor_id, starts_at=appointment.starts_at),
-        moved_to=Place(doctor=seat.doctor, starts_at=seat.starts_at),
+        moved_from=DoctorAndTime(doctor=appointment.doctor_id, starts_at=appointment.starts_at),
+        moved_to=DoctorAndTime(doctor=seat.doctor, starts_at=seat.starts_at),
     )
     moved = appointment.move_to(seat, change, session=session)
     if moved is None:
@@ -189,5 +193,6 @@ def _replay_or_refuse(error: ClinicError | DuplicateKeyError, attempt: _Attempt)
 
 
 def _alternatives(attempt: _Attempt) -> list[dict[str, str]]:
-    doctor_id, day, time = attempt.start
-    return alternatives.nearest(doctor_id, clock.wall_clock(day, time, settings().policy.timezone))
+    wanted, zone = attempt.new_time, settings().policy.timezone
+    at = clock.wall_clock(wanted.appointment_date, wanted.appointment_time, zone)
+    return alternatives.nearest(attempt.start[0], at)

@@ -11,8 +11,9 @@ from bson import ObjectId
 from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError
 
-from arthomed.appointments import messages, rules
-from arthomed.appointments.models import Appointment, Cancellation, Change
+from arthomed.appointments import fees, messages, rules
+from arthomed.appointments.models import Appointment
+from arthomed.appointments.parts import Cancellation, Change
 from arthomed.appointments.rules import Move, Status
 from arthomed.appointments.service import audit_trail, seats
 from arthomed.config import settings
@@ -28,6 +29,8 @@ from arthomed.users import service as users
 log = structlog.get_logger()
 
 _UNCONFIRMED = "The clinic could not confirm the appointment before it was to start"
+_FORGOTTEN = "The consultation was not completed on its day"
+_OTHER_CALLED = "Another patient of this doctor is called now; start or skip that one first"
 _SAME_TIME = "The patient now has another appointment at that time"
 
 
@@ -69,6 +72,8 @@ def _commit(transition: _Transition) -> Appointment:
     try:
         moved, new_messages = transaction(partial(_apply, transition))
     except DuplicateKeyError as error:
+        if "patient" not in (error.details or {}).get("keyPattern", {}):
+            raise rules.InvalidTransition(_OTHER_CALLED) from error
         raise DuplicateValue(_SAME_TIME) from error
     notifications.enqueue_or_leave_to_sweeper(notifications.sending_jobs(new_messages))
     log.info("appointment_moved", appointment_id=str(moved.id), status=str(moved.status))
@@ -100,8 +105,17 @@ def reject_unconfirmed() -> int:
 def mark_no_shows() -> int:
     """Mark confirmed appointments as no-shows some time after their end; returns how many."""
     ended_before: datetime = clock.now() - settings().policy.no_show_after
-    due = Appointment.due(Status.CONFIRMED, starts_at__lte=ended_before, ends_at__lte=ended_before)
+    due = Appointment.due(
+        Status.CONFIRMED, starts_at__lte=ended_before, ends_at__lte=ended_before, queue__arrived_at=None
+    )
     return _move_all(due, Status.NO_SHOW, None)
+
+
+def complete_forgotten() -> int:
+    """Complete the consultations that began on an earlier day and that nobody completed; returns how many."""
+    zone = settings().policy.timezone
+    due = Appointment.due(Status.IN_PROGRESS, starts_at__lt=clock.wall_clock(clock.today(zone), "00:00", zone))
+    return _move_all(due, Status.COMPLETED, _FORGOTTEN)
 
 
 def _move_all(appointment_ids: Sequence[ObjectId], target: Status, reason: str | None) -> int:
@@ -133,7 +147,7 @@ def _apply(transition: _Transition, session: ClientSession) -> tuple[Appointment
     """Write a transition; the transaction runs this again from the start after a write conflict."""
     appointment, move = transition.appointment, transition.move
     seat: dict[str, Any] = {}
-    if move.claims_seat:
+    if move.claims_seat and not appointment.is_overflow:
         claimed = Slot.reclaim(appointment.slot, appointment.id, session=session)
         if claimed is None:
             raise rules.SlotTaken
@@ -142,7 +156,7 @@ def _apply(transition: _Transition, session: ClientSession) -> tuple[Appointment
     if moved is None:
         raise rules.InvalidTransition("The appointment was changed in the meantime")
     audit_trail.record_change(transition.actor, appointment, moved, session)
-    if move.frees_seat:
+    if move.frees_seat and not moved.is_overflow:
         _free_seat(moved, session)
     if not move.notifies_patient:
         return moved, []
@@ -160,13 +174,15 @@ def _cancellation(actor: Actor, appointment: Appointment, target: Status, change
     if target is not Status.CANCELLED:
         return {}
     percent = rules.refund_percent(appointment, actor=actor, now=change.at)
-    amount = rules.refund_amount(appointment.payment.paid_amount, percent)
+    paid = appointment.payment.paid_amount
+    amount = rules.refund_amount(paid, percent)
     cancellation = Cancellation(
         by=change.by,
         at=change.at,
         reason=change.reason,
         refund_amount=amount,
-        refund_status="pending" if amount else "none",
+        refund_status=fees.refund_status(amount, refunded=0, paid=paid),
+        refunded_before=appointment.payment.recorded_refunds,
     )
     return {"cancellation": cancellation.to_mongo()}
 

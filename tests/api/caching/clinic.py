@@ -1,5 +1,6 @@
 """A clinic whose cached responses are compared, and all requests for them."""
 
+import re
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -22,8 +23,9 @@ from tests import factories
 from tests.api.caching.second_process import Request
 from tests.factories import SignedIn, data_of
 
-_CREATING = ("/users", "/appointments/book", "/appointments/slots")
+_CREATES = re.compile(r"/(users|book|manual|patients|display-keys|slots|payments|refunds|correction)$")
 OWN_LIST = "/api/appointments/my-appointments"
+DAY_LIST = "/api/appointments/day"
 
 
 @dataclass
@@ -36,6 +38,7 @@ class Clinic:
     asha: SignedIn
     ravi: SignedIn
     admin: SignedIn
+    desk: SignedIn
     doctor: User
     other_doctor: User
     pending: Appointment
@@ -47,9 +50,9 @@ class Clinic:
     def client(self) -> FlaskClient:
         return self.app.test_client()
 
-    def call(self, caller: SignedIn, method: str, path: str, **json_body: Any) -> Any:
+    def call(self, caller: SignedIn, method: str, path: str, /, **json_body: Any) -> Any:
         response = self.client.open(f"/api{path}", method=method, json=json_body, headers=caller.headers)
-        return data_of(response, 201 if method == "POST" and path in _CREATING else 200)
+        return data_of(response, 201 if method == "POST" and _CREATES.search(path) else 200)
 
     def change_status(self, appointment: Appointment, status: str) -> None:
         self.call(self.admin, "PUT", f"/appointments/{appointment.id}/status", status=status, reason="As agreed")
@@ -69,6 +72,9 @@ class Clinic:
         found: Notification = Notification.objects(**query).first()
         return found
 
+    def _days(self) -> list[str]:
+        return [f"?date={factories.tomorrow()}", f"?date={factories.tomorrow()}&doctorId={self.doctor.id}"]
+
     def requests(self) -> dict[str, list[Request]]:
         """Cached requests of several users: slots of days, lists of doctors, own lists."""
         day, later = (factories.tomorrow() + timedelta(days=ahead) for ahead in range(2))
@@ -80,6 +86,7 @@ class Clinic:
                 (f"/api/users/doctors{query}", self.admin.headers)
                 for query in ("", "?specialization=Cardiology&limit=1", f"?date={day}")
             ],
+            "day": [(DAY_LIST + query, user.headers) for query in self._days() for user in (self.admin, self.desk)],
             "own": [(OWN_LIST + query, user.headers) for query in own for user in (self.asha, self.ravi)],
         }
 
@@ -93,10 +100,11 @@ def make_clinic(app: Flask, database: Database[dict[str, Any]], celery: Celery) 
     doctor, other_doctor = factories.make_doctor(hours), factories.make_doctor(hours)
     asha, ravi = factories.sign_in(app), factories.sign_in(app)
     admin = factories.sign_in(app, factories.make_user(Role.ADMIN))
+    desk = factories.sign_in(app, factories.make_user(Role.RECEPTIONIST))
     pending = factories.make_appointment(asha.user, doctor)
     confirmed = factories.make_appointment(asha.user, other_doctor, time="10:00")
     transitions.change_status(factories.actor_of(admin.user), confirmed.id, Status.CONFIRMED)
     ravis = factories.make_appointment(ravi.user, doctor, time="09:30")
     file_store.current().storage.prepare()
     file = factories.make_file(ravis, ravi.user)
-    return Clinic(app, celery, database, asha, ravi, admin, doctor, other_doctor, pending, confirmed, ravis, file)
+    return Clinic(app, celery, database, asha, ravi, admin, desk, doctor, other_doctor, pending, confirmed, ravis, file)

@@ -6,8 +6,11 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
+import time_machine
 from bson import ObjectId
 
+from arthomed.appointments.rules import Status
+from arthomed.appointments.service import transitions
 from arthomed.auth.models import Otp
 from arthomed.core import clock
 from arthomed.core.jobs import Job
@@ -74,8 +77,41 @@ def deliver_code_to_stranger(clinic: Clinic) -> None:
     clinic.run(Job.DELIVER_CODE_TO_STRANGER, Otp.objects.get(mobile_number=stranger).issue)
 
 
+def pay(clinic: Clinic) -> None:
+    clinic.call(clinic.admin, "POST", f"/appointments/{clinic.pending.id}/payments", amount=500, method="cash")
+
+
+def refund(clinic: Clinic) -> None:
+    path = f"/appointments/{clinic.pending.id}/refunds"
+    clinic.call(clinic.admin, "POST", path, amount=200, method="cash", reason="Called away")
+
+
+def correct(clinic: Clinic) -> None:
+    payment = clinic.database.payments.find_one({})
+    assert payment is not None
+    clinic.call(clinic.admin, "POST", f"/payments/{payment['_id']}/correction", reason="Entered twice")
+
+
 def run_for_unknown(clinic: Clinic, job: Job) -> None:
     clinic.run(job, factories.UNKNOWN_ID)
+
+
+def take_steps(clinic: Clinic, *steps: str) -> None:
+    """Steps of the confirmed appointment in the queue of its day, at its time."""
+    with time_machine.travel(clinic.confirmed.starts_at, tick=True):
+        admin = factories.sign_in(clinic.app, clinic.admin.user)
+        for step in steps:
+            clinic.call(admin, "PUT", f"/appointments/{clinic.confirmed.id}/{step}")
+
+
+def start(clinic: Clinic) -> None:
+    with time_machine.travel(clinic.confirmed.starts_at, tick=True):
+        transitions.change_status(factories.actor_of(clinic.admin.user), clinic.confirmed.id, Status.IN_PROGRESS)
+
+
+def create_display_key(clinic: Clinic) -> Any:
+    rooms = [{"doctorId": str(clinic.doctor.id), "room": "Room 3"}]
+    return clinic.call(clinic.admin, "POST", "/display-keys", name="Hall", rooms=rooms)["displayKey"]["_id"]
 
 
 @dataclass(frozen=True)
@@ -113,11 +149,20 @@ WRITES = [
         lambda c: c.call(c.asha, "DELETE", f"/auth/sessions/{c.asha.session_id}"),
         "own",
     ),
-    Write("PUT /api/users/profile", lambda c: c.call(c.asha, "PUT", "/users/profile", name="Asha Rao"), "own"),
+    Write("PUT /api/users/profile", lambda c: c.call(c.asha, "PUT", "/users/profile", name="Asha Rao"), "day own"),
     Write(
         "POST /api/users",
         lambda c: c.call(c.admin, "POST", "/users", mobileNumber=factories.new_mobile(), name="Dr A", role="doctor"),
-        "doctors",
+        "doctors day",
+    ),
+    Write(
+        "POST /api/patients",
+        lambda c: c.call(c.admin, "POST", "/patients", mobileNumber=factories.new_mobile(), name="Asha Rao"),
+    ),
+    Write(
+        "PUT /api/patients/<object_id:patient_id>",
+        lambda c: c.call(c.admin, "PUT", f"/patients/{c.asha.user.id}", name="Asha Rao"),
+        "day own",
     ),
     Write(
         "PUT /api/users/doctors/<object_id:doctor_id>/schedule",
@@ -129,22 +174,53 @@ WRITES = [
         lambda c: c.call(
             c.ravi, "POST", "/appointments/book", **factories.booking_body(c.other_doctor, appointmentTime="10:30")
         ),
-        "slots own",
+        "slots day own",
     ),
     Write(
-        f"PUT {APPOINTMENT}", lambda c: c.call(c.asha, "PUT", f"/appointments/{c.pending.id}", reason="Fever"), "own"
+        "POST /api/appointments/manual",
+        lambda c: c.call(
+            c.admin,
+            "POST",
+            "/appointments/manual",
+            patientId=str(c.ravi.user.id),
+            **factories.booking_body(c.other_doctor, appointmentTime="10:30"),
+        ),
+        "slots day own",
     ),
-    Write(f"PUT {APPOINTMENT}/status", lambda c: c.change_status(c.pending, "confirmed"), "own"),
-    Write(f"PUT {APPOINTMENT}/status", lambda c: c.change_status(c.pending, "rejected"), "slots own"),
+    Write(
+        f"PUT {APPOINTMENT}",
+        lambda c: c.call(c.asha, "PUT", f"/appointments/{c.pending.id}", reason="Fever"),
+        "day own",
+    ),
+    Write(f"PUT {APPOINTMENT}/status", lambda c: c.change_status(c.pending, "confirmed"), "day own"),
+    Write(f"PUT {APPOINTMENT}/status", lambda c: c.change_status(c.pending, "rejected"), "slots day own"),
     Write(
         f"PUT {APPOINTMENT}/cancel",
         lambda c: c.call(c.asha, "PUT", f"/appointments/{c.confirmed.id}/cancel"),
-        "slots own",
+        "slots day own",
     ),
+    Write(f"PUT {APPOINTMENT}/arrive", lambda c: take_steps(c, "arrive"), "day own"),
+    Write(f"PUT {APPOINTMENT}/call", lambda c: take_steps(c, "call"), "day own", lambda c: take_steps(c, "arrive")),
+    Write(f"PUT {APPOINTMENT}/skip", lambda c: take_steps(c, "skip"), "day own", lambda c: take_steps(c, "arrive")),
+    Write(
+        f"PUT {APPOINTMENT}/recall",
+        lambda c: take_steps(c, "recall"),
+        "day own",
+        lambda c: take_steps(c, "arrive", "skip"),
+    ),
+    Write(f"PUT {APPOINTMENT}/undo", lambda c: take_steps(c, "undo"), "day own", lambda c: take_steps(c, "arrive")),
+    Write("POST /api/display-keys", create_display_key),
+    Write(
+        "DELETE /api/display-keys/<object_id:key_id>",
+        lambda c: c.call(c.admin, "DELETE", f"/display-keys/{create_display_key(c)}"),
+    ),
+    Write(f"POST {APPOINTMENT}/payments", pay, "own"),
+    Write(f"POST {APPOINTMENT}/refunds", refund, "own", prepare=pay),
+    Write("POST /api/payments/<object_id:payment_id>/correction", correct, "own", prepare=pay),
     Write(
         f"PUT {APPOINTMENT}/reschedule",
         lambda c: c.call(c.asha, "PUT", f"/appointments/{c.pending.id}/reschedule", **new_time("10:30")),
-        "slots own",
+        "slots day own",
     ),
     Write(
         f"PUT {SLOTS}/<object_id:slot_id>",
@@ -166,20 +242,22 @@ WRITES = [
     Write(
         "POST /api/files/upload/appointments",
         lambda c: c.upload(c.asha, "appointments", appointmentId=str(c.pending.id), category="reports"),
-        "own",
+        "day own",
     ),
     Write("POST /api/files/upload/profiles", lambda c: c.upload(c.asha, "profiles")),
-    Write("DELETE /api/files/<string:filename>", lambda c: c.call(c.ravi, "DELETE", f"/files/{c.file}"), "own"),
-    Write(f"PUT {USER}", lambda c: user_change(c, c.doctor, name="Dr Renamed"), "slots doctors own"),
-    Write(f"PUT {USER}", lambda c: user_change(c, c.doctor, doctorInfo={"consultationFee": 9}), "slots doctors own"),
-    Write(f"PUT {USER}", lambda c: user_change(c, c.doctor, role="receptionist"), "slots doctors"),
+    Write("DELETE /api/files/<string:filename>", lambda c: c.call(c.ravi, "DELETE", f"/files/{c.file}"), "day own"),
+    Write(f"PUT {USER}", lambda c: user_change(c, c.doctor, name="Dr Renamed"), "slots doctors day own"),
+    Write(
+        f"PUT {USER}", lambda c: user_change(c, c.doctor, doctorInfo={"consultationFee": 9}), "slots doctors day own"
+    ),
+    Write(f"PUT {USER}", lambda c: user_change(c, c.doctor, role="receptionist"), "slots doctors day"),
     Write(
         f"PUT {USER}",
         lambda c: user_change(c, c.doctor, name="A former doctor"),
-        "own",
+        "day own",
         prepare=lambda c: user_change(c, c.doctor, role="receptionist"),
     ),
-    Write(f"PUT {USER}", lambda c: user_change(c, c.asha.user, name="Asha Rao"), "own"),
+    Write(f"PUT {USER}", lambda c: user_change(c, c.asha.user, name="Asha Rao"), "day own"),
     Write(f"DELETE {USER}", lambda c: c.call(c.admin, "DELETE", f"/users/{c.doctor.id}"), "slots doctors"),
     Write(f"DELETE {USER}", lambda c: c.call(c.admin, "DELETE", f"/users/{c.asha.user.id}"), "own"),
     Write(f"PUT {USER}/status", lambda c: set_active(c, "", is_active=False), "slots doctors"),
@@ -194,13 +272,13 @@ WRITES = [
         lambda c: set_active(c, "/admin", is_active=False),
         "slots doctors",
     ),
-    Write("POST /api/users/profile/erasure", erase, "slots own"),
-    Write("POST /api/webhooks/twilio/status", receive_receipt),
+    Write("POST /api/users/profile/erasure", erase, "slots day own"),
+    Write("POST /api/webhooks/twilio/status", receive_receipt, "day"),
     Write("POST /api/admin/messages/<object_id:message_id>/resend", resend),
     Write(Job.DELIVER_CODE, deliver_code),
     Write(Job.DELIVER_CODE_TO_STRANGER, deliver_code_to_stranger),
     Write(Job.RECORD_FAILURE, lambda c: c.run(Job.RECORD_FAILURE, "malformed", "MalformedEntry", "codes")),
-    Write(Job.SEND_SMS, lambda c: c.run(Job.SEND_SMS, c.message(channel=Channel.SMS).id)),
+    Write(Job.SEND_SMS, lambda c: c.run(Job.SEND_SMS, c.message(channel=Channel.SMS).id), "day"),
     Write(
         Job.SYNC_SLOTS,
         lambda c: c.run(Job.SYNC_SLOTS, c.doctor.id),
@@ -214,23 +292,29 @@ WRITES = [
     Write(
         Job.PURGE_FILES,
         lambda c: c.run(Job.PURGE_FILES),
-        "own",
+        "day own",
         prepare=lambda c: c.database.files.update_one({}, {"$set": {"createdAt": clock.now() - timedelta(days=9999)}}),
     ),
     Write(Job.EXPORT, lambda c: c.run(Job.EXPORT, c.asha.user.id)),
     Write(
         Job.FINISH_ERASURES,
         lambda c: c.run(Job.FINISH_ERASURES),
-        "own",
+        "day own",
         prepare=lambda c: c.database.users.update_one(
             {"_id": c.pending.patient_id}, {"$set": {"keptUntil": clock.now()}}
         ),
     ),
-    Write(Job.REJECT_UNCONFIRMED, lambda c: c.run_at(c.pending.starts_at, Job.REJECT_UNCONFIRMED), "slots own"),
+    Write(Job.REJECT_UNCONFIRMED, lambda c: c.run_at(c.pending.starts_at, Job.REJECT_UNCONFIRMED), "slots day own"),
     Write(
         Job.MARK_NO_SHOWS,
         lambda c: c.run_at(c.confirmed.ends_at + timedelta(hours=1), Job.MARK_NO_SHOWS),
-        "slots own",
+        "slots day own",
+    ),
+    Write(
+        Job.COMPLETE_FORGOTTEN,
+        lambda c: c.run_at(c.confirmed.ends_at + timedelta(days=1), Job.COMPLETE_FORGOTTEN),
+        "slots day own",
+        prepare=start,
     ),
     *(Write(job, partial(Clinic.run, job=job)) for job in _PERIODIC),
     *(Write(job, partial(run_for_unknown, job=job)) for job in _SENDING),

@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from bson import ObjectId
 
 from arthomed.appointments.rules import Status
+from arthomed.config import Policy
 from arthomed.core.actor import SYSTEM, Actor
 from arthomed.core.permissions import Role
 
@@ -17,6 +19,15 @@ ACTORS = {"patient": PATIENT, "doctor": DOCTOR, "receptionist": RECEPTIONIST, "a
 STARTS_AT = datetime(2026, 12, 1, 4, 30, tzinfo=UTC)  # 10:00 at the clinic
 ENDS_AT = STARTS_AT + timedelta(minutes=30)
 A_DAY_EARLY = STARTS_AT - timedelta(hours=30)
+INSTANT = timedelta(milliseconds=1)
+POLICY = Policy(
+    timezone=ZoneInfo("Asia/Kolkata"),
+    slot_minutes=30,
+    horizon_days=90,
+    cancel_notice=timedelta(minutes=120),
+    max_open_appointments=10,
+    no_show_after=timedelta(minutes=60),
+)
 
 
 @dataclass(frozen=True)
@@ -27,7 +38,9 @@ class FakeAppointment:
     since: datetime = A_DAY_EARLY
     starts_at: datetime = STARTS_AT
     ends_at: datetime = ENDS_AT
+    is_overflow: bool = False
     has_arrived: bool = False
+    has_findings: bool = False
     earlier_start: datetime | None = None
 
     @property

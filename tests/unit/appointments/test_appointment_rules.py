@@ -1,17 +1,15 @@
 """Status transitions of appointments, and refunds."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import product
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 from bson import ObjectId
 
 from arthomed.appointments import rules
 from arthomed.appointments.rules import ACTIVE, Status
-from arthomed.config import Policy
 from arthomed.core.actor import SYSTEM, Actor
 from arthomed.core.errors import ClinicError, PermissionDenied, ValidationFailed
 from tests.unit.appointments.fakes import (
@@ -20,21 +18,15 @@ from tests.unit.appointments.fakes import (
     ADMIN,
     DOCTOR,
     ENDS_AT,
+    INSTANT,
     PATIENT,
+    POLICY,
     RECEPTIONIST,
     STARTS_AT,
     FakeAppointment,
 )
 
-MINUTE, INSTANT = timedelta(minutes=1), timedelta(milliseconds=1)
-POLICY = Policy(
-    timezone=ZoneInfo("Asia/Kolkata"),
-    slot_minutes=30,
-    horizon_days=90,
-    cancel_notice=timedelta(minutes=120),
-    max_open_appointments=10,
-    no_show_after=timedelta(minutes=60),
-)
+MINUTE = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
@@ -48,6 +40,7 @@ class Transition:
 
 
 PENDING, CONFIRMED, REJECTED, CANCELLED, IN_PROGRESS, COMPLETED, NO_SHOW = Status
+THREE_OF_THE_NEXT_DAY = datetime(2026, 12, 1, 21, 30, tzinfo=UTC)  # 03:00 on 2 December at the clinic
 TRANSITIONS = {
     (PENDING, CONFIRMED): Transition((RECEPTIONIST, ADMIN), notifies_patient=True),
     (PENDING, REJECTED): Transition((RECEPTIONIST, ADMIN, SYSTEM), needs_reason=True, notifies_patient=True),
@@ -56,7 +49,8 @@ TRANSITIONS = {
     (CONFIRMED, CANCELLED): Transition((PATIENT, DOCTOR, RECEPTIONIST, ADMIN), notifies_patient=True),
     (CONFIRMED, NO_SHOW): Transition((DOCTOR, RECEPTIONIST, ADMIN, SYSTEM), ENDS_AT + timedelta(minutes=60)),
     (NO_SHOW, CONFIRMED): Transition((RECEPTIONIST, ADMIN)),
-    (IN_PROGRESS, COMPLETED): Transition((DOCTOR, ADMIN), STARTS_AT, notifies_patient=True),
+    (IN_PROGRESS, CONFIRMED): Transition((DOCTOR, ADMIN), A_DAY_EARLY),
+    (IN_PROGRESS, COMPLETED): Transition((DOCTOR, ADMIN, SYSTEM), THREE_OF_THE_NEXT_DAY, notifies_patient=True),
     (IN_PROGRESS, CANCELLED): Transition((DOCTOR, ADMIN), STARTS_AT, needs_reason=True, notifies_patient=True),
 }
 
@@ -180,6 +174,60 @@ def test_appointment_can_be_started_from_one_hour_before_until_four_hours_after_
     assert refusal(CONFIRMED, IN_PROGRESS, actor, now) is expected
 
 
+@pytest.mark.parametrize(
+    ("is_overflow", "has_arrived", "expected"),
+    [(True, True, None), (True, False, rules.InvalidTransition), (False, True, rules.InvalidTransition)],
+    ids=["overflow", "overflow without arrival", "arrival for a slot"],
+)
+def test_overflow_place_can_be_started_from_arrival(
+    expected: type[ClinicError] | None, *, is_overflow: bool, has_arrived: bool
+) -> None:
+    place = {"is_overflow": is_overflow, "has_arrived": has_arrived}
+
+    assert refusal(CONFIRMED, IN_PROGRESS, DOCTOR, STARTS_AT - timedelta(hours=5), **place) is expected
+
+
+def test_overflow_place_cannot_be_started_later_than_others() -> None:
+    place = {"is_overflow": True, "has_arrived": True}
+
+    assert refusal(CONFIRMED, IN_PROGRESS, DOCTOR, ENDS_AT + timedelta(hours=4), **place) is None
+    assert refusal(CONFIRMED, IN_PROGRESS, DOCTOR, ENDS_AT + timedelta(hours=4) + INSTANT, **place) is (
+        rules.InvalidTransition
+    )
+
+
+def test_overflow_place_can_be_started_from_the_arrival() -> None:
+    arrived: dict[str, Any] = {"is_overflow": True, "has_arrived": True}
+
+    assert refusal(CONFIRMED, IN_PROGRESS, DOCTOR, STARTS_AT - timedelta(hours=5), **arrived) is None
+    assert refusal(CONFIRMED, IN_PROGRESS, DOCTOR, STARTS_AT - timedelta(hours=5), is_overflow=True) is not None
+
+
+@pytest.mark.parametrize(
+    ("after", "expected"), [(10 * MINUTE, None), (10 * MINUTE + INSTANT, rules.InvalidTransition)], ids=str
+)
+def test_start_can_be_undone_within_ten_minutes(after: timedelta, expected: type[ClinicError] | None) -> None:
+    assert refusal(IN_PROGRESS, CONFIRMED, DOCTOR, STARTS_AT + after, since=STARTS_AT) is expected
+
+
+def test_start_cannot_be_undone_once_something_is_written() -> None:
+    written: dict[str, Any] = {"since": STARTS_AT, "has_findings": True}
+
+    assert refusal(IN_PROGRESS, CONFIRMED, DOCTOR, STARTS_AT, **written) is rules.InvalidTransition
+
+
+@pytest.mark.parametrize("early", [timedelta(0), INSTANT])
+def test_system_completes_at_three_of_the_next_day(early: timedelta) -> None:
+    expected = rules.InvalidTransition if early else None
+
+    assert refusal(IN_PROGRESS, COMPLETED, SYSTEM, THREE_OF_THE_NEXT_DAY - early) is expected
+
+
+def test_system_marks_no_patient_who_arrived_as_a_no_show() -> None:
+    assert refusal(CONFIRMED, NO_SHOW, SYSTEM, ENDS_AT + timedelta(days=1), has_arrived=True) is rules.InvalidTransition
+    assert refusal(CONFIRMED, NO_SHOW, RECEPTIONIST, ENDS_AT, has_arrived=True) is None
+
+
 LATE = datetime(2026, 12, 1, 18, 0, tzinfo=UTC)  # 23:30 at the clinic
 NEXT_DAY = LATE + timedelta(hours=1)  # 00:30
 
@@ -282,19 +330,3 @@ def test_cancellation_of_a_pending_appointment_is_refunded_in_full() -> None:
 )
 def test_refund_is_rounded_down_to_whole_rupees(fee: int, percent: int, amount: int) -> None:
     assert rules.refund_amount(fee, percent) == amount
-
-
-@pytest.mark.parametrize(("days_ahead", "bookable"), [(-1, False), (0, True), (89, True), (90, False)])
-def test_appointments_can_be_booked_from_today_to_the_end_of_the_horizon(days_ahead: int, *, bookable: bool) -> None:
-    try:
-        rules.ensure_bookable_day(days_ahead, POLICY)
-        found = True
-    except rules.SlotUnavailable:
-        found = False
-
-    assert found is bookable
-
-
-def test_horizon_comes_from_the_policy() -> None:
-    with pytest.raises(rules.SlotUnavailable):
-        rules.ensure_bookable_day(7, replace(POLICY, horizon_days=7))

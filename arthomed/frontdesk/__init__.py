@@ -1,0 +1,1 @@
+"""The front desk: patients, booking by staff, walk-ins, the queue of the day."""

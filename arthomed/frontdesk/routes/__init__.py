@@ -1,0 +1,1 @@
+"""Routes of the front desk, one module for each use case."""

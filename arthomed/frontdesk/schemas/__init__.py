@@ -1,0 +1,1 @@
+"""Schemas of the front desk, one module for each use case."""

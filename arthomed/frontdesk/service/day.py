@@ -1,0 +1,130 @@
+"""The list of the day: the queues of all doctors or of one."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from functools import partial
+
+from bson import ObjectId
+
+from arthomed.core import cache, clock
+from arthomed.core.actor import Actor
+from arthomed.core.errors import NotFound
+from arthomed.core.permissions import Role
+from arthomed.files.models import File
+from arthomed.frontdesk.rules import Stage
+from arthomed.frontdesk.service import day_reads, lines, rows
+from arthomed.frontdesk.service.lines import InQueue
+from arthomed.frontdesk.service.rows import Row
+from arthomed.notifications.states import MessageStates
+from arthomed.scheduling.models import day_tag
+from arthomed.users.models import DOCTORS_TAG, User
+
+_MAX_CACHED_DOCTORS = 100  # each has a tag
+_MINUTE = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class DoctorOfDay:
+    id: ObjectId
+    name: str
+    counts: dict[str, int]
+    delay_minutes: int = 0
+    on_leave: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """Everything that a row of the list shows."""
+
+    row: Row
+    in_queue: InQueue
+    message_state: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    date: date
+    doctors: list[DoctorOfDay]
+    items: list[Item]
+
+
+def get(actor: Actor, day: date, doctor_id: ObjectId | None = None) -> Day:
+    """A day in queue order, doctor by doctor; doctors see their own.
+
+    Raises:
+        NotFound: there is no such doctor, or a doctor asks for another one's queue.
+    """
+    doctors = _doctors(actor, doctor_id)
+    only = doctors[0].id if doctor_id or actor.role is Role.DOCTOR else None
+    _depend_on(day, doctors)
+    found = {row.id: row for row in rows.of_day(day, only)}
+    shown = {one.id: one for one in [*doctors, *(row.appointment.doctor for row in found.values())]}
+    in_order = sorted(shown.values(), key=_by_name)
+    items = _items(found, in_order, _whole_minute(clock.now()))
+    filters: dict[str, object] = {"date": f"{day}", **({"doctorId": str(only)} if only else {})}
+    _record_reads(actor, filters, found.values())
+    return Day(day, [_doctor_of_day(doctor, items) for doctor in in_order], items)
+
+
+def _doctors(actor: Actor, doctor_id: ObjectId | None) -> list[User]:
+    if actor.role is Role.DOCTOR:
+        if doctor_id not in (None, actor.user_id):
+            raise NotFound("Doctor not found")
+        doctor_id = actor.user_id
+    cache.depends_on(DOCTORS_TAG)
+    if doctor_id is None:
+        return list(User.bookable_doctors().only("name"))
+    doctor = User.objects(id=doctor_id, role=Role.DOCTOR).only("name").first()
+    if doctor is None:
+        raise NotFound("Doctor not found")
+    return [doctor]
+
+
+def _depend_on(day: date, doctors: Sequence[User]) -> None:
+    """A new appointment of the day changes the tag of its doctor's slots of the day."""
+    if len(doctors) > _MAX_CACHED_DOCTORS:
+        cache.valid_until(clock.now())
+    else:
+        cache.depends_on(*(day_tag(doctor.id, day) for doctor in doctors))
+
+
+def _items(found: dict[ObjectId, Row], doctors: Iterable[User], now: datetime) -> list[Item]:
+    queues = lines.by_doctor(row.appointment for row in found.values())
+    states = MessageStates(found)
+    cache.valid_while(states.are_current)
+    _limit_validity(found.values())
+    by_subject = states.of_subjects()
+    items = []
+    for doctor in doctors:
+        for appointment, in_queue in lines.show(queues.get(doctor.id, []), now):
+            items.append(Item(found[appointment.id], in_queue, by_subject.get(appointment.id)))
+            if in_queue.expected_wait:  # it changes with the minute
+                cache.valid_until(now + _MINUTE)
+    return items
+
+
+def _limit_validity(shown: Iterable[Row]) -> None:
+    """Workers change and delete files without a tag."""
+    if files := {image.id: image.state for row in shown for image in row.appointment.images}:
+        cache.valid_while(lambda: dict(File.available().filter(id__in=list(files)).scalar("id", "state")) == files)
+
+
+def _record_reads(actor: Actor, filters: dict[str, object], shown: Iterable[Row]) -> None:
+    patients = {row.id: row.appointment.patient_id for row in shown}
+    day_reads.record(actor, filters, patients)
+    cache.on_reuse(partial(day_reads.record, filters=filters, patients=patients))
+
+
+def _doctor_of_day(doctor: User, items: Iterable[Item]) -> DoctorOfDay:
+    counts = Counter(item.in_queue.stage for item in items if item.row.appointment.doctor_id == doctor.id)
+    return DoctorOfDay(doctor.id, doctor.name, {str(stage): counts[stage] for stage in Stage})
+
+
+def _by_name(doctor: User) -> tuple[str, ObjectId]:
+    return doctor.name.casefold(), doctor.id
+
+
+def _whole_minute(instant: datetime) -> datetime:
+    return instant.replace(second=0, microsecond=0)
