@@ -7,7 +7,8 @@ import time_machine
 from flask import Flask
 
 from arthomed.appointments import messages as renderers
-from arthomed.appointments.models import Appointment, Change
+from arthomed.appointments.models import Appointment
+from arthomed.appointments.parts import Change
 from arthomed.appointments.rules import Status
 from arthomed.appointments.service import consistency
 from arthomed.audit.models import AuditEvent
