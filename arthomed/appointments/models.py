@@ -270,7 +270,7 @@ class Appointment(ClinicDocument):
         return self._update({"$set": {**assigned, "updatedAt": now}, "$unset": removed}, session)
 
     def edit(self, changes: dict[str, str | None], *, now: datetime, session: ClientSession) -> "Appointment | None":
-        """Set fields; None if the status is no longer the one that this appointment was loaded with."""
+        """Set fields; None if status or slot are no longer those that this appointment was loaded with."""
         stored = {self._fields[name].db_field: text for name, text in changes.items()}
         removed = {name: "" for name, text in stored.items() if text is None}
         assigned = {name: text for name, text in stored.items() if text is not None}
@@ -290,13 +290,13 @@ class Appointment(ClinicDocument):
             "updatedAt": change.at,
         }
         update = {"$set": moved, "$push": {"history": change.to_mongo()}}
-        return self._update(update, session, slot=self.slot, seat=self.seat, queue=None)
+        return self._update(update, session, seat=self.seat, queue=None)
 
     def _update(self, update: Raw, session: ClientSession, **conditions: Any) -> "Appointment | None":
-        """Update if neither the status nor the place in the queue has changed since this appointment was loaded."""
+        """Update if status, slot and place in the queue are those with which this appointment was loaded."""
         invalidate(appointments_tag(self.patient_id))
         queue = {f"queue.{name}": value for name, value in self._decisive_place.items()}
-        unchanged = {"_id": self.id, "status": self.status, **queue, **conditions}
+        unchanged = {"_id": self.id, "status": self.status, "slot": self.slot, **queue, **conditions}
         raw = self.collection().find_one_and_update(
             unchanged, update, return_document=ReturnDocument.AFTER, session=session
         )

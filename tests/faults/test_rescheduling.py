@@ -12,7 +12,7 @@ from tests.faults.clinic import AUDIT_PASSED, Clinic, final_response, in_paralle
 from tests.faults.conftest import FULL, System
 from tests.faults.moves import book, doctor_of_this_hour, held, reschedule, save_hours, taken
 
-PAIRS = 40 if FULL else 5
+PAIRS = 40 if FULL else 4
 ROUNDS = 10 if FULL else 2
 MOVES = 200 if FULL else 40
 KILLS = 40 if FULL else 12
@@ -101,6 +101,7 @@ def test_moves_and_change_of_the_hours_at_once_leave_a_clean_state(clinic: Clini
     assert clinic.audit() == AUDIT_PASSED
 
 
+@pytest.mark.long
 def test_repeated_move_never_frees_a_seat_that_somebody_else_took(clinic: Clinic) -> None:
     doctor, desk, (mover, other) = clinic.doctor(slots=3), clinic.person(Role.RECEPTIONIST), clinic.patients(2)
     appointment, key = book(clinic, mover, doctor, "00:00"), "a-lost-response"

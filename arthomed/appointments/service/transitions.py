@@ -1,4 +1,4 @@
-"""Status transitions of appointments; each is conditional on the status that the appointment was loaded with."""
+"""Status transitions of appointments; each is conditional on the status and slot that it was decided for."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -8,11 +8,13 @@ from flask import Flask
 
 from arthomed.appointments import messages as renderers
 from arthomed.appointments.models import Appointment
+from arthomed.appointments.parts import Change
 from arthomed.appointments.rules import Status
 from arthomed.appointments.service import consistency
 from arthomed.audit.models import AuditEvent
 from arthomed.config import settings
 from arthomed.core import clock
+from arthomed.core.documents import transaction
 from arthomed.core.permissions import Role
 from arthomed.notifications.models import Channel, Notification
 from arthomed.scheduling.models import Slot
@@ -290,3 +292,15 @@ def test_appointment_that_is_over_or_ended_cannot_be_moved(app: Flask) -> None:
     response = reschedule(app, sign_in_staff(app, Role.ADMIN), appointment, "10:00")
 
     assert error_of(response) == (400, "INVALID_STATUS_TRANSITION")
+
+
+def test_decision_about_the_old_time_changes_nothing_after_a_move(app: Flask) -> None:
+    patient, doctor = factories.sign_in(app), factories.make_doctor(MORNING)
+    outdated = stored(factories.make_appointment(patient.user, doctor, day=TUESDAY))
+    data_of(reschedule(app, patient, outdated, "10:00"))
+    change = Change(source=Status.PENDING, target=Status.CANCELLED, at=clock.now())
+
+    cancelled = transaction(lambda session: outdated.advance(change, {}, session=session))
+
+    assert cancelled is None
+    assert stored(outdated).status is Status.PENDING
