@@ -18,6 +18,7 @@ from arthomed import cli, demo
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.rules import Status
 from arthomed.appointments.service import booking, consistency
+from arthomed.audit import service as audit
 from arthomed.core.permissions import Role
 from arthomed.infra import migrations, mongo
 from arthomed.scheduling.models import Slot
@@ -39,6 +40,7 @@ pytestmark = pytest.mark.usefixtures("database")
 def flask(app: Flask, environment: dict[str, str]) -> Iterator[Run]:
     """Run a command in this process, then restore the database connection and signal handler of the web process."""
     on_sigterm = signal.getsignal(signal.SIGTERM)
+    audit.flush()  # its thread would open a connection of its own while a command replaces the connection
     yield lambda *arguments: app.test_cli_runner().invoke(args=arguments)
     signal.signal(signal.SIGTERM, on_sigterm)
     mongo.open_database(environment["MONGODB_URI"], timeout_ms=mongo.WEB_TIMEOUT_MS)
@@ -289,6 +291,7 @@ CAPACITY = "more active appointments than seats"
 COUNT = "bookedPatients is not the number of active appointments"
 SEAT = "a taken seat without an appointment"
 AVAILABLE = "isAvailable does not match the free seats"
+HOLDER = "appointment is not its only active appointment"
 NO_PLACE = "active, but has neither a slot nor an overflow place"
 NO_SEAT = "active, but its seat is not taken in its slot"
 
@@ -305,8 +308,8 @@ NO_SEAT = "active, but its seat is not taken in its slot"
         ({"isBlocked": True, "isAvailable": True}, {}, {AVAILABLE}),
         ({"startsAt": datetime(2020, 1, 1, tzinfo=UTC)}, {}, {NO_SEAT}),
         ({"doctor": factories.UNKNOWN_ID}, {}, {NO_SEAT}),
-        ({}, {"status": "cancelled"}, {COUNT, SEAT}),
-        ({}, {"slot": factories.UNKNOWN_ID}, {COUNT, SEAT, NO_SEAT}),
+        ({}, {"status": "cancelled"}, {COUNT, SEAT, HOLDER}),
+        ({}, {"slot": factories.UNKNOWN_ID}, {COUNT, SEAT, HOLDER, NO_SEAT}),
         ({}, {"seat": 3}, {SEAT, NO_SEAT}),
     ],
 )

@@ -214,9 +214,9 @@ WRITES = [
         "DELETE /api/display-keys/<object_id:key_id>",
         lambda c: c.call(c.admin, "DELETE", f"/display-keys/{create_display_key(c)}"),
     ),
-    Write(f"POST {APPOINTMENT}/payments", pay, "own"),
-    Write(f"POST {APPOINTMENT}/refunds", refund, "own", prepare=pay),
-    Write("POST /api/payments/<object_id:payment_id>/correction", correct, "own", prepare=pay),
+    Write(f"POST {APPOINTMENT}/payments", pay, "day own"),
+    Write(f"POST {APPOINTMENT}/refunds", refund, "day own", prepare=pay),
+    Write("POST /api/payments/<object_id:payment_id>/correction", correct, "day own", prepare=pay),
     Write(
         f"PUT {APPOINTMENT}/reschedule",
         lambda c: c.call(c.asha, "PUT", f"/appointments/{c.pending.id}/reschedule", **new_time("10:30")),
