@@ -4,7 +4,6 @@ import ctypes
 import sys
 from contextlib import suppress
 
-import structlog
 from bson import ObjectId
 from gunicorn.arbiter import Arbiter
 from gunicorn.config import Config
@@ -13,9 +12,7 @@ from gunicorn.glogging import Logger
 from arthomed.config import ConfigurationError, check_addresses, settings
 from arthomed.files.service import purging
 from arthomed.files.storage import StorageUnavailable
-from arthomed.infra import logging, mongo, redis_check
-
-log = structlog.get_logger()
+from arthomed.infra import logging, mongo, startup
 
 try:
     _settings = settings()
@@ -62,8 +59,7 @@ def on_starting(server: Arbiter) -> None:
         mongo.require_indexes(_settings.mongodb_uri)
     except (ConfigurationError, mongo.DatabaseNotReady) as error:
         sys.exit(str(error))
-    for warning in filter(None, [*_settings.warnings, redis_check.problem_of(_settings.redis_url)]):
-        log.warning("poor_configuration", problem=warning)
+    startup.log_warnings(_settings)
     with suppress(StorageUnavailable):  # uploads are then refused with 503
         purging.clear_incoming()  # of a process that was killed; the nightly purge may run on another machine
 

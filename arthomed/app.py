@@ -6,7 +6,7 @@ from redis import Redis
 
 from arthomed import cli
 from arthomed.appointments import messages as appointment_messages
-from arthomed.appointments import routes as appointments
+from arthomed.appointments.routes import appointments, desk, moving, timetable
 from arthomed.appointments.service import attachments
 from arthomed.auth import routes as auth
 from arthomed.auth.service import otp, sessions
@@ -21,12 +21,13 @@ from arthomed.files.service import uploading
 from arthomed.files.storage import INCOMING, Storage, StorageUnavailable
 from arthomed.frontdesk.routes import day as frontdesk_day
 from arthomed.frontdesk.routes import display as frontdesk_display
+from arthomed.frontdesk.routes import patients
 from arthomed.frontdesk.routes import queue as frontdesk_queue
 from arthomed.http import auth as auth_hooks
 from arthomed.http import bodies, cache, context, docs, errors, limits, mailbox, monitoring, overload, proxies
 from arthomed.http import files as http_files
 from arthomed.http.json import Json
-from arthomed.infra import logging, mongo
+from arthomed.infra import logging, mongo, redis_check
 from arthomed.infra.clamav import ClamAV
 from arthomed.infra.email import SmtpEmail
 from arthomed.infra.heartbeat import require_worker
@@ -38,6 +39,7 @@ from arthomed.notifications import delivery as message_delivery
 from arthomed.notifications import routes as messages
 from arthomed.notifications.gateways import EmailGateway, ReceiptReader, SmsGateway
 from arthomed.notifications.rules import QuietHours
+from arthomed.payments import routes as payments
 from arthomed.privacy import routes as privacy
 from arthomed.privacy.schemas import ExportOut
 from arthomed.privacy.service import export
@@ -51,12 +53,17 @@ _BLUEPRINTS = (
     scheduling.doctors,
     scheduling.slots,
     appointments.blueprint,
+    desk.blueprint,
+    moving.blueprint,
+    timetable.blueprint,
     appointments.attachments,
     appointments.accounts,
+    patients.blueprint,
     frontdesk_day.blueprint,
     frontdesk_queue.blueprint,
     frontdesk_display.blueprint,
     files.blueprint,
+    payments.blueprint,
     privacy.blueprint,
     messages.blueprint,
 )
@@ -108,6 +115,8 @@ def _register_routes(app: Flask, settings: Settings) -> None:
         _register_metrics(app, redis)
     if not settings.is_production:
         mailbox.register(app, Mailbox(settings.mailbox_file))
+    if settings.app_env is AppEnv.DEVELOPMENT:
+        docs.lead_from_root(app)
 
 
 def _allow_origins(app: Flask, settings: Settings) -> None:
@@ -221,7 +230,8 @@ def _email_gateway(settings: Settings) -> EmailGateway | None:
 
 
 def _checks(redis: Redis) -> monitoring.Checks:
-    def write_redis() -> None:
-        redis.set("arthomed:ready", 1, ex=60)  # a Redis without memory still answers a ping
-
-    return {"mongo": mongo.ping, "redis": write_redis, "workers": lambda: require_worker(redis)}
+    return {
+        "mongo": mongo.ping,
+        "redis": lambda: redis_check.check_writes(redis),
+        "workers": lambda: require_worker(redis),
+    }

@@ -1,4 +1,4 @@
-"""The flask commands: create-admin, database-role, demo, jobs, slots, audit, migrate, uploads, backup."""
+"""The flask commands: create-admin, database-role, demo, jobs, slots, audit, migrate, search-keys, uploads, backup."""
 
 import signal
 import sys
@@ -27,9 +27,12 @@ from arthomed.files.service import integrity, purging
 from arthomed.files.storage import StorageUnavailable
 from arthomed.infra import backup, failed_jobs, migrations, mongo, redis_check, roles
 from arthomed.infra.failed_jobs import FailedJob
+from arthomed.payments.service import consistency as payments_consistency
 from arthomed.scheduling import service as scheduling
 from arthomed.users import rules as user_rules
+from arthomed.users import search_index
 from arthomed.users import service as users
+from arthomed.users.models import User
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -49,7 +52,8 @@ _demo = AppGroup("demo", help="A clinic with example data for development.")
 
 
 def register(app: Flask) -> None:
-    for command in (_jobs, _migrate, _slots, _demo, _uploads, _backup, audit, create_admin, database_role):
+    groups = (_jobs, _migrate, _slots, _demo, _uploads, _backup)
+    for command in (*groups, audit, create_admin, database_role, search_keys):
         app.cli.add_command(command)
 
 
@@ -100,6 +104,13 @@ def migrate_status() -> None:
         click.echo(f"{name}  {applied.isoformat(timespec='seconds') if applied else 'missing'}")
 
 
+@click.command("search-keys")
+@_with_database
+def search_keys() -> None:
+    """Correct the search keys of users, after an upgrade during which an older version changed some."""
+    click.echo(f"{search_index.fill(User.collection())} users corrected")
+
+
 @_slots.command("generate")
 @_with_database
 def generate_slots() -> None:
@@ -120,8 +131,8 @@ def load_demo(*, if_empty: bool) -> None:
 @click.command("audit")
 @_with_database
 def audit() -> None:
-    """Check that appointments and slots are consistent; lists errors and exits with 1 if there are any."""
-    errors = list(consistency.violations())
+    """Check that appointments, slots and payments are consistent; lists errors and exits with 1 if there are any."""
+    errors = [*consistency.violations(), *payments_consistency.violations()]
     click.echo("\n".join(errors) or "Appointments and slots are consistent.")
     sys.exit(1 if errors else 0)
 
@@ -136,16 +147,21 @@ def create_admin(mobile_number: str, name: str, *, yes: bool) -> None:
     mobile, full_name = user_rules.normalise_mobile(mobile_number), user_rules.normalise_name(name)
     if mobile is None or full_name is None:
         raise click.BadParameter("enter an Indian mobile number and a full name")
-    user = users.find_by_mobile(mobile)
+    user, upcoming = users.find_by_mobile(mobile), 0
     if user is None:
         users.register(role=Role.ADMIN, mobile_number=mobile, name=full_name, is_verified=True, by=SYSTEM)
     else:
         if not yes:
             status = user.role if user.is_active else f"deactivated {user.role}"
-            click.confirm(f"{mobile} belongs to {user.name} ({status}). Make this user an admin?", abort=True)
-        staff.update(SYSTEM, user.id, {"role": Role.ADMIN, "name": full_name, "is_verified": True})
+            owner = f"{mobile} belongs to {user.name} ({status})."
+            question = f"{owner} Make this user an admin named {full_name}? All devices are signed out."
+            click.confirm(question, abort=True)
+        account = staff.update(SYSTEM, user.id, {"role": Role.ADMIN, "name": full_name, "is_verified": True})
+        upcoming = len(account.upcoming)
         staff.set_active(SYSTEM, user.id, is_active=True)
     click.echo(f"{full_name} can sign in as an admin with {mobile}.")
+    if upcoming:
+        click.echo(f"Upcoming appointments that need another doctor: {upcoming}")
 
 
 @_jobs.command("failed")

@@ -12,8 +12,9 @@ from zoneinfo import ZoneInfo
 from environs import Env, EnvValidationError
 from marshmallow.validate import Length, Range, Regexp
 
-from arthomed import config_addresses, config_readers, config_services
+from arthomed import config_addresses, config_limits, config_readers, config_services
 from arthomed.config_addresses import Address
+from arthomed.config_limits import CodePolicy, RateLimits
 from arthomed.config_readers import MINUTES_PER_DAY, duration, minutes
 from arthomed.config_services import Delivery, Fcm, Twilio, Uploads
 from arthomed.core import keys
@@ -49,45 +50,6 @@ class Policy:
     cancel_notice: timedelta
     max_open_appointments: int
     no_show_after: timedelta
-
-
-@dataclass(frozen=True, slots=True)
-class Lockout:
-    """After so many wrong codes, sign-in is refused for that time."""
-
-    failures: int
-    duration: timedelta
-
-
-@dataclass(frozen=True, slots=True)
-class CodePolicy:
-    """Lifetime, quotas and lockouts of one-time codes; an installation configures only the quotas.
-
-    `daily_patient_quota` and `hourly_stranger_quota` limit the SMS to patients and to numbers without an account, for
-    the whole clinic. `number_lockout` counts the wrong codes from all addresses (NIST SP 800-63B: at most 100).
-    """
-
-    hourly_quota_per_number: int
-    hourly_quota_per_address: int
-    daily_patient_quota: int
-    hourly_stranger_quota: int
-    lifetime: timedelta = timedelta(minutes=5)
-    resend_after: timedelta = timedelta(minutes=1)
-    max_attempts: int = 3
-    address_lockout: Lockout = Lockout(5, timedelta(minutes=30))
-    number_lockout: Lockout = Lockout(100, timedelta(days=1))
-
-
-@dataclass(frozen=True, slots=True)
-class RateLimits:
-    """How many requests are allowed in each `window`: for an IP address, for a user, and for groups of routes."""
-
-    window: timedelta
-    address: int
-    user: int
-    auth: int
-    booking: int
-    upload: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,9 +110,9 @@ class Settings:
 
     @property
     def warnings(self) -> list[str]:
-        """What makes production poorer but not wrong."""
+        """What is missing from a configuration of production that works without it."""
         values = {"SMTP_URL": self.smtp_url, "DLT_ENTITY_ID": self.dlt_entity_id}
-        return config_services.effects_of_unset(values) if self.is_production else []
+        return config_services.warnings_about(values) if self.is_production else []
 
     @property
     def mailbox_file(self) -> Path:
@@ -168,7 +130,7 @@ def settings() -> Settings:
     env = Env(eager=False)
     app_env = env.enum("APP_ENV", enum=AppEnv, by_value=True, default=AppEnv.DEVELOPMENT)
     found = _read(env, app_env or AppEnv.DEVELOPMENT)
-    problems = config_services.incomplete(env, production=found.is_production) + _malformed(env)
+    problems = config_services.missing(env, production=found.is_production) + _malformed(env)
     problems += _production_problems(found) if found.is_production else _exposed(found)
     if problems:
         raise ConfigurationError("The configuration can't be used:\n" + "\n".join(f"  {line}" for line in problems))
@@ -228,7 +190,7 @@ def _read(env: Env, app_env: AppEnv) -> Settings:
         staff_session_lifetime=duration(env, "STAFF_SESSION_MAX_HOURS", 12, unit=_HOUR, allowed=Range(1, 30 * 24)),
         cors_origins=config_readers.origins(env, "CORS_ORIGINS", [] if production else _LOCAL_ORIGINS),
         trusted_proxies=env.int("TRUSTED_PROXIES", 0, validate=Range(0)),
-        rate_limits=_rate_limits(env),
+        rate_limits=config_limits.rate_limits(env),
         public_url=config_services.public_url(env),
         twilio=config_services.twilio(env),
         fcm=config_services.fcm(env),
@@ -244,7 +206,7 @@ def _read(env: Env, app_env: AppEnv) -> Settings:
         var_dir=Path(env.str("VAR_DIR", "var")),
         uploads=config_services.uploads(env),
         policy=_policy(env),
-        codes=_codes(env),
+        codes=config_limits.codes(env),
     )
 
 
@@ -258,18 +220,6 @@ def _keys(env: Env, name: str, purpose: str, *, production: bool) -> Keys:
     return (current, previous) if previous else (current,)
 
 
-def _rate_limits(env: Env) -> RateLimits:
-    window = Range(1000, MINUTES_PER_DAY * 60_000)
-    return RateLimits(
-        window=duration(env, "RATE_LIMIT_WINDOW_MS", 900_000, unit=_MILLISECOND, allowed=window),
-        address=env.int("RATE_LIMIT_MAX_REQUESTS", 100, validate=Range(1)),
-        user=env.int("RATE_LIMIT_USER_MAX_REQUESTS", 1000, validate=Range(1)),
-        auth=env.int("RATE_LIMIT_AUTH_MAX_REQUESTS", 300, validate=Range(1)),
-        booking=env.int("RATE_LIMIT_BOOKING_MAX_REQUESTS", 30, validate=Range(1)),
-        upload=env.int("RATE_LIMIT_UPLOAD_MAX_REQUESTS", 30, validate=Range(1)),
-    )
-
-
 def _policy(env: Env) -> Policy:
     return Policy(
         timezone=config_readers.time_zone(env, "CLINIC_TIMEZONE", "Asia/Kolkata"),
@@ -278,15 +228,6 @@ def _policy(env: Env) -> Policy:
         cancel_notice=minutes(env, "CANCEL_NOTICE_MINUTES", 120),
         max_open_appointments=env.int("MAX_OPEN_VISITS", 10, validate=Range(1)),
         no_show_after=minutes(env, "NO_SHOW_AFTER_MINUTES", 60),
-    )
-
-
-def _codes(env: Env) -> CodePolicy:
-    return CodePolicy(
-        hourly_quota_per_number=env.int("OTP_PER_NUMBER_HOUR", 10, validate=Range(1)),
-        hourly_quota_per_address=env.int("OTP_PER_ADDRESS_HOUR", 100, validate=Range(1)),
-        daily_patient_quota=env.int("OTP_PER_CLINIC_DAY", 5000, validate=Range(1)),
-        hourly_stranger_quota=env.int("OTP_TO_STRANGERS_HOUR", 100, validate=Range(1)),
     )
 
 

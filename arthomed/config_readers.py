@@ -19,7 +19,8 @@ from pymongo.uri_parser import parse_uri
 ESCAPES = "write / ? # @ : % in a user name or password as %2F %3F %23 %40 %3A %25"
 MINUTES_PER_DAY = 24 * 60
 _ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://([a-z0-9_-]+(?:\.[a-z0-9_-]+)*)(?::([0-9]{1,5}))?/?", re.ASCII)
-_DEFAULT_PORTS = {"http": "80", "https": "443"}
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_MAX_PORT = 65535
 _MAX_MINUTES = 3660 * MINUTES_PER_DAY  # ten years
 
 
@@ -88,11 +89,11 @@ def split_url(url: str) -> SplitResult | None:
 def origins(env: Env, name: str, default: list[str]) -> tuple[str, ...]:
     """Read a comma-separated list of origins, each as browsers send it: in lower case, without the default port."""
     found = env.list(name, default, validate=_require_origins) or []
-    return tuple(dict.fromkeys(origin for origin in map(_normal_origin, found) if origin))
+    return tuple(dict.fromkeys(origin for origin in map(normal_origin, found) if origin))
 
 
 def _require_origins(origins: list[str]) -> None:
-    wrong = [origin.strip() for origin in origins if _normal_origin(origin) is None]
+    wrong = [origin.strip() for origin in origins if normal_origin(origin) is None]
     if wrong:
         message = (
             f"{', '.join(map(repr, wrong))}: must be https://host or https://host:port, without a path or wildcard."
@@ -100,7 +101,7 @@ def _require_origins(origins: list[str]) -> None:
         raise ValidationError(message)
 
 
-def _normal_origin(text: str) -> str | None:
+def normal_origin(text: str) -> str | None:
     """The origin as browsers send it (RFC 6454 section 6.2), "" of a blank text, None of anything else."""
     text = text.strip().lower()
     if not text:
@@ -108,8 +109,10 @@ def _normal_origin(text: str) -> str | None:
     match = _ORIGIN.fullmatch(text)
     if match is None:
         return None
-    scheme, host, port = match.groups()
-    return f"{scheme}://{host}" if port in (None, _DEFAULT_PORTS.get(scheme)) else f"{scheme}://{host}:{port}"
+    scheme, host, digits = match.groups()
+    if digits is None or int(digits) == _DEFAULT_PORTS.get(scheme):
+        return f"{scheme}://{host}"
+    return f"{scheme}://{host}:{int(digits)}" if 0 < int(digits) <= _MAX_PORT else None
 
 
 def is_loopback(host: str) -> bool:

@@ -13,7 +13,7 @@ from environs import Env
 from marshmallow import ValidationError
 from marshmallow.validate import Range, Regexp
 
-from arthomed.config_readers import ESCAPES, MINUTES_PER_DAY, duration, minutes, split_url
+from arthomed.config_readers import ESCAPES, MINUTES_PER_DAY, duration, minutes, normal_origin, split_url
 
 ACCOUNT = ("client_email", "private_key", "token_uri", "project_id")
 """The fields that a service account's file must have."""
@@ -22,7 +22,6 @@ _EFFECTS = {"SMTP_URL": "no e-mail is sent", "DLT_ENTITY_ID": "carriers in India
 _TWILIO = ("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "TWILIO_PHONE_NUMBER", "TWILIO_MESSAGING_SERVICE_SID")
 _NO_ACCOUNT = "Must be the JSON file of a service account."
 _URL = Regexp(r"$|https?://[^/?#\s]+(/\S*)?\Z", error="Must begin with http:// or https:// and name a host.")
-_ORIGIN = Regexp(r"$|https?://[^/?#\s]+/?\Z", error="Must be an origin, such as https://api.clinic.example.")
 _TIME = r"([01][0-9]|2[0-3]):[0-5][0-9]"
 _QUIET = Regexp(rf"(off|{_TIME}-{_TIME})?\Z", error="Must be HH:MM-HH:MM, or off.")
 _ACCOUNT_SID = Regexp(r"$|AC[0-9a-fA-F]{32}\Z", error="Must be AC and 32 hexadecimal digits.")
@@ -100,11 +99,17 @@ class Uploads:
 
 def public_url(env: Env) -> str | None:
     """The public origin of this API, without a trailing slash."""
-    return (env.str("PUBLIC_URL", "", validate=_ORIGIN) or "").rstrip("/") or None
+    return normal_origin(env.str("PUBLIC_URL", "", validate=_require_web_origin) or "") or None
+
+
+def _require_web_origin(url: str) -> None:
+    origin = normal_origin(url)
+    if origin is None or origin.partition("://")[0] not in ("", "http", "https"):
+        raise ValidationError("Must be an origin, such as https://api.clinic.example.")
 
 
 def twilio(env: Env) -> Twilio | None:
-    """The account; None unless all of it is set, see `incomplete`."""
+    """The account; None unless all of it is set, see `missing`."""
     sid = env.str("TWILIO_ACCOUNT_SID", "", validate=_ACCOUNT_SID)
     token = env.str("TWILIO_AUTH_TOKEN", "", validate=_AUTH_TOKEN)
     number = env.str("TWILIO_PHONE_NUMBER", "", validate=_SMS_SENDER) or None
@@ -141,7 +146,7 @@ def _require_sender(sender: str) -> None:
         raise ValidationError(_NO_SENDER)
 
 
-def incomplete(env: Env, *, production: bool) -> list[str]:
+def missing(env: Env, *, production: bool) -> list[str]:
     """List the settings that other settings, or production, need; call it before the environment is sealed."""
     is_set = {name: bool(env.str(name, "")) for name in ("SMTP_URL", "EMAIL_FROM", *_TWILIO)}
     has_sender = is_set.pop("EMAIL_FROM")
@@ -153,7 +158,7 @@ def incomplete(env: Env, *, production: bool) -> list[str]:
     return problems
 
 
-def effects_of_unset(values: Mapping[str, str | None]) -> list[str]:
+def warnings_about(values: Mapping[str, str | None]) -> list[str]:
     """List the settings that are not set, with what that means."""
     return [f"{name} is not set: {_EFFECTS[name]}" for name, value in values.items() if not value]
 

@@ -3,23 +3,26 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from itertools import pairwise
 from typing import Any
 
 from bson import ObjectId
 from pymongo.client_session import ClientSession
 
-from arthomed.appointments.models import Appointment, Change, Payment
+from arthomed.appointments.models import Appointment
+from arthomed.appointments.parts import Change, PaymentInfo
 from arthomed.appointments.rules import Status
 from arthomed.appointments.service import booking, transitions
+from arthomed.appointments.service.attempts import BookingDetails
 from arthomed.config import settings
 from arthomed.core import clock
 from arthomed.core.actor import SYSTEM, Actor
 from arthomed.core.documents import transaction
 from arthomed.core.permissions import Role
+from arthomed.payments.rules import Method
+from arthomed.payments.service import recording
 from arthomed.scheduling import service as scheduling
 from arthomed.scheduling.models import Slot
-from arthomed.scheduling.rules import WEEK
+from arthomed.scheduling.rules import WEEK, length, plan
 from arthomed.users import service as users
 from arthomed.users.models import User
 
@@ -99,6 +102,7 @@ def load(*, if_empty: bool) -> str:
     patients = [_user(Role.PATIENT, mobile, name, email=email) for mobile, name, email in _PATIENTS]
     _past_appointments(patients, doctors, receptionist)
     _upcoming_appointments(patients, doctors, receptionist)
+    _payments(receptionist)
     _user(Role.ADMIN, _ADMIN, "Kavita Desai")  # the last record, which marks a complete demo clinic
     return f"Loaded the demo clinic: {len(doctors)} doctors, {len(patients)} patients."
 
@@ -136,11 +140,20 @@ def _upcoming_appointments(patients: list[User], doctors: list[User], receptioni
             transitions.change_status(_actor(receptionist), appointment.id, status, reason=reason)
 
 
-def _first_free_slot(doctor: User) -> booking.BookingDetails:
+def _payments(receptionist: User) -> None:
+    """The treated patient paid in cash, the confirmed one a part in advance."""
+    paid = {Status.COMPLETED: (100, Method.CASH, None), Status.CONFIRMED: (50, Method.UPI, "UPI 433912345678")}
+    for appointment in Appointment.objects(status__in=list(paid)):
+        percent, method, reference = paid[appointment.status]
+        amount, key = appointment.payment.amount * percent // 100, f"demo-payment-{appointment.id}"
+        recording.pay(_actor(receptionist), appointment.id, amount, method, reference=reference, key=key)
+
+
+def _first_free_slot(doctor: User) -> BookingDetails:
     """Request the first free slot after two days, so that users of the demo find free slots today and tomorrow."""
     later = clock.now() + timedelta(days=2)
     slot = Slot.nearest_free(doctor.id, later, now=later, limit=1)[0]
-    return booking.BookingDetails(doctor.id, slot.date.date(), slot.start_time, "consultation", "Fever since yesterday")
+    return BookingDetails(doctor.id, slot.date.date(), slot.start_time, "consultation", "Fever since yesterday")
 
 
 def _past_appointments(patients: list[User], doctors: list[User], receptionist: User) -> None:
@@ -152,20 +165,23 @@ def _past_appointments(patients: list[User], doctors: list[User], receptionist: 
 
 def _past_slot(doctor: User) -> Slot:
     """The first slot of a doctor's last day at least a week ago."""
-    policy, hours = settings().policy, {str(one.day): one for one in reversed(doctor.doctor_info.schedule)}
+    policy = settings().policy
     today = clock.today(policy.timezone)
-    days = (today - timedelta(days=ago) for ago in range(7, 7 + len(WEEK)))
-    day = next(day for day in days if str(WEEK[day.weekday()]) in hours)
-    first = hours[str(WEEK[day.weekday()])]
-    starts_at = clock.wall_clock(day, first.start_time, policy.timezone)
-    ends_at = starts_at + timedelta(minutes=policy.slot_minutes)
+    days = [today - timedelta(days=ago) for ago in range(7, 7 + len(WEEK))]
+    first = plan(
+        doctor.doctor_info.schedule,
+        days,
+        slot_minutes=policy.slot_minutes,
+        zone=policy.timezone,
+        after=clock.wall_clock(days[-1] - timedelta(days=1), "00:00", policy.timezone),
+    )[0]
     return Slot(
         id=ObjectId(),
         doctor=doctor.id,
-        date=clock.midnight_utc(day),
+        date=clock.midnight_utc(first.date),
         start_time=first.start_time,
-        end_time=f"{ends_at.astimezone(policy.timezone):%H:%M}",
-        starts_at=starts_at,
+        end_time=first.end_time,
+        starts_at=first.starts_at,
         max_patients=first.max_patients,
         consultation_fee=doctor.doctor_info.consultation_fee,
     )
@@ -180,8 +196,7 @@ def _store_past(slot: Slot, steps: tuple[_Step, ...], people: Mapping[Role, Obje
             at=slot.starts_at + step.after_start,
             reason=step.reason,
         )
-        for before, step in pairwise((None, *steps))
-        if step
+        for before, step in zip((None, *steps), steps, strict=False)
     ]
     status = changes[-1].target
     appointment = Appointment(
@@ -192,11 +207,11 @@ def _store_past(slot: Slot, steps: tuple[_Step, ...], people: Mapping[Role, Obje
         appointment_date=slot.date,
         appointment_time=slot.start_time,
         starts_at=slot.starts_at,
-        ends_at=slot.starts_at + timedelta(minutes=settings().policy.slot_minutes),
+        ends_at=slot.starts_at + length(slot.start_time, slot.end_time),
         status=status,
         purpose_of_visit="consultation",
         reason="Cough for a week",
-        payment=Payment(amount=slot.consultation_fee),
+        payment=PaymentInfo(amount=slot.consultation_fee),
         history=changes,
         created_by=people[Role.PATIENT],
         created_at=changes[0].at,

@@ -21,10 +21,18 @@ _PAIRS, _WARM_UP = 400, 20
 _RESAMPLES = 2000
 _NO_QUOTA = {"OTP_PER_CLINIC_DAY": "1000000"}
 _GUESS = {"otp": "000000"}
+_REGISTRATION = {**_GUESS, "name": "Asha Verma"}
 # Requests that each number of a group sends, in this order: label, path, and fields beside the number.
 _GROUPS: tuple[dict[str, tuple[str, dict[str, str]]], ...] = (
-    {"send-otp": ("/send-otp", {}), "verify-otp, wrong code": ("/verify-otp", _GUESS)},
-    {"verify-otp, no code was sent": ("/verify-otp", _GUESS)},
+    {
+        "send-otp": ("/send-otp", {}),
+        "verify-otp, wrong code": ("/verify-otp", _GUESS),
+        "register, wrong code": ("/register", _REGISTRATION),
+    },
+    {
+        "verify-otp, no code was sent": ("/verify-otp", _GUESS),
+        "register, no code was sent": ("/register", _REGISTRATION),
+    },
 )
 _numbers = count(9_200_000_000)
 Times = dict[bool, list[float]]

@@ -42,10 +42,16 @@ else
         fi
     fi
 fi
-echo "Installing the requirements (from the network, at the first time: a minute or two)"
-output=$("$uv" pip install --quiet --python .venv/bin/python --compile-bytecode --require-hashes \
-    --requirement requirements-dev.txt 2>&1) || no_packages "$output"
+
+echo "Installing the packages (the first time from the network: a minute or two)"
+output=$(mktemp)
+trap 'rm -f "$output" "$output.failed"' EXIT
+{
+    "$uv" pip install --python .venv/bin/python --compile-bytecode --require-hashes --requirement requirements-dev.txt 2>&1 ||
+        touch "$output.failed"
+} | tee "$output" | grep --line-buffered -E '^(Resolved|Prepared|Installed|Bytecode) ' || true # its lists are long
+[ ! -e "$output.failed" ] || no_packages "$(cat "$output")"
 if command -v cc >/dev/null; then
-    "$uv" pip install --python .venv/bin/python --quiet --require-hashes --requirement requirements-fast.txt ||
-        echo "gunicorn-h1c could not be built; gunicorn does without it"
+    "$uv" pip install --python .venv/bin/python --quiet --require-hashes --requirement requirements-fast.txt 2>/dev/null ||
+        echo "gunicorn-h1c, a faster HTTP parser, could not be built; gunicorn does without it"
 fi

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NoReturn, Self
 
 from arthomed.infra import redis_check
+from arthomed.infra.queue import QUEUES
 from dev.data_folder import DataFolder
 from dev.processes import Process, Watchdog, stop_all
 from dev.servers import Mongo, Server, ServerError, Valkey
@@ -33,7 +34,7 @@ _SERVICES = {
         "--without-gossip",
         "--without-mingle",
         "-Q",
-        "codes,strangers,sms,email,slots,files,default",
+        ",".join(QUEUES),
         "--concurrency",
         "2",
     ),
@@ -53,6 +54,7 @@ _STOP_SERVICES_SECONDS = 5.0  # together with two servers below 10 s
 _STOP_SERVER_SECONDS = 2.0
 _POLL_SECONDS = 0.1
 _LINE_LENGTH = 200
+_BAD_SETTINGS = "The configuration can't be used:"  # ConfigurationError; a line for each setting follows
 
 
 class StopRequested(Exception):
@@ -211,8 +213,10 @@ def _is_ready(port: int) -> bool:
 
 
 def _failure(process: Process) -> str:
-    """Why a process ended: its last lines, or its only one, which names the cause itself."""
+    """Return the end of a process's log, or all of it where it names the cause itself."""
     lines = process.tail().splitlines()
+    if lines and lines[0] == _BAD_SETTINGS:
+        return f"{_BAD_SETTINGS} {'; '.join(line.strip() for line in lines[1:])}"
     if len(lines) == 1:
         return lines[0]
     tail = "\n".join(line[:_LINE_LENGTH] for line in lines)

@@ -1,4 +1,8 @@
-"""Slots name the appointment that holds them, while it is only one; nothing requires the field yet."""
+"""Slots name the appointment that holds them, while it is only one; nothing requires the field yet.
+
+A process of the version before keeps booking without naming it. When the last one has ended, downgrade and upgrade this
+migration once more; `flask audit` lists the slots that need it.
+"""
 
 from pymongo import UpdateOne
 

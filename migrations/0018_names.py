@@ -15,7 +15,7 @@ _INDEXES = {
     "doctors": [("role", 1), *_BOOKABLE],
     "doctors_by_specialization": [("role", 1), ("doctorInfo.specialization", 1), *_BOOKABLE],
 }
-_OF_ROLE = "of_role"
+_OF_ROLE = "of_role"  # for counts, which use no collation
 
 
 def upgrade(db):

@@ -24,10 +24,12 @@ from werkzeug.wrappers import Response
 from arthomed.app import create_app, wire
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.service import booking
+from arthomed.appointments.service.attempts import BookingDetails
 from arthomed.auth import rules as auth_rules
-from arthomed.auth.models import Otp, Session
-from arthomed.auth.service import otp
-from arthomed.config import RateLimits, settings
+from arthomed.auth.models import Otp
+from arthomed.auth.service import otp, sessions
+from arthomed.config import settings
+from arthomed.config_limits import RateLimits
 from arthomed.core import clock
 from arthomed.core.actor import Actor
 from arthomed.core.permissions import Role
@@ -97,11 +99,9 @@ def tomorrow() -> date:
     return clock.today(settings().policy.timezone) + timedelta(days=1)
 
 
-def make_booking_details(
-    doctor: User, *, day: date | None = None, time: str = "09:00", **parts: Any
-) -> booking.BookingDetails:
+def make_booking_details(doctor: User, *, day: date | None = None, time: str = "09:00", **parts: Any) -> BookingDetails:
     wanted = {"purpose_of_visit": "consultation", "reason": "Headache", **parts}
-    return booking.BookingDetails(doctor.id, day or tomorrow(), time, **wanted)
+    return BookingDetails(doctor.id, day or tomorrow(), time, **wanted)
 
 
 def make_appointment(patient: User | None = None, doctor: User | None = None, **details: Any) -> Appointment:
@@ -175,14 +175,7 @@ class SignedIn:
 def sign_in(app: Flask, user: User | None = None) -> SignedIn:
     """A new session of a user (a new patient by default), with its tokens."""
     person = user or make_user()
-    now = clock.now()
-    session = Session(
-        user=person.id,
-        role=person.role,
-        rotated_at=now,
-        expires_at=now + settings().refresh_token_lifetime,
-        name="tests",
-    )
+    session = sessions.new_session(person, name="tests")
     session.insert()
     with app.app_context():
         pair = tokens.pair(person.id, session.id, session.generation)

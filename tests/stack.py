@@ -12,13 +12,14 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
+from arthomed.infra import queue
 from dev.processes import Process, stop_all
 from dev.servers import Mongo, Valkey, free_port
 from tests.whole_suite import suite_logs
 
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
-QUEUES = "codes,strangers,sms,email,slots,files,default"
+QUEUES = ",".join(queue.QUEUES)
 T = TypeVar("T")
 
 

@@ -15,7 +15,7 @@ from arthomed.app import wire
 from arthomed.config import ConfigurationError, settings
 from arthomed.core import metrics as core_metrics
 from arthomed.core import origin
-from arthomed.infra import heartbeat, logging, mongo, queue, redis_check
+from arthomed.infra import heartbeat, logging, mongo, queue, startup
 from workers.connection import redis
 
 try:
@@ -25,8 +25,6 @@ except ConfigurationError as error:
 
 app = Celery("arthomed", task_cls="workers.base:ClinicTask", include=["workers.tasks"])
 app.config_from_object("celeryconfig")
-
-log = structlog.get_logger()
 
 
 @signals.before_task_publish.connect
@@ -46,11 +44,20 @@ def _wire(**_: object) -> None:
     wire(settings(), database_timeout_ms=mongo.WORKER_TIMEOUT_MS)
 
 
+@signals.celeryd_init.connect  # of the worker
+@signals.beat_init.connect
+def _refuse_standalone(**_: object) -> None:
+    """Refuse a database that can't run transactions."""
+    try:
+        mongo.refuse_standalone(settings().mongodb_uri)
+    except mongo.DatabaseNotReady as error:
+        sys.exit(str(error))
+
+
 @signals.worker_init.connect
 def _warn(**_: object) -> None:
-    """Log what makes the service poorer, and a broker that can't be reached, for which the worker waits."""
-    for warning in filter(None, [*settings().warnings, redis_check.problem_of(settings().redis_url)]):
-        log.warning("poor_configuration", problem=warning)
+    """Log what is missing from the configuration, and whether Redis is unreachable; the worker then waits for it."""
+    startup.log_warnings(settings())
 
 
 @signals.worker_init.connect

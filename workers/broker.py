@@ -87,11 +87,12 @@ class Channel(redis.Channel):
             with client.pipeline(transaction=False) as pipeline:
                 for key in expected:
                     pipeline.type(key)
-                found = [kind.decode() for kind in pipeline.execute()]
-            for key, kind in zip(expected, found, strict=True):
-                if kind not in {"none", expected[key]}:
-                    client.rename(key, f"arthomed:wrong-type:{key}")
-                    malformed.record_key(key.replace(self.sep, ":"), kind)
+                found = zip(expected, (kind.decode() for kind in pipeline.execute()), strict=True)
+            wrong = {key: kind for key, kind in found if kind not in {"none", expected[key]}}
+            for key in wrong:
+                client.rename(key, f"arthomed:wrong-type:{key}")
+        for key, kind in wrong.items():  # a recording can open another channel, which runs this method, too
+            malformed.record_key(key.replace(self.sep, ":"), kind)
 
     def _types_of_keys(self) -> dict[str, str]:
         bindings = (self.keyprefix_queue, self.keyprefix_binding_permanent)

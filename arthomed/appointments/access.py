@@ -13,20 +13,20 @@ HIDDEN_FROM_RECEPTION = frozenset({"notes", "prescription"})
 IMAGE_PARTS_FOR_RECEPTION = frozenset({"original_name", "category", "size"})
 
 
-def reads_medical_record(patient: ObjectId, reader: Actor | None) -> bool:
+def reads_medical_record(patient: ObjectId, reader: Actor) -> bool:
     """Whether a reader of a patient's records reads the medical part, which the reception does not.
 
-    Receptionists read their own. The reader None is the system, which writes exports for the patient.
+    Receptionists read their own. The system reads all: it writes exports for the patient.
     """
-    return reader is None or reader.role is not Role.RECEPTIONIST or reader.user_id == patient
+    return reader.role is not Role.RECEPTIONIST or reader.user_id == patient
 
 
-def reads_file(patient: ObjectId, uploader: ObjectId, reader: Actor | None) -> bool:
+def reads_file(patient: ObjectId, uploader: ObjectId, reader: Actor) -> bool:
     """As `reads_medical_record`; the uploader of a file reads it, too."""
-    return reads_medical_record(patient, reader) or (reader is not None and reader.user_id == uploader)
+    return reads_medical_record(patient, reader) or reader.user_id == uploader
 
 
-EDITABLE: Mapping[Role, frozenset[str]] = {
+EDITABLE: Mapping[Role | None, frozenset[str]] = {
     Role.PATIENT: frozenset({"reason", "symptoms"}),
     Role.DOCTOR: frozenset({"notes", "prescription"}),
     Role.RECEPTIONIST: frozenset({"purpose_of_visit", "reason"}),
@@ -41,8 +41,7 @@ def ensure_may_edit(actor: Actor, appointment: rules.AppointmentView, names: set
         PermissionDenied, TooLate
     """
     roles = rules.roles_in(appointment, actor)
-    names = names - {name for role in roles if role not in (None, Role.PATIENT) for name in EDITABLE[role]}
-    if names - (EDITABLE[Role.PATIENT] if Role.PATIENT in roles else frozenset()):
+    if names - {name for role in roles for name in EDITABLE.get(role, ())}:
         raise PermissionDenied
-    if names and appointment.status is not rules.Status.PENDING:
+    if Role.PATIENT in roles and names & EDITABLE[Role.PATIENT] and appointment.status is not rules.Status.PENDING:
         raise rules.TooLate("This can be changed before the confirmation only")

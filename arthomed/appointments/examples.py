@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from arthomed.appointments.rules import Status
-from arthomed.appointments.schemas import AppointmentOut, CancellationOut, RefundOut
+from arthomed.appointments.rules import Source, Status
+from arthomed.appointments.schemas import AppointmentOut, CancellationOut, PlaceOut, RefundOut
 from arthomed.core.permissions import Role
 from arthomed.http.schema import example_of
 from arthomed.users.schemas import DoctorInfoOut, UserOut
@@ -20,6 +20,18 @@ def _moved(target: Status, reason: str | None = None, **more: Any) -> dict[str, 
 
 
 CONFIRMED = _moved(Status.CONFIRMED)
+WALKED_IN = {
+    **_PENDING,
+    "status": str(Status.CONFIRMED),
+    "source": str(Source.WALK_IN),
+    "queue": example_of(PlaceOut()),
+    "history": [{**_BOOKED, "to": str(Status.CONFIRMED)}],
+}
+WALK_IN_BOOKED = {"appointment": WALKED_IN, "possibleDuplicates": []}
+_NINE = {"doctor": _PENDING["doctor"]["_id"], "startsAt": "2026-12-01T03:30:00.000Z"}
+_HALF_PAST_NINE = {**_NINE, "startsAt": _PENDING["startsAt"]}
+_RESCHEDULE = {**_BOOKED, "from": _PENDING["status"], "movedFrom": _NINE, "movedTo": _HALF_PAST_NINE}
+RESCHEDULED = {**_PENDING, "history": [_BOOKED, _RESCHEDULE]}
 CANCELLED = _moved(Status.CANCELLED, _RECOVERED, cancellation={**example_of(CancellationOut()), "reason": _RECOVERED})
 CANCELLATION = {"appointment": CANCELLED, "refundInfo": example_of(RefundOut())}
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from arthomed.appointments import calendar
-from arthomed.appointments.models import PAID, Appointment
+from arthomed.appointments.models import Appointment
 from arthomed.appointments.rules import Status
 from arthomed.config import settings
 from arthomed.core import clock
@@ -21,9 +21,23 @@ _KIND_OF: Mapping[Status, str] = {
 _BY_EMAIL = frozenset({Status.PENDING, Status.CONFIRMED, Status.CANCELLED})
 _UPCOMING = frozenset({Status.PENDING, Status.CONFIRMED})
 
-KINDS = tuple(_KIND_OF.values())
+RESCHEDULED = "appointment-rescheduled"
+KINDS = (*_KIND_OF.values(), RESCHEDULED)
 UNCONFIRMED, REFUNDED = "appointment-unconfirmed", "appointment-refunded"
 """Templates for special cases of "rejected" and "cancelled": a registered SMS template has no optional parts."""
+
+
+def for_new_time(appointment: Appointment, patient: User, *, has_device: bool) -> list[Notification]:
+    """The messages about the new time of an appointment, to be added to the outbox in its transaction."""
+    topic = Topic(
+        user=patient.id,
+        subject=appointment.id,
+        kind=RESCHEDULED,
+        version=len(appointment.history),
+        useful_until=_useful_until(appointment),
+        event_at=appointment.starts_at,
+    )
+    return _build(topic, appointment.status, patient.email, has_device=has_device)
 
 
 def for_status(appointment: Appointment, patient: User, *, has_device: bool) -> list[Notification]:
@@ -92,10 +106,12 @@ def _render(notification: Notification, appointment: Appointment) -> Sms | Email
 def _template(appointment: Appointment) -> str:
     if appointment.status is Status.REJECTED and appointment.history[-1].by is None:
         return UNCONFIRMED
+    if appointment.history[-1].moved_to is not None:
+        return RESCHEDULED
     return REFUNDED if _refund(appointment) else _KIND_OF[appointment.status]
 
 
 def _refund(appointment: Appointment) -> int:
-    """The refund in whole rupees; 0 when the appointment is not paid."""
+    """The refund in whole rupees; 0 when nothing is paid."""
     cancellation = appointment.cancellation
-    return 0 if cancellation is None or appointment.payment.status != PAID else int(cancellation.refund_amount)
+    return 0 if cancellation is None or not appointment.payment.paid_amount else int(cancellation.refund_amount)

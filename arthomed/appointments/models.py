@@ -1,4 +1,4 @@
-"""Appointments, and the idempotency keys of bookings."""
+"""Appointments."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -12,60 +12,24 @@ from mongoengine import (
     EnumField,
     IntField,
     ObjectIdField,
-    Q,
     StringField,
 )
 from pymongo import ReturnDocument
 from pymongo.client_session import ClientSession
 
+from arthomed.appointments.parts import Cancellation, Change, PaymentInfo
 from arthomed.appointments.queue import Queue
-from arthomed.appointments.rules import ACTIVE, TREATED, TREATING, Source, Status
+from arthomed.appointments.rules import ACTIVE, OF_OWN_PATIENTS, TREATED, Source, Status
 from arthomed.core.actor import Actor
 from arthomed.core.cache import invalidate
-from arthomed.core.documents import ClinicDocument, ClinicEmbeddedDocument, Pipeline, Raw
+from arthomed.core.documents import ClinicDocument, Pipeline, Raw
 from arthomed.core.errors import NotFound
 from arthomed.core.permissions import Role
 from arthomed.files.models import File
 from arthomed.files.rules import Kind
 from arthomed.scheduling.models import day_tag
+from arthomed.scheduling.seats import Seat, Start
 from arthomed.users.models import User
-
-PAID = "paid"
-
-
-class Change(ClinicEmbeddedDocument):
-    """One status change in an appointment's history; `by` is empty when the system made it."""
-
-    source = EnumField(Status, db_field="from")
-    target = EnumField(Status, db_field="to", required=True)
-    by = ObjectIdField()
-    at = DateTimeField(required=True)
-    reason = StringField()
-
-
-class Payment(ClinicEmbeddedDocument):
-    """The fee of an appointment, in whole rupees, and whether it is paid."""
-
-    amount = IntField(required=True)
-    status = StringField(required=True, default="pending")
-
-    @property
-    def paid_amount(self) -> int:
-        return int(self.amount) if self.status == PAID else 0
-
-
-class Cancellation(ClinicEmbeddedDocument):
-    """A cancellation and its refund, in whole rupees; `by` is the user who cancelled.
-
-    `refund_date` is empty until the clinic has refunded the amount.
-    """
-
-    by = ObjectIdField()
-    at = DateTimeField(required=True)
-    reason = StringField()
-    refund_amount = IntField(db_field="refundAmount", required=True)
-    refund_status = StringField(db_field="refundStatus", required=True)
-    refund_date = DateTimeField(db_field="refundDate")
 
 
 def appointments_tag(patient: ObjectId) -> str:
@@ -97,7 +61,7 @@ class Appointment(ClinicDocument):
     symptoms = StringField()
     notes = StringField()
     prescription = StringField()
-    payment = EmbeddedDocumentField(Payment, required=True)
+    payment = EmbeddedDocumentField(PaymentInfo, required=True)
     cancellation = EmbeddedDocumentField(Cancellation)
     history = EmbeddedDocumentListField(Change)
     created_by = ObjectIdField(db_field="createdBy", required=True)
@@ -124,7 +88,7 @@ class Appointment(ClinicDocument):
 
     @property
     def since(self) -> datetime:
-        """The time of the last status change."""
+        """The time of the last change of the status or the place."""
         since: datetime = self.history[-1].at
         return since
 
@@ -152,6 +116,17 @@ class Appointment(ClinicDocument):
     def _changed_to(self, status: Status) -> datetime | None:
         return next((change.at for change in reversed(self.history) if change.target is status), None)
 
+    @property
+    def earliest_starts_at(self) -> datetime:
+        """The earliest start that this appointment ever had."""
+        earlier = (one.moved_from.starts_at for one in self.history if one.moved_from)
+        earliest: datetime = min([self.starts_at, *earlier])
+        return earliest
+
+    @property
+    def start(self) -> Start:
+        return self.doctor_id, self.appointment_date.date(), self.appointment_time
+
     @classmethod
     def of(cls, user_id: ObjectId) -> Any:
         """The appointments of which a user is the patient or the doctor."""
@@ -161,12 +136,12 @@ class Appointment(ClinicDocument):
     def visible_to(cls, actor: Actor) -> Any:
         """The appointments that this user may see, also those that a doctor has as a patient."""
         if actor.role is Role.DOCTOR:
-            return cls.objects(Q(doctor_id=actor.user_id) | Q(patient_id=actor.user_id))
+            return cls.of(actor.signed_in_user_id)
         return cls.listed_for(actor)
 
     @classmethod
     def listed_for(cls, actor: Actor) -> Any:
-        """The appointments of this user's work; a patient's own ones."""
+        """What `GET /api/appointments` lists: a doctor's as the doctor, a patient's own, all for the other staff."""
         if actor.role is Role.PATIENT:
             return cls.objects(patient_id=actor.user_id)
         if actor.role is Role.DOCTOR:
@@ -175,8 +150,8 @@ class Appointment(ClinicDocument):
 
     @classmethod
     def treats(cls, doctor: ObjectId | None, patient: ObjectId) -> bool:
-        """Whether a patient is one of the doctor's own."""
-        treating = {"doctor": doctor, "patient": patient, "status": {"$in": sorted(TREATING)}}
+        """Whether the doctor has an appointment with the patient that was confirmed."""
+        treating = {"doctor": doctor, "patient": patient, "status": {"$in": sorted(OF_OWN_PATIENTS)}}
         return cls.collection().find_one(treating, {"_id": 1}) is not None
 
     @classmethod
@@ -198,14 +173,17 @@ class Appointment(ClinicDocument):
 
     @classmethod
     def count_open(
-        cls, patients: Sequence[ObjectId], *, today: datetime, session: ClientSession
+        cls, patients: Sequence[ObjectId], *, day_start: datetime, session: ClientSession
     ) -> dict[ObjectId, int]:
         """Count the open appointments of each patient; patients without any are left out.
 
-        One that is in progress since before `today` (an instant) was not finished by mistake, and is not open.
+        One that is in progress since before `day_start` was left open by mistake, and does not count.
         """
-        since = {"$or": [{"status": {"$ne": Status.IN_PROGRESS}}, {"startsAt": {"$gte": today}}]}
-        is_open = {"patient": {"$in": patients}, "status": {"$in": sorted(ACTIVE)}, **since}
+        statuses: list[Raw] = [
+            {"status": {"$in": [Status.PENDING, Status.CONFIRMED]}},
+            {"status": Status.IN_PROGRESS, "startsAt": {"$gte": day_start}},
+        ]
+        is_open = {"patient": {"$in": patients}, "$or": statuses}
         counts: Pipeline = [{"$match": is_open}, {"$group": {"_id": "$patient", "count": {"$sum": 1}}}]
         return {row["_id"]: row["count"] for row in cls.collection().aggregate(counts, session=session)}
 
@@ -237,11 +215,23 @@ class Appointment(ClinicDocument):
         """Change the status; None if the appointment was changed since it was loaded.
 
         Earlier steps in the queue cannot be undone any more, and after a no-show the patient is not called any more.
+        The refund of a cancellation depends on what was paid, so that must be the same, too.
         """
         removed = ["queue.former", *(["queue.calledAt"] if change.source is Status.NO_SHOW else [])]
         update = {"$set": {"status": change.target, "updatedAt": change.at, **changes}}
         update |= {"$push": {"history": change.to_mongo()}, "$unset": dict.fromkeys(removed, "")}
-        return self._update(update, session)
+        paid: Raw = {}
+        if change.target is Status.CANCELLED:
+            amounts = {"paidAmount": self.payment.recorded_paid, "refundedAmount": self.payment.recorded_refunds}
+            paid = {f"payment.{name}": amount for name, amount in amounts.items()}
+        return self._update(update, session, **paid)
+
+    def settle(self, payment: PaymentInfo, refund: Raw, *, now: datetime, session: ClientSession) -> "Appointment":
+        """Set what was paid, and the state of a refund, in the transaction that loaded this appointment."""
+        paid = {f"payment.{name}": value for name, value in payment.to_mongo().items()}
+        settled = self._update({"$set": {**paid, **refund, "updatedAt": now}}, session)
+        assert settled is not None  # noqa: S101  another change of it would have aborted the transaction
+        return settled
 
     def move_in_queue(self, queue: Queue, *, now: datetime, session: ClientSession) -> "Appointment | None":
         """Store another place in the queue; None if the appointment was changed since it was loaded.
@@ -261,11 +251,27 @@ class Appointment(ClinicDocument):
         assigned = {name: text for name, text in stored.items() if text is not None}
         return self._update({"$set": {**assigned, "updatedAt": now}, "$unset": removed}, session)
 
-    def _update(self, update: Raw, session: ClientSession) -> "Appointment | None":
+    def move_to(self, seat: Seat, change: Change, *, session: ClientSession) -> "Appointment | None":
+        """Give the appointment another seat and its fee; None if it has changed since it was loaded, or has arrived."""
+        moved = {
+            "doctor": seat.doctor,
+            "slot": seat.slot,
+            "seat": seat.number,
+            "appointmentDate": seat.date,
+            "appointmentTime": seat.start_time,
+            "startsAt": seat.starts_at,
+            "endsAt": seat.ends_at,
+            "payment": self.payment.with_fee(seat.fee).to_mongo(),
+            "updatedAt": change.at,
+        }
+        update = {"$set": moved, "$push": {"history": change.to_mongo()}}
+        return self._update(update, session, slot=self.slot, seat=self.seat, queue=None)
+
+    def _update(self, update: Raw, session: ClientSession, **conditions: Any) -> "Appointment | None":
         """Update if neither the status nor the place in the queue has changed since this appointment was loaded."""
         invalidate(appointments_tag(self.patient_id))
         queue = {f"queue.{name}": value for name, value in self._decisive_place.items()}
-        unchanged = {"_id": self.id, "status": self.status, **queue}
+        unchanged = {"_id": self.id, "status": self.status, **queue, **conditions}
         raw = self.collection().find_one_and_update(
             unchanged, update, return_document=ReturnDocument.AFTER, session=session
         )
@@ -281,14 +287,3 @@ class Appointment(ClinicDocument):
             "skippedAt": queue.skipped_at,
             "priority": queue.priority,
         }
-
-
-class IdempotencyKey(ClinicDocument):
-    """A user's idempotency key and the appointment that was booked with it; MongoDB removes it after 24 hours."""
-
-    meta = {"collection": "idempotency_keys"}
-
-    user = ObjectIdField(required=True)
-    key = StringField(required=True)
-    fingerprint = StringField(required=True)
-    appointment = ObjectIdField(required=True)

@@ -45,6 +45,7 @@ class Priority(StrEnum):
 OVERFLOW_SEAT = 1000
 """Overflow places of a doctor's day are numbered from the next seat on."""
 
+
 ACTIVE = frozenset({Status.PENDING, Status.CONFIRMED, Status.IN_PROGRESS})
 """The statuses in which an appointment holds its seat."""
 
@@ -73,6 +74,8 @@ class AppointmentView(Protocol):
     def has_arrived(self) -> bool: ...
     @property
     def has_findings(self) -> bool: ...
+    @property
+    def earliest_starts_at(self) -> datetime: ...
 
 
 class SlotUnavailable(ClinicError):
@@ -112,7 +115,10 @@ class TooLate(ClinicError):
 
 
 def roles_in(appointment: AppointmentView, actor: Actor) -> frozenset[Role | None]:
-    """The roles of an actor in an appointment: staff may be patients, and a doctor acts as one only as its doctor."""
+    """The roles of an actor in an appointment.
+
+    `patient` for its patient, `doctor` for its doctor; receptionists, admins and the system have theirs in each.
+    """
     roles: set[Role | None] = {Role.PATIENT} if actor.user_id == appointment.patient_id else set()
     if actor.role in (Role.RECEPTIONIST, Role.ADMIN, None) or (
         actor.role is Role.DOCTOR and actor.user_id == appointment.doctor_id
@@ -130,13 +136,13 @@ def before_it_ends(appointment: AppointmentView, _actor: Actor, now: datetime, _
 
 
 def with_notice(appointment: AppointmentView, actor: Actor, now: datetime, policy: Policy) -> None:
-    """A patient must give notice (`policy.cancel_notice`); staff may cancel at any time, but not their own."""
+    """A patient must give notice (`policy.cancel_notice`), staff only for an appointment of their own."""
     if Role.PATIENT in roles_in(appointment, actor) and now > appointment.starts_at - policy.cancel_notice:
         raise TooLate
 
 
 _START_FROM = timedelta(hours=1)
-_START_UNTIL = timedelta(hours=4)
+START_UNTIL = timedelta(hours=4)
 _UNDO_NO_SHOW_WITHIN = timedelta(hours=24)
 UNDO_WITHIN = timedelta(minutes=10)
 """Steps in the queue and the start of a consultation can be undone for so long."""
@@ -148,7 +154,7 @@ def around_its_time(appointment: AppointmentView, _actor: Actor, now: datetime, 
     starts_from_arrival = appointment.is_overflow and appointment.has_arrived
     if now < appointment.starts_at - _START_FROM and not starts_from_arrival:
         raise InvalidTransition("An appointment can be started from one hour before its time")
-    if now > appointment.ends_at + _START_UNTIL:
+    if now > appointment.ends_at + START_UNTIL:
         raise InvalidTransition("An appointment can be started until four hours after its end")
 
 
@@ -258,10 +264,13 @@ _HALF_REFUND_FROM = timedelta(hours=2)
 
 
 def refund_percent(appointment: AppointmentView, *, actor: Actor, now: datetime) -> int:
-    """The percentage of the payment to refund: 100 when the clinic cancels, otherwise by the patient's notice."""
+    """The percentage of the payment to refund: 100 when the clinic cancels, otherwise by the patient's notice.
+
+    The notice counts from the earliest start that the appointment ever had.
+    """
     if Role.PATIENT not in roles_in(appointment, actor) or appointment.status is Status.PENDING:
         return 100
-    notice = appointment.starts_at - now
+    notice = appointment.earliest_starts_at - now
     if notice >= _FULL_REFUND_FROM:
         return 100
     return 50 if notice >= _HALF_REFUND_FROM else 0
@@ -272,17 +281,11 @@ def refund_amount(paid: int, percent: int) -> int:
     return paid * percent // 100
 
 
-TREATING = frozenset({Status.CONFIRMED, Status.IN_PROGRESS, Status.COMPLETED, Status.NO_SHOW})
-"""The statuses in which an appointment makes its patient one of the doctor's patients."""
+OF_OWN_PATIENTS = frozenset(Status) - {Status.PENDING, Status.REJECTED, Status.CANCELLED}
+"""The statuses in which an appointment makes its patient one of the doctor's own patients."""
 
 
 def ensure_takes_files(appointment: AppointmentView) -> None:
     """Raises TooLate for an appointment that did not take place."""
     if appointment.status in (Status.CANCELLED, Status.REJECTED, Status.NO_SHOW):
         raise TooLate("Files cannot be added to an appointment that did not take place")
-
-
-def ensure_bookable_day(days_ahead: int, policy: Policy) -> None:
-    """An appointment can be booked from today to the end of the horizon."""
-    if not 0 <= days_ahead < policy.horizon_days:
-        raise SlotUnavailable

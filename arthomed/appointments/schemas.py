@@ -8,12 +8,12 @@ from marshmallow.validate import OneOf
 
 from arthomed.appointments import access
 from arthomed.appointments.models import Appointment
-from arthomed.appointments.rules import Status
+from arthomed.appointments.rules import Priority, Source, Status
 from arthomed.files.models import File
 from arthomed.files.rules import Category
 from arthomed.files.schemas import FileOut
 from arthomed.http.auth import reader
-from arthomed.http.schema import Changes, Day, Flag, Id, Instant, PageQuery, Pattern, Schema, Text, TimeOfDay
+from arthomed.http.schema import Changes, Day, EndTime, Flag, Id, Instant, PageQuery, Pattern, Schema, Text, TimeOfDay
 from arthomed.users.models import User
 from arthomed.users.schemas import UserOut
 
@@ -21,7 +21,7 @@ _STATUSES = tuple(map(str, Status))
 _NOT_FOR_RECEPTION = {"description": "Left out for a receptionist."}
 
 
-def _reason(**kwargs: object) -> Text:
+def reason_text(**kwargs: object) -> Text:
     return Text(max_length=500, multiline=True, metadata={"example": "Headache for a week"}, **kwargs)  # type: ignore[arg-type]
 
 
@@ -33,7 +33,7 @@ def _findings(example: str, **kwargs: object) -> Text:
     return Text(max_length=5000, multiline=True, metadata={"example": example}, **kwargs)  # type: ignore[arg-type]
 
 
-def _purpose(**kwargs: object) -> Text:
+def purpose_text(**kwargs: object) -> Text:
     return Text(max_length=100, metadata={"example": "consultation"}, **kwargs)  # type: ignore[arg-type]
 
 
@@ -49,8 +49,8 @@ class BookAppointment(Schema):
     doctor_id = Id(required=True)
     appointment_date = Day(required=True)
     appointment_time = TimeOfDay(required=True)
-    purpose_of_visit = _purpose(load_default="consultation")
-    reason = _reason(required=True)
+    purpose_of_visit = purpose_text(load_default="consultation")
+    reason = reason_text(required=True)
     symptoms = _symptoms()
     category = _category(load_default=str(Category.REPORTS))
 
@@ -63,7 +63,7 @@ class IdempotencyHeaders(Schema):
         validate=[ma.validate.Length(8, 128), Pattern(r"^[!-~]+$", error="Must be visible ASCII.")],
         metadata={
             "example": "5f0c7a52-9c0e-4a6e-8f0b-1d2e3c4b5a69",
-            "description": "Send a booking again with the same key, and it is still one booking (24 hours).",
+            "description": "Send the request again with the same key within 24 hours, and it is still done only once.",
         },
     )
 
@@ -76,16 +76,16 @@ class UploadToAppointment(Schema):
 class EditAppointment(Changes):
     """Each role may edit some of these fields (`access.EDITABLE`)."""
 
-    reason = _reason()
+    reason = reason_text()
     symptoms = _symptoms(allow_none=True)
-    purpose_of_visit = _purpose(allow_none=True)
+    purpose_of_visit = purpose_text(allow_none=True)
     notes = _findings("Blood pressure 120/80", allow_none=True)
     prescription = _findings("Paracetamol 500 mg, twice a day", allow_none=True)
 
 
 class ChangeStatus(Schema):
     status = fields.String(required=True, validate=OneOf(_STATUSES), metadata={"example": "confirmed"})
-    reason = _reason()
+    reason = reason_text()
     notes = _findings("Blood pressure 120/80")
     prescription = _findings("Paracetamol 500 mg, twice a day")
 
@@ -95,7 +95,7 @@ class ChangeStatus(Schema):
 
 
 class CancelAppointment(Schema):
-    reason = _reason()
+    reason = reason_text()
 
 
 class OwnAppointmentsQuery(PageQuery):
@@ -117,7 +117,7 @@ class StatsQuery(Schema):
 
 class SetActive(Schema):
     is_active = Flag(required=True, metadata={"example": False})
-    reason = _reason(required=True)
+    reason = reason_text(required=True)
 
 
 class PatientPartOut(Schema):
@@ -137,9 +137,15 @@ class DoctorPartOut(Schema):
     doctor_info = fields.Nested(DoctorInfoPartOut, required=True)
 
 
-class PaymentOut(Schema):
-    amount = fields.Integer(required=True, metadata={"example": 500, "description": "Whole rupees."})
-    status = fields.String(required=True, metadata={"example": "pending"})
+class PaymentInfoOut(Schema):
+    amount = fields.Integer(required=True, metadata={"example": 500, "description": "The fee in whole rupees."})
+    status = fields.String(
+        required=True,
+        metadata={"example": "pending", "description": "`pending`, `paid`, `partially-refunded` or `refunded`."},
+    )
+    paid_amount = fields.Integer(
+        required=True, metadata={"example": 0, "description": "What is paid and not refunded, in whole rupees."}
+    )
 
 
 class RefundOut(Schema):
@@ -157,12 +163,22 @@ class CancellationOut(RefundOut):
     reason = fields.String(required=True, allow_none=True, metadata={"example": "I have recovered"})
 
 
+class DoctorAndTimeOut(Schema):
+    doctor = Id(required=True)
+    starts_at = Instant(required=True, metadata={"example": "2026-12-01T04:00:00.000Z"})
+
+
+_MOVED = {"example": None, "description": "Only of a change of the time or the doctor, which keeps the status."}
+
+
 class ChangeOut(Schema):
     source = fields.String(data_key="from", required=True, allow_none=True, metadata={"example": None})
     target = fields.String(data_key="to", required=True, metadata={"example": "pending"})
     by = Id(required=True, allow_none=True, metadata={"description": "Empty when the system acted."})
     at = Instant(required=True)
     reason = fields.String(required=True, allow_none=True)
+    moved_from = fields.Nested(DoctorAndTimeOut, required=True, allow_none=True, metadata=_MOVED)
+    moved_to = fields.Nested(DoctorAndTimeOut, required=True, allow_none=True, metadata=_MOVED)
 
 
 class ImageOut(FileOut):
@@ -180,21 +196,40 @@ class ImageOut(FileOut):
         return {key: value for key, value in dumped.items() if key in shown}
 
 
+class PlaceOut(Schema):
+    """The place in the queue of the day, as it is stored."""
+
+    token = fields.Integer(required=True, metadata={"example": 7, "description": "The number in the waiting room."})
+    arrived_at = Instant(required=True, allow_none=True, metadata={"description": "Empty after an undone arrival."})
+    called_at = Instant(required=True, allow_none=True, metadata={"example": None})
+    priority = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"example": None, "description": f"Empty, or one of {', '.join(Priority)}."},
+    )
+    skips = fields.Integer(required=True, metadata={"example": 0})
+
+
 class AppointmentOut(Schema):
     _id = Id(attribute="id", data_key="_id", required=True)
     patient = fields.Nested(PatientPartOut, required=True)
     doctor = fields.Nested(DoctorPartOut, required=True)
     appointment_date = Day(required=True)
-    appointment_time = TimeOfDay(required=True)
+    appointment_time = EndTime(
+        required=True,
+        metadata={"example": "09:30", "description": "`24:00` is an overflow place after hours that end at midnight."},
+    )
     starts_at = Instant(required=True, metadata={"example": "2026-12-01T04:00:00.000Z"})
     status = fields.String(required=True, metadata={"example": "pending"})
+    source = fields.String(required=True, metadata={"example": "app", "description": f"One of {', '.join(Source)}."})
+    queue = fields.Nested(PlaceOut, metadata={"in_example": False, "description": "Only of one who has arrived."})
     purpose_of_visit = fields.String(required=True, allow_none=True, metadata={"example": "consultation"})
     reason = fields.String(required=True, allow_none=True, metadata={"example": "Headache for a week"})
     symptoms = fields.String(required=True, allow_none=True, metadata={"example": "Worse in the evening"})
     notes = fields.String(allow_none=True, metadata=_NOT_FOR_RECEPTION)
     prescription = fields.String(allow_none=True, metadata=_NOT_FOR_RECEPTION)
     images = fields.List(fields.Nested(ImageOut), required=True)
-    payment_info = fields.Nested(PaymentOut, attribute="payment", required=True)
+    payment_info = fields.Nested(PaymentInfoOut, attribute="payment", required=True)
     cancellation = fields.Nested(
         CancellationOut, metadata={"in_example": False, "description": "Only of a cancelled appointment."}
     )
@@ -205,12 +240,14 @@ class AppointmentOut(Schema):
 
     @ma.post_dump(pass_original=True)
     def for_reader(self, dumped: dict[str, Any], appointment: Appointment, **_: object) -> dict[str, Any]:
-        """Leave out an empty cancellation, and what the reception does not read."""
+        """Leave out an empty cancellation or place in the queue, and what the reception does not read."""
         hidden = (
             set() if access.reads_medical_record(appointment.patient_id, reader()) else access.HIDDEN_FROM_RECEPTION
         )
         if appointment.cancellation is None:
             hidden |= {"cancellation"}
+        if dumped["queue"] is None:
+            hidden |= {"queue"}
         return {key: value for key, value in dumped.items() if key not in hidden}
 
 

@@ -32,6 +32,7 @@ class Kind(StrEnum):
 
     USER = "user"
     SCHEDULE = "schedule"
+    SLOT = "slot"
     APPOINTMENT = "appointment"
     SESSION = "session"
     AUDIT_TRAIL = "audit-trail"
@@ -39,6 +40,7 @@ class Kind(StrEnum):
     FILE = "file"
     MESSAGE = "message"
     DISPLAY_KEY = "display-key"
+    PAYMENT = "payment"
 
 
 class Search(ClinicEmbeddedDocument):

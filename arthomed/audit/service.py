@@ -13,7 +13,7 @@ from arthomed.core.actor import Actor
 from arthomed.core.documents import Raw
 from arthomed.core.paging import Page, PageRequest
 
-_IGNORED_FIELD = "updatedAt"  # it differs in every change
+_IGNORED_FIELDS = {"updatedAt", "search"}  # the one differs in every change, the other follows from other fields
 
 
 def record_read(actor: Actor, kind: Kind, records: Iterable[ObjectId], subjects: Iterable[ObjectId]) -> None:
@@ -74,7 +74,7 @@ def insert_events(events: Sequence[AuditEvent], session: ClientSession | None) -
 def differences(before: Mapping[str, Any], after: Mapping[str, Any], path: str = "") -> list[Raw]:
     """Each stored field that differs, by its dotted path, with its old and new value."""
     found: list[Raw] = []
-    for name in sorted((before.keys() | after.keys()) - {_IGNORED_FIELD}):
+    for name in sorted((before.keys() | after.keys()) - _IGNORED_FIELDS):
         old, new = before.get(name), after.get(name)
         if isinstance(old, Mapping) and isinstance(new, Mapping):
             found += differences(old, new, f"{path}{name}.")

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from bson import ObjectId
 from mongoengine import (
@@ -20,8 +20,9 @@ from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError
 from pymongo.write_concern import WriteConcern
 
+from arthomed.auth import rules
 from arthomed.auth.rules import USE_NOTED_AFTER, FailedGuesses, OtpAttempts, Platform
-from arthomed.config import CodePolicy, settings
+from arthomed.config_limits import CodePolicy, Lockout
 from arthomed.core import cache, clock
 from arthomed.core.cache import Versions
 from arthomed.core.documents import ClinicDocument, ClinicEmbeddedDocument, Raw
@@ -41,8 +42,8 @@ class Otp(ClinicDocument):
 
     `otp` is a keyed digest of the code, which derives from `nonce`; `issue` identifies the code. Until its message is
     in the outbox, the sweeper enqueues its job again at `enqueue_again_at`. `attempts` are those of the address that
-    requested the code, `other_attempts` those of all other addresses. A TTL
-    index removes the document a day after the code has expired.
+    requested the code, `other_attempts` those of all other addresses. A TTL index removes the document a day after the
+    code has expired.
     """
 
     meta = {"collection": "otps"}
@@ -71,8 +72,8 @@ class Otp(ClinicDocument):
         self.validate()
         new = self.to_mongo()
         del new["failedGuesses"]  # they count from one code to the next
-        locks = _locks(self.requested_from, is_known_address=is_known_address, now=now, policy=policy)
-        unlocked = {"mobileNumber": self.mobile_number, "$nor": locks}
+        lockouts = rules.lockouts(self.requested_from, is_known_address=is_known_address, policy=policy)
+        unlocked = {"mobileNumber": self.mobile_number, "$nor": [_is_locked(*one, now) for one in lockouts.items()]}
         at_once = self.collection().with_options(write_concern=WriteConcern(1))
         try:
             at_once.update_one(unlocked, {"$set": new}, upsert=True)
@@ -96,30 +97,35 @@ class Otp(ClinicDocument):
         return {raw["mobileNumber"]: _attempts(raw) for raw in found}
 
     @classmethod
-    def store_outcomes(
-        cls,
-        right: Mapping[str, str],
-        wrong: Mapping[str, tuple[bool, Sequence[FailedGuesses]]],
-        *,
-        now: datetime,
-        session: ClientSession,
+    def store_failures(
+        cls, wrong: Mapping[str, tuple[bool, Sequence[FailedGuesses]]], *, now: datetime, session: ClientSession
     ) -> None:
-        """Store the outcomes of guesses: codes that are used now, and for numbers the failed guesses with one more.
+        """Store, for numbers, the failed guesses with one more, and whether the requester of the code guessed.
 
-        `right` holds the address of each right guess, whose failures are forgotten; those of all addresses count until
-        their window ends, or an attacker could go on after each sign-in of the owner. `wrong` says whether the guess
-        came from the address that requested the code. Call it in the transaction that has read the attempts: of
-        parallel guesses each then counts, because a write to the same code in between is a write conflict.
+        Call it in the transaction that has read the attempts: of parallel guesses each then counts, because a write to
+        the same code in between is a write conflict.
         """
-        updates: list[UpdateOne] = []
+        updates = []
         for mobile, (is_own, failed) in wrong.items():
             parts = [FailedGuessesPart(address=one.address, count=one.count, ends_at=one.ends_at) for one in failed]
             stored = {"failedGuesses": [part.to_mongo() for part in parts], "updatedAt": now}
             one_more = {"$inc": {"attempts" if is_own else "otherAttempts": 1}}
             updates.append(UpdateOne({"mobileNumber": mobile}, {**one_more, "$set": stored}))
-        for mobile, address in right.items():
-            used = {"$set": {"isUsed": True, "updatedAt": now}, "$pull": {"failedGuesses": {"address": address}}}
-            updates.append(UpdateOne({"mobileNumber": mobile}, used))
+        if updates:
+            cls.collection().bulk_write(updates, session=session)
+
+    @classmethod
+    def mark_used(cls, addresses: Mapping[str, str], *, now: datetime, session: ClientSession) -> None:
+        """Consume the codes of numbers, in the transaction that has read the attempts.
+
+        The failures of each right guess' address are forgotten; those of all addresses count until their window ends,
+        or an attacker could go on after each sign-in of the owner.
+        """
+        used = {"isUsed": True, "updatedAt": now}
+        updates = [
+            UpdateOne({"mobileNumber": mobile}, {"$set": used, "$pull": {"failedGuesses": {"address": address}}})
+            for mobile, address in addresses.items()
+        ]
         if updates:
             cls.collection().bulk_write(updates, session=session)
 
@@ -144,24 +150,10 @@ class Otp(ClinicDocument):
         cls.objects(issue__in=issues, enqueue_again_at__exists=True).update(set__enqueue_again_at=at)
 
 
-def _locks(address: str | None, *, is_known_address: bool, now: datetime, policy: CodePolicy) -> list[Raw]:
-    """The queries for numbers that are locked for an address; signed-in devices are not affected."""
-    lockouts = (
-        {address: policy.address_lockout}
-        if is_known_address
-        else {
-            address: policy.address_lockout,
-            None: policy.number_lockout,
-        }
-    )
-    return [
-        {
-            "failedGuesses": {
-                "$elemMatch": {"address": scope, "count": {"$gte": lockout.failures}, "endsAt": {"$gt": now}}
-            }
-        }
-        for scope, lockout in lockouts.items()
-    ]
+def _is_locked(address: str | None, lockout: Lockout, now: datetime) -> Raw:
+    """`rules.FailedGuesses.is_locked` as a query."""
+    failed = {"address": address, "count": {"$gte": lockout.failures}, "endsAt": {"$gt": now}}
+    return {"failedGuesses": {"$elemMatch": failed}}
 
 
 def _attempts(raw: Raw) -> OtpAttempts:
@@ -178,20 +170,8 @@ def _attempts(raw: Raw) -> OtpAttempts:
     )
 
 
-_ATTEMPTS = dict.fromkeys(
-    (
-        "mobileNumber",
-        "otp",
-        "purpose",
-        "requestedFrom",
-        "attempts",
-        "otherAttempts",
-        "isUsed",
-        "expiresAt",
-        "failedGuesses",
-    ),
-    1,
-)
+_COUNTERS = ("attempts", "otherAttempts", "failedGuesses")
+_ATTEMPTS = dict.fromkeys(("mobileNumber", "otp", "purpose", "requestedFrom", "isUsed", "expiresAt", *_COUNTERS), 1)
 _LIVE_SESSION = {"role": 1, "lastUsedAt": 1, "unusedGeneration": 1}
 
 
@@ -230,32 +210,22 @@ class Session(ClinicDocument):
     last_used_at = DateTimeField(db_field="lastUsedAt", required=True, default=clock.now)
     push_token = StringField(db_field="pushToken")
 
-    def clean(self) -> None:
-        """End a session of staff in time; MongoEngine calls this before a new session is stored."""
-        if self.role is not Role.PATIENT:
-            self.expires_at = min(self.expires_at, self.created_at + settings().staff_session_lifetime)
-
     @classmethod
     def rotate(
-        cls, session_id: ObjectId, generation: int, *, now: datetime, lifetime: timedelta, address: str | None
+        cls, session_id: ObjectId, generation: int, *, now: datetime, expires_at: datetime, address: str | None
     ) -> "Session | None":
-        """Use up the refresh token of that generation; None when it is used already or the session has ended.
-
-        Older sessions of staff were opened without an absolute end: such a session has ended when it is returned.
-        """
-        milliseconds = settings().staff_session_lifetime // timedelta(milliseconds=1)
-        absolute_end = {"$cond": [{"$ne": ["$role", Role.PATIENT]}, {"$add": ["$createdAt", milliseconds]}, None]}
+        """Use up the refresh token of that generation; None when it is used already or the session has ended."""
         rotation = {
-            "generation": {"$add": ["$generation", 1]},
-            "unusedGeneration": {"$add": ["$generation", 1]},
+            "generation": generation + 1,
+            "unusedGeneration": generation + 1,
             "rotatedAt": now,
-            "expiresAt": {"$min": [now + lifetime, absolute_end]},  # $min ignores None
+            "expiresAt": expires_at,
             "lastUsedAt": now,
-            "address": {"$literal": address},
+            "address": address,
             "updatedAt": now,
         }
         live = {"_id": session_id, "generation": generation, "expiresAt": {"$gt": now}}
-        raw = cls.collection().find_one_and_update(live, [{"$set": rotation}], return_document=ReturnDocument.AFTER)
+        raw = cls.collection().find_one_and_update(live, {"$set": rotation}, return_document=ReturnDocument.AFTER)
         return None if raw is None else cls.from_raw(raw)
 
     @classmethod

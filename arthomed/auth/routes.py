@@ -5,7 +5,7 @@ from typing import Any
 from bson import ObjectId
 from flask import request
 
-from arthomed.auth.rules import Platform, SessionRevoked
+from arthomed.auth.rules import SessionRevoked, platform_named
 from arthomed.auth.schemas import (
     CodeSentOut,
     Logout,
@@ -25,7 +25,7 @@ from arthomed.core.permissions import Permission
 from arthomed.http import tokens
 from arthomed.http.auth import current_actor, own_id, public, requires
 from arthomed.http.blueprint import Blueprint, WithMessage
-from arthomed.http.limits import count_for_address, limit_refreshes, limit_sign_in, networks, site
+from arthomed.http.limits import count_for_address, limit_refreshes, limit_sign_in, networks, subscriber
 from arthomed.http.refusals import OF_GUESSES
 from arthomed.http.schema import example_of
 from arthomed.users import service as users
@@ -45,7 +45,7 @@ blueprint = Blueprint("auth", __name__, url_prefix="/api/auth", description="Sig
 @blueprint.refuses(Code.ACCOUNT_LOCKED)
 def send_code(body: dict[str, Any]) -> dict[str, Any]:
     """Request a one-time code by SMS."""
-    otp.request_code(body["mobile_number"], purpose=body["purpose"], address=site(), networks=networks())
+    otp.request_code(body["mobile_number"], purpose=body["purpose"], address=subscriber(), networks=networks())
     codes = settings().codes
     return {
         "expires_in": int(codes.lifetime.total_seconds()),
@@ -64,7 +64,7 @@ def verify_code(body: dict[str, Any]) -> dict[str, Any] | WithMessage:
 
     After three wrong codes request a new one. A `purpose` must be the one that the code was requested for.
     """
-    signed_in = sign_in.sign_in(_attempt(body))
+    signed_in = sign_in.sign_in(_sign_in_attempt(body))
     content = _with_tokens(signed_in)
     return WithMessage(_REGISTERED, content) if signed_in.is_new_user else content
 
@@ -82,7 +82,7 @@ def verify_code(body: dict[str, Any]) -> dict[str, Any] | WithMessage:
 @blueprint.refuses(*OF_GUESSES, Code.DUPLICATE_VALUE)
 def register(body: dict[str, Any]) -> dict[str, Any]:
     """Register a new patient with a code."""
-    return _with_tokens(sign_in.sign_in(_attempt(body, must_be_new=True)))
+    return _with_tokens(sign_in.sign_in(_sign_in_attempt(body, must_be_new=True)))
 
 
 @blueprint.post("/refresh-token")
@@ -91,9 +91,9 @@ def register(body: dict[str, Any]) -> dict[str, Any]:
 @blueprint.arguments(Refresh)
 @blueprint.response(200, TokensOut, description="Token refreshed successfully")
 @blueprint.refuses(Code.INVALID_TOKEN, Code.TOKEN_EXPIRED, Code.SESSION_REVOKED)
-def refresh(_body: dict[str, Any]) -> tokens.Pair:
+def refresh(body: dict[str, Any]) -> tokens.Pair:
     """Exchange a refresh token for a new pair."""
-    claim = tokens.verified_refresh()
+    claim = tokens.verified_refresh(body["refresh_token"])
     try:
         session = sessions.refresh(claim.session_id, claim.generation)
     except SessionRevoked:
@@ -109,7 +109,10 @@ def refresh(_body: dict[str, Any]) -> tokens.Pair:
 @blueprint.response(200, description="Logged out successfully")
 @blueprint.refuses(Code.NO_TOKEN, Code.INVALID_TOKEN)
 def logout(body: dict[str, Any]) -> None:
-    """Sign this device out, by its access token, expired or not, or by its refresh token; any number of times."""
+    """Sign this device out, by its access token or by its refresh token; any number of times.
+
+    Needs a well-signed token, which may have expired.
+    """
     ended = [sessions.log_out(sent.user_id, sent.session_id) for sent in tokens.sent_tokens(body.get("refresh_token"))]
     if not any(ended):
         count_for_address()
@@ -168,12 +171,12 @@ def _with_tokens(signed_in: sign_in.SignedIn) -> dict[str, Any]:
     return {"user": signed_in.user, "tokens": pair, "is_new_user": signed_in.is_new_user}
 
 
-def _attempt(body: dict[str, Any], *, must_be_new: bool = False) -> sign_in.SignInAttempt:
+def _sign_in_attempt(body: dict[str, Any], *, must_be_new: bool = False) -> sign_in.SignInAttempt:
     return sign_in.SignInAttempt(
         body["mobile_number"],
         body["otp"],
         _device(body.get("device")),
-        site(),
+        subscriber(),
         purpose=body.get("purpose"),
         notice=body.get("privacy_notice"),
         name=body.get("name"),
@@ -186,4 +189,4 @@ def _device(described: dict[str, str] | None) -> sign_in.Device:
     client_address = request.remote_addr or ""
     if described is None:
         return sign_in.Device.by_user_agent(request.user_agent.string or "", client_address)
-    return sign_in.Device(described["name"], Platform(described["platform"]), client_address)
+    return sign_in.Device(described["name"], platform_named(described["platform"]), client_address)

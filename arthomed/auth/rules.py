@@ -9,7 +9,7 @@ from hashlib import sha256
 from math import ceil
 from typing import ClassVar
 
-from arthomed.config import CodePolicy, Lockout
+from arthomed.config_limits import CodePolicy, Lockout
 from arthomed.core.errors import ClinicError, Code
 from arthomed.core.permissions import Role
 from arthomed.core.quota import Quota
@@ -97,10 +97,10 @@ def first_of_day_quota(mobile: str) -> Quota:
 
 
 def clinic_quotas(address: str | None, *, is_patient: bool, policy: CodePolicy) -> list[Quota]:
-    """How many SMS with codes the clinic sends to patients, or to numbers without an account; the clinic's comes first.
+    """How many SMS with codes the clinic sends to patients, or to numbers without an account.
 
-    Strangers behind one address have a fifth of it, so that one address cannot use it up. Staff are not counted: their
-    number and their own quotas are the limit.
+    The first quota is the clinic's. A second one is the share of strangers behind one address, a fifth, so that one
+    address cannot use it up. Staff are not counted: their number and their own quotas are the limit.
     """
     if is_patient:
         return [Quota("patients", policy.daily_patient_quota, timedelta(days=1))]
@@ -119,8 +119,17 @@ class FailedGuesses:
     count: int
     ends_at: datetime
 
-    def is_locked(self, now: datetime, policy: CodePolicy) -> bool:
-        return self.count >= _lockout(self.address, policy).failures and self.ends_at > now
+    def is_locked(self, now: datetime, lockout: Lockout) -> bool:
+        return self.count >= lockout.failures and self.ends_at > now
+
+
+def lockouts(address: str, *, is_known_address: bool, policy: CodePolicy) -> dict[str | None, Lockout]:
+    """The lockouts that refuse an address, by the address whose failed guesses they count; None counts those of all.
+
+    An address from which the number has signed in before is refused for its own failures only.
+    """
+    scopes = [address] if is_known_address else [address, None]
+    return {scope: _lockout(scope, policy) for scope in scopes}
 
 
 def _lockout(address: str | None, policy: CodePolicy) -> Lockout:
@@ -167,23 +176,23 @@ class OtpAttempts:
         is_right = any(hmac.compare_digest(self.digest, one) for one in digests)
         if is_right and purpose in (None, self.purpose):
             return None
-        counted = self.failed_again(address, now=now, policy=policy)[:2]
-        lockouts = [(one.count, _lockout(one.address, policy)) for one in counted]
-        locks = [lockout.duration for count, lockout in lockouts if count == lockout.failures]
+        counted = self.with_one_more_failure(address, now=now, policy=policy)[:2]
+        reached = [(one.count, _lockout(one.address, policy)) for one in counted]
+        locks = [lockout.duration for count, lockout in reached if count == lockout.failures]
         return CodeInvalid(locks_for=max(locks, default=None))
 
     def is_number_locked(self, now: datetime, policy: CodePolicy) -> bool:
         """Whether addresses from which the number has not signed in before are refused."""
-        return any(one.address is None and one.is_locked(now, policy) for one in self.failed_guesses)
+        return any(one.address is None and one.is_locked(now, policy.number_lockout) for one in self.failed_guesses)
 
     def locked_until(
         self, address: str, *, is_known_address: bool, now: datetime, policy: CodePolicy
     ) -> datetime | None:
-        scopes = {address} if is_known_address else {address, None}
-        ends = [one.ends_at for one in self.failed_guesses if one.address in scopes and one.is_locked(now, policy)]
-        return max(ends, default=None)
+        counting = lockouts(address, is_known_address=is_known_address, policy=policy)
+        failed = [one for one in self.failed_guesses if one.address in counting]
+        return max((one.ends_at for one in failed if one.is_locked(now, counting[one.address])), default=None)
 
-    def failed_again(self, address: str, *, now: datetime, policy: CodePolicy) -> list[FailedGuesses]:
+    def with_one_more_failure(self, address: str, *, now: datetime, policy: CodePolicy) -> list[FailedGuesses]:
         """The failed guesses with one more: first those of the address, then those of all, then of other addresses."""
         current = {one.address: one for one in self.failed_guesses if one.ends_at > now}
         return [
@@ -210,6 +219,14 @@ def agrees_to(notice: str, role: Role, earlier: Sequence[str], *, is_named: bool
     return not earlier or (is_named and earlier[-1] != notice)
 
 
+def session_end(
+    role: Role, *, signed_in_at: datetime, now: datetime, lifetime: timedelta, staff_lifetime: timedelta
+) -> datetime:
+    """When a session ends that is opened or refreshed now; that of staff ends some hours after its sign-in anyway."""
+    end = now + lifetime
+    return end if role is Role.PATIENT else min(end, signed_in_at + staff_lifetime)
+
+
 REFRESH_GRACE = timedelta(seconds=30)
 """How long the previous refresh token works although a new token was used: requests may overtake each other."""
 
@@ -225,6 +242,11 @@ _MARKS = (
     (Platform.IOS, ("iphone", "ipad", "cfnetwork", "darwin")),
     (Platform.WEB, ("mozilla",)),
 )
+
+
+def platform_named(name: str) -> Platform:
+    """The platform that an app names, in any case."""
+    return next((platform for platform in Platform if platform == name.casefold()), Platform.OTHER)
 
 
 def platform_of(user_agent: str) -> Platform:

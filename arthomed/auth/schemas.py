@@ -6,12 +6,10 @@ import marshmallow as ma
 from marshmallow import fields
 from marshmallow.validate import Length, OneOf
 
-from arthomed.auth.rules import Platform
+from arthomed.auth.rules import CODE_DIGITS, Platform
 from arthomed.http.schema import Id, Instant, Pattern, PlainText, Schema, Text
 from arthomed.users.fields import EmailAddress, Mobile, Name
 from arthomed.users.schemas import UserOut
-
-_CODE_LENGTH = 6
 
 
 class OneTimeCode(PlainText):
@@ -21,8 +19,8 @@ class OneTimeCode(PlainText):
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         code: str = super()._deserialize(value, attr, data, **kwargs).replace(" ", "").replace("-", "")
-        if len(code) != _CODE_LENGTH:
-            raise ma.ValidationError(f"OTP must be exactly {_CODE_LENGTH} digits")
+        if len(code) != CODE_DIGITS:
+            raise ma.ValidationError(f"OTP must be exactly {CODE_DIGITS} digits")
         if not (code.isascii() and code.isdigit()):
             raise ma.ValidationError("OTP must contain only numbers")
         return code
@@ -37,7 +35,11 @@ class SendCode(Schema):
 
 class ThisDevice(Schema):
     name = Text(required=True, max_length=100, metadata={"example": "Asha's Pixel 9"})
-    platform = fields.String(required=True, validate=OneOf(list(Platform)), metadata={"example": "android"})
+    platform = Text(
+        required=True,
+        max_length=100,
+        metadata={"example": "android", "description": f"Any other than {', '.join(Platform)} is stored as `other`."},
+    )
 
 
 class VerifyCode(Schema):
@@ -71,7 +73,6 @@ class Refresh(Schema):
 
 class Logout(Schema):
     refresh_token = fields.String(
-        allow_none=True,
         validate=Length(max=2000),
         metadata={"example": "eyJhbGciOi...", "description": "Instead of the access token, or beside it."},
     )

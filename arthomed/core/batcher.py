@@ -18,7 +18,7 @@ from arthomed.core.errors import ServiceUnavailable
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-_MAX_BATCH_ATTEMPTS = 5
+_MAX_BATCH_ATTEMPTS = 8
 
 
 class _Pending(Generic[Item, Result]):

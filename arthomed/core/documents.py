@@ -48,11 +48,11 @@ class ClinicQuerySet(QuerySet):
             raise NotFound
         return found[0]
 
-    def page(self, request: PageRequest, collation: Raw | None = None) -> Page[Any]:
+    def page(self, request: PageRequest, collation: Raw | None = None, *, total_is_minimum: bool = False) -> Page[Any]:
         """A page in the order of the collation; the count uses none, and so the indexes without one."""
         ordered = self.collation(collation) if collation else self
         items = list(ordered.skip(request.offset).limit(request.limit))
-        return Page.of(items, request, self.count())
+        return Page.of(items, request, self.count(), total_is_minimum=total_is_minimum)
 
 
 class ClinicEmbeddedDocument(EmbeddedDocument):

@@ -25,9 +25,12 @@ class PageRequest:
 
 @dataclass(frozen=True, slots=True)
 class Pagination:
+    """The place of a page; a search stops at a number of matches, and then `total_is_minimum`."""
+
     current: int
     limit: int
     total: int
+    total_is_minimum: bool = False
 
     @property
     def pages(self) -> int:
@@ -48,5 +51,5 @@ class Page(Generic[T]):
     pagination: Pagination
 
     @classmethod
-    def of(cls, items: Sequence[T], request: PageRequest, total: int) -> "Page[T]":
-        return cls(items, Pagination(request.page, request.limit, total))
+    def of(cls, items: Sequence[T], request: PageRequest, total: int, *, total_is_minimum: bool = False) -> "Page[T]":
+        return cls(items, Pagination(request.page, request.limit, total, total_is_minimum))

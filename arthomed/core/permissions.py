@@ -22,10 +22,14 @@ class Permission(StrEnum):
     MESSAGES_MANAGE = "messages:manage"
     USERS_MANAGE = "users:manage"
     USERS_READ = "users:read"
+    PATIENTS_READ = "patients:read"
+    PATIENTS_WRITE = "patients:write"
     DOCTORS_READ = "doctors:read"
     SCHEDULE_WRITE = "schedule:write"
     SLOTS_READ = "slots:read"
+    SLOTS_MANAGE = "slots:manage"
     APPOINTMENT_BOOK = "appointment:book"
+    APPOINTMENT_BOOK_FOR_PATIENT = "appointment:book-for-patient"
     APPOINTMENT_LIST_MINE = "appointment:list-mine"
     APPOINTMENT_LIST = "appointment:list"
     APPOINTMENT_LIST_PENDING = "appointment:list-pending"
@@ -34,9 +38,12 @@ class Permission(StrEnum):
     APPOINTMENT_EDIT = "appointment:edit"
     APPOINTMENT_CHANGE_STATUS = "appointment:change-status"
     APPOINTMENT_CANCEL = "appointment:cancel"
+    APPOINTMENT_RESCHEDULE = "appointment:reschedule"
     APPOINTMENT_STATS = "appointment:stats"
     QUEUE = "queue"
     DISPLAY_KEYS = "display-keys"
+    PAYMENT_READ = "payment:read"
+    PAYMENT_RECORD = "payment:record"
 
 
 _EVERY_ROLE = frozenset(
@@ -53,26 +60,50 @@ _EVERY_ROLE = frozenset(
         Permission.APPOINTMENT_EDIT,
         Permission.APPOINTMENT_CHANGE_STATUS,
         Permission.APPOINTMENT_CANCEL,
+        Permission.APPOINTMENT_RESCHEDULE,
         Permission.APPOINTMENT_STATS,
+        Permission.PAYMENT_READ,
     }
 )
 
 ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     Role.PATIENT: _EVERY_ROLE | {Permission.ACCOUNT_ERASE},
     Role.DOCTOR: _EVERY_ROLE
-    | {Permission.APPOINTMENT_LIST, Permission.SCHEDULE_WRITE, Permission.USERS_READ, Permission.QUEUE},
+    | {
+        Permission.APPOINTMENT_LIST,
+        Permission.SCHEDULE_WRITE,
+        Permission.SLOTS_MANAGE,
+        Permission.USERS_READ,
+        Permission.PATIENTS_READ,
+        Permission.QUEUE,
+    },
     Role.RECEPTIONIST: _EVERY_ROLE
-    | {Permission.APPOINTMENT_LIST, Permission.APPOINTMENT_LIST_PENDING, Permission.USERS_READ, Permission.QUEUE},
+    | {
+        Permission.APPOINTMENT_BOOK_FOR_PATIENT,
+        Permission.APPOINTMENT_LIST,
+        Permission.APPOINTMENT_LIST_PENDING,
+        Permission.SLOTS_MANAGE,
+        Permission.USERS_READ,
+        Permission.PATIENTS_READ,
+        Permission.PATIENTS_WRITE,
+        Permission.QUEUE,
+        Permission.PAYMENT_RECORD,
+    },
     Role.ADMIN: _EVERY_ROLE
     | {
+        Permission.APPOINTMENT_BOOK_FOR_PATIENT,
         Permission.APPOINTMENT_LIST,
         Permission.APPOINTMENT_LIST_PENDING,
         Permission.USERS_READ,
         Permission.USERS_MANAGE,
+        Permission.PATIENTS_READ,
+        Permission.PATIENTS_WRITE,
         Permission.SCHEDULE_WRITE,
+        Permission.SLOTS_MANAGE,
         Permission.AUDIT_READ,
         Permission.MESSAGES_MANAGE,
         Permission.QUEUE,
         Permission.DISPLAY_KEYS,
+        Permission.PAYMENT_RECORD,
     },
 }

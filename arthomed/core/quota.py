@@ -18,8 +18,10 @@ class Quota:
 
 
 class QuotaCounter(Protocol):
-    def take(self, quotas: Sequence[Quota]) -> list[int]:
+    def take(self, quotas: Sequence[Quota], *, use: str | None = None) -> list[int]:
         """Count one use against all quotas, or against none of them when one is exhausted.
+
+        A repeated `use`, which is an id, is counted once in the window of the first quota.
 
         Returns how often each quota is used now.
 

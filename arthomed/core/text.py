@@ -23,6 +23,7 @@ _PLAIN = str.maketrans(
         "\uff0e": ".",
     }
 )
+_NO_JOINERS = dict.fromkeys((0x200C, 0x200D))
 _FORBIDDEN = frozenset({"Cc", "Cs", "Co"})  # Unicode categories: control, surrogate, private use
 _LAST_OF_PLANE = 0xFFFE
 
@@ -43,14 +44,19 @@ def one_line(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    """One line with plain quotes and dashes and with ASCII digits: for names and numbers."""
+    """One line with plain quotes and dashes and with ASCII digits: for names."""
     text = one_line(text).translate(_PLAIN)
     return "".join(str(unicodedata.decimal(char)) if char.isdecimal() else char for char in text)
 
 
+def plain_number(text: str) -> str:
+    """As `plain`, also without the zero-width joiners: for numbers, ids and dates."""
+    return plain(text).translate(_NO_JOINERS)
+
+
 def is_blank(text: str) -> bool:
     """Whether a person sees nothing of a text."""
-    return not _INVISIBLE.sub("", text).strip()
+    return not _INVISIBLE.sub("", text).translate(_NO_JOINERS).strip()
 
 
 def forbidden_character(text: str) -> str | None:

@@ -43,6 +43,7 @@ _SIGNALS_OF_BAD_FILES = {
     signal.SIGFPE,
     signal.SIGILL,
 }
+_WRONG_TYPE = "The file is not a JPEG, PNG or PDF, whatever its name; please save it as one of these"
 _SIGNALS_OF_OVERLOAD = {signal.SIGALRM, signal.SIGKILL, signal.SIGTERM, signal.SIGINT}
 
 log = structlog.get_logger()
@@ -54,7 +55,7 @@ class InvalidFile(ClinicError):
     code = Code.INVALID_FILE_TYPE
     message = "Invalid file type. Only JPG, PNG, and PDF files are allowed."
 
-    def __init__(self, reason: str = "The content is none of JPEG, PNG and PDF, whatever the name says") -> None:
+    def __init__(self, reason: str = _WRONG_TYPE) -> None:
         super().__init__(details=reason)
 
 

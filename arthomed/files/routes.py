@@ -13,6 +13,7 @@ from arthomed.files.storage import FileMissing
 from arthomed.http import files
 from arthomed.http.auth import current_actor, own_id, requires
 from arthomed.http.blueprint import Blueprint
+from arthomed.http.envelope import HttpCode
 from arthomed.http.limits import limit_uploads
 
 blueprint = Blueprint("files", __name__, url_prefix="/api/files", description="Medical files and pictures.")
@@ -40,22 +41,28 @@ def fetch(query: dict[str, Any], filename: str) -> Response:
     if url := storage.download_url(download.key, download.name, download.mime_type):
         return files.redirect_to_storage(url)
     try:
-        size = storage.stat(download.key).size
+        stored = storage.stat(download.key)
     except FileMissing as error:  # deleted a moment ago, or lost, which the nightly purge detects
         raise NotFound from error
+    accel_path = storage.accel_path(download.key)
     return files.send_file(
         lambda start: storage.open(download.key, start),
-        size=size,
+        size=stored.size,
         name=download.name,
         mime_type=download.mime_type,
-        etag=download.etag,
-        accel_path=storage.accel_path(download.key),
+        etag=download.etag if accel_path is None else stored.etag,
+        stored_at=stored.stored_at,
+        accel_path=accel_path,
     )
 
 
 @blueprint.delete("/<string:filename>")
 @requires(Permission.FILES)
 @blueprint.response(200, description="File deleted successfully")
+@blueprint.refuses(HttpCode.PRECONDITION_FAILED)
 def delete(filename: str) -> None:
-    """Delete a file that one has uploaded, before the appointment is completed."""
-    deleting.delete(current_actor(), filename)
+    """Delete a file that one has uploaded, before the appointment is completed.
+
+    With `If-Match`, only if it has that ETag.
+    """
+    deleting.delete(current_actor(), filename, require_match=files.if_match())

@@ -1,7 +1,6 @@
 """Upload limits, storage keys, download names and retention times."""
 
 import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -10,6 +9,7 @@ from typing import ClassVar
 
 from bson import ObjectId
 
+from arthomed.core import text
 from arthomed.core.errors import ClinicError, Code
 
 MAX_FILES = 5
@@ -24,8 +24,7 @@ QUARANTINE_RETENTION = timedelta(days=30)
 INFECTED_FOLDER = "quarantine/infected"
 
 _MAX_NAME_LENGTH, _MAX_CLIENT_NAME_LENGTH = 100, 300
-_FORBIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
-"""Unicode categories: control, format, surrogate, private use, unassigned."""
+_NOT_IN_NAMES = frozenset('"<>:|?*\n\t')
 
 
 class Kind(StrEnum):
@@ -63,12 +62,19 @@ class TooManyFiles(ClinicError):
     code: ClassVar[Code] = Code.TOO_MANY_FILES
     message = f"Too many files. Maximum {MAX_FILES} files allowed."
 
+    def __init__(self, limit: int, *, details: str) -> None:
+        files = "file" if limit == 1 else "files"
+        super().__init__(f"Too many files. Maximum {limit} {files} allowed.", details=details)
+
 
 class NotAnImage(ClinicError):
     """A profile picture that is a PDF."""
 
     code: ClassVar[Code] = Code.INVALID_FILE_TYPE
     message = "Invalid file type. Only JPG and PNG files are allowed."
+
+    def __init__(self) -> None:
+        super().__init__(details="A profile picture cannot be a PDF")
 
 
 class FileNotReady(ClinicError):
@@ -89,10 +95,7 @@ class UploadTarget:
 def ensure_upload_allowed(sizes: Sequence[int], *, max_files: int = MAX_FILES) -> None:
     """Raises TooManyFiles or FileTooLarge."""
     if len(sizes) > max_files:
-        files = "file" if max_files == 1 else "files"
-        raise TooManyFiles(
-            f"Too many files. Maximum {max_files} {files} allowed.", details=f"{len(sizes)} files were sent"
-        )
+        raise TooManyFiles(max_files, details=f"{len(sizes)} files were sent")
     for number, size in enumerate(sizes, 1):
         if size > MAX_FILE_BYTES:
             raise FileTooLarge(details=f"File {number} of {len(sizes)} has {size / _MEGABYTE:.1f} MB")
@@ -101,16 +104,13 @@ def ensure_upload_allowed(sizes: Sequence[int], *, max_files: int = MAX_FILES) -
 def ensure_images(mime_types: Sequence[str]) -> None:
     """Raises NotAnImage."""
     if any(not mime_type.startswith("image/") for mime_type in mime_types):
-        raise NotAnImage(details="A profile picture cannot be a PDF")
+        raise NotAnImage
 
 
 def ensure_record_has_room(existing: int, added: int) -> None:
     """Raises TooManyFiles."""
     if existing + added > MAX_FILES_PER_RECORD:
-        raise TooManyFiles(
-            f"Too many files. Maximum {MAX_FILES_PER_RECORD} files allowed.",
-            details=f"There are {existing} files already",
-        )
+        raise TooManyFiles(MAX_FILES_PER_RECORD, details=f"There are {existing} files already")
 
 
 def ensure_scanned(state: State) -> None:
@@ -141,8 +141,7 @@ def quarantine_key(key: str) -> str:
 def download_name(client_name: str, extension: str) -> str:
     """A safe name for the download: the last path part of the client's name, with the detected extension."""
     last_part = re.split(r"[/\\]", client_name)[-1]
-    name = unicodedata.normalize("NFC", last_part[:_MAX_CLIENT_NAME_LENGTH])  # takes quadratic time
-    allowed = (char for char in name if unicodedata.category(char) not in _FORBIDDEN_CATEGORIES)
-    clean = "".join(char for char in allowed if char not in '"<>:|?*')
+    name = text.normalise(last_part[:_MAX_CLIENT_NAME_LENGTH])
+    clean = "".join(char for char in name if char not in _NOT_IN_NAMES and not text.forbidden_character(char))
     stem = clean.rpartition(".")[0] or clean
     return f"{stem.replace('.', '_').strip(' _')[:_MAX_NAME_LENGTH] or 'file'}.{extension}"

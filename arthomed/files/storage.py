@@ -33,11 +33,15 @@ class InvalidKey(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """`stored_at` is when the file got this key. If `is_key(key)` is false, the application did not create the file."""
+    """`stored_at` is when the file got this key. If `is_key(key)` is false, the application did not create the file.
+
+    `etag` is what nginx (X-Accel-Redirect) or the bucket sends as the file's ETag, without quotes.
+    """
 
     key: str
     size: int
     stored_at: datetime
+    etag: str
 
 
 class OpenFile(Iterable[bytes], Protocol):

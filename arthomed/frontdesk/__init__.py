@@ -1,1 +1,1 @@
-"""The reception's day: the queue of each doctor, and its display in the waiting room."""
+"""The front desk: patients, booking by staff, walk-ins, the queue of the day."""

@@ -9,13 +9,13 @@ from functools import wraps
 from typing import Any, ClassVar, TypeVar
 
 from bson import ObjectId
-from flask import Flask, current_app, g, has_app_context, request
+from flask import Flask, current_app, g, has_request_context, request
 from flask_jwt_extended import JWTManager, get_current_user, verify_jwt_in_request
 from jwt.exceptions import ImmatureSignatureError, InvalidTokenError
 
 from arthomed.config import Settings
 from arthomed.core import keys
-from arthomed.core.actor import Actor
+from arthomed.core.actor import SYSTEM, Actor
 from arthomed.core.cache import Versions
 from arthomed.core.errors import ClinicError, Code, PermissionDenied
 from arthomed.core.permissions import ROLE_PERMISSIONS, Permission
@@ -62,8 +62,7 @@ def register(app: Flask, settings: Settings, find_actor: FindActor) -> None:
         JWT_ENCODE_NBF=False,
         JWT_DECODE_LEEWAY=LEEWAY_SECONDS,
         JWT_ACCESS_TOKEN_EXPIRES=settings.access_token_lifetime,
-        JWT_TOKEN_LOCATION=["headers"],  # the refresh route reads its token from the JSON body
-        JWT_REFRESH_JSON_KEY="refreshToken",
+        JWT_TOKEN_LOCATION=["headers"],  # `tokens.verified_refresh` verifies the refresh token of a body
     )
     jwt.init_app(app)
     # Another host's clock, or this one before it stepped back, is ahead: a refresh gives a token of the present time.
@@ -79,9 +78,9 @@ def current_actor() -> Actor:
     return actor
 
 
-def reader() -> Actor | None:
-    """The actor who gets the response; None for a public route, and outside of a request, as in a job."""
-    return g.get("actor") if has_app_context() else None
+def reader() -> Actor:
+    """The actor who gets the response; the system outside of a request, as in a job."""
+    return current_actor() if has_request_context() else SYSTEM
 
 
 def own_id() -> ObjectId:
@@ -152,9 +151,10 @@ def _is_revoked(_header: Mapping[str, Any], claims: Mapping[str, Any]) -> bool:
 
 
 @jwt.user_lookup_loader
-def _actor(_header: Mapping[str, Any], claims: Mapping[str, Any]) -> Any:
-    """The actor of an access token; of a refresh token, whose session the service checks, the user's id."""
-    return g.get("actor", claims["sub"])
+def _actor(_header: Mapping[str, Any], _claims: Mapping[str, Any]) -> Actor:
+    """The actor that `_is_revoked` has found."""
+    actor: Actor = g.actor
+    return actor
 
 
 jwt.revoked_token_loader(lambda *_: errors.respond_to(g.revoked_because))

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
+from http import HTTPStatus
 from typing import Any, TypeVar
 
 import flask_smorest
@@ -12,6 +13,7 @@ from flask import Response
 
 from arthomed.core.errors import Code
 from arthomed.http import refusals
+from arthomed.http.accept import JSON
 from arthomed.http.envelope import NothingOut, envelope_of, success
 from arthomed.http.forms import MULTIPART, URLENCODED
 from arthomed.http.parsing import PARSER, refuse_unknown_query
@@ -19,18 +21,18 @@ from arthomed.http.schema import Id, example_of, named
 
 View = TypeVar("View", bound=Callable[..., Any])
 
-_JSON = "application/json"
 _BINARY = {"type": "string", "format": "binary"}
+_HTML, _PAGE = "text/html", {"type": "string"}
 _OF_A_FILE = {302: "The file is at Location", 304: "The client has the present file"}
-_FIRST_ERROR = 400
 
 
 @dataclass(frozen=True, slots=True)
 class WithMessage:
-    """The content of a response, and a message instead of the route's description."""
+    """The content of a response, and a message and status instead of the route's."""
 
     message: str
     content: Any
+    status: int | None = None
 
 
 class Blueprint(flask_smorest.Blueprint):
@@ -42,9 +44,9 @@ class Blueprint(flask_smorest.Blueprint):
 
     ARGUMENTS_PARSER = PARSER
     DEFAULT_LOCATION_CONTENT_TYPE_MAPPING = {
-        "json": _JSON,
+        "json": JSON,
         "form": URLENCODED,
-        "json_or_multipart": _JSON,  # and the other one, see _document_files
+        "json_or_multipart": JSON,  # and the other one, see _document_files
         "multipart": MULTIPART,
     }
 
@@ -96,10 +98,10 @@ class Blueprint(flask_smorest.Blueprint):
                 content = view(*args, **kwargs)
                 if isinstance(content, Response):  # a file
                     return content
-                message = description
+                message, status = description, status_code
                 if isinstance(content, WithMessage):
-                    message, content = content.message, content.content
-                return success(message, content if name is None else {name: content})
+                    message, content, status = content.message, content.content, content.status or status_code
+                return success(message, content if name is None else {name: content}), status
 
             return document(enveloped)  # type: ignore[no-any-return]
 
@@ -114,19 +116,41 @@ class Blueprint(flask_smorest.Blueprint):
 
         return decorate
 
+    def gives(self, *kinds: str, description: str, schema: Mapping[str, str] = _BINARY) -> Any:
+        """A view that answers with a file of one of these media types."""
+
+        def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
+            for kind in kinds:
+                view = self.alt_response(200, schema=schema, content_type=kind, description=description, success=True)(
+                    view
+                )
+            view.media_types = kinds  # type: ignore[attr-defined]
+            return view
+
+        return decorate
+
     def file_response(self, *kinds: str, description: str) -> Any:
         """A view that answers with a file of one of these media types, a part of it, or where to fetch it."""
 
         def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
-            for status, text in ((200, description), (206, "The requested part")):
-                for kind in kinds:
-                    view = self.alt_response(status, schema=_BINARY, content_type=kind, description=text, success=True)(
-                        view
-                    )
+            view = self.gives(*kinds, description=description)(view)
+            for kind in kinds:
+                view = self.alt_response(
+                    206, schema=_BINARY, content_type=kind, description="The requested part", success=True
+                )(view)
             for status, text in _OF_A_FILE.items():
                 view = self.alt_response(status, description=text)(view)
-            view.media_types = kinds  # type: ignore[attr-defined]
             return self.refuses(*refusals.OF_DOWNLOADS)(view)
+
+        return decorate
+
+    def page_response(self, *, description: str) -> Any:
+        """A view that answers with an HTML page."""
+
+        def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
+            view = self.alt_response(200, schema=_PAGE, content_type=_HTML, description=description, success=True)(view)
+            view.media_types = (_HTML,)  # type: ignore[attr-defined]
+            return view
 
         return decorate
 
@@ -179,9 +203,7 @@ def _document_operation(doc: dict[str, Any], described: dict[str, Any], **_: Any
     """The id of an operation, and in its description who may call it: Swagger UI shows no extensions."""
     doc["operationId"] = described["operation_id"]
     manual, texts = described.get("manual_doc", {}), described["docstring"]
-    access = "Needs no token."
-    if "security" in manual:
-        access = "Needs a well-signed token, which may have expired."
+    access = "" if "security" in manual else "Needs no token."
     if "x-permission" in manual:
         access = f"Roles: {', '.join(manual['x-roles'])}. Permission: `{manual['x-permission']}`."
     texts["description"] = "\n\n".join(filter(None, [texts.get("description"), access]))
@@ -191,13 +213,13 @@ def _document_operation(doc: dict[str, Any], described: dict[str, Any], **_: Any
 def _document_refusals(doc: dict[str, Any], described: dict[str, Any], *, spec: APISpec, **_: Any) -> dict[str, Any]:
     """Describe each code that the operation can give, and the headers of all responses."""
     codes = {*refusals.OF_EVERY_ROUTE, *described.get("refusals", ())}
-    if "security" in described.get("manual_doc", {}):
+    if "x-permission" in described.get("manual_doc", {}):
         codes |= refusals.OF_TOKENS
     if "requestBody" in doc:
-        codes |= refusals.OF_BODIES | (refusals.OF_JSON if _JSON in doc["requestBody"]["content"] else frozenset())
+        codes |= refusals.OF_BODIES | (refusals.OF_JSON if JSON in doc["requestBody"]["content"] else frozenset())
     if "files" in described:
         codes |= refusals.OF_UPLOADS
-    successes = {str(status): one for status, one in doc["responses"].items() if int(status) < _FIRST_ERROR}
+    successes = {str(status): one for status, one in doc["responses"].items() if int(status) < HTTPStatus.BAD_REQUEST}
     for status, response in successes.items():
         response.setdefault("headers", {}).update(refusals.headers(int(status)))
     doc["responses"] = successes | refusals.responses(codes, spec.components)

@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Callable
+from http import HTTPStatus
 from secrets import token_hex
 from typing import Any
 from urllib.parse import parse_qsl
@@ -22,14 +23,12 @@ _ODD_CHARACTER = re.compile(r"[^A-Za-z0-9 .,:;/()+_-]")
 _MAX_USER_AGENT = 200
 _API = "/api/"
 _DOCS = "/api/docs"
-_ICALENDAR = ".ics"
-_FIRST_ERROR = 400
 
-CONTENT_SECURITY_POLICY = (
+_CONTENT_SECURITY_POLICY = (
     "default-src 'self'; style-src 'self' 'unsafe-inline'; script-src 'self'; "
     "img-src 'self' data: https:; object-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
 )
-SECURITY_HEADERS = {  # as Express' helmet sets them, which the specification names
+_SECURITY_HEADERS = {  # as Express' helmet sets them, which the specification names
     "Strict-Transport-Security": "max-age=31536000; includeSubDomains; preload",
     "X-Content-Type-Options": "nosniff",
     "X-DNS-Prefetch-Control": "off",
@@ -41,6 +40,7 @@ SECURITY_HEADERS = {  # as Express' helmet sets them, which the specification na
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
+    "Content-Security-Policy": _CONTENT_SECURITY_POLICY,
 }
 
 
@@ -48,6 +48,15 @@ def register(app: Flask) -> None:
     app.before_request(_begin)
     app.before_request(_refuse_unacceptable)
     app.after_request(_finish)
+
+
+def new_request_id() -> str:
+    return token_hex(16)
+
+
+def common_headers(request_id: str) -> dict[str, str]:
+    """The headers of every response; that of a file has its own content security policy."""
+    return {**_SECURITY_HEADERS, "X-Request-ID": request_id}
 
 
 def view() -> Callable[..., Any] | None:
@@ -59,16 +68,14 @@ def _begin() -> None:
     """Start the clock and use the client's request id if it is valid."""
     g.started = time.perf_counter()
     sent = request.headers.get("X-Request-ID", "")
-    g.request_id = sent if _VALID_REQUEST_ID.fullmatch(sent) else token_hex(16)
+    g.request_id = sent if _VALID_REQUEST_ID.fullmatch(sent) else new_request_id()
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request_id=g.request_id)
     origin.set_current(origin.Origin(g.request_id, request.remote_addr))
 
 
 def _refuse_unacceptable() -> None:
-    path = request.path
-    gives_json = path.startswith(_API) and not path.startswith(_DOCS) and not path.endswith(_ICALENDAR)
-    if gives_json:
+    if request.path.startswith(_API) and not request.path.startswith(_DOCS):
         require_acceptable(*getattr(view(), "media_types", ()))
 
 
@@ -85,8 +92,7 @@ def require_acceptable(*file_types: str) -> None:
 
 def _finish(response: Response) -> Response:
     headers, path = response.headers, request.path
-    headers.extend({**SECURITY_HEADERS, "X-Request-ID": g.request_id})
-    headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
+    headers.extend({name: value for name, value in common_headers(g.request_id).items() if name not in headers})
     if path.startswith(_API) and not path.startswith(_DOCS):
         headers.setdefault("Cache-Control", "no-store")
     _log(response.status_code)
@@ -101,7 +107,7 @@ def _log(status: int) -> None:
     actor, code = g.get("actor"), g.get("error_code")
     if code is not None:
         metrics.ERROR_RESPONSES.add(code)
-    write = log.error if status >= _FIRST_ERROR else log.info  # the specification requires it
+    write = log.error if status >= HTTPStatus.BAD_REQUEST else log.info  # the specification requires it
     write(
         "request",
         method=request.method,

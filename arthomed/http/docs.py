@@ -5,8 +5,9 @@ from typing import Any
 
 import flask_smorest
 import flask_swagger_ui
-from flask import Blueprint, Flask, Response, render_template, send_from_directory
+from flask import Blueprint, Flask, Response, redirect, render_template, send_from_directory
 from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response as BaseResponse
 
 from arthomed import __version__
 from arthomed.http import errors, refusals
@@ -14,14 +15,15 @@ from arthomed.http.auth import public
 from arthomed.http.envelope import ErrorOut
 from arthomed.http.limits import limiter
 from arthomed.http.parsing import ObjectIdConverter
+from arthomed.http.schema import Id
 
 _SWAGGER_UI = Path(flask_swagger_ui.__file__).parent / "dist"
 _OWN_FILES = Path(__file__).parent / "static"
 _DESCRIPTION = """Booking at a clinic. Sign in with a one-time code, send the access token as
 `Authorization: Bearer`, and give each booking an `Idempotency-Key` so that it can be sent again safely.
 Times of day and dates are the clinic's; instants are UTC. A JSON body may also be sent as
-`application/x-www-form-urlencoded` where all its fields are texts. Bodies have up to 10 MB and 100,000 values, are
-nested at most 20 levels deep, and are not compressed."""
+`application/x-www-form-urlencoded` where all its fields are texts, `true` or `false`. Bodies have up to 10 MB and
+100,000 values, are nested at most 20 levels deep, are encoded in UTF-8, and are not compressed."""
 
 
 class Api(flask_smorest.Api):
@@ -53,6 +55,16 @@ def register(app: Flask) -> Api:
     return api
 
 
+def lead_from_root(app: Flask) -> None:
+    """Redirect / to the documentation, for a developer who opens the address of the server."""
+
+    @app.get("/")
+    @limiter.exempt
+    @public
+    def root() -> BaseResponse:
+        return redirect("/api/docs")
+
+
 def _swagger_ui() -> Blueprint:
     """Swagger UI's files in our own page, because its page needs an inline script."""
     page = Blueprint("docs", __name__, url_prefix="/api/docs", template_folder="templates")
@@ -77,4 +89,4 @@ def _swagger_ui() -> Blueprint:
 
 
 def _document_object_id(_converter: ObjectIdConverter) -> dict[str, Any]:
-    return {"type": "string", "pattern": "^[0-9a-f]{24}$", "example": "672b1234a1b2c3d4e5f60718"}
+    return {"type": "string", **Id.documented}

@@ -15,7 +15,7 @@ from arthomed.core.errors import Code, FieldError
 from arthomed.http.json import encode
 from arthomed.http.schema import Instant, Schema
 
-_MAX_VALUE = 200  # characters of a refused value in a response
+_MAX_NAME, _MAX_VALUE = 200, 200  # characters of a refused field's name and value in a response
 
 
 class HttpCode(StrEnum):
@@ -56,7 +56,7 @@ def failure_body(
 
 
 def _field(error: FieldError) -> dict[str, Any]:
-    shown = {"field": error.field, "message": error.message}
+    shown = {"field": error.field[:_MAX_NAME], "message": error.message}
     is_shown = error.shows_value and _length(error.value) <= _MAX_VALUE
     return {**shown, "value": error.value} if is_shown else shown
 

@@ -4,7 +4,6 @@ import time
 import traceback
 from datetime import timedelta
 from math import ceil
-from secrets import token_hex
 from typing import Any
 
 import structlog
@@ -18,7 +17,6 @@ from arthomed.core import error_reporting, metrics
 from arthomed.core.documents import is_database_unavailable
 from arthomed.core.errors import ClinicError, Code, ServiceUnavailable
 from arthomed.http import context
-from arthomed.http.bodies import EncodedBody
 from arthomed.http.envelope import HttpCode, failure, failure_body
 from arthomed.http.json import encode
 
@@ -49,10 +47,9 @@ HTTP_ERRORS = {
     412: (HttpCode.PRECONDITION_FAILED, "The file is not the one that If-Match names"),
     413: (HttpCode.PAYLOAD_TOO_LARGE, "The request body is too large"),
     414: (Code.VALIDATION_ERROR, "The URL is too long"),
-    415: (HttpCode.UNSUPPORTED_MEDIA_TYPE, "The request body has another media type than this route accepts"),
+    415: (HttpCode.UNSUPPORTED_MEDIA_TYPE, "The request body is compressed, or has a media type that is not accepted"),
     416: (HttpCode.REQUESTED_RANGE_NOT_SATISFIABLE, "Requested Range Not Satisfiable"),
     417: (Code.VALIDATION_ERROR, "The Expect header must be 100-continue"),
-    429: (Code.RATE_LIMIT_EXCEEDED, "Too many requests, please try again later"),
     431: (Code.VALIDATION_ERROR, "The request headers are too large"),
     500: (HttpCode.INTERNAL_ERROR, "Internal server error"),
 }
@@ -122,7 +119,7 @@ def serialize_refusal(error: HTTPException, address: str, reason: str) -> bytes:
     The log has the `reason`, which must not quote the request.
     """
     status, code, message = _describe(error)
-    request_id = token_hex(16)
+    request_id = context.new_request_id()
     metrics.ERROR_RESPONSES.add(code)
     log.warning(
         "unreadable_request", reason=reason, statusCode=status, ip=address, code=str(code), request_id=request_id
@@ -130,10 +127,8 @@ def serialize_refusal(error: HTTPException, address: str, reason: str) -> bytes:
     body = encode(failure_body(status, code, message))
     headers = Headers(
         {
-            **context.SECURITY_HEADERS,
-            "Content-Security-Policy": context.CONTENT_SECURITY_POLICY,
+            **context.common_headers(request_id),
             "Cache-Control": "no-store",
-            "X-Request-ID": request_id,
             "Content-Type": "application/json",
             "Content-Length": str(len(body)),
             "Connection": "close",
@@ -145,8 +140,6 @@ def serialize_refusal(error: HTTPException, address: str, reason: str) -> bytes:
 def _describe(error: HTTPException) -> tuple[int, str, str]:
     """The status, code and message of an error."""
     status = error.code or InternalServerError.code
-    if isinstance(error, EncodedBody):
-        return status, HttpCode.UNSUPPORTED_MEDIA_TYPE, EncodedBody.description
     return (status, *HTTP_ERRORS.get(status, (error.name.upper().replace(" ", "_"), error.name)))
 
 

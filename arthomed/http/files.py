@@ -1,22 +1,24 @@
 """Receives uploads into a folder of the application, and sends stored files, whole or in part."""
 
 import errno
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import IO, TYPE_CHECKING, Any, Protocol, Self
 
 from flask import Flask, Request, Response, current_app, redirect, request
-from werkzeug.datastructures import FileStorage
+from werkzeug.datastructures import FileStorage, MultiDict
 from werkzeug.exceptions import PreconditionFailed
 from werkzeug.http import parse_range_header
+from werkzeug.utils import cached_property
 from werkzeug.wrappers import Response as BaseResponse
 
 from arthomed.core.downloads import content_disposition
 from arthomed.core.errors import FieldError, ServiceUnavailable, ValidationFailed
 from arthomed.http import context
-from arthomed.http.forms import MULTIPART, StrictFormParser
+from arthomed.http.forms import MULTIPART, StrictFormParser, parse_urlencoded
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -33,9 +35,17 @@ class OpenFile(Protocol):
 
 
 class ClinicRequest(Request):
-    """Writes uploads to named temporary files, which the cleaning subprocess can read and the purge can delete."""
+    """Writes uploads to named temporary files, which the cleaning subprocess can read and the purge can delete.
+
+    Refuses a query that is not UTF-8, as `StrictFormParser` refuses a form.
+    """
 
     form_data_parser_class = StrictFormParser
+
+    @cached_property
+    def args(self) -> MultiDict[str, str]:
+        """The parameters of the query. Raises ValidationFailed: some are not UTF-8."""
+        return self.parameter_storage_class(parse_urlencoded(self.query_string))
 
     def _get_file_stream(self, *_: Any, **__: Any) -> IO[bytes]:
         folder: Callable[[], Path] = current_app.extensions["incoming"]
@@ -101,15 +111,18 @@ def send_file(
     name: str,
     mime_type: str,
     etag: str,
+    stored_at: datetime,
     accel_path: str | None,
 ) -> Response:
     """Send a file as an attachment, or the requested range of it (RFC 9110 section 14).
 
-    With an `accel_path`, the web server in front sends the file instead, and checks the conditions of the request.
+    With an `accel_path`, the web server in front sends the file instead, with its own `etag` and `stored_at` as the
+    time of the last change. The conditions that fail with 412 are checked here: nginx would close the connection after
+    its own 412 without `Connection: close`, so the client's next request would be reset.
 
     Raises:
         NotAcceptable: the client excludes files of this type.
-        PreconditionFailed: If-Match names another file.
+        PreconditionFailed: If-Match names another file, or the file was changed after If-Unmodified-Since.
     """
     context.require_acceptable(mime_type)
     response = Response(mimetype=mime_type)
@@ -117,15 +130,35 @@ def send_file(
     response.headers["Cache-Control"] = "private, no-store"
     response.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
     response.set_etag(etag)
+    if require_match := if_match():
+        require_match([etag])  # Werkzeug (3.1) would send the file with the status 412, or a range of it with 206
     if accel_path is not None:
+        _require_unmodified(stored_at)
         response.headers["X-Accel-Redirect"] = accel_path
         return response
-    if request.if_match and not request.if_match.contains(etag):
-        raise PreconditionFailed  # Werkzeug (3.1) sends the file with the status 412, or a range of it with 206
     response.response = _LazyFile(open_at)
     response.content_length = size
     response.make_conditional(_conditions(request.environ, size), accept_ranges=True, complete_length=size)
     return response
+
+
+def if_match() -> Callable[[Collection[str]], None] | None:
+    """What requires that If-Match names one of a file's ETags (RFC 9110 section 13.1.1); None without If-Match.
+
+    It raises PreconditionFailed.
+    """
+    return _require_match if "If-Match" in request.headers else None
+
+
+def _require_match(etags: Collection[str]) -> None:
+    if not any(request.if_match.contains(etag) for etag in etags):
+        raise PreconditionFailed
+
+
+def _require_unmodified(stored_at: datetime) -> None:
+    until = request.if_unmodified_since
+    if until is not None and until < stored_at.replace(microsecond=0):  # HTTP dates have seconds
+        raise PreconditionFailed
 
 
 def _conditions(environ: "WSGIEnvironment", size: int) -> "WSGIEnvironment":

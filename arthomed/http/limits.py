@@ -85,22 +85,22 @@ class OneRoundTripStorage(RedisStorage):
 def caller() -> str:
     """The caller for whom a request counts: the session of a well-signed access token, else the address."""
     session = signed_tokens.signed_session()
-    return f"session:{session}" if session else address()
+    return f"session:{session}" if session else address_key()
 
 
 def refreshing_caller() -> str:
     """As `caller`, for a request whose body holds a refresh token."""
     session = signed_tokens.refreshing_session()
-    return f"session:{session}" if session else address()
+    return f"session:{session}" if session else address_key()
 
 
-def address() -> str:
+def address_key() -> str:
     """The caller's address as a key of limits; for IPv6 its /64 network, which a subscriber has at least."""
     return f"address:{networks()[0]}"
 
 
-def site() -> str:
-    """The caller's address; for IPv6 its /56 network, which many subscribers have."""
+def subscriber() -> str:
+    """The caller's IPv4 address, or /56 network: providers give a household one of these."""
     return networks()[:2][-1]
 
 
@@ -135,7 +135,7 @@ limiter = Limiter(
     swallow_errors=True,  # the fallback begins with the first error; requests of the same moment are not counted
     request_identifier=lambda: request.endpoint or "unknown",  # a path without a route is counted, too
 )
-limit_sign_in = limiter.shared_limit(_configured("auth"), "auth", key_func=address)
+limit_sign_in = limiter.shared_limit(_configured("auth"), "auth", key_func=address_key)
 limit_bookings = limiter.shared_limit(_configured("booking"), "booking", override_defaults=False)
 limit_uploads = limiter.shared_limit(
     _configured("upload"), "upload", override_defaults=False, exempt_when=lambda: not files.is_upload()
@@ -149,12 +149,14 @@ def limit_unless(is_trusted: Callable[[], bool]) -> Callable[[Callable[..., Any]
 
 
 def count_for_address() -> None:
-    """Count a request for its address, too, because the session of its token is over.
+    """Count a request for its address, unless that is done, because the session of its token is over.
 
     Raises:
         RateLimitExceeded
     """
-    limit, key = parse(_address_limit()), (address(), _SCOPE)
+    limit, key = parse(_address_limit()), (address_key(), _SCOPE)
+    if limit.key_for(*key) in {one.key for one in limiter.current_limits}:
+        return
     with suppress(RedisError):  # flask-limiter notices at the next request, and counts in memory
         if not limiter.limiter.hit(limit, *key):
             seconds = limiter.limiter.get_window_stats(limit, *key).reset_time - time.time()

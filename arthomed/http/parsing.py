@@ -14,20 +14,19 @@ from werkzeug.routing import BaseConverter
 
 from arthomed.core.errors import FieldError, NotFound, ValidationFailed
 from arthomed.http import bodies, context
-from arthomed.http.forms import MULTIPART, URLENCODED
-from arthomed.http.schema import MALFORMED_ID
+from arthomed.http.forms import MAX_ERRORS, MULTIPART, URLENCODED, refuse_invalid
+from arthomed.http.schema import MALFORMED_ID, OBJECT_ID
 
 _SECRET_FIELDS = frozenset({"otp", "refreshToken", "pushToken"})
 _WHOLE_BODY = "_schema"
-_MAX_ERRORS = 100  # in one response
 _MAX_REPEATED_DEPTH = 8
-_MAX_NAME = 200  # characters of an unknown field's name in a response
+_FLAGS = {"true": True, "false": False}
 
 
 class ObjectIdConverter(BaseConverter):
     """An id in a path; anything else gives 404."""
 
-    regex = "[0-9a-fA-F]{24}"
+    regex = OBJECT_ID
 
     def to_python(self, value: str) -> ObjectId:
         return ObjectId(value)
@@ -36,7 +35,8 @@ class ObjectIdConverter(BaseConverter):
 class StrictParser(FlaskParser):
     """Refuses unknown fields, except in headers and webhook forms, repeated parameters and other media types.
 
-    A body without files is JSON, or an urlencoded form (the specification requires it), whose values are texts.
+    A body without files is JSON, or an urlencoded form (the specification requires it), whose values are texts and
+    `true` or `false`.
     """
 
     DEFAULT_VALIDATION_STATUS = 400
@@ -57,7 +57,7 @@ class StrictParser(FlaskParser):
     def load_json(self, req: Request, schema: ma.Schema) -> Any:
         bodies.refuse_encoded(req)
         if req.mimetype == URLENCODED:
-            return _texts(req)
+            return _with_flags(_texts(req), schema)
         if not req.is_json and (req.content_length or req.headers.get("Transfer-Encoding")):
             raise UnsupportedMediaType
         return bodies.load_json(req)
@@ -79,20 +79,21 @@ class StrictParser(FlaskParser):
         if req.mimetype != MULTIPART:
             raise UnsupportedMediaType
         view: Any = context.view()
-        texts = _texts(req)
         wrong = dict.fromkeys(sorted(set(req.files) - {view.files}), "Unknown field.")
-        if view.files in texts or any(one.stream.read(1) for one in req.files.getlist(view.files) if not one.filename):
+        if view.files in req.form or any(
+            one.stream.read(1) for one in req.files.getlist(view.files) if not one.filename
+        ):
             wrong[view.files] = "Each file needs a file name."
         if wrong:
             _refuse(wrong)
-        return texts
+        return _texts(req)
 
     def load_json_or_multipart(self, req: Request, schema: ma.Schema) -> Any:
         return self.load_multipart(req, schema) if req.mimetype == MULTIPART else self.load_json(req, schema)
 
     def handle_error(self, error: ma.ValidationError, *_: Any, **__: Any) -> NoReturn:
         by_location: Any = error.messages  # of one location, for example {"json": {...}}
-        errors = list(islice(_field_errors(next(iter(by_location.values())), error.data), _MAX_ERRORS))
+        errors = list(islice(_field_errors(next(iter(by_location.values())), error.data), MAX_ERRORS))
         if all(one.message == MALFORMED_ID for one in errors):  # as in a path
             raise NotFound from error
         raise ValidationFailed(errors) from error
@@ -105,25 +106,32 @@ def refuse_unknown_query() -> None:
         ValidationFailed: the request has some.
     """
     if request.args and not getattr(context.view(), "has_query", False):
-        _refuse(dict.fromkeys((name[:_MAX_NAME] for name in request.args), "Unknown field."))
+        _refuse(dict.fromkeys(request.args, "Unknown field."))
 
 
 def _refuse(messages: Mapping[str, str]) -> NoReturn:
     errors = (FieldError(name, message, shows_value=False) for name, message in messages.items())
-    raise ValidationFailed(list(islice(errors, _MAX_ERRORS)))
+    raise ValidationFailed(list(islice(errors, MAX_ERRORS)))
 
 
 def _texts(req: Request) -> dict[str, str | list[str]]:
     """The fields of a form; a repeated one is a list."""
+    refuse_invalid(req.form.items(multi=True))
     texts = {name: values if len(values) > 1 else values[0] for name, values in req.form.lists()}
     bodies.refuse_long_texts(texts)
     return texts
 
 
+def _with_flags(texts: dict[str, str | list[str]], schema: ma.Schema) -> dict[str, Any]:
+    """The texts of a form, with the values of its flags."""
+    flags = [str(one.data_key) for one in schema.fields.values() if isinstance(one, ma.fields.Boolean)]
+    return {**texts, **{name: _FLAGS.get(str(texts[name]), texts[name]) for name in flags if name in texts}}
+
+
 def _field_errors(messages: Any, value: Any, path: tuple[str, ...] = ()) -> Iterator[FieldError]:
     if isinstance(messages, Mapping):
         for key, inner in messages.items():
-            part = () if key == _WHOLE_BODY else (str(key)[:_MAX_NAME],)
+            part = () if key == _WHOLE_BODY else (str(key),)
             yield from _field_errors(inner, _item(value, key) if part else value, (*path, *part))
         return
     is_secret = bool(path) and path[-1] in _SECRET_FIELDS

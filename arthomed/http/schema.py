@@ -14,7 +14,7 @@ from marshmallow.validate import Length, Range, Regexp
 from arthomed.core import clock, text
 from arthomed.core.paging import PageRequest
 
-_OBJECT_ID = r"^[0-9a-fA-F]{24}$"
+OBJECT_ID = "[0-9a-fA-F]{24}"
 _TIME_OF_DAY = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
 _END_TIME = r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"
 _DAY = re.compile(r"[12][0-9]{3}-[0-9]{2}-[0-9]{2}")
@@ -114,17 +114,17 @@ class PlainText(_Documented, fields.String):
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
         typed = super()._deserialize(value, attr, data, **kwargs)
-        return text.plain(typed) if len(typed) <= _MAX_PLAIN_INPUT else typed
+        return text.plain_number(typed) if len(typed) <= _MAX_PLAIN_INPUT else typed
 
 
 class Id(PlainText):
-    documented = {"pattern": _OBJECT_ID, "example": "672b1234a1b2c3d4e5f60718"}
+    documented = {"pattern": f"^{OBJECT_ID}$", "example": "672b1234a1b2c3d4e5f60718"}
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> ObjectId:  # type: ignore[override]
         typed = super()._deserialize(value, attr, data, **kwargs)
         if not typed:
             raise self.make_error("required")
-        if not re.fullmatch(_OBJECT_ID, typed):
+        if not re.fullmatch(OBJECT_ID, typed):
             raise ma.ValidationError(MALFORMED_ID)
         return ObjectId(typed)
 
@@ -232,6 +232,16 @@ class PaginationOut(Schema):
     limit = fields.Integer(required=True, metadata={"example": 10})
     has_next = fields.Boolean(required=True, metadata={"example": True})
     has_prev = fields.Boolean(required=True, metadata={"example": False})
+    total_is_minimum = fields.Boolean(
+        metadata={
+            "in_example": False,
+            "description": "Only with `true`: more records match a search, please narrow it down.",
+        }
+    )
+
+    @ma.post_dump
+    def leave_out_false(self, dumped: dict[str, Any], **_: object) -> dict[str, Any]:
+        return {name: value for name, value in dumped.items() if name != "totalIsMinimum" or value}
 
 
 @cache

@@ -12,6 +12,7 @@ from jwt.exceptions import InvalidTokenError, PyJWTError
 
 from arthomed.config import Keys
 from arthomed.core import clock, keys
+from arthomed.http.forms import URLENCODED
 
 ALGORITHM = "HS256"
 ISSUER = AUDIENCE = "arthomed"
@@ -49,11 +50,13 @@ def access_token() -> str:
 
 
 def refreshing_session() -> str | None:
-    """The session of a well-signed refresh token in the JSON body of this request."""
-    if not request.is_json or (request.content_length or _MAX_REFRESH_BODY + 1) > _MAX_REFRESH_BODY:
+    """The session of a well-signed refresh token in the body of this request, JSON or a form."""
+    is_form = request.mimetype == URLENCODED
+    if not (is_form or request.is_json) or (request.content_length or _MAX_REFRESH_BODY + 1) > _MAX_REFRESH_BODY:
         return None
     try:
-        body: Any = request.get_json(silent=True)
+        request.get_data()  # kept, so that the view can parse the body, too
+        body: Any = request.form if is_form else request.get_json(silent=True)
         return _session_of(body["refreshToken"], "refresh")
     except Exception:  # noqa: BLE001  an unreadable body, which the view refuses
         return None

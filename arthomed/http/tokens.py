@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import jwt
 from bson import ObjectId
-from flask_jwt_extended import create_access_token, get_jwt, verify_jwt_in_request
+from flask_jwt_extended import create_access_token, decode_token
 
 from arthomed.config import settings
 from arthomed.core import clock, keys
@@ -41,16 +41,17 @@ def pair(user_id: ObjectId, session_id: ObjectId, generation: int) -> Pair:
     )
 
 
-def verified_refresh() -> RefreshClaim:
-    """The claim of the refresh token in the JSON body; the body has been validated, the session has not.
+def verified_refresh(refresh_token: str) -> RefreshClaim:
+    """The claim of a refresh token, whose session has not been checked yet.
 
     Raises:
         TokenExpired, InvalidToken
     """
     try:
-        verify_jwt_in_request(refresh=True, locations="json", skip_revocation_check=True)
-        claims = get_jwt()
+        claims = decode_token(refresh_token)
         claimed_id(claims, "sub")  # refuse a token without a user
+        if claims["type"] != "refresh" or claims["jti"] is None or "exp" not in claims:
+            raise InvalidToken
         return RefreshClaim(claimed_id(claims, "sid"), int(claims["gen"]))
     except (KeyError, ValueError, TypeError, RecursionError) as error:
         raise InvalidToken from error

@@ -61,7 +61,7 @@ class SmtpEmail:
 
     def __init__(self, url: str, sender: str) -> None:
         self._url = urlsplit(url)
-        self._host = self._url.hostname or "localhost"
+        self._host = str(self._url.hostname)  # SMTP_URL has one
         self._sender = sender
 
     def send(self, email: Email, *, kind: str) -> None:  # noqa: ARG002  part of the protocol

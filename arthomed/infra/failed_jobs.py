@@ -10,7 +10,7 @@ from arthomed.core.documents import PlainDocument
 from arthomed.core.jobs import Job, JobsUnavailable
 
 MALFORMED = "malformed"
-"""The name of the job of an entry that names none."""
+"""The job name of dead letters from malformed queue entries."""
 _LEASE = timedelta(minutes=1)
 """After this time another retry may take over from one that did not finish."""
 

@@ -1,7 +1,7 @@
 """The connection to MongoDB, and the indexes that the database must have."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pymongo
@@ -14,6 +14,7 @@ from pymongo.monitoring import ConnectionPoolListener
 from pymongo.uri_parser import parse_uri
 
 from arthomed.core import metrics
+from arthomed.infra import roles
 
 # A request fails within three seconds when the database is unavailable; the driver may add half a second to this.
 WEB_TIMEOUT_MS = 2_000
@@ -21,7 +22,11 @@ WORKER_TIMEOUT_MS = 60_000
 _SELECTION_MS = 1_500
 _PING_SECONDS = 1.0
 _INITIATE = "run rs.initiate() in mongosh once"
-_RIGHTS = "commands need an owner of the database as the user of MONGODB_URI, all else the role arthomed-app"
+_NOT_INITIATED = f"MongoDB's replica set is not initiated, see MONGODB_URI: {_INITIATE}"
+_RIGHTS = (
+    "run commands as an owner of the database, and web, worker and beat as a user with the role "
+    f"{roles.NAME} (MONGODB_URI)"
+)
 _REFUSALS: Mapping[int | None, str] = {
     13: f"Unauthorized; {_RIGHTS}",
     18: "AuthenticationFailed; correct the user or the password of MONGODB_URI",
@@ -37,6 +42,7 @@ REQUIRED_INDEXES = {
     "idempotency_keys": {"key_once"},
     "users": {"mobile_once"},
     "otps": {"code_once"},
+    "payments": {"receipt_once", "correction_once", "payment_key_once"},
 }
 
 
@@ -64,6 +70,10 @@ class _PoolCounts(ConnectionPoolListener):
 
 class DatabaseNotReady(Exception):
     """The database can't be used; the message names the cause and the remedy in one line."""
+
+
+class DatabaseUnavailable(DatabaseNotReady):
+    """The database can't be reached."""
 
 
 def open_database(uri: str, *, timeout_ms: int) -> None:
@@ -117,11 +127,25 @@ def require_indexes(uri: str) -> None:
         raise DatabaseNotReady(f"The database lacks {', '.join(missing)}; run: flask migrate up")
 
 
+def refuse_standalone(uri: str) -> None:
+    """Check at the start of worker and beat, which wait for an unavailable database, that another one is usable.
+
+    Raises:
+        DatabaseNotReady: the server is no replica set, or refuses the user.
+    """
+    with (
+        MongoClient[dict[str, object]](uri, serverSelectionTimeoutMS=_SELECTION_MS) as client,
+        suppress(DatabaseUnavailable),
+        reporting_problems(client),
+    ):
+        require_replica_set(client)
+
+
 def require_replica_set(client: MongoClient[Any]) -> None:
     """Check that the server can run transactions. Raises DatabaseNotReady."""
     hello = client.admin.command("hello")
     if hello.get("isreplicaset"):
-        raise DatabaseNotReady(f"MongoDB's replica set is not initiated, see MONGODB_URI: {_INITIATE}")
+        raise DatabaseNotReady(_NOT_INITIATED)
     if "setName" not in hello and hello.get("msg") != "isdbgrid":
         raise DatabaseNotReady(
             "MongoDB runs as a standalone server, see MONGODB_URI, but transactions need a replica set: "
@@ -137,9 +161,9 @@ def reporting_problems(client: MongoClient[Any]) -> Iterator[None]:
     except ConnectionFailure as error:
         members = client.topology_description.server_descriptions().values()
         if any(member.server_type_name == "RSGhost" for member in members):
-            raise DatabaseNotReady(f"MongoDB's replica set is not initiated, see MONGODB_URI: {_INITIATE}") from error
+            raise DatabaseNotReady(_NOT_INITIATED) from error
         reason = str(error).partition(" (configured")[0].partition(", Timeout")[0]
-        raise DatabaseNotReady(f"MongoDB can't be reached; see MONGODB_URI ({reason})") from error
+        raise DatabaseUnavailable(f"MongoDB can't be reached; see MONGODB_URI ({reason})") from error
     except OperationFailure as error:
         if error.code not in _REFUSALS:
             raise

@@ -21,6 +21,7 @@ _SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
 _GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _ASSERTION_SECONDS = 3600  # the longest that Google allows
 _EXPIRY_MARGIN_SECONDS = 60
+_MAX_TTL_SECONDS = 4 * 7 * 24 * 3600  # FCM refuses more
 _OK, _BAD_REQUEST, _UNAUTHORIZED = 200, 400, 401
 
 
@@ -107,7 +108,7 @@ def _options(push: Push) -> dict[str, Any]:
     android: dict[str, Any] = {"notification": {"tag": push.reference}}
     apns = {"apns-collapse-id": push.reference}
     if push.ttl is not None:
-        seconds = max(0, int(push.ttl.total_seconds()))
+        seconds = min(max(0, int(push.ttl.total_seconds())), _MAX_TTL_SECONDS)
         android["ttl"] = f"{seconds}s"
         apns["apns-expiration"] = str(int(clock.now().timestamp()) + seconds)
     return {"android": android, "apns": {"headers": apns}}
@@ -119,8 +120,9 @@ def _failure(response: requests.Response) -> DeliveryFailed:
     A 404 without the code UNREGISTERED may come from a wrong project id or from a proxy, so it is temporary.
     After SENDER_ID_MISMATCH the token stays, because our credentials may be wrong.
     """
-    code = _error_code(response)
-    if code == "UNREGISTERED":
+    error = _error_of(response)
+    code = _error_code(error)
+    if code == "UNREGISTERED" or (code == "INVALID_ARGUMENT" and _is_about_token(error)):
         return DeviceUnregistered()
     return DeliveryFailed(
         f"fcm {response.status_code} {code}",
@@ -129,12 +131,33 @@ def _failure(response: requests.Response) -> DeliveryFailed:
     )
 
 
-def _error_code(response: requests.Response) -> str:
-    """FCM's error code, otherwise Google's status; "?" for anything but capital letters, which may be personal data."""
+def _error_of(response: requests.Response) -> dict[str, Any]:
+    """The error object of Google's response; empty for any other response."""
     try:
         error = response.json()["error"]
-        codes = [one.get("errorCode") for one in error.get("details", [])]
-        found = next((code for code in codes if code), error.get("status"))
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return "?"
+    except (ValueError, KeyError, TypeError):
+        return {}
+    return error if isinstance(error, dict) else {}
+
+
+def _error_code(error: dict[str, Any]) -> str:
+    """FCM's error code, otherwise Google's status; "?" for anything but capital letters, which may be personal data."""
+    codes = [one["errorCode"] for one in _details(error) if one.get("errorCode")]
+    found = next(iter(codes), error.get("status"))
     return found if isinstance(found, str) and found.replace("_", "").isupper() and len(found) < 50 else "?"  # noqa: PLR2004
+
+
+def _is_about_token(error: dict[str, Any]) -> bool:
+    """Whether FCM calls the token invalid, and not the message.
+
+    FCM names the fields that are wrong (google.rpc.BadRequest), or says without them that the registration token is
+    not valid (https://firebase.google.com/docs/cloud-messaging/error-codes). All else may mean the message.
+    """
+    violations = [one["fieldViolations"] for one in _details(error) if isinstance(one.get("fieldViolations"), list)]
+    fields = {str(one.get("field")) for some in violations for one in some if isinstance(one, dict)}
+    return fields == {"message.token"} or (not fields and "registration token" in str(error.get("message")))
+
+
+def _details(error: dict[str, Any]) -> list[dict[str, Any]]:
+    details = error.get("details")
+    return [one for one in details if isinstance(one, dict)] if isinstance(details, list) else []

@@ -38,6 +38,7 @@ def _is_near(time: datetime) -> None:
 
 
 _TEXT: list[Callable[[Any], Any]] = [validate.Length(1, 200), _is_printable]
+_LIST = fields.List(fields.Str(validate=_TEXT), required=True)
 
 
 class _Ids(fields.Field[list[str]]):
@@ -47,7 +48,7 @@ class _Ids(fields.Field[list[str]]):
         ids, kwargs, canvas = loads(base64.b64decode(value, validate=True))  # type: ignore[no-untyped-call]
         if kwargs != {} or any(canvas.values()):
             raise ValidationError("not only ids")
-        found: list[str] = fields.List(fields.Str(validate=_TEXT), required=True).deserialize(ids)
+        found: list[str] = _LIST.deserialize(ids)
         return found
 
     def _serialize(self, value: Any, *_: Any, **__: Any) -> str:

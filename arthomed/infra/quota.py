@@ -14,21 +14,28 @@ from arthomed.core.errors import RateLimitExceeded, ServiceUnavailable
 from arthomed.core.quota import Quota
 
 _PREFIX = "quota:"
+_USE_PREFIX = "quota-use:"
 _SOCKET_SECONDS = 0.3
 _RETRY_SECONDS = 0.05
 _CHECK_AFTER_SECONDS = 1
 _MILLISECOND = timedelta(milliseconds=1)
 _TAKE = """
-for i, key in ipairs(KEYS) do
-    if tonumber(redis.call("get", key) or 0) >= tonumber(ARGV[2 * i - 1]) then
-        return {math.max(redis.call("pttl", key), 1)}
+local quotas = #ARGV / 2
+local use, used = KEYS[quotas + 1], {0}
+if use and redis.call("exists", use) == 1 then
+    for i = 1, quotas do used[i + 1] = tonumber(redis.call("get", KEYS[i]) or 0) end
+    return used
+end
+for i = 1, quotas do
+    if tonumber(redis.call("get", KEYS[i]) or 0) >= tonumber(ARGV[2 * i - 1]) then
+        return {math.max(redis.call("pttl", KEYS[i]), 1)}
     end
 end
-local used = {0}
-for i, key in ipairs(KEYS) do
-    used[i + 1] = redis.call("incr", key)
-    if used[i + 1] == 1 then redis.call("pexpire", key, ARGV[2 * i]) end
+for i = 1, quotas do
+    used[i + 1] = redis.call("incr", KEYS[i])
+    if used[i + 1] == 1 then redis.call("pexpire", KEYS[i], ARGV[2 * i]) end
 end
+if use then redis.call("set", use, 1, "px", ARGV[2]) end
 return used
 """
 _GIVE_BACK = """
@@ -53,12 +60,13 @@ class RedisQuotaCounter:
         )
         self._take, self._give_back = redis.register_script(_TAKE), redis.register_script(_GIVE_BACK)
 
-    def take(self, quotas: Sequence[Quota]) -> list[int]:
+    def take(self, quotas: Sequence[Quota], *, use: str | None = None) -> list[int]:
         wait_ms: int
         used: list[int]
+        uses = [f"{_USE_PREFIX}{quotas[0].key}:{use}"] if use else []
         numbers = [number for quota in quotas for number in (quota.limit, quota.window // _MILLISECOND)]
         try:
-            wait_ms, *used = self._take(_keys(quotas), numbers)
+            wait_ms, *used = self._take([*_keys(quotas), *uses], numbers)
         except (RedisError, OSError) as error:
             raise ServiceUnavailable from error
         if wait_ms:

@@ -1,4 +1,4 @@
-"""The database role of the application: the privileges it needs, but none to change the audit trail."""
+"""The database role of the application: the privileges it needs, but none to change the audit trail or payments."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,7 +8,7 @@ from pymongo.database import Database
 from pymongo.errors import OperationFailure
 
 NAME = "arthomed-app"
-APPEND_ONLY = frozenset({"audit_events"})
+APPEND_ONLY = frozenset({"audit_events", "payments"})
 _PREVIOUS_VERSION_ONLY = frozenset({"budgets"})
 """Collections of the previous version, which still serves during an upgrade; see migrations/0012."""
 

@@ -167,4 +167,4 @@ def _translate_s3_errors(key: str = "") -> Iterator[None]:
 
 
 def _stored(entry: dict[str, Any]) -> StoredFile:
-    return StoredFile(entry["Key"], entry["Size"], entry["LastModified"].astimezone(UTC))
+    return StoredFile(entry["Key"], entry["Size"], entry["LastModified"].astimezone(UTC), entry["ETag"].strip('"'))

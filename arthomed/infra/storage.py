@@ -114,7 +114,7 @@ class LocalStorage(IncomingFolder):
                 raise self._missing(key) from error
         if not S_ISREG(status.st_mode):
             raise FileMissing(key)
-        return StoredFile(key, status.st_size, _modified(status))
+        return _stored(key, status)
 
     def open(self, key: str, start: int = 0) -> OpenFile:
         size = self.stat(key).size
@@ -150,7 +150,7 @@ class LocalStorage(IncomingFolder):
                     status = path.lstat()
                     if _modified(status) < older_than:
                         key = path.relative_to(self._root).as_posix()
-                        yield StoredFile(key, status.st_size, _modified(status))
+                        yield _stored(key, status)
 
     def download_url(self, key: str, filename: str, mime: str) -> str | None:  # noqa: ARG002  part of the Storage protocol
         ensure_key(key)
@@ -240,6 +240,11 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _stored(key: str, status: os.stat_result) -> StoredFile:
+    etag = f"{int(status.st_mtime):x}-{status.st_size:x}"  # as ngx_http_set_etag of nginx
+    return StoredFile(key, status.st_size, _modified(status), etag)
 
 
 def _modified(status: os.stat_result) -> datetime:

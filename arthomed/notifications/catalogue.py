@@ -12,6 +12,7 @@ from typing import Any
 
 import jinja2
 
+from arthomed.notifications.contacts import remove_contacts
 from arthomed.notifications.gateways import DltTemplate, Email, Invitation, Sms
 from arthomed.notifications.lengths import measure, shorten_name, truncate, utf16_length
 
@@ -43,11 +44,12 @@ def _require_fitting(text: str, max_length: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """`max_length` is in UTF-16 code units; `fit` shortens a value to it, or refuses."""
+    """`max_length` is in UTF-16 code units; `fit` shortens a value to it, or refuses. People typed what `is_typed`."""
 
     max_length: int
     sample: str = "0"
     fit: Callable[[str, int], str] = _require_fitting
+    is_typed: bool = False
 
     @property
     def longest(self) -> str:
@@ -57,13 +59,15 @@ class Variable:
 VARIABLES: Mapping[str, Variable] = {
     "amount": Variable(7),
     "code": Variable(6),
-    "doctor": Variable(MAX_VARIABLE_LENGTH, _UCS_2_CHARACTER, shorten_name),
+    "doctor": Variable(MAX_VARIABLE_LENGTH, _UCS_2_CHARACTER, shorten_name, is_typed=True),
     "minutes": Variable(2),
-    "patient": Variable(MAX_VARIABLE_LENGTH, _UCS_2_CHARACTER, shorten_name),
-    "reason": Variable(MAX_VARIABLE_LENGTH, _UCS_2_CHARACTER, truncate),
+    "patient": Variable(MAX_VARIABLE_LENGTH, _UCS_2_CHARACTER, shorten_name, is_typed=True),
+    "reason": Variable(MAX_VARIABLE_LENGTH, _UCS_2_CHARACTER, truncate, is_typed=True),
     "when": Variable(20),
 }
 """The variables that the text of an SMS may contain."""
+
+_TYPED = {name for name, variable in VARIABLES.items() if variable.is_typed}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,7 @@ class Template:
 class Language:
     """The texts of a language; `code` is ISO 639-1, `name` the language's own name, `when` a format of strftime.
 
-    The other fields are those of the TOML file.
+    `neutral` has the words that replace values with a link or a number. The other fields are those of the TOML file.
     """
 
     code: str
@@ -95,19 +99,25 @@ class Language:
     when: str
     letter: Mapping[str, str]
     calendar: Mapping[str, str]
+    neutral: Mapping[str, str]
     message: Mapping[str, Template]
 
     def format_time(self, local: datetime) -> str:
         return local.strftime(self.when)
 
     def render_sms(self, kind: str, to: str, *, entity_id: str, **values: object) -> Sms:
-        """Fill in a registered template; values are shortened to the lengths that the carriers accept."""
+        """Fill in a registered template; values are shortened to the lengths that the carriers accept.
+
+        Links and numbers that people typed are replaced: carriers block them, and people trust an SMS of the clinic.
+        """
         template = self.message[kind]
-        fitted = {
-            name: VARIABLES[name].fit(str(values[name]), VARIABLES[name].max_length)
-            for name in variables_in(template.sms)
-        }
+        fitted = {name: self._fitted(name, str(values[name])) for name in variables_in(template.sms)}
         return Sms(to, template.sms.format_map(fitted), DltTemplate(entity_id, self.header, template.template_id))
+
+    def _fitted(self, name: str, value: str) -> str:
+        variable = VARIABLES[name]
+        safe = remove_contacts(value, self.neutral[name]) if variable.is_typed else value
+        return variable.fit(safe, variable.max_length)
 
     def render_email(
         self, kind: str, to: str, *, reference: str, invitation: Invitation | None = None, **values: object
@@ -176,7 +186,16 @@ def _faults(one: Language, found: Mapping[str, Language]) -> Iterator[str]:
         elif unknown := names - VARIABLES.keys():
             yield f"{text} has variables without a length: {', '.join(map(repr, sorted(unknown)))}"
     yield from (f"{text} is not in {REFERENCE}" for text in variables)
+    yield from _neutral_faults(one)
     yield from (f"{kind} {fault}" for kind, template in one.message.items() for fault in _template_faults(template))
+
+
+def _neutral_faults(one: Language) -> Iterator[str]:
+    if one.neutral.keys() != _TYPED:
+        yield f"`neutral` needs words for exactly {', '.join(sorted(_TYPED))}"
+    for name, word in one.neutral.items():
+        if not 0 < utf16_length(word) <= MAX_VARIABLE_LENGTH:
+            yield f"neutral.{name} has not 1 to {MAX_VARIABLE_LENGTH} characters"
 
 
 def _template_faults(template: Template) -> Iterator[str]:

@@ -51,8 +51,8 @@ class Topic:
     """The fields that all messages about one event share, whatever their channel.
 
     `subject` is the id of the appointment or the code. `version` distinguishes messages of the same kind. After
-    `useful_until` the message expires. `event_at` is the start of the appointment, for a message that can wait until
-    the end of quiet hours; codes and acknowledgements of bookings have none.
+    `useful_until` the message expires. `event_at` is the start of the appointment; without it (codes,
+    acknowledgements of bookings) the message is sent at once, also in quiet hours.
     """
 
     user: ObjectId | None

@@ -8,11 +8,12 @@ from bson import ObjectId
 from flask import g, request
 from werkzeug.exceptions import HTTPException
 
-from arthomed.core.errors import Code, PermissionDenied
+from arthomed.core.errors import ClinicError, Code, PermissionDenied
 from arthomed.core.paging import Page
 from arthomed.core.permissions import Permission
 from arthomed.http.auth import current_actor, public, requires
 from arthomed.http.blueprint import Blueprint
+from arthomed.http.forms import URLENCODED
 from arthomed.http.limits import limit_unless
 from arthomed.http.schema import page_of
 from arthomed.notifications import receipts, service
@@ -22,7 +23,6 @@ from arthomed.notifications.schemas import MessagesQuery, OutboxMessageOut, Rece
 
 blueprint = Blueprint("messages", __name__, url_prefix="/api", description="Outgoing messages and their delivery.")
 
-_FORM = "application/x-www-form-urlencoded"
 _MAX_RECEIPT_BYTES = 64 * 1024  # read before the rate limit, which a signed request does not have
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -31,7 +31,9 @@ View = TypeVar("View", bound=Callable[..., Any])
 def _is_signed() -> bool:
     """Whether Twilio signed this request; checked once per request, for the rate limit and for the view."""
     if "is_signed" not in g:
-        is_receipt = request.mimetype == _FORM and (request.content_length or 0) <= _MAX_RECEIPT_BYTES
+        is_receipt = (
+            request.mimetype == URLENCODED and (request.content_length or _MAX_RECEIPT_BYTES + 1) <= _MAX_RECEIPT_BYTES
+        )
         g.is_signed = is_receipt and _has_valid_signature()
     is_signed: bool = g.is_signed
     return is_signed
@@ -41,7 +43,7 @@ def _has_valid_signature() -> bool:
     path = f"{request.path}?{request.query_string.decode('ascii', 'replace')}"
     try:
         return receipts.has_valid_signature(path, request.form, request.headers.get("X-Twilio-Signature", ""))
-    except HTTPException:  # raised by request.form when the body is malformed
+    except (HTTPException, ClinicError):  # raised by request.form when the body is malformed
         return False
 
 

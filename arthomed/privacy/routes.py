@@ -4,12 +4,13 @@ from typing import Any
 
 from flask import Response
 
+from arthomed.core.downloads import content_disposition
 from arthomed.core.errors import Code
 from arthomed.core.paging import Page
 from arthomed.core.permissions import Permission
 from arthomed.http.auth import current_actor, own_id, requires
 from arthomed.http.blueprint import Blueprint
-from arthomed.http.limits import limit_sign_in, site
+from arthomed.http.limits import limit_sign_in, subscriber
 from arthomed.http.refusals import OF_GUESSES
 from arthomed.http.schema import PageQuery, page_of
 from arthomed.privacy.schemas import (
@@ -27,7 +28,7 @@ blueprint = Blueprint(
     "privacy", __name__, url_prefix="/api", description="Export and erasure of one's own data, and the audit trail."
 )
 
-_DOWNLOAD = {"Content-Disposition": 'attachment; filename="arthomed-export.json"'}
+_DOWNLOAD = {"Content-Disposition": content_disposition("arthomed-export.json")}
 
 
 @blueprint.get("/users/profile/access-log")
@@ -59,7 +60,7 @@ def export_own_data() -> Response | dict[str, Any]:
 @blueprint.refuses(*OF_GUESSES, Code.TOO_LATE)
 def erase(body: dict[str, Any]) -> erasure.Erasure:
     """Close one's own account and erase what the clinic need not retain by law."""
-    return erasure.erase(current_actor(), own_id(), body["otp"], network=site())
+    return erasure.erase(current_actor(), own_id(), body["otp"], address=subscriber())
 
 
 @blueprint.get("/admin/audit")

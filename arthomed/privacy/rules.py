@@ -10,6 +10,9 @@ MEDICAL_RECORD_RETENTION = 3 * _YEAR
 AUDIT_TRAIL_RETENTION = 3 * _YEAR
 """As long as the medical records; at least a year by rule 8(3) of the DPDP Rules 2025."""
 
+RECEIPT_RETENTION = 8 * _YEAR
+"""Income-tax Rules 1962, rule 6F: six years from the end of the assessment year, which follows the financial year."""
+
 
 @dataclass(frozen=True, slots=True)
 class RetainedData:
@@ -40,18 +43,27 @@ def erased(record_until: datetime | None) -> Sequence[str]:
     return ERASED if record_until else (*ERASED, *ERASED_WITHOUT_TREATMENT)
 
 
-def retained(record_until: datetime | None, now: datetime) -> Sequence[RetainedData]:
+def receipts_until(last_payment_at: datetime | None, now: datetime) -> datetime | None:
+    """The end of the retention period of receipts; None if there are none that the clinic must retain."""
+    until = None if last_payment_at is None else last_payment_at + RECEIPT_RETENTION
+    return until if until is not None and until > now else None
+
+
+def retained(
+    record_until: datetime | None, now: datetime, receipts_until: datetime | None = None
+) -> Sequence[RetainedData]:
     """What stays after the erasure, in words for the patient."""
     trail = RetainedData(
         "Who read or changed your records, with old and new values, what staff searched for, and your consent",
         "Digital Personal Data Protection Rules 2025, rule 8(3)",
         now + AUDIT_TRAIL_RETENTION,
     )
-    if record_until is None:
-        return (trail,)
-    record = RetainedData(
-        "What your doctors recorded, with your name, date of birth, gender and medical history",
-        "Indian Medical Council (Professional Conduct, Etiquette and Ethics) Regulations 2002, 1.3.1",
-        record_until,
-    )
-    return record, trail
+    kept = [trail]
+    if receipts_until is not None:
+        what = "Receipts of your payments and refunds: number, time, amount, method and reference"
+        kept.insert(0, RetainedData(what, "Income-tax Rules 1962, rule 6F", receipts_until))
+    if record_until is not None:
+        what = "What your doctors recorded, with your name, date of birth, gender and medical history"
+        why = "Indian Medical Council (Professional Conduct, Etiquette and Ethics) Regulations 2002, 1.3.1"
+        kept.insert(0, RetainedData(what, why, record_until))
+    return kept

@@ -12,6 +12,7 @@ from arthomed.auth.schemas import OneTimeCode, SessionOut
 from arthomed.core import clock
 from arthomed.files.schemas import FileOut
 from arthomed.http.schema import Id, Instant, PageQuery, Schema
+from arthomed.payments.schemas import PaymentOut
 from arthomed.users.schemas import UserOut
 
 
@@ -146,6 +147,7 @@ class ExportOut(Schema):
     user = fields.Nested(OwnRecordOut, required=True)
     sessions = fields.List(fields.Nested(DeviceOut), required=True)
     appointments = fields.List(fields.Nested(AppointmentOut), required=True)
+    payments = fields.List(fields.Nested(PaymentOut), required=True)
     files = fields.List(fields.Nested(FileOut), required=True)
     messages = fields.List(fields.Nested(MessageOut), required=True)
     access_log = fields.List(fields.Nested(AccessOut), required=True)

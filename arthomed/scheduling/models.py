@@ -1,35 +1,29 @@
 """The `slots` collection: bookable slots and their seats."""
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from bson import ObjectId
-from mongoengine import BooleanField, DateTimeField, IntField, ListField, ObjectIdField, StringField
-from pymongo import ReturnDocument, UpdateMany, UpdateOne
+from mongoengine import BooleanField, DateTimeField, EnumField, IntField, ListField, ObjectIdField, StringField
+from pymongo import ReturnDocument, UpdateOne
 from pymongo.client_session import ClientSession
 from pymongo.errors import BulkWriteError
 
 from arthomed.core import clock
+from arthomed.core.actor import Actor
 from arthomed.core.cache import invalidate
-from arthomed.core.documents import ClinicDocument, Pipeline, Raw
-from arthomed.scheduling.rules import ExistingSlot, PlannedSlot, SlotChanges, SlotGroups
+from arthomed.core.documents import ClinicDocument, Raw
+from arthomed.core.permissions import Role
+from arthomed.scheduling import bookability, updates
+from arthomed.scheduling.bookability import BlockReason, Obstacle, SlotState
+from arthomed.scheduling.rules import ExistingSlot, SlotChanges, SlotGroups, length
 from arthomed.scheduling.seats import PUBLIC_FIELDS, PublicSlot, Seat, Start
+from arthomed.scheduling.updates import DERIVED, REMOVED
 
-# Derives the other fields from `takenSeats`. Every update of a slot ends with these two stages.
-_DERIVED: Pipeline = [
-    {"$set": {"bookedPatients": {"$size": "$takenSeats"}}},
-    {
-        "$set": {
-            "isAvailable": {"$and": [{"$not": "$isBlocked"}, {"$lt": ["$bookedPatients", "$maxPatients"]}]},
-            "updatedAt": "$$NOW",
-        }
-    },
-]
-
-_REMOVED = "$$REMOVE"  # as the value of a field in `$set`, removes it
 _GROUP_FIELDS = ("startTime", "endTime", "maxPatients", "consultationFee", "isBlocked")
-_EXISTING_FIELDS = (*_GROUP_FIELDS, "date", "startsAt", "bookedPatients")
+_EXISTING_FIELDS = (*_GROUP_FIELDS, "date", "startsAt", "bookedPatients", "blockReason", "isExtra")
 _INSERT_BATCH_SIZE = 10_000
 _MAX_LENGTH = timedelta(days=1)  # a slot ends on the day it starts
 
@@ -53,7 +47,8 @@ class Slot(ClinicDocument):
     """A bookable time of a doctor. `starts_at` is the instant, `date` is midnight UTC of the clinic's calendar date.
 
     `taken_seats` holds the seats (1 to `max_patients`) of its active appointments, in the order of booking.
-    `appointment` is the one that holds the slot, while it is only one. No response shows it.
+    `appointment` is the one that holds the slot, while it is only one. No response shows it. A person blocked a slot
+    with a `block_reason`, and added an extra one besides the weekly hours; neither follows changes of the hours.
     """
 
     meta = {"collection": "slots"}
@@ -65,27 +60,54 @@ class Slot(ClinicDocument):
     starts_at = DateTimeField(db_field="startsAt", required=True)
     is_available = BooleanField(db_field="isAvailable", default=True)
     is_blocked = BooleanField(db_field="isBlocked", default=False)
+    block_reason = EnumField(BlockReason, db_field="blockReason")
+    is_extra = BooleanField(db_field="isExtra")
     max_patients = IntField(db_field="maxPatients", default=1)
     booked_patients = IntField(db_field="bookedPatients", default=0)
     taken_seats = ListField(IntField(), db_field="takenSeats")
     appointment = ObjectIdField()
     consultation_fee = IntField(db_field="consultationFee", default=0)
 
+    @property
+    def state(self) -> SlotState:
+        return SlotState(self.starts_at, self.is_blocked, self.booked_patients >= self.max_patients)
+
+    @property
+    def ends_at(self) -> datetime:
+        ends_at: datetime = self.starts_at + length(self.start_time, self.end_time)
+        return ends_at
+
+    @classmethod
+    def managed_by(cls, actor: Actor) -> Any:
+        """The slots that this user may change: a doctor's own, all for the other staff."""
+        return cls.objects(doctor=actor.user_id) if actor.role is Role.DOCTOR else cls.objects
+
     @classmethod
     def free_seats(cls, starts: Iterable[Start], *, now: datetime, session: ClientSession) -> dict[Start, Seat | None]:
         """A free seat in each of these slots that is not blocked and has not started; None where all are taken."""
         wanted = [
-            {"doctor": doctor, "date": clock.midnight_utc(day), "startTime": time, "isBlocked": False}
-            for doctor, day, time in starts
+            {"doctor": doctor, "date": clock.midnight_utc(day), "startTime": time} for doctor, day, time in starts
         ]
+        seats: dict[Start, Seat | None] = {}
+        for raw in cls.collection().find({"$or": wanted}, session=session):
+            state = SlotState(raw["startsAt"], raw["isBlocked"], len(raw["takenSeats"]) >= raw["maxPatients"])
+            obstacles = bookability.slot_obstacles(state, now)
+            if obstacles in ([], [Obstacle.FULL]):
+                start = raw["doctor"], raw["date"].date(), raw["startTime"]
+                seats[start] = None if obstacles else Seat.in_slot(raw)
+        return seats
+
+    @classmethod
+    def walk_in_seats(
+        cls, starts: Iterable[Start], *, now: datetime, session: ClientSession
+    ) -> dict[Start, Iterator[Seat]]:
+        """The seats and overflow places for walk-ins of each of these days, in order; none without open slots."""
+        wanted = [{"doctor": doctor, "date": clock.midnight_utc(day), "isBlocked": False} for doctor, day, _ in starts]
         found = cls.collection().find({"$or": wanted}, session=session)
-        return {
-            (raw["doctor"], raw["date"].date(), raw["startTime"]): (
-                Seat.in_slot(raw) if len(raw["takenSeats"]) < raw["maxPatients"] else None
-            )
-            for raw in found
-            if raw["startsAt"] > now
-        }
+        days: dict[Start, list[Raw]] = {}
+        for raw in sorted(found, key=lambda slot: slot["startsAt"]):
+            days.setdefault((raw["doctor"], raw["date"].date(), None), []).append(raw)
+        return {start: Seat.for_walk_ins(slots, now) for start, slots in days.items()}
 
     @classmethod
     def reclaim(cls, slot_id: ObjectId, appointment: ObjectId, *, session: ClientSession) -> Seat | None:
@@ -104,13 +126,14 @@ class Slot(ClinicDocument):
 
         A concurrent write to one of the slots is a write conflict, and MongoDB aborts this transaction.
         """
-        updates = []
+        operations = []
         for seat, appointment in claims:
             invalidate(day_tag(seat.doctor, seat.date))
-            holder = _REMOVED if seat.taken else appointment
+            holder = REMOVED if seat.taken else appointment
             taken = {"$set": {"takenSeats": [*seat.taken, seat.number], "appointment": holder}}
-            updates.append(UpdateOne({"_id": seat.slot}, [taken, *_DERIVED]))
-        cls.collection().bulk_write(updates, session=session)
+            operations.append(UpdateOne({"_id": seat.slot}, [taken, *DERIVED]))
+        if operations:
+            cls.collection().bulk_write(operations, session=session)
 
     @classmethod
     def free(cls, slot_id: ObjectId, seat: int, *, session: ClientSession) -> list[int]:
@@ -118,7 +141,7 @@ class Slot(ClinicDocument):
         left = {"$filter": {"input": "$takenSeats", "cond": {"$ne": ["$$this", seat]}}}
         freed = cls.collection().find_one_and_update(
             {"_id": slot_id, "takenSeats": seat},
-            [{"$set": {"takenSeats": left, "appointment": _REMOVED}}, *_DERIVED],
+            [{"$set": {"takenSeats": left, "appointment": REMOVED}}, *DERIVED],
             projection={"doctor": 1, "date": 1, "takenSeats": 1},
             return_document=ReturnDocument.AFTER,
             session=session,
@@ -198,6 +221,8 @@ class Slot(ClinicDocument):
                 consultation_fee=raw["consultationFee"],
                 is_blocked=raw["isBlocked"],
                 bookings=raw["bookedPatients"],
+                is_blocked_by_person="blockReason" in raw,
+                is_extra=raw.get("isExtra", False),
             )
             for raw in cls.collection().find(unfinished, _EXISTING_FIELDS, session=session)
         ]
@@ -216,6 +241,19 @@ class Slot(ClinicDocument):
         cls.collection().update_many(query, {"$set": blocked}, session=session)
 
     @classmethod
+    def set_blocked(
+        cls, slot_id: ObjectId, *, is_blocked: bool, reason: BlockReason | None, session: ClientSession
+    ) -> "Slot":
+        """Block or unblock a slot, which was read in the same transaction; its bookings stay."""
+        blocked = {"isBlocked": is_blocked, "blockReason": REMOVED if reason is None else str(reason)}
+        raw = cls.collection().find_one_and_update(
+            {"_id": slot_id}, [{"$set": blocked}, *DERIVED], return_document=ReturnDocument.AFTER, session=session
+        )
+        slot: Slot = cls.from_raw(raw)  # type: ignore[arg-type]
+        invalidate(day_tag(slot.doctor, slot.date))
+        return slot
+
+    @classmethod
     def apply(cls, changes: SlotChanges, doctor: ObjectId, *, fee: int, session: ClientSession) -> None:
         """Write changes of a doctor's slots.
 
@@ -231,8 +269,9 @@ class Slot(ClinicDocument):
         if changes.conflicts:
             cls._block({"_id": {"$in": [slot.id for slot in changes.conflicts]}}, now, session)
         if changes.updated:
-            slots.bulk_write(_update_operations(changes, fee), session=session)
-        cls._insert(_new_slots(changes.created, doctor, fee, now), session)
+            slots.bulk_write(updates.to_operations(changes, fee), session=session)
+        shape = cls(doctor=doctor, consultation_fee=fee, created_at=now, updated_at=now).to_mongo().to_dict()
+        cls._insert(updates.to_rows(changes.created, shape), session)
         if len(replaced) < len(changes.removed):
             slots.delete_many({"_id": {"$in": [slot.id for slot in changes.removed]}}, session=session)
 
@@ -245,33 +284,3 @@ class Slot(ClinicDocument):
             result = slots.database.command("insert", slots.name, documents=batch, session=session)
             if "writeErrors" in result:
                 raise BulkWriteError(result)
-
-
-def _update_operations(changes: SlotChanges, fee: int) -> list[UpdateMany]:
-    """Build one update for all slots that get the same maximum of patients."""
-    ids: dict[int, list[object]] = {}
-    for slot, max_patients in changes.updated:
-        ids.setdefault(max_patients, []).append(slot.id)
-    return [
-        UpdateMany(
-            {"_id": {"$in": slot_ids}},
-            [{"$set": {"isBlocked": False, "maxPatients": max_patients, "consultationFee": fee}}, *_DERIVED],
-        )
-        for max_patients, slot_ids in ids.items()
-    ]
-
-
-def _new_slots(planned: Sequence[PlannedSlot], doctor: ObjectId, fee: int, now: datetime) -> list[Raw]:
-    """The records of new slots. The model gives the shape once: a night may create millions of slots."""
-    shape = Slot(doctor=doctor, consultation_fee=fee, created_at=now, updated_at=now).to_mongo().to_dict()
-    return [
-        {
-            **shape,
-            "date": clock.midnight_utc(slot.date),
-            "startTime": slot.start_time,
-            "endTime": slot.end_time,
-            "startsAt": slot.starts_at,
-            "maxPatients": slot.max_patients,
-        }
-        for slot in planned
-    ]

@@ -4,7 +4,6 @@ from typing import Any
 
 from bson import ObjectId
 
-from arthomed.core.errors import Code
 from arthomed.core.paging import Page
 from arthomed.core.permissions import Permission
 from arthomed.http.auth import current_actor, requires
@@ -72,7 +71,6 @@ def save_schedule(body: dict[str, Any], doctor_id: ObjectId) -> service.SavedSch
 @slots.arguments(SlotQuery, location="query")
 @slots.response(200, DaySlotsOut, description="Available slots retrieved successfully")
 @slots.alt_response(304, description="The client has the present slots")
-@slots.refuses(Code.NOT_FOUND)
 def slots_of_day(query: dict[str, Any]) -> service.DaySlots:
     """Read a doctor's free and booked slots of one day."""
     return service.slots_of_day(query["doctor_id"], query["date"])

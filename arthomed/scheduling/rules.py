@@ -1,6 +1,6 @@
 """Plan slots from a doctor's weekly hours, and compare the plan with the stored slots."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -47,7 +47,10 @@ class PlannedSlot(NamedTuple):
 
 
 class ExistingSlot(NamedTuple):
-    """The fields of a stored slot that `diff` needs; `bookings` counts its active appointments."""
+    """The fields of a stored slot that `diff` needs; `bookings` counts its active appointments.
+
+    A person has blocked it, with a reason, or added it besides the weekly hours (`is_extra`).
+    """
 
     id: object
     date: date
@@ -58,6 +61,13 @@ class ExistingSlot(NamedTuple):
     consultation_fee: int
     is_blocked: bool
     bookings: int
+    is_blocked_by_person: bool = False
+    is_extra: bool = False
+
+    @property
+    def stays(self) -> bool:
+        """Whether the slot stays although the hours change."""
+        return self.is_blocked_by_person or self.is_extra
 
     @property
     def ends_at(self) -> datetime:
@@ -101,6 +111,12 @@ def length(start: str, end: str) -> timedelta:
 def hhmm(since_midnight: int) -> str:
     """Format minutes since midnight as "HH:MM"."""
     return f"{since_midnight // 60:02}:{since_midnight % 60:02}"
+
+
+def end_of(start: str, length_minutes: int) -> str | None:
+    """The end of a slot; None if it would be after midnight."""
+    end = minutes(start) + length_minutes
+    return hhmm(end) if end <= 24 * 60 else None
 
 
 _OFFSETS = {hhmm(minute): timedelta(minutes=minute) for minute in range(24 * 60)}
@@ -169,34 +185,52 @@ def group(planned: Iterable[PlannedSlot], *, fee: int) -> SlotGroups:
 def diff(planned: Sequence[PlannedSlot], existing: Sequence[ExistingSlot], *, fee: int, after: datetime) -> SlotChanges:
     """Compare the stored slots with the planned ones, which all start later than `after`.
 
-    Free slots follow the plan. Booked slots and slots in progress stay, and no new slot overlaps them. A booked slot
-    outside the planned hours takes no further patients; the clinic resolves that conflict.
+    Free slots follow the plan. Booked slots, slots in progress, extra slots and those that a person blocked stay, and
+    no new slot overlaps them. A booked slot outside the planned hours takes no further patients, unless it is an extra
+    one; the clinic resolves that conflict.
     """
     planned_by_key = {_key(slot): slot for slot in planned}
     in_progress = [slot for slot in existing if slot.starts_at <= after]
     upcoming = {_key(slot): slot for slot in existing if slot.starts_at > after}
-    outside = [slot for key, slot in upcoming.items() if key not in planned_by_key]
+    outside = [slot for key, slot in upcoming.items() if key not in planned_by_key and not slot.is_extra]
     conflicts = [slot for slot in outside if slot.bookings]
-    kept = [*in_progress, *conflicts]
+    kept = [*in_progress, *conflicts, *(slot for slot in upcoming.values() if slot.stays)]
     return SlotChanges(
         created=[
             slot
             for key, slot in planned_by_key.items()
             if key not in upcoming and not (kept and _overlaps_any(slot, kept))
         ],
-        removed=[slot for slot in outside if not slot.bookings],
+        removed=[slot for slot in outside if not slot.bookings and not slot.stays],
         updated=[
             (slot, capacity(slot, target))
-            for key, slot in upcoming.items()
-            if (target := planned_by_key.get(key)) is not None and _differs(slot, target, fee)
+            for slot in upcoming.values()
+            if (target := _target(slot, planned_by_key)) is not None and _differs(slot, target, fee)
         ],
         conflicts=conflicts,
     )
 
 
-def capacity(slot: ExistingSlot, target: PlannedSlot) -> int:
+def _target(
+    slot: ExistingSlot, planned: Mapping[tuple[date, str, str], PlannedSlot]
+) -> PlannedSlot | ExistingSlot | None:
+    """What a stored slot should be like: as planned, or an extra one as it is; None when nothing changes it."""
+    if slot.is_blocked_by_person:
+        return None
+    return slot if slot.is_extra else planned.get(_key(slot))
+
+
+def capacity(slot: ExistingSlot, target: PlannedSlot | ExistingSlot) -> int:
     """The new maximum of patients: as planned, but never lower than the number of bookings."""
     return max(target.max_patients, slot.bookings)
+
+
+def plan_extra(day: date, start: str, end: str, *, max_patients: int, zone: ZoneInfo) -> PlannedSlot | None:
+    """A single slot besides the weekly hours; None if the clocks change meanwhile or skip its start."""
+    starts_at = clock.wall_clock(day, start, zone)
+    if not _is_regular(starts_at, start, minutes(end) - minutes(start), zone):
+        return None
+    return PlannedSlot(day, start, end, starts_at, max_patients)
 
 
 def horizon(now: datetime, zone: ZoneInfo, days: int) -> list[date]:
@@ -212,17 +246,17 @@ def _is_regular(starts_at: datetime, start: str, slot_minutes: int, zone: ZoneIn
 
 
 def _overlap(one: HoursLike, other: HoursLike) -> bool:
-    return one.day == other.day and _times_overlap(one.start_time, one.end_time, other.start_time, other.end_time)
+    return one.day == other.day and times_overlap(one.start_time, one.end_time, other.start_time, other.end_time)
 
 
-def _times_overlap(start: str, end: str, other_start: str, other_end: str) -> bool:
+def times_overlap(start: str, end: str, other_start: str, other_end: str) -> bool:
     """Whether two half-open ranges of one day overlap."""
     return start < other_end and other_start < end
 
 
 def _overlaps_any(slot: PlannedSlot, others: Iterable[ExistingSlot]) -> bool:
     return any(
-        slot.date == one.date and _times_overlap(slot.start_time, slot.end_time, one.start_time, one.end_time)
+        slot.date == one.date and times_overlap(slot.start_time, slot.end_time, one.start_time, one.end_time)
         for one in others
     )
 
@@ -231,7 +265,7 @@ def _key(slot: PlannedSlot | ExistingSlot) -> tuple[date, str, str]:
     return (slot.date, slot.start_time, slot.end_time)
 
 
-def _differs(slot: ExistingSlot, target: PlannedSlot, fee: int) -> bool:
+def _differs(slot: ExistingSlot, target: PlannedSlot | ExistingSlot, fee: int) -> bool:
     return slot.is_blocked or slot.max_patients != capacity(slot, target) or slot.consultation_fee != fee
 
 

@@ -13,7 +13,9 @@ _MAX_PATIENTS = 50
 
 class DoctorsQuery(PageQuery):
     specialization = Text(max_length=100, metadata={"example": "Cardiology"})
-    search = Text(max_length=100, metadata={"description": "Part of a doctor's name."})
+    search = Text(
+        max_length=100, metadata={"description": "The beginnings of the words of a doctor's name, in any order."}
+    )
     date = Day(metadata={"description": "Only doctors with a free slot on this day."})
 
 

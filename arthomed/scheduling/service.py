@@ -116,7 +116,7 @@ def save_schedule(actor: Actor, doctor_id: ObjectId, week: list[dict[str, Any]])
             session=session,
             changes=audit.differences(before.doctor_info.to_mongo(), doctor.doctor_info.to_mongo(), "doctorInfo."),
         )
-        return doctor, _sync_slots(doctor, session)
+        return doctor, sync_in_transaction(doctor, session)
 
     doctor, slot_changes = transaction(work)
     _count_created(slot_changes)
@@ -131,7 +131,7 @@ def sync_doctor(doctor_id: ObjectId) -> SlotChanges | None:
     Raises:
         NotFound: the user does not exist, or is no doctor.
     """
-    slot_changes = transaction(lambda session: _sync_slots(User.lock_doctor(doctor_id, session), session))
+    slot_changes = transaction(lambda session: sync_in_transaction(User.lock_doctor(doctor_id, session), session))
     _count_created(slot_changes)
     return slot_changes
 
@@ -201,7 +201,7 @@ def _sync_if_needed(record: Raw, stored: SlotGroups, now: datetime) -> int:
     return len(slot_changes.created) if slot_changes else 0
 
 
-def _sync_slots(doctor: User, session: ClientSession) -> SlotChanges | None:
+def sync_in_transaction(doctor: User, session: ClientSession) -> SlotChanges | None:
     """Bring a doctor's slots in line; None, and no change, if the doctor is not bookable."""
     if not doctor.is_bookable:
         return None

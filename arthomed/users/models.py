@@ -23,6 +23,9 @@ from arthomed.core import clock
 from arthomed.core.documents import ClinicDocument, ClinicEmbeddedDocument, Raw
 from arthomed.core.errors import NotFound
 from arthomed.core.permissions import Role
+from arthomed.users import search_index
+from arthomed.users.search import Prefixes
+from arthomed.users.search_index import SearchKeys
 
 
 class Address(ClinicEmbeddedDocument):
@@ -108,19 +111,12 @@ _SUMMARY_FIELDS = (
 DOCTORS_TAG = "doctors"
 """The cache tag (core/cache.py) of the public part of all doctors."""
 DICTIONARY_ORDER = {"locale": "en"}
-"""The collation of lists by name and of their indexes (migration 0017): case and accents decide last."""
+"""The collation of lists by name and of their indexes (migration 0018): case and accents decide last."""
 BOOKABLE = {"role": str(Role.DOCTOR), "isActive": True, "isVerified": True}
 ERASED_NAME = "Erased patient"
-_ERASED_AT_ONCE = (
-    "email",
-    "statusReason",
-    "avatar",
-    "knownAddresses",
-    "profile.address",
-    "profile.emergencyContact",
-    "patientInfo.emergencyContact",
-)
-_ERASED_AFTER_RETENTION = ("email", "statusReason", "avatar", "knownAddresses", "profile", "patientInfo", "keptUntil")
+_CONTACT = ("email", "statusReason", "avatar", "knownAddresses", "search")
+_ERASED_AT_ONCE = (*_CONTACT, "profile.address", "profile.emergencyContact", "patientInfo.emergencyContact")
+_ERASED_AFTER_RETENTION = (*_CONTACT, "profile", "patientInfo", "keptUntil")
 
 
 def user_tag(user_id: ObjectId) -> str:
@@ -156,6 +152,13 @@ class User(ClinicDocument):
     kept_until = DateTimeField(db_field="keptUntil")
     bookings_count = IntField(db_field="visitsBooked", default=0)
     slots_version = IntField(db_field="slotsVersion", default=0)
+    search = EmbeddedDocumentField(SearchKeys)
+
+    def clean(self) -> None:
+        """Keep the search keys true; MongoEngine calls this before a user is stored."""
+        keys = SearchKeys.of(self.name, self.mobile_number, self.email)
+        if self.search != keys:
+            self.search = keys
 
     @property
     def is_bookable(self) -> bool:
@@ -185,6 +188,17 @@ class User(ClinicDocument):
         """Load the summary fields of users by their ids, in one query."""
         found = cls.collection().find({"_id": {"$in": list(set(ids))}}, _SUMMARY_FIELDS)
         return {raw["_id"]: cls.from_raw(raw) for raw in found}
+
+    @classmethod
+    def matching(cls, query: Raw, searched: Sequence[Prefixes], *, limit: int) -> list[ObjectId]:
+        """The ids of users who match a search in one of several ways, in the order of the keys.
+
+        `query` names the roles, with which the index begins.
+        """
+        if not searched:
+            return []
+        found = cls.collection().find({**query, **search_index.condition(searched)}, {"_id": 1})
+        return [raw["_id"] for raw in found.hint(search_index.NAME).limit(limit).batch_size(limit)]
 
     @classmethod
     def anonymise(
@@ -261,7 +275,10 @@ class SignIn:
         return [*others, self.address][-_MAX_KNOWN_ADDRESSES:]
 
     def update(self, now: datetime) -> UpdateOne:
-        changes: Raw = {"$set": {"lastLoginAt": now, "knownAddresses": self.known_addresses}}
+        noted: Raw = {"lastLoginAt": now, "knownAddresses": self.known_addresses}
+        if self.user.role is Role.PATIENT:  # of others it says that an admin has verified them
+            noted["isVerified"] = True
+        changes: Raw = {"$set": noted}
         if self.consent is not None:
             changes["$push"] = {"consents": self.consent.to_mongo()}
         return UpdateOne({"_id": self.user.id}, changes)

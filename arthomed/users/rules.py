@@ -28,7 +28,7 @@ _INTERNATIONAL = re.compile(r"\+(?:91[1-9][0-9]{9}|(?!91)[1-9][0-9]{6,14})")  # 
 LOCAL_DOMAINS = frozenset({"local", "localhost", "localdomain", "internal", "lan", "invalid"})
 """Top-level domains that no mail from the internet reaches."""
 
-_FIRST_YEAR, _MAX_AGE = 1900, 130
+_FIRST_DAY = date(1900, 1, 1)
 
 
 def normalise_mobile(typed: str) -> str | None:
@@ -54,18 +54,24 @@ def normalise_phone(typed: str) -> str | None:
     return number if _INTERNATIONAL.fullmatch(number) else None
 
 
-def mobile_patterns(typed: str) -> list[str]:
-    """Patterns for a search in stored mobile numbers; none if a text is not a part of a number."""
-    number = _digits(typed)
-    digits = number.removeprefix("+")
-    if not (digits.isascii() and digits.isdigit()):
-        return []
+def digits_of(typed: str) -> str:
+    """The digits of a number or of a part of one; empty if a text is not a part of a number."""
+    digits = _digits(typed).removeprefix("+")
+    return digits if digits.isascii() and digits.isdigit() else ""
+
+
+def number_starts(typed: str) -> list[str]:
+    """The first digits of stored mobile numbers that a person may mean, with and without a prefix."""
+    mobile = normalise_mobile(typed)
+    if mobile is not None:
+        return [mobile]
+    digits = digits_of(typed)
     starts = [digits.removeprefix(prefix) for prefix in _PREFIXES if digits.startswith(prefix) and digits != prefix]
-    return [digits, *(f"^{start}" for start in starts)]
+    return [digits, *starts]
 
 
 def _digits(typed: str) -> str:
-    return typed if len(typed) > _MAX_INPUT_LENGTH else _NUMBER_PUNCTUATION.sub("", text.plain(typed))
+    return typed if len(typed) > _MAX_INPUT_LENGTH else _NUMBER_PUNCTUATION.sub("", text.plain_number(typed))
 
 
 def _without_prefix(digits: str) -> str:
@@ -85,7 +91,7 @@ def plain_name(typed: str) -> str:
     if len(typed) > _MAX_INPUT_LENGTH:
         return typed
     name = _NAME_MARKS.sub("", text.plain(typed))
-    kept = "".join(char for at, char in enumerate(name) if char not in _JOINERS or _is_needed(name, at))
+    kept = "".join(char for at, char in enumerate(name) if char not in _JOINERS or _is_joiner_needed(name, at))
     return re.sub(" +", " ", unicodedata.normalize("NFC", kept)).strip()
 
 
@@ -104,7 +110,7 @@ def _is_allowed_in_name(char: str) -> bool:
     return char in _NAME_PUNCTUATION | _JOINERS or unicodedata.category(char)[0] in _LETTERS_AND_MARKS
 
 
-def _is_needed(name: str, at: int) -> bool:
+def _is_joiner_needed(name: str, at: int) -> bool:
     """Whether a joiner is part of a conjunct or between Arabic letters (RFC 5892 appendix A)."""
     neighbours = name[max(at - 1, 0) : at] + name[at + 1 : at + 2]
     is_arabic = [unicodedata.bidirectional(char) for char in neighbours] == [_ARABIC, _ARABIC]
@@ -113,10 +119,7 @@ def _is_needed(name: str, at: int) -> bool:
 
 def date_error(day: date, today: date) -> str | None:
     """What is wrong with a date of birth or of a diagnosis; None if it is possible."""
-    first = max(_FIRST_YEAR, today.year - _MAX_AGE)
-    if first <= day.year and day <= today:
-        return None
-    return f"Must be a date from {first}-01-01 until today"
+    return None if _FIRST_DAY <= day <= today else f"Must be a date from {_FIRST_DAY} until today"
 
 
 def _is_next_to_virama(name: str, at: int) -> bool:

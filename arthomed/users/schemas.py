@@ -124,7 +124,13 @@ class CreateUser(UpdateUser):
 
 class UserQuery(PageQuery):
     role = fields.String(validate=OneOf(_ROLES), metadata={"example": "doctor"})
-    search = Text(max_length=100, metadata={"description": "Part of a name, mobile number or e-mail address."})
+    search = Text(
+        max_length=100,
+        metadata={
+            "description": "The beginnings of the words of a name in any order, the first digits of a mobile number or "
+            "its last four or more, or the beginning of an e-mail address."
+        },
+    )
     is_active = fields.Boolean()
     sort = fields.String(
         load_default="-createdAt",
@@ -242,3 +248,18 @@ class UserStatsOut(Schema):
         required=True,
         metadata={"example": {"patient": 110, "doctor": 6, "receptionist": 3, "admin": 1}},
     )
+
+
+class PatientProfileOut(Schema):
+    date_of_birth = Day(allow_none=True, metadata={"example": "1990-04-21"})
+    gender = fields.String(allow_none=True, metadata={"example": "female"})
+
+
+class FoundPatientOut(Schema):
+    """A patient in a list."""
+
+    _id = Id(attribute="id", data_key="_id", required=True)
+    mobile_number = fields.String(required=True, metadata={"example": "9876543210"})
+    name = fields.String(required=True, metadata={"example": "Asha Verma"})
+    is_active = fields.Boolean(required=True, metadata={"example": True})
+    profile = fields.Nested(PatientProfileOut, required=True, dump_default={})

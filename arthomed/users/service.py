@@ -1,7 +1,6 @@
 """Use cases of users: read, list, register, update, deactivate, anonymise."""
 
-import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
@@ -12,7 +11,7 @@ from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError
 
 from arthomed.audit import service as audit
-from arthomed.audit.models import Action, Kind
+from arthomed.audit.models import Action, AuditEvent, Kind
 from arthomed.core import cache, clock
 from arthomed.core.actor import Actor
 from arthomed.core.documents import Raw, transaction
@@ -21,10 +20,16 @@ from arthomed.core.paging import Page, PageRequest
 from arthomed.core.permissions import Role
 from arthomed.users import changes, rules
 from arthomed.users.models import BOOKABLE, DICTIONARY_ORDER, DOCTORS_TAG, User, user_tag
+from arthomed.users.search import Prefixes, by_name, of_user
 
 NewValues = changes.NewValues
 
+MAX_FOUND = 1_000  # matches of a search; a person narrows down what has more
 _ANONYMISATION_BATCH = 500
+
+
+class NumberRegistered(DuplicateValue):
+    message = "Mobile number is already registered"
 
 
 def get(user_id: ObjectId, session: ClientSession | None = None) -> User:
@@ -35,9 +40,15 @@ def get(user_id: ObjectId, session: ClientSession | None = None) -> User:
     return found
 
 
-def read(actor: Actor, user_id: ObjectId) -> User:
-    """Load a user's record for staff, and note the access in the audit trail."""
+def read(actor: Actor, user_id: ObjectId, *, role: Role | None = None) -> User:
+    """Load a user's record for staff, and note the access in the audit trail; with `role`, only of such a user.
+
+    Raises:
+        NotFound: there is no such user, or not with that role.
+    """
     user = get(user_id)
+    if role not in (None, user.role):
+        raise NotFound
     audit.record_read(actor, Kind.USER, [user_id], [user_id])
     return user
 
@@ -61,17 +72,18 @@ def list_users(
     search: str | None = None,
     is_active: bool | None = None,
 ) -> Page[User]:
-    users = User.objects
-    if role is not None:
-        users = users.filter(role=Role(role))
+    where: Raw = {} if role is None else {"role": role}
     if is_active is not None:
-        users = users.filter(is_active=is_active)
+        where["isActive"] = is_active
+    is_minimum = False
     if search is not None:
-        users = users.filter(__raw__={"$or": _matching(search)})
+        roles = {"role": {"$in": list(map(str, Role))}}
+        where, is_minimum = _only_found({**roles, **where}, of_user(search))
     sort_field = {"name": "name", "createdAt": "created_at"}[sort.removeprefix("-")]
     sign = "-" if sort.startswith("-") else ""
     collation = DICTIONARY_ORDER if sort_field == "name" else None
-    page: Page[User] = users.order_by(sign + sort_field, sign + "id").page(page_request, collation)
+    users = User.objects(__raw__=where).order_by(sign + sort_field, sign + "id")
+    page: Page[User] = users.page(page_request, collation, total_is_minimum=is_minimum)
     user_ids = [user.id for user in page.items]
     audit.record_search(actor, Kind.USER, page_request.filters, found=page.pagination.total)
     audit.record_read(actor, Kind.USER, user_ids, user_ids)
@@ -91,12 +103,20 @@ def list_doctors(
     where: Raw = {**BOOKABLE}
     if specialization is not None:
         where["doctorInfo.specialization"] = specialization
-    if search is not None:
-        where["name"] = _contains(rules.plain_name(search))
     if ids is not None:
         where["_id"] = {"$in": list(ids)}
-    page: Page[User] = User.objects(__raw__=where).order_by("name", "id").page(page_request, DICTIONARY_ORDER)
+    is_minimum = False
+    if search is not None:
+        where, is_minimum = _only_found(where, by_name(search))
+    doctors = User.objects(__raw__=where).order_by("name", "id")
+    page: Page[User] = doctors.page(page_request, DICTIONARY_ORDER, total_is_minimum=is_minimum)
     return page
+
+
+def _only_found(where: Raw, searched: Sequence[Prefixes]) -> tuple[Raw, bool]:
+    """A query for the first matches of a search, and whether there are more."""
+    ids = User.matching(where, searched, limit=MAX_FOUND + 1)
+    return {"_id": {"$in": ids[:MAX_FOUND]}}, len(ids) > MAX_FOUND
 
 
 def get_bookable_doctor(doctor_id: ObjectId) -> User:
@@ -109,7 +129,7 @@ def register(*, role: Role, mobile_number: str, name: str | None = None, by: Act
     """Create a user of any role. The default of `name` is a placeholder, the default of `by` is the new user.
 
     Raises:
-        DuplicateValue: the mobile number is already registered.
+        NumberRegistered
         ValidationFailed: a part belongs to another role.
     """
     user = new_user(Role(role), mobile_number, name, **parts)
@@ -130,9 +150,12 @@ def insert(user: User, session: ClientSession, *, by: Actor | None = None) -> No
     if user.role is Role.DOCTOR:
         cache.invalidate(DOCTORS_TAG)
     user.insert(session)
-    audit.record_change(
-        by or Actor(user.id, user.role), Action.CREATE, Kind.USER, user.id, subject=user.id, session=session
-    )
+    audit.insert_events([creation_event(user, by or Actor(user.id, user.role))], session)
+
+
+def creation_event(user: User, by: Actor) -> AuditEvent:
+    """The audit event of a new user, to be stored in its transaction."""
+    return audit.change_event(by, Action.CREATE, Kind.USER, user.id, subject=user.id)
 
 
 def update(user_id: ObjectId, new: NewValues, *, by: Actor) -> User:
@@ -238,23 +261,12 @@ def stats() -> dict[str, Any]:
     return {"total": total, "active": active, "inactive": total - active, "by_role": by_role}
 
 
-def _matching(search: str) -> list[Raw]:
-    """The conditions under which a user matches a search text: by name, mobile number or e-mail address."""
-    numbers = [{"mobileNumber": {"$regex": pattern}} for pattern in rules.mobile_patterns(search)]
-    return [{"name": _contains(rules.plain_name(search))}, {"email": _contains(search)}, *numbers]
-
-
-def _contains(searched: str) -> Raw:
-    """Match fields that contain a text literally, in any case."""
-    return {"$regex": re.escape(searched), "$options": "i"}
-
-
 @contextmanager
 def _translate_duplicate_mobile(by: Actor | None, mobile_number: str) -> Iterator[None]:
-    """Raise DuplicateValue, which tells staff that a number is registered; that counts as a search for it."""
+    """Raise NumberRegistered; staff learn from it that a number is registered, which counts as a search for it."""
     try:
         yield
     except DuplicateKeyError as error:
         if by is not None:
             audit.record_search(by, Kind.USER, {"mobileNumber": mobile_number}, found=1)
-        raise DuplicateValue("Mobile number is already registered") from error
+        raise NumberRegistered from error

@@ -52,6 +52,14 @@ def test_create_admin_creates_an_active_verified_admin(flask: Run) -> None:
     assert (admin.role, admin.is_active, admin.is_verified) == (Role.ADMIN, True, True)
 
 
+def test_search_keys_corrects_users_that_an_older_version_wrote(flask: Run) -> None:
+    asha = factories.make_user(name="Asha Verma")
+    User.collection().update_one({"_id": asha.id}, {"$set": {"name": "Usha Rao"}})
+
+    assert [flask("search-keys").output for _ in range(2)] == ["1 users corrected\n", "0 users corrected\n"]
+    assert User.objects.get(id=asha.id).search.words == ["usharao", "rao"]
+
+
 @pytest.mark.parametrize(
     ("answer", "exit_code", "role"), [("y", 0, Role.ADMIN), ("n", 1, Role.PATIENT), ("", 1, Role.PATIENT)]
 )
@@ -64,7 +72,8 @@ def test_create_admin_asks_before_it_promotes_a_patient(
         args=["create-admin", patient.mobile_number, "Kavita Desai"], input=answer and f"{answer}\n"
     )
 
-    assert f"{patient.mobile_number} belongs to Asha Verma (patient). Make this user an admin?" in result.output
+    question = f"{patient.mobile_number} belongs to Asha Verma (patient). Make this user an admin named Kavita Desai?"
+    assert f"{question} All devices are signed out." in result.output
     assert result.exit_code == exit_code
     assert User.objects.get(mobile_number=patient.mobile_number).role is role
     del flask  # it restores the connection
@@ -83,6 +92,19 @@ def test_create_admin_with_yes_promotes_a_deactivated_user_and_ends_the_sessions
     assert (promoted.role, promoted.is_active, promoted.is_verified) == (Role.ADMIN, True, True)
     assert promoted.name == "Kavita Desai"
     assert get_db().sessions.count_documents({"user": patient.user.id}) == 0
+
+
+def test_create_admin_counts_the_appointments_that_the_former_doctor_can_no_longer_hold(flask: Run) -> None:
+    doctor = factories.make_doctor()
+    for time in ("09:00", "09:30"):
+        factories.make_appointment(doctor=doctor, time=time)
+
+    result = flask("create-admin", doctor.mobile_number, "Kavita Desai", "--yes")
+
+    assert result.stdout.splitlines() == [
+        f"Kavita Desai can sign in as an admin with {doctor.mobile_number}.",
+        "Upcoming appointments that need another doctor: 2",
+    ]
 
 
 @pytest.mark.parametrize(("mobile", "name"), [("12345", "Kavita Desai"), ("9876543210", "1"), ("9876543210", "<b>")])
@@ -267,6 +289,7 @@ CAPACITY = "more active appointments than seats"
 COUNT = "bookedPatients is not the number of active appointments"
 SEAT = "a taken seat without an appointment"
 AVAILABLE = "isAvailable does not match the free seats"
+NO_PLACE = "active, but has neither a slot nor an overflow place"
 NO_SEAT = "active, but its seat is not taken in its slot"
 
 
@@ -303,6 +326,29 @@ def test_the_audit_reports_each_inconsistency(
 
     found = {fault for line in result.output.splitlines() for fault in line.partition(": ")[2].split("; ")}
     assert (result.exit_code, found) == (1, faults)
+
+
+@pytest.mark.parametrize(
+    ("place", "is_reported"),
+    [
+        ({"source": "walk-in", "seat": 1001}, False),
+        ({"source": "walk-in", "seat": 1000}, True),
+        ({"source": "desk", "seat": 1001}, True),
+        ({"source": "walk-in", "seat": 1000, "status": "cancelled"}, False),
+    ],
+    ids=str,
+)
+def test_the_audit_reports_an_active_appointment_with_neither_slot_nor_overflow_place(
+    flask: Run, place: dict[str, Any], *, is_reported: bool
+) -> None:
+    appointment = consistent_appointments()
+    records: Records = get_db()
+    records.appointments.update_one({"_id": appointment.id}, {"$set": place, "$unset": {"slot": ""}})
+
+    lines = flask("audit").output.splitlines()
+
+    assert (f"appointment {appointment.id}: {NO_PLACE}" in lines) is is_reported
+    assert len(lines) == 1 + is_reported  # its slot has a seat without an appointment
 
 
 def test_the_audit_reports_the_id_of_the_record(flask: Run) -> None:

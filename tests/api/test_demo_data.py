@@ -15,6 +15,7 @@ from arthomed.appointments.service import consistency
 from arthomed.config import settings
 from arthomed.core.actor import SYSTEM, Actor
 from arthomed.core.permissions import Role
+from arthomed.payments.service import consistency as payments_consistency
 from arthomed.scheduling.models import Slot
 from arthomed.scheduling.rules import WEEK
 from arthomed.users.models import User
@@ -39,6 +40,10 @@ class View:
     is_overflow: bool = False
     has_arrived: bool = False
     has_findings: bool = False
+
+    @property
+    def earliest_starts_at(self) -> datetime:
+        return self.starts_at
 
 
 @pytest.fixture(params=EVERY_DAY, ids=lambda day: f"{day:%A}")
@@ -103,6 +108,13 @@ def test_whoever_ends_a_demo_appointment_early_gives_a_reason(appointments: list
         assert one.history[-1].reason
     [cancelled] = [one for one in ended if one.status is Status.CANCELLED]
     assert cancelled.cancellation.reason == cancelled.history[-1].reason
+
+
+def test_a_treated_demo_patient_has_paid_and_a_confirmed_one_in_part(appointments: list[Appointment]) -> None:
+    fees = [one.payment for one in appointments if one.payment.paid_amount]
+
+    assert sorted((fee.status, fee.paid_amount / fee.amount) for fee in fees) == [("paid", 1), ("pending", 0.5)]
+    assert list(payments_consistency.violations()) == []
 
 
 def test_a_treated_demo_patient_has_findings(appointments: list[Appointment]) -> None:

@@ -1,15 +1,20 @@
 """From a one-time code to a confirmed appointment, over HTTP and through all processes."""
 
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
+import pytest
+from redis import Redis
 
-from tests.stack import Stack, wait_for
+from tests.stack import ROOT, Stack, wait_for
 
 ASHA, RECEPTIONIST = "9000000021", "9000000002"
 
 
+@pytest.mark.usefixtures("without_recent_codes")
 def test_patient_signs_in_books_and_receives_the_confirmation_by_sms_and_email(stack: Stack) -> None:
     with httpx.Client(base_url=f"{stack.url}/api", timeout=10) as api:
         patient, receptionist = sign_in(stack, api, ASHA), sign_in(stack, api, RECEPTIONIST)
@@ -29,6 +34,27 @@ def test_patient_signs_in_books_and_receives_the_confirmation_by_sms_and_email(s
 
     for recipient in (ASHA, "asha@example.com"):
         assert "Dr Leela Nair" in confirmation_text(stack, recipient)
+    assert stack.flask("audit").stdout == "Appointments and slots are consistent.\n"
+
+
+@pytest.fixture
+def without_recent_codes(stack: Stack) -> None:
+    """Nobody has requested a code in the last minute."""
+    with Redis.from_url(stack.env["REDIS_URL"]) as redis:
+        for key in redis.scan_iter("*resend:*"):
+            redis.delete(key)
+
+
+@pytest.mark.usefixtures("without_recent_codes")
+def test_the_script_of_the_readme_books_twice_in_a_row_and_within_a_minute(stack: Stack) -> None:
+    command = [sys.executable, "-I", "dev/first_booking.py", stack.url]  # -I: it needs none of our modules
+
+    runs = [subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False) for _ in "ab"]
+
+    for done in runs:
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "is confirmed." in done.stdout
+        assert done.stdout.endswith(f"Booked and confirmed. All messages: {stack.url}/dev/mailbox\n")
     assert stack.flask("audit").stdout == "Appointments and slots are consistent.\n"
 
 

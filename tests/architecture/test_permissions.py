@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cache, partial
 from typing import Any
 
 import pytest
@@ -25,6 +26,9 @@ from arthomed.core.permissions import Role
 from arthomed.frontdesk.models import Room
 from arthomed.frontdesk.service import display, queue
 from arthomed.notifications.models import Notification, State
+from arthomed.payments.models import Payment
+from arthomed.payments.rules import Method
+from arthomed.payments.service import recording
 from arthomed.users.models import User
 from tests import factories
 
@@ -33,6 +37,7 @@ STAFF = frozenset({Role.RECEPTIONIST, Role.ADMIN})
 PATIENT, DOCTOR, ADMIN = frozenset({Role.PATIENT}), frozenset({Role.DOCTOR}), frozenset({Role.ADMIN})
 OWN_APPOINTMENTS = PATIENT | DOCTOR
 Body = Callable[["World"], dict[str, Any]]
+Pair = tuple[object, object]
 
 
 @dataclass(frozen=True)
@@ -55,16 +60,18 @@ class World:
 
     caller: factories.SignedIn
     doctor: User
-    ids: dict[str, tuple[object, object]]
+    ids: dict[str, Pair | Callable[[], Pair]]
 
-    def records_of(self, row: Row) -> tuple[object, object]:
-        """A record of the caller, and one of another user."""
+    def records_of(self, row: Row) -> Pair:
+        """A record of the caller, and one of another user; those that few routes need are made now."""
         if row.record in STEPS_BEFORE and row.record not in self.ids:
-            own, others = (queued(appointment, STEPS_BEFORE[row.record]) for appointment in self.ids["appointment"])
-            self.ids[row.record] = own, others
-        if row.record == "display key" and row.record not in self.ids:
-            self.ids[row.record] = display_key(self.doctor), display_key(self.doctor)
-        return self.ids[row.record] if row.record else (factories.UNKNOWN_ID, factories.UNKNOWN_ID)
+            steps, (own, others) = STEPS_BEFORE[row.record], self.records("appointment")
+            self.ids[row.record] = queued(own, steps), queued(others, steps)
+        return self.records(row.record) if row.record else (factories.UNKNOWN_ID, factories.UNKNOWN_ID)
+
+    def records(self, name: str) -> Pair:
+        found = self.ids[name]
+        return found() if callable(found) else found
 
     def accessible_record(self, row: Row) -> object:
         """A record for which the caller may call the route."""
@@ -75,9 +82,18 @@ class World:
     def role(self) -> Role:
         return Role(self.caller.user.role)
 
+    @property
+    def own_doctor(self) -> ObjectId:
+        """The calling doctor, else any."""
+        return ObjectId(self.caller.user.id if self.role is Role.DOCTOR else self.doctor.id)
+
 
 def _edit(world: World) -> dict[str, Any]:
     return {"notes": "Rest"} if world.role is Role.DOCTOR else {"reason": "Fever"}
+
+
+def _new_patient(world: World) -> dict[str, Any]:
+    return {"mobileNumber": factories.new_mobile(), "name": "Some One", **factories.booking_body(world.doctor)}
 
 
 STEPS_BEFORE: dict[str, tuple[str, ...]] = {
@@ -125,6 +141,10 @@ def _own_code(world: World) -> dict[str, Any]:
     return {"otp": factories.code_for(mobile)}
 
 
+def _a_week_later() -> str:
+    return (factories.tomorrow() + timedelta(days=7)).isoformat()
+
+
 PUBLIC = {
     ("POST", "/api/auth/send-otp"),
     ("POST", "/api/auth/verify-otp"),
@@ -144,7 +164,10 @@ PUBLIC = {
 }
 _APPOINTMENT = "/api/appointments/<object_id:appointment_id>"
 _USER = "/api/users/<object_id:user_id>"
+_PATIENT = "/api/patients/<object_id:patient_id>"
 _DOCTORS = "/api/users/doctors"
+_BORN = {"dateOfBirth": "1990-04-21"}
+_SLOTS = "/api/appointments/slots"
 _ONE_DAY = {"from": "2026-12-01", "to": "2026-12-01"}
 TABLE: dict[tuple[str, str], Row] = {
     ("POST", "/api/auth/logout-all"): Row(ALL),
@@ -185,6 +208,12 @@ TABLE: dict[tuple[str, str], Row] = {
     ("PUT", "/api/admin/users/<object_id:user_id>/status"): Row(
         ADMIN, "user", body=lambda _: {"isActive": False, "reason": "Left"}
     ),
+    ("GET", "/api/patients"): Row(DOCTOR | STAFF, query=lambda _: {"search": "test"}),
+    ("POST", "/api/patients"): Row(
+        STAFF, body=lambda _: {"mobileNumber": factories.new_mobile(), "name": "Test Patient", "profile": _BORN}
+    ),
+    ("GET", _PATIENT): Row(DOCTOR | STAFF, "patient", own_only=DOCTOR, status=Status.CONFIRMED),
+    ("PUT", _PATIENT): Row(STAFF, "patient", body=lambda _: {"name": "New Name"}),
     ("GET", _DOCTORS): Row(ALL),
     ("GET", f"{_DOCTORS}/<object_id:doctor_id>"): Row(ALL, "doctor"),
     ("GET", f"{_DOCTORS}/<object_id:doctor_id>/availability"): Row(ALL, "doctor", query=lambda _: _ONE_DAY),
@@ -195,6 +224,7 @@ TABLE: dict[tuple[str, str], Row] = {
         ALL, query=lambda world: {"doctorId": str(world.doctor.id), "date": factories.tomorrow().isoformat()}
     ),
     ("POST", "/api/appointments/book"): Row(ALL, body=lambda world: factories.booking_body(world.doctor)),
+    ("POST", "/api/appointments/manual"): Row(STAFF, body=_new_patient),
     ("GET", "/api/appointments/my-appointments"): Row(ALL),
     ("GET", "/api/appointments"): Row(DOCTOR | STAFF),
     ("GET", "/api/appointments/pending"): Row(STAFF),
@@ -224,6 +254,39 @@ TABLE: dict[tuple[str, str], Row] = {
         body=lambda world: {"name": "Hall", "rooms": [{"doctorId": str(world.doctor.id), "room": "Room 3"}]},
     ),
     ("DELETE", "/api/display-keys/<object_id:key_id>"): Row(ADMIN, "display key"),
+    ("POST", f"{_APPOINTMENT}/payments"): Row(STAFF, "appointment", body=lambda _: {"amount": 100, "method": "upi"}),
+    ("POST", f"{_APPOINTMENT}/refunds"): Row(
+        STAFF, "paid appointment", body=lambda _: {"amount": 100, "method": "cash", "reason": "Called away"}
+    ),
+    ("GET", f"{_APPOINTMENT}/payments"): Row(ALL, "paid appointment", own_only=OWN_APPOINTMENTS),
+    ("GET", "/api/payments"): Row(STAFF, query=lambda _: {"date": f"{clock.today(settings().policy.timezone)}"}),
+    ("POST", "/api/payments/<object_id:payment_id>/correction"): Row(
+        STAFF, "payment", body=lambda _: {"reason": "Entered twice"}
+    ),
+    ("GET", "/api/payments/<object_id:payment_id>/receipt"): Row(ALL, "payment", own_only=OWN_APPOINTMENTS),
+    ("PUT", f"{_APPOINTMENT}/reschedule"): Row(
+        ALL,
+        "as_patient",
+        own_only=OWN_APPOINTMENTS,
+        body=lambda _: {"appointmentDate": _a_week_later(), "appointmentTime": "09:00"},
+    ),
+    ("GET", f"{_SLOTS}/<object_id:slot_id>"): Row(DOCTOR | STAFF, "slot", own_only=DOCTOR),
+    ("PUT", f"{_SLOTS}/<object_id:slot_id>"): Row(
+        DOCTOR | STAFF, "slot", own_only=DOCTOR, body=lambda _: {"isBlocked": True, "blockReason": "break"}
+    ),
+    ("POST", _SLOTS): Row(
+        DOCTOR | STAFF,
+        body=lambda world: {
+            "doctorId": str(world.own_doctor),
+            "date": _a_week_later(),
+            "startTime": "18:00",
+            "maxPatients": 2,
+        },
+    ),
+    ("GET", "/api/appointments/explain"): Row(
+        DOCTOR | STAFF,
+        query=lambda world: {"doctorId": str(world.own_doctor), "date": _a_week_later(), "time": "09:00"},
+    ),
 }
 CASES = [pytest.param(route, role, id=f"{role} {' '.join(route)}") for route in TABLE for role in Role]
 
@@ -305,6 +368,14 @@ def _failed_message_of(appointment: Appointment) -> ObjectId:
     return ObjectId(message.id)
 
 
+def _payments(caller: User, stranger: User) -> list[Payment]:
+    """A payment of the caller as a patient, and one of another patient."""
+    desk = factories.actor_of(factories.make_user(Role.RECEPTIONIST))
+    doctor = factories.make_doctor(factories.every_day("10:00", "11:00", max_patients=2))
+    made = [factories.make_appointment(patient, doctor, time="10:00") for patient in (caller, stranger)]
+    return [recording.pay(desk, one.id, 200, Method.CASH, reference=None, key=None).payment for one in made]
+
+
 def make_world(app: Flask, role: Role, status: Status) -> World:
     hour = factories.every_day("09:00", "10:00")
     doctor, another = factories.make_doctor(hour), factories.make_doctor(hour)
@@ -318,11 +389,20 @@ def make_world(app: Flask, role: Role, status: Status) -> World:
         admin = factories.actor_of(factories.make_user(Role.ADMIN))
         for appointment in (own_appointment, others_appointment):
             transitions.change_status(admin, appointment.id, status)
-    ids = {
+    payments = cache(partial(_payments, caller.user, stranger.user))
+    is_doctor = role is Role.DOCTOR
+    as_patient = factories.make_appointment(caller.user, doctor, time="09:30") if is_doctor else own_appointment
+    ids: dict[str, Pair | Callable[[], Pair]] = {
         "appointment": (own_appointment.id, others_appointment.id),
+        "as_patient": (as_patient.id, others_appointment.id),
+        "slot": (own_appointment.slot, others_appointment.slot),
         "user": (caller.user.id, stranger.user.id),
+        "patient": (own_appointment.patient_id, others_appointment.patient_id),
         "doctor": (caller.user.id, doctor.id),
         "session": (caller.session_id, stranger.session_id),
+        "display key": cache(lambda: (display_key(doctor), display_key(doctor))),
+        "payment": lambda: (payments()[0].id, payments()[1].id),
+        "paid appointment": lambda: (payments()[0].appointment, payments()[1].appointment),
         "message": (_failed_message_of(own_appointment), _failed_message_of(others_appointment)),
         "file": (
             factories.make_file(own_appointment, caller.user),

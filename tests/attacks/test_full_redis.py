@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from redis import Redis
 from redis.exceptions import OutOfMemoryError
 
-from arthomed.infra import heartbeat
+from arthomed.infra import heartbeat, redis_check
 from dev.servers import Mongo, Valkey
 from tests import factories
 from tests.attacks.malformed_entries import TASK, dump, job
@@ -61,6 +61,20 @@ def test_a_full_redis_is_named_by_the_next_check_of_readiness(client: FlaskClien
 
     own_redis.free()
     wait_for(lambda: not failed_dependencies(client), seconds=5, what="readiness")
+
+
+def test_the_check_at_the_start_names_the_reason_why_redis_refuses_writes(own_redis: OwnRedis) -> None:
+    url = own_redis.server.url
+    assert redis_check.problem_of(url) is None
+
+    own_redis.fill()
+    full = redis_check.problem_of(url)
+    own_redis.free()
+    own_redis.client.replicaof("127.0.0.1", 1)
+    replica = redis_check.problem_of(url)
+
+    assert full == "Redis refuses writes; see REDIS_URL (command not allowed when used memory > 'maxmemory')"
+    assert replica == "Redis refuses writes; see REDIS_URL (You can't write against a read only replica)"
 
 
 def test_with_a_full_redis_no_code_can_be_requested_and_all_else_works(

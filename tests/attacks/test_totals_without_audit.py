@@ -31,6 +31,7 @@ SEARCHES: dict[str, Callable[[Clinic], Search]] = {
         "/users?role=patient&isActive=true&sort=name",
         {"role": "patient", "isActive": True},
     ),
+    "a receptionist searches patients": lambda c: (c.desk, "/patients?search=ver asha", {"search": "ver asha"}),
     "a receptionist filters appointments by patient": lambda c: (
         c.desk,
         f"/appointments?patientId={c.patient.user.id}&status=pending",
@@ -64,7 +65,14 @@ BY_ID: dict[str, Callable[[Clinic], tuple[SignedIn, str]]] = {
     "the audit trail of what a person did": lambda c: (c.admin, f"/admin/audit?actorId={c.patient.user.id}"),
 }
 
-RECORDED = {"/api/users", "/api/appointments", "/api/appointments/pending", "/api/admin/messages", "/api/admin/audit"}
+RECORDED = {
+    "/api/users",
+    "/api/patients",
+    "/api/appointments",
+    "/api/appointments/pending",
+    "/api/admin/messages",
+    "/api/admin/audit",
+}
 PUBLIC_OR_OWN = {"/api/users/doctors", "/api/appointments/my-appointments", "/api/users/profile/access-log"}
 
 

@@ -23,9 +23,9 @@ def npm() -> Npm:
     return _run
 
 
-def _run(*arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+def _run(*arguments: str, cwd: Path = CLIENT, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     completed = subprocess.run(
-        ["npm", *arguments], check=False, cwd=CLIENT, env=env, capture_output=True, text=True, timeout=300
+        ["npm", *arguments], check=False, cwd=cwd, env=env, capture_output=True, text=True, timeout=300
     )
     assert completed.returncode == 0, completed.stdout + completed.stderr
     return completed

@@ -1,5 +1,7 @@
 """What the OpenAPI document says beyond schemas: ids, access, errors with their codes, headers, possible examples."""
 
+import json
+import re
 from typing import Any
 
 import pytest
@@ -106,11 +108,30 @@ def test_no_operation_lists_a_code_that_it_cannot_give(
 
     assert {name for name, found in codes.items() if "SLOT_UNAVAILABLE" in found} == {
         "POST /api/appointments/book",
+        "POST /api/appointments/manual",
+        "PUT /api/appointments/{appointment_id}/reschedule",
         "PUT /api/appointments/{appointment_id}/status",
         "PUT /api/appointments/{appointment_id}/undo",
     }
-    assert not [name for name, operation in operations.items() if "security" in operation and not tokens <= codes[name]]
+    with_permission = [name for name, operation in operations.items() if "x-permission" in operation]
+    assert not [name for name in with_permission if not tokens <= codes[name]]
     assert not [name for name, found in codes.items() if "NO_TOKEN" in found and "security" not in operations[name]]
+
+
+def test_logout_lists_no_code_of_a_session_because_it_works_after_the_end_of_one(
+    document: dict[str, Any], operations: dict[str, Operation]
+) -> None:
+    codes = codes_of(document, operations["POST /api/auth/logout"])
+
+    assert codes >= {"NO_TOKEN", "INVALID_TOKEN"}
+    assert not codes & {"TOKEN_EXPIRED", "SESSION_REVOKED", "USER_INACTIVE", "USER_NOT_FOUND", "PERMISSION_DENIED"}
+
+
+def test_every_id_is_documented_as_in_either_case(document: dict[str, Any], operations: dict[str, Operation]) -> None:
+    patterns = set(re.findall(r'"pattern": "([^"]*\{24}[^"]*)"', json.dumps([document, operations])))
+
+    assert patterns
+    assert all(re.fullmatch(pattern, "672B1234a1b2c3d4e5f60718") for pattern in patterns)
 
 
 def test_every_example_of_an_appointment_is_possible(operations: dict[str, Operation]) -> None:

@@ -138,6 +138,44 @@ def test_a_failed_if_match_sends_nothing_of_the_file(front: httpx.Client, clinic
     assert (beyond.status_code, beyond.json()["error"]["code"]) == (416, "REQUESTED_RANGE_NOT_SATISFIABLE")
 
 
+@pytest.mark.parametrize(
+    "condition",
+    [("If-Match", '"another"'), ("If-Unmodified-Since", "Sun, 01 Nov 2020 00:00:00 GMT")],
+    ids=lambda one: one[0],
+)
+def test_the_connection_stays_open_after_a_failed_condition(
+    front: httpx.Client, clinic: Clinic, condition: tuple[str, str]
+) -> None:
+    """nginx closes it after its own 412, although it has promised to keep it alive."""
+    patient = clinic.person(Role.PATIENT)
+    url = _portrait_of(clinic, patient)
+    connection = HTTPConnection(front.base_url.host, front.base_url.port)
+    statuses = []
+    with closing(connection):
+        connection.connect()
+        connection.auto_open = 0
+        for headers in [patient.headers, {**patient.headers, condition[0]: condition[1]}] * 10:
+            connection.request("GET", url, headers=headers)
+            response = connection.getresponse()
+            response.read()
+            statuses.append(response.status)
+
+    assert statuses == [200, 412] * 10
+
+
+def test_a_file_is_deleted_only_if_its_condition_is_met(front: httpx.Client, clinic: Clinic) -> None:
+    patient = clinic.person(Role.PATIENT)
+    url = _portrait_of(clinic, patient)
+    etag = front.get(url, headers=patient.headers).headers["ETag"]
+
+    failed, deleted = (
+        front.delete(url, headers={**patient.headers, "If-Match": condition}) for condition in ('"another"', etag)
+    )
+
+    assert (failed.status_code, failed.json()["error"]["code"]) == (412, "PRECONDITION_FAILED")
+    assert deleted.status_code == 200
+
+
 @pytest.mark.parametrize("kind", MALFORMED)
 def test_a_malformed_request_is_refused_in_the_format_of_the_api(front: httpx.Client, kind: str) -> None:
     _, request = MALFORMED[kind]

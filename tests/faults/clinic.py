@@ -13,6 +13,7 @@ from datetime import date, timedelta
 from itertools import pairwise
 from typing import Any, Self, TypeVar
 from uuid import uuid4
+from zoneinfo import ZoneInfo
 
 import httpx
 import jwt
@@ -29,6 +30,7 @@ from tests.factories import new_mobile
 from tests.stack import Stack, children, wait_for
 
 SECRET = "only-for-development-and-test-access"
+ZONE = ZoneInfo("Asia/Kolkata")
 DAY = clock.now().date() + timedelta(days=3)  # beyond every notice period, in every time zone
 T = TypeVar("T")
 R = TypeVar("R")
@@ -86,6 +88,23 @@ class Clinic:
             [_slot(doctor.id, day, start, end, capacity).to_mongo() for start, end in pairwise(times)]
         )
         return ObjectId(doctor.id)
+
+    def doctor_of_today(self, *, slots: int) -> ObjectId:
+        """Insert a doctor with free slots of today, whatever the time is: they begin in the next minutes."""
+        doctor = self.doctor(slots=slots, day=clock.today(ZONE))
+        for nth, time in enumerate(self.times(doctor)):
+            starts_at = clock.now() + timedelta(minutes=nth)
+            self.database.slots.update_one({"doctor": doctor, "startTime": time}, {"$set": {"startsAt": starts_at}})
+        return doctor
+
+    def walk_in(self, desk: Person, doctor: ObjectId, mobile: str, **headers: str) -> httpx.Response:
+        body = {"doctorId": str(doctor), "mobileNumber": mobile, "name": "Asha Verma", "isWalkIn": True}
+        return self.api.post("/appointments/manual", json=body, headers={**desk.headers, **headers})
+
+    def tokens(self, doctor: ObjectId) -> list[int]:
+        """The tokens of a doctor's patients, in order."""
+        found = self.database.appointments.find({"doctor": doctor}, {"queue": 1})
+        return sorted(one["queue"]["token"] for one in found)
 
     def times(self, doctor: ObjectId) -> list[str]:
         """Find the start times of a doctor's slots."""

@@ -27,7 +27,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("slow") and not FULL:
-            item.add_marker(pytest.mark.skip(reason="FAULTS=full runs it"))
+            item.add_marker(pytest.mark.skip(reason="`make test-faults` runs it"))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

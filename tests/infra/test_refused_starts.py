@@ -19,7 +19,7 @@ from tests.stack import BIN, Stack, wait_for
 from tests.unit.config.environment import PRODUCTION
 
 WEB = ("gunicorn", "-c", "gunicorn.conf.py", "wsgi:app")
-WORKER, BEAT = ("celery", "-A", "workers.app", "worker", "-c", "1"), ("celery", "-A", "workers.app", "beat")
+WORKER, BEAT = ("celery", "-A", "workers.app", "worker", "-c", "1"), ("celery", "-q", "-A", "workers.app", "beat")
 REMEDY = "start mongod with --replSet rs0, and run rs.initiate() in mongosh once"
 TIMES = ("firstFailedAt", "lastFailedAt")
 SECONDS = 60
@@ -61,6 +61,14 @@ def _create_users(server: Mongo, folder: Path) -> None:
 
 CASES: dict[str, tuple[tuple[str, ...], dict[str, str], str]] = {
     "gunicorn on a standalone mongod": (WEB, {"MONGODB_URI": "standalone"}, REMEDY),
+    "a worker on a standalone mongod": (WORKER, {"MONGODB_URI": "standalone"}, REMEDY),
+    "beat on a standalone mongod": (BEAT, {"MONGODB_URI": "standalone"}, REMEDY),
+    "a worker on an uninitiated set": (WORKER, {"MONGODB_URI": "uninitiated"}, "run rs.initiate()"),
+    "beat with a wrong password": (
+        BEAT,
+        {"MONGODB_URI": "stranger"},
+        "correct the user or the password of MONGODB_URI",
+    ),
     "a command on a standalone mongod": (("flask", "audit"), {"MONGODB_URI": "standalone"}, REMEDY),
     "migrations on a standalone mongod": (("flask", "migrate", "up"), {"MONGODB_URI": "standalone"}, REMEDY),
     "the name of another set": (
@@ -83,12 +91,12 @@ CASES: dict[str, tuple[tuple[str, ...], dict[str, str], str]] = {
     "a dump as the application": (
         ("flask", "backup", "dump", "{folder}/dump"),
         {"MONGODB_URI": "application"},
-        "MongoDB refuses: Unauthorized; commands need an owner of the database as the user of MONGODB_URI",
+        "MongoDB refuses: Unauthorized; run commands as an owner of the database, and web, worker and beat as a user",
     ),
     "migrations as the application": (
         ("flask", "migrate", "up"),
         {"MONGODB_URI": "application"},
-        "MongoDB refuses: Unauthorized; commands need an owner of the database as the user of MONGODB_URI",
+        "MongoDB refuses: Unauthorized; run commands as an owner of the database, and web, worker and beat as a user",
     ),
     "a dump into a missing folder": (
         ("flask", "backup", "dump", "{folder}/missing/dump"),
@@ -164,8 +172,8 @@ def web(mongo: Mongo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stac
     stack.stop()
 
 
-class TestPoorConfiguration:
-    """What makes the service poorer but not wrong is logged at the start, and told by /health/ready."""
+class TestWarnings:
+    """Settings that are missing from production, and an unreachable Redis, are logged at startup."""
 
     def test_it_is_logged_at_the_start(self, web: Stack) -> None:
         assert web.web

@@ -30,12 +30,19 @@ def inefficient(operations: list[Operation], database: Records) -> list[Any]:
     plans = [
         (one["ns"], one["command"], one["planSummary"])
         for one in operations
-        if one.get("hasSortStage") or "COLLSCAN" in one["planSummary"]
+        if _sorts_in_memory(one) or "COLLSCAN" in one["planSummary"]
     ]
     lookups = [
         stage["$lookup"] for one in operations for stage in one["command"].get("pipeline", []) if "$lookup" in stage
     ]
     return plans + [lookup for lookup in lookups if _INEFFICIENT_STAGES & set(_stages_of(_explain(lookup, database)))]
+
+
+def _sorts_in_memory(operation: Operation) -> bool:
+    """Documents that were found by a list of ids are few, and may be sorted."""
+    by_id = operation["command"].get("filter", {}).get("_id")
+    is_listed = isinstance(by_id, Mapping) and "$in" in by_id
+    return bool(operation.get("hasSortStage")) and not is_listed
 
 
 def _explain(lookup: dict[str, Any], database: Records) -> Any:

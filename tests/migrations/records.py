@@ -106,3 +106,9 @@ def display_key(**parts: Any) -> dict[str, Any]:
 
 def cache_tag(**parts: Any) -> dict[str, Any]:
     return {"_id": f"doctors:{ObjectId()}", "version": b"random bytes", "changedAt": STARTS_AT, **parts}
+
+
+def payment(**parts: Any) -> dict[str, Any]:
+    valid = {"appointment": ObjectId(), "patient": ObjectId(), "receiptNumber": "2026-27/000001", "kind": "payment"}
+    people = {"receivedBy": ObjectId(), "createdBy": ObjectId()}
+    return {"_id": ObjectId(), **valid, **people, "amount": 500, "method": "cash", "at": STARTS_AT, **parts}

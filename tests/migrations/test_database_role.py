@@ -142,10 +142,8 @@ def test_the_role_reaches_neither_migrations_nor_other_databases(as_application:
 def test_an_update_grants_missing_and_revokes_surplus_privileges(owned: Records) -> None:
     audit_events = {"db": NAME, "collection": "audit_events"}
     owned.command("grantPrivilegesToRole", roles.NAME, privileges=[{"resource": audit_events, "actions": ["remove"]}])
-    users_collection = {"db": NAME, "collection": "users"}
-    owned.command(
-        "revokePrivilegesFromRole", roles.NAME, privileges=[{"resource": users_collection, "actions": ["find"]}]
-    )
+    revoked = {"resource": {"db": NAME, "collection": "users"}, "actions": ["find"]}
+    owned.command("revokePrivilegesFromRole", roles.NAME, privileges=[revoked])
 
     roles.update(owned)
 
@@ -258,11 +256,8 @@ def test_a_patient_signs_in_books_and_is_notified_with_the_privileges_of_the_app
     run(Job.SEND_SMS, str(Notification.objects.get(state=State.WAITING).id))
 
     audit.flush()
-    assert set(AuditEvent.objects(action="create", role=Role.PATIENT).distinct("kind")) == {
-        "user",
-        "session",
-        "appointment",
-    }
+    created = AuditEvent.objects(action="create", role=Role.PATIENT)
+    assert set(created.distinct("kind")) == {"user", "session", "appointment"}
     assert set(Notification.objects.distinct("state")) == {State.SENT}
     assert list(consistency.violations()) == []
 
@@ -278,29 +273,28 @@ def test_every_job_works_with_the_privileges_of_the_application(run: Run, refusa
     otp.request_code(patient.mobile_number, purpose="login", address="127.0.0.1", networks=["127.0.0.1"])
     erased = factories.make_user().id
     transaction(lambda session: users.anonymise(erased, keep_until=clock.now(), session=session))
-    ids = {
-        Job.DELIVER_CODE: Otp.objects.get(mobile_number=patient.mobile_number).issue,
-        Job.DELIVER_CODE_TO_STRANGER: Otp.objects.get(mobile_number=patient.mobile_number).issue,
-        Job.SEND_CODE: Notification.objects(channel="sms", kind="appointment-confirmed").first().id,
-        Job.SEND_SMS: Notification.objects(channel="sms", kind="appointment-confirmed").first().id,
-        Job.SEND_EMAIL: Notification.objects(channel="email").first().id,
-        Job.SEND_PUSH: Notification.objects(channel="email").first().id,
-        Job.SYNC_SLOTS: appointment.doctor_id,
-        Job.EXPORT: patient.id,
-        Job.SCAN_FILE: File.objects.get(filename=factories.make_file(appointment, patient)).id,
+    code = Otp.objects.get(mobile_number=patient.mobile_number).issue
+    confirmed = Notification.objects(kind="appointment-confirmed")
+    sms, email = (confirmed.filter(channel=channel).first().id for channel in ("sms", "email"))
+    ids: dict[Job, tuple[object, ...]] = {
+        **dict.fromkeys((Job.DELIVER_CODE, Job.DELIVER_CODE_TO_STRANGER), (code,)),
+        **dict.fromkeys((Job.SEND_CODE, Job.SEND_SMS), (sms,)),
+        **dict.fromkeys((Job.SEND_EMAIL, Job.SEND_PUSH), (email,)),
+        Job.SYNC_SLOTS: (appointment.doctor_id,),
+        Job.EXPORT: (patient.id,),
+        Job.SCAN_FILE: (File.objects.get(filename=factories.make_file(appointment, patient)).id,),
+        Job.RECORD_FAILURE: ("malformed", "MalformedEntry"),
     }
-    found = [ids[job]] if job in ids else []
-    later = clock.now() if found else appointment.ends_at + timedelta(hours=2)
 
-    with time_machine.travel(later, tick=True):
-        run(job, *(["malformed", "MalformedEntry"] if job is Job.RECORD_FAILURE else []), *map(str, found))
+    with time_machine.travel(clock.now() if job in ids else appointment.ends_at + timedelta(hours=2), tick=True):
+        run(job, *map(str, ids.get(job, ())))
 
     assert refusals() == []
 
 
+@pytest.mark.usefixtures("owned")
 def test_the_web_process_finds_the_required_indexes_with_the_privileges_of_the_application(
-    owned: Records, guarded: Mongo, refusals: Refusals
+    guarded: Mongo, refusals: Refusals
 ) -> None:
-    del owned
     mongo.require_indexes(guarded.uri(NAME, APPLICATION))
     assert refusals() == []

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -25,8 +25,11 @@ from arthomed.infra.clamav import ClamAV
 from arthomed.notifications import receipts
 from arthomed.notifications import service as notifications
 from arthomed.notifications.models import Notification
+from arthomed.payments.rules import Method
+from arthomed.payments.service import recording
 from arthomed.privacy.service import erasure
 from arthomed.scheduling import service as scheduling
+from arthomed.users import patients
 from arthomed.users.models import User
 from tests import factories
 from tests.api.auth.sign_in import fail
@@ -107,6 +110,20 @@ def clinic(app: Flask) -> Clinic:
     failed = [records.message(state="failed", fallback="email", fallbackAt=clock.now()) for _ in range(MANY)]
     database.notifications.insert_many(failed)
     database.notifications.insert_many([records.message(state="sent") for _ in range(MANY)])
+    database.payments.insert_many(
+        [
+            records.payment(
+                receiptNumber=f"2025-26/{number:06}",
+                appointment=appointment.id if number % 4 == 0 else ObjectId(),
+                patient=(patient.user if number % 4 == 0 else other_patient).id,
+                receivedBy=other_doctor.id,
+                createdBy=other_doctor.id,
+                at=on_day(number)["startsAt"],
+                createdAt=clock.now(),
+            )
+            for number in range(MANY)
+        ]
+    )
     file_store.current().storage.prepare()
     database.files.insert_many([records.file(owner=patient.user.id) for _ in range(MANY)])
     database.sessions.insert_many(
@@ -143,6 +160,12 @@ def book_by_a_frequent_patient(clinic: Clinic) -> None:
     factories.make_appointment(patient, clinic.doctor, time="09:00", day=factories.tomorrow() + timedelta(days=1))
 
 
+def pay_and_correct(clinic: Clinic) -> None:
+    desk, appointment = factories.actor_of(clinic.desk.user), factories.make_appointment()
+    paid = recording.pay(desk, appointment.id, 100, Method.UPI, reference=None, key="a-key-of-the-desk").payment
+    recording.correct(desk, paid.id, reason="Entered twice", key=None)
+
+
 def send_a_code(clinic: Clinic) -> None:
     otp.deliver(Otp.objects.get(mobile_number=clinic.number_with_a_code()).issue)
 
@@ -170,6 +193,11 @@ def get_slots_twice(clinic: Clinic) -> None:
         clinic.get(f"/appointments/slots?doctorId={clinic.doctor.id}&date={factories.tomorrow()}")
 
 
+def register_a_patient(clinic: Clinic) -> None:
+    desk = factories.actor_of(clinic.desk.user)
+    patients.register(desk, factories.new_mobile(), name="Test Patient", profile={"date_of_birth": date(1990, 4, 21)})
+
+
 def get_day_twice(clinic: Clinic) -> None:
     for _ in range(2):
         clinic.get(f"/appointments/day?date={factories.tomorrow()}")
@@ -195,6 +223,16 @@ FREQUENT: dict[str, Callable[[Clinic], object]] = {
     "users by name": lambda c: c.as_admin("/users?sort=name"),
     "doctors of a specialization by name": lambda c: c.get("/users/doctors?specialization=Cardiology&search=doctor"),
     "users by number": lambda c: c.as_admin("/users?search=%2B91+98765+43210"),
+    "users by address": lambda c: c.as_admin("/users?search=asha%40example.com&role=patient"),
+    "users by two words": lambda c: c.as_admin("/users?search=test+patient&isActive=true"),
+    "patients by one word": lambda c: c.get("/patients?search=test"),
+    "patients by two words": lambda c: c.get("/patients?search=test+patient&page=2"),
+    "patients by last digits": lambda c: c.get("/patients?search=0001"),
+    "patients by number": lambda c: c.get(f"/patients?search={c.patient.user.mobile_number}"),
+    "patients by token": lambda c: c.get("/patients?search=%2312"),
+    "a doctor's patients by name": lambda c: c.get("/patients?search=test", factories.sign_in(c.app, c.doctor)),
+    "a doctor's patients by token": lambda c: c.get("/patients?search=%2312", factories.sign_in(c.app, c.doctor)),
+    "registering a patient": register_a_patient,
     "user statistics": lambda c: c.as_admin("/users/stats"),
     "doctors who are free on a day": lambda c: c.get(f"/users/doctors?date={factories.tomorrow()}"),
     "doctors of a specialization": lambda c: c.get("/users/doctors?specialization=Cardiology"),
@@ -242,6 +280,9 @@ FREQUENT: dict[str, Callable[[Clinic], object]] = {
     "users with push tokens": lambda c: sessions.with_push_tokens([c.patient.user.id, ObjectId()]),
     "storing a push token": lambda c: sessions.store_push_token(c.patient.session_id, "a-token-of-the-tests"),
     "sending a message": lambda c: notifications.send(Notification.objects(subject=c.appointment.id).first().id),
+    "recording a payment and its correction": pay_and_correct,
+    "the payments of an appointment": lambda c: c.get(f"/appointments/{c.appointment.id}/payments", c.patient),
+    "the cash report of a day": lambda c: c.get("/payments?date=2026-12-01"),
     "my access log": lambda c: c.get("/users/profile/access-log", c.patient),
     "my export": lambda c: c.get_file("/users/profile/export", c.patient),
     "the audit trail": lambda c: c.audited(""),

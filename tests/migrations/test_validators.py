@@ -7,6 +7,7 @@ import pytest
 from pymongo.database import Database
 from pymongo.errors import WriteError
 
+from tests import factories
 from tests.migrations import records
 
 MISSING = "missing"
@@ -25,6 +26,7 @@ VALID: dict[str, Make] = {
     "failed_jobs": records.failed_job,
     "cache_tags": records.cache_tag,
     "display_keys": records.display_key,
+    "payments": records.payment,
 }
 INVALID: dict[str, list[Document]] = {
     "slots": [
@@ -39,6 +41,8 @@ INVALID: dict[str, list[Document]] = {
         {"maxPatients": 0, "bookedPatients": 0, "takenSeats": []},
         {"maxPatients": "2"},
         {"bookedPatients": MISSING},
+        {"blockReason": "holiday"},
+        {"isExtra": "yes"},
         {"bookedPatients": 0},
         {"bookedPatients": 2},
         {"bookedPatients": 3, "takenSeats": [1, 2, 3]},
@@ -104,6 +108,18 @@ INVALID: dict[str, list[Document]] = {
         {"attempts": 0},
     ],
     "display_keys": [{"digest": "the key itself"}, {"rooms": []}, {"rooms": MISSING}, {"createdBy": MISSING}],
+    "payments": [
+        *({name: MISSING} for name in ("appointment", "patient", "receiptNumber", "receivedBy", "createdBy", "at")),
+        {"receiptNumber": "2026/1"},
+        {"kind": "gift"},
+        {"method": "cheque"},
+        {"amount": 0},
+        {"amount": -1},
+        {"amount": 99.5},
+        {"kind": "refund"},
+        {"kind": "correction"},
+        {"corrects": factories.UNKNOWN_ID},
+    ],
     "cache_tags": [{"_id": 1}, {"version": MISSING}, {"version": "text"}, {"changedAt": MISSING}],
 }
 CASES = [(collection, invalid) for collection, rows in INVALID.items() for invalid in rows]

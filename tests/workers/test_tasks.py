@@ -43,6 +43,7 @@ def test_the_queue_of_every_job_is_declared_and_consumed(celery: Celery) -> None
     queues = {queue_of(job)["queue"] for job in Job}
     assert queues <= {queue.name for queue in celery.conf.task_queues}
     assert f"-Q {QUEUES}" in (ROOT / "Procfile").read_text()
+    assert f'"-Q", "{QUEUES}"' in (ROOT / "compose.yaml").read_text()
     assert queues <= set(QUEUES.split(","))
 
 

@@ -27,8 +27,16 @@ def arrive(
 
     Two arrivals of one doctor and day conflict, so there are no gaps: take the token late.
     """
-    token = Counter.next(tokens_counter(doctor, date), session)
-    return Queue(token=token, priority=priority, priority_reason=reason).after(STEP, now, arrived_at=now)
+    [queue] = arrive_together(doctor, date, now, session, count=1)
+    return queue.changed(priority=priority, priority_reason=reason)
+
+
+def arrive_together(
+    doctor: ObjectId, date: dt.date, now: datetime, session: ClientSession, *, count: int
+) -> list[Queue]:
+    """The places of patients who arrive at the same moment, with one update of the counter."""
+    first = Counter.next(tokens_counter(doctor, date), session, count=count)
+    return [Queue(token=first + nth).after(STEP, now, arrived_at=now) for nth in range(count)]
 
 
 def tokens_counter(doctor: ObjectId, date: dt.date) -> str:

@@ -29,21 +29,20 @@ def record_list(
     record_read(actor, page.items)
 
 
-def booking_event(actor: Actor, appointment_id: ObjectId) -> AuditEvent:
+def booking_event(actor: Actor, booked: Appointment) -> AuditEvent:
     """The audit event of a booking, to be stored in its transaction."""
-    return audit.change_event(actor, Action.CREATE, Kind.APPOINTMENT, appointment_id, subject=actor.signed_in_user_id)
+    return audit.change_event(actor, Action.CREATE, Kind.APPOINTMENT, booked.id, subject=booked.patient_id)
 
 
 def record_change(actor: Actor, before: Appointment, after: Appointment, session: ClientSession) -> None:
     """Record which fields of an appointment changed."""
+    audit.insert_events([change_event(actor, before, after)], session)
+
+
+def change_event(actor: Actor, before: Appointment, after: Appointment) -> AuditEvent:
+    """The audit event of a change, to be stored in its transaction."""
     found = audit.differences(before.to_mongo(), after.to_mongo())
     changes = [one for one in found if not str(one["field"]).startswith(_OMITTED_FIELDS)]
-    audit.record_change(
-        actor,
-        Action.CHANGE,
-        Kind.APPOINTMENT,
-        after.id,
-        subject=after.patient_id,
-        session=session,
-        changes=changes,
+    return audit.change_event(
+        actor, Action.CHANGE, Kind.APPOINTMENT, after.id, subject=after.patient_id, changes=changes
     )

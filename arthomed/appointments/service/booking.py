@@ -1,10 +1,8 @@
 """Booking: one transaction claims a seat and stores the appointment, its messages and its idempotency key."""
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from datetime import date, datetime
-from hashlib import sha256
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -12,18 +10,20 @@ from bson import ObjectId
 from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError
 
-from arthomed.appointments import messages, rules
-from arthomed.appointments.models import Appointment, Change, IdempotencyKey, Payment
-from arthomed.appointments.rules import Status
-from arthomed.appointments.service import audit_trail
+from arthomed.appointments import booking_rules, messages, rules
+from arthomed.appointments.keys import IdempotencyKey
+from arthomed.appointments.models import Appointment
+from arthomed.appointments.parts import Change, PaymentInfo
+from arthomed.appointments.queue import Queue
+from arthomed.appointments.rules import Source
+from arthomed.appointments.service import alternatives, arrival, audit_trail, idempotency
+from arthomed.appointments.service.attempts import BookingAttempt, BookingDetails
 from arthomed.audit import service as audit
 from arthomed.config import settings
 from arthomed.core import clock, metrics, origin
 from arthomed.core.actor import Actor
 from arthomed.core.batcher import Batcher
-from arthomed.core.errors import ClinicError, DuplicateValue, IdempotencyKeyReused, NotFound, ValidationFailed
-from arthomed.core.origin import Origin
-from arthomed.files.models import File
+from arthomed.core.errors import ClinicError, DuplicateValue, NotFound, ValidationFailed
 from arthomed.files.rules import Category, UploadTarget
 from arthomed.files.rules import Kind as FileKind
 from arthomed.files.service import uploading
@@ -31,54 +31,22 @@ from arthomed.files.service.uploading import Upload
 from arthomed.notifications import service as notifications
 from arthomed.notifications.models import Notification
 from arthomed.scheduling.models import Slot
-from arthomed.scheduling.seats import Seat, Start
+from arthomed.scheduling.seats import Seat
+from arthomed.users import service as users
 from arthomed.users.models import User
 
 log = structlog.get_logger()
 
-ALTERNATIVES = 3
-_SAME_TIME = "You already have an appointment at that time"
-_SAME_DAY = "You already have an appointment with this doctor on that day"
-
-
-@dataclass(frozen=True, slots=True)
-class BookingDetails:
-    """The requested booking; date and time are in the clinic's time zone."""
-
-    doctor_id: ObjectId
-    appointment_date: date
-    appointment_time: str
-    purpose_of_visit: str
-    reason: str
-    symptoms: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class BookingAttempt:
-    """A booking on its way into a transaction: `id` becomes the appointment's id."""
-
-    actor: Actor
-    details: BookingDetails
-    id: ObjectId = field(default_factory=ObjectId)
-    key: IdempotencyKey | None = None
-    files: Sequence[File] = ()
-    origin: Origin = field(default_factory=origin.current)
-
-    @property
-    def patient_id(self) -> ObjectId:
-        return self.actor.signed_in_user_id
-
-    @property
-    def start(self) -> Start:
-        return self.details.doctor_id, self.details.appointment_date, self.details.appointment_time
+_SAME_TIME = "an appointment at that time"
+_SAME_DAY = "an appointment with this doctor on that day"
 
 
 @dataclass(frozen=True, slots=True)
 class _Context:
-    """The records that the bookings of a transaction depend on, read at its start."""
+    """The records that the bookings of a transaction depend on, read at its start; seats by the attempts' ids."""
 
     users: Mapping[ObjectId, User]
-    seats: Mapping[Start, Seat | None]
+    seats: Mapping[ObjectId, Seat | None]
     open_appointments: Mapping[ObjectId, int]
 
 
@@ -98,32 +66,43 @@ def book(
 ) -> Appointment:
     """Book an appointment for the acting user as its patient, with the uploads as its files of a category.
 
-    A repeated request with the same idempotency key returns the appointment of the first one.
+    Raises:
+        BookingLimitReached: the patient has too many open appointments.
+        TooManyFiles, FileTooLarge, InvalidFile: the uploads are refused.
+        ClinicError: see `place`.
+    """
+    attempt = BookingAttempt(actor, actor.signed_in_user_id, details)
+    # The default category is left out, so that a key that an older version stored still matches.
+    kind = "" if category is Category.REPORTS else str(category)
+    parts = [] if key is None else [*(upload.digest for upload in uploads), kind]
+    stored_key = idempotency.new_key(actor, key, attempt.id, asdict(details), *parts)
+    return place(replace(attempt, key=stored_key), uploads=uploads, category=category)
+
+
+def place(
+    attempt: BookingAttempt, *, uploads: Sequence[Upload] = (), category: Category = Category.REPORTS
+) -> Appointment:
+    """Book in one transaction; a repeated request with the same idempotency key returns the first appointment.
 
     Raises:
-        NotFound: the doctor does not exist or cannot be booked.
+        NotFound: the patient or the doctor does not exist, or the doctor cannot be booked.
         SlotUnavailable, SlotTaken: with the nearest free slots of that doctor.
-        ValidationFailed: a doctor books an appointment with themselves.
+        ValidationFailed: the doctor is the patient, too.
         DuplicateValue: the patient has an appointment at that time, or with that doctor on that day.
-        BookingLimitReached: the patient has too many open appointments.
         IdempotencyKeyReused: the key was used for another booking.
-        TooManyFiles, FileTooLarge, InvalidFile: the uploads are refused.
+        DuplicateKeyError: another request has stored the new patient meanwhile.
     """
-    if actor.user_id == details.doctor_id:
-        raise ValidationFailed.of("doctorId", "You cannot book an appointment with yourself.", str(details.doctor_id))
-    attempt = BookingAttempt(actor, details)
-    if key is not None:
-        fingerprint = _fingerprint(details, uploads, category)
-        stored_key = IdempotencyKey(user=actor.user_id, key=key, fingerprint=fingerprint, appointment=attempt.id)
-        attempt = replace(attempt, key=stored_key)
-    target = UploadTarget(FileKind.APPOINTMENTS, category, attempt.id, actor.signed_in_user_id)
+    doctor_id = attempt.details.doctor_id
+    if attempt.patient_id == doctor_id:
+        raise ValidationFailed.of("doctorId", "Doctors cannot book an appointment with themselves.", str(doctor_id))
+    target = UploadTarget(FileKind.APPOINTMENTS, category, attempt.id, attempt.patient_id)
     try:
-        with uploading.stored_files(actor, uploads, target) as files:
+        with uploading.stored_files(attempt.actor, uploads, target) as files:
             booked = _batched_booking(replace(attempt, files=files))
     except (NotFound, rules.SlotUnavailable, rules.BookingLimitReached, DuplicateKeyError) as error:
         return _replay_or_refuse(error, attempt)
     notifications.enqueue_or_leave_to_sweeper(notifications.sending_jobs(booked.messages))
-    log.info("appointment_booked", appointment_id=str(booked.appointment.id))
+    log.info("appointment_booked", appointment_id=str(booked.appointment.id), source=str(attempt.source))
     metrics.BOOKINGS.add()
     return booked.appointment
 
@@ -138,19 +117,39 @@ def _book_in_transaction(attempts: Sequence[BookingAttempt], session: ClientSess
     return [refusal or next(booked) for refusal in refusals]
 
 
-_batched_booking = Batcher(_book_in_transaction, keys=lambda attempt: (attempt.patient_id, attempt.start))
+_batched_booking = Batcher(_book_in_transaction, keys=lambda attempt: attempt.batch_keys)
 
 
 def _read_context(attempts: Sequence[BookingAttempt], now: datetime, session: ClientSession) -> _Context:
     """Count open appointments only of patients who booked often enough to reach the limit."""
     ids = [user_id for attempt in attempts for user_id in (attempt.patient_id, attempt.details.doctor_id)]
-    users = User.active_by_id(ids, session)
-    seats = Slot.free_seats([attempt.start for attempt in attempts], now=now, session=session)
-    limit = settings().policy.max_open_appointments
-    patients = (users.get(attempt.patient_id) for attempt in attempts)
+    found = User.active_by_id(ids, session)
+    found |= {attempt.patient_id: attempt.new_patient for attempt in attempts if attempt.new_patient}
+    seats = _find_seats(attempts, now, session)
+    policy = settings().policy
+    limit = policy.max_open_appointments
+    patients = (found.get(attempt.patient_id) for attempt in attempts if booking_rules.is_limited(attempt.source))
     frequent = [patient.id for patient in patients if patient and patient.bookings_count >= limit]
-    today = clock.wall_clock(clock.today(zone := settings().policy.timezone), "00:00", zone)
-    return _Context(users, seats, Appointment.count_open(frequent, today=today, session=session) if frequent else {})
+    day_start = clock.wall_clock(clock.today(policy.timezone), "00:00", policy.timezone)
+    counts = Appointment.count_open(frequent, day_start=day_start, session=session) if frequent else {}
+    return _Context(found, seats, counts)
+
+
+def _find_seats(
+    attempts: Sequence[BookingAttempt], now: datetime, session: ClientSession
+) -> Mapping[ObjectId, Seat | None]:
+    """A seat for each attempt; walk-ins get none of the slots that others of this transaction take."""
+    walk_ins = [attempt for attempt in attempts if attempt.source is Source.WALK_IN]
+    timed = [attempt for attempt in attempts if attempt.source is not Source.WALK_IN]
+    found = Slot.free_seats([one.start for one in timed], now=now, session=session) if timed else {}
+    days = Slot.walk_in_seats([one.start for one in walk_ins], now=now, session=session) if walk_ins else {}
+    taken = {seat.slot for seat in found.values() if seat is not None}
+    seats = {one.id: found[one.start] for one in timed if one.start in found}
+    return seats | {
+        one.id: next(seat for seat in days[one.start] if seat.slot not in taken)
+        for one in walk_ins
+        if one.start in days
+    }
 
 
 def _refusal(attempt: BookingAttempt, context: _Context, now: datetime) -> ClinicError | None:
@@ -164,27 +163,31 @@ def _refusal(attempt: BookingAttempt, context: _Context, now: datetime) -> Clini
 def _ensure_bookable(attempt: BookingAttempt, context: _Context, now: datetime) -> None:
     details, policy = attempt.details, settings().policy
     if attempt.patient_id not in context.users:
-        raise NotFound
+        raise NotFound("Patient not found")
     if context.open_appointments.get(attempt.patient_id, 0) >= policy.max_open_appointments:
         raise rules.BookingLimitReached
     doctor = context.users.get(details.doctor_id)
     if doctor is None or not doctor.is_bookable:
         raise NotFound("Doctor not found")
-    rules.ensure_bookable_day((details.appointment_date - clock.local_date(now, policy.timezone)).days, policy)
-    if attempt.start not in context.seats:
+    booking_rules.ensure_bookable_day((details.appointment_date - clock.local_date(now, policy.timezone)).days, policy)
+    if attempt.id not in context.seats:
         raise rules.SlotUnavailable
-    if context.seats[attempt.start] is None:
+    seat = context.seats[attempt.id]
+    if seat is None:
         raise rules.SlotTaken
+    booking_rules.ensure_can_start(seat.ends_at, now)
 
 
 def _write(attempts: Sequence[BookingAttempt], context: _Context, session: ClientSession) -> list[_Booked]:
     """Write all records; the write to the patients makes two bookings of one patient conflict, so the limit holds."""
     IdempotencyKey.insert_all([attempt.key for attempt in attempts if attempt.key is not None], session)
+    User.insert_all([attempt.new_patient for attempt in attempts if attempt.new_patient is not None], session)
     User.count_bookings([attempt.patient_id for attempt in attempts], session)
-    seats = [seat for attempt in attempts if (seat := context.seats[attempt.start])]
+    seats = [seat for attempt in attempts if (seat := context.seats[attempt.id])]
     claims = list(zip(seats, attempts, strict=True))
-    Slot.claim([(seat, attempt.id) for seat, attempt in claims], session=session)
-    appointments = [_appointment(attempt, seat, context) for seat, attempt in claims]
+    Slot.claim([(seat, attempt.id) for seat, attempt in claims if not seat.is_overflow], session=session)
+    queues = _queues(claims, session)
+    appointments = [_appointment(attempt, seat, queues.get(attempt.id), context) for seat, attempt in claims]
     Appointment.insert_new(appointments, session)
     with_devices = notifications.users_with_devices([attempt.patient_id for attempt in attempts])
     events, booked = [], []
@@ -193,41 +196,53 @@ def _write(attempts: Sequence[BookingAttempt], context: _Context, session: Clien
         new = messages.for_status(appointment, appointment.patient, has_device=has_device)
         with origin.override(attempt.origin):
             uploading.attach(attempt.actor, attempt.files, session)
-            events.append(audit_trail.booking_event(attempt.actor, attempt.id))
+            if attempt.new_patient is not None:
+                events.append(users.creation_event(attempt.new_patient, attempt.actor))
+            events.append(audit_trail.booking_event(attempt.actor, appointment))
         booked.append(_Booked(appointment, new))
     audit.insert_events(events, session)
     notifications.add_to_outbox([message for one in booked for message in one.messages], session)
     return booked
 
 
-def _fingerprint(details: BookingDetails, uploads: Sequence[Upload], category: Category) -> str:
-    """A digest of the details and files; the order of the fields in the request does not matter.
+def _queues(claims: Sequence[tuple[Seat, BookingAttempt]], session: ClientSession) -> dict[ObjectId, Queue]:
+    """The places in the queue of those who walked in, by their attempts' ids."""
+    days: dict[tuple[ObjectId, datetime], list[ObjectId]] = {}
+    for seat, attempt in claims:
+        if attempt.source is Source.WALK_IN:
+            days.setdefault((seat.doctor, seat.date), []).append(attempt.id)
+    return {
+        attempt_id: queue
+        for (doctor, day), ids in days.items()
+        for attempt_id, queue in zip(
+            ids, arrival.arrive_together(doctor, day, clock.now(), session, count=len(ids)), strict=True
+        )
+    }
 
-    The default category is left out, so that a key that an older version stored still matches.
-    """
-    text = json.dumps(asdict(details), default=str, sort_keys=True)
-    kind = "" if category is Category.REPORTS else category
-    return sha256("".join([text, *(upload.digest for upload in uploads), kind]).encode()).hexdigest()
 
-
-def _appointment(attempt: BookingAttempt, seat: Seat, context: _Context) -> Appointment:
-    details, now = attempt.details, clock.now()
+def _appointment(attempt: BookingAttempt, seat: Seat, queue: Queue | None, context: _Context) -> Appointment:
+    """The appointment; the token of one who walked in also numbers an overflow place."""
+    details, now, by = attempt.details, clock.now(), attempt.actor.user_id
+    status = booking_rules.status_when_booked(attempt.source)
     appointment = Appointment(
         id=attempt.id,
         patient_id=attempt.patient_id,
         doctor_id=details.doctor_id,
         slot=seat.slot,
-        seat=seat.number,
+        seat=rules.OVERFLOW_SEAT + queue.token if queue and seat.is_overflow else seat.number,
         appointment_date=seat.date,
         appointment_time=seat.start_time,
         starts_at=seat.starts_at,
         ends_at=seat.ends_at,
+        status=status,
+        source=attempt.source,
+        queue=queue,
         purpose_of_visit=details.purpose_of_visit,
         reason=details.reason,
         symptoms=details.symptoms,
-        payment=Payment(amount=seat.fee),
-        history=[Change(target=Status.PENDING, by=attempt.patient_id, at=now)],
-        created_by=attempt.patient_id,
+        payment=PaymentInfo(amount=seat.fee),
+        history=[Change(target=status, by=by, at=now)],
+        created_by=by,
         created_at=now,
         updated_at=now,
     )
@@ -238,34 +253,21 @@ def _appointment(attempt: BookingAttempt, seat: Seat, context: _Context) -> Appo
 
 def _replay_or_refuse(error: ClinicError | DuplicateKeyError, attempt: BookingAttempt) -> Appointment:
     """Return the appointment that was booked with the same key; if there is none, raise the reason of the refusal."""
-    used = attempt.key and IdempotencyKey.objects(user=attempt.key.user, key=attempt.key.key).first()
-    if used is not None:
-        return _replay(attempt, used)
+    replayed = idempotency.find_replayed(attempt.actor, attempt.key)
+    if replayed is not None:
+        return replayed
     fields: dict[str, Any] = (error.details or {}).get("keyPattern", {}) if isinstance(error, DuplicateKeyError) else {}
     if "seat" in fields:
         raise rules.SlotTaken(_alternatives(attempt.details)) from error
     if isinstance(error, rules.SlotUnavailable):
         raise type(error)(_alternatives(attempt.details)) from error
     if "patient" in fields:
-        raise DuplicateValue(_SAME_TIME if "startsAt" in fields else _SAME_DAY) from error
+        has = "You already have" if attempt.actor.user_id == attempt.patient_id else "The patient already has"
+        raise DuplicateValue(f"{has} {_SAME_TIME if 'startsAt' in fields else _SAME_DAY}") from error
     raise error
 
 
-def _replay(attempt: BookingAttempt, used: IdempotencyKey) -> Appointment:
-    if attempt.key is None or used.fingerprint != attempt.key.fingerprint:
-        raise IdempotencyKeyReused
-    appointment: Appointment = Appointment.visible_to(attempt.actor).require(used.appointment)
-    return Appointment.with_people([appointment])[0]
-
-
 def _alternatives(details: BookingDetails) -> list[dict[str, str]]:
-    zone = settings().policy.timezone
-    requested = clock.wall_clock(details.appointment_date, details.appointment_time, zone)
-    return [
-        {
-            "doctorId": str(slot.doctor),
-            "appointmentDate": f"{slot.date:%Y-%m-%d}",
-            "appointmentTime": slot.start_time,
-        }
-        for slot in Slot.nearest_free(details.doctor_id, requested, now=clock.now(), limit=ALTERNATIVES)
-    ]
+    zone, time = settings().policy.timezone, details.appointment_time
+    requested = clock.wall_clock(details.appointment_date, time, zone) if time else clock.now()
+    return alternatives.nearest(details.doctor_id, requested)

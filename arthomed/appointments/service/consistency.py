@@ -1,4 +1,4 @@
-"""Checks the database for slots and appointments that contradict each other."""
+"""Checks the database for slots and appointments that contradict each other, and for wrong overflow places."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,7 @@ from mongoengine.connection import get_connection
 from pymongo.client_session import ClientSession
 
 from arthomed.appointments.models import Appointment
-from arthomed.appointments.rules import ACTIVE, Status
+from arthomed.appointments.rules import ACTIVE, OVERFLOW_SEAT, Source, Status
 from arthomed.appointments.service.arrival import TOKENS, tokens_counter
 from arthomed.core.counters import Counter
 from arthomed.core.documents import Pipeline, Raw
@@ -27,11 +27,13 @@ _ACTIVE_APPOINTMENTS: Pipeline = [
     {"$set": {"activeCount": {"$size": "$active"}}},
 ]
 _IS_AVAILABLE = {"$and": [{"$not": "$isBlocked"}, {"$lt": ["$bookedPatients", "$maxPatients"]}]}
+_HOLDER = {"$cond": [{"$eq": ["$activeCount", 1]}, {"$first": "$active._id"}, None]}
 _SLOT_VIOLATIONS = {
     "more active appointments than seats": {"$gt": ["$activeCount", "$maxPatients"]},
     "bookedPatients is not the number of active appointments": {"$ne": ["$bookedPatients", "$activeCount"]},
     "a taken seat without an appointment": {"$ne": [{"$setDifference": ["$takenSeats", "$active.seat"]}, []]},
     "isAvailable does not match the free seats": {"$ne": ["$isAvailable", _IS_AVAILABLE]},
+    "appointment is not its only active appointment": {"$ne": [{"$ifNull": ["$appointment", None]}, _HOLDER]},
 }
 # The other slots are empty and need no lookup; `_appointments_without_seat` finds an active appointment in one of them.
 _SUSPECT_SLOTS = {
@@ -39,6 +41,7 @@ _SUSPECT_SLOTS = {
         "$or": [
             {"bookedPatients": {"$ne": 0}},
             {"takenSeats": {"$ne": []}},
+            {"appointment": {"$exists": True}},
             {"$expr": {"$ne": ["$isAvailable", _IS_AVAILABLE]}},
         ]
     }
@@ -48,6 +51,7 @@ _SEAT_IS_TAKEN = [
     {"$eq": ["$doctor", "$slotDocument.doctor"]},
     {"$eq": ["$startsAt", "$slotDocument.startsAt"]},
 ]
+_IS_OVERFLOW = {"source": str(Source.WALK_IN), "seat": {"$gt": OVERFLOW_SEAT}}
 
 
 _IS_CALLED = {"$and": [{"$eq": ["$status", Status.CONFIRMED]}, {"$gt": ["$queue.calledAt", None]}]}
@@ -90,6 +94,7 @@ def violations() -> Iterator[str]:
     with get_connection().start_session(snapshot=True) as snapshot:
         yield from _inconsistent_slots(snapshot)
         yield from _appointments_without_seat(snapshot)
+        yield from _wrong_overflow_places(snapshot)
         yield from _inconsistent_queues(snapshot)
         yield from _misplaced_appointments(snapshot)
 
@@ -105,13 +110,19 @@ def _inconsistent_slots(snapshot: ClientSession) -> Iterator[str]:
 
 def _appointments_without_seat(snapshot: ClientSession) -> Iterator[str]:
     stages: Pipeline = [
-        {"$match": {"status": {"$in": sorted(ACTIVE)}}},
+        {"$match": {"status": {"$in": sorted(ACTIVE)}, "slot": {"$exists": True}}},
         {"$lookup": {"from": "slots", "localField": "slot", "foreignField": "_id", "as": "slotDocument"}},
         {"$set": {"slotDocument": {"$first": "$slotDocument"}}},
         {"$match": {"$expr": {"$not": {"$and": _SEAT_IS_TAKEN}}}},
     ]
     for row in Appointment.collection().aggregate(stages, session=snapshot):
         yield f"appointment {row['_id']}: active, but its seat is not taken in its slot"
+
+
+def _wrong_overflow_places(snapshot: ClientSession) -> Iterator[str]:
+    wrong = {"status": {"$in": sorted(ACTIVE)}, "slot": {"$exists": False}, "$nor": [_IS_OVERFLOW]}
+    for row in Appointment.collection().find(wrong, {"_id": 1}, session=snapshot):
+        yield f"appointment {row['_id']}: active, but has neither a slot nor an overflow place"
 
 
 def _inconsistent_queues(snapshot: ClientSession) -> Iterator[str]:

@@ -27,8 +27,9 @@ def get(actor: Actor, appointment_id: ObjectId) -> Appointment:
 
 def to_ics(actor: Actor, appointment_id: ObjectId) -> bytes:
     """An appointment as an iCalendar file for its patient or its doctor."""
-    Appointment.of(actor.signed_in_user_id).require(appointment_id)
-    appointment = get(actor, appointment_id)
+    appointment: Appointment = Appointment.of(actor.signed_in_user_id).require(appointment_id)
+    audit_trail.record_read(actor, [appointment])
+    Appointment.with_people([appointment])
     reader = appointment.doctor if actor.user_id == appointment.doctor_id else appointment.patient
     return calendar.to_ics(appointment, reader)
 

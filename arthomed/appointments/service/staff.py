@@ -18,6 +18,7 @@ from arthomed.core.errors import NotFound
 from arthomed.core.permissions import Role
 from arthomed.scheduling import service as scheduling
 from arthomed.scheduling.models import Slot
+from arthomed.users import patients
 from arthomed.users import service as users
 from arthomed.users.models import User
 
@@ -32,15 +33,15 @@ class Account:
     upcoming: list[Appointment]
 
 
-def read(actor: Actor, user_id: ObjectId) -> User:
-    """Read a user's record; doctors read those of their own patients.
+def read(actor: Actor, user_id: ObjectId, *, role: Role | None = None) -> User:
+    """Read a user's record, with `role` only of such a user; doctors read those of their own patients.
 
     Raises:
-        NotFound: there is no such user, or the doctor has no appointment with that patient.
+        NotFound: there is no such user, or the user is not one of the doctor's own patients.
     """
     if actor.role is Role.DOCTOR and user_id != actor.user_id and not Appointment.treats(actor.user_id, user_id):
         raise NotFound
-    return users.read(actor, user_id)
+    return users.read(actor, user_id, role=role)
 
 
 def update(actor: Actor, user_id: ObjectId, changes: users.NewValues) -> Account:
@@ -50,6 +51,16 @@ def update(actor: Actor, user_id: ObjectId, changes: users.NewValues) -> Account
         NotFound, DuplicateValue, ValidationFailed: see `users.update`.
     """
     return _change(actor, user_id, partial(users.save_changes, user_id, changes, by=actor))
+
+
+def update_patient(actor: Actor, patient_id: ObjectId, changes: users.NewValues) -> User:
+    """Merge changes into a patient's record.
+
+    Raises:
+        NotFound: there is no such user, or the user is no patient.
+        DuplicateValue, ValidationFailed: see `users.update`.
+    """
+    return _change(actor, patient_id, partial(patients.save_changes, patient_id, changes, by=actor)).user
 
 
 def set_active(actor: Actor, user_id: ObjectId, *, is_active: bool, reason: str | None = None) -> Account:

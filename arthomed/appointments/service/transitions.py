@@ -11,10 +11,11 @@ from bson import ObjectId
 from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError
 
-from arthomed.appointments import messages, rules
-from arthomed.appointments.models import Appointment, Cancellation, Change
+from arthomed.appointments import fees, messages, rules
+from arthomed.appointments.models import Appointment
+from arthomed.appointments.parts import Cancellation, Change
 from arthomed.appointments.rules import Move, Status
-from arthomed.appointments.service import audit_trail
+from arthomed.appointments.service import audit_trail, seats
 from arthomed.config import settings
 from arthomed.core import clock, error_reporting
 from arthomed.core.actor import SYSTEM, Actor
@@ -146,7 +147,7 @@ def _apply(transition: _Transition, session: ClientSession) -> tuple[Appointment
     """Write a transition; the transaction runs this again from the start after a write conflict."""
     appointment, move = transition.appointment, transition.move
     seat: dict[str, Any] = {}
-    if move.claims_seat:
+    if move.claims_seat and not appointment.is_overflow:
         claimed = Slot.reclaim(appointment.slot, appointment.id, session=session)
         if claimed is None:
             raise rules.SlotTaken
@@ -155,7 +156,7 @@ def _apply(transition: _Transition, session: ClientSession) -> tuple[Appointment
     if moved is None:
         raise rules.InvalidTransition("The appointment was changed in the meantime")
     audit_trail.record_change(transition.actor, appointment, moved, session)
-    if move.frees_seat:
+    if move.frees_seat and not moved.is_overflow:
         _free_seat(moved, session)
     if not move.notifies_patient:
         return moved, []
@@ -166,22 +167,22 @@ def _apply(transition: _Transition, session: ClientSession) -> tuple[Appointment
 
 
 def _free_seat(moved: Appointment, session: ClientSession) -> None:
-    still_taken = Slot.free(moved.slot, moved.seat, session=session)
-    if len(still_taken) == 1:
-        Slot.hold(moved.slot, Appointment.holder(moved.slot, session), session=session)
+    seats.free(moved.slot, moved.seat, session)
 
 
 def _cancellation(actor: Actor, appointment: Appointment, target: Status, change: Change) -> dict[str, Any]:
     if target is not Status.CANCELLED:
         return {}
     percent = rules.refund_percent(appointment, actor=actor, now=change.at)
-    amount = rules.refund_amount(appointment.payment.paid_amount, percent)
+    paid = appointment.payment.paid_amount
+    amount = rules.refund_amount(paid, percent)
     cancellation = Cancellation(
         by=change.by,
         at=change.at,
         reason=change.reason,
         refund_amount=amount,
-        refund_status="pending" if amount else "none",
+        refund_status=fees.refund_status(amount, refunded=0, paid=paid),
+        refunded_before=appointment.payment.recorded_refunds,
     )
     return {"cancellation": cancellation.to_mongo()}
 

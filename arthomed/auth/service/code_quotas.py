@@ -1,8 +1,8 @@
 """The clinic's quotas of SMS with one-time codes, which bound what an attack can cost.
 
-The worker that sends a code takes them. Staff, patients and strangers have separate quotas (`rules.clinic_quotas`). A
-patient's first code of a day, and codes requested from an address from which the patient has signed in before, are sent
-whatever the quota. `docs/security.md` says whom an attack can keep from signing in.
+The worker that sends a code counts it. Patients and strangers have separate quotas (`rules.clinic_quotas`). They do not
+apply to staff, to a patient's first code of a day, nor to codes requested from an address from which the patient has
+signed in before. `docs/security.md` says whom an attack can keep from signing in.
 """
 
 import structlog
@@ -20,8 +20,10 @@ from arthomed.users.models import User
 log = structlog.get_logger()
 
 
-def take(code: Otp) -> bool:
-    """Count the SMS of a code; False when the quota is exhausted, so that the SMS is not sent.
+def may_send(code: Otp) -> bool:
+    """Count the SMS of a code, once; False when the quota is exhausted, so that the SMS is not sent.
+
+    A worker that is killed before the SMS is in the outbox, or a job that runs twice, counts nothing more.
 
     Raises:
         ServiceUnavailable: Redis does not answer.
@@ -32,7 +34,7 @@ def take(code: Otp) -> bool:
     if user is not None and _is_always_sent(user, code):
         return True
     clinic, *shares = rules.clinic_quotas(code.requested_from, is_patient=user is not None, policy=settings().codes)
-    is_taken = _take(clinic, *shares)
+    is_taken = _take(code, clinic, *shares)
     if not is_taken:
         log.warning("code_withheld", quota=clinic.key)
         metrics.CODES_WITHHELD.add(clinic.key)
@@ -42,12 +44,12 @@ def take(code: Otp) -> bool:
 def _is_always_sent(user: User, code: Otp) -> bool:
     if user.role is not Role.PATIENT or code.requested_from in user.known_addresses:
         return True
-    return _take(rules.first_of_day_quota(user.mobile_number))
+    return _take(code, rules.first_of_day_quota(user.mobile_number))
 
 
-def _take(one: Quota, *shares: Quota) -> bool:
+def _take(code: Otp, one: Quota, *shares: Quota) -> bool:
     try:
-        used = quota.counter().take([one, *shares])[0]
+        used = quota.counter().take([one, *shares], use=str(code.issue))[0]
     except RateLimitExceeded:
         return False
     if one.limit > 1 and used == one.limit // 2:

@@ -1,10 +1,10 @@
 """One-time codes: requested, sent by SMS, and checked."""
 
 import secrets
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 from bson import ObjectId
@@ -15,9 +15,10 @@ from arthomed.auth import rules
 from arthomed.auth.models import Otp
 from arthomed.auth.service import code_quotas
 from arthomed.config import settings
+from arthomed.config_limits import CodePolicy
 from arthomed.core import clock, jobs, metrics, quota
 from arthomed.core.documents import transaction
-from arthomed.core.errors import ClinicError, DuplicateValue, RateLimitExceeded, ServiceUnavailable
+from arthomed.core.errors import ClinicError, RateLimitExceeded, ServiceUnavailable
 from arthomed.core.jobs import Job, JobRequest
 from arthomed.notifications import catalogue
 from arthomed.notifications import service as notifications
@@ -36,7 +37,7 @@ _SWEEP_LIMIT = 500
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """A code as a client entered it, and the client's address (`http.limits.site`).
+    """A code as a client entered it, and the client's address (`http.limits.subscriber`).
 
     `purpose` is what the client says that the code is for, if it says so.
     """
@@ -50,9 +51,9 @@ class Guess:
 def request_code(mobile: str, *, purpose: str, address: str, networks: Sequence[str]) -> None:
     """Store a code for a number, known or not, and enqueue its SMS; the number's older code is dead from now on.
 
-    `address` is the client's (`http.limits.site`), `networks` are those that have quotas (`http.limits.networks`). The
-    clinic's quotas do not change the response, which would tell patients from strangers: the worker decides whether the
-    SMS is sent.
+    `address` is the client's (`http.limits.subscriber`), `networks` are those that have quotas
+    (`http.limits.networks`). The clinic's quotas do not change the response, which would tell patients from strangers:
+    the worker decides whether the SMS is sent.
 
     Raises:
         AccountLocked: too many wrong codes were entered for the number.
@@ -114,7 +115,7 @@ def add_message_to_outbox(issue: ObjectId) -> list[Notification]:
     code = Otp.live(issue, clock.now())
     if code is None or code.enqueue_again_at is None:
         return []
-    if not code_quotas.take(code):
+    if not code_quotas.may_send(code):
         Otp.discard(issue)
         return []
     topic = Topic(user=None, subject=issue, kind=MESSAGE, version=0, useful_until=code.created_at + _USEFUL_FOR)
@@ -162,8 +163,15 @@ def consume(guess: Guess) -> None:
     Raises:
         CodeInvalid, CodeExpired, CodeUsedUp, AccountLocked: the code is refused.
     """
+
+    def check_and_consume(session: ClientSession) -> rules.CodeRefused | None:
+        refusal = check([guess], session)[guess.mobile]
+        if refusal is None:
+            mark_used([guess], session)
+        return refusal
+
     with logging_outcome():
-        refusal = transaction(lambda session: check([guess], session))[guess.mobile]
+        refusal = transaction(check_and_consume)
         if refusal is not None:
             raise refusal
 
@@ -178,44 +186,49 @@ def logging_outcome() -> Iterator[None]:
             log.warning("number_locked", minutes=int(error.locks_for.total_seconds() // 60))
         log.info("code_refused", code=str(error.code))
         raise
-    except (rules.UserInactive, DuplicateValue):  # the code was right
+    except (rules.UserInactive, users.NumberRegistered):  # the code was right
         metrics.CODES_VERIFIED.add()
         raise
     metrics.CODES_VERIFIED.add()
 
 
-def check(
-    guesses: Sequence[Guess], session: ClientSession, *, kept: Collection[str] = ()
-) -> dict[str, rules.CodeRefused | None]:
-    """Check guesses of different numbers in a transaction: a right one consumes the code, a wrong one an attempt.
+def check(guesses: Sequence[Guess], session: ClientSession) -> dict[str, rules.CodeRefused | None]:
+    """Check guesses of different numbers in a transaction; a wrong one consumes an attempt.
 
-    The codes of the numbers in `kept` stay valid after a right guess.
-    Returns the refusal of each number, or None for a right guess.
+    Returns the refusal of each number, or None for a right guess, whose code the caller marks as used.
     """
-    if not guesses:
-        return {}
     now, policy = clock.now(), settings().codes
     attempts = Otp.attempts_of([guess.mobile for guess in guesses], session)
-    checked = {guess.mobile: _refusal(guess, attempts.get(guess.mobile), session) for guess in guesses}
+    checked = {
+        guess.mobile: _refusal(guess, attempts.get(guess.mobile), session, now=now, policy=policy) for guess in guesses
+    }
     wrong = {
         guess.mobile: (
             guess.address == attempts[guess.mobile].requested_from,
-            attempts[guess.mobile].failed_again(guess.address, now=now, policy=policy),
+            attempts[guess.mobile].with_one_more_failure(guess.address, now=now, policy=policy),
         )
         for guess in guesses
         if isinstance(checked[guess.mobile], rules.CodeInvalid)
     }
-    right = {
-        guess.mobile: guess.address for guess in guesses if checked[guess.mobile] is None and guess.mobile not in kept
-    }
-    Otp.store_outcomes(right, wrong, now=now, session=session)
+    Otp.store_failures(wrong, now=now, session=session)
     return checked
 
 
-def _refusal(guess: Guess, attempts: rules.OtpAttempts | None, session: ClientSession) -> rules.CodeRefused | None:
+def mark_used(guesses: Sequence[Guess], session: ClientSession) -> None:
+    """Consume the codes of right guesses, in the transaction that checked them."""
+    Otp.mark_used({guess.mobile: guess.address for guess in guesses}, now=clock.now(), session=session)
+
+
+def _refusal(
+    guess: Guess,
+    attempts: rules.OtpAttempts | None,
+    session: ClientSession,
+    *,
+    now: datetime,
+    policy: CodePolicy,
+) -> rules.CodeRefused | None:
     if attempts is None:
         return rules.CodeExpired()
-    now, policy = clock.now(), settings().codes
     digests = [rules.digest_of(guess.mobile, guess.code, key) for key in settings().otp_keys]
     is_locked = attempts.is_number_locked(now, policy)
     is_known = is_locked and guess.address in (users.known_addresses(guess.mobile, session) or ())

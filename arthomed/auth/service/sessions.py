@@ -1,6 +1,7 @@
 """Sessions of signed-in devices: refreshed, checked on each request, listed and ended."""
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 
 import structlog
 from bson import ObjectId
@@ -16,11 +17,31 @@ from arthomed.core.actor import SYSTEM, Actor
 from arthomed.core.cache import Versions
 from arthomed.core.documents import Raw, transaction
 from arthomed.core.errors import NotFound
+from arthomed.core.permissions import Role
 from arthomed.users.models import User
 
 log = structlog.get_logger()
 
 _REUSED_TOKEN = {"field": "reason", "from": None, "to": "spent refresh token"}
+
+
+def new_session(user: User, **device: str | None) -> Session:
+    """A session of a user that is not stored yet."""
+    now = clock.now()
+    return Session(
+        user=user.id,
+        role=user.role,
+        created_at=now,
+        rotated_at=now,
+        expires_at=_session_end(user.role, signed_in_at=now, now=now),
+        last_used_at=now,
+        **device,
+    )
+
+
+def _session_end(role: Role, *, signed_in_at: datetime, now: datetime) -> datetime:
+    lifetime, staff_lifetime = settings().refresh_token_lifetime, settings().staff_session_lifetime
+    return rules.session_end(role, signed_in_at=signed_in_at, now=now, lifetime=lifetime, staff_lifetime=staff_lifetime)
 
 
 def refresh(session_id: ObjectId, generation: int) -> Session:
@@ -35,25 +56,27 @@ def refresh(session_id: ObjectId, generation: int) -> Session:
         SessionRevoked: the session has ended, or the token was used before.
     """
     now = clock.now()
-    rotated = Session.rotate(
-        session_id,
-        generation,
-        now=now,
-        lifetime=settings().refresh_token_lifetime,
-        address=origin.current().address,
-    )
+    session = _live(session_id, now)
+    expires_at = _session_end(session.role, signed_in_at=session.created_at, now=now)
+    rotated = Session.rotate(session_id, generation, now=now, expires_at=expires_at, address=origin.current().address)
     if rotated is not None:
-        if rotated.expires_at <= now:
+        if expires_at <= now:  # older sessions of staff were opened without an absolute end
             raise rules.SessionRevoked
         return rotated
-    session: Session | None = Session.objects(id=session_id, expires_at__gt=now).first()
-    if session is None:
-        raise rules.SessionRevoked
+    session = _live(session_id, now)  # another request may have rotated it meanwhile
     is_unused = session.unused_generation == session.generation
     if generation == session.generation - 1 and (is_unused or now - session.rotated_at <= rules.REFRESH_GRACE):
         return session
     _end_reused(session)
     raise rules.SessionRevoked
+
+
+def _live(session_id: ObjectId, now: datetime) -> Session:
+    """A session that has not ended. Raises SessionRevoked."""
+    session: Session | None = Session.objects(id=session_id, expires_at__gt=now).first()
+    if session is None:
+        raise rules.SessionRevoked
+    return session
 
 
 def _end_reused(reused: Session) -> None:

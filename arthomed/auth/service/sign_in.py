@@ -11,12 +11,12 @@ from arthomed.audit import service as audit
 from arthomed.audit.models import Action, AuditEvent, Kind
 from arthomed.auth import rules
 from arthomed.auth.models import Session
-from arthomed.auth.service import otp
+from arthomed.auth.service import otp, sessions
 from arthomed.config import settings
 from arthomed.core import clock, origin
 from arthomed.core.actor import Actor
 from arthomed.core.batcher import Batcher
-from arthomed.core.errors import ClinicError, DuplicateValue
+from arthomed.core.errors import ClinicError
 from arthomed.core.origin import Origin
 from arthomed.core.permissions import Role
 from arthomed.users import service as users
@@ -43,13 +43,13 @@ class Device:
 class SignInAttempt:
     """A code for a number, the device, the privacy notice that the app named, and name and e-mail of a new user.
 
-    `network` is the client's address as lockouts count it (`http.limits.site`).
+    `address` is the client's address as lockouts count it (`http.limits.subscriber`).
     """
 
     mobile: str
     code: str
     device: Device
-    network: str
+    address: str
     purpose: str | None = None
     notice: str | None = None
     name: str | None = None
@@ -59,7 +59,7 @@ class SignInAttempt:
 
     @property
     def guess(self) -> otp.Guess:
-        return otp.Guess(self.mobile, self.code, self.network, self.purpose)
+        return otp.Guess(self.mobile, self.code, self.address, self.purpose)
 
     @property
     def consent(self) -> Consent:
@@ -88,7 +88,7 @@ def sign_in(attempt: SignInAttempt) -> SignedIn:
     Raises:
         CodeInvalid, CodeExpired, CodeUsedUp, AccountLocked: the code is refused.
         UserInactive: the user was deactivated.
-        DuplicateValue: the number must be new but is registered; only the owner of its code learns that.
+        NumberRegistered: the number must be new but is registered; only the owner of its code learns that.
     """
     with otp.logging_outcome():
         signed_in = _batched_sign_in(attempt)
@@ -97,23 +97,21 @@ def sign_in(attempt: SignInAttempt) -> SignedIn:
     return signed_in
 
 
-def confirm_with_code(user: User, code: str, *, network: str) -> None:
+def confirm_with_code(user: User, code: str, *, address: str) -> None:
     """Consume a code of a signed-in user's own number before a step that cannot be undone.
 
     Raises:
         CodeInvalid, CodeExpired, CodeUsedUp, AccountLocked: the code is refused.
     """
-    otp.consume(otp.Guess(user.mobile_number, code, network))
+    otp.consume(otp.Guess(user.mobile_number, code, address))
 
 
 def _sign_in_batch(attempts: Sequence[SignInAttempt], session: ClientSession) -> list[SignedIn | Exception]:
     """Within one transaction: a code is consumed together with the session that it opens, or not at all.
 
-    A registration of a known number leaves its code valid, so that its owner can sign in with it.
+    No user is read before the code is checked: the time of a wrong guess would tell known numbers from others.
     """
-    must_be_new = [one.mobile for one in attempts if one.must_be_new]
-    known = User.by_mobile(must_be_new, session) if must_be_new else {}
-    refusals = otp.check([one.guess for one in attempts], session, kept=known)
+    refusals = otp.check([one.guess for one in attempts], session)
     admitted = [one for one in attempts if refusals[one.mobile] is None]
     outcomes = _admit(admitted, session) if admitted else {}
     return [refusals[one.mobile] or outcomes[one.mobile] for one in attempts]
@@ -123,22 +121,29 @@ _batched_sign_in = Batcher(_sign_in_batch, keys=lambda attempt: (attempt.mobile,
 
 
 def _admit(attempts: Sequence[SignInAttempt], session: ClientSession) -> Mapping[str, SignedIn | ClinicError]:
-    """Register the users of unknown numbers, and open the sessions of all active users."""
+    """Register the users of unknown numbers, and open the sessions of all active users.
+
+    A registration of a known number leaves its code valid, so that its owner can sign in with it.
+    """
     registered = User.by_mobile([one.mobile for one in attempts], session)
-    refused: dict[str, ClinicError] = {}
-    signed_in: dict[str, SignedIn] = {}
-    for attempt in attempts:
+    outcomes: dict[str, SignedIn | ClinicError] = {
+        one.mobile: users.NumberRegistered() for one in attempts if one.must_be_new and one.mobile in registered
+    }
+    consumed = [one for one in attempts if one.mobile not in outcomes]
+    otp.mark_used([one.guess for one in consumed], session)  # first: transactions with the same code conflict here
+    opened: list[tuple[SignInAttempt, SignedIn]] = []
+    for attempt in consumed:
         user = registered.get(attempt.mobile)
-        if user is not None and attempt.must_be_new:
-            refused[attempt.mobile] = DuplicateValue("Mobile number is already registered")
-        elif user is not None and not user.is_active:
-            refused[attempt.mobile] = rules.UserInactive()
+        if user is not None and not user.is_active:
+            outcomes[attempt.mobile] = rules.UserInactive()
         else:
             found = user or _register(attempt, session)
-            opened = _new_session(found, attempt.device)
-            signed_in[attempt.mobile] = SignedIn(found, opened, is_new_user=user is None)
-    _create_sessions([(one, signed_in[one.mobile]) for one in attempts if one.mobile in signed_in], session)
-    return {**refused, **signed_in}
+            found.is_verified = found.is_verified or found.role is Role.PATIENT  # one whom the reception registered
+            signed_in = SignedIn(found, sessions.new_session(found, **asdict(attempt.device)), is_new_user=user is None)
+            outcomes[attempt.mobile] = signed_in
+            opened.append((attempt, signed_in))
+    _create_sessions(opened, session)
+    return outcomes
 
 
 def _register(attempt: SignInAttempt, session: ClientSession) -> User:
@@ -155,7 +160,7 @@ def _create_sessions(admitted: Sequence[tuple[SignInAttempt, SignedIn]], session
     if not admitted:
         return
     # Writing to the users makes this and a deactivation conflict, so that one of them comes first.
-    sign_ins = [SignIn(one.user, attempt.network, attempt.new_consent_of(one.user)) for attempt, one in admitted]
+    sign_ins = [SignIn(one.user, attempt.address, attempt.new_consent_of(one.user)) for attempt, one in admitted]
     User.note_sign_ins(sign_ins, now=clock.now(), session=session)
     Session.insert_all([one.session for _, one in admitted], session)
     audit.insert_events([_event_of(one.session, attempt.origin) for attempt, one in admitted], session)
@@ -168,15 +173,3 @@ def _event_of(opened: Session, source: Origin) -> AuditEvent:
         return audit.change_event(
             actor, Action.CREATE, Kind.SESSION, opened.id, subject=opened.user, changes=[platform]
         )
-
-
-def _new_session(user: User, device: Device) -> Session:
-    now = clock.now()
-    return Session(
-        user=user.id,
-        role=user.role,
-        rotated_at=now,
-        expires_at=now + settings().refresh_token_lifetime,
-        **asdict(device),
-        last_used_at=now,
-    )

@@ -14,13 +14,13 @@ from PIL.Image import Transpose
 
 from arthomed.files.cleaning import DAMAGED_IMAGE, FileType, reject_if_damaged
 from arthomed.files.cleaning.colours import Conversion, conversion_to_srgb, convert_palette
+from arthomed.files.cleaning.image_memory import STRIP_ROWS, strips
 from arthomed.files.cleaning.jpegs import open_jpeg
 from arthomed.files.cleaning.pngs import open_png
 
 THUMBNAIL_SIDE = 320
 _JPEG_QUALITY = 90
 _PNG_COMPRESS_LEVEL = 1  # a quarter of the time of the default 6, for up to a fifth more bytes
-_STRIP_ROWS = 64
 _ORIENTATION_TAG = 0x0112
 _TRANSPOSITIONS = {
     2: Transpose.FLIP_LEFT_RIGHT,
@@ -77,7 +77,7 @@ def _upright(
     if transposition is None and conversion is None and mode == image.mode:
         return image
     with TemporaryFile(dir=folder) as scratch:
-        strips = [
+        stored = [
             (strip.size, position, scratch.write(strip.tobytes()))
             for strip, position in _upright_strips(
                 image, transposition, conversion or (lambda rows: rows.convert(mode))
@@ -88,7 +88,7 @@ def _upright(
         image.close()
         scratch.seek(0)
         upright = Image.new(mode, upright_size)
-        for size, position, length in strips:
+        for size, position, length in stored:
             upright.paste(Image.frombytes(mode, size, scratch.read(length)), position)
     upright.info = image.info
     if image.palette:
@@ -100,25 +100,20 @@ def _upright_strips(
     image: Image.Image, transposition: Transpose | None, conversion: Conversion
 ) -> Iterator[tuple[Image.Image, Position]]:
     """Each strip of rows, converted and transposed, with the position of its upper left corner in the upright image."""
-    for top, rows in _strips(image):
+    for top, rows in strips(image):
         offset = image.height - top - rows.height if transposition in _REVERSES_ROWS else top
-        strip = conversion(rows.convert(image.mode))
+        strip = conversion(rows.convert(image.mode))  # a mapped image is RGBX in memory
         yield (
             strip if transposition is None else strip.transpose(transposition),
             (offset, 0) if transposition in _SWAPS_SIDES else (0, offset),
         )
 
 
-def _strips(image: Image.Image, rows: int = _STRIP_ROWS) -> Iterator[tuple[int, Image.Image]]:
-    for top in range(0, image.height, rows):
-        yield top, image.crop((0, top, image.width, min(top + rows, image.height)))
-
-
 def _thumbnail(image: Image.Image) -> Image.Image:
     """Reduce strip by strip: reducing the whole image would make Pillow copy it first."""
     factor = max(1, max(image.size) // (2 * THUMBNAIL_SIDE))
     thumbnail = Image.new("RGB", (-(-image.width // factor), -(-image.height // factor)))
-    for top, strip in _strips(image, rows=_STRIP_ROWS // factor * factor or factor):
+    for top, strip in strips(image, rows=STRIP_ROWS // factor * factor or factor):
         thumbnail.paste(_opaque(strip).reduce(factor), (0, top // factor))
     thumbnail.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
     return thumbnail

@@ -19,7 +19,7 @@ from typing import BinaryIO
 from PIL import Image, JpegImagePlugin
 
 from arthomed.files.cleaning import DAMAGED_IMAGE, FileRejected
-from arthomed.files.cleaning.image_limits import MAX_DECODED_BYTES, TOO_BIG, decoded_bytes, ensure_dimensions
+from arthomed.files.cleaning.image_memory import MAX_DECODED_BYTES, TOO_BIG, decoded_bytes, ensure_dimensions, strips
 
 MAX_SCANS = 100  # of a progressive JPEG; cameras write about ten, and each costs a pass over the image
 MIN_REDUCED_PIXELS = 3_000_000  # A4 at 175 dpi
@@ -30,7 +30,6 @@ _TOO_BIG_PROGRESSIVE = (
 )
 _START_OF_SCAN, _END_OF_IMAGE = b"\xff\xda", b"\xff\xd9"
 _PADDING = b"".join(bytes(range(200)) + bytes((0xFF, 0xD0 + number)) for number in range(8))  # with restart markers
-_DIGEST_ROWS = 64
 _MAPPED_MODES = {"RGB": "RGBX"}  # Pillow maps no other mode of three bytes; both take four in memory
 
 
@@ -51,7 +50,7 @@ def open_jpeg(stream: BinaryIO, scratch: BinaryIO) -> Image.Image:
     """Use the plug-in directly: `Image.open` would open a file with several images (MPO) with another plug-in."""
     image = _Jpeg(stream)
     ensure_dimensions(image)
-    scans, end = _count_scans(stream)
+    scans, end = _scans_and_end(stream)
     if scans > MAX_SCANS:
         raise FileRejected(_TOO_MANY_SCANS)
     coefficient_bytes = _coefficient_bytes(image) if scans > 1 else 0
@@ -64,8 +63,8 @@ def open_jpeg(stream: BinaryIO, scratch: BinaryIO) -> Image.Image:
     return image
 
 
-def _count_scans(stream: BinaryIO) -> tuple[int, int | None]:
-    """Count the scans of a JPEG, and find the end of its data if it has no end marker.
+def _scans_and_end(stream: BinaryIO) -> tuple[int, int | None]:
+    """The number of scans of a JPEG, and the end of its data if it has no end marker.
 
     Pillow has read the stream up to the first scan. The data of a scan cannot contain a marker. Scans after a false end
     of image are not counted; the resource limits of the process apply to them.
@@ -91,8 +90,8 @@ def _digest(stream: BinaryIO, end: int, ending: bytes, fit: Callable[[_Jpeg], No
     image.end, image.ending = end, BytesIO(ending)
     fit(image)
     digest = hashlib.sha256()
-    for top in range(0, image.height, _DIGEST_ROWS):
-        digest.update(image.crop((0, top, image.width, min(top + _DIGEST_ROWS, image.height))).tobytes())
+    for _, rows in strips(image):
+        digest.update(rows.tobytes())
     return digest.digest()
 
 

@@ -9,7 +9,7 @@ from pikepdf import Array, Dictionary, Name, Object, Page, Pdf, Stream, StreamDe
 
 from arthomed.files.cleaning import DAMAGED_PDF, FileRejected
 from arthomed.files.cleaning.image_metadata import strip_jpeg, strip_jpeg_2000
-from arthomed.files.cleaning.pdf_streams import JPEG, JPEG_2000, filters
+from arthomed.files.cleaning.pdf_streams import FLATE, JPEG, JPEG_2000, filters, inflate
 
 _STRIP: dict[str, Callable[[bytes], bytes]] = {JPEG: strip_jpeg, JPEG_2000: strip_jpeg_2000}
 _ENCODING_KEYS = {"/F", "/Filter", "/DP", "/DecodeParms", "/L", "/Length"}
@@ -34,13 +34,20 @@ def _strip_image(stream: Object) -> bool:
     if not names or names[-1] not in _STRIP:
         return False
     parameters = _parameters(stream, len(names))
-    if len(names) > 1:
-        stream.write(stream.read_raw_bytes(), filter=Name(names[0]), decode_parms=parameters[0])
-        encoded = stream.read_bytes(StreamDecodeLevel.specialized)
-    else:
-        encoded = stream.read_raw_bytes()
+    encoded = _encoded_image(stream, names, parameters)
     stream.write(_STRIP[names[-1]](encoded), filter=Name(names[-1]), decode_parms=parameters[-1])
     return True
+
+
+def _encoded_image(stream: Object, names: list[str], parameters: list[Dictionary | None]) -> bytes:
+    """The data of an image in its format, without the filter before."""
+    if len(names) == 1:
+        return stream.read_raw_bytes()
+    has_predictor = parameters[0] is not None and parameters[0].get("/Predictor", 1) != 1
+    if names[0] == FLATE and not has_predictor:  # with less memory than qpdf needs
+        return b"".join(inflate(stream.read_raw_bytes()))
+    stream.write(stream.read_raw_bytes(), filter=Name(names[0]), decode_parms=parameters[0])
+    return stream.read_bytes(StreamDecodeLevel.specialized)
 
 
 def _parameters(stream: Object, count: int) -> list[Dictionary | None]:

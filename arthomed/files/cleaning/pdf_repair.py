@@ -75,7 +75,7 @@ def _repair(source: Path, scratch: BinaryIO) -> None:
 
 
 def _recover(content: bytes) -> Pdf:
-    """Let qpdf search for the objects if the cross-references are wrong; if it trusts them nevertheless, hide them."""
+    """Let qpdf repair wrong cross-references. If qpdf fails on them, blank `startxref`, so that it searches."""
     try:
         return Pdf.open(BytesIO(content))
     except pikepdf.PasswordError:

@@ -7,15 +7,14 @@ from pikepdf import Array, Object, StreamDecodeLevel
 
 from arthomed.files.cleaning import DAMAGED_PDF, FileRejected
 
-JPEG, JPEG_2000 = "/DCTDecode", "/JPXDecode"
+JPEG, JPEG_2000, FLATE = "/DCTDecode", "/JPXDecode", "/FlateDecode"
 _MAX_FILTERS = 2  # an ASCII encoding and a compression, or a compression and an image format
 _CHUNK_BYTES = 1 << 16
-_FLATE = "/FlateDecode"
-_COMPRESSIONS = {_FLATE, "/LZWDecode", "/RunLengthDecode"}
+_COMPRESSIONS = {FLATE, "/LZWDecode", "/RunLengthDecode"}
 _DECODED = _COMPRESSIONS | {"/ASCII85Decode", "/ASCIIHexDecode"}
 _IMAGE_FORMATS = {JPEG, JPEG_2000, "/CCITTFaxDecode", "/JBIG2Decode"}
 _FULL_NAMES = {
-    "/Fl": _FLATE,
+    "/Fl": FLATE,
     "/LZW": "/LZWDecode",
     "/RL": "/RunLengthDecode",
     "/A85": "/ASCII85Decode",
@@ -72,13 +71,14 @@ def _names_photograph_filter(content: bytes) -> bool:
 
 def _chunks(stream: Object, names: list[str]) -> Iterator[bytes]:
     """The decompressed data, piece by piece for Flate; for other filters RLIMIT_DATA turns a bomb into MemoryError."""
-    if names and names[0] == _FLATE:
-        yield from _inflate(stream.read_raw_bytes())
+    if names and names[0] == FLATE:
+        yield from inflate(stream.read_raw_bytes())
     elif _DECODED.issuperset(names):
         yield stream.read_bytes(StreamDecodeLevel.specialized)
 
 
-def _inflate(compressed: bytes) -> Iterator[bytes]:
+def inflate(compressed: bytes) -> Iterator[bytes]:
+    """The decompressed data of Flate, piece by piece."""
     decompressor = zlib.decompressobj()
     for start in range(0, len(compressed), _CHUNK_BYTES):
         rest = compressed[start : start + _CHUNK_BYTES]

@@ -90,6 +90,10 @@ _TOO_MANY_PIXELS = "The PDF contains images with too many pixels; please scan it
 _KEPT_SCHEMES = {"", "http", "https", "mailto", "tel"}
 _HOSTILE_SCHEMES = {"//", "javascript", "vbscript", "data"}
 _ACTION_KEYS = {"/A", "/PA", "/AA", "/Next", "/OpenAction"}
+_TAG_KEYS = {  # of ISO 32000-2, table 355; none says what a forbidden action opens or runs
+    *("/Type", "/S", "/P", "/ID", "/Ref", "/Pg", "/K", "/A", "/C", "/R", "/T", "/Lang"),
+    *("/Alt", "/E", "/ActualText", "/AF", "/NS", "/PhoneticAlphabet", "/Phoneme"),
+}
 _KEPT_CATALOG_KEYS = {
     "/Type", "/Version", "/Extensions", "/Pages", "/PageLabels", "/PageLayout", "/PageMode", "/ViewerPreferences",
     "/Outlines", "/Dests", "/Names", "/AcroForm", "/OCProperties", "/StructTreeRoot", "/MarkInfo", "/Lang",
@@ -143,7 +147,8 @@ def _inspect(pdf: Pdf) -> list[Object]:
         if isinstance(obj, Stream):
             size, may_have_photographs = pdf_streams.inspect(obj, MAX_INFLATED_BYTES - inflated)
             inflated += size
-            contents_with_photographs += [obj] if may_have_photographs else []
+            if may_have_photographs:
+                contents_with_photographs.append(obj)
     if pixels > MAX_PIXELS:
         raise FileRejected(_TOO_MANY_PIXELS)
     _ensure_tags_are_no_actions(pdf)
@@ -191,30 +196,40 @@ def _ensure_allowed(dictionary: Object) -> None:
         raise FileRejected(DAMAGED_PDF)
 
 
-def _is_tag(dictionary: Object) -> bool:
-    """Whether this is an element of a tagged PDF, whose type (/S) is a name that the producer chose."""
-    return dictionary.is_indirect and "/P" in dictionary and dictionary.get("/Type") in (None, Name.StructElem)
+def _is_tag(obj: Object) -> bool:
+    """Whether this is an element of a tagged PDF. Its type (/S) is a name that the producer chose."""
+    return (
+        isinstance(obj, Dictionary)  # not a stream, which some readers run as an action
+        and obj.is_indirect
+        and "/P" in obj
+        and obj.get("/Type") in (None, Name.StructElem)
+        and obj.keys() <= _TAG_KEYS
+    )
 
 
 def _ensure_tags_are_no_actions(pdf: Pdf) -> None:
     """Reject tags with the type of a forbidden action that readers may run, because an action key refers to them."""
-    tags = {obj.objgen for obj in pdf.objects if _has_forbidden_action(obj) and _is_tag(obj)}
-    if not tags:
-        return
-    for obj in pdf.objects:
+    tags = {obj.objgen for obj in pdf.objects if _is_tag(obj) and str(obj.get("/S")) in _FORBIDDEN_ACTIONS}
+    for obj in pdf.objects if tags else ():
         for dictionary in _dictionaries(obj):
             for key in dictionary.keys() & _ACTION_KEYS:
-                if not tags.isdisjoint(each.objgen for each in _with_members(dictionary[key])):
+                if not tags.isdisjoint(each.objgen for each in _actions(dictionary, key)):
                     raise FileRejected(_CONTAINS.format(_ACTIONS))
 
 
-def _has_forbidden_action(obj: Object) -> bool:
-    return isinstance(obj, Dictionary) and str(obj.get("/S")) in _FORBIDDEN_ACTIONS
-
-
-def _with_members(value: Object) -> list[Object]:
-    members = list(value) if isinstance(value, Array) else list(value.values()) if isinstance(value, Dictionary) else []
-    return [each for each in (value, *members) if isinstance(each, Array | Dictionary | Stream)]
+def _actions(dictionary: Object, key: str) -> Iterator[Object]:
+    """The actions under an action key, also those in nested arrays; /AA has one for each trigger."""
+    value = dictionary[key]
+    pending = list(value.values()) if key == "/AA" and isinstance(value, Dictionary | Stream) else [value]
+    ids_of_arrays = set()  # indirect arrays can contain one another
+    while pending:
+        part = pending.pop()
+        if isinstance(part, Array) and part.objgen not in ids_of_arrays:
+            if part.is_indirect:
+                ids_of_arrays.add(part.objgen)
+            pending += list(part)
+        elif isinstance(part, Dictionary | Stream):
+            yield part
 
 
 def _scheme(uri: object) -> str:
@@ -222,6 +237,8 @@ def _scheme(uri: object) -> str:
 
     Readers ignore spaces and control characters.
     """
+    if isinstance(uri, Name):
+        return "name"  # some readers take it for a string
     if not isinstance(uri, String):
         return ""
     scheme, colon, _ = re.sub(r"[\x00-\x20\x7f-\xa0]", "", str(uri)).partition(":")
@@ -245,32 +262,26 @@ def _strip(pdf: Pdf) -> None:
     map_ids = _map_ids(pdf)
     _keep_only(pdf.trailer, _KEPT_TRAILER_KEYS)
     _keep_only(pdf.Root, _KEPT_CATALOG_KEYS)
-    if isinstance(names := pdf.Root.get("/Names"), Dictionary):
+    if isinstance(names := pdf.Root.get("/Names"), Dictionary | Stream):
         _keep_only(names, {"/Dests"})
-    _strip_links(pdf)
+    links: list[Object] = []
     for obj in pdf.objects:
         for dictionary in _dictionaries(obj):
+            for key in dictionary.keys() & _ACTION_KEYS:
+                if _opens_application(dictionary[key]):
+                    del dictionary[key]
             for key in dictionary.keys() & _REMOVED_KEYS if dictionary.objgen not in map_ids else ():
                 del dictionary[key]
             if _is_signature(dictionary.get("/V")):
                 del dictionary["/V"]
-
-
-def _strip_links(pdf: Pdf) -> None:
-    """Remove the links to applications, and their text also from actions that something else refers to."""
-    links: list[Object] = []
-    for obj in pdf.objects:
-        for dictionary in _dictionaries(obj):
-            links += [dictionary] if _opens_application(dictionary) else []
-            for key in dictionary.keys() & _ACTION_KEYS:
-                if _opens_application(dictionary[key]):
-                    del dictionary[key]
-    for link in links:
+            if _opens_application(dictionary):
+                links.append(dictionary)
+    for link in links:  # something else may refer to them; without their text they do nothing
         _keep_only(link, link.keys() - {"/S", "/URI"})
 
 
 def _opens_application(value: object) -> bool:
-    return isinstance(value, Dictionary) and _scheme(value.get("/URI")) not in _KEPT_SCHEMES
+    return isinstance(value, Dictionary | Stream) and _scheme(value.get("/URI")) not in _KEPT_SCHEMES
 
 
 def _map_ids(pdf: Pdf) -> set[tuple[int, int]]:
@@ -285,4 +296,4 @@ def _keep_only(dictionary: Object, keys: set[str]) -> None:
 
 
 def _is_signature(value: object) -> bool:
-    return isinstance(value, Dictionary) and "/ByteRange" in value
+    return isinstance(value, Dictionary | Stream) and "/ByteRange" in value

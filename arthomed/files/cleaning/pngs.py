@@ -9,7 +9,7 @@ from typing import BinaryIO
 from PIL import PngImagePlugin
 
 from arthomed.files.cleaning import FileRejected
-from arthomed.files.cleaning.image_limits import MAX_DECODED_BYTES, TOO_BIG, decoded_bytes, ensure_dimensions
+from arthomed.files.cleaning.image_memory import MAX_DECODED_BYTES, TOO_BIG, decoded_bytes, ensure_dimensions
 
 _SIGNATURE_BYTES = 8
 _HEADER_BYTES = 8  # the length and the kind

@@ -1,6 +1,6 @@
 """Delete files: mark them first, which hides them from users at once, then delete them from the storage."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from bson import ObjectId
 from pymongo.client_session import ClientSession
@@ -15,10 +15,13 @@ from arthomed.core.errors import NotFound
 from arthomed.files import file_store, rules
 from arthomed.files.models import File
 from arthomed.files.rules import State
+from arthomed.files.storage import FileMissing
 
 
-def delete(actor: Actor, filename: str) -> None:
+def delete(actor: Actor, filename: str, *, require_match: Callable[[Collection[str]], None] | None = None) -> None:
     """Delete a file permanently.
+
+    `require_match` raises an error if the caller means a file with another ETag than these.
 
     Raises:
         NotFound: no such file that the actor may read.
@@ -33,12 +36,22 @@ def delete(actor: Actor, filename: str) -> None:
 
     def work(session: ClientSession) -> None:
         policy.ensure_may_delete(actor, file, session)
+        if require_match is not None:
+            require_match(_etags(file))
         if not File.mark_for_deletion({"_id": file.id}, now=clock.now(), session=session):
             raise NotFound
         audit.record_change(actor, Action.DELETE, Audited.FILE, file.id, subject=file.owner, session=session)
 
     transaction(work)
     delete_marked(file)
+
+
+def _etags(file: File) -> list[str]:
+    """The ETags of a file: the application's, and that of the web server or the bucket that sends it."""
+    try:
+        return [file.sha256, file_store.current().storage.stat(file.key).etag]
+    except FileMissing:
+        return [file.sha256]
 
 
 def delete_marked(file: File) -> None:

@@ -101,7 +101,7 @@ def stored_files(actor: Actor, uploads: Sequence[Upload], target: UploadTarget) 
     files: list[File] = []
     try:
         if uploads:
-            with cleaning_queue.queue.admit(actor.user_id) as request:
+            with cleaning_queue.queue.admit(actor.user_id, files=len(uploads)) as request:
                 for upload in uploads:  # not a comprehension: if one fails, the earlier ones must be deleted
                     files += [_store(actor, upload, target, _clean(upload, request))]
         yield files

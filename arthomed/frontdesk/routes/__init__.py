@@ -1,1 +1,1 @@
-"""Routes of the queue of the day (`day`, `queue`) and of displays in waiting rooms (`display`)."""
+"""Routes of the front desk, one module for each use case."""

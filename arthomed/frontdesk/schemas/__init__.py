@@ -1,1 +1,1 @@
-"""Schemas of the queue of the day (`queue`) and of displays in waiting rooms (`display`)."""
+"""Schemas of the front desk, one module for each use case."""

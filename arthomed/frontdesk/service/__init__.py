@@ -1,1 +1,1 @@
-"""Use cases of the queue of the day (`day`, `queue`) and of displays in waiting rooms (`display`)."""
+"""The use cases of the front desk, one module each."""

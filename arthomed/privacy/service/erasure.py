@@ -20,6 +20,7 @@ from arthomed.core.actor import SYSTEM, Actor
 from arthomed.core.documents import transaction
 from arthomed.files.rules import Kind as FileKind
 from arthomed.files.service import deleting
+from arthomed.payments.service.queries import last_payment_at
 from arthomed.privacy import rules
 from arthomed.privacy.models import Export
 from arthomed.users import service as users
@@ -35,30 +36,33 @@ class Erasure:
     kept: Sequence[rules.RetainedData]
 
 
-def erase(actor: Actor, user_id: ObjectId, code: str, *, network: str) -> Erasure:
+def erase(actor: Actor, user_id: ObjectId, code: str, *, address: str) -> Erasure:
     """Close the acting patient's account and erase what the law does not retain, in one transaction.
 
     It cancels the open appointments, signs out all devices and frees the mobile number for a new account. The medical
-    record keeps the patient's name until its retention period ends; then `erase_expired_records` erases it.
+    record keeps the patient's name until its retention period ends; then `erase_expired_records` erases it. Receipts
+    stay, without a name.
 
     Raises:
         CodeInvalid, CodeExpired, CodeUsedUp, AccountLocked: the code is refused; see sign_in.confirm_with_code.
         TooLate: an appointment begins too soon to be cancelled.
     """
-    sign_in.confirm_with_code(users.get(user_id), code, network=network)
+    sign_in.confirm_with_code(users.get(user_id), code, address=address)
 
-    def work(session: ClientSession) -> datetime | None:
+    def work(session: ClientSession) -> Erasure:
+        now = clock.now()
         transitions.cancel_open(actor, session)
-        record_until = rules.medical_record_until(last_treatment_at(user_id, session), clock.now())
+        record_until = rules.medical_record_until(last_treatment_at(user_id, session), now)
+        receipts_until = rules.receipts_until(last_payment_at(user_id, session), now)
         Otp.forget(users.get(user_id, session).mobile_number, session)
         sessions.end_all_sessions(actor, user_id, session)
         _erase_personal_data(actor, user_id, record_until, session)
         Export.erase(user_id, session)
-        return record_until
+        return Erasure(rules.erased(record_until), rules.retained(record_until, now, receipts_until))
 
-    record_until = transaction(work)
+    erasure = transaction(work)
     log.info("account_erased", user_id=str(user_id))
-    return Erasure(rules.erased(record_until), rules.retained(record_until, clock.now()))
+    return erasure
 
 
 def erase_expired_records() -> int:

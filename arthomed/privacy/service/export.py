@@ -16,6 +16,8 @@ from arthomed.core.actor import Actor
 from arthomed.core.installed import Installed
 from arthomed.files.models import File
 from arthomed.notifications.models import Notification
+from arthomed.payments.models import Payment
+from arthomed.payments.service import queries as payments
 from arthomed.privacy.models import Export
 from arthomed.privacy.service import trail
 from arthomed.users import service as users
@@ -34,6 +36,7 @@ class PersonalData:
     user: User
     sessions: list[Session]
     appointments: list[Appointment]
+    payments: list[Payment]
     files: list[File]
     messages: list[Notification]
     access_log: list[trail.Access]
@@ -74,6 +77,7 @@ def prepare(user_id: ObjectId) -> None:
 def _is_small(user_id: ObjectId) -> bool:
     querysets = (
         Appointment.objects(patient_id=user_id),
+        Payment.paid_by(user_id),
         Notification.objects(user=user_id),
         AuditEvent.objects(subjects=user_id),
     )
@@ -89,6 +93,7 @@ def _serialize(user_id: ObjectId) -> bytes:
         user=users.get(user_id),
         sessions=list(Session.objects(user=user_id, expires_at__gt=clock.now())),
         appointments=Appointment.with_people(appointments),
+        payments=payments.of_patient(user_id),
         files=list(File.available().filter(owner=user_id).order_by("id")),
         messages=list(Notification.objects(user=user_id).order_by("created_at")),
         access_log=trail.with_actors(list(AuditEvent.objects(subjects=user_id).order_by("at"))),

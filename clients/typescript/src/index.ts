@@ -1,16 +1,21 @@
 import createClient, { type Client } from "openapi-fetch";
 
 import { ArthomedError } from "./errors.js";
+import { encodeBody, toForm, type Upload } from "./form.js";
+import { newKey } from "./key.js";
 import { withRetries } from "./retry.js";
 import type { components, paths } from "./schema.js";
 import { type Fetch, memoryStore, Session, type TokenStore } from "./session.js";
 
 export { type Alternative, ArthomedError, type ErrorCode, type FieldError, isRefused } from "./errors.js";
+export { type NativeFile, toForm, type Upload } from "./form.js";
 export type { components, paths } from "./schema.js";
 export { type Fetch, memoryStore, type Tokens, type TokenStore } from "./session.js";
 
 type Schemas = components["schemas"];
 type Page<T> = { items: T[]; pagination: Schemas["PaginationOut"] };
+
+type FilesOfAppointment = Omit<Schemas["UploadToAppointmentWithFiles"], "files"> & { files: readonly Upload[] };
 
 export interface Options {
   /** The address of the server, without `/api`. */
@@ -23,7 +28,7 @@ export interface Options {
 
 /**
  * A client of the API for one user. `api` has every route with its types, adds the access token and refreshes it. The
- * methods cover what needs more than one call.
+ * methods cover what needs more than one call, or files.
  */
 export class Arthomed {
   readonly api: Client<paths>;
@@ -34,7 +39,7 @@ export class Arthomed {
     const origin = baseUrl.replace(/\/+$/, "");
     this.#store = store;
     this.#session = new Session(origin, store, fetch, onSignedOut);
-    this.api = createClient<paths>({ baseUrl: origin, fetch: this.#session.send });
+    this.api = createClient<paths>({ baseUrl: origin, bodySerializer: encodeBody, fetch: this.#session.send });
   }
 
   /** Request a code by SMS. */
@@ -64,14 +69,29 @@ export class Arthomed {
    */
   async book(
     booking: Schemas["BookAppointment"],
-    { key = crypto.randomUUID(), images = [] }: { key?: string; images?: readonly File[] } = {},
+    { key = newKey(), images = [] }: { key?: string | undefined; images?: readonly Upload[] | undefined } = {},
   ): Promise<Schemas["AppointmentOut"]> {
+    const body = images.length > 0 ? await asBody({ ...booking, images }) : booking;
     const call = this.api.POST("/api/appointments/book", {
       params: { header: { "Idempotency-Key": key } },
-      body: images.length > 0 ? (withImages(booking, images) as unknown as typeof booking) : booking,
+      body,
       fetch: (request) => withRetries(() => this.#session.send(request)),
     });
     return (await content(call)).appointment;
+  }
+
+  /** Add files to an appointment; of one that is refused, `ArthomedError` says why. */
+  async uploadFiles(upload: FilesOfAppointment): Promise<Schemas["FileOut"][]> {
+    const call = this.api.POST("/api/files/upload/appointments", { body: await asBody(upload) });
+    return (await content(call)).uploadedFiles;
+  }
+
+  /** Replace the picture of the user's profile. */
+  async uploadPicture(picture: Upload): Promise<Schemas["FileOut"]> {
+    const call = this.api.POST("/api/files/upload/profiles", { body: await asBody({ files: [picture] }) });
+    const [uploaded] = (await content(call)).uploadedFiles;
+    if (uploaded === undefined) throw new TypeError("The response names no file");
+    return uploaded;
   }
 }
 
@@ -93,9 +113,7 @@ export async function* everyItem<T>(fetchPage: (page: number) => Promise<Page<T>
   }
 }
 
-function withImages(booking: Schemas["BookAppointment"], images: readonly File[]): FormData {
-  const form = new FormData();
-  for (const [name, value] of Object.entries(booking)) form.append(name, String(value));
-  for (const image of images) form.append("images", image);
-  return form;
+/** A form as the body of a route; the generated types have texts in place of files. */
+async function asBody(fields: object): Promise<never> {
+  return (await toForm(fields)) as never;
 }

@@ -96,7 +96,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Sign this device out, by its access token, expired or not, or by its refresh token; any number of times.
+         * Sign this device out, by its access token or by its refresh token; any number of times.
          * @description Needs a well-signed token, which may have expired.
          */
         post: operations["authLogout"];
@@ -375,7 +375,13 @@ export interface paths {
          */
         get: operations["slotsSlotsOfDay"];
         put?: never;
-        post?: never;
+        /**
+         * Add a single slot besides the weekly hours, which stays when they change.
+         * @description It may overlap no other slot of the doctor, and lies within the days that can be booked.
+         *
+         *     Roles: admin, doctor, receptionist. Permission: `slots:manage`.
+         */
+        post: operations["timetableAddSlot"];
         delete?: never;
         options?: never;
         head?: never;
@@ -593,6 +599,106 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/appointments/manual": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Book a confirmed appointment for a patient.
+         * @description The patient is a `patientId`, or a `mobileNumber` and a `name`: an unknown number becomes a patient, a known one
+         *     keeps its name. With `isWalkIn` and without a time it is the next free slot of today, which may have begun; on a
+         *     full day it is an overflow place after the doctor's last slot. One who walks in has arrived: `queue.token` is the
+         *     number to wait with.
+         *
+         *     Roles: admin, receptionist. Permission: `appointment:book-for-patient`.
+         */
+        post: operations["deskBookAtDesk"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/appointments/{appointment_id}/reschedule": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                appointment_id: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Move an appointment to another time, or to another doctor of the same specialization.
+         * @description It keeps its id, its status and its payments; `paymentInfo.amount` becomes the fee of the new slot. Patients move
+         *     theirs until two hours before its time, staff until its start; nobody after the patient's arrival. The present time
+         *     changes nothing. Refunds count from the earliest start that the appointment ever had.
+         *
+         *     Roles: admin, doctor, patient, receptionist. Permission: `appointment:reschedule`.
+         */
+        put: operations["movingReschedule"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/appointments/slots/{slot_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                slot_id: string;
+            };
+            cookie?: never;
+        };
+        /**
+         * Read a slot with the appointments that hold its seats; doctors read their own.
+         * @description Roles: admin, doctor, receptionist. Permission: `slots:manage`.
+         */
+        get: operations["timetableGetSlot"];
+        /**
+         * Block a slot with a reason, or unblock it; `appointments` lists its bookings, which stay.
+         * @description A block stays when the weekly hours change. An unblocked slot follows them again: outside of them it cannot be
+         *     booked.
+         *
+         *     Roles: admin, doctor, receptionist. Permission: `slots:manage`.
+         */
+        put: operations["timetableBlockSlot"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/appointments/explain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Say why a time of a doctor cannot be booked, by the same rules as bookings.
+         * @description Roles: admin, doctor, receptionist. Permission: `slots:manage`.
+         */
+        get: operations["timetableExplain"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/files/upload/appointments": {
         parameters: {
             query?: never;
@@ -685,6 +791,62 @@ export interface paths {
          * @description Roles: admin. Permission: `users:manage`.
          */
         put: operations["accountsSetActive"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/patients": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Search patients by name, number or today's token; doctors find their own patients.
+         * @description `total` stops at 1,000 with `totalIsMinimum`.
+         *
+         *     Roles: admin, doctor, receptionist. Permission: `patients:read`.
+         */
+        get: operations["patientsSearch"];
+        put?: never;
+        /**
+         * Register a patient without a code, who signs in later with the number.
+         * @description A registered number answers 200 with its patient; one of the staff with id and name only.
+         *
+         *     Roles: admin, receptionist. Permission: `patients:write`.
+         */
+        post: operations["patientsCreate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/patients/{patient_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                patient_id: string;
+            };
+            cookie?: never;
+        };
+        /**
+         * Read a patient's record; doctors read those of their own patients.
+         * @description `patientInfo` (allergies, history) is left out for receptionists.
+         *
+         *     Roles: admin, doctor, receptionist. Permission: `patients:read`.
+         */
+        get: operations["patientsRead"];
+        /**
+         * Change a patient's record. A new number needs the code that was sent to it, and signs all devices out.
+         * @description Roles: admin, receptionist. Permission: `patients:write`.
+         */
+        put: operations["patientsUpdate"];
         post?: never;
         delete?: never;
         options?: never;
@@ -940,9 +1102,133 @@ export interface paths {
         post?: never;
         /**
          * Delete a file that one has uploaded, before the appointment is completed.
-         * @description Roles: admin, doctor, patient, receptionist. Permission: `files`.
+         * @description With `If-Match`, only if it has that ETag.
+         *
+         *     Roles: admin, doctor, patient, receptionist. Permission: `files`.
          */
         delete: operations["filesDelete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/appointments/{appointment_id}/payments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                appointment_id: string;
+            };
+            cookie?: never;
+        };
+        /**
+         * List the payments, refunds and corrections of an appointment, oldest first.
+         * @description The reception and admins see those of all appointments, others those of their own as a patient.
+         *
+         *     Roles: admin, doctor, patient, receptionist. Permission: `payment:read`.
+         */
+        get: operations["paymentsListOfAppointment"];
+        put?: never;
+        /**
+         * Record what a patient paid at the desk; at most what is open of the fee.
+         * @description Send an `Idempotency-Key` and repeat the request after a lost response: it stays one payment.
+         *
+         *     Roles: admin, receptionist. Permission: `payment:record`.
+         */
+        post: operations["paymentsPay"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/appointments/{appointment_id}/refunds": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                appointment_id: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Record what the clinic paid back; at most what was paid.
+         * @description When all that is due after a cancellation is paid back, its `refundStatus` is `refunded`.
+         *
+         *     Roles: admin, receptionist. Permission: `payment:record`.
+         */
+        post: operations["paymentsRefund"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/payments/{payment_id}/correction": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                payment_id: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cancel a wrong payment or refund by an entry of the opposite amount; entries are never changed.
+         * @description An entry is corrected once. Record the right payment or refund afterwards.
+         *
+         *     Roles: admin, receptionist. Permission: `payment:record`.
+         */
+        post: operations["paymentsCorrect"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/payments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Report a day's payments by method and by the person who received the money, with all entries.
+         * @description Roles: admin, receptionist. Permission: `payment:record`.
+         */
+        get: operations["paymentsCashReport"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/payments/{payment_id}/receipt": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                payment_id: string;
+            };
+            cookie?: never;
+        };
+        /**
+         * Fetch the receipt of a payment, refund or correction as an HTML page.
+         * @description The reception and admins get all receipts, others those of their own payments as a patient.
+         *
+         *     Roles: admin, doctor, patient, receptionist. Permission: `payment:read`.
+         */
+        get: operations["paymentsReceipt"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1196,10 +1482,10 @@ export interface components {
             /** @example Asha's Pixel 9 */
             name: string;
             /**
+             * @description Any other than android, ios, web, other is stored as `other`.
              * @example android
-             * @enum {string}
              */
-            platform: "android" | "ios" | "web" | "other";
+            platform: string;
         };
         VerifyCode: {
             /** @example 9876543210 */
@@ -1426,7 +1712,7 @@ export interface components {
              * @description Instead of the access token, or beside it.
              * @example eyJhbGciOi...
              */
-            refreshToken?: string | null;
+            refreshToken?: string;
         };
         NothingOut: Record<string, never>;
         NothingEnvelope: {
@@ -1608,6 +1894,8 @@ export interface components {
             hasNext: boolean;
             /** @example false */
             hasPrev: boolean;
+            /** @description Only with `true`: more records match a search, please narrow it down. */
+            totalIsMinimum?: boolean;
         };
         UserPageOut: {
             items: components["schemas"]["UserOut"][];
@@ -1975,6 +2263,31 @@ export interface components {
             name: string;
             doctorInfo: components["schemas"]["DoctorInfoPartOut"];
         };
+        PlaceOut: {
+            /**
+             * @description The number in the waiting room.
+             * @example 7
+             */
+            token: number;
+            /**
+             * Format: date-time
+             * @description Empty after an undone arrival.
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            arrivedAt: string | null;
+            /**
+             * Format: date-time
+             * @example null
+             */
+            calledAt: string | null;
+            /**
+             * @description Empty, or one of emergency, elderly, pregnant, disabled.
+             * @example null
+             */
+            priority: string | null;
+            /** @example 0 */
+            skips: number;
+        };
         ImageOut: {
             /** @example appointment_672b1234_1764234567890_report_9f.pdf */
             filename?: string;
@@ -2002,14 +2315,22 @@ export interface components {
              */
             status?: string;
         };
-        PaymentOut: {
+        PaymentInfoOut: {
             /**
-             * @description Whole rupees.
+             * @description The fee in whole rupees.
              * @example 500
              */
             amount: number;
-            /** @example pending */
+            /**
+             * @description `pending`, `paid`, `partially-refunded` or `refunded`.
+             * @example pending
+             */
             status: string;
+            /**
+             * @description What is paid and not refunded, in whole rupees.
+             * @example 0
+             */
+            paidAmount: number;
         };
         CancellationOut: {
             /**
@@ -2037,6 +2358,15 @@ export interface components {
             /** @example I have recovered */
             reason: string | null;
         };
+        DoctorAndTimeOut: {
+            /** @example 672b1234a1b2c3d4e5f60718 */
+            doctor: string;
+            /**
+             * Format: date-time
+             * @example 2026-12-01T04:00:00.000Z
+             */
+            startsAt: string;
+        };
         ChangeOut: {
             /** @example null */
             from: string | null;
@@ -2053,6 +2383,16 @@ export interface components {
              */
             at: string;
             reason: string | null;
+            /**
+             * @description Only of a change of the time or the doctor, which keeps the status.
+             * @example null
+             */
+            movedFrom: components["schemas"]["DoctorAndTimeOut"] | null;
+            /**
+             * @description Only of a change of the time or the doctor, which keeps the status.
+             * @example null
+             */
+            movedTo: components["schemas"]["DoctorAndTimeOut"] | null;
         };
         AppointmentOut: {
             /** @example 672b1234a1b2c3d4e5f60718 */
@@ -2064,7 +2404,10 @@ export interface components {
              * @example 2026-12-01
              */
             appointmentDate: string;
-            /** @example 09:30 */
+            /**
+             * @description `24:00` is an overflow place after hours that end at midnight.
+             * @example 09:30
+             */
             appointmentTime: string;
             /**
              * Format: date-time
@@ -2073,6 +2416,13 @@ export interface components {
             startsAt: string;
             /** @example pending */
             status: string;
+            /**
+             * @description One of app, desk, walk-in.
+             * @example app
+             */
+            source: string;
+            /** @description Only of one who has arrived. */
+            queue?: components["schemas"]["PlaceOut"];
             /** @example consultation */
             purposeOfVisit: string | null;
             /** @example Headache for a week */
@@ -2084,7 +2434,7 @@ export interface components {
             /** @description Left out for a receptionist. */
             prescription?: string | null;
             images: components["schemas"]["ImageOut"][];
-            paymentInfo: components["schemas"]["PaymentOut"];
+            paymentInfo: components["schemas"]["PaymentInfoOut"];
             /** @description Only of a cancelled appointment. */
             cancellation?: components["schemas"]["CancellationOut"];
             history: components["schemas"]["ChangeOut"][];
@@ -2223,6 +2573,235 @@ export interface components {
             success: true;
             message: string;
             data: components["schemas"]["CancelledOut"];
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            timestamp: string;
+        };
+        BookAtDesk: {
+            /**
+             * @description Instead of `mobileNumber` and `name`.
+             * @example 672b1234a1b2c3d4e5f60718
+             */
+            patientId?: string;
+            /** @example 9876543210 */
+            mobileNumber?: string;
+            /** @example Asha Verma */
+            name?: string;
+            /** @example 672b1234a1b2c3d4e5f60718 */
+            doctorId: string;
+            /**
+             * Format: date
+             * @example 2026-12-01
+             */
+            appointmentDate?: string;
+            /** @example 09:30 */
+            appointmentTime?: string;
+            /**
+             * @description Instead of a date and a time: now, today.
+             * @default false
+             */
+            isWalkIn?: boolean;
+            /**
+             * @default consultation
+             * @example consultation
+             */
+            purposeOfVisit?: string;
+            /** @example Headache for a week */
+            reason?: string;
+        };
+        PatientProfileOut: {
+            /**
+             * Format: date
+             * @example 1990-04-21
+             */
+            dateOfBirth?: string | null;
+            /** @example female */
+            gender?: string | null;
+        };
+        FoundPatientOut: {
+            /** @example 672b1234a1b2c3d4e5f60718 */
+            _id: string;
+            /** @example 9876543210 */
+            mobileNumber: string;
+            /** @example Asha Verma */
+            name: string;
+            /** @example true */
+            isActive: boolean;
+            profile: components["schemas"]["PatientProfileOut"];
+        };
+        BookedAtDeskOut: {
+            appointment: components["schemas"]["AppointmentOut"];
+            /** @description Where a patient was created: others who may be the same person. */
+            possibleDuplicates: components["schemas"]["FoundPatientOut"][];
+        };
+        BookedAtDeskEnvelope: {
+            /**
+             * @example true
+             * @enum {boolean}
+             */
+            success: true;
+            message: string;
+            data: components["schemas"]["BookedAtDeskOut"];
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            timestamp: string;
+        };
+        RescheduleAppointment: {
+            /**
+             * Format: date
+             * @example 2026-12-01
+             */
+            appointmentDate: string;
+            /** @example 09:30 */
+            appointmentTime: string;
+            /**
+             * @description Another doctor of the same specialization.
+             * @example 672b1234a1b2c3d4e5f60718
+             */
+            doctorId?: string;
+        };
+        SlotRecordOut: {
+            /** @example 672b1234a1b2c3d4e5f60718 */
+            _id: string;
+            /** @example 09:30 */
+            startTime: string;
+            /** @example 10:00 */
+            endTime: string;
+            /** @example true */
+            isAvailable: boolean;
+            /** @example 500 */
+            consultationFee: number;
+            /** @example 1 */
+            maxPatients: number;
+            /** @example 0 */
+            bookedPatients: number;
+            /** @example 672b1234a1b2c3d4e5f60718 */
+            doctor: string;
+            /**
+             * Format: date
+             * @example 2026-12-01
+             */
+            date: string;
+            /**
+             * Format: date-time
+             * @example 2026-12-01T04:00:00.000Z
+             */
+            startsAt: string;
+            /** @example false */
+            isBlocked: boolean;
+            /**
+             * @description Empty, or one of break, emergency, maintenance, personal, other.
+             * @example null
+             */
+            blockReason: string | null;
+            /**
+             * @description Added besides the weekly hours.
+             * @example false
+             */
+            readonly isExtra: boolean;
+        };
+        HolderOut: {
+            /** @example 672b1234a1b2c3d4e5f60718 */
+            _id: string;
+            patient: components["schemas"]["PatientPartOut"];
+            /** @example confirmed */
+            status: string;
+        };
+        ManagedSlotOut: {
+            slot: components["schemas"]["SlotRecordOut"];
+            /** @description The appointments that hold its seats; a block changes none of them. */
+            appointments: components["schemas"]["HolderOut"][];
+        };
+        ManagedSlotEnvelope: {
+            /**
+             * @example true
+             * @enum {boolean}
+             */
+            success: true;
+            message: string;
+            data: components["schemas"]["ManagedSlotOut"];
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            timestamp: string;
+        };
+        BlockSlot: {
+            /** @example true */
+            isBlocked: boolean;
+            /**
+             * @description With a block.
+             * @default null
+             * @example emergency
+             * @enum {string|null}
+             */
+            blockReason?: "break" | "emergency" | "maintenance" | "personal" | "other" | null;
+        };
+        AddSlot: {
+            /** @example 672b1234a1b2c3d4e5f60718 */
+            doctorId: string;
+            /**
+             * Format: date
+             * @example 2026-12-01
+             */
+            date: string;
+            /** @example 18:00 */
+            startTime: string;
+            /**
+             * @description By default after the usual length of a slot.
+             * @default null
+             * @example 18:30
+             */
+            endTime?: string | null;
+            /**
+             * @default 1
+             * @example 1
+             */
+            maxPatients?: number;
+        };
+        SlotRecordData: {
+            slot: components["schemas"]["SlotRecordOut"];
+        };
+        SlotRecordDataEnvelope: {
+            /**
+             * @example true
+             * @enum {boolean}
+             */
+            success: true;
+            message: string;
+            data: components["schemas"]["SlotRecordData"];
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            timestamp: string;
+        };
+        ReasonOut: {
+            /**
+             * @description One of DOCTOR_INACTIVE, PAST, BEYOND_HORIZON, OUTSIDE_HOURS, BLOCKED, FULL.
+             * @example FULL
+             */
+            code: string;
+            /** @example All seats of the slot are taken (1). */
+            detail: string;
+        };
+        ExplanationOut: {
+            /** @example false */
+            bookable: boolean;
+            reasons: components["schemas"]["ReasonOut"][];
+        };
+        ExplanationEnvelope: {
+            /**
+             * @example true
+             * @enum {boolean}
+             */
+            success: true;
+            message: string;
+            data: components["schemas"]["ExplanationOut"];
             /**
              * Format: date-time
              * @example 2026-11-22T04:30:00.000Z
@@ -2380,6 +2959,158 @@ export interface components {
             /** @example Headache for a week */
             reason: string;
         };
+        FoundPatientPageOut: {
+            items: components["schemas"]["FoundPatientOut"][];
+            pagination: components["schemas"]["PaginationOut"];
+        };
+        FoundPatientPageEnvelope: {
+            /**
+             * @example true
+             * @enum {boolean}
+             */
+            success: true;
+            message: string;
+            data: components["schemas"]["FoundPatientPageOut"];
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            timestamp: string;
+        };
+        CreatePatient: {
+            /** @example 9876543210 */
+            mobileNumber: string;
+            /** @example Asha Verma */
+            name: string;
+            /**
+             * Format: email
+             * @example asha@example.com
+             */
+            email?: string;
+            profile?: components["schemas"]["ProfilePart"];
+        };
+        RegisteredOut: {
+            /** @example 672b1234a1b2c3d4e5f60718 */
+            _id: string;
+            /** @example 9876543210 */
+            mobileNumber?: string;
+            /** @example Asha Verma */
+            name: string;
+            /** @example asha@example.com */
+            email?: string | null;
+            /** @example /api/files/user_672b1234_1764234567890_avatar_9f.jpg */
+            readonly avatar?: string | null;
+            /** @example patient */
+            role?: string;
+            /** @example true */
+            isActive?: boolean;
+            /** @example true */
+            isVerified?: boolean;
+            profile?: components["schemas"]["ProfileOut"];
+            /** @description Only for doctors. */
+            doctorInfo?: components["schemas"]["DoctorInfoOut"];
+            /** @description Only for patients. */
+            patientInfo?: components["schemas"]["PatientInfoOut"];
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            createdAt?: string;
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            updatedAt?: string;
+        };
+        RegistrationOut: {
+            patient: components["schemas"]["RegisteredOut"];
+            /** @description Of a new patient: others who may be the same person. */
+            possibleDuplicates: components["schemas"]["FoundPatientOut"][];
+        };
+        RegistrationEnvelope: {
+            /**
+             * @example true
+             * @enum {boolean}
+             */
+            success: true;
+            message: string;
+            data: components["schemas"]["RegistrationOut"];
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            timestamp: string;
+        };
+        PatientOut: {
+            /** @example 672b1234a1b2c3d4e5f60718 */
+            _id: string;
+            /** @example 9876543210 */
+            mobileNumber: string;
+            /** @example Asha Verma */
+            name: string;
+            /** @example asha@example.com */
+            email: string | null;
+            /** @example /api/files/user_672b1234_1764234567890_avatar_9f.jpg */
+            readonly avatar?: string | null;
+            /** @example patient */
+            role: string;
+            /** @example true */
+            isActive: boolean;
+            /** @example true */
+            isVerified: boolean;
+            profile: components["schemas"]["ProfileOut"];
+            /** @description Only for doctors. */
+            doctorInfo?: components["schemas"]["DoctorInfoOut"];
+            /** @description Only for patients. */
+            patientInfo?: components["schemas"]["PatientInfoOut"];
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            createdAt: string;
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            updatedAt: string;
+        };
+        PatientData: {
+            patient: components["schemas"]["PatientOut"];
+        };
+        PatientDataEnvelope: {
+            /**
+             * @example true
+             * @enum {boolean}
+             */
+            success: true;
+            message: string;
+            data: components["schemas"]["PatientData"];
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            timestamp: string;
+        };
+        UpdatePatient: {
+            /** @example Asha Verma */
+            name?: string;
+            /**
+             * Format: email
+             * @example asha@example.com
+             */
+            email?: string | null;
+            profile?: components["schemas"]["ProfilePart"];
+            /**
+             * @description A new number needs `otp`, and signs all devices out.
+             * @example 9876543210
+             */
+            mobileNumber?: string;
+            /**
+             * @description The code that `POST /api/auth/send-otp` sent to the new number.
+             * @example 123456
+             */
+            otp?: string;
+        };
         DoctorOfDayOut: {
             /** @example 672b1234a1b2c3d4e5f60718 */
             _id: string;
@@ -2463,7 +3194,10 @@ export interface components {
              * @example 2026-12-01
              */
             appointmentDate: string;
-            /** @example 09:30 */
+            /**
+             * @description `24:00` is an overflow place after hours that end at midnight.
+             * @example 09:30
+             */
             appointmentTime: string;
             /**
              * Format: date-time
@@ -2472,6 +3206,12 @@ export interface components {
             startsAt: string;
             /** @example pending */
             status: string;
+            /**
+             * @description One of app, desk, walk-in.
+             * @example app
+             */
+            source: string;
+            queue: components["schemas"]["QueueOut"];
             /** @example consultation */
             purposeOfVisit: string | null;
             /** @example Headache for a week */
@@ -2483,7 +3223,7 @@ export interface components {
             /** @description Left out for a receptionist. */
             prescription?: string | null;
             images: components["schemas"]["ImageOut"][];
-            paymentInfo: components["schemas"]["PaymentOut"];
+            paymentInfo: components["schemas"]["PaymentInfoOut"];
             /** @description Only of a cancelled appointment. */
             cancellation?: components["schemas"]["CancellationOut"];
             history: components["schemas"]["ChangeOut"][];
@@ -2499,7 +3239,6 @@ export interface components {
              * @example 2026-11-22T04:30:00.000Z
              */
             updatedAt: string;
-            queue: components["schemas"]["QueueOut"];
             /**
              * @description How far the latest message came: `waiting, sent, delivered, failed, expired, dropped`.
              * @example delivered
@@ -2554,7 +3293,10 @@ export interface components {
              * @example 2026-12-01
              */
             appointmentDate: string;
-            /** @example 09:30 */
+            /**
+             * @description `24:00` is an overflow place after hours that end at midnight.
+             * @example 09:30
+             */
             appointmentTime: string;
             /**
              * Format: date-time
@@ -2563,6 +3305,12 @@ export interface components {
             startsAt: string;
             /** @example pending */
             status: string;
+            /**
+             * @description One of app, desk, walk-in.
+             * @example app
+             */
+            source: string;
+            queue: components["schemas"]["QueueOut"];
             /** @example consultation */
             purposeOfVisit: string | null;
             /** @example Headache for a week */
@@ -2574,7 +3322,7 @@ export interface components {
             /** @description Left out for a receptionist. */
             prescription?: string | null;
             images: components["schemas"]["ImageOut"][];
-            paymentInfo: components["schemas"]["PaymentOut"];
+            paymentInfo: components["schemas"]["PaymentInfoOut"];
             /** @description Only of a cancelled appointment. */
             cancellation?: components["schemas"]["CancellationOut"];
             history: components["schemas"]["ChangeOut"][];
@@ -2590,7 +3338,6 @@ export interface components {
              * @example 2026-11-22T04:30:00.000Z
              */
             updatedAt: string;
-            queue: components["schemas"]["QueueOut"];
         };
         QueuedAppointmentData: {
             appointment: components["schemas"]["QueuedAppointmentOut"];
@@ -2714,6 +3461,206 @@ export interface components {
         };
         UploadProfilePictureWithFiles: {
             files: string[];
+        };
+        RecordPayment: {
+            /**
+             * @description Whole rupees.
+             * @example 500
+             */
+            amount: number;
+            /**
+             * @example upi
+             * @enum {string}
+             */
+            method: "cash" | "card" | "upi" | "other";
+            /**
+             * @description Of a transfer or a card payment; not a card number.
+             * @example UPI 433912345678
+             */
+            reference?: string;
+        };
+        PersonOut: {
+            /** @example 672b1234a1b2c3d4e5f60718 */
+            _id: string;
+            /** @example Joseph Mathew */
+            name: string;
+        };
+        PaymentOut: {
+            /** @example 672b1234a1b2c3d4e5f60718 */
+            _id: string;
+            /** @example 672b1234a1b2c3d4e5f60718 */
+            appointmentId: string;
+            /** @example 2026-27/000123 */
+            receiptNumber: string;
+            /**
+             * @description `payment`, `refund` or `correction`.
+             * @example payment
+             */
+            kind: string;
+            /**
+             * @description Whole rupees; negative for what the clinic paid out or corrected.
+             * @example 500
+             */
+            amount: number;
+            /** @example upi */
+            method: string;
+            /** @example UPI 433912345678 */
+            reference: string | null;
+            /**
+             * @description Of a refund or a correction.
+             * @example null
+             */
+            reason: string | null;
+            /**
+             * @description Only of a correction: the entry that it cancels.
+             * @example 672b1234a1b2c3d4e5f60718
+             */
+            corrects?: string;
+            receivedBy: components["schemas"]["PersonOut"];
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            at: string;
+        };
+        RecordedOut: {
+            payment: components["schemas"]["PaymentOut"];
+            appointment: components["schemas"]["AppointmentOut"];
+        };
+        RecordedEnvelope: {
+            /**
+             * @example true
+             * @enum {boolean}
+             */
+            success: true;
+            message: string;
+            data: components["schemas"]["RecordedOut"];
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            timestamp: string;
+        };
+        RecordRefund: {
+            /**
+             * @description Whole rupees.
+             * @example 500
+             */
+            amount: number;
+            /**
+             * @example upi
+             * @enum {string}
+             */
+            method: "cash" | "card" | "upi" | "other";
+            /** @example The doctor was called away */
+            reason: string;
+        };
+        CorrectPayment: {
+            /** @example Entered twice */
+            reason: string;
+        };
+        PaymentsOut: {
+            payments: components["schemas"]["PaymentOut"][];
+        };
+        PaymentsEnvelope: {
+            /**
+             * @example true
+             * @enum {boolean}
+             */
+            success: true;
+            message: string;
+            data: components["schemas"]["PaymentsOut"];
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            timestamp: string;
+        };
+        TotalsOut: {
+            /** @example 1 */
+            count: number;
+            /** @example 500 */
+            payments: number;
+            /** @example 0 */
+            refunds: number;
+            /** @example 0 */
+            corrections: number;
+            /** @example 500 */
+            total: number;
+        };
+        MethodTotalsOut: {
+            /** @example upi */
+            method: string;
+            totals: components["schemas"]["TotalsOut"];
+        };
+        ReceiverOut: {
+            person: components["schemas"]["PersonOut"];
+            totals: components["schemas"]["TotalsOut"];
+            byMethod: components["schemas"]["MethodTotalsOut"][];
+        };
+        ReportedPaymentOut: {
+            /** @example 672b1234a1b2c3d4e5f60718 */
+            _id: string;
+            /** @example 672b1234a1b2c3d4e5f60718 */
+            appointmentId: string;
+            /** @example 2026-27/000123 */
+            receiptNumber: string;
+            /**
+             * @description `payment`, `refund` or `correction`.
+             * @example payment
+             */
+            kind: string;
+            /**
+             * @description Whole rupees; negative for what the clinic paid out or corrected.
+             * @example 500
+             */
+            amount: number;
+            /** @example upi */
+            method: string;
+            /** @example UPI 433912345678 */
+            reference: string | null;
+            /**
+             * @description Of a refund or a correction.
+             * @example null
+             */
+            reason: string | null;
+            /**
+             * @description Only of a correction: the entry that it cancels.
+             * @example 672b1234a1b2c3d4e5f60718
+             */
+            corrects?: string;
+            receivedBy: components["schemas"]["PersonOut"];
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            at: string;
+            patient: components["schemas"]["PersonOut"];
+        };
+        CashReportOut: {
+            /**
+             * Format: date
+             * @example 2026-12-01
+             */
+            date: string;
+            totals: components["schemas"]["TotalsOut"];
+            byMethod: components["schemas"]["MethodTotalsOut"][];
+            byPerson: components["schemas"]["ReceiverOut"][];
+            items: components["schemas"]["ReportedPaymentOut"][];
+        };
+        CashReportEnvelope: {
+            /**
+             * @example true
+             * @enum {boolean}
+             */
+            success: true;
+            message: string;
+            data: components["schemas"]["CashReportOut"];
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            timestamp: string;
         };
         ActorOut: {
             /** @example 672b1234a1b2c3d4e5f60718 */
@@ -2864,6 +3811,7 @@ export interface components {
             user: components["schemas"]["OwnRecordOut"];
             sessions: components["schemas"]["DeviceOut"][];
             appointments: components["schemas"]["AppointmentOut"][];
+            payments: components["schemas"]["PaymentOut"][];
             files: components["schemas"]["FileOut"][];
             messages: components["schemas"]["MessageOut"][];
             accessLog: components["schemas"]["AccessOut"][];
@@ -3264,6 +4212,32 @@ export interface components {
                 "application/json": components["schemas"]["ErrorOut"];
             };
         };
+        /** @description Unauthorized: `NO_TOKEN`, `INVALID_TOKEN` */
+        "401.NO_TOKEN.INVALID_TOKEN": {
+            headers: {
+                "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                "X-Request-ID": components["headers"]["X-Request-ID"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["ErrorOut"];
+            };
+        };
+        /** @description Bad Request: `VALIDATION_ERROR` */
+        "400.VALIDATION_ERROR": {
+            headers: {
+                "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                "X-Request-ID": components["headers"]["X-Request-ID"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["ErrorOut"];
+            };
+        };
         /** @description Unauthorized: `NO_TOKEN`, `INVALID_TOKEN`, `TOKEN_EXPIRED`, `USER_NOT_FOUND`, `USER_INACTIVE`, `SESSION_REVOKED` */
         "401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED": {
             headers: {
@@ -3279,19 +4253,6 @@ export interface components {
         };
         /** @description Forbidden: `PERMISSION_DENIED` */
         "403.PERMISSION_DENIED": {
-            headers: {
-                "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
-                "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
-                "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
-                "X-Request-ID": components["headers"]["X-Request-ID"];
-                [name: string]: unknown;
-            };
-            content: {
-                "application/json": components["schemas"]["ErrorOut"];
-            };
-        };
-        /** @description Bad Request: `VALIDATION_ERROR` */
-        "400.VALIDATION_ERROR": {
             headers: {
                 "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
                 "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
@@ -3383,6 +4344,19 @@ export interface components {
         };
         /** @description Bad Request: `VALIDATION_ERROR`, `MALFORMED_JSON`, `INVALID_STATUS_TRANSITION`, `TOO_LATE` */
         "400.VALIDATION_ERROR.MALFORMED_JSON.INVALID_STATUS_TRANSITION.TOO_LATE": {
+            headers: {
+                "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                "X-Request-ID": components["headers"]["X-Request-ID"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["ErrorOut"];
+            };
+        };
+        /** @description Bad Request: `VALIDATION_ERROR`, `MALFORMED_JSON`, `SLOT_UNAVAILABLE`, `DUPLICATE_VALUE` */
+        "400.VALIDATION_ERROR.MALFORMED_JSON.SLOT_UNAVAILABLE.DUPLICATE_VALUE": {
             headers: {
                 "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
                 "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
@@ -3906,8 +4880,7 @@ export interface operations {
                 };
             };
             400: components["responses"]["400.VALIDATION_ERROR.MALFORMED_JSON"];
-            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
-            403: components["responses"]["403.PERMISSION_DENIED"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN"];
             406: components["responses"]["406.NOT_ACCEPTABLE"];
             413: components["responses"]["413.PAYLOAD_TOO_LARGE"];
             415: components["responses"]["415.UNSUPPORTED_MEDIA_TYPE"];
@@ -4416,7 +5389,7 @@ export interface operations {
                 page?: number;
                 limit?: number;
                 role?: "admin" | "doctor" | "receptionist" | "patient";
-                /** @description Part of a name, mobile number or e-mail address. */
+                /** @description The beginnings of the words of a name in any order, the first digits of a mobile number or its last four or more, or the beginning of an e-mail address. */
                 search?: string;
                 isActive?: boolean;
                 sort?: "name" | "-name" | "createdAt" | "-createdAt";
@@ -4698,7 +5671,7 @@ export interface operations {
                 page?: number;
                 limit?: number;
                 specialization?: string;
-                /** @description Part of a doctor's name. */
+                /** @description The beginnings of the words of a doctor's name, in any order. */
                 search?: string;
                 /** @description Only doctors with a free slot on this day. */
                 date?: string;
@@ -5086,11 +6059,82 @@ export interface operations {
             503: components["responses"]["503.SERVICE_UNAVAILABLE"];
         };
     };
+    timetableAddSlot: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "doctorId": "672b1234a1b2c3d4e5f60718",
+                 *       "date": "2026-12-01",
+                 *       "startTime": "18:00",
+                 *       "endTime": "18:30",
+                 *       "maxPatients": 1
+                 *     }
+                 */
+                "application/json": components["schemas"]["AddSlot"];
+            };
+        };
+        responses: {
+            /** @description Slot added successfully */
+            201: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "slot": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "startTime": "09:30",
+                     *           "endTime": "10:00",
+                     *           "isAvailable": true,
+                     *           "consultationFee": 500,
+                     *           "maxPatients": 1,
+                     *           "bookedPatients": 0,
+                     *           "doctor": "672b1234a1b2c3d4e5f60718",
+                     *           "date": "2026-12-01",
+                     *           "startsAt": "2026-12-01T04:00:00.000Z",
+                     *           "isBlocked": false,
+                     *           "blockReason": null,
+                     *           "isExtra": false
+                     *         }
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Slot added successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["SlotRecordDataEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR.MALFORMED_JSON"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            413: components["responses"]["413.PAYLOAD_TOO_LARGE"];
+            415: components["responses"]["415.UNSUPPORTED_MEDIA_TYPE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
     appointmentsBook: {
         parameters: {
             query?: never;
             header?: {
-                /** @description Send a booking again with the same key, and it is still one booking (24 hours). */
+                /** @description Send the request again with the same key within 24 hours, and it is still done only once. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -5161,6 +6205,7 @@ export interface operations {
                      *           "appointmentTime": "09:30",
                      *           "startsAt": "2026-12-01T04:00:00.000Z",
                      *           "status": "pending",
+                     *           "source": "app",
                      *           "purposeOfVisit": "consultation",
                      *           "reason": "Headache for a week",
                      *           "symptoms": "Worse in the evening",
@@ -5178,7 +6223,8 @@ export interface operations {
                      *           ],
                      *           "paymentInfo": {
                      *             "amount": 500,
-                     *             "status": "pending"
+                     *             "status": "pending",
+                     *             "paidAmount": 0
                      *           },
                      *           "history": [
                      *             {
@@ -5186,7 +6232,9 @@ export interface operations {
                      *               "to": "pending",
                      *               "by": "672b1234a1b2c3d4e5f60718",
                      *               "at": "2026-11-22T04:30:00.000Z",
-                     *               "reason": null
+                     *               "reason": null,
+                     *               "movedFrom": null,
+                     *               "movedTo": null
                      *             }
                      *           ],
                      *           "createdBy": "672b1234a1b2c3d4e5f60718",
@@ -5264,6 +6312,7 @@ export interface operations {
                      *             "appointmentTime": "09:30",
                      *             "startsAt": "2026-12-01T04:00:00.000Z",
                      *             "status": "pending",
+                     *             "source": "app",
                      *             "purposeOfVisit": "consultation",
                      *             "reason": "Headache for a week",
                      *             "symptoms": "Worse in the evening",
@@ -5281,7 +6330,8 @@ export interface operations {
                      *             ],
                      *             "paymentInfo": {
                      *               "amount": 500,
-                     *               "status": "pending"
+                     *               "status": "pending",
+                     *               "paidAmount": 0
                      *             },
                      *             "history": [
                      *               {
@@ -5289,7 +6339,9 @@ export interface operations {
                      *                 "to": "pending",
                      *                 "by": "672b1234a1b2c3d4e5f60718",
                      *                 "at": "2026-11-22T04:30:00.000Z",
-                     *                 "reason": null
+                     *                 "reason": null,
+                     *                 "movedFrom": null,
+                     *                 "movedTo": null
                      *               }
                      *             ],
                      *             "createdBy": "672b1234a1b2c3d4e5f60718",
@@ -5374,6 +6426,7 @@ export interface operations {
                      *             "appointmentTime": "09:30",
                      *             "startsAt": "2026-12-01T04:00:00.000Z",
                      *             "status": "pending",
+                     *             "source": "app",
                      *             "purposeOfVisit": "consultation",
                      *             "reason": "Headache for a week",
                      *             "symptoms": "Worse in the evening",
@@ -5391,7 +6444,8 @@ export interface operations {
                      *             ],
                      *             "paymentInfo": {
                      *               "amount": 500,
-                     *               "status": "pending"
+                     *               "status": "pending",
+                     *               "paidAmount": 0
                      *             },
                      *             "history": [
                      *               {
@@ -5399,7 +6453,9 @@ export interface operations {
                      *                 "to": "pending",
                      *                 "by": "672b1234a1b2c3d4e5f60718",
                      *                 "at": "2026-11-22T04:30:00.000Z",
-                     *                 "reason": null
+                     *                 "reason": null,
+                     *                 "movedFrom": null,
+                     *                 "movedTo": null
                      *               }
                      *             ],
                      *             "createdBy": "672b1234a1b2c3d4e5f60718",
@@ -5479,6 +6535,7 @@ export interface operations {
                      *             "appointmentTime": "09:30",
                      *             "startsAt": "2026-12-01T04:00:00.000Z",
                      *             "status": "pending",
+                     *             "source": "app",
                      *             "purposeOfVisit": "consultation",
                      *             "reason": "Headache for a week",
                      *             "symptoms": "Worse in the evening",
@@ -5496,7 +6553,8 @@ export interface operations {
                      *             ],
                      *             "paymentInfo": {
                      *               "amount": 500,
-                     *               "status": "pending"
+                     *               "status": "pending",
+                     *               "paidAmount": 0
                      *             },
                      *             "history": [
                      *               {
@@ -5504,7 +6562,9 @@ export interface operations {
                      *                 "to": "pending",
                      *                 "by": "672b1234a1b2c3d4e5f60718",
                      *                 "at": "2026-11-22T04:30:00.000Z",
-                     *                 "reason": null
+                     *                 "reason": null,
+                     *                 "movedFrom": null,
+                     *                 "movedTo": null
                      *               }
                      *             ],
                      *             "createdBy": "672b1234a1b2c3d4e5f60718",
@@ -5632,6 +6692,7 @@ export interface operations {
                      *           "appointmentTime": "09:30",
                      *           "startsAt": "2026-12-01T04:00:00.000Z",
                      *           "status": "pending",
+                     *           "source": "app",
                      *           "purposeOfVisit": "consultation",
                      *           "reason": "Headache for a week",
                      *           "symptoms": "Worse in the evening",
@@ -5649,7 +6710,8 @@ export interface operations {
                      *           ],
                      *           "paymentInfo": {
                      *             "amount": 500,
-                     *             "status": "pending"
+                     *             "status": "pending",
+                     *             "paidAmount": 0
                      *           },
                      *           "history": [
                      *             {
@@ -5657,7 +6719,9 @@ export interface operations {
                      *               "to": "pending",
                      *               "by": "672b1234a1b2c3d4e5f60718",
                      *               "at": "2026-11-22T04:30:00.000Z",
-                     *               "reason": null
+                     *               "reason": null,
+                     *               "movedFrom": null,
+                     *               "movedTo": null
                      *             }
                      *           ],
                      *           "createdBy": "672b1234a1b2c3d4e5f60718",
@@ -5739,6 +6803,7 @@ export interface operations {
                      *           "appointmentTime": "09:30",
                      *           "startsAt": "2026-12-01T04:00:00.000Z",
                      *           "status": "pending",
+                     *           "source": "app",
                      *           "purposeOfVisit": "consultation",
                      *           "reason": "Headache for a week",
                      *           "symptoms": "Worse in the evening",
@@ -5756,7 +6821,8 @@ export interface operations {
                      *           ],
                      *           "paymentInfo": {
                      *             "amount": 500,
-                     *             "status": "pending"
+                     *             "status": "pending",
+                     *             "paidAmount": 0
                      *           },
                      *           "history": [
                      *             {
@@ -5764,7 +6830,9 @@ export interface operations {
                      *               "to": "pending",
                      *               "by": "672b1234a1b2c3d4e5f60718",
                      *               "at": "2026-11-22T04:30:00.000Z",
-                     *               "reason": null
+                     *               "reason": null,
+                     *               "movedFrom": null,
+                     *               "movedTo": null
                      *             }
                      *           ],
                      *           "createdBy": "672b1234a1b2c3d4e5f60718",
@@ -5881,6 +6949,7 @@ export interface operations {
                      *           "appointmentTime": "09:30",
                      *           "startsAt": "2026-12-01T04:00:00.000Z",
                      *           "status": "confirmed",
+                     *           "source": "app",
                      *           "purposeOfVisit": "consultation",
                      *           "reason": "Headache for a week",
                      *           "symptoms": "Worse in the evening",
@@ -5898,7 +6967,8 @@ export interface operations {
                      *           ],
                      *           "paymentInfo": {
                      *             "amount": 500,
-                     *             "status": "pending"
+                     *             "status": "pending",
+                     *             "paidAmount": 0
                      *           },
                      *           "history": [
                      *             {
@@ -5906,14 +6976,18 @@ export interface operations {
                      *               "to": "pending",
                      *               "by": "672b1234a1b2c3d4e5f60718",
                      *               "at": "2026-11-22T04:30:00.000Z",
-                     *               "reason": null
+                     *               "reason": null,
+                     *               "movedFrom": null,
+                     *               "movedTo": null
                      *             },
                      *             {
                      *               "from": "pending",
                      *               "to": "confirmed",
                      *               "by": "672b1234a1b2c3d4e5f60718",
                      *               "at": "2026-11-22T04:30:00.000Z",
-                     *               "reason": null
+                     *               "reason": null,
+                     *               "movedFrom": null,
+                     *               "movedTo": null
                      *             }
                      *           ],
                      *           "createdBy": "672b1234a1b2c3d4e5f60718",
@@ -5993,6 +7067,7 @@ export interface operations {
                      *           "appointmentTime": "09:30",
                      *           "startsAt": "2026-12-01T04:00:00.000Z",
                      *           "status": "cancelled",
+                     *           "source": "app",
                      *           "purposeOfVisit": "consultation",
                      *           "reason": "Headache for a week",
                      *           "symptoms": "Worse in the evening",
@@ -6010,7 +7085,8 @@ export interface operations {
                      *           ],
                      *           "paymentInfo": {
                      *             "amount": 500,
-                     *             "status": "pending"
+                     *             "status": "pending",
+                     *             "paidAmount": 0
                      *           },
                      *           "history": [
                      *             {
@@ -6018,14 +7094,18 @@ export interface operations {
                      *               "to": "pending",
                      *               "by": "672b1234a1b2c3d4e5f60718",
                      *               "at": "2026-11-22T04:30:00.000Z",
-                     *               "reason": null
+                     *               "reason": null,
+                     *               "movedFrom": null,
+                     *               "movedTo": null
                      *             },
                      *             {
                      *               "from": "pending",
                      *               "to": "cancelled",
                      *               "by": "672b1234a1b2c3d4e5f60718",
                      *               "at": "2026-11-22T04:30:00.000Z",
-                     *               "reason": "I have recovered"
+                     *               "reason": "I have recovered",
+                     *               "movedFrom": null,
+                     *               "movedTo": null
                      *             }
                      *           ],
                      *           "createdBy": "672b1234a1b2c3d4e5f60718",
@@ -6060,6 +7140,462 @@ export interface operations {
             406: components["responses"]["406.NOT_ACCEPTABLE"];
             413: components["responses"]["413.PAYLOAD_TOO_LARGE"];
             415: components["responses"]["415.UNSUPPORTED_MEDIA_TYPE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    deskBookAtDesk: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Send the request again with the same key within 24 hours, and it is still done only once. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "mobileNumber": "9876543210",
+                 *       "name": "Asha Verma",
+                 *       "doctorId": "672b1234a1b2c3d4e5f60718",
+                 *       "appointmentDate": "2026-12-01",
+                 *       "appointmentTime": "09:30",
+                 *       "purposeOfVisit": "consultation",
+                 *       "reason": "Headache for a week"
+                 *     }
+                 */
+                "application/json": components["schemas"]["BookAtDesk"];
+            };
+        };
+        responses: {
+            /** @description Appointment booked successfully */
+            201: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "appointment": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "patient": {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "name": "Asha Verma",
+                     *             "mobileNumber": "9876543210"
+                     *           },
+                     *           "doctor": {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "name": "Dr Meera Iyer",
+                     *             "doctorInfo": {
+                     *               "specialization": "Cardiology",
+                     *               "consultationFee": 500
+                     *             }
+                     *           },
+                     *           "appointmentDate": "2026-12-01",
+                     *           "appointmentTime": "09:30",
+                     *           "startsAt": "2026-12-01T04:00:00.000Z",
+                     *           "status": "confirmed",
+                     *           "source": "walk-in",
+                     *           "purposeOfVisit": "consultation",
+                     *           "reason": "Headache for a week",
+                     *           "symptoms": "Worse in the evening",
+                     *           "images": [
+                     *             {
+                     *               "filename": "appointment_672b1234_1764234567890_report_9f.pdf",
+                     *               "originalName": "blood-test.pdf",
+                     *               "size": 52311,
+                     *               "mimeType": "application/pdf",
+                     *               "category": "reports",
+                     *               "fromPatient": true,
+                     *               "url": "/api/files/appointment_672b1234_1764234567890_report_9f.pdf",
+                     *               "status": "ready"
+                     *             }
+                     *           ],
+                     *           "paymentInfo": {
+                     *             "amount": 500,
+                     *             "status": "pending",
+                     *             "paidAmount": 0
+                     *           },
+                     *           "history": [
+                     *             {
+                     *               "from": null,
+                     *               "to": "confirmed",
+                     *               "by": "672b1234a1b2c3d4e5f60718",
+                     *               "at": "2026-11-22T04:30:00.000Z",
+                     *               "reason": null,
+                     *               "movedFrom": null,
+                     *               "movedTo": null
+                     *             }
+                     *           ],
+                     *           "createdBy": "672b1234a1b2c3d4e5f60718",
+                     *           "createdAt": "2026-11-22T04:30:00.000Z",
+                     *           "updatedAt": "2026-11-22T04:30:00.000Z",
+                     *           "queue": {
+                     *             "token": 7,
+                     *             "arrivedAt": "2026-11-22T04:30:00.000Z",
+                     *             "calledAt": null,
+                     *             "priority": null,
+                     *             "skips": 0
+                     *           }
+                     *         },
+                     *         "possibleDuplicates": []
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Appointment booked successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["BookedAtDeskEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR.MALFORMED_JSON.SLOT_UNAVAILABLE.DUPLICATE_VALUE"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            413: components["responses"]["413.PAYLOAD_TOO_LARGE"];
+            415: components["responses"]["415.UNSUPPORTED_MEDIA_TYPE"];
+            422: components["responses"]["422.IDEMPOTENCY_KEY_REUSED"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    movingReschedule: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Send the request again with the same key within 24 hours, and it is still done only once. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                appointment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "appointmentDate": "2026-12-01",
+                 *       "appointmentTime": "09:30"
+                 *     }
+                 */
+                "application/json": components["schemas"]["RescheduleAppointment"];
+            };
+        };
+        responses: {
+            /** @description Appointment rescheduled successfully */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "appointment": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "patient": {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "name": "Asha Verma",
+                     *             "mobileNumber": "9876543210"
+                     *           },
+                     *           "doctor": {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "name": "Dr Meera Iyer",
+                     *             "doctorInfo": {
+                     *               "specialization": "Cardiology",
+                     *               "consultationFee": 500
+                     *             }
+                     *           },
+                     *           "appointmentDate": "2026-12-01",
+                     *           "appointmentTime": "09:30",
+                     *           "startsAt": "2026-12-01T04:00:00.000Z",
+                     *           "status": "pending",
+                     *           "source": "app",
+                     *           "purposeOfVisit": "consultation",
+                     *           "reason": "Headache for a week",
+                     *           "symptoms": "Worse in the evening",
+                     *           "images": [
+                     *             {
+                     *               "filename": "appointment_672b1234_1764234567890_report_9f.pdf",
+                     *               "originalName": "blood-test.pdf",
+                     *               "size": 52311,
+                     *               "mimeType": "application/pdf",
+                     *               "category": "reports",
+                     *               "fromPatient": true,
+                     *               "url": "/api/files/appointment_672b1234_1764234567890_report_9f.pdf",
+                     *               "status": "ready"
+                     *             }
+                     *           ],
+                     *           "paymentInfo": {
+                     *             "amount": 500,
+                     *             "status": "pending",
+                     *             "paidAmount": 0
+                     *           },
+                     *           "history": [
+                     *             {
+                     *               "from": null,
+                     *               "to": "pending",
+                     *               "by": "672b1234a1b2c3d4e5f60718",
+                     *               "at": "2026-11-22T04:30:00.000Z",
+                     *               "reason": null,
+                     *               "movedFrom": null,
+                     *               "movedTo": null
+                     *             },
+                     *             {
+                     *               "from": "pending",
+                     *               "to": "pending",
+                     *               "by": "672b1234a1b2c3d4e5f60718",
+                     *               "at": "2026-11-22T04:30:00.000Z",
+                     *               "reason": null,
+                     *               "movedFrom": {
+                     *                 "doctor": "672b1234a1b2c3d4e5f60718",
+                     *                 "startsAt": "2026-12-01T03:30:00.000Z"
+                     *               },
+                     *               "movedTo": {
+                     *                 "doctor": "672b1234a1b2c3d4e5f60718",
+                     *                 "startsAt": "2026-12-01T04:00:00.000Z"
+                     *               }
+                     *             }
+                     *           ],
+                     *           "createdBy": "672b1234a1b2c3d4e5f60718",
+                     *           "createdAt": "2026-11-22T04:30:00.000Z",
+                     *           "updatedAt": "2026-11-22T04:30:00.000Z"
+                     *         }
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Appointment rescheduled successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["AppointmentDataEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR.MALFORMED_JSON.SLOT_UNAVAILABLE.DUPLICATE_VALUE.INVALID_STATUS_TRANSITION.TOO_LATE"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            413: components["responses"]["413.PAYLOAD_TOO_LARGE"];
+            415: components["responses"]["415.UNSUPPORTED_MEDIA_TYPE"];
+            422: components["responses"]["422.IDEMPOTENCY_KEY_REUSED"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    timetableGetSlot: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                slot_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Slot retrieved successfully */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "slot": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "startTime": "09:30",
+                     *           "endTime": "10:00",
+                     *           "isAvailable": true,
+                     *           "consultationFee": 500,
+                     *           "maxPatients": 1,
+                     *           "bookedPatients": 0,
+                     *           "doctor": "672b1234a1b2c3d4e5f60718",
+                     *           "date": "2026-12-01",
+                     *           "startsAt": "2026-12-01T04:00:00.000Z",
+                     *           "isBlocked": false,
+                     *           "blockReason": null,
+                     *           "isExtra": false
+                     *         },
+                     *         "appointments": [
+                     *           {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "patient": {
+                     *               "_id": "672b1234a1b2c3d4e5f60718",
+                     *               "name": "Asha Verma",
+                     *               "mobileNumber": "9876543210"
+                     *             },
+                     *             "status": "confirmed"
+                     *           }
+                     *         ]
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Slot retrieved successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ManagedSlotEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    timetableBlockSlot: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                slot_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "isBlocked": true,
+                 *       "blockReason": "emergency"
+                 *     }
+                 */
+                "application/json": components["schemas"]["BlockSlot"];
+            };
+        };
+        responses: {
+            /** @description Slot updated successfully */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "slot": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "startTime": "09:30",
+                     *           "endTime": "10:00",
+                     *           "isAvailable": true,
+                     *           "consultationFee": 500,
+                     *           "maxPatients": 1,
+                     *           "bookedPatients": 0,
+                     *           "doctor": "672b1234a1b2c3d4e5f60718",
+                     *           "date": "2026-12-01",
+                     *           "startsAt": "2026-12-01T04:00:00.000Z",
+                     *           "isBlocked": false,
+                     *           "blockReason": null,
+                     *           "isExtra": false
+                     *         },
+                     *         "appointments": [
+                     *           {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "patient": {
+                     *               "_id": "672b1234a1b2c3d4e5f60718",
+                     *               "name": "Asha Verma",
+                     *               "mobileNumber": "9876543210"
+                     *             },
+                     *             "status": "confirmed"
+                     *           }
+                     *         ]
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Slot updated successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ManagedSlotEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR.MALFORMED_JSON"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            413: components["responses"]["413.PAYLOAD_TOO_LARGE"];
+            415: components["responses"]["415.UNSUPPORTED_MEDIA_TYPE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    timetableExplain: {
+        parameters: {
+            query: {
+                doctorId: string;
+                date: string;
+                time: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Time explained successfully */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "bookable": false,
+                     *         "reasons": [
+                     *           {
+                     *             "code": "FULL",
+                     *             "detail": "All seats of the slot are taken (1)."
+                     *           }
+                     *         ]
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Time explained successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ExplanationEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
             429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
             500: components["responses"]["500.INTERNAL_ERROR"];
             503: components["responses"]["503.SERVICE_UNAVAILABLE"];
@@ -6442,6 +7978,7 @@ export interface operations {
                      *             "appointmentTime": "09:30",
                      *             "startsAt": "2026-12-01T04:00:00.000Z",
                      *             "status": "confirmed",
+                     *             "source": "app",
                      *             "purposeOfVisit": "consultation",
                      *             "reason": "Headache for a week",
                      *             "symptoms": "Worse in the evening",
@@ -6459,7 +7996,8 @@ export interface operations {
                      *             ],
                      *             "paymentInfo": {
                      *               "amount": 500,
-                     *               "status": "pending"
+                     *               "status": "pending",
+                     *               "paidAmount": 0
                      *             },
                      *             "history": [
                      *               {
@@ -6467,14 +8005,18 @@ export interface operations {
                      *                 "to": "pending",
                      *                 "by": "672b1234a1b2c3d4e5f60718",
                      *                 "at": "2026-11-22T04:30:00.000Z",
-                     *                 "reason": null
+                     *                 "reason": null,
+                     *                 "movedFrom": null,
+                     *                 "movedTo": null
                      *               },
                      *               {
                      *                 "from": "pending",
                      *                 "to": "confirmed",
                      *                 "by": "672b1234a1b2c3d4e5f60718",
                      *                 "at": "2026-11-22T04:30:00.000Z",
-                     *                 "reason": null
+                     *                 "reason": null,
+                     *                 "movedFrom": null,
+                     *                 "movedTo": null
                      *               }
                      *             ],
                      *             "createdBy": "672b1234a1b2c3d4e5f60718",
@@ -6600,6 +8142,7 @@ export interface operations {
                      *             "appointmentTime": "09:30",
                      *             "startsAt": "2026-12-01T04:00:00.000Z",
                      *             "status": "confirmed",
+                     *             "source": "app",
                      *             "purposeOfVisit": "consultation",
                      *             "reason": "Headache for a week",
                      *             "symptoms": "Worse in the evening",
@@ -6617,7 +8160,8 @@ export interface operations {
                      *             ],
                      *             "paymentInfo": {
                      *               "amount": 500,
-                     *               "status": "pending"
+                     *               "status": "pending",
+                     *               "paidAmount": 0
                      *             },
                      *             "history": [
                      *               {
@@ -6625,14 +8169,18 @@ export interface operations {
                      *                 "to": "pending",
                      *                 "by": "672b1234a1b2c3d4e5f60718",
                      *                 "at": "2026-11-22T04:30:00.000Z",
-                     *                 "reason": null
+                     *                 "reason": null,
+                     *                 "movedFrom": null,
+                     *                 "movedTo": null
                      *               },
                      *               {
                      *                 "from": "pending",
                      *                 "to": "confirmed",
                      *                 "by": "672b1234a1b2c3d4e5f60718",
                      *                 "at": "2026-11-22T04:30:00.000Z",
-                     *                 "reason": null
+                     *                 "reason": null,
+                     *                 "movedFrom": null,
+                     *                 "movedTo": null
                      *               }
                      *             ],
                      *             "createdBy": "672b1234a1b2c3d4e5f60718",
@@ -6760,6 +8308,7 @@ export interface operations {
                      *             "appointmentTime": "09:30",
                      *             "startsAt": "2026-12-01T04:00:00.000Z",
                      *             "status": "confirmed",
+                     *             "source": "app",
                      *             "purposeOfVisit": "consultation",
                      *             "reason": "Headache for a week",
                      *             "symptoms": "Worse in the evening",
@@ -6777,7 +8326,8 @@ export interface operations {
                      *             ],
                      *             "paymentInfo": {
                      *               "amount": 500,
-                     *               "status": "pending"
+                     *               "status": "pending",
+                     *               "paidAmount": 0
                      *             },
                      *             "history": [
                      *               {
@@ -6785,14 +8335,18 @@ export interface operations {
                      *                 "to": "pending",
                      *                 "by": "672b1234a1b2c3d4e5f60718",
                      *                 "at": "2026-11-22T04:30:00.000Z",
-                     *                 "reason": null
+                     *                 "reason": null,
+                     *                 "movedFrom": null,
+                     *                 "movedTo": null
                      *               },
                      *               {
                      *                 "from": "pending",
                      *                 "to": "confirmed",
                      *                 "by": "672b1234a1b2c3d4e5f60718",
                      *                 "at": "2026-11-22T04:30:00.000Z",
-                     *                 "reason": null
+                     *                 "reason": null,
+                     *                 "movedFrom": null,
+                     *                 "movedTo": null
                      *               }
                      *             ],
                      *             "createdBy": "672b1234a1b2c3d4e5f60718",
@@ -6815,6 +8369,497 @@ export interface operations {
             406: components["responses"]["406.NOT_ACCEPTABLE"];
             413: components["responses"]["413.PAYLOAD_TOO_LARGE"];
             415: components["responses"]["415.UNSUPPORTED_MEDIA_TYPE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    patientsSearch: {
+        parameters: {
+            query: {
+                page?: number;
+                limit?: number;
+                /** @description The beginnings of the words of a name, in any order and script (at least two letters); the number, or its last four digits or more; or # and today's token. */
+                search: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Patients retrieved successfully */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "items": [
+                     *           {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "mobileNumber": "9876543210",
+                     *             "name": "Asha Verma",
+                     *             "isActive": true,
+                     *             "profile": {
+                     *               "dateOfBirth": "1990-04-21",
+                     *               "gender": "female"
+                     *             }
+                     *           }
+                     *         ],
+                     *         "pagination": {
+                     *           "current": 1,
+                     *           "pages": 5,
+                     *           "total": 50,
+                     *           "limit": 10,
+                     *           "hasNext": true,
+                     *           "hasPrev": false
+                     *         }
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Patients retrieved successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["FoundPatientPageEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    patientsCreate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "mobileNumber": "9876543210",
+                 *       "name": "Asha Verma",
+                 *       "email": "asha@example.com",
+                 *       "profile": {
+                 *         "language": "hi",
+                 *         "dateOfBirth": "1990-04-21",
+                 *         "gender": "female",
+                 *         "address": {
+                 *           "street": "12 Hill Road",
+                 *           "city": "Pune",
+                 *           "state": "Maharashtra",
+                 *           "pincode": "411001",
+                 *           "country": "India"
+                 *         },
+                 *         "emergencyContact": {
+                 *           "name": "Asha Verma",
+                 *           "relationship": "mother",
+                 *           "mobileNumber": "9876501234"
+                 *         }
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["CreatePatient"];
+            };
+        };
+        responses: {
+            /** @description The number is registered already */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "patient": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "mobileNumber": "9876543210",
+                     *           "name": "Asha Verma",
+                     *           "email": "asha@example.com",
+                     *           "avatar": "/api/files/user_672b1234_1764234567890_avatar_9f.jpg",
+                     *           "role": "patient",
+                     *           "isActive": true,
+                     *           "isVerified": true,
+                     *           "profile": {
+                     *             "language": "hi",
+                     *             "dateOfBirth": "1990-04-21",
+                     *             "gender": "female",
+                     *             "address": {
+                     *               "street": "12 Hill Road",
+                     *               "city": "Pune",
+                     *               "state": "Maharashtra",
+                     *               "pincode": "411001",
+                     *               "country": "India"
+                     *             },
+                     *             "emergencyContact": {
+                     *               "name": "Meera Verma",
+                     *               "relationship": "mother",
+                     *               "mobileNumber": "9876501234"
+                     *             }
+                     *           },
+                     *           "patientInfo": {
+                     *             "bloodGroup": "B+",
+                     *             "allergies": [
+                     *               "Penicillin"
+                     *             ],
+                     *             "medicalHistory": [
+                     *               {
+                     *                 "condition": "Asthma",
+                     *                 "diagnosedDate": "2026-12-01",
+                     *                 "treatment": "Inhaler",
+                     *                 "doctor": "Dr Rao"
+                     *               }
+                     *             ],
+                     *             "emergencyContact": {
+                     *               "name": "Meera Verma",
+                     *               "relationship": "mother",
+                     *               "mobileNumber": "9876501234"
+                     *             }
+                     *           },
+                     *           "createdAt": "2026-11-22T04:30:00.000Z",
+                     *           "updatedAt": "2026-11-22T04:30:00.000Z"
+                     *         },
+                     *         "possibleDuplicates": [
+                     *           {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "mobileNumber": "9876543210",
+                     *             "name": "Asha Verma",
+                     *             "isActive": true,
+                     *             "profile": {
+                     *               "dateOfBirth": "1990-04-21",
+                     *               "gender": "female"
+                     *             }
+                     *           }
+                     *         ]
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "The number is registered already"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["RegistrationEnvelope"];
+                };
+            };
+            /** @description Patient created successfully */
+            201: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "patient": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "mobileNumber": "9876543210",
+                     *           "name": "Asha Verma",
+                     *           "email": "asha@example.com",
+                     *           "avatar": "/api/files/user_672b1234_1764234567890_avatar_9f.jpg",
+                     *           "role": "patient",
+                     *           "isActive": true,
+                     *           "isVerified": true,
+                     *           "profile": {
+                     *             "language": "hi",
+                     *             "dateOfBirth": "1990-04-21",
+                     *             "gender": "female",
+                     *             "address": {
+                     *               "street": "12 Hill Road",
+                     *               "city": "Pune",
+                     *               "state": "Maharashtra",
+                     *               "pincode": "411001",
+                     *               "country": "India"
+                     *             },
+                     *             "emergencyContact": {
+                     *               "name": "Meera Verma",
+                     *               "relationship": "mother",
+                     *               "mobileNumber": "9876501234"
+                     *             }
+                     *           },
+                     *           "patientInfo": {
+                     *             "bloodGroup": "B+",
+                     *             "allergies": [
+                     *               "Penicillin"
+                     *             ],
+                     *             "medicalHistory": [
+                     *               {
+                     *                 "condition": "Asthma",
+                     *                 "diagnosedDate": "2026-12-01",
+                     *                 "treatment": "Inhaler",
+                     *                 "doctor": "Dr Rao"
+                     *               }
+                     *             ],
+                     *             "emergencyContact": {
+                     *               "name": "Meera Verma",
+                     *               "relationship": "mother",
+                     *               "mobileNumber": "9876501234"
+                     *             }
+                     *           },
+                     *           "createdAt": "2026-11-22T04:30:00.000Z",
+                     *           "updatedAt": "2026-11-22T04:30:00.000Z"
+                     *         },
+                     *         "possibleDuplicates": [
+                     *           {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "mobileNumber": "9876543210",
+                     *             "name": "Asha Verma",
+                     *             "isActive": true,
+                     *             "profile": {
+                     *               "dateOfBirth": "1990-04-21",
+                     *               "gender": "female"
+                     *             }
+                     *           }
+                     *         ]
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Patient created successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["RegistrationEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR.MALFORMED_JSON"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            413: components["responses"]["413.PAYLOAD_TOO_LARGE"];
+            415: components["responses"]["415.UNSUPPORTED_MEDIA_TYPE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    patientsRead: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                patient_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Patient retrieved successfully */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "patient": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "mobileNumber": "9876543210",
+                     *           "name": "Asha Verma",
+                     *           "email": "asha@example.com",
+                     *           "avatar": "/api/files/user_672b1234_1764234567890_avatar_9f.jpg",
+                     *           "role": "patient",
+                     *           "isActive": true,
+                     *           "isVerified": true,
+                     *           "profile": {
+                     *             "language": "hi",
+                     *             "dateOfBirth": "1990-04-21",
+                     *             "gender": "female",
+                     *             "address": {
+                     *               "street": "12 Hill Road",
+                     *               "city": "Pune",
+                     *               "state": "Maharashtra",
+                     *               "pincode": "411001",
+                     *               "country": "India"
+                     *             },
+                     *             "emergencyContact": {
+                     *               "name": "Meera Verma",
+                     *               "relationship": "mother",
+                     *               "mobileNumber": "9876501234"
+                     *             }
+                     *           },
+                     *           "patientInfo": {
+                     *             "bloodGroup": "B+",
+                     *             "allergies": [
+                     *               "Penicillin"
+                     *             ],
+                     *             "medicalHistory": [
+                     *               {
+                     *                 "condition": "Asthma",
+                     *                 "diagnosedDate": "2026-12-01",
+                     *                 "treatment": "Inhaler",
+                     *                 "doctor": "Dr Rao"
+                     *               }
+                     *             ],
+                     *             "emergencyContact": {
+                     *               "name": "Meera Verma",
+                     *               "relationship": "mother",
+                     *               "mobileNumber": "9876501234"
+                     *             }
+                     *           },
+                     *           "createdAt": "2026-11-22T04:30:00.000Z",
+                     *           "updatedAt": "2026-11-22T04:30:00.000Z"
+                     *         }
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Patient retrieved successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PatientDataEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    patientsUpdate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                patient_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "name": "Asha Verma",
+                 *       "email": "asha@example.com",
+                 *       "profile": {
+                 *         "language": "hi",
+                 *         "dateOfBirth": "1990-04-21",
+                 *         "gender": "female",
+                 *         "address": {
+                 *           "street": "12 Hill Road",
+                 *           "city": "Pune",
+                 *           "state": "Maharashtra",
+                 *           "pincode": "411001",
+                 *           "country": "India"
+                 *         },
+                 *         "emergencyContact": {
+                 *           "name": "Asha Verma",
+                 *           "relationship": "mother",
+                 *           "mobileNumber": "9876501234"
+                 *         }
+                 *       },
+                 *       "mobileNumber": "9876543210",
+                 *       "otp": "123456"
+                 *     }
+                 */
+                "application/json": components["schemas"]["UpdatePatient"];
+            };
+        };
+        responses: {
+            /** @description Patient updated successfully */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "patient": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "mobileNumber": "9876543210",
+                     *           "name": "Asha Verma",
+                     *           "email": "asha@example.com",
+                     *           "avatar": "/api/files/user_672b1234_1764234567890_avatar_9f.jpg",
+                     *           "role": "patient",
+                     *           "isActive": true,
+                     *           "isVerified": true,
+                     *           "profile": {
+                     *             "language": "hi",
+                     *             "dateOfBirth": "1990-04-21",
+                     *             "gender": "female",
+                     *             "address": {
+                     *               "street": "12 Hill Road",
+                     *               "city": "Pune",
+                     *               "state": "Maharashtra",
+                     *               "pincode": "411001",
+                     *               "country": "India"
+                     *             },
+                     *             "emergencyContact": {
+                     *               "name": "Meera Verma",
+                     *               "relationship": "mother",
+                     *               "mobileNumber": "9876501234"
+                     *             }
+                     *           },
+                     *           "patientInfo": {
+                     *             "bloodGroup": "B+",
+                     *             "allergies": [
+                     *               "Penicillin"
+                     *             ],
+                     *             "medicalHistory": [
+                     *               {
+                     *                 "condition": "Asthma",
+                     *                 "diagnosedDate": "2026-12-01",
+                     *                 "treatment": "Inhaler",
+                     *                 "doctor": "Dr Rao"
+                     *               }
+                     *             ],
+                     *             "emergencyContact": {
+                     *               "name": "Meera Verma",
+                     *               "relationship": "mother",
+                     *               "mobileNumber": "9876501234"
+                     *             }
+                     *           },
+                     *           "createdAt": "2026-11-22T04:30:00.000Z",
+                     *           "updatedAt": "2026-11-22T04:30:00.000Z"
+                     *         }
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Patient updated successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PatientDataEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR.MALFORMED_JSON.OTP_INVALID.OTP_EXPIRED.OTP_MAX_ATTEMPTS.DUPLICATE_VALUE"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            413: components["responses"]["413.PAYLOAD_TOO_LARGE"];
+            415: components["responses"]["415.UNSUPPORTED_MEDIA_TYPE"];
+            423: components["responses"]["423.ACCOUNT_LOCKED"];
             429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
             500: components["responses"]["500.INTERNAL_ERROR"];
             503: components["responses"]["503.SERVICE_UNAVAILABLE"];
@@ -6886,6 +8931,18 @@ export interface operations {
                      *             "appointmentTime": "09:30",
                      *             "startsAt": "2026-12-01T04:00:00.000Z",
                      *             "status": "pending",
+                     *             "source": "app",
+                     *             "queue": {
+                     *               "token": null,
+                     *               "stage": "expected",
+                     *               "arrivedAt": null,
+                     *               "calledAt": null,
+                     *               "startedAt": null,
+                     *               "completedAt": null,
+                     *               "priority": null,
+                     *               "skips": 0,
+                     *               "expectedWait": null
+                     *             },
                      *             "purposeOfVisit": "consultation",
                      *             "reason": "Headache for a week",
                      *             "symptoms": "Worse in the evening",
@@ -6903,7 +8960,8 @@ export interface operations {
                      *             ],
                      *             "paymentInfo": {
                      *               "amount": 500,
-                     *               "status": "pending"
+                     *               "status": "pending",
+                     *               "paidAmount": 0
                      *             },
                      *             "history": [
                      *               {
@@ -6911,23 +8969,14 @@ export interface operations {
                      *                 "to": "pending",
                      *                 "by": "672b1234a1b2c3d4e5f60718",
                      *                 "at": "2026-11-22T04:30:00.000Z",
-                     *                 "reason": null
+                     *                 "reason": null,
+                     *                 "movedFrom": null,
+                     *                 "movedTo": null
                      *               }
                      *             ],
                      *             "createdBy": "672b1234a1b2c3d4e5f60718",
                      *             "createdAt": "2026-11-22T04:30:00.000Z",
                      *             "updatedAt": "2026-11-22T04:30:00.000Z",
-                     *             "queue": {
-                     *               "token": null,
-                     *               "stage": "expected",
-                     *               "arrivedAt": null,
-                     *               "calledAt": null,
-                     *               "startedAt": null,
-                     *               "completedAt": null,
-                     *               "priority": null,
-                     *               "skips": 0,
-                     *               "expectedWait": null
-                     *             },
                      *             "messageState": "delivered",
                      *             "isFirstAppointment": true
                      *           }
@@ -7004,6 +9053,18 @@ export interface operations {
                      *           "appointmentTime": "09:30",
                      *           "startsAt": "2026-12-01T04:00:00.000Z",
                      *           "status": "pending",
+                     *           "source": "app",
+                     *           "queue": {
+                     *             "token": null,
+                     *             "stage": "expected",
+                     *             "arrivedAt": null,
+                     *             "calledAt": null,
+                     *             "startedAt": null,
+                     *             "completedAt": null,
+                     *             "priority": null,
+                     *             "skips": 0,
+                     *             "expectedWait": null
+                     *           },
                      *           "purposeOfVisit": "consultation",
                      *           "reason": "Headache for a week",
                      *           "symptoms": "Worse in the evening",
@@ -7021,7 +9082,8 @@ export interface operations {
                      *           ],
                      *           "paymentInfo": {
                      *             "amount": 500,
-                     *             "status": "pending"
+                     *             "status": "pending",
+                     *             "paidAmount": 0
                      *           },
                      *           "history": [
                      *             {
@@ -7029,23 +9091,14 @@ export interface operations {
                      *               "to": "pending",
                      *               "by": "672b1234a1b2c3d4e5f60718",
                      *               "at": "2026-11-22T04:30:00.000Z",
-                     *               "reason": null
+                     *               "reason": null,
+                     *               "movedFrom": null,
+                     *               "movedTo": null
                      *             }
                      *           ],
                      *           "createdBy": "672b1234a1b2c3d4e5f60718",
                      *           "createdAt": "2026-11-22T04:30:00.000Z",
-                     *           "updatedAt": "2026-11-22T04:30:00.000Z",
-                     *           "queue": {
-                     *             "token": null,
-                     *             "stage": "expected",
-                     *             "arrivedAt": null,
-                     *             "calledAt": null,
-                     *             "startedAt": null,
-                     *             "completedAt": null,
-                     *             "priority": null,
-                     *             "skips": 0,
-                     *             "expectedWait": null
-                     *           }
+                     *           "updatedAt": "2026-11-22T04:30:00.000Z"
                      *         }
                      *       },
                      *       "timestamp": "2026-11-22T04:30:00.000Z",
@@ -7111,6 +9164,18 @@ export interface operations {
                      *           "appointmentTime": "09:30",
                      *           "startsAt": "2026-12-01T04:00:00.000Z",
                      *           "status": "pending",
+                     *           "source": "app",
+                     *           "queue": {
+                     *             "token": null,
+                     *             "stage": "expected",
+                     *             "arrivedAt": null,
+                     *             "calledAt": null,
+                     *             "startedAt": null,
+                     *             "completedAt": null,
+                     *             "priority": null,
+                     *             "skips": 0,
+                     *             "expectedWait": null
+                     *           },
                      *           "purposeOfVisit": "consultation",
                      *           "reason": "Headache for a week",
                      *           "symptoms": "Worse in the evening",
@@ -7128,7 +9193,8 @@ export interface operations {
                      *           ],
                      *           "paymentInfo": {
                      *             "amount": 500,
-                     *             "status": "pending"
+                     *             "status": "pending",
+                     *             "paidAmount": 0
                      *           },
                      *           "history": [
                      *             {
@@ -7136,23 +9202,14 @@ export interface operations {
                      *               "to": "pending",
                      *               "by": "672b1234a1b2c3d4e5f60718",
                      *               "at": "2026-11-22T04:30:00.000Z",
-                     *               "reason": null
+                     *               "reason": null,
+                     *               "movedFrom": null,
+                     *               "movedTo": null
                      *             }
                      *           ],
                      *           "createdBy": "672b1234a1b2c3d4e5f60718",
                      *           "createdAt": "2026-11-22T04:30:00.000Z",
-                     *           "updatedAt": "2026-11-22T04:30:00.000Z",
-                     *           "queue": {
-                     *             "token": null,
-                     *             "stage": "expected",
-                     *             "arrivedAt": null,
-                     *             "calledAt": null,
-                     *             "startedAt": null,
-                     *             "completedAt": null,
-                     *             "priority": null,
-                     *             "skips": 0,
-                     *             "expectedWait": null
-                     *           }
+                     *           "updatedAt": "2026-11-22T04:30:00.000Z"
                      *         }
                      *       },
                      *       "timestamp": "2026-11-22T04:30:00.000Z",
@@ -7216,6 +9273,18 @@ export interface operations {
                      *           "appointmentTime": "09:30",
                      *           "startsAt": "2026-12-01T04:00:00.000Z",
                      *           "status": "pending",
+                     *           "source": "app",
+                     *           "queue": {
+                     *             "token": null,
+                     *             "stage": "expected",
+                     *             "arrivedAt": null,
+                     *             "calledAt": null,
+                     *             "startedAt": null,
+                     *             "completedAt": null,
+                     *             "priority": null,
+                     *             "skips": 0,
+                     *             "expectedWait": null
+                     *           },
                      *           "purposeOfVisit": "consultation",
                      *           "reason": "Headache for a week",
                      *           "symptoms": "Worse in the evening",
@@ -7233,7 +9302,8 @@ export interface operations {
                      *           ],
                      *           "paymentInfo": {
                      *             "amount": 500,
-                     *             "status": "pending"
+                     *             "status": "pending",
+                     *             "paidAmount": 0
                      *           },
                      *           "history": [
                      *             {
@@ -7241,23 +9311,14 @@ export interface operations {
                      *               "to": "pending",
                      *               "by": "672b1234a1b2c3d4e5f60718",
                      *               "at": "2026-11-22T04:30:00.000Z",
-                     *               "reason": null
+                     *               "reason": null,
+                     *               "movedFrom": null,
+                     *               "movedTo": null
                      *             }
                      *           ],
                      *           "createdBy": "672b1234a1b2c3d4e5f60718",
                      *           "createdAt": "2026-11-22T04:30:00.000Z",
-                     *           "updatedAt": "2026-11-22T04:30:00.000Z",
-                     *           "queue": {
-                     *             "token": null,
-                     *             "stage": "expected",
-                     *             "arrivedAt": null,
-                     *             "calledAt": null,
-                     *             "startedAt": null,
-                     *             "completedAt": null,
-                     *             "priority": null,
-                     *             "skips": 0,
-                     *             "expectedWait": null
-                     *           }
+                     *           "updatedAt": "2026-11-22T04:30:00.000Z"
                      *         }
                      *       },
                      *       "timestamp": "2026-11-22T04:30:00.000Z",
@@ -7321,6 +9382,18 @@ export interface operations {
                      *           "appointmentTime": "09:30",
                      *           "startsAt": "2026-12-01T04:00:00.000Z",
                      *           "status": "pending",
+                     *           "source": "app",
+                     *           "queue": {
+                     *             "token": null,
+                     *             "stage": "expected",
+                     *             "arrivedAt": null,
+                     *             "calledAt": null,
+                     *             "startedAt": null,
+                     *             "completedAt": null,
+                     *             "priority": null,
+                     *             "skips": 0,
+                     *             "expectedWait": null
+                     *           },
                      *           "purposeOfVisit": "consultation",
                      *           "reason": "Headache for a week",
                      *           "symptoms": "Worse in the evening",
@@ -7338,7 +9411,8 @@ export interface operations {
                      *           ],
                      *           "paymentInfo": {
                      *             "amount": 500,
-                     *             "status": "pending"
+                     *             "status": "pending",
+                     *             "paidAmount": 0
                      *           },
                      *           "history": [
                      *             {
@@ -7346,23 +9420,14 @@ export interface operations {
                      *               "to": "pending",
                      *               "by": "672b1234a1b2c3d4e5f60718",
                      *               "at": "2026-11-22T04:30:00.000Z",
-                     *               "reason": null
+                     *               "reason": null,
+                     *               "movedFrom": null,
+                     *               "movedTo": null
                      *             }
                      *           ],
                      *           "createdBy": "672b1234a1b2c3d4e5f60718",
                      *           "createdAt": "2026-11-22T04:30:00.000Z",
-                     *           "updatedAt": "2026-11-22T04:30:00.000Z",
-                     *           "queue": {
-                     *             "token": null,
-                     *             "stage": "expected",
-                     *             "arrivedAt": null,
-                     *             "calledAt": null,
-                     *             "startedAt": null,
-                     *             "completedAt": null,
-                     *             "priority": null,
-                     *             "skips": 0,
-                     *             "expectedWait": null
-                     *           }
+                     *           "updatedAt": "2026-11-22T04:30:00.000Z"
                      *         }
                      *       },
                      *       "timestamp": "2026-11-22T04:30:00.000Z",
@@ -7426,6 +9491,18 @@ export interface operations {
                      *           "appointmentTime": "09:30",
                      *           "startsAt": "2026-12-01T04:00:00.000Z",
                      *           "status": "pending",
+                     *           "source": "app",
+                     *           "queue": {
+                     *             "token": null,
+                     *             "stage": "expected",
+                     *             "arrivedAt": null,
+                     *             "calledAt": null,
+                     *             "startedAt": null,
+                     *             "completedAt": null,
+                     *             "priority": null,
+                     *             "skips": 0,
+                     *             "expectedWait": null
+                     *           },
                      *           "purposeOfVisit": "consultation",
                      *           "reason": "Headache for a week",
                      *           "symptoms": "Worse in the evening",
@@ -7443,7 +9520,8 @@ export interface operations {
                      *           ],
                      *           "paymentInfo": {
                      *             "amount": 500,
-                     *             "status": "pending"
+                     *             "status": "pending",
+                     *             "paidAmount": 0
                      *           },
                      *           "history": [
                      *             {
@@ -7451,23 +9529,14 @@ export interface operations {
                      *               "to": "pending",
                      *               "by": "672b1234a1b2c3d4e5f60718",
                      *               "at": "2026-11-22T04:30:00.000Z",
-                     *               "reason": null
+                     *               "reason": null,
+                     *               "movedFrom": null,
+                     *               "movedTo": null
                      *             }
                      *           ],
                      *           "createdBy": "672b1234a1b2c3d4e5f60718",
                      *           "createdAt": "2026-11-22T04:30:00.000Z",
-                     *           "updatedAt": "2026-11-22T04:30:00.000Z",
-                     *           "queue": {
-                     *             "token": null,
-                     *             "stage": "expected",
-                     *             "arrivedAt": null,
-                     *             "calledAt": null,
-                     *             "startedAt": null,
-                     *             "completedAt": null,
-                     *             "priority": null,
-                     *             "skips": 0,
-                     *             "expectedWait": null
-                     *           }
+                     *           "updatedAt": "2026-11-22T04:30:00.000Z"
                      *         }
                      *       },
                      *       "timestamp": "2026-11-22T04:30:00.000Z",
@@ -7877,6 +9946,600 @@ export interface operations {
                      *     }
                      */
                     "application/json": components["schemas"]["NothingEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            412: components["responses"]["412.PRECONDITION_FAILED"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    paymentsListOfAppointment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                appointment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Payments retrieved successfully */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "payments": [
+                     *           {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "appointmentId": "672b1234a1b2c3d4e5f60718",
+                     *             "receiptNumber": "2026-27/000123",
+                     *             "kind": "payment",
+                     *             "amount": 500,
+                     *             "method": "upi",
+                     *             "reference": "UPI 433912345678",
+                     *             "reason": null,
+                     *             "receivedBy": {
+                     *               "_id": "672b1234a1b2c3d4e5f60718",
+                     *               "name": "Joseph Mathew"
+                     *             },
+                     *             "at": "2026-11-22T04:30:00.000Z"
+                     *           }
+                     *         ]
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Payments retrieved successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PaymentsEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    paymentsPay: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Send the request again with the same key within 24 hours, and it is still done only once. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                appointment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "amount": 500,
+                 *       "method": "upi",
+                 *       "reference": "UPI 433912345678"
+                 *     }
+                 */
+                "application/json": components["schemas"]["RecordPayment"];
+            };
+        };
+        responses: {
+            /** @description Payment recorded successfully */
+            201: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "payment": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "appointmentId": "672b1234a1b2c3d4e5f60718",
+                     *           "receiptNumber": "2026-27/000123",
+                     *           "kind": "payment",
+                     *           "amount": 500,
+                     *           "method": "upi",
+                     *           "reference": "UPI 433912345678",
+                     *           "reason": null,
+                     *           "receivedBy": {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "name": "Joseph Mathew"
+                     *           },
+                     *           "at": "2026-11-22T04:30:00.000Z"
+                     *         },
+                     *         "appointment": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "patient": {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "name": "Asha Verma",
+                     *             "mobileNumber": "9876543210"
+                     *           },
+                     *           "doctor": {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "name": "Dr Meera Iyer",
+                     *             "doctorInfo": {
+                     *               "specialization": "Cardiology",
+                     *               "consultationFee": 500
+                     *             }
+                     *           },
+                     *           "appointmentDate": "2026-12-01",
+                     *           "appointmentTime": "09:30",
+                     *           "startsAt": "2026-12-01T04:00:00.000Z",
+                     *           "status": "pending",
+                     *           "source": "app",
+                     *           "purposeOfVisit": "consultation",
+                     *           "reason": "Headache for a week",
+                     *           "symptoms": "Worse in the evening",
+                     *           "images": [
+                     *             {
+                     *               "filename": "appointment_672b1234_1764234567890_report_9f.pdf",
+                     *               "originalName": "blood-test.pdf",
+                     *               "size": 52311,
+                     *               "mimeType": "application/pdf",
+                     *               "category": "reports",
+                     *               "fromPatient": true,
+                     *               "url": "/api/files/appointment_672b1234_1764234567890_report_9f.pdf",
+                     *               "status": "ready"
+                     *             }
+                     *           ],
+                     *           "paymentInfo": {
+                     *             "amount": 500,
+                     *             "status": "pending",
+                     *             "paidAmount": 0
+                     *           },
+                     *           "history": [
+                     *             {
+                     *               "from": null,
+                     *               "to": "pending",
+                     *               "by": "672b1234a1b2c3d4e5f60718",
+                     *               "at": "2026-11-22T04:30:00.000Z",
+                     *               "reason": null,
+                     *               "movedFrom": null,
+                     *               "movedTo": null
+                     *             }
+                     *           ],
+                     *           "createdBy": "672b1234a1b2c3d4e5f60718",
+                     *           "createdAt": "2026-11-22T04:30:00.000Z",
+                     *           "updatedAt": "2026-11-22T04:30:00.000Z"
+                     *         }
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Payment recorded successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["RecordedEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR.MALFORMED_JSON.TOO_LATE"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            413: components["responses"]["413.PAYLOAD_TOO_LARGE"];
+            415: components["responses"]["415.UNSUPPORTED_MEDIA_TYPE"];
+            422: components["responses"]["422.IDEMPOTENCY_KEY_REUSED"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    paymentsRefund: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Send the request again with the same key within 24 hours, and it is still done only once. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                appointment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "amount": 500,
+                 *       "method": "upi",
+                 *       "reason": "The doctor was called away"
+                 *     }
+                 */
+                "application/json": components["schemas"]["RecordRefund"];
+            };
+        };
+        responses: {
+            /** @description Refund recorded successfully */
+            201: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "payment": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "appointmentId": "672b1234a1b2c3d4e5f60718",
+                     *           "receiptNumber": "2026-27/000123",
+                     *           "kind": "payment",
+                     *           "amount": 500,
+                     *           "method": "upi",
+                     *           "reference": "UPI 433912345678",
+                     *           "reason": null,
+                     *           "receivedBy": {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "name": "Joseph Mathew"
+                     *           },
+                     *           "at": "2026-11-22T04:30:00.000Z"
+                     *         },
+                     *         "appointment": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "patient": {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "name": "Asha Verma",
+                     *             "mobileNumber": "9876543210"
+                     *           },
+                     *           "doctor": {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "name": "Dr Meera Iyer",
+                     *             "doctorInfo": {
+                     *               "specialization": "Cardiology",
+                     *               "consultationFee": 500
+                     *             }
+                     *           },
+                     *           "appointmentDate": "2026-12-01",
+                     *           "appointmentTime": "09:30",
+                     *           "startsAt": "2026-12-01T04:00:00.000Z",
+                     *           "status": "pending",
+                     *           "source": "app",
+                     *           "purposeOfVisit": "consultation",
+                     *           "reason": "Headache for a week",
+                     *           "symptoms": "Worse in the evening",
+                     *           "images": [
+                     *             {
+                     *               "filename": "appointment_672b1234_1764234567890_report_9f.pdf",
+                     *               "originalName": "blood-test.pdf",
+                     *               "size": 52311,
+                     *               "mimeType": "application/pdf",
+                     *               "category": "reports",
+                     *               "fromPatient": true,
+                     *               "url": "/api/files/appointment_672b1234_1764234567890_report_9f.pdf",
+                     *               "status": "ready"
+                     *             }
+                     *           ],
+                     *           "paymentInfo": {
+                     *             "amount": 500,
+                     *             "status": "pending",
+                     *             "paidAmount": 0
+                     *           },
+                     *           "history": [
+                     *             {
+                     *               "from": null,
+                     *               "to": "pending",
+                     *               "by": "672b1234a1b2c3d4e5f60718",
+                     *               "at": "2026-11-22T04:30:00.000Z",
+                     *               "reason": null,
+                     *               "movedFrom": null,
+                     *               "movedTo": null
+                     *             }
+                     *           ],
+                     *           "createdBy": "672b1234a1b2c3d4e5f60718",
+                     *           "createdAt": "2026-11-22T04:30:00.000Z",
+                     *           "updatedAt": "2026-11-22T04:30:00.000Z"
+                     *         }
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Refund recorded successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["RecordedEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR.MALFORMED_JSON"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            413: components["responses"]["413.PAYLOAD_TOO_LARGE"];
+            415: components["responses"]["415.UNSUPPORTED_MEDIA_TYPE"];
+            422: components["responses"]["422.IDEMPOTENCY_KEY_REUSED"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    paymentsCorrect: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Send the request again with the same key within 24 hours, and it is still done only once. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                payment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "reason": "Entered twice"
+                 *     }
+                 */
+                "application/json": components["schemas"]["CorrectPayment"];
+            };
+        };
+        responses: {
+            /** @description Correction recorded successfully */
+            201: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "payment": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "appointmentId": "672b1234a1b2c3d4e5f60718",
+                     *           "receiptNumber": "2026-27/000123",
+                     *           "kind": "payment",
+                     *           "amount": 500,
+                     *           "method": "upi",
+                     *           "reference": "UPI 433912345678",
+                     *           "reason": null,
+                     *           "receivedBy": {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "name": "Joseph Mathew"
+                     *           },
+                     *           "at": "2026-11-22T04:30:00.000Z"
+                     *         },
+                     *         "appointment": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "patient": {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "name": "Asha Verma",
+                     *             "mobileNumber": "9876543210"
+                     *           },
+                     *           "doctor": {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "name": "Dr Meera Iyer",
+                     *             "doctorInfo": {
+                     *               "specialization": "Cardiology",
+                     *               "consultationFee": 500
+                     *             }
+                     *           },
+                     *           "appointmentDate": "2026-12-01",
+                     *           "appointmentTime": "09:30",
+                     *           "startsAt": "2026-12-01T04:00:00.000Z",
+                     *           "status": "pending",
+                     *           "source": "app",
+                     *           "purposeOfVisit": "consultation",
+                     *           "reason": "Headache for a week",
+                     *           "symptoms": "Worse in the evening",
+                     *           "images": [
+                     *             {
+                     *               "filename": "appointment_672b1234_1764234567890_report_9f.pdf",
+                     *               "originalName": "blood-test.pdf",
+                     *               "size": 52311,
+                     *               "mimeType": "application/pdf",
+                     *               "category": "reports",
+                     *               "fromPatient": true,
+                     *               "url": "/api/files/appointment_672b1234_1764234567890_report_9f.pdf",
+                     *               "status": "ready"
+                     *             }
+                     *           ],
+                     *           "paymentInfo": {
+                     *             "amount": 500,
+                     *             "status": "pending",
+                     *             "paidAmount": 0
+                     *           },
+                     *           "history": [
+                     *             {
+                     *               "from": null,
+                     *               "to": "pending",
+                     *               "by": "672b1234a1b2c3d4e5f60718",
+                     *               "at": "2026-11-22T04:30:00.000Z",
+                     *               "reason": null,
+                     *               "movedFrom": null,
+                     *               "movedTo": null
+                     *             }
+                     *           ],
+                     *           "createdBy": "672b1234a1b2c3d4e5f60718",
+                     *           "createdAt": "2026-11-22T04:30:00.000Z",
+                     *           "updatedAt": "2026-11-22T04:30:00.000Z"
+                     *         }
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Correction recorded successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["RecordedEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR.MALFORMED_JSON.DUPLICATE_VALUE"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            413: components["responses"]["413.PAYLOAD_TOO_LARGE"];
+            415: components["responses"]["415.UNSUPPORTED_MEDIA_TYPE"];
+            422: components["responses"]["422.IDEMPOTENCY_KEY_REUSED"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    paymentsCashReport: {
+        parameters: {
+            query?: {
+                /** @description A calendar day of the clinic; today by default. */
+                date?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Cash report retrieved successfully */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "date": "2026-12-01",
+                     *         "totals": {
+                     *           "count": 1,
+                     *           "payments": 500,
+                     *           "refunds": 0,
+                     *           "corrections": 0,
+                     *           "total": 500
+                     *         },
+                     *         "byMethod": [
+                     *           {
+                     *             "method": "upi",
+                     *             "totals": {
+                     *               "count": 1,
+                     *               "payments": 500,
+                     *               "refunds": 0,
+                     *               "corrections": 0,
+                     *               "total": 500
+                     *             }
+                     *           }
+                     *         ],
+                     *         "byPerson": [
+                     *           {
+                     *             "person": {
+                     *               "_id": "672b1234a1b2c3d4e5f60718",
+                     *               "name": "Joseph Mathew"
+                     *             },
+                     *             "totals": {
+                     *               "count": 1,
+                     *               "payments": 500,
+                     *               "refunds": 0,
+                     *               "corrections": 0,
+                     *               "total": 500
+                     *             },
+                     *             "byMethod": [
+                     *               {
+                     *                 "method": "upi",
+                     *                 "totals": {
+                     *                   "count": 1,
+                     *                   "payments": 500,
+                     *                   "refunds": 0,
+                     *                   "corrections": 0,
+                     *                   "total": 500
+                     *                 }
+                     *               }
+                     *             ]
+                     *           }
+                     *         ],
+                     *         "items": [
+                     *           {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "appointmentId": "672b1234a1b2c3d4e5f60718",
+                     *             "receiptNumber": "2026-27/000123",
+                     *             "kind": "payment",
+                     *             "amount": 500,
+                     *             "method": "upi",
+                     *             "reference": "UPI 433912345678",
+                     *             "reason": null,
+                     *             "receivedBy": {
+                     *               "_id": "672b1234a1b2c3d4e5f60718",
+                     *               "name": "Joseph Mathew"
+                     *             },
+                     *             "at": "2026-11-22T04:30:00.000Z",
+                     *             "patient": {
+                     *               "_id": "672b1234a1b2c3d4e5f60718",
+                     *               "name": "Joseph Mathew"
+                     *             }
+                     *           }
+                     *         ]
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Cash report retrieved successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["CashReportEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    paymentsReceipt: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                payment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The receipt, to be printed */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
                 };
             };
             400: components["responses"]["400.VALIDATION_ERROR"];

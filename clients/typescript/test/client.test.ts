@@ -1,12 +1,14 @@
 import assert from "node:assert/strict";
+import { webcrypto } from "node:crypto";
 import { test } from "node:test";
 
 import { ArthomedError, content, everyItem, isRefused } from "../src/index.js";
-import { expireAccess, freeSlot, Network, signInPatient } from "./clinic.js";
+import { expireAccess, freeSlot, Network, newNumber, PIXEL, signInPatient, withGlobal } from "./clinic.js";
 
 const REFRESH = "/api/auth/refresh-token";
 const BOOK = "/api/appointments/book";
 const ME = "/api/auth/me";
+const getRandomValues = (bytes: Uint8Array): Uint8Array => webcrypto.getRandomValues(bytes);
 
 test("a user can sign in with a code", async () => {
   const { clinic, mobile } = await signInPatient();
@@ -50,15 +52,58 @@ test("a booking is retried when its response is lost, and creates one appointmen
   assert.equal(network.count(BOOK), 3);
 });
 
-test("a booking uploads its images", async () => {
+const file = new File([PIXEL], "rash.png", { type: "image/png" });
+const uri = `data:image/png;base64,${PIXEL.toString("base64")}`;
+for (const [kind, image] of [["a file", file], ["a file object of Expo on the web", { uri, name: "rash.png", type: "image/png" }]] as const) {
+  test(`a booking uploads ${kind}, and leaves out undefined fields`, async () => {
+    const { clinic } = await signInPatient();
+
+    const booking = { ...(await freeSlot(clinic)), symptoms: undefined, purposeOfVisit: undefined };
+    const { images, symptoms, purposeOfVisit } = await clinic.book(booking, { key: undefined, images: [image] });
+
+    assert.deepEqual(images.map(({ originalName }) => originalName), ["rash.png"]);
+    assert.deepEqual([symptoms, purposeOfVisit], [null, "consultation"]);
+  });
+}
+
+test("files are added to an appointment", async () => {
   const { clinic } = await signInPatient();
-  const pixel = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==";
-  const image = new File([Buffer.from(pixel, "base64")], "rash.png", { type: "image/png" });
+  const { _id: appointmentId } = await clinic.book(await freeSlot(clinic));
 
-  const { images } = await clinic.book(await freeSlot(clinic), { images: [image] });
+  const files = await clinic.uploadFiles({ appointmentId, category: "prescriptions", files: [file, file] });
 
-  assert.deepEqual(images.map(({ originalName }) => originalName), ["rash.png"]);
+  assert.deepEqual(files.map(({ category }) => category), ["prescriptions", "prescriptions"]);
 });
+
+test("undefined fields of a JSON body, a form and a query are left out", async () => {
+  const { clinic } = await signInPatient();
+
+  const booking = { ...(await freeSlot(clinic)), symptoms: undefined, category: undefined };
+  const { symptoms } = await clinic.book(booking, { images: undefined });
+  const query = { page: 1, limit: undefined, status: undefined };
+  const mine = await content(clinic.api.GET("/api/appointments/my-appointments", { params: { query } }));
+  const headers = { "Content-Type": "application/x-www-form-urlencoded" };
+  const sent = clinic.api.POST("/api/auth/send-otp", { body: { mobileNumber: newNumber(), purpose: undefined }, headers });
+
+  assert.deepEqual([symptoms, mine.pagination.limit], [null, 10]);
+  assert.equal((await content(sent)).resendAfter, 60);
+});
+
+for (const [kind, crypto] of [["randomUUID", { getRandomValues }], ["crypto", undefined]] as const) {
+  test(`bookings without ${kind} have a key each`, async () => {
+    const network = new Network();
+    const { clinic } = await signInPatient(network);
+    const keys = new Set<string>();
+    network.observe(BOOK, (request) => keys.add(request.headers.get("Idempotency-Key") ?? ""));
+
+    await withGlobal("crypto", crypto, async () => {
+      for (const booking of [await freeSlot(clinic), await freeSlot(clinic)]) await clinic.book(booking).catch(() => null);
+    });
+
+    assert.equal(keys.size, 2);
+    for (const key of keys) assert.match(key, /^[0-9a-f]{32}$/);
+  });
+}
 
 test("the error for a taken slot names other free slots", async () => {
   const [{ clinic: first }, { clinic: second }] = [await signInPatient(), await signInPatient()];

@@ -3,6 +3,11 @@ import { createHmac } from "node:crypto";
 import { Arthomed, content, type Fetch, memoryStore, type Tokens, type TokenStore } from "../src/index.js";
 
 export const API = process.env["ARTHOMED_URL"] ?? "http://127.0.0.1:5000";
+/** A PNG of one pixel. */
+export const PIXEL = Buffer.from(
+  "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==",
+  "base64",
+);
 const ACCESS_SECRET = "only-for-development-and-test-access";
 
 export interface Person {
@@ -18,6 +23,12 @@ export class Network {
   readonly sent: string[] = [];
   readonly #losses = new Map<string, number>();
   readonly #replacements = new Map<string, Response>();
+  readonly #observers = new Map<string, (request: Request) => void>();
+  readonly #send: Fetch;
+
+  constructor(send: Fetch = (request) => globalThis.fetch(request)) {
+    this.#send = send;
+  }
 
   loseResponses(path: string, times: number): void {
     this.#losses.set(path, times);
@@ -27,6 +38,11 @@ export class Network {
     this.#replacements.set(path, response);
   }
 
+  /** Call a function with each request to a path. */
+  observe(path: string, observer: (request: Request) => void): void {
+    this.#observers.set(path, observer);
+  }
+
   count(path: string): number {
     return this.sent.filter((sent) => sent === path).length;
   }
@@ -34,13 +50,14 @@ export class Network {
   readonly fetch: Fetch = async (request) => {
     const path = new URL(request.url).pathname;
     this.sent.push(path);
+    this.#observers.get(path)?.(request);
     const replacement = this.#replacements.get(path);
     if (replacement && this.#replacements.delete(path)) return replacement;
-    const response = await globalThis.fetch(request);
+    const response = await this.#send(request);
     const left = this.#losses.get(path) ?? 0;
     if (left === 0) return response;
     this.#losses.set(path, left - 1);
-    await response.arrayBuffer();
+    await response.text();
     throw new TypeError("fetch failed");
   };
 }
@@ -97,4 +114,15 @@ export async function freeSlot(clinic: Arthomed) {
     }
   }
   throw new Error("no doctor has a free slot");
+}
+
+/** Run with another value of a global name. */
+export async function withGlobal(name: string, value: unknown, run: () => Promise<void>): Promise<void> {
+  const before = Object.getOwnPropertyDescriptor(globalThis, name);
+  Object.defineProperty(globalThis, name, { value, configurable: true });
+  try {
+    await run();
+  } finally {
+    if (before) Object.defineProperty(globalThis, name, before);
+  }
 }

@@ -35,7 +35,7 @@ def test_booking_returns_the_whole_appointment(app: Flask) -> None:
     assert (appointment["appointmentDate"], appointment["appointmentTime"]) == ("2026-12-01", "09:00")
     assert (appointment["startsAt"], appointment["status"]) == ("2026-12-01T03:30:00.000Z", "pending")
     assert (appointment["purposeOfVisit"], appointment["symptoms"]) == ("consultation", "Since Sunday")
-    assert appointment["paymentInfo"] == {"amount": 500, "status": "pending"}
+    assert appointment["paymentInfo"] == {"amount": 500, "status": "pending", "paidAmount": 0}
     assert appointment["createdBy"] == str(patient.user.id)
     assert "cancellation" not in appointment
     read = app.test_client().get(f"/api/appointments/{appointment['_id']}", headers=patient.headers)

@@ -64,8 +64,28 @@ def test_calendar_is_downloaded_as_an_ics_file(client: FlaskClient, person: Sign
     )
 
     assert response.content_type == "text/calendar; charset=utf-8"
-    assert response.headers["Content-Disposition"] == 'attachment; filename="appointment.ics"'
+    disposition = "attachment; filename=\"appointment.ics\"; filename*=UTF-8''appointment.ics"
+    assert response.headers["Content-Disposition"] == disposition
     assert response.headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    ("accept", "status"),
+    [
+        ("text/calendar", 200),
+        ("text/*", 200),
+        ("*/*", 200),
+        ("application/octet-stream", 200),
+        ("image/png", 406),
+        ("text/html, text/calendar;q=0", 406),
+    ],
+)
+def test_calendar_is_sent_unless_the_client_excludes_it(
+    client: FlaskClient, person: SignedIn, accept: str, status: int
+) -> None:
+    url = f"/api/appointments/{make_appointment(person).id}/calendar.ics"
+
+    assert client.get(url, headers={**person.headers, "Accept": accept}).status_code == status
 
 
 def test_summary_for_the_doctor_names_the_patient(app: Flask, client: FlaskClient) -> None:

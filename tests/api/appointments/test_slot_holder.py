@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.rules import Status
-from arthomed.appointments.service import transitions
+from arthomed.appointments.service import consistency, transitions
 from arthomed.core.permissions import Role
 from tests import factories
 from tests.api.appointments.case import CONFIRM, MISS, RECEPTIONIST, Case
@@ -46,6 +46,17 @@ def test_slot_of_several_patients_names_its_appointment_only_while_it_is_one(dat
     assert holder(database, first) == third.id
     move(third, target)
     assert holder(database, first) is None
+
+
+@pytest.mark.parametrize("named", [None, ObjectId()], ids=["nobody", "another"])
+def test_check_of_the_database_finds_a_slot_that_does_not_name_its_appointment(
+    case: Case, database: Records, named: ObjectId | None
+) -> None:
+    assert list(consistency.violations()) == []
+    database.slots.update_one({"_id": case.appointment.slot}, {"$set": {"appointment": named}})
+
+    expected = f"slot {case.appointment.slot}: appointment is not its only active appointment"
+    assert list(consistency.violations()) == [expected]
 
 
 def test_slot_names_a_no_show_again_when_it_is_undone(case: Case, database: Records) -> None:

@@ -10,7 +10,7 @@ from tests.factories import Records, SignedIn, in_parallel, wrong_code
 
 
 def confirm(person: SignedIn, code: str) -> None:
-    sign_in.confirm_with_code(person.user, code, network="127.0.0.1")
+    sign_in.confirm_with_code(person.user, code, address="127.0.0.1")
 
 
 def test_a_code_of_the_user_s_own_number_confirms_once(client: FlaskClient, person: SignedIn) -> None:

@@ -44,6 +44,17 @@ class TestNames:
         assert device["address"] == "127.0.0.1"
 
     @pytest.mark.parametrize(
+        ("path", "sent", "stored"),
+        [("verify-otp", "macos", "other"), ("register", "windows", "other"), ("verify-otp", "iOS\u200b", "ios")],
+    )
+    def test_an_unknown_platform_is_stored_as_other(
+        self, client: FlaskClient, path: str, sent: str, stored: str
+    ) -> None:
+        device = signed_in_from(client, "Mozilla/5.0", path, name="Asha", device={"name": "Mac", "platform": sent})
+
+        assert device["platform"] == stored
+
+    @pytest.mark.parametrize(
         ("agent", "expected"), [("okhttp/4.12", ("okhttp/4.12", "android")), ("", (None, "other"))]
     )
     def test_a_device_without_a_description_is_named_by_its_user_agent(
@@ -63,8 +74,12 @@ class TestNames:
             {**PIXEL, "name": "x" * 101},
             {**PIXEL, "name": "a\x00b"},
             {**PIXEL, "name": {"$ne": None}},
-            {**PIXEL, "platform": "windows"},
+            {**PIXEL, "platform": None},
+            {**PIXEL, "platform": " "},
+            {**PIXEL, "platform": "x" * 101},
+            {**PIXEL, "platform": "a\x00b"},
             {**PIXEL, "platform": ["ios"]},
+            {**PIXEL, "platform": 5},
             {**PIXEL, "address": "127.0.0.1"},
             [PIXEL],
             "android",

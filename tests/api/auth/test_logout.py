@@ -142,3 +142,16 @@ def test_a_logout_of_an_ended_session_counts_for_the_address(environment: dict[s
         statuses = [logout(client, person.access_token).status_code for _ in range(5)]
 
     assert statuses == [200, 200, 200, 200, 429]
+
+
+@pytest.mark.parametrize("token", ["refresh", "expired access"])
+def test_a_logout_that_names_no_live_session_counts_once_for_the_address(
+    environment: dict[str, str], person: SignedIn, now: Now, token: str
+) -> None:
+    del environment
+    now.shift(timedelta(hours=2))
+    sent = {"refreshToken": person.refresh_token} if token == "refresh" else {"token": person.access_token}
+    with factories.another_app(rate_limits=factories.rate_limits(address=3)) as app:
+        statuses = [logout(app.test_client(), **sent).status_code for _ in range(5)]
+
+    assert statuses == [200, 200, 200, 429, 429]

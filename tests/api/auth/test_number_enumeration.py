@@ -1,6 +1,6 @@
 """Known and unknown numbers cause the same database statements, so timing does not reveal which are known.
 
-`bench/codes.py` measures the time.
+`bench/otp_timing.py` measures the time.
 """
 
 from collections.abc import Callable, Iterator
@@ -47,6 +47,18 @@ def guess_without_a_code(client: FlaskClient, mobile: str) -> None:
     submit_code(client, mobile, "123456")
 
 
+def registration(client: FlaskClient, mobile: str) -> None:
+    register(client, mobile, wrong_code(code_for(mobile)))
+
+
+def registration_without_a_code(client: FlaskClient, mobile: str) -> None:
+    register(client, mobile, "123456")
+
+
+def register(client: FlaskClient, mobile: str, code: str) -> None:
+    client.post("/api/auth/register", json={"mobileNumber": mobile, "otp": code, "name": "Asha Verma"})
+
+
 @pytest.fixture(params=["patient", "admin"])
 def known(request: pytest.FixtureRequest, client: FlaskClient) -> str:
     del client  # it empties the database
@@ -60,16 +72,27 @@ def test_a_request_for_a_code_causes_the_same_statements(client: FlaskClient, da
     assert of_known == of_unknown != []
 
 
-@pytest.mark.parametrize("step", [guess, guess_without_a_code])
+@pytest.mark.parametrize("step", [guess, guess_without_a_code, registration, registration_without_a_code])
 def test_a_guess_causes_the_same_statements(client: FlaskClient, database: Records, known: str, step: Step) -> None:
     numbers = [known, factories.new_mobile()]
-    if step is guess:
+    if step in (guess, registration):
         for mobile in numbers:
             data_of(request_code(client, mobile))
 
     of_known, of_unknown = (statements(database, client, step, one) for one in numbers)
 
     assert of_known == of_unknown != []
+
+
+@pytest.mark.parametrize("step", [guess, guess_without_a_code, registration, registration_without_a_code])
+def test_a_wrong_code_reads_no_user(client: FlaskClient, database: Records, known: str, step: Step) -> None:
+    if step in (guess, registration):
+        data_of(request_code(client, known))
+
+    collections = [collection for _, collection in statements(database, client, step, known)]
+
+    assert collections != []
+    assert f"{database.name}.users" not in collections
 
 
 def test_a_request_for_a_locked_number_causes_the_same_statements(

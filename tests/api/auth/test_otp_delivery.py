@@ -9,8 +9,11 @@ from flask.testing import FlaskClient
 
 from arthomed.auth.models import Otp
 from arthomed.auth.service import otp
+from arthomed.config import settings
 from arthomed.core import clock
+from arthomed.notifications import service as notifications
 from arthomed.notifications.models import Notification, State
+from tests import factories
 from tests.api.auth.sign_in import MOBILE, Now, code_sent
 from tests.factories import code_for, data_of, in_parallel, request_code, submit_code
 
@@ -94,6 +97,44 @@ def test_a_job_killed_after_the_outbox_write_leaves_the_message_to_the_outbox_sw
 
     assert queued_jobs(redis) == 0
     assert [one.state for one in Notification.objects] == [State.WAITING]
+
+
+@pytest.mark.parametrize("is_patient", [False, True], ids=["stranger", "patient"])
+def test_a_job_killed_before_the_outbox_write_counts_its_sms_once(
+    issue: ObjectId, redis: Any, monkeypatch: pytest.MonkeyPatch, *, is_patient: bool
+) -> None:
+    if is_patient:
+        factories.make_user(mobile_number=MOBILE)
+    with monkeypatch.context() as killed:
+        killed.setattr(notifications, "add_to_outbox", _die)
+        for _ in range(3):
+            with pytest.raises(KeyboardInterrupt):
+                otp.deliver(issue)
+    redis.set("quota:patients", settings().codes.daily_patient_quota, ex=3000)  # another first SMS would need it
+
+    otp.deliver(issue)
+
+    assert [one.state for one in Notification.objects] == [State.SENT]
+    counted = f"first:{MOBILE}" if is_patient else "strangers"
+    assert {key: int(redis.get(f"quota:{key}") or 0) for key in (counted, "strangers")} == {
+        counted: 1,
+        "strangers": 1 - is_patient,
+    }
+
+
+def test_an_exhausted_quota_withholds_no_sms_that_was_counted(issue: ObjectId, redis: Any) -> None:
+    in_parallel(5, lambda _: otp.add_message_to_outbox(issue))
+    Otp.objects.update(set__enqueue_again_at=clock.now())
+    redis.set("quota:strangers", settings().codes.hourly_stranger_quota, ex=3000)
+
+    otp.deliver(issue)
+
+    assert Notification.objects.count() == 1
+    assert not Otp.objects.get().is_used
+
+
+def _die(_messages: object) -> None:
+    raise KeyboardInterrupt
 
 
 def test_a_replaced_code_is_not_sent(client: FlaskClient, issue: ObjectId, now: Now) -> None:

@@ -1,5 +1,6 @@
 """A clinic whose cached responses are compared, and all requests for them."""
 
+import re
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -22,6 +23,7 @@ from tests import factories
 from tests.api.caching.second_process import Request
 from tests.factories import SignedIn, data_of
 
+_CREATES = re.compile(r"/(users|book|manual|patients|display-keys|slots|payments|refunds|correction)$")
 OWN_LIST = "/api/appointments/my-appointments"
 DAY_LIST = "/api/appointments/day"
 
@@ -48,11 +50,9 @@ class Clinic:
     def client(self) -> FlaskClient:
         return self.app.test_client()
 
-    def call(self, caller: SignedIn, method: str, path: str, **json_body: Any) -> Any:
+    def call(self, caller: SignedIn, method: str, path: str, /, **json_body: Any) -> Any:
         response = self.client.open(f"/api{path}", method=method, json=json_body, headers=caller.headers)
-        return data_of(
-            response, 201 if method == "POST" and path in ("/users", "/appointments/book", "/display-keys") else 200
-        )
+        return data_of(response, 201 if method == "POST" and _CREATES.search(path) else 200)
 
     def change_status(self, appointment: Appointment, status: str) -> None:
         self.call(self.admin, "PUT", f"/appointments/{appointment.id}/status", status=status, reason="As agreed")

@@ -194,11 +194,11 @@ def test_response_during_which_a_change_was_committed_is_not_used_after_it(
     request = (path or slots_request(clinic)[0], clinic.asha.headers)
     is_reading, may_go_on, read = Event(), Event(), getattr(*query)
 
-    def interrupted(*args: Any) -> Any:
-        found = read(*args) if is_data_read else None
+    def interrupted(*args: Any, **options: Any) -> Any:
+        found = read(*args, **options) if is_data_read else None
         is_reading.set()
         may_go_on.wait(10)
-        return found if is_data_read else read(*args)
+        return found if is_data_read else read(*args, **options)
 
     with ThreadPoolExecutor(1) as thread, monkeypatch.context() as patched:
         patched.setattr(*query, interrupted)

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import time_machine
+from bson import ObjectId
 
 from arthomed.appointments.rules import Status
 from arthomed.appointments.service import transitions
@@ -23,6 +24,8 @@ from tests.api.notifications import fake_twilio
 from tests.factories import data_of
 
 APPOINTMENT, USER = "/api/appointments/<object_id:appointment_id>", "/api/users/<object_id:user_id>"
+SLOTS = "/api/appointments/slots"
+_BREAK = {"blockReason": "break"}
 
 
 def sign_in(clinic: Clinic, path: str, mobile: str, **fields: Any) -> None:
@@ -49,6 +52,15 @@ def resend(clinic: Clinic) -> None:
     clinic.call(clinic.admin, "POST", f"/admin/messages/{message.id}/resend")
 
 
+def new_time(time: str) -> dict[str, str]:
+    return {"appointmentDate": factories.tomorrow().isoformat(), "appointmentTime": time}
+
+
+def slot_at(clinic: Clinic, time: str) -> ObjectId:
+    slots = factories.slots_of(clinic.doctor, factories.tomorrow())
+    return next(ObjectId(slot.id) for slot in slots if slot.start_time == time)
+
+
 def set_active(clinic: Clinic, prefix: str, *, is_active: bool) -> None:
     body = {"isActive": is_active, "reason": "On leave"}
     clinic.call(clinic.admin, "PUT", f"{prefix}/users/{clinic.doctor.id}/status", **body)
@@ -63,6 +75,21 @@ def deliver_code_to_stranger(clinic: Clinic) -> None:
     stranger = factories.new_mobile()
     data_of(factories.request_code(clinic.client, stranger))
     clinic.run(Job.DELIVER_CODE_TO_STRANGER, Otp.objects.get(mobile_number=stranger).issue)
+
+
+def pay(clinic: Clinic) -> None:
+    clinic.call(clinic.admin, "POST", f"/appointments/{clinic.pending.id}/payments", amount=500, method="cash")
+
+
+def refund(clinic: Clinic) -> None:
+    path = f"/appointments/{clinic.pending.id}/refunds"
+    clinic.call(clinic.admin, "POST", path, amount=200, method="cash", reason="Called away")
+
+
+def correct(clinic: Clinic) -> None:
+    payment = clinic.database.payments.find_one({})
+    assert payment is not None
+    clinic.call(clinic.admin, "POST", f"/payments/{payment['_id']}/correction", reason="Entered twice")
 
 
 def run_for_unknown(clinic: Clinic, job: Job) -> None:
@@ -129,6 +156,15 @@ WRITES = [
         "doctors day",
     ),
     Write(
+        "POST /api/patients",
+        lambda c: c.call(c.admin, "POST", "/patients", mobileNumber=factories.new_mobile(), name="Asha Rao"),
+    ),
+    Write(
+        "PUT /api/patients/<object_id:patient_id>",
+        lambda c: c.call(c.admin, "PUT", f"/patients/{c.asha.user.id}", name="Asha Rao"),
+        "day own",
+    ),
+    Write(
         "PUT /api/users/doctors/<object_id:doctor_id>/schedule",
         lambda c: c.call(c.admin, "PUT", f"/users/doctors/{c.doctor.id}/schedule", schedule=[]),
         "slots doctors",
@@ -137,6 +173,17 @@ WRITES = [
         "POST /api/appointments/book",
         lambda c: c.call(
             c.ravi, "POST", "/appointments/book", **factories.booking_body(c.other_doctor, appointmentTime="10:30")
+        ),
+        "slots day own",
+    ),
+    Write(
+        "POST /api/appointments/manual",
+        lambda c: c.call(
+            c.admin,
+            "POST",
+            "/appointments/manual",
+            patientId=str(c.ravi.user.id),
+            **factories.booking_body(c.other_doctor, appointmentTime="10:30"),
         ),
         "slots day own",
     ),
@@ -166,6 +213,31 @@ WRITES = [
     Write(
         "DELETE /api/display-keys/<object_id:key_id>",
         lambda c: c.call(c.admin, "DELETE", f"/display-keys/{create_display_key(c)}"),
+    ),
+    Write(f"POST {APPOINTMENT}/payments", pay, "day own"),
+    Write(f"POST {APPOINTMENT}/refunds", refund, "day own", prepare=pay),
+    Write("POST /api/payments/<object_id:payment_id>/correction", correct, "day own", prepare=pay),
+    Write(
+        f"PUT {APPOINTMENT}/reschedule",
+        lambda c: c.call(c.asha, "PUT", f"/appointments/{c.pending.id}/reschedule", **new_time("10:30")),
+        "slots day own",
+    ),
+    Write(
+        f"PUT {SLOTS}/<object_id:slot_id>",
+        lambda c: c.call(c.admin, "PUT", f"/appointments/slots/{slot_at(c, '10:30')}", isBlocked=True, **_BREAK),
+        "slots",
+    ),
+    Write(
+        f"POST {SLOTS}",
+        lambda c: c.call(
+            c.admin,
+            "POST",
+            "/appointments/slots",
+            doctorId=str(c.doctor.id),
+            date=factories.tomorrow().isoformat(),
+            startTime="18:00",
+        ),
+        "slots",
     ),
     Write(
         "POST /api/files/upload/appointments",

@@ -40,7 +40,11 @@ CASES: dict[str, tuple[list[FormFile], tuple[str, str, str]]] = {
     "too many": ([picture()] * 6, ("TOO_MANY_FILES", TOO_MANY, "6 files were sent")),
     "another type": (
         [(BytesIO(b"GIF89a"), "a.png")],
-        ("INVALID_FILE_TYPE", WRONG_TYPE, "The content is none of JPEG, PNG and PDF, whatever the name says"),
+        (
+            "INVALID_FILE_TYPE",
+            WRONG_TYPE,
+            "The file is not a JPEG, PNG or PDF, whatever its name; please save it as one of these",
+        ),
     ),
     "empty": (
         [(BytesIO(b""), "a.png")],

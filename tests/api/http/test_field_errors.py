@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 from arthomed.core.permissions import Role
 from tests import factories
 from tests.contract.test_document import SIGNED
-from tests.factories import envelope_of, error_of
+from tests.factories import SignedIn, envelope_of, error_of, invalid_fields
 
 
 class TestSecrets:
@@ -43,6 +43,38 @@ class TestSecrets:
             {"field": "mobileNumber", "message": "Mobile number must be exactly 10 digits", "value": "12345"},
             {"field": "otp", "message": "OTP must be exactly 6 digits"},
         ]
+
+
+class TestLongNames:
+    """A response repeats the first 200 characters of a name that the client chose."""
+
+    NAME: ClassVar = "n" * 60_000
+
+    @pytest.mark.parametrize(
+        "body",
+        [{NAME: 1}, {NAME: "x" * 100_001}, {"device": {NAME: "x" * 100_001}}, {"device": {NAME: {NAME: 1}}}],
+        ids=["unknown", "with a long text", "in an object", "deeper"],
+    )
+    def test_a_name_in_json(self, client: FlaskClient, body: Any) -> None:
+        response = client.post("/api/auth/verify-otp", json=body)
+
+        assert error_of(response) == (400, "VALIDATION_ERROR")
+        assert len(response.data) < 2000
+
+    def test_a_name_in_a_form(self, client: FlaskClient) -> None:
+        response = client.post("/api/auth/send-otp", data={self.NAME: "x" * 100_001})
+
+        assert invalid_fields(response) == ["n" * 200]
+
+    def test_a_name_of_a_file(self, client: FlaskClient, person: SignedIn) -> None:
+        response = client.post("/api/appointments/book", data={self.NAME: factories.picture()}, headers=person.headers)
+
+        assert invalid_fields(response) == ["n" * 200]
+
+    def test_a_repeated_parameter(self, client: FlaskClient, person: SignedIn) -> None:
+        query = "&".join(["n" * 3000 + "=1"] * 2)
+
+        assert invalid_fields(client.get(f"/api/users/doctors?{query}", headers=person.headers)) == ["n" * 200]
 
 
 def takes(operation: dict[str, Any], where: str) -> bool:

@@ -14,7 +14,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from dev.servers import Mongo, Valkey
-from tests.factories import error_of
+from tests.factories import envelope_of, error_of
 from tests.stack import Stack, children, stack_with
 
 SEND_OTP = "/api/auth/send-otp"
@@ -88,6 +88,36 @@ def test_a_place_is_free_again_after_any_end_of_a_request(client: FlaskClient) -
     codes = [post(client, body)[1] for body in bodies]
 
     assert codes == ["VALIDATION_ERROR", "MALFORMED_JSON", "MALFORMED_JSON", "PAYLOAD_TOO_LARGE", "VALIDATION_ERROR"]
+
+
+@pytest.mark.parametrize(
+    ("media_type", "begin", "end", "field"),
+    [
+        (JSON, b'{"name": "', b'"}', "name"),
+        (JSON, b'{"mobileNumber": "9876543210", "name" :\t"', b'"}', "name"),
+        (JSON, b'{"a": "\\\\", "b\\"": {"c": "', b'"}}', "c"),
+        (JSON, b'{"list": ["', b'"]}', ""),
+        (JSON, b'{"', b'": 1}', ""),
+        (JSON, b'"', b'"', ""),
+        (FORM, b"mobileNumber=9876543210&name=", b"&x=1", "name"),
+        (FORM, b"", b"=1", "9" * 200),
+    ],
+    ids=lambda part: repr(part[:24]),
+)
+def test_a_huge_text_is_refused_before_it_is_parsed(
+    client: FlaskClient, media_type: str, begin: bytes, end: bytes, field: str
+) -> None:
+    response = client.post(SEND_OTP, data=begin + b"9" * 1_200_001 + end, content_type=media_type)
+
+    assert envelope_of(response)["errors"] == [{"field": field, "message": "Longer than 100000 characters."}]
+
+
+def test_a_text_of_100000_escaped_characters_is_refused_by_its_field_alone(client: FlaskClient) -> None:
+    body = b'{"mobileNumber": "%s"}' % (rb"\ud83e\ude77" * 100_000)
+
+    assert envelope_of(client.post(SEND_OTP, data=body, content_type=JSON))["errors"] == [
+        {"field": "mobileNumber", "message": "Mobile number must be exactly 10 digits"}
+    ]
 
 
 def filled(begin: bytes, unit: bytes, end: bytes) -> bytes:

@@ -166,8 +166,10 @@ class TestBooking:
 
 
 class TestRefresh:
-    def test_a_refresh_counts_for_the_session(self, strict: FlaskClient, person: SignedIn) -> None:
-        response = strict.post(REFRESH, json={"refreshToken": person.refresh_token})
+    @pytest.mark.parametrize("kind", ["json", "data"])
+    def test_a_refresh_counts_for_the_session(self, strict: FlaskClient, person: SignedIn, kind: str) -> None:
+        body: Any = {kind: {"refreshToken": person.refresh_token}}
+        response = strict.post(REFRESH, **body)
 
         assert (response.status_code, limit_and_remaining(response)) == (200, (USER, USER - 1))
 
@@ -216,7 +218,7 @@ class TestRefresh:
             (b"[" * 4000, "application/json", (400, "MALFORMED_JSON")),
             (b'{"refreshToken": "' + b"a" * 5000 + b'"}', "application/json", (400, "VALIDATION_ERROR")),
             (b" " * (10 * 1024 * 1024 + 1), "application/json", (413, "PAYLOAD_TOO_LARGE")),
-            (b"refreshToken=a", "application/x-www-form-urlencoded", (401, "NO_TOKEN")),
+            (b"refreshToken=a", "application/x-www-form-urlencoded", (401, "INVALID_TOKEN")),
         ],
         ids=["empty", "malformed", "list", "text", "null", "no UTF-8", "deep", "long", "huge", "form"],
     )

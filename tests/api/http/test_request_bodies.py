@@ -196,7 +196,7 @@ class TestMediaTypes:
 
         assert error_of(response) == (415, "UNSUPPORTED_MEDIA_TYPE")
         assert response.headers["Accept-Encoding"] == "identity"
-        assert envelope_of(response)["message"] == "The request body must not be compressed"
+        assert envelope_of(response)["message"].startswith("The request body is compressed, or ")
 
     @pytest.mark.parametrize("encoding", ["identity", ""])
     def test_an_identity_encoding_is_no_encoding(self, client: FlaskClient, person: SignedIn, encoding: str) -> None:

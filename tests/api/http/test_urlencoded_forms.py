@@ -3,8 +3,10 @@
 import pytest
 from flask.testing import FlaskClient
 
+from arthomed.auth.models import Session
+from tests import factories
 from tests.api.http.test_request_bodies import FORM, LIMIT, put
-from tests.factories import SignedIn, envelope_of, error_of
+from tests.factories import SignedIn, data_of, envelope_of, error_of, invalid_fields
 
 
 class TestUrlencodedForms:
@@ -38,3 +40,70 @@ class TestUrlencodedForms:
         responses = [put(client, person, b"name=".ljust(LIMIT + more, b"x"), FORM) for more in range(2)]
 
         assert [error_of(response) for response in responses] == [(400, "VALIDATION_ERROR"), (413, "PAYLOAD_TOO_LARGE")]
+
+
+class TestRoutes:
+    """Every route whose body is flat takes a form in place of JSON."""
+
+    def test_tokens_are_refreshed(self, client: FlaskClient, person: SignedIn) -> None:
+        pair = data_of(client.post("/api/auth/refresh-token", data={"refreshToken": person.refresh_token}))
+
+        for key in ("json", "data"):
+            body = {key: {"refreshToken": pair["refreshToken"]}}
+            assert data_of(client.post("/api/auth/refresh-token", **body))["accessToken"]
+
+    @pytest.mark.parametrize("token", ["abc", "access", "\ud7ff", "%00"])
+    def test_a_refresh_token_that_is_not_valid_is_refused(
+        self, client: FlaskClient, person: SignedIn, token: str
+    ) -> None:
+        body = {"refreshToken": person.access_token if token == "access" else token}
+
+        assert error_of(client.post("/api/auth/refresh-token", data=body)) == (401, "INVALID_TOKEN")
+
+    @pytest.mark.parametrize("body", [b"", b"refreshToken=", b"refreshToken", b"refreshToken=a&refreshToken=b"])
+    def test_a_refresh_without_a_token_names_the_field(self, client: FlaskClient, body: bytes) -> None:
+        response = client.post("/api/auth/refresh-token", data=body, content_type=FORM)
+
+        assert invalid_fields(response) == ["refreshToken"]
+
+    def test_the_refresh_token_alone_signs_a_device_out(self, client: FlaskClient, person: SignedIn) -> None:
+        data_of(client.post("/api/auth/logout", data={"refreshToken": person.refresh_token}))
+
+        assert Session.objects(id=person.session_id).first() is None
+
+    def test_a_code_signs_in_and_a_patient_registers(self, client: FlaskClient) -> None:
+        known, new = factories.make_user().mobile_number, factories.new_mobile()
+        for mobile in (known, new):
+            data_of(client.post("/api/auth/send-otp", data={"mobileNumber": mobile}))
+        codes = [{"mobileNumber": mobile, "otp": factories.code_for(mobile)} for mobile in (known, new)]
+
+        verified = client.post("/api/auth/verify-otp", data=codes[0])
+        registered = client.post("/api/auth/register", data={**codes[1], "name": "Asha"})
+
+        assert data_of(verified)["user"]["mobileNumber"] == known
+        assert data_of(registered, 201)["user"]["name"] == "Asha"
+
+    def test_an_appointment_is_booked_confirmed_and_cancelled(
+        self, client: FlaskClient, person: SignedIn, admin: SignedIn
+    ) -> None:
+        body = factories.booking_body(factories.make_doctor())
+        booked = client.post("/api/appointments/book", data=body, content_type=FORM, headers=person.headers)
+        url = f"/api/appointments/{data_of(booked, 201)['appointment']['_id']}"
+
+        noted = client.put(url, data={"symptoms": "Cough"}, headers=person.headers)
+        confirmed = client.put(f"{url}/status", data={"status": "confirmed"}, headers=admin.headers)
+        cancelled = client.put(f"{url}/cancel", data={"reason": "Better"}, headers=person.headers)
+
+        statuses = [data_of(one)["appointment"]["status"] for one in (noted, confirmed, cancelled)]
+        assert statuses == ["pending", "confirmed", "cancelled"]
+
+    def test_a_flag_is_true_or_false(self, client: FlaskClient, person: SignedIn, admin: SignedIn) -> None:
+        url = f"/api/users/{person.user.id}/status"
+
+        answers = {
+            text: client.put(url, data={"isActive": text, "reason": "Asked for it"}, headers=admin.headers)
+            for text in ("false", "true", "yes", "1")
+        }
+
+        assert [data_of(answers[text])["user"]["isActive"] for text in ("false", "true")] == [False, True]
+        assert [invalid_fields(answers[text]) for text in ("yes", "1")] == [["isActive"]] * 2

@@ -18,10 +18,24 @@ SEND = f"/v1/projects/{PROJECT}/messages:send"
 KEY: RSAPrivateKey = generate_private_key(65537, 2048)
 
 
-def error(status: str, code: str | None = None) -> dict[str, Any]:
-    """The body of an error response of Google."""
-    details = [{"@type": "type.googleapis.com/google.firebase.fcm.v1.FcmError", "errorCode": code}] if code else []
-    return {"error": {"code": 0, "message": "never stored", "status": status, "details": details}}
+def error(
+    status: str, code: str | None = None, *, message: str = "never stored", fields: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    """The body of an error response of Google; `fields` are those that a BadRequest names."""
+    details: list[dict[str, Any]] = []
+    if code:
+        details.append({"@type": "type.googleapis.com/google.firebase.fcm.v1.FcmError", "errorCode": code})
+    if fields:
+        violations = [{"field": name, "description": "never stored"} for name in fields]
+        details.append({"@type": "type.googleapis.com/google.rpc.BadRequest", "fieldViolations": violations})
+    return {"error": {"code": 0, "message": message, "status": status, "details": details}}
+
+
+def invalid_argument(
+    *fields: str, code: str | None = "INVALID_ARGUMENT", message: str = "never stored"
+) -> tuple[int, object]:
+    """A refusal of an argument, with the fields that FCM names."""
+    return 400, error("INVALID_ARGUMENT", code, message=message, fields=fields)
 
 
 @dataclass

@@ -37,11 +37,11 @@ def make_appointment(email: str | None = None, *, day: date | None = None, **pat
     return factories.make_appointment(booked_by, factories.make_doctor(OPENING_HOURS, name="Dr Meera Iyer"), day=day)
 
 
-def make_rejected(email: str | None = None, **more: Any) -> Appointment:
+def make_rejected(email: str | None = None, *, reason: str = "As agreed", **more: Any) -> Appointment:
     """A rejected appointment, with a waiting SMS about that alone; an e-mail would be its fallback."""
     appointment = make_appointment(email, **more)
     Notification.objects(subject=appointment.id).delete()
-    return change_status(appointment, Status.REJECTED)
+    return change_status(appointment, Status.REJECTED, reason=reason)
 
 
 def make_message(**more: Any) -> Notification:

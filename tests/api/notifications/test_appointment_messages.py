@@ -3,7 +3,7 @@
 import pytest
 import time_machine
 
-from arthomed.appointments.models import PAID, Appointment
+from arthomed.appointments.models import Appointment
 from arthomed.appointments.rules import Status
 from arthomed.appointments.service import booking, transitions
 from arthomed.config import settings
@@ -173,7 +173,7 @@ def test_cancellation_without_refund_does_not_mention_one() -> None:
 
 def test_cancellation_of_a_paid_appointment_mentions_the_refund() -> None:
     appointment = make_appointment()
-    Appointment.objects(id=appointment.id).update(set__payment__status=PAID)
+    Appointment.objects(id=appointment.id).update(set__payment__status="paid")
     change_status(appointment, Status.CANCELLED)
     notifications.send(only_message(kind="appointment-cancelled").id)
 

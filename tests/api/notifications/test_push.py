@@ -21,12 +21,34 @@ from arthomed.notifications import service as notifications
 from arthomed.notifications.gateways import DeliveryFailed, DeviceUnregistered, Push
 from arthomed.notifications.models import Channel, Notification, State
 from tests import factories
-from tests.api.notifications.fake_fcm import FakeFcm, error
+from tests.api.notifications.fake_fcm import FakeFcm, error, invalid_argument
 from tests.api.notifications.outbox import OPENING_HOURS, delivery_configured
 from tests.api.notifications.push_tokens import TOKENS, register_token
 from tests.factories import SignedIn
 
 PUSH = Push(TOKENS[0], "Arthomed", "Namaste", "message-1")
+NOT_A_TOKEN = "The registration token is not a valid FCM registration token"
+INVALID_TOKEN = {
+    "field": invalid_argument("message.token"),
+    "field-without-code": invalid_argument("message.token", code=None),
+    "message": invalid_argument(message=NOT_A_TOKEN),
+    "message-without-code": invalid_argument(code=None, message=NOT_A_TOKEN),
+}
+INVALID_MESSAGE = {
+    "data": invalid_argument("message.data[0].value"),
+    "token-in-data": invalid_argument("message.data[token]"),
+    "data-and-token": invalid_argument("message.data[0].value", "message.token"),
+    "no-recipient": invalid_argument("message", message="Recipient of the message is not set."),
+    "no-field": invalid_argument(message="Request contains an invalid argument."),
+    "no-details": invalid_argument(code=None),
+    "too-big": invalid_argument(message="Android message is too big"),
+    "data-with-the-words-of-a-token": invalid_argument("message.data[0].value", message=NOT_A_TOKEN),
+    "odd-details": (
+        400,
+        {"error": {"status": "INVALID_ARGUMENT", "message": 5, "details": [1, {"fieldViolations": 1}]}},
+    ),
+    "no-error": (400, {"error": "message.token"}),
+}
 
 
 @pytest.fixture
@@ -58,6 +80,16 @@ class TestGateway:
         assert accepted["android"] == {"notification": {"tag": "message-1"}, "ttl": "5400s"}
         assert accepted["apns"] == {"headers": {"apns-collapse-id": "message-1", "apns-expiration": until}}
 
+    def test_time_to_live_is_at_most_the_four_weeks_that_fcm_accepts(self, fcm: FakeFcm, gateway: FcmPush) -> None:
+        with time_machine.travel(datetime(2026, 12, 1, tzinfo=UTC), tick=False):
+            gateway.send(replace(PUSH, ttl=timedelta(days=90)), kind="x")
+
+        [accepted] = fcm.accepted
+        assert accepted["android"]["ttl"] == "2419200s"
+        assert accepted["apns"]["headers"]["apns-expiration"] == str(
+            int(datetime(2026, 12, 29, tzinfo=UTC).timestamp())
+        )
+
     def test_access_token_is_cached(self, fcm: FakeFcm, gateway: FcmPush) -> None:
         for _ in range(3):
             gateway.send(PUSH, kind="x")
@@ -87,7 +119,7 @@ class TestGateway:
             ((403, error("PERMISSION_DENIED")), False),
             ((302, b""), False),
             (None, False),
-            ((400, error("INVALID_ARGUMENT", "INVALID_ARGUMENT")), True),
+            *((response, True) for response in INVALID_MESSAGE.values()),
             ((404, b"<html>"), False),
             ((404, error("NOT_FOUND")), False),
             ((403, error("PERMISSION_DENIED", "SENDER_ID_MISMATCH")), True),
@@ -104,8 +136,11 @@ class TestGateway:
         assert (type(failed.value), failed.value.permanent) == (DeliveryFailed, permanent)  # no DeviceUnregistered
         assert "never stored" not in str(failed.value)
 
-    def test_unregistered_device_raises_its_own_error(self, fcm: FakeFcm, gateway: FcmPush) -> None:
-        fcm.responses = [(404, error("NOT_FOUND", "UNREGISTERED"))]
+    @pytest.mark.parametrize("response", [(404, error("NOT_FOUND", "UNREGISTERED")), *INVALID_TOKEN.values()], ids=str)
+    def test_unregistered_device_and_invalid_token_raise_their_own_error(
+        self, fcm: FakeFcm, gateway: FcmPush, response: tuple[int, object]
+    ) -> None:
+        fcm.responses = [response]
         with pytest.raises(DeviceUnregistered):
             gateway.send(PUSH, kind="x")
 
@@ -215,6 +250,17 @@ class TestMessages:
         assert notifications.send(push.id) is State.SENT
         assert len(fcm.accepted) == 1
 
+    def test_an_invalid_token_is_deleted_when_another_device_accepts_the_push(
+        self, app: Flask, client: FlaskClient, person: SignedIn, fcm: FakeFcm
+    ) -> None:
+        for token, device in zip(TOKENS, [person, factories.sign_in(app, person.user)], strict=False):
+            register_token(client, device, token)
+        [push] = book(person)
+        fcm.responses = [INVALID_TOKEN["field"]]
+
+        assert notifications.send(push.id) is State.SENT
+        assert sessions.push_tokens(person.user.id) == [fcm.accepted[0]["token"]]
+
     def test_push_goes_to_the_four_most_recently_used_devices(
         self, app: Flask, client: FlaskClient, person: SignedIn
     ) -> None:
@@ -226,13 +272,15 @@ class TestMessages:
     @pytest.mark.parametrize(
         ("response", "state", "tokens"),
         [
-            ((400, error("INVALID_ARGUMENT")), State.FAILED, [TOKENS[0]]),
+            (INVALID_MESSAGE["data"], State.FAILED, [TOKENS[0]]),
             ((503, b"unavailable"), State.WAITING, [TOKENS[0]]),
             ((404, error("NOT_FOUND", "UNREGISTERED")), State.DROPPED, []),
+            (INVALID_TOKEN["field"], State.DROPPED, []),
+            (INVALID_TOKEN["message"], State.DROPPED, []),
         ],
-        ids=["refused", "unavailable", "unregistered"],
+        ids=["refused", "unavailable", "unregistered", "invalid-field", "invalid-message"],
     )
-    def test_refused_push_fails_or_is_retried_and_only_an_unregistered_token_is_deleted(
+    def test_refused_push_fails_or_is_retried_and_only_an_unregistered_or_invalid_token_is_deleted(
         self,
         client: FlaskClient,
         person: SignedIn,

@@ -76,7 +76,8 @@ class TestContent:
     def test_the_export_is_a_download_that_no_cache_stores(self, client: FlaskClient, person: SignedIn) -> None:
         response = request_export(client, person)
 
-        assert response.headers["Content-Disposition"] == 'attachment; filename="arthomed-export.json"'
+        disposition = "attachment; filename=\"arthomed-export.json\"; filename*=UTF-8''arthomed-export.json"
+        assert response.headers["Content-Disposition"] == disposition
         assert (response.mimetype, response.headers["Cache-Control"]) == ("application/json", "no-store")
 
     def test_the_export_holds_no_data_of_others(self, client: FlaskClient, person: SignedIn) -> None:

@@ -10,8 +10,10 @@ import pytest
 
 from arthomed.auth import rules
 from arthomed.auth.rules import AccountLocked, CodeExpired, CodeInvalid, CodeUsedUp, FailedGuesses, OtpAttempts
-from arthomed.config import CodePolicy, Lockout, settings
+from arthomed.config import settings
+from arthomed.config_limits import CodePolicy, Lockout
 from arthomed.core.errors import ClinicError
+from arthomed.core.permissions import Role
 
 SECRET = "a secret of the tests, long enough for what it is for"
 MOBILE = "9876543210"
@@ -60,6 +62,18 @@ def test_a_digest_depends_on_number_code_and_secret(mobile: str, code: str, secr
 )
 def test_the_platform_follows_from_the_user_agent(agent: str, platform: str) -> None:
     assert rules.platform_of(agent) == platform
+
+
+@pytest.mark.parametrize(
+    ("name", "platform"),
+    [
+        *((name, name) for name in ("android", "ios", "web", "other")),
+        *(("iOS", "ios"), ("ANDROID", "android"), ("Web", "web")),
+        *((name, "other") for name in ("macos", "windows", "iPadOS", "Linux", "tvos", "ios 18", "\U0001fa77")),
+    ],
+)
+def test_an_unknown_platform_is_other(name: str, platform: str) -> None:
+    assert rules.platform_named(name) == platform
 
 
 @pytest.mark.parametrize(
@@ -156,7 +170,9 @@ class TestOtpAttempts:
         attempts = replace(FRESH, **failed(count, minutes, address)) if count else FRESH
 
         refusal = attempts.refusal(["wrong"], OWN, is_known_address=False, now=NOW, policy=policy)
-        [counted] = [one for one in attempts.failed_again(OWN, now=NOW, policy=policy) if one.address == address]
+        [counted] = [
+            one for one in attempts.with_one_more_failure(OWN, now=NOW, policy=policy) if one.address == address
+        ]
 
         ends_at = NOW + (lockout.duration if is_new or locks else timedelta(minutes=minutes))
         assert isinstance(refusal, CodeInvalid)
@@ -167,7 +183,7 @@ class TestOtpAttempts:
         locked = replace(FRESH, **failed(100, 12, address=None))
 
         refusal = locked.refusal(["wrong"], OWN, is_known_address=True, now=NOW, policy=policy)
-        counted = locked.failed_again(OWN, now=NOW, policy=policy)
+        counted = locked.with_one_more_failure(OWN, now=NOW, policy=policy)
 
         assert isinstance(refusal, CodeInvalid)
         assert refusal.locks_for is None
@@ -176,6 +192,28 @@ class TestOtpAttempts:
     def test_failures_from_other_addresses_are_kept_until_their_window_ends(self, policy: CodePolicy) -> None:
         others = [*failed(2, 1, OTHER)["failed_guesses"], *failed(4, 0, "192.0.2.1")["failed_guesses"]]
 
-        counted = replace(FRESH, failed_guesses=others).failed_again(OWN, now=NOW, policy=policy)
+        counted = replace(FRESH, failed_guesses=others).with_one_more_failure(OWN, now=NOW, policy=policy)
 
         assert [(one.address, one.count) for one in counted] == [(OWN, 1), (None, 1), (OTHER, 2)]
+
+
+@pytest.mark.parametrize(
+    ("role", "hours_since_sign_in", "hours_left"),
+    [
+        (Role.PATIENT, 0, 720),
+        (Role.PATIENT, 700, 720),
+        (Role.RECEPTIONIST, 0, 12),
+        (Role.DOCTOR, 11, 1),
+        (Role.ADMIN, 13, -1),
+    ],
+)
+def test_a_session_of_staff_has_an_absolute_end(role: Role, hours_since_sign_in: int, hours_left: int) -> None:
+    end = rules.session_end(
+        role,
+        signed_in_at=NOW - timedelta(hours=hours_since_sign_in),
+        now=NOW,
+        lifetime=timedelta(days=30),
+        staff_lifetime=timedelta(hours=12),
+    )
+
+    assert end == NOW + timedelta(hours=hours_left)

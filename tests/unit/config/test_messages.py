@@ -58,13 +58,34 @@ def test_the_fallback_channel_is_used_after_ten_minutes_by_default(read: Read) -
     assert read().delivery.receipt_wait == timedelta(minutes=10)
 
 
-@pytest.mark.parametrize("url", ["https://api.clinic.example", "https://api.clinic.example/"])
-def test_the_public_url_has_no_trailing_slash(read: Read, url: str) -> None:
-    assert read(PUBLIC_URL=url).public_url == "https://api.clinic.example"
+@pytest.mark.parametrize(
+    ("url", "origin"),
+    [
+        ("https://api.clinic.example", "https://api.clinic.example"),
+        ("https://api.clinic.example/", "https://api.clinic.example"),
+        (" HTTPS://API.Clinic.example:443", "https://api.clinic.example"),
+        ("http://127.0.0.1:05000", "http://127.0.0.1:5000"),
+        (" ", None),
+    ],
+)
+def test_the_public_url_is_normalized_to_an_origin(read: Read, url: str, origin: str | None) -> None:
+    assert read(PUBLIC_URL=url).public_url == origin
 
 
 @pytest.mark.parametrize(
-    "url", ["api.clinic.example", "https://clinic.example/api", "https://", "ftp://clinic.example"]
+    "url",
+    [
+        "api.clinic.example",
+        "https://clinic.example/api",
+        "https://",
+        "ftp://clinic.example",
+        "https://user:password@clinic.example",
+        "https://*.clinic.example",
+        "https://clinic.example:port",
+        "https://clinic.example:0",
+        "https://clinic.example:65536",
+        "capacitor://localhost",
+    ],
 )
 def test_a_public_url_that_is_not_an_origin_is_refused(read: Read, url: str) -> None:
     assert "PUBLIC_URL: Must be an origin" in configuration_error(read, PUBLIC_URL=url)

@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from arthomed.config import AppEnv, Lockout, RateLimits, settings
+from arthomed.config import AppEnv, settings
+from arthomed.config_limits import Lockout, RateLimits
 from tests.stack import ROOT
 from tests.unit.config.environment import PRODUCTION, Read, configuration_error
 
@@ -172,6 +173,9 @@ def test_cors_origins_are_separated_by_commas(read: Read) -> None:
         ("https://clinic.in:443", "https://clinic.in"),
         ("http://clinic.in:80/", "http://clinic.in"),
         ("http://clinic.in:443", "http://clinic.in:443"),
+        ("https://clinic.in:0443", "https://clinic.in"),
+        ("https://clinic.in:08443", "https://clinic.in:8443"),
+        ("https://clinic.in:65535", "https://clinic.in:65535"),
         ("http://192.168.1.5:8081", "http://192.168.1.5:8081"),
         ("capacitor://localhost", "capacitor://localhost"),
         ("https://a.in,https://A.in/", "https://a.in"),
@@ -194,6 +198,9 @@ def test_cors_origins_are_normalized_to_what_browsers_send(read: Read, sent: str
         "https://clinic.in#x",
         "https://user@clinic.in",
         "https://clinic.in:port",
+        "https://clinic.in:0",
+        "https://clinic.in:65536",
+        "https://clinic.in:99999",
         "https://clinic.in.",
         "https://clinic..in",
         "https://(clinic|evil).in",

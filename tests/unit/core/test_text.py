@@ -49,7 +49,9 @@ def test_plain_text_has_plain_quotes_dashes_and_digits(typed: str, plain: str) -
     assert text.plain(typed) == plain
 
 
-@pytest.mark.parametrize("typed", ["", " \n\t", "\u00a0", "\u200b\ufeff", "\u202a\u202c", "\u3164", "\u00ad"])
+@pytest.mark.parametrize(
+    "typed", ["", " \n\t", "\u200c\u200d", "\u00a0", "\u200b\ufeff", "\u202a\u202c", "\u3164", "\u00ad"]
+)
 def test_text_without_a_visible_character_is_blank(typed: str) -> None:
     assert text.is_blank(typed)
 

@@ -1,10 +1,12 @@
 """`make run` and `make setup` name cause and remedy in one line."""
 
+import hashlib
 import os
 import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
@@ -45,6 +47,25 @@ def test_make_run_names_a_redis_that_cannot_be_reached(tmp_path: Path) -> None:
     )
 
 
+def test_make_run_names_a_wrong_setting_in_one_line(tmp_path: Path) -> None:
+    uri = f"mongodb://127.0.0.1:{free_port()}/clinic"
+    done = run(VAR_DIR=str(tmp_path / "var"), PORT=str(free_port()), MONGODB_URI=uri, REDIS_URL="http://127.0.0.1:6379")
+
+    assert done.returncode == 1
+    assert done.stderr == "make run: The configuration can't be used: REDIS_URL: Must begin with redis://.\n"
+
+
+@pytest.mark.parametrize("target", ["test", "lint", "openapi"])
+def test_make_names_a_checkout_that_cannot_be_written(target: str) -> None:
+    nobody = NOBODY if os.getuid() == 0 else None
+    command = ["make", "--makefile=-", target]
+    text = (ROOT / "Makefile").read_text()
+    done = subprocess.run(command, input=text, cwd="/", capture_output=True, text=True, check=False, user=nobody)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines()[0] == "make: / can't be written: copy the checkout to a folder of your own"
+
+
 def test_a_folder_that_cannot_be_written_is_named() -> None:
     done = run(VAR_DIR="/proc/arthomed", PORT=str(free_port()))
 
@@ -74,6 +95,26 @@ def test_setup_without_a_network_says_so(tmp_path: Path) -> None:
         "make setup: the packages can't be downloaded: connect to the network, or name a mirror "
         "(UV_DEFAULT_INDEX, PIP_INDEX_URL)\n"
     )
+
+
+@pytest.mark.skipif(not (BIN / "uv").exists() and not shutil.which("uv"), reason="no uv is installed")
+def test_setup_prints_a_few_lines_of_progress_and_no_package(tmp_path: Path) -> None:
+    wheel = tmp_path / "clinic-1.0-py3-none-any.whl"
+    with ZipFile(wheel, "w") as archive:
+        archive.writestr("clinic.py", "")
+        archive.writestr("clinic-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: clinic\nVersion: 1.0\n")
+        archive.writestr("clinic-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr("clinic-1.0.dist-info/RECORD", "")
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    (tmp_path / "requirements-dev.txt").write_text(f"clinic @ file://{wheel} --hash=sha256:{digest}\n")
+    (tmp_path / "requirements-fast.txt").touch()
+
+    done = setup(tmp_path, UV_CACHE_DIR=str(tmp_path / "cache"), UV_OFFLINE="1")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [line.split()[0] for line in done.stdout.splitlines()] == [
+        *("Installing", "Resolved", "Prepared", "Installed", "Bytecode"),
+    ]
 
 
 def setup(folder: Path, **env: str) -> subprocess.CompletedProcess[str]:

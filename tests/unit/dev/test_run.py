@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from dev.servers import free_port
 from dev.welcome import welcome
 from tests.stack import ROOT
 
@@ -43,7 +44,29 @@ def test_a_command_runs_with_the_servers_and_returns_its_exit_code(tmp_path: Pat
     assert (missing.returncode, missing.stderr) == (1, "make run: no-such-command: No such file or directory\n")
 
 
-def test_the_commands_of_the_first_booking_are_valid_shell() -> None:
-    _, _, commands = welcome(port=5000, var_dir="var").partition("(sh, curl, python3):\n")
-    assert commands.count("# ") == 3
-    subprocess.run(["sh", "-n"], input=commands, text=True, check=True)
+@pytest.mark.parametrize(("port", "address"), [(5000, ""), (8000, " http://127.0.0.1:8000")])
+def test_the_command_of_the_first_booking_is_that_of_the_readme(port: int, address: str) -> None:
+    command = ".venv/bin/python dev/first_booking.py"
+
+    assert f"    {command}{address}\n" in welcome(port=port, var_dir="var")
+    assert f"    {command}\n" in (ROOT / "README.md").read_text()
+    assert (ROOT / command.split()[1]).exists()
+
+
+def test_the_first_booking_without_a_running_clinic_says_what_to_start() -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    done = subprocess.run(
+        [sys.executable, "dev/first_booking.py", url], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 1
+    assert done.stderr == f"Nothing useful answers at {url} ([Errno 111] Connection refused): start `make run` first\n"
+
+
+@pytest.mark.parametrize("options", [[], ["LONG=1"]], ids=str)
+def test_make_test_says_why_tests_are_skipped(options: list[str]) -> None:
+    done = subprocess.run(["make", "--dry-run", "test", *options], cwd=ROOT, capture_output=True, text=True, check=True)
+    runs = [line for line in done.stdout.splitlines() if "-m pytest" in line]
+
+    assert len(runs) == 3
+    assert all(" -rs " in line for line in runs)

@@ -19,7 +19,7 @@ from tests.unit.files.corpus_pdf_cases import (
     archive,
 )
 
-WRONG_TYPE = "none of JPEG, PNG and PDF"
+WRONG_TYPE = "not a JPEG, PNG or PDF"
 DAMAGED_IMAGE = "image is damaged"
 
 

@@ -30,6 +30,29 @@ def archive() -> bytes:
 HTML = b"<!DOCTYPE html><script>alert('" + MARKER + b"')</script>"
 
 
+_MOVE = b"<</S/GoTo/D[3 0 R/Fit]/Next %s>>"
+_PLACES_OF_ACTIONS: list[tuple[bytes, bytes, bytes]] = [  # the catalog, the page and object 8; the tag is object 7
+    (b"", pdfs.link(b"7 0 R"), b"0"),
+    (b"", pdfs.link(b"7 0 R").replace(b"/A ", b"/PA "), b"0"),
+    *((b"", pdfs.link(_MOVE % tag), b"0") for tag in (b"7 0 R", b"[7 0 R]", b"[[7 0 R]]", b"[0[0[7 0 R]]]")),
+    (b"", pdfs.link(_MOVE % (_MOVE % b"[[7 0 R]]")), b"0"),
+    (b"", pdfs.link(_MOVE % b"8 0 R"), b"[8 0 R[7 0 R]]"),
+    (b"", pdfs.link(_MOVE % b"8 0 R"), _MOVE % b"7 0 R"),
+    (b"", pdfs.link(b"8 0 R"), pdfs.stream(b"", b"/S/GoTo/Next[[7 0 R]]")),
+    (b"/OpenAction 7 0 R", b"", b"0"),
+    (b"/OpenAction" + _MOVE % b"[[7 0 R]]", b"", b"0"),
+    (b"/AA<</WC 7 0 R>>", b"", b"0"),
+    (b"", b"/AA<</O 7 0 R>>", b"0"),
+    (b"", b"/AA 8 0 R", b"<</O[[7 0 R]]>>"),
+    (b"", b"/AA 8 0 R", pdfs.stream(b"", b"/O 7 0 R")),
+    (b"/AcroForm<</Fields[8 0 R]>>", b"", b"<</FT/Tx/T(a)/AA<</K 7 0 R>>>>"),
+]
+
+
+def _tag_as_action(catalog: bytes, page: bytes, other: bytes) -> bytes:
+    return pdfs.tagged(b"Launch", others=(other,), catalog=catalog, page=page)
+
+
 ACCEPTED_PDFS: dict[str, Callable[[], bytes]] = {
     "plain": pdfs.pdf,
     "printer_commands_before": lambda: pdfs.pdf(header=b"\x1b%-12345X@PJL " + MARKER + b"\r\n"),
@@ -110,6 +133,17 @@ ACCEPTED_PDFS: dict[str, Callable[[], bytes]] = {
         f"tag_called_{name.decode().lower()}": partial(pdfs.tagged, name)
         for name in (b"Thread", b"Sound", b"Launch", b"JavaScript", b"Movie")
     },
+    **{
+        f"link_to_an_application_in_a_stream_{number}": partial(pdfs.with_action_in_a_stream, b"/S/URI/URI(%s)" % uri)
+        for number, uri in enumerate((b"upi://" + MARKER, b"file:///" + MARKER))
+    },
+    "link_to_an_application_by_a_name": lambda: pdfs.with_action(b"<</S/URI/URI/upi:%s>>" % MARKER),
+    "link_to_an_application_that_is_a_font_too": lambda: pdfs.pdf(
+        b"<</S/URI/URI(upi://%s)>>" % MARKER, page=pdfs.link(b"6 0 R") + b"/XX<</Font 6 0 R>>"
+    ),
+    "tag_that_is_a_destination": lambda: pdfs.tagged(
+        b"Thread", page=pdfs.link(b"<</S/GoTo/D[3 0 R/Fit]/SD[7 0 R/Fit]>>")
+    ),
     "tag_without_its_type": lambda: pdfs.tagged(b"Thread", kind=b""),
     "article": lambda: pdfs.pdf(
         b"<</Type/Thread/F 7 0 R>>",
@@ -145,15 +179,40 @@ REFUSED_PDFS: dict[str, tuple[str, Callable[[], bytes]]] = {
     ),
     "pdf_script_and_table_shifted": (SCRIPTS, lambda: pdfs.with_shifted_table(pdfs.with_action(pdfs.script()), 2)),
     "pdf_script_that_claims_to_be_a_tag": (SCRIPTS, lambda: pdfs.tagged(b"JavaScript", b"/JS(1)")),
-    "pdf_tag_that_is_an_action": (ACTIONS, lambda: pdfs.tagged(b"Launch", page=pdfs.link(b"7 0 R"))),
-    "pdf_tag_that_is_the_next_action": (
+    **{
+        f"pdf_tag_that_is_an_action_{number}": (ACTIONS, partial(_tag_as_action, *places))
+        for number, places in enumerate(_PLACES_OF_ACTIONS)
+    },
+    **{
+        f"pdf_tag_with_the_target_of_an_action_{number}": (ACTIONS, partial(pdfs.tagged, b"Launch", entries))
+        for number, entries in enumerate((b"/F(cmd.exe)", b"/Win<</F(cmd.exe)>>", b"/Next 7 0 R", b"/D(a)"))
+    },
+    **{
+        f"pdf_action_in_a_stream_{number}": (ACTIONS, partial(pdfs.with_action_in_a_stream, b"/P 1 0 R/S/" + name))
+        for number, name in enumerate((b"Launch", b"SubmitForm", b"ImportData", b"GoToR", b"GoToE", b"Thread"))
+    },
+    "pdf_launch_in_a_stream_after_a_move": (
         ACTIONS,
-        lambda: pdfs.tagged(b"Launch", page=pdfs.link(b"<</S/GoTo/D[3 0 R/Fit]/Next[7 0 R]>>")),
+        lambda: pdfs.pdf(pdfs.stream(b"", b"/S/Launch/P 1 0 R"), page=pdfs.link(_MOVE % b"6 0 R")),
+    ),
+    "pdf_script_in_a_stream_that_claims_to_be_a_tag": (
+        SCRIPTS,
+        lambda: pdfs.with_action_in_a_stream(b"/S/JavaScript/P 1 0 R"),
     ),
     "pdf_action_in_a_role_map": (ACTIONS, lambda: pdfs.pdf(page=b"/XX<</RoleMap<</X<</S/Launch>>>>>>")),
     "pdf_goes_to_a_thread_of_a_file": (ACTIONS, lambda: pdfs.with_action(b"<</S/Thread/F(a.pdf)/D 0>>")),
     "pdf_script_on_opening": (SCRIPTS, lambda: pdfs.pdf(catalog=b"/OpenAction" + pdfs.script())),
     "pdf_script_by_name": (SCRIPTS, lambda: pdfs.pdf(catalog=b"/Names<</JavaScript<</Names[(a)]>>>>")),
+    "pdf_script_by_name_in_streams": (
+        SCRIPTS,
+        lambda: pdfs.pdf(
+            pdfs.stream(b"", b"/JavaScript 7 0 R"),
+            pdfs.stream(b"", b"/Kids[8 0 R]"),
+            b"<</Names[(a) 9 0 R]>>",
+            pdfs.stream(b"", b"/S/JavaScript/P 1 0 R"),
+            catalog=b"/Names 6 0 R",
+        ),
+    ),
     "pdf_script_on_page": (SCRIPTS, lambda: pdfs.pdf(page=b"/AA<</O%s>>" % pdfs.script())),
     "pdf_script_on_link": (SCRIPTS, lambda: pdfs.with_action(pdfs.script())),
     "pdf_script_in_field": (SCRIPTS, lambda: pdfs.with_field(b"/FT/Tx/AA<</K%s>>" % pdfs.script())),
@@ -173,6 +232,7 @@ REFUSED_PDFS: dict[str, tuple[str, Callable[[], bytes]]] = {
     "pdf_goes_to_a_file": (ACTIONS, lambda: pdfs.with_action(rb"<</S/GoToR/F(\\\\evil.example\\a.pdf)/D[0/Fit]>>")),
     "pdf_goes_to_an_attachment": (ACTIONS, lambda: pdfs.with_action(b"<</S/GoToE/D[0/Fit]/T<</R/C>>>>")),
     "pdf_link_of_script": (ACTIONS, lambda: pdfs.with_action(b"<</S/URI/URI(java\tscript:alert\\(1\\))>>")),
+    "pdf_link_of_script_in_a_stream": (ACTIONS, lambda: pdfs.with_action_in_a_stream(b"/S/URI/URI(javascript:1)")),
     "pdf_link_to_another_host": (ACTIONS, lambda: pdfs.with_action(b"<</S/URI/URI(//evil.example/a)>>")),
     "pdf_link_to_a_share": (ACTIONS, lambda: pdfs.with_action(rb"<</S/URI/URI(\\\\evil.example\\a)>>")),
     "pdf_attachment": (ATTACHMENTS, pdfs.with_attachment),

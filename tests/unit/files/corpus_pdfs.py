@@ -57,17 +57,31 @@ def with_action(action: bytes) -> bytes:
     return pdf(page=link(action))
 
 
+def with_action_in_a_stream(entries: bytes) -> bytes:
+    """A PDF with a link that triggers an action, which is the dictionary of a stream."""
+    return pdf(stream(b"", entries), page=link(b"6 0 R"))
+
+
 def link(action: bytes) -> bytes:
     """The entry of a page with a link that triggers the action."""
     return b"/Annots[<</Type/Annot/Subtype/Link/Rect[0 0 9 9]/A %s>>]" % action
 
 
-def tagged(name: bytes, entries: bytes = b"", *, kind: bytes = b"/Type/StructElem", page: bytes = b"") -> bytes:
-    """A PDF with a tag (object 7) of a type that the producer has named."""
+def tagged(
+    name: bytes,
+    entries: bytes = b"",
+    *,
+    kind: bytes = b"/Type/StructElem",
+    catalog: bytes = b"",
+    page: bytes = b"",
+    others: tuple[bytes, ...] = (),
+) -> bytes:
+    """A PDF with a tag (object 7) of a type that the producer has named; `others` become the objects 8 and so on."""
     return pdf(
         b"<</Type/StructTreeRoot/K 7 0 R/RoleMap<</%s/Sect/JS/Span>>>>" % name,
         b"<<%s/S/%s/P 6 0 R/K[]%s>>" % (kind, name, entries),
-        catalog=b"/StructTreeRoot 6 0 R/MarkInfo<</Marked true>>",
+        *others,
+        catalog=b"/StructTreeRoot 6 0 R/MarkInfo<</Marked true>>%s" % catalog,
         page=page,
     )
 

@@ -14,7 +14,7 @@ from arthomed.files.cleaner import CleanedFile, InvalidFile
 from arthomed.files.cleaning import FileType
 from tests.unit.files import corpus_images as images
 from tests.unit.files import corpus_pdfs as pdfs
-from tests.unit.files.corpus import CORPUS, WRONG_TYPE, CorpusFile
+from tests.unit.files.corpus import CORPUS, CorpusFile
 
 JPEG_MARKERS = {0xD8, 0xE0, 0xDB, 0xC0, 0xC4, 0xDA, 0xD9}
 PNG_CHUNKS = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}
@@ -37,7 +37,7 @@ def test_rejected_file_leaves_nothing_in_the_folder(
     with pytest.raises(InvalidFile) as rejection:
         clean(file.make())
     assert re.search(str(file.expected), rejection.value.details)
-    assert re.search(f"please|{WRONG_TYPE}", rejection.value.details), "the details say what to do"
+    assert "please" in rejection.value.details, "the details say what to do"
     assert list(folder.iterdir()) == []
 
 

@@ -1,5 +1,6 @@
 """Cleaning PDFs keeps their images, and rejects images that a reader would have to repair."""
 
+import random
 import zlib
 from collections.abc import Callable
 from io import BytesIO
@@ -13,6 +14,7 @@ from tests.unit.files import corpus_images as images
 from tests.unit.files import corpus_pdfs as pdfs
 from tests.unit.files.corpus_images import MARKER
 
+MAX_UPLOAD = 10 * 1024 * 1024
 _CODESTREAM = images.encode(images.picture(), "JPEG2000", no_jp2=True)
 _TILE_PART = _CODESTREAM.index(b"\xff\x90")
 _BOXES = b"\0\0\0\x0cjP  \r\n\x87\n"
@@ -27,6 +29,27 @@ def test_photograph_in_a_pdf_keeps_its_pixels(clean: Callable[[bytes], CleanedFi
             with Image.open(BytesIO(stored.read_raw_bytes())) as after:
                 assert after.tobytes() == before.tobytes()
                 assert not after.getexif()
+
+
+@pytest.mark.parametrize("parameters", [b"", b"/DecodeParms[<</Predictor 1>>null]"])
+def test_a_compressed_photograph_as_large_as_an_upload_is_accepted(
+    clean: Callable[[bytes], CleanedFile], parameters: bytes
+) -> None:
+    photograph = large_jpeg(MAX_UPLOAD)
+    entries = b"/Subtype/Image/Width 2000/Height 1500/Filter[/FlateDecode/DCTDecode]" + parameters
+    file = pdfs.with_stream(zlib.compress(photograph, 1), entries)
+    assert MAX_UPLOAD * 0.97 < len(file) < MAX_UPLOAD
+
+    with Pdf.open(clean(file).path) as cleaned:
+        [stored] = [one for one in cleaned.objects if isinstance(one, Stream) and one.get("/Width") == 2000]
+        assert stored.read_raw_bytes() == photograph
+
+
+def large_jpeg(size: int) -> bytes:
+    """A JPEG of this size; its coded data, which the cleaning does not decode, is random, with 230 different bytes."""
+    start, end = images.jpeg()[:-2], b"\xff\xd9"
+    coded = random.Random(1).randbytes(size - len(start) - 2)
+    return start + coded.translate(bytes(byte % 230 for byte in range(256))) + end
 
 
 @pytest.mark.parametrize("name", ["/AA", "/Thumb", "/Ref", "/JS", "/Metadata"])

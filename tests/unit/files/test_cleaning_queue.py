@@ -1,72 +1,83 @@
 """The queue for file cleaning: its limits, whose file is next, and who makes room when it is full."""
 
-import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
-from threading import Event
 
 import pytest
 
 from arthomed.core.errors import ServiceUnavailable
 from arthomed.files import cleaning_queue
-from arthomed.files.cleaning_queue import CleaningQueue
+from arthomed.files.cleaning_queue import CleaningQueue, QueuedRequest
 from tests.stack import wait_for
+
+
+class Clock:
+    """The clock of the queue, which stands still unless a test moves it."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
 
 
 class Queue(CleaningQueue):
     """A queue that lists the senders of the cleaned files, in order."""
 
-    def __init__(self, threads: ThreadPoolExecutor) -> None:
+    def __init__(self, threads: ThreadPoolExecutor, clock: Clock) -> None:
         super().__init__()
         self.cleaned: list[str] = []
-        self.entered = Event()
+        self.clock = clock
+        self._entered: list[QueuedRequest] = []
         self._threads = threads
 
     def enter(self, senders: str) -> list[Future[bool]]:
-        """One request of each sender enters the queue, in this order."""
-        entered = []
-        for sender in senders:
-            self.entered.clear()
-            entered.append(self._threads.submit(self.clean, sender))
-            assert self.entered.wait(timeout=10)
+        """One request of each sender enters the queue and waits, in this order."""
+        return [self.enter_with(sender, files=1) for sender in senders]
+
+    def enter_with(self, sender: str, *, files: int) -> Future[bool]:
+        """A request with so many files enters the queue and waits."""
+        before = len(self._entered)
+        entered = self._threads.submit(self.clean, sender, files)
+        wait_for(lambda: len(self._entered) > before and self._entered[-1].is_waiting, what="a waiting request")
         return entered
 
-    def clean(self, sender: str) -> bool:
-        """Clean one file; returns False if the response is 503."""
+    def clean(self, sender: str, files: int = 1) -> bool:
+        """Clean the first file of a request; returns False if the response is 503."""
         try:
-            with self.busy(sender):
+            with self.busy(sender, files):
                 self.cleaned.append(sender)
         except ServiceUnavailable:
             return False
         return True
 
     @contextmanager
-    def busy(self, sender: str) -> Iterator[None]:
+    def busy(self, sender: str, files: int = 1) -> Iterator[None]:
         """Clean a file during the block."""
-        with self.admit(sender) as request:
-            self.entered.set()
+        with self.admit(sender, files=files) as request:
+            self._entered.append(request)
             with self.slot(request):
                 yield
 
-    def use(self, sender: str) -> None:
-        """Clean a file that takes a moment."""
+    def use(self, sender: str, seconds: float = 1) -> None:
+        """Clean a file that takes so long."""
         with self.busy(sender):
-            end = time.monotonic() + 0.05
-            wait_for(lambda: time.monotonic() > end, what="the end of cleaning")
+            self.clock.now += seconds
 
 
 @pytest.fixture
-def queue() -> Iterator[Queue]:
+def queue(monkeypatch: pytest.MonkeyPatch) -> Iterator[Queue]:
+    clock = Clock()
+    monkeypatch.setattr(cleaning_queue, "time", clock)
     with ThreadPoolExecutor(8) as threads:
-        yield Queue(threads)
+        yield Queue(threads, clock)
 
 
 def test_request_without_a_turn_in_time_gets_503(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
-    with queue.busy("a"):
-        monkeypatch.setattr(cleaning_queue, "MAX_REQUEST_SECONDS", 0)
+    with queue.busy("a"), monkeypatch.context() as patch:
+        patch.setattr(cleaning_queue, "MAX_REQUEST_SECONDS", 0)
         assert not queue.clean("b")
-    monkeypatch.undo()
     assert queue.clean("b")
 
 
@@ -88,6 +99,24 @@ def test_sender_who_has_used_least_is_next(queue: Queue) -> None:
     assert queue.cleaned == ["c", "d", "a"]
 
 
+def test_half_of_the_used_time_is_forgotten_each_minute(queue: Queue) -> None:
+    queue.use("a", 10)
+    queue.clock.now += 60
+    queue.use("b", 6)
+    queue.use("c", 4)
+    with queue.busy("d"):
+        entered = queue.enter("bac")
+    assert all(each.result() for each in entered)
+    assert queue.cleaned == ["c", "a", "b"]
+
+
+def test_request_with_fewest_files_is_next_of_senders_who_have_used_nothing(queue: Queue) -> None:
+    with queue.busy("a"):
+        entered = [queue.enter_with("b", files=5), queue.enter_with("c", files=1), queue.enter_with("d", files=2)]
+    assert all(each.result() for each in entered)
+    assert queue.cleaned == ["c", "d", "b"]
+
+
 def test_other_senders_are_next_between_two_files_of_a_request(queue: Queue) -> None:
     with queue.admit("a") as request:
         with queue.slot(request):
@@ -97,7 +126,7 @@ def test_other_senders_are_next_between_two_files_of_a_request(queue: Queue) -> 
             assert queue.cleaned == ["b"]
 
 
-def test_full_queue_refuses_a_sender_who_has_used_as_much(queue: Queue) -> None:
+def test_full_queue_refuses_a_sender_who_has_used_more(queue: Queue) -> None:
     queue.use("f")
     with queue.busy("a"):
         entered = queue.enter("bcde")
@@ -123,10 +152,26 @@ def test_new_sender_takes_a_place_in_a_full_queue(queue: Queue, senders: str, di
     assert len(queue) == 0
 
 
+def test_request_takes_the_place_of_one_with_more_files_before_anybody_has_used_any_time(queue: Queue) -> None:
+    with queue.busy("a", 5):
+        entered = [queue.enter_with(sender, files=5) for sender in "bcdef"]
+        entered += queue.enter("gh")
+    assert [each.result() for each in entered] == [True, True, True, False, False, True, True]
+    assert queue.cleaned[:2] == ["g", "h"]
+
+
+def test_full_queue_admits_senders_who_have_used_as_little_while_there_are_threads(queue: Queue) -> None:
+    with queue.busy("a"):
+        entered = queue.enter("bcdefg")
+        assert not queue.clean("h")
+    assert all(each.result() for each in entered)
+
+
 def test_request_that_is_being_cleaned_loses_its_place_after_that_file(queue: Queue) -> None:
     with queue.admit("a") as request:
         with queue.slot(request):
             entered = queue.enter("bcde")
+            queue.clock.now += 1
             entered += queue.enter("f")
         with pytest.raises(ServiceUnavailable), queue.slot(request):
             pass
@@ -147,8 +192,7 @@ def test_requests_that_lost_their_places_and_still_store_files_do_not_occupy_all
             with suppress(ServiceUnavailable):
                 request = storing.enter_context(queue.admit(f"sender {nth}"))
                 with queue.slot(request):
-                    end = time.monotonic() + 0.02
-                    wait_for(lambda end=end: time.monotonic() > end, what="the end of cleaning")  # type: ignore[misc]
+                    queue.clock.now += 1
                 admitted += 1
     assert admitted == cleaning_queue.MAX_THREADS
     assert queue.clean("new")

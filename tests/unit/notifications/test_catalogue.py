@@ -100,6 +100,18 @@ def test_names_and_reasons_are_shortened_in_an_sms_but_not_in_an_email() -> None
     assert "with Dr Venkata Subramanian Narasimha Raju. Reason: Called to an emergency at night" in email.text
 
 
+@pytest.mark.parametrize(("code", "kind"), EVERY_TEXT)
+def test_link_or_number_in_a_typed_value_is_replaced_in_an_sms_but_not_in_an_email(code: str, kind: str) -> None:
+    found, link = languages()[code], "Dr evil.in/98765 43210"
+    typed = {**VALUES, "doctor": link, "patient": link, "reason": link}
+
+    sms = found.render_sms(kind, "9876543210", entity_id="", **typed)
+    email = found.render_email(kind, "asha@example.com", reference="1", **typed)
+
+    assert sms.text == found.message[kind].sms.format_map({**VALUES, **found.neutral})
+    assert link in email.text
+
+
 @pytest.mark.parametrize("invalid", [{"code": "1234567"}, {"minutes": 100}])
 def test_long_value_of_a_fixed_variable_is_refused(invalid: dict[str, object]) -> None:
     with pytest.raises(VariableTooLong):
@@ -167,6 +179,15 @@ def test_additional_language_is_an_additional_file(folder: Path) -> None:
         (r"\[message.code\]", "[message.other]", "hi: code.email is missing"),
         (r'^greeting = ".*"', "", "hi: letter.greeting is missing"),
         (r"कोड है", "कोड है " * 3, "hi: code may be 2 SMS long (UCS-2, 78 units), its limit is 1"),
+        (r'^reason = ".*"', "", "hi: `neutral` needs words for exactly doctor, patient, reason"),
+        (
+            r'^doctor = ".*"',
+            'doctor = "x"\nclinic = "x"',
+            "hi: `neutral` needs words for exactly doctor, patient, reason",
+        ),
+        (r'^doctor = ".*"', f'doctor = "{"x" * 31}"', "hi: neutral.doctor has not 1 to 30 characters"),
+        (r'^doctor = ".*"', 'doctor = ""', "hi: neutral.doctor has not 1 to 30 characters"),
+        (r"^\[neutral\]", "[other]", "hi.toml: "),
         (r'^when = ".*"', 'when = "%A, %d %B %Y %H:%M"', "hi: `when` makes times that are too long"),
         (r'^subject = ".*"', "", "hi.toml: "),
         (r'^name = ".*"', 'name = "', "hi.toml: "),

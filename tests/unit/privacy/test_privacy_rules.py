@@ -43,3 +43,14 @@ def test_only_the_audit_trail_is_retained_without_a_medical_record() -> None:
     (trail,) = rules.retained(None, NOW)
 
     assert "Who read or changed" in trail.what
+
+
+def test_receipts_are_retained_for_six_years_after_the_assessment_year() -> None:
+    first_day, six_years_after = datetime(2026, 4, 1, tzinfo=UTC), datetime(2034, 3, 31, tzinfo=UTC)
+    until = rules.receipts_until(first_day, NOW)
+
+    assert until is not None
+    assert until >= six_years_after
+    assert rules.receipts_until(None, NOW) is None
+    assert rules.receipts_until(NOW - rules.RECEIPT_RETENTION, NOW) is None
+    assert [one.until for one in rules.retained(None, NOW, until)] == [until, NOW + rules.AUDIT_TRAIL_RETENTION]

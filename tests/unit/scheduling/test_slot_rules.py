@@ -197,3 +197,51 @@ def test_capacity_never_falls_below_the_bookings(planned_patients: int, bookings
 @pytest.mark.parametrize(("text", "minutes"), [("00:00", 0), ("09:05", 545), ("23:59", 1439)])
 def test_time_of_day_is_parsed_and_formatted(text: str, minutes: int) -> None:
     assert (rules.minutes(text), rules.hhmm(minutes)) == (minutes, text)
+
+
+@pytest.mark.parametrize("part", ["is_extra", "is_blocked_by_person"])
+def test_slot_that_a_person_added_or_blocked_stays_outside_the_hours(part: str) -> None:
+    [noon] = plan(hours("12:00", "12:30"))
+    stays = stored_slot(noon, **{part: True}, is_blocked=part == "is_blocked_by_person")
+
+    changes = diff(plan(hours("11:45", "13:15")), [stays])
+
+    assert (changes.removed, changes.updated, changes.conflicts) == ([], [], [])
+    assert starts(changes.created) == ["12:45"]
+
+
+def test_block_of_a_person_stays_within_the_hours() -> None:
+    [noon] = plan(hours("12:00", "12:30", max_patients=2))
+    blocked = stored_slot(noon, is_blocked=True, is_blocked_by_person=True, max_patients=1)
+
+    assert not diff([noon], [blocked]).is_needed
+
+
+def test_booked_extra_slot_is_no_conflict() -> None:
+    [noon] = plan(hours("12:00", "12:30"))
+
+    assert not diff([], [stored_slot(noon, is_extra=True, bookings=1)]).is_needed
+
+
+def test_booked_slot_outside_the_hours_is_a_conflict_although_a_person_blocked_it() -> None:
+    [noon] = plan(hours("12:00", "12:30"))
+    blocked = stored_slot(noon, is_blocked=True, is_blocked_by_person=True, bookings=1)
+
+    assert diff([], [blocked]).conflicts == [blocked]
+
+
+def test_extra_slot_of_a_doctor_who_is_active_again_is_unblocked_and_keeps_its_seats() -> None:
+    [noon] = plan(hours("12:00", "12:30"))
+    extra = stored_slot(noon, is_extra=True, is_blocked=True, max_patients=3)
+
+    assert diff([], [extra]).updated == [(extra, 3)]
+
+
+@pytest.mark.parametrize(("start", "end"), [("09:00", "09:30"), ("23:30", "24:00"), ("23:45", None)])
+def test_slot_ends_until_midnight(start: str, end: str | None) -> None:
+    assert rules.end_of(start, 30) == end
+
+
+@pytest.mark.parametrize(("day", "start"), [(SPRING, "01:45"), (SPRING, "02:15"), (AUTUMN, "01:45")])
+def test_extra_slot_during_a_clock_change_is_not_planned(day: date, start: str) -> None:
+    assert rules.plan_extra(day, start, rules.end_of(start, 30) or "", max_patients=1, zone=NEW_YORK) is None

@@ -139,23 +139,26 @@ def test_invalid_phone_number_is_refused(typed: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "patterns"),
+    ("typed", "starts"),
     [
         ("98765 43", ["9876543"]),
-        ("+91 98765 43210", ["919876543210", "^9876543210"]),
-        ("0091-98765", ["009198765", "^98765", "^09198765"]),
-        ("09876", ["09876", "^9876"]),
+        ("+91 98765 43210", ["9876543210"]),
+        ("+91-0-98765 43210", ["9876543210"]),
+        ("0091 09876543210", ["9876543210"]),
+        ("98765\u200d43210", ["9876543210"]),
+        ("0091-98765", ["009198765", "98765", "09198765"]),
+        ("09876", ["09876", "9876"]),
         ("९८७६५", ["98765"]),
         ("91", ["91"]),
-        ("Asha", []),
-        ("98765.*", []),
-        ("+", []),
     ],
 )
-def test_search_text_with_digits_is_looked_for_in_numbers_with_and_without_prefix(
-    typed: str, patterns: list[str]
-) -> None:
-    assert sorted(rules.mobile_patterns(typed)) == sorted(patterns)
+def test_the_beginning_of_a_number_may_have_a_prefix(typed: str, starts: list[str]) -> None:
+    assert sorted(rules.number_starts(typed)) == sorted(starts)
+
+
+@pytest.mark.parametrize("typed", ["Asha", "98765.*", "+", ""])
+def test_a_text_without_digits_alone_is_no_part_of_a_number(typed: str) -> None:
+    assert rules.digits_of(typed) == ""
 
 
 @given(st.text(alphabet="+0916789- ", max_size=20))
@@ -320,13 +323,9 @@ def test_error_of_a_name_says_what_a_name_can_be(typed: str, error: str) -> None
         (date(1900, 1, 1), date(2026, 11, 30), True),
         (date(1899, 12, 31), date(2026, 11, 30), False),
         (date(1000, 1, 1), date(2026, 11, 30), False),
-        (date(1919, 6, 1), date(2050, 2, 1), False),
-        (date(1920, 6, 1), date(2050, 2, 1), True),
     ],
 )
-def test_date_of_a_life_is_from_1900_and_130_years_ago_until_today(
-    day: date, today: date, *, is_possible: bool
-) -> None:
+def test_date_of_a_life_is_from_1900_until_today(day: date, today: date, *, is_possible: bool) -> None:
     assert (rules.date_error(day, today) is None) is is_possible
 
 

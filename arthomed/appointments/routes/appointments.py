@@ -26,6 +26,8 @@ from arthomed.appointments.schemas import (
 )
 from arthomed.appointments.service import attachments as attachment_service
 from arthomed.appointments.service import booking, queries, staff, transitions
+from arthomed.appointments.service.attempts import BookingDetails
+from arthomed.core.downloads import content_disposition
 from arthomed.core.errors import Code
 from arthomed.core.paging import Page
 from arthomed.core.permissions import Permission
@@ -41,7 +43,7 @@ from arthomed.http.schema import PageQuery, example_of, page_of
 from arthomed.users.models import User
 from arthomed.users.schemas import UpdateUser
 
-_CALENDAR, _ICS = "text/calendar", {"type": "string"}
+_CALENDAR = "text/calendar"
 
 blueprint = Blueprint("appointments", __name__, url_prefix="/api/appointments", description="Appointments.")
 attachments = Blueprint("attachments", __name__, url_prefix="/api/files", description="Medical files and pictures.")
@@ -55,8 +57,7 @@ accounts = Blueprint("accounts", __name__, url_prefix="/api", description="Chang
 @blueprint.arguments(IdempotencyHeaders, location="headers")
 @blueprint.arguments(BookAppointment, files="images")
 @blueprint.response(201, AppointmentOut, name="appointment", description="Appointment booked successfully")
-@blueprint.refuses(Code.NOT_FOUND, Code.SLOT_UNAVAILABLE, Code.DUPLICATE_VALUE, Code.BOOKING_LIMIT_REACHED)
-@blueprint.refuses(Code.IDEMPOTENCY_KEY_REUSED)
+@blueprint.refuses(Code.SLOT_UNAVAILABLE, Code.DUPLICATE_VALUE, Code.BOOKING_LIMIT_REACHED, Code.IDEMPOTENCY_KEY_REUSED)
 def book(headers: dict[str, Any], body: dict[str, Any]) -> Appointment:
     """Book an appointment.
 
@@ -65,7 +66,7 @@ def book(headers: dict[str, Any], body: dict[str, Any]) -> Appointment:
     repeat the request after a lost response: it stays one booking.
     """
     uploads = [Upload(*file) for file in files.uploaded_files("images")]
-    category, details = Category(body.pop("category")), booking.BookingDetails(**body)
+    category, details = Category(body.pop("category")), BookingDetails(**body)
     return booking.book(current_actor(), details, key=headers.get("key"), uploads=uploads, category=category)
 
 
@@ -123,12 +124,11 @@ def get(appointment_id: ObjectId) -> Appointment:
 
 @blueprint.get("/<object_id:appointment_id>/calendar.ics")
 @requires(Permission.APPOINTMENT_CALENDAR)
-@blueprint.alt_response(200, schema=_ICS, content_type=_CALENDAR, description="One event of iCalendar", success=True)
+@blueprint.gives(_CALENDAR, schema={"type": "string"}, description="One event of iCalendar")
 def calendar_file(appointment_id: ObjectId) -> Response:
     """Fetch an appointment for one's calendar."""
     event = queries.to_ics(current_actor(), appointment_id)
-    disposition = 'attachment; filename="appointment.ics"'
-    return Response(event, headers={"Content-Disposition": disposition}, mimetype=_CALENDAR)
+    return Response(event, headers={"Content-Disposition": content_disposition("appointment.ics")}, mimetype=_CALENDAR)
 
 
 @blueprint.put("/<object_id:appointment_id>")
@@ -186,7 +186,7 @@ def cancel(body: dict[str, Any], appointment_id: ObjectId) -> dict[str, Any]:
 @requires(Permission.FILES)
 @attachments.arguments(UploadToAppointment, location="multipart", files="files")
 @attachments.response(200, UploadedOut, description="Files uploaded successfully")
-@attachments.refuses(Code.NOT_FOUND, Code.TOO_LATE)
+@attachments.refuses(Code.TOO_LATE)
 def upload(form: dict[str, Any]) -> dict[str, Any]:
     """Add up to five files to an appointment.
 

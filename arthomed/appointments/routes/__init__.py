@@ -1,0 +1,1 @@
+"""Routes of appointments: of patients, doctors and staff, and of the desk."""

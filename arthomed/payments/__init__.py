@@ -1,0 +1,1 @@
+"""Payments at the desk: receipts, refunds, corrections and the cash report of a day."""

@@ -1,0 +1,1 @@
+"""Use cases of payments: recording, reading, the consistency check."""

@@ -1,0 +1,100 @@
+"""Read the payments of an appointment, the cash report of a day, and receipts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from bson import ObjectId
+from pymongo.client_session import ClientSession
+
+from arthomed.appointments.models import Appointment
+from arthomed.audit import service as audit
+from arthomed.audit.models import Kind
+from arthomed.config import settings
+from arthomed.core import clock
+from arthomed.core.actor import Actor
+from arthomed.payments import rules
+from arthomed.payments.models import Payment, appointments_of
+from arthomed.payments.rules import MethodTotals, Totals
+from arthomed.users.models import User
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """The totals of entries, all and by method."""
+
+    totals: Totals
+    by_method: Sequence[MethodTotals]
+
+    @classmethod
+    def of(cls, entries: Sequence[Payment]) -> "Sums":
+        return cls(rules.totals(entries), rules.by_method(entries))
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiverReport:
+    """What one member of the staff received and paid out."""
+
+    receiver: User
+    sums: Sums
+
+
+@dataclass(frozen=True, slots=True)
+class CashReport:
+    """The entries of one day at the clinic, oldest first, and their totals."""
+
+    day: date
+    sums: Sums
+    receivers: Sequence[ReceiverReport]
+    entries: Sequence[Payment]
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """An entry with what its receipt shows; `corrects` and `corrected_by` are other entries."""
+
+    payment: Payment
+    appointment: Appointment
+    corrects: Payment | None
+    corrected_by: Payment | None
+
+
+def list_of_appointment(actor: Actor, appointment_id: ObjectId) -> list[Payment]:
+    """The entries of an appointment, oldest first."""
+    appointment: Appointment = appointments_of(actor).require(appointment_id)
+    payments = list(Payment.objects(appointment=appointment.id).order_by("at", "id"))
+    audit.record_read(actor, Kind.PAYMENT, [one.id for one in payments], [appointment.patient_id])
+    return Payment.with_people(payments)
+
+
+def cash_report(actor: Actor, day: date | None) -> CashReport:
+    """The entries of a calendar day at the clinic, today by default, by method and by who received the money."""
+    zone = settings().policy.timezone
+    day = day or clock.today(zone)
+    since, until = (clock.wall_clock(one, "00:00", zone) for one in (day, day + timedelta(days=1)))
+    entries = Payment.with_people(Payment.of_period(since, until))
+    audit.record_search(actor, Kind.PAYMENT, {"date": day.isoformat()}, found=len(entries))
+    audit.record_read(actor, Kind.PAYMENT, [one.id for one in entries], {one.patient_id for one in entries})
+    by_receiver = rules.by_receiver(entries).values()
+    receivers = [ReceiverReport(found[0].receiver, Sums.of(found)) for found in by_receiver]
+    return CashReport(day, Sums.of(entries), sorted(receivers, key=lambda one: one.receiver.name), entries)
+
+
+def receipt(actor: Actor, payment_id: ObjectId) -> Receipt:
+    payment: Payment = Payment.visible_to(actor).require(payment_id)
+    audit.record_read(actor, Kind.PAYMENT, [payment.id], [payment.patient_id])
+    Payment.with_people([payment])
+    [appointment] = Appointment.with_people([Appointment.objects.require(payment.appointment)])
+    corrects = None if payment.corrects is None else Payment.objects.require(payment.corrects)
+    return Receipt(payment, appointment, corrects, Payment.correction_of(payment.id))
+
+
+def last_payment_at(patient_id: ObjectId, session: ClientSession) -> datetime | None:
+    """When the last entry of a patient was made; None if there is none."""
+    last = Payment.last_of(patient_id, session)
+    return None if last is None else last.at
+
+
+def of_patient(patient_id: ObjectId) -> list[Payment]:
+    """All entries of a patient, oldest first."""
+    return Payment.with_people(list(Payment.paid_by(patient_id)))
