@@ -1,7 +1,7 @@
 """Appointments."""
 
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from bson import ObjectId
@@ -20,7 +20,6 @@ from pymongo.client_session import ClientSession
 from arthomed.appointments.parts import Cancellation, Change, PaymentInfo
 from arthomed.appointments.queue import Queue
 from arthomed.appointments.rules import ACTIVE, OF_OWN_PATIENTS, TREATED, Source, Status
-from arthomed.core import clock
 from arthomed.core.actor import Actor
 from arthomed.core.cache import invalidate
 from arthomed.core.documents import ClinicDocument, Pipeline, Raw
@@ -150,31 +149,6 @@ class Appointment(ClinicDocument):
         return cls.objects
 
     @classmethod
-    def of_day(cls, day: date, day_begins: datetime, doctor: ObjectId | None = None) -> Any:
-        """The appointments of a day, of one doctor or of all; `day_begins` allows the indexes by start.
-
-        An overflow place may start at the end of the day.
-        """
-        around = {"$gte": day_begins, "$lte": day_begins + timedelta(days=1, hours=1)}  # when the clocks change
-        which: Raw = {"appointmentDate": clock.midnight_utc(day), "startsAt": around}
-        return cls.objects(__raw__=which if doctor is None else {"doctor": doctor, **which})
-
-    @classmethod
-    def patients_of_day(
-        cls, day: date, day_begins: datetime, doctor: ObjectId | None, *, limit: int
-    ) -> dict[ObjectId, ObjectId]:
-        """The patient of each appointment of a day, by its id."""
-        found = cls.of_day(day, day_begins, doctor).only("patient_id").as_pymongo()
-        return {raw["_id"]: raw["patient"] for raw in found.limit(limit)}
-
-    @classmethod
-    def treated_before(cls, patients: Sequence[ObjectId], before: datetime) -> set[ObjectId]:
-        """Those of the patients who have a completed appointment from before an instant."""
-        completed = {"patient": {"$in": patients}, "status": Status.COMPLETED, "startsAt": {"$lt": before}}
-        found = cls.collection().aggregate([{"$match": completed}, {"$group": {"_id": "$patient"}}])
-        return {row["_id"] for row in found}
-
-    @classmethod
     def treats(cls, doctor: ObjectId | None, patient: ObjectId) -> bool:
         """Whether the doctor has an appointment with the patient that was confirmed."""
         treating = {"doctor": doctor, "patient": patient, "status": {"$in": sorted(OF_OWN_PATIENTS)}}
@@ -233,7 +207,8 @@ class Appointment(ClinicDocument):
     @classmethod
     def erase_texts(cls, query: Raw, *, session: ClientSession) -> None:
         """Remove all free texts of the appointments that match."""
-        texts = ("reason", "symptoms", "notes", "prescription", "cancellation.reason", "history.$[].reason")
+        of_parts = ("cancellation.reason", "history.$[].reason", "queue.priorityReason")
+        texts = ("reason", "symptoms", "notes", "prescription", *of_parts)
         cls.collection().update_many(query, {"$unset": dict.fromkeys(texts, "")}, session=session)
 
     def advance(self, change: Change, changes: Raw, *, session: ClientSession) -> "Appointment | None":

@@ -104,11 +104,11 @@ class _KeptItem(fields.Nested):
 
     def _serialize(self, nested_obj: Any, attr: Any, obj: Any, **kwargs: Any) -> Any:  # type: ignore[override]  # noqa: ARG002
         actor = reader()
-        return _dump(nested_obj, (actor.user_id, actor.role))
+        return dump_item(nested_obj, (actor.user_id, actor.role))
 
 
 @lru_cache(maxsize=4000)  # of about 4 KB each
-def _dump(item: Any, _reader: object) -> dict[str, Any]:
+def dump_item(item: Any, _reader: object) -> dict[str, Any]:
     """The row for a user and role, as the schema shows it to the reader of this request."""
     dumped: dict[str, Any] = DayItemOut().dump(item)
     return dumped

@@ -107,7 +107,7 @@ def _items(found: dict[ObjectId, Row], doctors: Iterable[User], now: datetime) -
 
 def _limit_validity(shown: Iterable[Row]) -> None:
     """Workers change and delete files without a tag."""
-    if files := {image.id: image.state for row in shown for image in row.appointment.images}:
+    if files := dict(file for row in shown for file in row.files):
         cache.valid_while(lambda: dict(File.available().filter(id__in=list(files)).scalar("id", "state")) == files)
 
 

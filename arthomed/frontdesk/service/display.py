@@ -12,7 +12,6 @@ import structlog
 from bson import ObjectId
 from pymongo.client_session import ClientSession
 
-from arthomed.appointments.models import Appointment
 from arthomed.audit import service as audit
 from arthomed.audit.models import Action, Kind
 from arthomed.config import settings
@@ -21,6 +20,7 @@ from arthomed.core.actor import Actor
 from arthomed.core.documents import transaction
 from arthomed.core.errors import NotFound
 from arthomed.core.permissions import Role
+from arthomed.frontdesk import days
 from arthomed.frontdesk.models import DisplayKey, Room
 from arthomed.frontdesk.rules import Stage
 from arthomed.frontdesk.service import lines
@@ -89,7 +89,7 @@ def find_key(key: str) -> DisplayKey | None:
 def show(display_key: DisplayKey) -> Display:
     """The tokens of today of those who are in the rooms or wait for them; nothing else about anybody."""
     today = clock.today(settings().policy.timezone)
-    arrived = Appointment.of_day(today, lines.begin_of(today)).filter(
+    arrived = days.of_day(today).filter(
         doctor_id__in=[room.doctor for room in display_key.rooms], queue__arrived_at__ne=None
     )
     queues = lines.by_doctor(arrived.only("doctor_id", "status", "slot", "starts_at", "ends_at", "queue"))

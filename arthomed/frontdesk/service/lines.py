@@ -9,8 +9,7 @@ from bson import ObjectId
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.rules import Priority
 from arthomed.config import settings
-from arthomed.core import clock
-from arthomed.frontdesk import rules, waits
+from arthomed.frontdesk import days, rules, waits
 from arthomed.frontdesk.rules import Entry, Stage
 from arthomed.frontdesk.waits import Wait
 
@@ -32,22 +31,17 @@ class InQueue:
     expected_wait: Wait | None
 
 
-def begin_of(day: date) -> datetime:
-    """The instant at which a day begins at the clinic."""
-    return clock.wall_clock(day, "00:00", settings().policy.timezone)
-
-
 def of_doctor(doctor: ObjectId, day: date) -> Line:
     """The queue of a doctor's day."""
-    return rules.line_up(list(Appointment.of_day(day, begin_of(day), doctor)))
+    return rules.line_up(list(days.of_day(day, doctor)))
 
 
 def by_doctor(appointments: Iterable[Appointment]) -> dict[ObjectId, Line]:
     """The queue of each doctor who has appointments."""
-    days: dict[ObjectId, list[Appointment]] = {}
+    by_id: dict[ObjectId, list[Appointment]] = {}
     for one in appointments:
-        days.setdefault(one.doctor_id, []).append(one)
-    return {doctor: rules.line_up(day) for doctor, day in days.items()}
+        by_id.setdefault(one.doctor_id, []).append(one)
+    return {doctor: rules.line_up(day) for doctor, day in by_id.items()}
 
 
 def show(line: Sequence[Entry[Appointment]], now: datetime) -> list[tuple[Appointment, InQueue]]:

@@ -18,7 +18,7 @@ from arthomed.config import settings
 from arthomed.core import clock
 from arthomed.core.actor import Actor
 from arthomed.core.documents import transaction
-from arthomed.frontdesk import rules
+from arthomed.frontdesk import days, rules
 from arthomed.frontdesk.rules import Entry, Stage, Step
 from arthomed.frontdesk.service import lines
 
@@ -39,7 +39,7 @@ def arrive(actor: Actor, appointment_id: ObjectId, priority: dict[str, Any]) -> 
     """
     appointment = _load(actor, appointment_id)
     now, day = clock.now(), appointment.appointment_date.date()
-    rules.ensure_may_arrive(appointment, now, day_begins=min(lines.begin_of(day), appointment.starts_at - _EARLY_FROM))
+    rules.ensure_may_arrive(appointment, now, day_begins=min(days.begin_of(day), appointment.starts_at - _EARLY_FROM))
     if appointment.has_arrived and not priority:
         return _shown(appointment)
 

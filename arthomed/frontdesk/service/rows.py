@@ -15,7 +15,8 @@ from bson import ObjectId
 from arthomed.appointments.models import Appointment, appointments_tag
 from arthomed.core import cache
 from arthomed.core.cache import Versions
-from arthomed.frontdesk.service import lines
+from arthomed.files.rules import State
+from arthomed.frontdesk import days
 from arthomed.users.models import DOCTORS_TAG, user_tag
 
 MAX_ROWS = 1000
@@ -24,13 +25,14 @@ _MAX_KEPT = 1000  # of about 15 KB each
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """An appointment with its people and files; two of the same versions are equal.
+    """An appointment with its people and files; two of the same versions and states of files are equal.
 
     Threads share it: do not change it.
     """
 
     id: ObjectId
     versions: tuple[bytes, ...]
+    files: tuple[tuple[ObjectId, State], ...]
     appointment: Appointment = field(compare=False)
     is_first_appointment: bool = field(compare=False)
 
@@ -58,8 +60,12 @@ class _KeptRows:
             while len(self._rows) > _MAX_KEPT:
                 self._rows.popitem(last=False)
 
+    def clear(self) -> None:
+        with self._lock:
+            self._rows.clear()
 
-_kept = _KeptRows()
+
+kept = _KeptRows()
 
 
 def of_day(day: date, doctor: ObjectId | None) -> list[Row]:
@@ -67,14 +73,14 @@ def of_day(day: date, doctor: ObjectId | None) -> list[Row]:
 
     Declares the tags that they depend on; the caller declares those that change when an appointment is added.
     """
-    patients = Appointment.patients_of_day(day, lines.begin_of(day), doctor, limit=MAX_ROWS)
+    patients = days.patients_of_day(day, doctor, limit=MAX_ROWS)
     tags = {tag for patient in patients.values() for tag in (appointments_tag(patient), user_tag(patient))}
     versions = cache.read_versions([DOCTORS_TAG, *tags])
     cache.uses(versions)
     wanted = {one: _versions_of(patient, versions) for one, patient in patients.items()}
-    kept = [row for one, expected in wanted.items() if (row := _kept.get(one, expected))]
-    missing = wanted.keys() - {row.id for row in kept}
-    return kept + _load([*missing], wanted, day)
+    found = [row for one, expected in wanted.items() if (row := kept.get(one, expected))]
+    missing = wanted.keys() - {row.id for row in found}
+    return found + _load([*missing], wanted, day)
 
 
 def _load(ids: Sequence[ObjectId], versions: dict[ObjectId, tuple[bytes, ...]], day: date) -> list[Row]:
@@ -82,10 +88,17 @@ def _load(ids: Sequence[ObjectId], versions: dict[ObjectId, tuple[bytes, ...]], 
     if not ids:
         return []
     appointments = Appointment.with_people(list(Appointment.objects(id__in=ids)))
-    treated = Appointment.treated_before([one.patient_id for one in appointments], lines.begin_of(day))
-    rows = [Row(one.id, versions[one.id], one, one.patient_id not in treated) for one in appointments]
-    _kept.put(row for row in rows if not row.appointment.images)
+    treated = days.treated_before([one.patient_id for one in appointments], day)
+    rows = [
+        Row(one.id, versions[one.id], _files_of(one), one, is_first_appointment=one.patient_id not in treated)
+        for one in appointments
+    ]
+    kept.put(row for row in rows if not row.files)
     return rows
+
+
+def _files_of(appointment: Appointment) -> tuple[tuple[ObjectId, State], ...]:
+    return tuple((image.id, image.state) for image in appointment.images)
 
 
 def _versions_of(patient: ObjectId, versions: Versions) -> tuple[bytes, ...]:

@@ -11,6 +11,8 @@ from flask import Flask
 
 from arthomed.app import create_app
 from arthomed.config import settings
+from arthomed.frontdesk.schemas.queue import dump_item
+from arthomed.frontdesk.service import rows
 from arthomed.http import cache
 from tests.stack import ROOT
 
@@ -53,6 +55,8 @@ def main() -> None:
         with_cache, requests = json.loads(line)
         if not with_cache:
             cache.register(app)  # empties the cache
+            rows.kept.clear()
+            dump_item.cache_clear()
         sys.stdout.write(json.dumps(get(app, requests)) + "\n")
         sys.stdout.flush()
 

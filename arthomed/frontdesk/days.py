@@ -1,0 +1,42 @@
+"""Queries of a day's appointments."""
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from bson import ObjectId
+
+from arthomed.appointments.models import Appointment
+from arthomed.appointments.rules import Status
+from arthomed.config import settings
+from arthomed.core import clock
+from arthomed.core.documents import Raw
+
+
+def begin_of(day: date) -> datetime:
+    """The instant at which a day begins at the clinic."""
+    return clock.wall_clock(day, "00:00", settings().policy.timezone)
+
+
+def of_day(day: date, doctor: ObjectId | None = None) -> Any:
+    """The appointments of a day, of one doctor or of all; the range of starts allows the indexes by start.
+
+    An overflow place may start at the end of the day, and the clocks may change on it.
+    """
+    begin = begin_of(day)
+    starts_at = {"$gte": begin, "$lte": begin + timedelta(days=1, hours=1)}
+    which: Raw = {"appointmentDate": clock.midnight_utc(day), "startsAt": starts_at}
+    return Appointment.objects(__raw__=which if doctor is None else {"doctor": doctor, **which})
+
+
+def patients_of_day(day: date, doctor: ObjectId | None, *, limit: int) -> dict[ObjectId, ObjectId]:
+    """The patient of each appointment of a day, by its id."""
+    found = of_day(day, doctor).only("patient_id").as_pymongo()
+    return {raw["_id"]: raw["patient"] for raw in found.limit(limit)}
+
+
+def treated_before(patients: Sequence[ObjectId], day: date) -> set[ObjectId]:
+    """Those of the patients who have a completed appointment from before a day."""
+    completed = {"patient": {"$in": patients}, "status": Status.COMPLETED, "startsAt": {"$lt": begin_of(day)}}
+    found = Appointment.objects(__raw__=completed).aggregate([{"$group": {"_id": "$patient"}}])
+    return {row["_id"] for row in found}
