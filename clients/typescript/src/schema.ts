@@ -730,7 +730,9 @@ export interface paths {
         post?: never;
         /**
          * Delete a file that one has uploaded, before the appointment is completed.
-         * @description Roles: admin, doctor, patient, receptionist. Permission: `files`.
+         * @description With `If-Match`, only if it has that ETag.
+         *
+         *     Roles: admin, doctor, patient, receptionist. Permission: `files`.
          */
         delete: operations["filesDelete"];
         options?: never;
@@ -6420,6 +6422,7 @@ export interface operations {
             403: components["responses"]["403.PERMISSION_DENIED"];
             404: components["responses"]["404.NOT_FOUND"];
             406: components["responses"]["406.NOT_ACCEPTABLE"];
+            412: components["responses"]["412.PRECONDITION_FAILED"];
             429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
             500: components["responses"]["500.INTERNAL_ERROR"];
             503: components["responses"]["503.SERVICE_UNAVAILABLE"];
