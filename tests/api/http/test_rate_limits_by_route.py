@@ -72,6 +72,7 @@ def test_sign_in_booking_and_uploads_have_shared_limits(app: Flask) -> None:
         "auth.register": {"auth"},
         "privacy.erase": {"auth"},
         "appointments.book": {"booking", "upload"},
+        "moving.reschedule": {"booking"},
         "attachments.upload": {"upload"},
         "files.upload_profile_picture": {"upload"},
     }
