@@ -104,8 +104,8 @@ def _render(notification: Notification, appointment: Appointment) -> Sms | Email
 
 
 def _template(appointment: Appointment) -> str:
-    if appointment.status is Status.REJECTED and appointment.history[-1].by is None:
-        return UNCONFIRMED
+    if appointment.status is Status.REJECTED:
+        return UNCONFIRMED if appointment.history[-1].by is None else _KIND_OF[Status.REJECTED]
     if appointment.history[-1].moved_to is not None:
         return RESCHEDULED
     return REFUNDED if _refund(appointment) else _KIND_OF[appointment.status]

@@ -215,16 +215,19 @@ class Appointment(ClinicDocument):
         """Change the status; None if the appointment was changed since it was loaded.
 
         Earlier steps in the queue cannot be undone any more, and after a no-show the patient is not called any more.
-        The refund of a cancellation depends on what was paid, so that must be the same, too.
+        What the decision rests on must be the same, too: what was paid for a refund, that nothing is written for the
+        undo of a start.
         """
         removed = ["queue.former", *(["queue.calledAt"] if change.source is Status.NO_SHOW else [])]
         update = {"$set": {"status": change.target, "updatedAt": change.at, **changes}}
         update |= {"$push": {"history": change.to_mongo()}, "$unset": dict.fromkeys(removed, "")}
-        paid: Raw = {}
-        if change.target is Status.CANCELLED:
+        unchanged: Raw = {}
+        if change.target in (Status.CANCELLED, Status.REJECTED):
             amounts = {"paidAmount": self.payment.recorded_paid, "refundedAmount": self.payment.recorded_refunds}
-            paid = {f"payment.{name}": amount for name, amount in amounts.items()}
-        return self._update(update, session, **paid)
+            unchanged = {f"payment.{name}": amount for name, amount in amounts.items()}
+        elif change.source is Status.IN_PROGRESS and change.target is Status.CONFIRMED:
+            unchanged = {"notes": self.notes, "prescription": self.prescription}
+        return self._update(update, session, **unchanged)
 
     def settle(self, payment: PaymentInfo, refund: Raw, *, now: datetime, session: ClientSession) -> "Appointment":
         """Set what was paid, and the state of a refund, in the transaction that loaded this appointment."""

@@ -135,13 +135,19 @@ def before_it_ends(appointment: AppointmentView, _actor: Actor, now: datetime, _
         raise TooLate
 
 
+def unconfirmed_at_its_start(appointment: AppointmentView, actor: Actor, now: datetime, _policy: Policy) -> None:
+    """The system rejects an appointment that is pending at its start; it may have been moved to a later one."""
+    if actor.role is None and now < appointment.starts_at:
+        raise InvalidTransition("The appointment can still be confirmed")
+
+
 def with_notice(appointment: AppointmentView, actor: Actor, now: datetime, policy: Policy) -> None:
     """A patient must give notice (`policy.cancel_notice`), staff only for an appointment of their own."""
     if Role.PATIENT in roles_in(appointment, actor) and now > appointment.starts_at - policy.cancel_notice:
         raise TooLate
 
 
-_START_FROM = timedelta(hours=1)
+START_FROM = timedelta(hours=1)
 START_UNTIL = timedelta(hours=4)
 _UNDO_NO_SHOW_WITHIN = timedelta(hours=24)
 UNDO_WITHIN = timedelta(minutes=10)
@@ -152,7 +158,7 @@ _FORGOTTEN_FROM = "03:00"
 def around_its_time(appointment: AppointmentView, _actor: Actor, now: datetime, _policy: Policy) -> None:
     """The time of an overflow place is only a formality: it can be started from the arrival."""
     starts_from_arrival = appointment.is_overflow and appointment.has_arrived
-    if now < appointment.starts_at - _START_FROM and not starts_from_arrival:
+    if now < appointment.starts_at - START_FROM and not starts_from_arrival:
         raise InvalidTransition("An appointment can be started from one hour before its time")
     if now > appointment.ends_at + START_UNTIL:
         raise InvalidTransition("An appointment can be started until four hours after its end")
@@ -224,7 +230,14 @@ MOVES: Mapping[tuple[Status, Status], Move] = {
     (move.source, move.target): move
     for move in (
         Move(Status.PENDING, Status.CONFIRMED, frozenset({_R, _A}), before_it_ends, notifies_patient=True),
-        Move(Status.PENDING, Status.REJECTED, frozenset({_R, _A, _SYSTEM}), needs_reason=True, notifies_patient=True),
+        Move(
+            Status.PENDING,
+            Status.REJECTED,
+            frozenset({_R, _A, _SYSTEM}),
+            unconfirmed_at_its_start,
+            needs_reason=True,
+            notifies_patient=True,
+        ),
         Move(Status.PENDING, Status.CANCELLED, frozenset({_P, _R, _A}), notifies_patient=True),
         Move(Status.CONFIRMED, Status.IN_PROGRESS, frozenset({_D, _A}), around_its_time),
         Move(Status.CONFIRMED, Status.CANCELLED, frozenset({_P, _D, _R, _A}), with_notice, notifies_patient=True),

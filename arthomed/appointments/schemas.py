@@ -231,7 +231,8 @@ class AppointmentOut(Schema):
     images = fields.List(fields.Nested(ImageOut), required=True)
     payment_info = fields.Nested(PaymentInfoOut, attribute="payment", required=True)
     cancellation = fields.Nested(
-        CancellationOut, metadata={"in_example": False, "description": "Only of a cancelled appointment."}
+        CancellationOut,
+        metadata={"in_example": False, "description": "Of a cancelled appointment, or a rejected one that was paid."},
     )
     history = fields.List(fields.Nested(ChangeOut), required=True)
     created_by = Id(required=True)

@@ -8,7 +8,7 @@ from typing import Generic, Protocol, TypeVar
 
 from bson import ObjectId
 
-from arthomed.appointments.rules import UNDO_WITHIN, InvalidTransition, Priority, Status
+from arthomed.appointments.rules import START_UNTIL, UNDO_WITHIN, InvalidTransition, Priority, Status
 
 
 class Stage(StrEnum):
@@ -84,7 +84,6 @@ ON_TIME = timedelta(minutes=10)
 """A patient who arrives so long after the start keeps the place of the slot."""
 _JUST_AFTER = timedelta(milliseconds=1)
 _SKIPPED_OVER = 2
-_ARRIVES_UNTIL = timedelta(hours=4)
 _STAGE_OF: Mapping[Status, Stage] = {
     Status.PENDING: Stage.EXPECTED,
     Status.CONFIRMED: Stage.EXPECTED,
@@ -228,7 +227,7 @@ def ensure_may_arrive(appointment: QueuedView, now: datetime, *, day_begins: dat
         raise InvalidTransition(_where(Entry(appointment, _STAGE_OF[appointment.status])))
     if now < day_begins:
         raise InvalidTransition("The appointment is on a later day")
-    if now > appointment.ends_at + _ARRIVES_UNTIL:
+    if now > appointment.ends_at + START_UNTIL:
         raise InvalidTransition("The appointment is over; book another one")
 
 

@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 
 from bson import ObjectId
 
+from arthomed.appointments.rules import START_FROM
 from arthomed.frontdesk.rules import Entry, QueuedView, Stage, due
 
 MIN_FINISHED = 3
-"""From so many finished consultations on their length counts, before that the length of a slot."""
-_EARLY_START = timedelta(hours=1)  # appointments.rules: a consultation starts at most so long before its time
+"""After so many finished consultations their length is used, before that the length of a slot."""
 _SHORTER, _LONGER = 0.75, 1.25
 _STEP_MINUTES = 5
 _MINUTE = timedelta(minutes=1)
@@ -34,7 +34,7 @@ def expected_waits(line: Sequence[Entry[QueuedView]], now: datetime, *, slot: ti
         appointment = entry.appointment
         if entry.stage in (Stage.WAITING, Stage.SKIPPED):
             may_start = appointment.starts_at if not appointment.is_overflow else now
-            low = max(shortest, may_start - _EARLY_START - now)
+            low = max(shortest, may_start - START_FROM - now)
             high = max(longest, due(appointment) - now, low)
             waits[appointment.id] = _range(low, high)
             shortest, longest = shortest + usual * _SHORTER, longest + usual * _LONGER

@@ -17,6 +17,7 @@ from flask import Flask, Response, current_app, g, request
 
 from arthomed.core import cache, clock, metrics
 from arthomed.core.cache import Dependencies, Versions
+from arthomed.core.permissions import Role
 from arthomed.http import context
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -29,12 +30,16 @@ _END_OF_BODY = len('2026-12-01T09:30:00.000Z"}')  # the envelope ends with the t
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """A response without its timestamp, and what it depends on."""
+    """A response without its timestamp, and what it depends on; one that is not shared is for a user of this role."""
 
     body: bytes
     depends_on: Dependencies
-    is_shared: bool
+    role: Role | None
     has_etag: bool
+
+    @property
+    def is_shared(self) -> bool:
+        return self.role is None
 
     @property
     def has_expired(self) -> bool:
@@ -101,7 +106,7 @@ def cached(*, shared: bool, has_etag: bool | None = None, max_bytes: int = _MAX_
         def cached_view(*args: Any, **kwargs: Any) -> Response:
             key, entries = _key(g.actor.user_id, shared=shared), _entries()
             entry = entries.get(key)
-            if entry is not None and entry.is_current(g.tag_versions):
+            if entry is not None and entry.role in (None, g.actor.role) and entry.is_current(g.tag_versions):
                 metrics.CACHEABLE_RESPONSES.add("yes")
                 return _reused(entry)
             metrics.CACHEABLE_RESPONSES.add("no")
@@ -110,7 +115,12 @@ def cached(*, shared: bool, has_etag: bool | None = None, max_bytes: int = _MAX_
             body = response.get_data()
             if response.status_code != 200 or not dependencies.versions or len(body) > max_bytes:  # noqa: PLR2004
                 return response
-            entry = _Entry(body[:-_END_OF_BODY], dependencies, shared, shared if has_etag is None else has_etag)
+            entry = _Entry(
+                body[:-_END_OF_BODY],
+                dependencies,
+                None if shared else g.actor.role,
+                shared if has_etag is None else has_etag,
+            )
             if not entry.has_expired:
                 entries.put(key, entry)
             return entry.response()

@@ -7,34 +7,17 @@ from bson import ObjectId
 from pymongo.client_session import ClientSession
 
 from arthomed.appointments.queue import Queue
-from arthomed.appointments.rules import Priority
 from arthomed.core.counters import Counter
 
 STEP = "arrive"
 TOKENS = "tokens:"
 
 
-def arrive(
-    doctor: ObjectId,
-    date: dt.date,
-    now: datetime,
-    session: ClientSession,
-    *,
-    priority: Priority | None = None,
-    reason: str | None = None,
-) -> Queue:
-    """A place in the queue with the next token of the doctor's day, within the transaction that stores it.
+def arrive(doctor: ObjectId, date: dt.date, now: datetime, session: ClientSession, *, count: int = 1) -> list[Queue]:
+    """Places in the queue with the next tokens of the doctor's day, within the transaction that stores them.
 
-    Two arrivals of one doctor and day conflict, so there are no gaps: take the token late.
+    Two arrivals of one doctor and day conflict, so there are no gaps: take the tokens late.
     """
-    [queue] = arrive_together(doctor, date, now, session, count=1)
-    return queue.changed(priority=priority, priority_reason=reason)
-
-
-def arrive_together(
-    doctor: ObjectId, date: dt.date, now: datetime, session: ClientSession, *, count: int
-) -> list[Queue]:
-    """The places of patients who arrive at the same moment, with one update of the counter."""
     first = Counter.next(tokens_counter(doctor, date), session, count=count)
     return [Queue(token=first + nth).after(STEP, now, arrived_at=now) for nth in range(count)]
 

@@ -125,7 +125,7 @@ def _read_context(attempts: Sequence[BookingAttempt], now: datetime, session: Cl
     ids = [user_id for attempt in attempts for user_id in (attempt.patient_id, attempt.details.doctor_id)]
     found = User.active_by_id(ids, session)
     found |= {attempt.patient_id: attempt.new_patient for attempt in attempts if attempt.new_patient}
-    seats = _find_seats(attempts, now, session)
+    seats = _find_seats([one for one in attempts if one.patient_id in found], now, session)
     policy = settings().policy
     limit = policy.max_open_appointments
     patients = (found.get(attempt.patient_id) for attempt in attempts if booking_rules.is_limited(attempt.source))
@@ -185,6 +185,8 @@ def _write(attempts: Sequence[BookingAttempt], context: _Context, session: Clien
     User.count_bookings([attempt.patient_id for attempt in attempts], session)
     seats = [seat for attempt in attempts if (seat := context.seats[attempt.id])]
     claims = list(zip(seats, attempts, strict=True))
+    for doctor in sorted({one.details.doctor_id for one in attempts if one.source is Source.WALK_IN}):
+        User.lock_doctor(doctor, session)  # an overflow place writes no slot that a deactivation would conflict with
     Slot.claim([(seat, attempt.id) for seat, attempt in claims if not seat.is_overflow], session=session)
     queues = _queues(claims, session)
     appointments = [_appointment(attempt, seat, queues.get(attempt.id), context) for seat, attempt in claims]
@@ -215,7 +217,7 @@ def _queues(claims: Sequence[tuple[Seat, BookingAttempt]], session: ClientSessio
         attempt_id: queue
         for (doctor, day), ids in days.items()
         for attempt_id, queue in zip(
-            ids, arrival.arrive_together(doctor, day, clock.now(), session, count=len(ids)), strict=True
+            ids, arrival.arrive(doctor, day, clock.now(), session, count=len(ids)), strict=True
         )
     }
 

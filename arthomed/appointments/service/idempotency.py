@@ -9,6 +9,7 @@ from bson import ObjectId
 
 from arthomed.appointments.keys import IdempotencyKey
 from arthomed.appointments.models import Appointment
+from arthomed.appointments.service import audit_trail
 from arthomed.core.actor import Actor
 from arthomed.core.errors import IdempotencyKeyReused
 
@@ -35,6 +36,7 @@ def find_replayed(actor: Actor, key: IdempotencyKey | None) -> Appointment | Non
     if used.fingerprint != key.fingerprint:
         raise IdempotencyKeyReused
     appointment: Appointment = Appointment.visible_to(actor).require(used.appointment)
+    audit_trail.record_read(actor, [appointment])
     return Appointment.with_people([appointment])[0]
 
 

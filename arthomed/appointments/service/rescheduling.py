@@ -117,7 +117,7 @@ def _move(attempt: _Attempt, session: ClientSession) -> _Moved | ClinicError:
     try:
         rescheduling.ensure_may_reschedule(appointment, attempt.actor)
         if start == appointment.start:
-            return _Moved(appointment, [])
+            return _store_key_only(attempt, appointment, session)
         rescheduling.ensure_in_time(appointment, attempt.actor, now, settings().policy)
         if appointment.queue is not None:  # the arrival was undone; its token belongs to this doctor and day
             raise rules.InvalidTransition("The patient has a token of this day; cancel this one and book another")
@@ -125,6 +125,13 @@ def _move(attempt: _Attempt, session: ClientSession) -> _Moved | ClinicError:
     except ClinicError as refusal:
         return refusal
     return _write(attempt, appointment, seat, session)
+
+
+def _store_key_only(attempt: _Attempt, appointment: Appointment, session: ClientSession) -> _Moved:
+    """A move to the present time; repeated later, it does not undo somebody else's move."""
+    if attempt.key is not None:
+        attempt.key.insert(session)
+    return _Moved(appointment, [])
 
 
 def _find_seat(appointment: Appointment, start: Start, now: datetime, session: ClientSession) -> Seat:

@@ -157,7 +157,7 @@ def _apply(transition: _Transition, session: ClientSession) -> tuple[Appointment
         raise rules.InvalidTransition("The appointment was changed in the meantime")
     audit_trail.record_change(transition.actor, appointment, moved, session)
     if move.frees_seat and not moved.is_overflow:
-        _free_seat(moved, session)
+        seats.free(moved.slot, moved.seat, session)
     if not move.notifies_patient:
         return moved, []
     has_device = bool(notifications.users_with_devices([moved.patient_id]))
@@ -166,15 +166,12 @@ def _apply(transition: _Transition, session: ClientSession) -> tuple[Appointment
     return moved, new_messages
 
 
-def _free_seat(moved: Appointment, session: ClientSession) -> None:
-    seats.free(moved.slot, moved.seat, session)
-
-
 def _cancellation(actor: Actor, appointment: Appointment, target: Status, change: Change) -> dict[str, Any]:
-    if target is not Status.CANCELLED:
+    """The cancellation and its refund, also of a rejected appointment that was paid in advance."""
+    paid = appointment.payment.paid_amount
+    if target is not Status.CANCELLED and not (target is Status.REJECTED and paid):
         return {}
     percent = rules.refund_percent(appointment, actor=actor, now=change.at)
-    paid = appointment.payment.paid_amount
     amount = rules.refund_amount(paid, percent)
     cancellation = Cancellation(
         by=change.by,

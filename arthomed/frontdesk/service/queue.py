@@ -1,7 +1,7 @@
 """Steps in the queue of the day: arrive, call, skip, recall, undo. Each is one conditional update."""
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -12,7 +12,7 @@ from pymongo.errors import DuplicateKeyError
 
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.queue import Queue
-from arthomed.appointments.rules import InvalidTransition, Status, around_its_time
+from arthomed.appointments.rules import START_FROM, InvalidTransition, Status, around_its_time
 from arthomed.appointments.service import arrival, audit_trail, transitions
 from arthomed.config import settings
 from arthomed.core import clock
@@ -25,7 +25,6 @@ from arthomed.frontdesk.service import lines
 log = structlog.get_logger()
 
 _CHANGED = "The appointment was changed in the meantime; please look again"
-_EARLY_FROM = timedelta(hours=1)
 _UNDONE_BY_STATUS = frozenset({Status.IN_PROGRESS, Status.NO_SHOW})
 NewPlace = Callable[[ClientSession], Queue]
 
@@ -39,14 +38,16 @@ def arrive(actor: Actor, appointment_id: ObjectId, priority: dict[str, Any]) -> 
     """
     appointment = _load(actor, appointment_id)
     now, day = clock.now(), appointment.appointment_date.date()
-    rules.ensure_may_arrive(appointment, now, day_begins=min(days.begin_of(day), appointment.starts_at - _EARLY_FROM))
+    rules.ensure_may_arrive(appointment, now, day_begins=min(days.begin_of(day), appointment.starts_at - START_FROM))
     if appointment.has_arrived and not priority:
+        audit_trail.record_read(actor, [appointment])
         return _shown(appointment)
 
     def new_place(session: ClientSession) -> Queue:
         queue: Queue | None = appointment.queue
         if queue is None:
-            return arrival.arrive(appointment.doctor_id, day, now, session).changed(**priority)
+            [queue] = arrival.arrive(appointment.doctor_id, day, now, session)
+            return queue.changed(**priority)
         if queue.arrived_at is None:  # the arrival was undone
             queue = queue.after(arrival.STEP, now, arrived_at=now)
         return queue.changed(**priority)

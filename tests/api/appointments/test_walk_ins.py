@@ -261,3 +261,14 @@ def test_parallel_walk_ins_and_bookings_of_the_same_slots_share_no_seat(app: Fla
     assert sorted(tokens) == [1, 2, 3, 4]
     assert [slot.taken_seats for slot in factories.slots_of(doctor, TUESDAY)] == [[1]] * 4
     assert list(consistency.violations()) == []
+
+
+def test_refused_walk_ins_take_no_seat_from_those_who_arrive_at_the_same_moment(app: Flask, desk: SignedIn) -> None:
+    doctor = factories.make_doctor(factories.every_day("09:00", "10:00", max_patients=4)[1:2])
+    nobody = {"patientId": str(factories.UNKNOWN_ID)}
+
+    responses = factories.in_parallel(8, lambda nth: walk_in(app, desk, doctor, nobody if nth % 2 else None))
+
+    assert sorted(one.status_code for one in responses) == [201] * 4 + [404] * 4
+    assert [slot.taken_seats for slot in factories.slots_of(doctor, TUESDAY)] == [[1, 2, 3, 4], []]
+    assert list(consistency.violations()) == []

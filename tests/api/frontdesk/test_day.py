@@ -6,11 +6,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from flask.testing import FlaskClient
 
 from arthomed.appointments.models import Appointment
 from arthomed.audit import service as audit
 from arthomed.audit.models import AuditEvent
 from arthomed.core import clock
+from arthomed.core.actor import SYSTEM
 from arthomed.core.permissions import Role
 from arthomed.http import cache as http_cache
 from arthomed.http import tokens
@@ -96,6 +98,19 @@ class TestRows:
 
         assert "notes" not in room.day("08:50")["items"][0]
         assert room.day("08:50", Role.DOCTOR)["items"][0]["notes"] == "120/80"
+
+    def test_user_whose_role_changes_gets_no_list_that_was_kept_for_the_former_role(
+        self, room: WaitingRoom, client: FlaskClient
+    ) -> None:
+        Appointment.objects(id=room.appointments[0].id).update(set__notes="120/80")
+        reader = factories.make_user(Role.ADMIN)
+        as_admin = data_of(client.get(PATH, headers=factories.sign_in(room.app, reader).headers))
+
+        users.update(reader.id, {"role": Role.RECEPTIONIST}, by=SYSTEM)
+
+        as_receptionist = data_of(client.get(PATH, headers=factories.sign_in(room.app, users.get(reader.id)).headers))
+        assert as_admin["items"][0]["notes"] == "120/80"
+        assert "notes" not in as_receptionist["items"][0]
 
     def test_patient_with_an_earlier_completed_appointment_has_none_of_the_first(
         self, room: WaitingRoom, database: Records

@@ -9,6 +9,7 @@ import time_machine
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.parts import Change
 from arthomed.appointments.rules import Status
+from arthomed.appointments.service import transitions
 from arthomed.audit import service as audit
 from arthomed.audit.models import AuditEvent
 from arthomed.core import clock
@@ -244,3 +245,18 @@ class TestCorrection:
         desk.refund(200)
 
         assert invalid_fields(desk.correct(payment["_id"])) == ["id"]
+
+
+def test_rejected_appointment_that_was_paid_is_refunded_in_full(desk: Desk) -> None:
+    other = factories.make_doctor(factories.every_day("09:00", "10:00")[1:2], fee=500)
+    desk.appointment = factories.make_appointment(desk.asha.user, other, day=TUESDAY, time="09:30")
+    desk.paid(500)
+
+    transitions.change_status(
+        factories.actor_of(desk.joseph.user), desk.appointment.id, Status.REJECTED, reason="The doctor is ill"
+    )
+
+    assert (desk.cancellation()["refundAmount"], desk.cancellation()["refundStatus"]) == (500, "pending")
+    data_of(desk.refund(500), 201)
+    assert desk.cancellation()["refundStatus"] == "refunded"
+    assert violations() == []

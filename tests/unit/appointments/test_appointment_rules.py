@@ -43,7 +43,7 @@ PENDING, CONFIRMED, REJECTED, CANCELLED, IN_PROGRESS, COMPLETED, NO_SHOW = Statu
 THREE_OF_THE_NEXT_DAY = datetime(2026, 12, 1, 21, 30, tzinfo=UTC)  # 03:00 on 2 December at the clinic
 TRANSITIONS = {
     (PENDING, CONFIRMED): Transition((RECEPTIONIST, ADMIN), notifies_patient=True),
-    (PENDING, REJECTED): Transition((RECEPTIONIST, ADMIN, SYSTEM), needs_reason=True, notifies_patient=True),
+    (PENDING, REJECTED): Transition((RECEPTIONIST, ADMIN, SYSTEM), STARTS_AT, needs_reason=True, notifies_patient=True),
     (PENDING, CANCELLED): Transition((PATIENT, RECEPTIONIST, ADMIN), notifies_patient=True),
     (CONFIRMED, IN_PROGRESS): Transition((DOCTOR, ADMIN), STARTS_AT),
     (CONFIRMED, CANCELLED): Transition((PATIENT, DOCTOR, RECEPTIONIST, ADMIN), notifies_patient=True),
@@ -330,3 +330,8 @@ def test_cancellation_of_a_pending_appointment_is_refunded_in_full() -> None:
 )
 def test_refund_is_rounded_down_to_whole_rupees(fee: int, percent: int, amount: int) -> None:
     assert rules.refund_amount(fee, percent) == amount
+
+
+def test_system_rejects_no_appointment_that_was_moved_to_a_later_time() -> None:
+    assert refusal(PENDING, REJECTED, SYSTEM, STARTS_AT - INSTANT) is rules.InvalidTransition
+    assert refusal(PENDING, REJECTED, RECEPTIONIST, STARTS_AT - INSTANT) is None
