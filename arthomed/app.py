@@ -6,7 +6,7 @@ from redis import Redis
 
 from arthomed import cli
 from arthomed.appointments import messages as appointment_messages
-from arthomed.appointments.routes import appointments, desk, moving, timetable
+from arthomed.appointments.routes import appointments, desk, moving, notifications, timetable
 from arthomed.appointments.service import attachments
 from arthomed.auth import routes as auth
 from arthomed.auth.service import otp, sessions
@@ -56,6 +56,7 @@ _BLUEPRINTS = (
     desk.blueprint,
     moving.blueprint,
     timetable.blueprint,
+    notifications.blueprint,
     appointments.attachments,
     appointments.accounts,
     patients.blueprint,

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import ClassVar
 
 from arthomed.appointments import calendar
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.rules import Status
 from arthomed.config import settings
 from arthomed.core import clock
+from arthomed.core.errors import ClinicError, Code
 from arthomed.notifications import catalogue
 from arthomed.notifications import service as notifications
 from arthomed.notifications.gateways import Email, Sms
@@ -25,6 +27,11 @@ RESCHEDULED = "appointment-rescheduled"
 KINDS = (*_KIND_OF.values(), RESCHEDULED)
 UNCONFIRMED, REFUNDED = "appointment-unconfirmed", "appointment-refunded"
 """Templates for special cases of "rejected" and "cancelled": a registered SMS template has no optional parts."""
+
+
+class OutdatedMessage(ClinicError):
+    code: ClassVar[Code] = Code.INVALID_STATUS_TRANSITION
+    message = "The appointment has changed or ended since this message, so it cannot be sent again"
 
 
 def for_new_time(appointment: Appointment, patient: User, *, has_device: bool) -> list[Notification]:
@@ -77,12 +84,18 @@ def _useful_until(appointment: Appointment) -> datetime:
 def render(notification: Notification) -> Sms | Email | None:
     """Render a message; None when the appointment has changed or ended since, or the patient's account is erased."""
     appointment: Appointment | None = Appointment.objects(id=notification.subject).first()
-    if appointment is None or len(appointment.history) != notification.version:
+    if appointment is None or is_outdated(notification, appointment):
         return None
+    return _render(notification, appointment)
+
+
+def is_outdated(notification: Notification, appointment: Appointment) -> bool:
+    """Whether the appointment has changed or ended since, or the patient's account is erased."""
+    if len(appointment.history) != notification.version:
+        return True
     if appointment.status in _UPCOMING and clock.now() >= appointment.ends_at:
-        return None
-    Appointment.with_people([appointment])
-    return None if appointment.patient.erased_at is not None else _render(notification, appointment)
+        return True
+    return Appointment.with_people([appointment])[0].patient.erased_at is not None
 
 
 def _render(notification: Notification, appointment: Appointment) -> Sms | Email | None:

@@ -20,6 +20,7 @@ class Permission(StrEnum):
     AUDIT_READ = "audit:read"
     SESSIONS = "sessions"
     MESSAGES_MANAGE = "messages:manage"
+    NOTIFICATIONS = "notifications"
     USERS_MANAGE = "users:manage"
     USERS_READ = "users:read"
     PATIENTS_READ = "patients:read"
@@ -40,6 +41,7 @@ class Permission(StrEnum):
     APPOINTMENT_CANCEL = "appointment:cancel"
     APPOINTMENT_RESCHEDULE = "appointment:reschedule"
     APPOINTMENT_STATS = "appointment:stats"
+    APPOINTMENT_MESSAGES = "appointment:messages"
     QUEUE = "queue"
     DISPLAY_KEYS = "display-keys"
     PAYMENT_READ = "payment:read"
@@ -51,6 +53,7 @@ _EVERY_ROLE = frozenset(
         Permission.PROFILE,
         Permission.FILES,
         Permission.SESSIONS,
+        Permission.NOTIFICATIONS,
         Permission.DOCTORS_READ,
         Permission.SLOTS_READ,
         Permission.APPOINTMENT_BOOK,
@@ -82,6 +85,7 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
         Permission.APPOINTMENT_BOOK_FOR_PATIENT,
         Permission.APPOINTMENT_LIST,
         Permission.APPOINTMENT_LIST_PENDING,
+        Permission.APPOINTMENT_MESSAGES,
         Permission.SLOTS_MANAGE,
         Permission.USERS_READ,
         Permission.PATIENTS_READ,
@@ -94,6 +98,7 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
         Permission.APPOINTMENT_BOOK_FOR_PATIENT,
         Permission.APPOINTMENT_LIST,
         Permission.APPOINTMENT_LIST_PENDING,
+        Permission.APPOINTMENT_MESSAGES,
         Permission.USERS_READ,
         Permission.USERS_MANAGE,
         Permission.PATIENTS_READ,

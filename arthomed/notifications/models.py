@@ -80,7 +80,8 @@ class Notification(ClinicDocument):
     """One message on one channel, unique by subject, kind, version and channel.
 
     The worker renders the text just before it sends the message, so the text is never outdated. At `fallback_at` the
-    channel `fallback` takes over, with a second message that has `is_fallback` set.
+    channel `fallback` takes over, with a second message that has `is_fallback` set. The SMS has the time when the user
+    first read the message in the app (`read_at`), or hid it from the list (`hidden_at`), whatever its channels.
     """
 
     meta = {"collection": "notifications"}
@@ -103,6 +104,8 @@ class Notification(ClinicDocument):
     fallback = EnumField(Channel)
     fallback_at = DateTimeField(db_field="fallbackAt")
     is_fallback = BooleanField(db_field="standsIn")
+    read_at = DateTimeField(db_field="readAt")
+    hidden_at = DateTimeField(db_field="hiddenAt")
 
     @property
     def topic(self) -> Topic:

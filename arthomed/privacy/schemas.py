@@ -138,6 +138,8 @@ class MessageOut(Schema):
         dump_default=None,
         metadata={"example": "delivered", "description": "The delivery state that the carrier reports."},
     )
+    read_at = Instant(required=True, allow_none=True)
+    hidden_at = Instant(required=True, allow_none=True, metadata={"example": None})
 
 
 class ExportOut(Schema):

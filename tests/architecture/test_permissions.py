@@ -259,6 +259,11 @@ TABLE: dict[tuple[str, str], Row] = {
         STAFF, "paid appointment", body=lambda _: {"amount": 100, "method": "cash", "reason": "Called away"}
     ),
     ("GET", f"{_APPOINTMENT}/payments"): Row(ALL, "paid appointment", own_only=OWN_APPOINTMENTS),
+    ("GET", f"{_APPOINTMENT}/messages"): Row(STAFF, "appointment"),
+    ("POST", "/api/messages/<object_id:message_id>/resend"): Row(STAFF, "message"),
+    ("GET", "/api/notifications"): Row(ALL),
+    ("PUT", "/api/notifications/<object_id:message_id>/read"): Row(ALL, "own message", own_only=ALL),
+    ("DELETE", "/api/notifications/<object_id:message_id>"): Row(ALL, "own message", own_only=ALL),
     ("GET", "/api/payments"): Row(STAFF, query=lambda _: {"date": f"{clock.today(settings().policy.timezone)}"}),
     ("POST", "/api/payments/<object_id:payment_id>/correction"): Row(
         STAFF, "payment", body=lambda _: {"reason": "Entered twice"}
@@ -362,6 +367,10 @@ def _path(route: tuple[str, str], record: object) -> str:
     return start + (f"{record}{rest.partition('>')[2]}" if bracket else "")
 
 
+def _sms_about(appointment: Appointment) -> ObjectId:
+    return ObjectId(Notification.objects(subject=appointment.id, channel="sms").first().id)
+
+
 def _failed_message_of(appointment: Appointment) -> ObjectId:
     [message, *_] = Notification.objects(subject=appointment.id)
     message.finish(State.FAILED, now=clock.now(), failure="twilio 400 21211")
@@ -403,6 +412,7 @@ def make_world(app: Flask, role: Role, status: Status) -> World:
         "display key": cache(lambda: (display_key(doctor), display_key(doctor))),
         "payment": lambda: (payments()[0].id, payments()[1].id),
         "paid appointment": lambda: (payments()[0].appointment, payments()[1].appointment),
+        "own message": (_sms_about(as_patient), _sms_about(others_appointment)),
         "message": (_failed_message_of(own_appointment), _failed_message_of(others_appointment)),
         "file": (
             factories.make_file(own_appointment, caller.user),

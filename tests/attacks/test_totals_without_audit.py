@@ -73,7 +73,12 @@ RECORDED = {
     "/api/admin/messages",
     "/api/admin/audit",
 }
-PUBLIC_OR_OWN = {"/api/users/doctors", "/api/appointments/my-appointments", "/api/users/profile/access-log"}
+PUBLIC_OR_OWN = {
+    "/api/users/doctors",
+    "/api/appointments/my-appointments",
+    "/api/users/profile/access-log",
+    "/api/notifications",
+}
 
 
 @pytest.fixture

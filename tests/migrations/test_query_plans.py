@@ -276,6 +276,8 @@ FREQUENT: dict[str, Callable[[Clinic], object]] = {
     "failed messages": lambda c: c.as_admin("/admin/messages"),
     "failed messages of a channel": lambda c: c.as_admin("/admin/messages?channel=sms&kind=code"),
     "sent messages": lambda c: c.as_admin("/admin/messages?state=sent&page=2"),
+    "my messages": lambda c: c.get("/notifications", c.patient),
+    "the messages of an appointment": lambda c: c.get(f"/appointments/{c.appointment.id}/messages"),
     "push tokens of a user": lambda c: sessions.push_tokens(c.patient.user.id),
     "users with push tokens": lambda c: sessions.with_push_tokens([c.patient.user.id, ObjectId()]),
     "storing a push token": lambda c: sessions.store_push_token(c.patient.session_id, "a-token-of-the-tests"),

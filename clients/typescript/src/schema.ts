@@ -699,6 +699,116 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/notifications": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List one's own messages about appointments, the newest first.
+         * @description One-time codes are not in the list. Messages are kept for a year.
+         *
+         *     Roles: admin, doctor, patient, receptionist. Permission: `notifications`.
+         */
+        get: operations["notificationsListOwn"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/notifications/{message_id}/read": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                message_id: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Mark one of one's own messages as read; `readAt` stays the time of the first request.
+         * @description Roles: admin, doctor, patient, receptionist. Permission: `notifications`.
+         */
+        put: operations["notificationsMarkAsRead"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/notifications/{message_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                message_id: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Remove a message from one's own list. One that is still waiting is sent nevertheless.
+         * @description Roles: admin, doctor, patient, receptionist. Permission: `notifications`.
+         */
+        delete: operations["notificationsHide"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/appointments/{appointment_id}/messages": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                appointment_id: string;
+            };
+            cookie?: never;
+        };
+        /**
+         * List the messages about an appointment, the newest first: state and receipt on each channel.
+         * @description Roles: admin, receptionist. Permission: `appointment:messages`.
+         */
+        get: operations["notificationsListOfAppointment"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/messages/{message_id}/resend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                message_id: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send a failed message about an appointment again, unless it has expired or the appointment has changed since.
+         * @description Roles: admin, receptionist. Permission: `appointment:messages`.
+         */
+        post: operations["notificationsResend"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/files/upload/appointments": {
         parameters: {
             query?: never;
@@ -2808,6 +2918,182 @@ export interface components {
              */
             timestamp: string;
         };
+        ChannelOut: {
+            /**
+             * @description `sms`, `push` or `email`.
+             * @example sms
+             */
+            channel: string;
+            /**
+             * @description `waiting`, `sent`, `dropped`, `expired` or `failed`.
+             * @example sent
+             */
+            state: string;
+            /**
+             * @description The delivery state that the carrier reports, of an SMS.
+             * @example delivered
+             */
+            arrival: string | null;
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            sentAt: string | null;
+        };
+        NotificationOut: {
+            /** @example 672b1234a1b2c3d4e5f60718 */
+            _id: string;
+            /** @example appointment-confirmed */
+            kind: string;
+            /**
+             * @description In the user's language.
+             * @example Your visit is confirmed
+             */
+            title: string;
+            /** @example 672b1234a1b2c3d4e5f60718 */
+            appointmentId: string;
+            channels: components["schemas"]["ChannelOut"][];
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            createdAt: string;
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            readAt: string | null;
+        };
+        NotificationPageOut: {
+            items: components["schemas"]["NotificationOut"][];
+            pagination: components["schemas"]["PaginationOut"];
+        };
+        NotificationPageEnvelope: {
+            /**
+             * @example true
+             * @enum {boolean}
+             */
+            success: true;
+            message: string;
+            data: components["schemas"]["NotificationPageOut"];
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            timestamp: string;
+        };
+        NotificationData: {
+            notification: components["schemas"]["NotificationOut"];
+        };
+        NotificationDataEnvelope: {
+            /**
+             * @example true
+             * @enum {boolean}
+             */
+            success: true;
+            message: string;
+            data: components["schemas"]["NotificationData"];
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            timestamp: string;
+        };
+        ReceiptOut: {
+            /** @example SM0123456789abcdef0123456789abcdef */
+            sid: string;
+            /** @example undelivered */
+            arrival: string;
+            /** @example 30005 */
+            errorCode: number | null;
+            /** @example 1 */
+            segments: number | null;
+            /** @example -0.0470 */
+            price: string | null;
+            /** @example USD */
+            currency: string | null;
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            at: string;
+        };
+        OutboxMessageOut: {
+            /** @example 672b1234a1b2c3d4e5f60718 */
+            _id: string;
+            /** @example 672b1234a1b2c3d4e5f60718 */
+            user: string | null;
+            /**
+             * @description The id of the appointment.
+             * @example 672b1234a1b2c3d4e5f60718
+             */
+            subject: string;
+            /** @example appointment-confirmed */
+            kind: string;
+            /** @example sms */
+            channel: string;
+            /** @example failed */
+            state: string;
+            /** @example carrier undelivered 30005 */
+            failure: string | null;
+            /** @example 1 */
+            sendAttempts: number;
+            receipt: components["schemas"]["ReceiptOut"] | null;
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            createdAt: string;
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            dueAt: string;
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            sentAt: string | null;
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            usefulUntil: string | null;
+        };
+        AppointmentMessagesOut: {
+            messages: components["schemas"]["OutboxMessageOut"][];
+        };
+        AppointmentMessagesEnvelope: {
+            /**
+             * @example true
+             * @enum {boolean}
+             */
+            success: true;
+            message: string;
+            data: components["schemas"]["AppointmentMessagesOut"];
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            timestamp: string;
+        };
+        OutboxMessageData: {
+            message: components["schemas"]["OutboxMessageOut"];
+        };
+        OutboxMessageDataEnvelope: {
+            /**
+             * @example true
+             * @enum {boolean}
+             */
+            success: true;
+            message: string;
+            data: components["schemas"]["OutboxMessageData"];
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            timestamp: string;
+        };
         UploadToAppointmentWithFiles: {
             /** @example 672b1234a1b2c3d4e5f60718 */
             appointmentId: string;
@@ -3801,6 +4087,16 @@ export interface components {
              * @example delivered
              */
             arrival: string | null;
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            readAt: string | null;
+            /**
+             * Format: date-time
+             * @example null
+             */
+            hiddenAt: string | null;
         };
         ExportOut: {
             /**
@@ -3955,67 +4251,6 @@ export interface components {
              */
             ErrorCode?: number | null;
         };
-        ReceiptOut: {
-            /** @example SM0123456789abcdef0123456789abcdef */
-            sid: string;
-            /** @example undelivered */
-            arrival: string;
-            /** @example 30005 */
-            errorCode: number | null;
-            /** @example 1 */
-            segments: number | null;
-            /** @example -0.0470 */
-            price: string | null;
-            /** @example USD */
-            currency: string | null;
-            /**
-             * Format: date-time
-             * @example 2026-11-22T04:30:00.000Z
-             */
-            at: string;
-        };
-        OutboxMessageOut: {
-            /** @example 672b1234a1b2c3d4e5f60718 */
-            _id: string;
-            /** @example 672b1234a1b2c3d4e5f60718 */
-            user: string | null;
-            /**
-             * @description The id of the appointment.
-             * @example 672b1234a1b2c3d4e5f60718
-             */
-            subject: string;
-            /** @example appointment-confirmed */
-            kind: string;
-            /** @example sms */
-            channel: string;
-            /** @example failed */
-            state: string;
-            /** @example carrier undelivered 30005 */
-            failure: string | null;
-            /** @example 1 */
-            sendAttempts: number;
-            receipt: components["schemas"]["ReceiptOut"] | null;
-            /**
-             * Format: date-time
-             * @example 2026-11-22T04:30:00.000Z
-             */
-            createdAt: string;
-            /**
-             * Format: date-time
-             * @example 2026-11-22T04:30:00.000Z
-             */
-            dueAt: string;
-            /**
-             * Format: date-time
-             * @example 2026-11-22T04:30:00.000Z
-             */
-            sentAt: string | null;
-            /**
-             * Format: date-time
-             * @example 2026-11-22T04:30:00.000Z
-             */
-            usefulUntil: string | null;
-        };
         OutboxMessagePageOut: {
             items: components["schemas"]["OutboxMessageOut"][];
             pagination: components["schemas"]["PaginationOut"];
@@ -4028,23 +4263,6 @@ export interface components {
             success: true;
             message: string;
             data: components["schemas"]["OutboxMessagePageOut"];
-            /**
-             * Format: date-time
-             * @example 2026-11-22T04:30:00.000Z
-             */
-            timestamp: string;
-        };
-        OutboxMessageData: {
-            message: components["schemas"]["OutboxMessageOut"];
-        };
-        OutboxMessageDataEnvelope: {
-            /**
-             * @example true
-             * @enum {boolean}
-             */
-            success: true;
-            message: string;
-            data: components["schemas"]["OutboxMessageData"];
             /**
              * Format: date-time
              * @example 2026-11-22T04:30:00.000Z
@@ -4368,6 +4586,19 @@ export interface components {
                 "application/json": components["schemas"]["ErrorOut"];
             };
         };
+        /** @description Bad Request: `VALIDATION_ERROR`, `INVALID_STATUS_TRANSITION` */
+        "400.VALIDATION_ERROR.INVALID_STATUS_TRANSITION": {
+            headers: {
+                "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                "X-Request-ID": components["headers"]["X-Request-ID"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["ErrorOut"];
+            };
+        };
         /** @description Bad Request: `VALIDATION_ERROR`, `MALFORMED_MULTIPART`, `TOO_LATE`, `FILE_TOO_LARGE`, `TOO_MANY_FILES`, `INVALID_FILE_TYPE` */
         "400.VALIDATION_ERROR.MALFORMED_MULTIPART.TOO_LATE.FILE_TOO_LARGE.TOO_MANY_FILES.INVALID_FILE_TYPE": {
             headers: {
@@ -4383,19 +4614,6 @@ export interface components {
         };
         /** @description Bad Request: `VALIDATION_ERROR`, `MALFORMED_JSON`, `INVALID_STATUS_TRANSITION` */
         "400.VALIDATION_ERROR.MALFORMED_JSON.INVALID_STATUS_TRANSITION": {
-            headers: {
-                "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
-                "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
-                "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
-                "X-Request-ID": components["headers"]["X-Request-ID"];
-                [name: string]: unknown;
-            };
-            content: {
-                "application/json": components["schemas"]["ErrorOut"];
-            };
-        };
-        /** @description Bad Request: `VALIDATION_ERROR`, `INVALID_STATUS_TRANSITION` */
-        "400.VALIDATION_ERROR.INVALID_STATUS_TRANSITION": {
             headers: {
                 "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
                 "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
@@ -7592,6 +7810,310 @@ export interface operations {
                 };
             };
             400: components["responses"]["400.VALIDATION_ERROR"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    notificationsListOwn: {
+        parameters: {
+            query?: {
+                page?: number;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Notifications retrieved successfully */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "items": [
+                     *           {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "kind": "appointment-confirmed",
+                     *             "title": "Your visit is confirmed",
+                     *             "appointmentId": "672b1234a1b2c3d4e5f60718",
+                     *             "channels": [
+                     *               {
+                     *                 "channel": "sms",
+                     *                 "state": "sent",
+                     *                 "arrival": "delivered",
+                     *                 "sentAt": "2026-11-22T04:30:00.000Z"
+                     *               }
+                     *             ],
+                     *             "createdAt": "2026-11-22T04:30:00.000Z",
+                     *             "readAt": "2026-11-22T04:30:00.000Z"
+                     *           }
+                     *         ],
+                     *         "pagination": {
+                     *           "current": 1,
+                     *           "pages": 5,
+                     *           "total": 50,
+                     *           "limit": 10,
+                     *           "hasNext": true,
+                     *           "hasPrev": false
+                     *         }
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Notifications retrieved successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["NotificationPageEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    notificationsMarkAsRead: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                message_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Notification marked as read */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "notification": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "kind": "appointment-confirmed",
+                     *           "title": "Your visit is confirmed",
+                     *           "appointmentId": "672b1234a1b2c3d4e5f60718",
+                     *           "channels": [
+                     *             {
+                     *               "channel": "sms",
+                     *               "state": "sent",
+                     *               "arrival": "delivered",
+                     *               "sentAt": "2026-11-22T04:30:00.000Z"
+                     *             }
+                     *           ],
+                     *           "createdAt": "2026-11-22T04:30:00.000Z",
+                     *           "readAt": "2026-11-22T04:30:00.000Z"
+                     *         }
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Notification marked as read"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["NotificationDataEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    notificationsHide: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                message_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Notification deleted successfully */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {},
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Notification deleted successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["NothingEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    notificationsListOfAppointment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                appointment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Messages retrieved successfully */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "messages": [
+                     *           {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "user": "672b1234a1b2c3d4e5f60718",
+                     *             "subject": "672b1234a1b2c3d4e5f60718",
+                     *             "kind": "appointment-confirmed",
+                     *             "channel": "sms",
+                     *             "state": "failed",
+                     *             "failure": "carrier undelivered 30005",
+                     *             "sendAttempts": 1,
+                     *             "receipt": {
+                     *               "sid": "SM0123456789abcdef0123456789abcdef",
+                     *               "arrival": "undelivered",
+                     *               "errorCode": 30005,
+                     *               "segments": 1,
+                     *               "price": "-0.0470",
+                     *               "currency": "USD",
+                     *               "at": "2026-11-22T04:30:00.000Z"
+                     *             },
+                     *             "createdAt": "2026-11-22T04:30:00.000Z",
+                     *             "dueAt": "2026-11-22T04:30:00.000Z",
+                     *             "sentAt": "2026-11-22T04:30:00.000Z",
+                     *             "usefulUntil": "2026-11-22T04:30:00.000Z"
+                     *           }
+                     *         ]
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Messages retrieved successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["AppointmentMessagesEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    notificationsResend: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                message_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The message is being sent again */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "message": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "user": "672b1234a1b2c3d4e5f60718",
+                     *           "subject": "672b1234a1b2c3d4e5f60718",
+                     *           "kind": "appointment-confirmed",
+                     *           "channel": "sms",
+                     *           "state": "failed",
+                     *           "failure": "carrier undelivered 30005",
+                     *           "sendAttempts": 1,
+                     *           "receipt": {
+                     *             "sid": "SM0123456789abcdef0123456789abcdef",
+                     *             "arrival": "undelivered",
+                     *             "errorCode": 30005,
+                     *             "segments": 1,
+                     *             "price": "-0.0470",
+                     *             "currency": "USD",
+                     *             "at": "2026-11-22T04:30:00.000Z"
+                     *           },
+                     *           "createdAt": "2026-11-22T04:30:00.000Z",
+                     *           "dueAt": "2026-11-22T04:30:00.000Z",
+                     *           "sentAt": "2026-11-22T04:30:00.000Z",
+                     *           "usefulUntil": "2026-11-22T04:30:00.000Z"
+                     *         }
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "The message is being sent again"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["OutboxMessageDataEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR.INVALID_STATUS_TRANSITION"];
             401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
             403: components["responses"]["403.PERMISSION_DENIED"];
             404: components["responses"]["404.NOT_FOUND"];

@@ -46,10 +46,15 @@ def receive_receipt(clinic: Clinic) -> None:
         data_of(fake_twilio.post_receipt(clinic.client, twilio.requests[0].callback, "delivered"))
 
 
-def resend(clinic: Clinic) -> None:
+def resend(clinic: Clinic, prefix: str) -> None:
     message = clinic.message(subject=clinic.pending.id)
     message.finish(State.FAILED, now=clock.now(), failure="twilio 400 21211")
-    clinic.call(clinic.admin, "POST", f"/admin/messages/{message.id}/resend")
+    clinic.call(clinic.admin, "POST", f"{prefix}/messages/{message.id}/resend")
+
+
+def change_own_message(clinic: Clinic, method: str, step: str = "") -> None:
+    message = clinic.message(subject=clinic.pending.id, channel=Channel.SMS)
+    clinic.call(clinic.asha, method, f"/notifications/{message.id}{step}")
 
 
 def new_time(time: str) -> dict[str, str]:
@@ -274,7 +279,10 @@ WRITES = [
     ),
     Write("POST /api/users/profile/erasure", erase, "slots day own"),
     Write("POST /api/webhooks/twilio/status", receive_receipt, "day"),
-    Write("POST /api/admin/messages/<object_id:message_id>/resend", resend),
+    Write("POST /api/admin/messages/<object_id:message_id>/resend", lambda c: resend(c, "/admin")),
+    Write("POST /api/messages/<object_id:message_id>/resend", lambda c: resend(c, "")),
+    Write("PUT /api/notifications/<object_id:message_id>/read", lambda c: change_own_message(c, "PUT", "/read")),
+    Write("DELETE /api/notifications/<object_id:message_id>", lambda c: change_own_message(c, "DELETE")),
     Write(Job.DELIVER_CODE, deliver_code),
     Write(Job.DELIVER_CODE_TO_STRANGER, deliver_code_to_stranger),
     Write(Job.RECORD_FAILURE, lambda c: c.run(Job.RECORD_FAILURE, "malformed", "MalformedEntry", "codes")),
