@@ -1,0 +1,48 @@
+"""A whole day of a clinic over HTTP, without family members; see `clinic_day/`."""
+
+import random
+
+import pytest
+import time_machine
+from flask import Flask
+
+from tests.api.frontdesk.clinic_day import checks, plan, play, waiting
+from tests.api.frontdesk.clinic_day.plan import FULL, MONDAY, SHORT, Size
+from tests.api.frontdesk.clinic_day.play import Play
+from tests.api.frontdesk.clinic_day.reception import open_clinic
+from tests.api.frontdesk.clinic_day.till import Till
+from tests.factories import Records, at_clinic
+
+HAPPENS = {
+    *("booked by app", "booked by desk", "confirmed by the desk", "rejected by the desk", "rejected by the system"),
+    *("cancelled by app, 100 %", "cancelled by app, 50 %", "called off", "moved", "left", "interrupted"),
+    *("overflow", "walk-in with a slot", "in time", "late", "no-show", "undone no-show", "undone arrival"),
+    *("arrived at both desks", "call", "called by both desks", "skip", "recall", "undone call", "undone start"),
+    *("treated", "completed by the system"),
+}
+
+
+@pytest.mark.parametrize(
+    ("size", "seed"),
+    [(SHORT, 2), *(pytest.param(FULL, seed, marks=pytest.mark.long) for seed in (1, 2))],
+    ids=["short", "full-1", "full-2"],
+)
+def test_day_of_a_clinic(app: Flask, database: Records, size: Size, seed: int) -> None:
+    del database  # it is empty
+    rng = random.Random(seed)
+    with time_machine.travel(at_clinic(MONDAY, "06:30"), tick=False) as traveller:
+        clinic = open_clinic(app, traveller, size.doctors)
+        script = Play(clinic, size, plan.people(size, rng), rng, Till(clinic, rng))
+        play.schedule_jobs(script)
+        play.schedule_bookings(script)
+        waiting.schedule(script)
+        script.run()
+
+        assert HAPPENS - {what for what, times in script.story.items() if times} == set()
+        checks.everyone_was_seen(script)
+        checks.nobody_was_overtaken_without_a_rule(script)
+        checks.tokens_have_no_gaps(script)
+        checks.cash_reports_agree(script)
+        checks.receipts_have_no_gaps(script)
+        checks.fees_show_what_was_paid(script)
+        checks.database_is_consistent()
