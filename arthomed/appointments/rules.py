@@ -155,12 +155,16 @@ UNDO_WITHIN = timedelta(minutes=10)
 _FORGOTTEN_FROM = "03:00"
 
 
-def around_its_time(appointment: AppointmentView, _actor: Actor, now: datetime, _policy: Policy) -> None:
-    """The time of an overflow place is only a formality: it can be started from the arrival."""
+def around_its_time(appointment: AppointmentView, _actor: Actor, now: datetime, policy: Policy) -> None:
+    """The time of an overflow place is only a formality: it can be started from the arrival.
+
+    A patient who has arrived can be treated until the night, however late the doctor is.
+    """
     starts_from_arrival = appointment.is_overflow and appointment.has_arrived
     if now < appointment.starts_at - START_FROM and not starts_from_arrival:
         raise InvalidTransition("An appointment can be started from one hour before its time")
-    if now > appointment.ends_at + START_UNTIL:
+    still_waits = appointment.has_arrived and now < _night_after(appointment, policy)
+    if now > appointment.ends_at + START_UNTIL and not still_waits:
         raise InvalidTransition("An appointment can be started until four hours after its end")
 
 
@@ -192,9 +196,14 @@ def soon_after_the_start(appointment: AppointmentView, _actor: Actor, now: datet
 
 def once_forgotten(appointment: AppointmentView, actor: Actor, now: datetime, policy: Policy) -> None:
     """The system completes what nobody completed, at 03:00 of the next day."""
-    next_day = clock.local_date(appointment.starts_at, policy.timezone) + timedelta(days=1)
-    if actor.role is None and now < clock.wall_clock(next_day, _FORGOTTEN_FROM, policy.timezone):
+    if actor.role is None and now < _night_after(appointment, policy):
         raise InvalidTransition("The consultation may still be going on")
+
+
+def _night_after(appointment: AppointmentView, policy: Policy) -> datetime:
+    """03:00 of the next day, when the appointments of a day are over for certain."""
+    next_day = clock.local_date(appointment.starts_at, policy.timezone) + timedelta(days=1)
+    return clock.wall_clock(next_day, _FORGOTTEN_FROM, policy.timezone)
 
 
 def any_time(_appointment: AppointmentView, _actor: Actor, _now: datetime, _policy: Policy) -> None:

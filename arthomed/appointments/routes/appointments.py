@@ -159,9 +159,9 @@ def edit(changes: dict[str, Any], appointment_id: ObjectId) -> Appointment:
 def change_status(body: dict[str, Any], appointment_id: ObjectId) -> Appointment:
     """Confirm, reject, start, complete or cancel an appointment, or mark it as a no-show.
 
-    A consultation (`in-progress`) starts from one hour before its time until four hours after its end. A no-show can be
-    undone (`confirmed`) within 24 hours. `notes` and `prescription` go with `completed`. Rejecting, and cancelling what
-    is in progress, need a `reason`.
+    A consultation (`in-progress`) starts from one hour before its time until four hours after its end; that of a
+    patient who has arrived, until 03:00 of the next day. A no-show can be undone (`confirmed`) within 24 hours. `notes`
+    and `prescription` go with `completed`. Rejecting, and cancelling what is in progress, need a `reason`.
     """
     return transitions.change_status(current_actor(), appointment_id, body.pop("status"), **body)
 

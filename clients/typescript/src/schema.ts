@@ -560,9 +560,9 @@ export interface paths {
         get?: never;
         /**
          * Confirm, reject, start, complete or cancel an appointment, or mark it as a no-show.
-         * @description A consultation (`in-progress`) starts from one hour before its time until four hours after its end. A no-show can be
-         *     undone (`confirmed`) within 24 hours. `notes` and `prescription` go with `completed`. Rejecting, and cancelling what
-         *     is in progress, need a `reason`.
+         * @description A consultation (`in-progress`) starts from one hour before its time until four hours after its end; that of a
+         *     patient who has arrived, until 03:00 of the next day. A no-show can be undone (`confirmed`) within 24 hours. `notes`
+         *     and `prescription` go with `completed`. Rejecting, and cancelling what is in progress, need a `reason`.
          *
          *     Roles: admin, doctor, patient, receptionist. Permission: `appointment:change-status`.
          */

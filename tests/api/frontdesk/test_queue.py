@@ -155,6 +155,13 @@ class TestCalls:
         assert "one hour before" in message_of(room.put("call", 3, "09:29"))
         assert room.step("call", 3, "09:31")["stage"] == "called"
 
+    def test_patient_who_has_waited_for_hours_is_still_called(self, room: WaitingRoom) -> None:
+        room.step("arrive", 0, "08:50")
+
+        assert room.step("call", 0, "14:00")["stage"] == "called"
+        data_of(room.status(0, "in-progress", "14:01"))
+        assert room.line("14:02")[0] == (0, "in-progress")
+
     def test_doctor_calls_own_patients_only(self, room: WaitingRoom) -> None:
         room.step("arrive", 0, "08:50", Role.DOCTOR)
         own, room.doctor = room.doctor, factories.make_doctor([])

@@ -187,13 +187,12 @@ def test_overflow_place_can_be_started_from_arrival(
     assert refusal(CONFIRMED, IN_PROGRESS, DOCTOR, STARTS_AT - timedelta(hours=5), **place) is expected
 
 
-def test_overflow_place_cannot_be_started_later_than_others() -> None:
-    place = {"is_overflow": True, "has_arrived": True}
+@pytest.mark.parametrize("is_overflow", [True, False], ids=["overflow", "slot"])
+def test_patient_who_has_arrived_can_be_treated_until_three_in_the_night(*, is_overflow: bool) -> None:
+    place = {"is_overflow": is_overflow, "has_arrived": True}
 
-    assert refusal(CONFIRMED, IN_PROGRESS, DOCTOR, ENDS_AT + timedelta(hours=4), **place) is None
-    assert refusal(CONFIRMED, IN_PROGRESS, DOCTOR, ENDS_AT + timedelta(hours=4) + INSTANT, **place) is (
-        rules.InvalidTransition
-    )
+    assert refusal(CONFIRMED, IN_PROGRESS, DOCTOR, THREE_OF_THE_NEXT_DAY - INSTANT, **place) is None
+    assert refusal(CONFIRMED, IN_PROGRESS, DOCTOR, THREE_OF_THE_NEXT_DAY, **place) is rules.InvalidTransition
 
 
 def test_overflow_place_can_be_started_from_the_arrival() -> None:

@@ -53,18 +53,18 @@ class Till:
             self._note("refund", "cash", -amount, desk)
             patient.paid -= amount
 
-    def _pay(self, patient: Patient, amount: int) -> tuple[str, str]:
+    def _pay(self, patient: Patient, amount: int) -> tuple[str, User, str]:
         desk, method = self.rng.choice(self.clinic.desks), self.rng.choice(METHODS)
         payment = self._post(desk, patient, "payments", amount=amount, method=method)
         self._note("payment", method, amount, desk)
-        return payment["_id"], method
+        return payment["_id"], desk, method
 
     def _correct(self, patient: Patient, amount: int) -> None:
-        """A payment that was entered wrongly, and its counter-entry."""
-        payment_id, method = self._pay(patient, amount)
-        desk = self.rng.choice(self.clinic.desks)
-        data_of(self.clinic.send(desk, "POST", f"payments/{payment_id}/correction", reason="Wrong method"), 201)
-        self._note("correction", method, -amount, desk)
+        """A payment that was entered wrongly, and its counter-entry, which counts for who took the money."""
+        payment_id, receiver, method = self._pay(patient, amount)
+        by = self.rng.choice(self.clinic.desks)
+        data_of(self.clinic.send(by, "POST", f"payments/{payment_id}/correction", reason="Wrong method"), 201)
+        self._note("correction", method, -amount, receiver)
 
     def _post(self, desk: User, patient: Patient, what: str, **body: Any) -> Any:
         """Send twice with one key, as after a lost response: it is one entry."""
