@@ -1,6 +1,11 @@
-"""What was paid of an appointment's fee, in whole rupees; pure."""
+"""What was paid of an appointment's fee, and what is refunded, in whole rupees; pure."""
 
+from datetime import datetime, timedelta
 from enum import StrEnum
+
+from arthomed.appointments import rules
+from arthomed.core.actor import Actor
+from arthomed.core.permissions import Role
 
 
 class PaymentStatus(StrEnum):
@@ -38,3 +43,25 @@ def refund_status(due: int, *, refunded: int, paid: int) -> RefundStatus:
     if due and refunded < due and paid:
         return RefundStatus.PENDING
     return RefundStatus.REFUNDED if due and refunded > 0 else RefundStatus.NONE
+
+
+_FULL_REFUND_FROM = timedelta(hours=24)
+_HALF_REFUND_FROM = timedelta(hours=2)
+
+
+def refund_percent(appointment: rules.AppointmentView, *, actor: Actor, now: datetime) -> int:
+    """The percentage of the payment to refund: 100 when the clinic cancels, otherwise by the patient's notice.
+
+    The notice counts from the earliest start that the appointment ever had.
+    """
+    if Role.PATIENT not in rules.roles_in(appointment, actor) or appointment.status is rules.Status.PENDING:
+        return 100
+    notice = appointment.earliest_starts_at - now
+    if notice >= _FULL_REFUND_FROM:
+        return 100
+    return 50 if notice >= _HALF_REFUND_FROM else 0
+
+
+def refund_amount(paid: int, percent: int) -> int:
+    """The refund in whole rupees, rounded down."""
+    return paid * percent // 100

@@ -1,4 +1,4 @@
-"""Statuses of appointments and their transitions, refunds, and when one can be booked."""
+"""Statuses of appointments and their transitions."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -279,28 +279,6 @@ def move(
     if found.needs_reason and not reason:
         raise ValidationFailed.of("reason", "A reason is needed.")
     return found
-
-
-_FULL_REFUND_FROM = timedelta(hours=24)
-_HALF_REFUND_FROM = timedelta(hours=2)
-
-
-def refund_percent(appointment: AppointmentView, *, actor: Actor, now: datetime) -> int:
-    """The percentage of the payment to refund: 100 when the clinic cancels, otherwise by the patient's notice.
-
-    The notice counts from the earliest start that the appointment ever had.
-    """
-    if Role.PATIENT not in roles_in(appointment, actor) or appointment.status is Status.PENDING:
-        return 100
-    notice = appointment.earliest_starts_at - now
-    if notice >= _FULL_REFUND_FROM:
-        return 100
-    return 50 if notice >= _HALF_REFUND_FROM else 0
-
-
-def refund_amount(paid: int, percent: int) -> int:
-    """The refund in whole rupees, rounded down."""
-    return paid * percent // 100
 
 
 OF_OWN_PATIENTS = frozenset(Status) - {Status.PENDING, Status.REJECTED, Status.CANCELLED}

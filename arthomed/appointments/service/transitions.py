@@ -171,8 +171,8 @@ def _cancellation(actor: Actor, appointment: Appointment, target: Status, change
     paid = appointment.payment.paid_amount
     if target is not Status.CANCELLED and not (target is Status.REJECTED and paid):
         return {}
-    percent = rules.refund_percent(appointment, actor=actor, now=change.at)
-    amount = rules.refund_amount(paid, percent)
+    percent = fees.refund_percent(appointment, actor=actor, now=change.at)
+    amount = fees.refund_amount(paid, percent)
     cancellation = Cancellation(
         by=change.by,
         at=change.at,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from bson import ObjectId
 
-from arthomed.appointments import rules
+from arthomed.appointments import fees, rules
 from arthomed.appointments.rules import ACTIVE, Status
 from arthomed.core.actor import SYSTEM, Actor
 from arthomed.core.errors import ClinicError, PermissionDenied, ValidationFailed
@@ -257,7 +257,7 @@ def test_staff_cancel_their_own_appointment_as_its_patient(name: str) -> None:
     assert refusal(PENDING, CANCELLED, actor, STARTS_AT - MINUTE, **own) is None
     assert refusal(CONFIRMED, CANCELLED, actor, STARTS_AT - NOTICE, **own) is None
     assert refusal(CONFIRMED, CANCELLED, actor, STARTS_AT - NOTICE + INSTANT, **own) is rules.TooLate
-    refund = rules.refund_percent(FakeAppointment(CONFIRMED, **own), actor=actor, now=STARTS_AT - NOTICE)
+    refund = fees.refund_percent(FakeAppointment(CONFIRMED, **own), actor=actor, now=STARTS_AT - NOTICE)
     assert refund == 50
 
 
@@ -294,41 +294,6 @@ def test_system_waits_60_minutes_after_a_no_show_was_undone() -> None:
         move(CONFIRMED, NO_SHOW, SYSTEM, undone + timedelta(minutes=59), since=undone)
 
     assert move(CONFIRMED, NO_SHOW, SYSTEM, undone + timedelta(minutes=60), since=undone).target is NO_SHOW
-
-
-@pytest.mark.parametrize(
-    ("early", "percent"),
-    [
-        (timedelta(days=30), 100),
-        (timedelta(hours=24), 100),
-        (timedelta(hours=24) - INSTANT, 50),
-        (timedelta(hours=2), 50),
-        (timedelta(hours=2) - INSTANT, 0),
-        (timedelta(0), 0),
-        (-timedelta(hours=1), 0),
-    ],
-)
-def test_refund_of_a_patient_depends_on_the_notice(early: timedelta, percent: int) -> None:
-    assert rules.refund_percent(FakeAppointment(CONFIRMED), actor=PATIENT, now=STARTS_AT - early) == percent
-
-
-@pytest.mark.parametrize(
-    "actor", [DOCTOR, RECEPTIONIST, ADMIN, SYSTEM], ids=["doctor", "receptionist", "admin", "system"]
-)
-@pytest.mark.parametrize("status", [CONFIRMED, IN_PROGRESS])
-def test_cancellation_by_the_clinic_is_refunded_in_full(actor: Actor, status: Status) -> None:
-    assert rules.refund_percent(FakeAppointment(status), actor=actor, now=ENDS_AT) == 100
-
-
-def test_cancellation_of_a_pending_appointment_is_refunded_in_full() -> None:
-    assert rules.refund_percent(FakeAppointment(PENDING), actor=PATIENT, now=STARTS_AT) == 100
-
-
-@pytest.mark.parametrize(
-    ("fee", "percent", "amount"), [(500, 100, 500), (500, 50, 250), (501, 50, 250), (500, 0, 0), (0, 100, 0)]
-)
-def test_refund_is_rounded_down_to_whole_rupees(fee: int, percent: int, amount: int) -> None:
-    assert rules.refund_amount(fee, percent) == amount
 
 
 def test_system_rejects_no_appointment_that_was_moved_to_a_later_time() -> None:

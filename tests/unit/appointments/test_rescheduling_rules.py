@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from arthomed.appointments import rescheduling, rules
+from arthomed.appointments import fees, rescheduling, rules
 from arthomed.appointments.rules import Status
 from arthomed.config import Policy
 from arthomed.core.actor import SYSTEM, Actor
@@ -76,4 +76,4 @@ def test_another_doctor_has_the_same_specialization() -> None:
 def test_refund_counts_from_the_earliest_start(early: timedelta, percent: int) -> None:
     moved = FakeAppointment(Status.CONFIRMED, starts_at=STARTS_AT + timedelta(days=7), earlier_start=STARTS_AT)
 
-    assert rules.refund_percent(moved, actor=PATIENT, now=STARTS_AT - early) == percent
+    assert fees.refund_percent(moved, actor=PATIENT, now=STARTS_AT - early) == percent
