@@ -2545,7 +2545,7 @@ export interface components {
             prescription?: string | null;
             images: components["schemas"]["ImageOut"][];
             paymentInfo: components["schemas"]["PaymentInfoOut"];
-            /** @description Only of a cancelled appointment. */
+            /** @description Of a cancelled appointment, or a rejected one that was paid. */
             cancellation?: components["schemas"]["CancellationOut"];
             history: components["schemas"]["ChangeOut"][];
             /** @example 672b1234a1b2c3d4e5f60718 */
@@ -3510,7 +3510,7 @@ export interface components {
             prescription?: string | null;
             images: components["schemas"]["ImageOut"][];
             paymentInfo: components["schemas"]["PaymentInfoOut"];
-            /** @description Only of a cancelled appointment. */
+            /** @description Of a cancelled appointment, or a rejected one that was paid. */
             cancellation?: components["schemas"]["CancellationOut"];
             history: components["schemas"]["ChangeOut"][];
             /** @example 672b1234a1b2c3d4e5f60718 */
@@ -3609,7 +3609,7 @@ export interface components {
             prescription?: string | null;
             images: components["schemas"]["ImageOut"][];
             paymentInfo: components["schemas"]["PaymentInfoOut"];
-            /** @description Only of a cancelled appointment. */
+            /** @description Of a cancelled appointment, or a rejected one that was paid. */
             cancellation?: components["schemas"]["CancellationOut"];
             history: components["schemas"]["ChangeOut"][];
             /** @example 672b1234a1b2c3d4e5f60718 */

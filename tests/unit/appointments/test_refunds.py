@@ -18,7 +18,7 @@ from tests.unit.appointments.fakes import (
     FakeAppointment,
 )
 
-CONFIRMED, IN_PROGRESS = Status.CONFIRMED, Status.IN_PROGRESS
+PENDING, CONFIRMED, IN_PROGRESS = Status.PENDING, Status.CONFIRMED, Status.IN_PROGRESS
 MINUTE = timedelta(minutes=1)
 
 
