@@ -73,6 +73,7 @@ def _walk_in(play: Play, patient: Patient) -> None:
     if patient.fate is Fate.EMERGENCY:
         patient.priority = "emergency"
         play.clinic.step(play.desk, patient, "arrive", priority="emergency", priorityReason="Chest pain")
+        play.story["emergency"] += 1
     [shown] = [one for one in play.clinic.line(patient.doctor) if one["_id"] == patient.appointment_id]
     _is_here(play, patient, shown["queue"])
 
@@ -88,6 +89,7 @@ def _is_here(play: Play, patient: Patient, queue: Any) -> None:
         play.till.pay(patient)
     elif chance < 0.6:
         play.till.pay_in_part(patient)
+        play.story["paid in part"] += 1
 
 
 def _leave(play: Play, patient: Patient) -> None:
