@@ -30,7 +30,7 @@ from arthomed.http.refusals import OF_GUESSES
 from arthomed.http.schema import example_of
 from arthomed.users import service as users
 from arthomed.users.models import User
-from arthomed.users.schemas import UserOut
+from arthomed.users.schemas import OwnUserOut
 
 _REGISTERED = "Registration successful"
 
@@ -159,9 +159,9 @@ def end_session(session_id: ObjectId) -> None:
 
 @blueprint.get("/me")
 @requires(Permission.PROFILE)
-@blueprint.response(200, UserOut, name="user", description="User retrieved successfully")
+@blueprint.response(200, OwnUserOut, name="user", description="User retrieved successfully")
 def me() -> User:
-    """Read one's own user."""
+    """Read one's own user, and what one may do."""
     return users.get(own_id())
 
 

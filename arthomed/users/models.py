@@ -22,7 +22,7 @@ from pymongo.client_session import ClientSession
 from arthomed.core import clock
 from arthomed.core.documents import ClinicDocument, ClinicEmbeddedDocument, Raw
 from arthomed.core.errors import NotFound
-from arthomed.core.permissions import Role
+from arthomed.core.permissions import ROLE_PERMISSIONS, Role
 from arthomed.users import search_index
 from arthomed.users.search import Prefixes
 from arthomed.users.search_index import SearchKeys
@@ -159,6 +159,10 @@ class User(ClinicDocument):
         keys = SearchKeys.of(self.name, self.mobile_number, self.email)
         if self.search != keys:
             self.search = keys
+
+    @property
+    def permissions(self) -> list[str]:
+        return sorted(ROLE_PERMISSIONS[self.role])
 
     @property
     def is_bookable(self) -> bool:

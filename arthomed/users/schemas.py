@@ -226,6 +226,12 @@ class UserOut(Schema):
         return self.trimmed(dumped)
 
 
+class OwnUserOut(UserOut):
+    """A user's own record, with what the user may do: clients show what a permission is for."""
+
+    permissions = fields.List(fields.String(), required=True, metadata={"example": ["appointment:book", "profile"]})
+
+
 _ROLE_OF_PART = {"doctorInfo": Role.DOCTOR, "patientInfo": Role.PATIENT}
 
 

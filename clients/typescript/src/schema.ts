@@ -196,7 +196,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Read one's own user.
+         * Read one's own user, and what one may do.
          * @description Roles: admin, doctor, patient, receptionist. Permission: `profile`.
          */
         get: operations["authMe"];
@@ -1884,6 +1884,63 @@ export interface components {
              * @example dQw4w9WgXcQ:APA91bEXAMPLE
              */
             pushToken: string;
+        };
+        OwnUserOut: {
+            /** @example 672b1234a1b2c3d4e5f60718 */
+            _id: string;
+            /** @example 9876543210 */
+            mobileNumber: string;
+            /** @example Asha Verma */
+            name: string;
+            /** @example asha@example.com */
+            email: string | null;
+            /** @example /api/files/user_672b1234_1764234567890_avatar_9f.jpg */
+            readonly avatar?: string | null;
+            /** @example patient */
+            role: string;
+            /** @example true */
+            isActive: boolean;
+            /** @example true */
+            isVerified: boolean;
+            profile: components["schemas"]["ProfileOut"];
+            /** @description Only for doctors. */
+            doctorInfo?: components["schemas"]["DoctorInfoOut"];
+            /** @description Only for patients. */
+            patientInfo?: components["schemas"]["PatientInfoOut"];
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            createdAt: string;
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            updatedAt: string;
+            /**
+             * @example [
+             *       "appointment:book",
+             *       "profile"
+             *     ]
+             */
+            permissions: string[];
+        };
+        OwnUserData: {
+            user: components["schemas"]["OwnUserOut"];
+        };
+        OwnUserDataEnvelope: {
+            /**
+             * @example true
+             * @enum {boolean}
+             */
+            success: true;
+            message: string;
+            data: components["schemas"]["OwnUserData"];
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            timestamp: string;
         };
         UserData: {
             user: components["schemas"]["UserOut"];
@@ -5358,14 +5415,18 @@ export interface operations {
                      *             }
                      *           },
                      *           "createdAt": "2026-11-22T04:30:00.000Z",
-                     *           "updatedAt": "2026-11-22T04:30:00.000Z"
+                     *           "updatedAt": "2026-11-22T04:30:00.000Z",
+                     *           "permissions": [
+                     *             "appointment:book",
+                     *             "profile"
+                     *           ]
                      *         }
                      *       },
                      *       "timestamp": "2026-11-22T04:30:00.000Z",
                      *       "message": "User retrieved successfully"
                      *     }
                      */
-                    "application/json": components["schemas"]["UserDataEnvelope"];
+                    "application/json": components["schemas"]["OwnUserDataEnvelope"];
                 };
             };
             400: components["responses"]["400.VALIDATION_ERROR"];

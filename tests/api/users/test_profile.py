@@ -7,7 +7,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from arthomed.core.permissions import Role
+from arthomed.core.permissions import ROLE_PERMISSIONS, Role
 from tests import factories
 from tests.factories import Records, SignedIn, data_of, error_of, invalid_fields
 
@@ -39,10 +39,15 @@ def save(client: FlaskClient, person: SignedIn, **changes: Any) -> dict[str, Any
 
 
 class TestReadProfile:
-    def test_me_returns_the_same_as_profile(self, client: FlaskClient, person: SignedIn) -> None:
+    @pytest.mark.parametrize("role", Role)
+    def test_me_returns_the_same_as_profile_with_the_permissions_of_the_role(
+        self, app: Flask, client: FlaskClient, role: Role
+    ) -> None:
+        person = factories.sign_in(app, factories.make_user(role))
+
         me, profile = (client.get(path, headers=person.headers) for path in ("/api/auth/me", "/api/users/profile"))
 
-        assert data_of(me) == data_of(profile)
+        assert data_of(me)["user"] == {**data_of(profile)["user"], "permissions": sorted(ROLE_PERMISSIONS[role])}
 
     @pytest.mark.parametrize(
         ("role", "parts"),
