@@ -187,6 +187,8 @@ def _sign_in_attempt(body: dict[str, Any], *, must_be_new: bool = False) -> sign
 
 def _device(described: dict[str, str] | None) -> sign_in.Device:
     client_address = request.remote_addr or ""
+    by_agent = sign_in.Device.by_user_agent(request.user_agent.string or "", client_address)
     if described is None:
-        return sign_in.Device.by_user_agent(request.user_agent.string or "", client_address)
-    return sign_in.Device(described["name"], platform_named(described["platform"]), client_address)
+        return by_agent
+    platform = platform_named(described["platform"]) if "platform" in described else by_agent.platform
+    return sign_in.Device(described.get("name", by_agent.name), platform, client_address)

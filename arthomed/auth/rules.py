@@ -85,7 +85,7 @@ def request_quotas(
         Quota(f"resend:{mobile}{source}", 1, policy.resend_after),
         Quota(f"number:{mobile}{source}", policy.hourly_quota_per_number, hour),
         *(
-            Quota(f"address:{network}", per_address * factor, hour)
+            Quota(f"address:{network}", per_address * factor, hour, is_of_address=True)
             for network, factor in zip(networks, _NETWORK_FACTORS, strict=False)
         ),
     ]

@@ -34,9 +34,8 @@ class SendCode(Schema):
 
 
 class ThisDevice(Schema):
-    name = Text(required=True, max_length=100, metadata={"example": "Asha's Pixel 9"})
+    name = Text(max_length=100, metadata={"example": "Asha's Pixel 9", "description": "By default the `User-Agent`."})
     platform = Text(
-        required=True,
         max_length=100,
         metadata={"example": "android", "description": f"Any other than {', '.join(Platform)} is stored as `other`."},
     )

@@ -117,6 +117,10 @@ class RateLimitExceeded(ClinicError):
     message = "Too many requests, please try again later"
 
 
+class AddressLimitExceeded(RateLimitExceeded):
+    message = "Too many requests from this IP, please try again later."
+
+
 class ServiceUnavailable(ClinicError):
     code = Code.SERVICE_UNAVAILABLE
     message = "The service is not available right now, please try again"

@@ -15,6 +15,7 @@ class Quota:
     key: str
     limit: int
     window: timedelta
+    is_of_address: bool = False
 
 
 class QuotaCounter(Protocol):
@@ -26,7 +27,7 @@ class QuotaCounter(Protocol):
         Returns how often each quota is used now.
 
         Raises:
-            RateLimitExceeded: with the time after which the exhausted quota is free again.
+            RateLimitExceeded, AddressLimitExceeded: with the time after which the exhausted quota is free again.
             ServiceUnavailable: Redis does not answer; whether the use was counted is unknown.
         """
 

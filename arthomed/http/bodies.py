@@ -89,11 +89,15 @@ def read_form(stream: IO[bytes], content_length: int | None) -> bytes:
     """An urlencoded form that is small enough to be parsed, without its byte order mark.
 
     Raises:
+        BadRequest: it is cut off.
         RequestEntityTooLarge, ServiceUnavailable
         ValidationFailed: it has a huge text.
     """
     reserve(content_length)
-    body = stream.read().removeprefix(_BYTE_ORDER_MARK)
+    body = stream.read()
+    if len(body) < (content_length or 0):
+        raise BadRequest  # its last field may be half a value
+    body = body.removeprefix(_BYTE_ORDER_MARK)
     if body.count(b"&") >= _MAX_FORM_FIELDS or body.count(b"%") > _MAX_FORM_ESCAPES:
         raise RequestEntityTooLarge
     for field in body.split(b"&"):

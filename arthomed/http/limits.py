@@ -22,7 +22,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from arthomed.config import Settings
-from arthomed.core.errors import RateLimitExceeded
+from arthomed.core.errors import AddressLimitExceeded, RateLimitExceeded
 from arthomed.http import errors, files, signed_tokens
 
 _SCOPE = "all"
@@ -37,10 +37,6 @@ if ttl < 0 then
 end
 return {count, ttl}
 """
-
-
-class AddressLimitExceeded(RateLimitExceeded):
-    message = "Too many requests from this IP, please try again later."
 
 
 class OneRoundTripStorage(RedisStorage):

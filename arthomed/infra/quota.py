@@ -10,7 +10,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from arthomed.core.errors import RateLimitExceeded, ServiceUnavailable
+from arthomed.core.errors import AddressLimitExceeded, RateLimitExceeded, ServiceUnavailable
 from arthomed.core.quota import Quota
 
 _PREFIX = "quota:"
@@ -28,7 +28,7 @@ if use and redis.call("exists", use) == 1 then
 end
 for i = 1, quotas do
     if tonumber(redis.call("get", KEYS[i]) or 0) >= tonumber(ARGV[2 * i - 1]) then
-        return {math.max(redis.call("pttl", KEYS[i]), 1)}
+        return {math.max(redis.call("pttl", KEYS[i]), 1), i}
     end
 end
 for i = 1, quotas do
@@ -70,7 +70,9 @@ class RedisQuotaCounter:
         except (RedisError, OSError) as error:
             raise ServiceUnavailable from error
         if wait_ms:
-            raise RateLimitExceeded(retry_after=wait_ms * _MILLISECOND)
+            is_of_address = quotas[used[0] - 1].is_of_address
+            refusal = AddressLimitExceeded if is_of_address else RateLimitExceeded
+            raise refusal(retry_after=wait_ms * _MILLISECOND)
         return used
 
     def give_back(self, quotas: Sequence[Quota]) -> None:

@@ -64,6 +64,6 @@ def _merge(document: BaseDocument, changes: NewValues) -> None:
 def _to_stored_value(name: str, value: Any) -> Any:
     if isinstance(value, date):
         return clock.midnight_utc(value)
-    if name == "medical_history":
+    if name == "medical_history" and value is not None:
         return [Condition(**{key: _to_stored_value(key, one) for key, one in row.items()}) for row in value]
     return value

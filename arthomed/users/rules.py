@@ -47,7 +47,7 @@ def mobile_error(typed: str) -> str:
 
 def normalise_phone(typed: str) -> str | None:
     """Return an Indian mobile number as ten digits, any other phone number as in E.164; None if it is invalid."""
-    mobile, number = normalise_mobile(typed), _digits(typed)
+    mobile, number = normalise_mobile(typed), _digits(typed.replace("(0)", ""))
     if mobile is not None:
         return mobile
     number = f"+{number.removeprefix('00')}" if number.startswith("00") else _LANDLINE.sub(r"+91\1", number)

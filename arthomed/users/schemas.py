@@ -71,9 +71,9 @@ class PatientInfoPart(Part):
         metadata={"example": "B+"},
     )
     allergies = fields.List(
-        Text(max_length=100, metadata={"example": "Penicillin"}), validate=ma.validate.Length(0, 50)
+        Text(max_length=100, metadata={"example": "Penicillin"}), validate=ma.validate.Length(0, 50), allow_none=True
     )
-    medical_history = fields.List(fields.Nested(ConditionPart), validate=ma.validate.Length(0, 100))
+    medical_history = fields.List(fields.Nested(ConditionPart), validate=ma.validate.Length(0, 100), allow_none=True)
     emergency_contact = fields.Nested(EmergencyContactPart, allow_none=True)
 
 
@@ -86,7 +86,7 @@ class OwnDoctorInfoPart(Part):
 
 
 class DoctorInfoPart(OwnDoctorInfoPart):
-    consultation_fee = integer(0, _MAX_FEE, metadata={"example": 500, "description": "Whole rupees."})
+    consultation_fee = integer(0, _MAX_FEE, allow_none=True, metadata={"example": 500, "description": "Whole rupees."})
     registration_number = Text(max_length=50, allow_none=True, metadata={"example": "MH-12345"})
 
 

@@ -1589,13 +1589,16 @@ export interface components {
             timestamp: string;
         };
         ThisDevice: {
-            /** @example Asha's Pixel 9 */
-            name: string;
+            /**
+             * @description By default the `User-Agent`.
+             * @example Asha's Pixel 9
+             */
+            name?: string;
             /**
              * @description Any other than android, ios, web, other is stored as `other`.
              * @example android
              */
-            platform: string;
+            platform?: string;
         };
         VerifyCode: {
             /** @example 9876543210 */
@@ -2021,8 +2024,8 @@ export interface components {
              * @enum {string|null}
              */
             bloodGroup?: "A+" | "A-" | "B+" | "B-" | "AB+" | "AB-" | "O+" | "O-" | null;
-            allergies?: string[];
-            medicalHistory?: components["schemas"]["ConditionPart"][];
+            allergies?: string[] | null;
+            medicalHistory?: components["schemas"]["ConditionPart"][] | null;
             emergencyContact?: components["schemas"]["EmergencyContactPart"] | null;
         };
         OwnDoctorInfoPart: {
@@ -2096,7 +2099,7 @@ export interface components {
              * @description Whole rupees.
              * @example 500
              */
-            consultationFee?: number;
+            consultationFee?: number | null;
             /** @example MH-12345 */
             registrationNumber?: string | null;
         };

@@ -65,17 +65,30 @@ class TestNames:
         assert (device["name"], device["platform"]) == expected
 
     @pytest.mark.parametrize(
+        ("device", "expected"),
+        [
+            ({}, (None, "other")),
+            ({"name": " ", "platform": None}, (None, "other")),
+            ({"name": "Pixel"}, ("Pixel", "other")),
+            ({"platform": "ios", "name": ""}, (None, "ios")),
+        ],
+    )
+    def test_what_the_app_leaves_out_or_blank_is_taken_from_the_user_agent(
+        self, client: FlaskClient, device: dict[str, str | None], expected: tuple[str | None, str]
+    ) -> None:
+        client.environ_base["HTTP_USER_AGENT"] = ""
+
+        response = submit_code(client, MOBILE, code_sent(client), device=device)
+
+        [shown] = devices_of(client, data_of(response)["tokens"]["accessToken"])
+        assert (shown["name"], shown["platform"]) == expected
+
+    @pytest.mark.parametrize(
         "device",
         [
-            {},
-            {"name": "Pixel"},
-            {"platform": "ios"},
-            {**PIXEL, "name": " "},
             {**PIXEL, "name": "x" * 101},
             {**PIXEL, "name": "a\x00b"},
             {**PIXEL, "name": {"$ne": None}},
-            {**PIXEL, "platform": None},
-            {**PIXEL, "platform": " "},
             {**PIXEL, "platform": "x" * 101},
             {**PIXEL, "platform": "a\x00b"},
             {**PIXEL, "platform": ["ios"]},

@@ -27,6 +27,22 @@ class TestUrlencodedForms:
     ) -> None:
         assert error_of(put(client, person, body, FORM)) == (400, "VALIDATION_ERROR")
 
+    def test_a_form_that_is_cut_off_is_refused_although_the_server_reports_no_disconnection(
+        self, client: FlaskClient, person: SignedIn
+    ) -> None:
+        ends_as_gunicorn_does = {"wsgi.input_terminated": True, "CONTENT_LENGTH": "40"}
+
+        response = client.put(
+            "/api/users/profile",
+            data=b"name=Ash",
+            content_type=FORM,
+            headers=person.headers,
+            environ_overrides=ends_as_gunicorn_does,
+        )
+
+        assert error_of(response) == (400, "VALIDATION_ERROR")
+        assert data_of(client.get("/api/users/profile", headers=person.headers))["user"]["name"] != "Ash"
+
     def test_a_byte_order_mark_is_ignored(self, client: FlaskClient, person: SignedIn) -> None:
         assert put(client, person, b"\xef\xbb\xbfname=Asha", FORM).status_code == 200
 

@@ -112,6 +112,13 @@ class TestUpdateProfile:
 
         assert (info["allergies"], info["medicalHistory"], info["bloodGroup"]) == (["Dust"], [], "B+")
 
+    def test_null_clears_lists(self, client: FlaskClient, person: SignedIn) -> None:
+        save(client, person, patientInfo=PATIENT_INFO)
+
+        info = save(client, person, patientInfo={"allergies": None, "medicalHistory": None})["patientInfo"]
+
+        assert (info["allergies"], info["medicalHistory"], info["bloodGroup"]) == ([], [], "B+")
+
     def test_default_country_of_an_address_is_india(self, client: FlaskClient, person: SignedIn) -> None:
         assert save(client, person, profile={"address": {"city": "Pune"}})["profile"]["address"]["country"] == "India"
 
