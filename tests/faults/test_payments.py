@@ -59,6 +59,7 @@ def test_receipts_of_parallel_payments_have_no_gaps(
     report_figure(f"{PARALLEL} payments at once in {seconds:.2f} s")
 
 
+@pytest.mark.long
 def test_receipts_have_no_gaps_when_web_processes_are_killed(system: System, clinic: Clinic) -> None:
     desks, appointments = clinic.users(Role.RECEPTIONIST, 2), booked(clinic, PAYMENTS)
     with ThreadPoolExecutor(8) as pool:

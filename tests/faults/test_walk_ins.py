@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import httpx
+import pytest
 from bson import ObjectId
 
 from arthomed.core.permissions import Role
@@ -59,6 +60,7 @@ def test_50_walk_ins_of_different_people_fill_10_slots_and_get_40_overflow_place
     assert clinic.audit() == AUDIT_PASSED
 
 
+@pytest.mark.long
 def test_tokens_have_no_gaps_when_web_processes_are_killed(system: System, clinic: Clinic) -> None:
     doctor, desks = clinic.doctor_of_today(slots=10), clinic.users(Role.RECEPTIONIST, 2)
     mobiles = [new_mobile() for _ in range(WALK_INS)]

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 
 import pytest
+import time_machine
 from flask import Flask
 from flask.testing import FlaskClient
 
@@ -132,7 +133,8 @@ class TestChanges:
         assert (event.action, event.actor, str(event.subjects[0])) == ("create", clinic.admin.user.id, made["_id"])
 
     def test_a_change_by_the_system_has_no_actor(self, clinic: Clinic) -> None:
-        transitions.change_status(SYSTEM, clinic.appointment.id, Status.REJECTED, reason="Not confirmed")
+        with time_machine.travel(clinic.appointment.starts_at):
+            transitions.change_status(SYSTEM, clinic.appointment.id, Status.REJECTED, reason="Not confirmed")
 
         (event,) = trail()
         assert (event.actor, event.role, event.session) == (None, None, None)

@@ -212,6 +212,7 @@ def test_response_during_which_a_change_was_committed_is_not_used_after_it(
     assert get(app, [request]) == second_process.get([request], with_cache=False)
 
 
+@pytest.mark.long
 def test_no_response_after_an_acknowledged_booking_or_cancellation_is_older_than_it(
     app: Flask, clinic: Clinic, second_process: SecondProcess
 ) -> None:
