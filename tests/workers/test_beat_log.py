@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from celery import Celery
 
 from arthomed.core.jobs import Job
-from celeryconfig import beat_schedule
 from dev.servers import Mongo, Valkey
 from tests.stack import Stack, stack_with, wait_for
 
@@ -20,7 +20,7 @@ def stack(mongo: Mongo, valkey: Valkey, tmp_path: Path) -> Iterator[Stack]:
 
 
 @pytest.mark.long  # the first job is due after ten seconds
-def test_beat_logs_its_schedule_and_each_job(stack: Stack) -> None:
+def test_beat_logs_its_schedule_and_each_job(stack: Stack, celery: Celery) -> None:
     stack.start_beat()
     beat = stack.beat
     assert beat is not None
@@ -28,7 +28,7 @@ def test_beat_logs_its_schedule_and_each_job(stack: Stack) -> None:
     line_of_a_job = re.compile(rf"periodic_job_enqueued +job={re.escape(Job.SWEEP_MESSAGES)}")
     wait_for(lambda: line_of_a_job.search(beat.log.read_text()), seconds=90, what="the line of a job")
 
-    assert re.search(rf"beat_schedules_jobs +jobs={len(beat_schedule)}\b", beat.log.read_text())
+    assert re.search(rf"beat_schedules_jobs +jobs={len(celery.conf.beat_schedule)}\b", beat.log.read_text())
 
 
 @pytest.mark.long
