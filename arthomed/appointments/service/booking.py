@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from typing import Any
 
 import structlog
 from bson import ObjectId
@@ -16,14 +15,14 @@ from arthomed.appointments.models import Appointment
 from arthomed.appointments.parts import Change, PaymentInfo
 from arthomed.appointments.queue import Queue
 from arthomed.appointments.rules import Source
-from arthomed.appointments.service import alternatives, arrival, audit_trail, idempotency
+from arthomed.appointments.service import arrival, audit_trail, idempotency, refusals
 from arthomed.appointments.service.attempts import BookingAttempt, BookingDetails
 from arthomed.audit import service as audit
 from arthomed.config import settings
 from arthomed.core import clock, metrics, origin
 from arthomed.core.actor import Actor
 from arthomed.core.batcher import Batcher
-from arthomed.core.errors import ClinicError, DuplicateValue, NotFound, ValidationFailed
+from arthomed.core.errors import ClinicError, NotFound, ValidationFailed
 from arthomed.files.rules import Category, UploadTarget
 from arthomed.files.rules import Kind as FileKind
 from arthomed.files.service import uploading
@@ -36,9 +35,6 @@ from arthomed.users import service as users
 from arthomed.users.models import User
 
 log = structlog.get_logger()
-
-_SAME_TIME = "an appointment at that time"
-_SAME_DAY = "an appointment with this doctor on that day"
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,18 +254,5 @@ def _replay_or_refuse(error: ClinicError | DuplicateKeyError, attempt: BookingAt
     replayed = idempotency.find_replayed(attempt.actor, attempt.key)
     if replayed is not None:
         return replayed
-    fields: dict[str, Any] = (error.details or {}).get("keyPattern", {}) if isinstance(error, DuplicateKeyError) else {}
-    if "seat" in fields:
-        raise rules.SlotTaken(_alternatives(attempt.details)) from error
-    if isinstance(error, rules.SlotUnavailable):
-        raise type(error)(_alternatives(attempt.details)) from error
-    if "patient" in fields:
-        has = "You already have" if attempt.actor.user_id == attempt.patient_id else "The patient already has"
-        raise DuplicateValue(f"{has} {_SAME_TIME if 'startsAt' in fields else _SAME_DAY}") from error
-    raise error
-
-
-def _alternatives(details: BookingDetails) -> list[dict[str, str]]:
-    zone, time = settings().policy.timezone, details.appointment_time
-    requested = clock.wall_clock(details.appointment_date, time, zone) if time else clock.now()
-    return alternatives.nearest(details.doctor_id, requested)
+    is_own = attempt.actor.user_id == attempt.patient_id
+    raise refusals.of_time(error, attempt.start, is_own=is_own)

@@ -20,8 +20,8 @@ def new_key(
     """The key of a request, to be stored in its transaction; None for a request without one."""
     if key is None:
         return None
-    fingerprint = _fingerprint(request, *parts)
-    return IdempotencyKey(user=actor.user_id, key=key, fingerprint=fingerprint, appointment=appointment)
+    digest = fingerprint_of(request, *parts)
+    return IdempotencyKey(user=actor.user_id, key=key, fingerprint=digest, appointment=appointment)
 
 
 def find_replayed(actor: Actor, key: IdempotencyKey | None) -> Appointment | None:
@@ -40,7 +40,7 @@ def find_replayed(actor: Actor, key: IdempotencyKey | None) -> Appointment | Non
     return Appointment.with_people([appointment])[0]
 
 
-def _fingerprint(request: Mapping[str, Any], *parts: str) -> str:
+def fingerprint_of(request: Mapping[str, Any], *parts: str) -> str:
     """A digest of the request, in which the order of the fields does not matter, and of its other parts."""
     text = json.dumps(request, default=str, sort_keys=True)
     return sha256("".join([text, *parts]).encode()).hexdigest()

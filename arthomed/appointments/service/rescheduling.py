@@ -3,7 +3,6 @@
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
-from typing import Any
 
 import structlog
 from bson import ObjectId
@@ -14,12 +13,12 @@ from arthomed.appointments import booking_rules, messages, rescheduling, rules
 from arthomed.appointments.keys import IdempotencyKey
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.parts import Change, DoctorAndTime
-from arthomed.appointments.service import alternatives, audit_trail, idempotency, seats
+from arthomed.appointments.service import audit_trail, idempotency, refusals, seats
 from arthomed.config import settings
 from arthomed.core import clock, origin
 from arthomed.core.actor import Actor
 from arthomed.core.batcher import Batcher
-from arthomed.core.errors import ClinicError, DuplicateValue, NotFound, ValidationFailed
+from arthomed.core.errors import ClinicError, NotFound, ValidationFailed
 from arthomed.core.origin import Origin
 from arthomed.notifications import service as notifications
 from arthomed.notifications.models import Notification
@@ -29,9 +28,6 @@ from arthomed.users import service as users
 from arthomed.users.models import User
 
 log = structlog.get_logger()
-
-_SAME_TIME = "an appointment at that time"
-_SAME_DAY = "an appointment with this doctor on that day"
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,8 +169,7 @@ def _write(attempt: _Attempt, appointment: Appointment, seat: Seat, session: Cli
     moved = appointment.move_to(seat, change, session=session)
     if moved is None:
         raise rules.InvalidTransition("The appointment was changed in the meantime")
-    if appointment.slot is not None:
-        seats.free(appointment.slot, appointment.seat, session)
+    seats.free(appointment.slot, appointment.seat, session)
     with origin.override(attempt.origin):
         audit_trail.record_change(attempt.actor, appointment, moved, session)
     has_device = bool(notifications.users_with_devices([moved.patient_id]))
@@ -188,18 +183,5 @@ def _replay_or_refuse(error: ClinicError | DuplicateKeyError, attempt: _Attempt)
     replayed = idempotency.find_replayed(attempt.actor, attempt.key)
     if replayed is not None:
         return replayed
-    fields: dict[str, Any] = (error.details or {}).get("keyPattern", {}) if isinstance(error, DuplicateKeyError) else {}
-    if "seat" in fields:
-        raise rules.SlotTaken(_alternatives(attempt)) from error
-    if isinstance(error, rules.SlotUnavailable):
-        raise type(error)(_alternatives(attempt)) from error
-    if "patient" in fields:
-        has = "You already have" if attempt.actor.user_id == attempt.found.patient_id else "The patient already has"
-        raise DuplicateValue(f"{has} {_SAME_TIME if 'startsAt' in fields else _SAME_DAY}") from error
-    raise error
-
-
-def _alternatives(attempt: _Attempt) -> list[dict[str, str]]:
-    wanted, zone = attempt.new_time, settings().policy.timezone
-    at = clock.wall_clock(wanted.appointment_date, wanted.appointment_time, zone)
-    return alternatives.nearest(attempt.start[0], at)
+    is_own = attempt.actor.user_id == attempt.found.patient_id
+    raise refusals.of_time(error, attempt.start, is_own=is_own)

@@ -3,11 +3,9 @@
 The receipts of a year share a counter, so entries of one moment share a transaction.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from hashlib import sha256
 
 import structlog
 from bson import ObjectId
@@ -17,7 +15,7 @@ from pymongo.errors import DuplicateKeyError
 from arthomed.appointments import fees
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.parts import PaymentInfo
-from arthomed.appointments.service import audit_trail
+from arthomed.appointments.service import audit_trail, idempotency
 from arthomed.audit import service as audit
 from arthomed.audit.models import Action, AuditEvent
 from arthomed.audit.models import Kind as AuditKind
@@ -50,7 +48,7 @@ class EntryDetails:
 
     @property
     def fingerprint(self) -> str:
-        return sha256(json.dumps(asdict(self), default=str, sort_keys=True).encode()).hexdigest()
+        return idempotency.fingerprint_of(asdict(self))
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +128,8 @@ def _record(attempt: _Attempt) -> Recorded:
         recorded = _replay_or_refuse(attempt, error)
     if recorded.events:
         log.info("payment_recorded", payment_id=str(recorded.payment.id), kind=str(recorded.payment.kind))
+    else:
+        audit_trail.record_read(attempt.actor, [recorded.appointment])
     Appointment.with_people([recorded.appointment])
     Payment.with_people([recorded.payment])
     return recorded

@@ -260,3 +260,15 @@ def test_rejected_appointment_that_was_paid_is_refunded_in_full(desk: Desk) -> N
     data_of(desk.refund(500), 201)
     assert desk.cancellation()["refundStatus"] == "refunded"
     assert violations() == []
+
+
+def test_repeated_payment_is_a_recorded_read(desk: Desk) -> None:
+    first = data_of(desk.pay(500, key="a-lost-response"), 201)
+    audit.flush()
+    AuditEvent.collection().delete_many({"action": "read"})
+
+    again = data_of(desk.pay(500, key="a-lost-response"), 201)
+
+    audit.flush()
+    assert again["payment"] == first["payment"]
+    assert [event.actor for event in AuditEvent.objects(action="read")] == [desk.joseph.user.id]
