@@ -67,6 +67,8 @@ def test_a_condition_that_names_the_file_deletes_it(
 def test_if_none_match_is_ignored(client: FlaskClient, person: SignedIn, url: str, condition: str) -> None:
     data_of(delete(client, person, url, If_None_Match=condition))
 
+    assert File.objects.count() == 0
+
 
 def test_a_profile_picture_is_kept_too(client: FlaskClient, person: SignedIn) -> None:
     body = {"files": [picture()]}

@@ -91,7 +91,9 @@ class TestMultipart:
     def test_a_replacement_character_in_a_file_name_is_accepted(self, client: FlaskClient, person: SignedIn) -> None:
         name = 'name="files"; filename="Jos\ufffd.png"'
 
-        data_of(upload(client, person, file_part(picture()[0].read(), name.encode())))
+        stored = data_of(upload(client, person, file_part(picture()[0].read(), name.encode())))
+
+        assert stored["uploadedFiles"][0]["originalName"].startswith("Jos")
 
 
 class TestQueries:

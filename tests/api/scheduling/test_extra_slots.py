@@ -69,7 +69,9 @@ def test_extra_slot_overlaps_no_other(app: Flask, start: str, end: str | None) -
 def test_extra_slot_may_touch_another_and_end_at_midnight(app: Flask, start: str, end: str | None) -> None:
     doctor = factories.make_doctor(EVERY_MORNING)
 
-    data_of(add(app, sign_in_staff(app), doctor, startTime=start, endTime=end), 201)
+    added = data_of(add(app, sign_in_staff(app), doctor, startTime=start, endTime=end), 201)["slot"]
+
+    assert (added["startTime"], added["isAvailable"]) == (start, True)
 
 
 @pytest.mark.parametrize(("start", "end"), [("23:45", None), ("14:00", "14:00"), ("14:00", "13:00")])
