@@ -45,6 +45,7 @@ def without_recent_codes(stack: Stack) -> None:
             redis.delete(key)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("without_recent_codes")
 def test_the_script_of_the_readme_books_twice_in_a_row_and_within_a_minute(stack: Stack) -> None:
     command = [sys.executable, "-I", "dev/first_booking.py", stack.url]  # -I: it needs none of our modules

@@ -19,7 +19,7 @@ from tests.factories import picture
 from tests.faults.clinic import Clinic, Person
 from tests.stack import stack_with, wait_for
 
-pytestmark = needs_nginx
+pytestmark = [needs_nginx, pytest.mark.long]
 
 ORIGIN = "http://localhost:3000"
 CORS_OF_A_REFUSAL = {

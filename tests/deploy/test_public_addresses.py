@@ -15,6 +15,8 @@ from dev.servers import free_port
 from tests.stack import BIN, ROOT, wait_for
 from tests.unit.config.environment import PRODUCTION
 
+pytestmark = pytest.mark.long
+
 REFUSAL = "0.0.0.0 is not a loopback address, but APP_ENV={} publishes one-time codes: "
 NO_PROXY = "0.0.0.0 is not a loopback address, but a few slow connections stop gunicorn unless a proxy buffers them: "
 IN_PRODUCTION = {name: value for name, value in PRODUCTION.items() if name not in ("MONGODB_URI", "REDIS_URL")}

@@ -11,6 +11,8 @@ from arthomed.core.permissions import Role
 from tests.faults.clinic import AUDIT_PASSED, Clinic, Person, final_response, in_parallel, kill_at_random
 from tests.faults.conftest import FULL, ReportFigure, System
 
+pytestmark = pytest.mark.long  # several processes each
+
 PAYMENTS = 200 if FULL else 40
 PARALLEL = 20
 KILLS = 40 if FULL else 10
@@ -42,7 +44,6 @@ def number_of(receipt: str) -> int:
     return int(receipt.partition("/")[2])
 
 
-@pytest.mark.long
 def test_receipts_of_parallel_payments_have_no_gaps(
     system: System, clinic: Clinic, report_figure: ReportFigure
 ) -> None:
@@ -59,7 +60,6 @@ def test_receipts_of_parallel_payments_have_no_gaps(
     report_figure(f"{PARALLEL} payments at once in {seconds:.2f} s")
 
 
-@pytest.mark.long
 def test_receipts_have_no_gaps_when_web_processes_are_killed(system: System, clinic: Clinic) -> None:
     desks, appointments = clinic.users(Role.RECEPTIONIST, 2), booked(clinic, PAYMENTS)
     with ThreadPoolExecutor(8) as pool:

@@ -12,6 +12,8 @@ from tests.faults.clinic import AUDIT_PASSED, Clinic, final_response, in_paralle
 from tests.faults.conftest import FULL, System
 from tests.faults.moves import book, doctor_of_this_hour, held, reschedule, save_hours, taken
 
+pytestmark = pytest.mark.long  # several processes each
+
 PAIRS = 40 if FULL else 4
 ROUNDS = 10 if FULL else 2
 MOVES = 200 if FULL else 40
@@ -31,7 +33,6 @@ def test_of_two_moves_into_one_slot_one_wins_and_the_other_keeps_its_old_slot(cl
     assert clinic.audit() == AUDIT_PASSED
 
 
-@pytest.mark.long
 def test_many_moves_into_one_slot_fill_exactly_its_seats(clinic: Clinic) -> None:
     doctor, patients = clinic.doctor(slots=3, capacity=10), clinic.patients(20)
     ids = in_parallel(lambda nth: book(clinic, patients[nth], doctor, ("00:00", "00:30")[nth % 2]), range(20))
@@ -44,7 +45,6 @@ def test_many_moves_into_one_slot_fill_exactly_its_seats(clinic: Clinic) -> None
     assert clinic.audit() == AUDIT_PASSED
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("status", ["cancelled", "confirmed", "rejected"])
 def test_move_and_change_of_the_status_at_once_leave_a_clean_state(clinic: Clinic, status: str) -> None:
     doctor, desk, patients = clinic.doctor(slots=2, capacity=PAIRS), clinic.person(Role.ADMIN), clinic.patients(PAIRS)
@@ -60,7 +60,6 @@ def test_move_and_change_of_the_status_at_once_leave_a_clean_state(clinic: Clini
     assert clinic.audit() == AUDIT_PASSED
 
 
-@pytest.mark.long
 def test_move_and_start_at_once_leave_a_clean_state(clinic: Clinic) -> None:
     doctor, day = doctor_of_this_hour(clinic, slots=2 * PAIRS)
     desk, patients, times = clinic.person(Role.ADMIN), clinic.patients(PAIRS), clinic.times(doctor)
@@ -81,7 +80,6 @@ def test_move_and_start_at_once_leave_a_clean_state(clinic: Clinic) -> None:
     assert clinic.audit() == AUDIT_PASSED
 
 
-@pytest.mark.long
 def test_moves_and_change_of_the_hours_at_once_leave_a_clean_state(clinic: Clinic) -> None:
     admin = clinic.person(Role.ADMIN)
     for _ in range(ROUNDS):
@@ -101,7 +99,6 @@ def test_moves_and_change_of_the_hours_at_once_leave_a_clean_state(clinic: Clini
     assert clinic.audit() == AUDIT_PASSED
 
 
-@pytest.mark.long
 def test_repeated_move_never_frees_a_seat_that_somebody_else_took(clinic: Clinic) -> None:
     doctor, desk, (mover, other) = clinic.doctor(slots=3), clinic.person(Role.RECEPTIONIST), clinic.patients(2)
     appointment, key = book(clinic, mover, doctor, "00:00"), "a-lost-response"
@@ -116,7 +113,6 @@ def test_repeated_move_never_frees_a_seat_that_somebody_else_took(clinic: Clinic
     assert clinic.audit() == AUDIT_PASSED
 
 
-@pytest.mark.long
 def test_moves_are_stored_completely_or_not_at_all_when_web_processes_are_killed(
     system: System, clinic: Clinic
 ) -> None:

@@ -14,6 +14,8 @@ from tests.factories import new_mobile
 from tests.faults.clinic import AUDIT_PASSED, Clinic, Person, final_response, in_parallel, kill_at_random, outcomes
 from tests.faults.conftest import FULL, ReportFigure, System
 
+pytestmark = pytest.mark.long  # several processes each
+
 WALK_INS = 50
 MAX_SECONDS = 10
 KILLS = 20 if FULL else 6
@@ -60,7 +62,6 @@ def test_50_walk_ins_of_different_people_fill_10_slots_and_get_40_overflow_place
     assert clinic.audit() == AUDIT_PASSED
 
 
-@pytest.mark.long
 def test_tokens_have_no_gaps_when_web_processes_are_killed(system: System, clinic: Clinic) -> None:
     doctor, desks = clinic.doctor_of_today(slots=10), clinic.users(Role.RECEPTIONIST, 2)
     mobiles = [new_mobile() for _ in range(WALK_INS)]

@@ -50,7 +50,7 @@ def s3(bucket: Bucket, _s3: S3Storage) -> StorageDriver:
     return StorageDriver(_s3, (str(_s3.incoming()), bucket.name, bucket.region, *keys))
 
 
-@pytest.fixture(params=["folder", "s3"])
+@pytest.fixture(params=["folder", pytest.param("s3", marks=pytest.mark.long)])
 def driver(request: pytest.FixtureRequest) -> StorageDriver:
     """A storage of either type."""
     found: StorageDriver = request.getfixturevalue(request.param)

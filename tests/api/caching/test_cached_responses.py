@@ -23,6 +23,7 @@ def test_every_writing_route_and_every_job_has_a_case(app: Flask) -> None:
     assert {write.by for write in WRITES} == routes | set(Job)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("write", WRITES, ids=lambda write: write.by)
 def test_cached_responses_of_two_processes_equal_uncached_ones_after_each_write(
     app: Flask, clinic: Clinic, second_process: SecondProcess, write: Write

@@ -22,7 +22,7 @@ from tests import factories
 from tests.factories import SignedIn
 
 
-@pytest.fixture(params=["folder", "bucket"])
+@pytest.fixture(params=["folder", pytest.param("bucket", marks=pytest.mark.long)])
 def empty_storage(client: FlaskClient, request: pytest.FixtureRequest) -> Iterator[None]:
     """An empty storage of either type; both must pass the same tests."""
     del client  # it empties the database

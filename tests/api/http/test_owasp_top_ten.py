@@ -209,6 +209,7 @@ class TestApi8SecurityMisconfiguration:
         assert error_of(response) == (405, "METHOD_NOT_ALLOWED")
         assert "a-secret-header" not in response.text + str(response.headers)
 
+    @pytest.mark.long
     @pytest.mark.parametrize("coding", ["chunked", "Chunked", " chunked", "gzip, chunked", "x"])
     def test_a_request_with_two_lengths_is_refused(self, stack: Stack, coding: str) -> None:
         lengths = f"Content-Length: 5\r\nTransfer-Encoding: {coding}\r\n"

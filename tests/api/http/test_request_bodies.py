@@ -243,6 +243,7 @@ class TestSize:
 
         assert [error_of(response) for response in responses] == [(200, ""), (413, "PAYLOAD_TOO_LARGE")]
 
+    @pytest.mark.long
     @pytest.mark.parametrize("size", [LIMIT + 1, 2 * LIMIT])
     @pytest.mark.parametrize("is_chunked", [False, True], ids=["with a length", "chunked"])
     def test_gunicorn_refuses_a_large_body(self, stack: Stack, size: int, *, is_chunked: bool) -> None:

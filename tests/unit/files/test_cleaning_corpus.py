@@ -16,6 +16,8 @@ from tests.unit.files import corpus_images as images
 from tests.unit.files import corpus_pdfs as pdfs
 from tests.unit.files.corpus import CORPUS, CorpusFile
 
+pytestmark = pytest.mark.long
+
 JPEG_MARKERS = {0xD8, 0xE0, 0xDB, 0xC0, 0xC4, 0xDA, 0xD9}
 PNG_CHUNKS = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}
 

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 from tests.scraping import series_in
 from tests.stack import ROOT
 
@@ -22,6 +24,7 @@ print(metrics.render()[0].decode())
 """
 
 
+@pytest.mark.long
 def test_counters_of_an_ended_process_stay_and_its_gauges_are_removed() -> None:
     output = subprocess.run(
         [sys.executable, "-c", AFTER_A_CHILD], cwd=ROOT, capture_output=True, text=True, check=True
