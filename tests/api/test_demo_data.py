@@ -23,6 +23,7 @@ from tests import factories
 
 MONDAY = date(2026, 12, 7)
 EVERY_DAY = [MONDAY + timedelta(days=ahead) for ahead in range(7)]
+OF_MAKE_TEST = (EVERY_DAY[0], EVERY_DAY[-1])
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -46,7 +47,11 @@ class View:
         return self.starts_at
 
 
-@pytest.fixture(params=EVERY_DAY, ids=lambda day: f"{day:%A}")
+@pytest.fixture(
+    params=[
+        pytest.param(day, marks=[] if day in OF_MAKE_TEST else pytest.mark.long, id=f"{day:%A}") for day in EVERY_DAY
+    ]
+)
 def appointments(request: pytest.FixtureRequest) -> list[Appointment]:
     """Those of a demo clinic that was loaded on this day of the week."""
     with time_machine.travel(factories.at_clinic(request.param, "11:20"), tick=True):

@@ -13,6 +13,7 @@ from tests.migrations.plans import inefficient, profiled
 _ROLES_BY_ACCESS = (Role.ADMIN, Role.RECEPTIONIST, Role.PATIENT, Role.DOCTOR)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("route", sorted(TABLE), ids=" ".join)
 def test_a_route_uses_indexes_and_sorts_nothing_in_memory(
     client: FlaskClient, app: Flask, route: tuple[str, str]
