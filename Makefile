@@ -27,7 +27,7 @@ test: writable setup ## Run the tests on their own servers; LONG=1 runs all of t
 	@$(BIN)/python -m pytest -rs --ignore tests/faults --ignore tests/whole_suite --numprocesses 2 --dist loadfile $(if $(LONG),--cov --cov-report=,-m "not long")
 ifdef LONG
 	@$(BIN)/coverage report
-	@$(BIN)/coverage report --include '*/rules.py,*/access.py,*/fees.py,*/booking_rules.py,*/rescheduling.py' --fail-under 100
+	@$(BIN)/coverage report --include '*/rules.py,*/access.py,*/fees.py,*/booking_rules.py,*/appointments/rescheduling.py' --fail-under 100
 endif
 	@$(BIN)/python -m pytest -rs tests/faults $(if $(LONG),,-m "not long")
 	@$(BIN)/python -m pytest -rs --confcutdir tests/whole_suite tests/whole_suite

@@ -1,6 +1,6 @@
 """Moving an appointment to another time or doctor."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
@@ -181,10 +181,15 @@ def test_patient_gives_notice_and_the_desk_moves_until_the_start(app: Flask) -> 
     assert data_of(moved)["appointment"]["appointmentTime"] == "11:00"
 
 
-def test_nobody_moves_an_appointment_after_the_arrival(app: Flask, database: Records) -> None:
+@pytest.mark.parametrize(
+    "arrival", [{"arrivedAt": datetime(2026, 12, 1, 3, 0, tzinfo=UTC)}, {}], ids=["arrived", "undone"]
+)
+def test_nobody_moves_an_appointment_with_a_token_of_its_day(
+    app: Flask, database: Records, arrival: dict[str, datetime]
+) -> None:
     patient, doctor = factories.make_user(), factories.make_doctor(MORNING)
     appointment = make_confirmed(patient, doctor)
-    queue = {"token": 1, "arrivedAt": clock.now(), "skips": 0}
+    queue = {"token": 1, "skips": 0, **arrival}
     database.appointments.update_one({"_id": appointment.id}, {"$set": {"queue": queue}})
 
     assert error_of(reschedule(app, sign_in_staff(app), appointment, "10:00")) == (400, "INVALID_STATUS_TRANSITION")
