@@ -50,6 +50,7 @@ _REDIS_SECONDS = 0.5
 _BLUEPRINTS = (
     auth.blueprint,
     users.blueprint,
+    users.dependents,
     scheduling.doctors,
     scheduling.slots,
     appointments.blueprint,
@@ -60,6 +61,7 @@ _BLUEPRINTS = (
     appointments.attachments,
     appointments.accounts,
     patients.blueprint,
+    patients.claims,
     frontdesk_day.blueprint,
     frontdesk_queue.blueprint,
     frontdesk_display.blueprint,

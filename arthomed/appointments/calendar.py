@@ -71,6 +71,9 @@ def _event(appointment: Appointment, reader: User) -> Event:
 
 
 def _summary(appointment: Appointment, reader: User) -> str:
-    key = "for_doctor" if reader.id == appointment.doctor_id else "for_patient"
+    key = (
+        "for_doctor" if reader.id == appointment.doctor_id else "for_member" if appointment.dependent else "for_patient"
+    )
     text = catalogue.language(reader.profile.language).calendar[key]
-    return text.format(doctor=appointment.doctor.name, patient=appointment.patient.name)
+    person = appointment.person_name
+    return text.format(doctor=appointment.doctor.name, patient=person, member=person)

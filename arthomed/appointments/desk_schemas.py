@@ -21,6 +21,7 @@ class BookAtDesk(Schema):
     patient_id = Id(metadata={**_NOT_IN_EXAMPLE, "description": "Instead of `mobileNumber` and `name`."})
     mobile_number = Mobile()
     name = Name()
+    dependent_id = Id(metadata={**_NOT_IN_EXAMPLE, "description": "The family member whom the appointment is for."})
     doctor_id = Id(required=True)
     appointment_date = Day()
     appointment_time = TimeOfDay()

@@ -14,6 +14,7 @@ from arthomed.notifications import catalogue
 from arthomed.notifications import service as notifications
 from arthomed.notifications.gateways import Email, Sms
 from arthomed.notifications.models import Channel, Notification, Topic
+from arthomed.users.dependents import Dependent
 from arthomed.users.models import User
 
 _KIND_OF: Mapping[Status, str] = {
@@ -27,6 +28,7 @@ RESCHEDULED = "appointment-rescheduled"
 KINDS = (*_KIND_OF.values(), RESCHEDULED)
 UNCONFIRMED, REFUNDED = "appointment-unconfirmed", "appointment-refunded"
 """Templates for special cases of "rejected" and "cancelled": a registered SMS template has no optional parts."""
+_FOR_MEMBER = "-of-member"
 
 
 class OutdatedMessage(ClinicError):
@@ -99,10 +101,11 @@ def is_outdated(notification: Notification, appointment: Appointment) -> bool:
 
 
 def _render(notification: Notification, appointment: Appointment) -> Sms | Email | None:
-    patient, template = appointment.patient, _template(appointment)
+    patient, template = appointment.patient, of_person(_template(appointment), appointment.dependent)
     language = catalogue.language(patient.profile.language)
     values = {
         "patient": patient.name,
+        "member": appointment.person_name,
         "doctor": appointment.doctor.name,
         "when": language.format_time(appointment.starts_at.astimezone(settings().policy.timezone)),
         "reason": appointment.history[-1].reason,
@@ -114,6 +117,11 @@ def _render(notification: Notification, appointment: Appointment) -> Sms | Email
         return None
     invitation, reference = calendar.invitation(appointment), str(notification.id)
     return language.render_email(template, patient.email, reference=reference, invitation=invitation, **values)
+
+
+def of_person(template: str, dependent: Dependent | None) -> str:
+    """The variant of a template that names the family member whom the appointment is for."""
+    return template if dependent is None else template + _FOR_MEMBER
 
 
 def _template(appointment: Appointment) -> str:

@@ -19,7 +19,8 @@ from pymongo.client_session import ClientSession
 
 from arthomed.appointments.parts import Cancellation, Change, PaymentInfo
 from arthomed.appointments.queue import Queue
-from arthomed.appointments.rules import ACTIVE, OF_OWN_PATIENTS, TREATED, Source, Status
+from arthomed.appointments.rules import ACTIVE, TREATED, Source, Status
+from arthomed.core import clock
 from arthomed.core.actor import Actor
 from arthomed.core.cache import invalidate
 from arthomed.core.documents import ClinicDocument, Pipeline, Raw
@@ -29,6 +30,7 @@ from arthomed.files.models import File
 from arthomed.files.rules import Kind
 from arthomed.scheduling.models import day_tag
 from arthomed.scheduling.seats import Seat, Start
+from arthomed.users.dependents import Dependent
 from arthomed.users.models import User
 
 
@@ -40,12 +42,14 @@ def appointments_tag(patient: ObjectId) -> str:
 class Appointment(ClinicDocument):
     """An appointment; `appointment_date` is midnight UTC of the calendar date, `starts_at` the instant.
 
-    A walk-in on a full day has an overflow place: no `slot`, and a `seat` above `OVERFLOW_SEAT`.
+    `patient` is the user who has it, `dependent` the family member whom it is for. A walk-in on a full day has an
+    overflow place: no `slot`, and a `seat` above `OVERFLOW_SEAT`.
     """
 
     meta = {"collection": "appointments"}
 
     patient_id = ObjectIdField(db_field="patient", required=True)
+    dependent_id = ObjectIdField(db_field="dependent")
     doctor_id = ObjectIdField(db_field="doctor", required=True)
     slot = ObjectIdField()
     seat = IntField(required=True)
@@ -69,6 +73,7 @@ class Appointment(ClinicDocument):
 
     # Set by `with_people`, for the response.
     patient: User
+    dependent: Dependent | None
     doctor: User
     images: list[File]
 
@@ -85,6 +90,11 @@ class Appointment(ClinicDocument):
         for one in appointments:
             invalidate(appointments_tag(one.patient_id), day_tag(one.doctor_id, one.appointment_date))
         cls.insert_all(appointments, session)
+
+    @property
+    def person_name(self) -> str:
+        """The name of the person whom the appointment is for."""
+        return str((self.dependent or self.patient).name)
 
     @property
     def since(self) -> datetime:
@@ -149,12 +159,6 @@ class Appointment(ClinicDocument):
         return cls.objects
 
     @classmethod
-    def treats(cls, doctor: ObjectId | None, patient: ObjectId) -> bool:
-        """Whether the doctor has an appointment with the patient that was confirmed."""
-        treating = {"doctor": doctor, "patient": patient, "status": {"$in": sorted(OF_OWN_PATIENTS)}}
-        return cls.collection().find_one(treating, {"_id": 1}) is not None
-
-    @classmethod
     def holder(cls, slot: ObjectId, session: ClientSession) -> ObjectId:
         """The one active appointment of a slot."""
         holding = {"slot": slot, "status": {"$in": sorted(ACTIVE)}}
@@ -163,12 +167,14 @@ class Appointment(ClinicDocument):
 
     @classmethod
     def with_people(cls, appointments: "list[Appointment]") -> "list[Appointment]":
-        """Load the patients, doctors and files of appointments, in two queries."""
+        """Load the people and files of appointments: two queries, and one for dependents if there are any."""
         users = User.by_id(user_id for one in appointments for user_id in (one.patient_id, one.doctor_id))
+        dependents = Dependent.by_id(one.dependent_id for one in appointments if one.dependent_id)
         files = File.of_records(Kind.APPOINTMENTS, [one.id for one in appointments])
         for one in appointments:
             one.images = files.get(one.id, [])
             one.patient, one.doctor = users[one.patient_id], users[one.doctor_id]
+            one.dependent = dependents.get(one.dependent_id)
         return appointments
 
     @classmethod
@@ -186,11 +192,6 @@ class Appointment(ClinicDocument):
         is_open = {"patient": {"$in": patients}, "$or": statuses}
         counts: Pipeline = [{"$match": is_open}, {"$group": {"_id": "$patient", "count": {"$sum": 1}}}]
         return {row["_id"]: row["count"] for row in cls.collection().aggregate(counts, session=session)}
-
-    @classmethod
-    def due(cls, status: Status, **conditions: datetime | None) -> list[ObjectId]:
-        """The ids of appointments that a periodic job handles, the earliest start first."""
-        return list(cls.objects(status=status, **conditions).order_by("starts_at").scalar("id"))
 
     @classmethod
     def touch(cls, appointment_id: ObjectId, session: ClientSession) -> "Appointment":
@@ -269,6 +270,13 @@ class Appointment(ClinicDocument):
         }
         update = {"$set": moved, "$push": {"history": change.to_mongo()}}
         return self._update(update, session, seat=self.seat, queue=None)
+
+    @classmethod
+    def hand_over(cls, owner: ObjectId, dependent: ObjectId, patient: ObjectId, session: ClientSession) -> None:
+        """Make a family member's appointments a patient's; DuplicateKeyError: they conflict with the patient's own."""
+        invalidate(appointments_tag(owner), appointments_tag(patient))
+        update: Raw = {"$set": {"patient": patient, "updatedAt": clock.now()}, "$unset": {"dependent": ""}}
+        cls.collection().update_many({"patient": owner, "dependent": dependent}, update, session=session)
 
     def _update(self, update: Raw, session: ClientSession, **conditions: Any) -> "Appointment | None":
         """Update if status, slot and place in the queue are those with which this appointment was loaded."""

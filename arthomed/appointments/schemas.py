@@ -14,6 +14,7 @@ from arthomed.files.rules import Category
 from arthomed.files.schemas import FileOut
 from arthomed.http.auth import reader
 from arthomed.http.schema import Changes, Day, EndTime, Flag, Id, Instant, PageQuery, Pattern, Schema, Text, TimeOfDay
+from arthomed.users.family_schemas import DependentOut
 from arthomed.users.models import User
 from arthomed.users.schemas import UserOut
 
@@ -45,8 +46,12 @@ def _category(**kwargs: object) -> fields.String:
     )
 
 
+_OF_FAMILY = {"in_example": False, "description": "The family member whom the appointment is for."}
+
+
 class BookAppointment(Schema):
     doctor_id = Id(required=True)
+    dependent_id = Id(metadata=_OF_FAMILY)
     appointment_date = Day(required=True)
     appointment_time = TimeOfDay(required=True)
     purpose_of_visit = purpose_text(load_default="consultation")
@@ -103,11 +108,17 @@ class OwnAppointmentsQuery(PageQuery):
     start_date = Day()
     end_date = Day(metadata={"example": "2026-12-31"})
     when = fields.String(validate=OneOf(["upcoming", "past"]), metadata={"example": "upcoming"})
+    dependent_id = Id(metadata={"description": "Only appointments for this family member."})
 
 
 class AppointmentQuery(OwnAppointmentsQuery):
     doctor_id = Id()
     patient_id = Id()
+
+    @ma.validates_schema
+    def require_patient_of_dependent(self, loaded: dict[str, object], **_: object) -> None:
+        if "dependent_id" in loaded and "patient_id" not in loaded:
+            raise ma.ValidationError("Only with the `patientId` of the family.", "dependentId")
 
 
 class StatsQuery(Schema):
@@ -213,6 +224,7 @@ class PlaceOut(Schema):
 class AppointmentOut(Schema):
     _id = Id(attribute="id", data_key="_id", required=True)
     patient = fields.Nested(PatientPartOut, required=True)
+    dependent = fields.Nested(DependentOut, metadata={**_OF_FAMILY, "in_example": False})
     doctor = fields.Nested(DoctorPartOut, required=True)
     appointment_date = Day(required=True)
     appointment_time = EndTime(
@@ -241,14 +253,11 @@ class AppointmentOut(Schema):
 
     @ma.post_dump(pass_original=True)
     def for_reader(self, dumped: dict[str, Any], appointment: Appointment, **_: object) -> dict[str, Any]:
-        """Leave out an empty cancellation or place in the queue, and what the reception does not read."""
+        """Leave out empty parts, and what the reception does not read."""
         hidden = (
             set() if access.reads_medical_record(appointment.patient_id, reader()) else access.HIDDEN_FROM_RECEPTION
         )
-        if appointment.cancellation is None:
-            hidden |= {"cancellation"}
-        if dumped["queue"] is None:
-            hidden |= {"queue"}
+        hidden |= {name for name in ("dependent", "queue", "cancellation") if dumped[name] is None}
         return {key: value for key, value in dumped.items() if key not in hidden}
 
 

@@ -41,6 +41,7 @@ class Kind(StrEnum):
     MESSAGE = "message"
     DISPLAY_KEY = "display-key"
     PAYMENT = "payment"
+    DEPENDENT = "dependent"
 
 
 class Search(ClinicEmbeddedDocument):

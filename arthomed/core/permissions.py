@@ -15,6 +15,7 @@ class Permission(StrEnum):
     """A right that a route requires. The query of the service decides which records the actor reaches."""
 
     PROFILE = "profile"
+    FAMILY = "family"
     FILES = "files"
     ACCOUNT_ERASE = "account:erase"
     AUDIT_READ = "audit:read"
@@ -51,6 +52,7 @@ class Permission(StrEnum):
 _EVERY_ROLE = frozenset(
     {
         Permission.PROFILE,
+        Permission.FAMILY,
         Permission.FILES,
         Permission.SESSIONS,
         Permission.NOTIFICATIONS,

@@ -15,7 +15,9 @@ _AVAILABLE: Raw = {"attachedAt": {"$ne": None}, "doomedAt": None}
 
 
 class File(ClinicDocument):
-    """One stored file of a `record` (an appointment or a user); `owner` is the person whom the file is about.
+    """One stored file of a `record` (an appointment or a user).
+
+    The file is about `owner`, or about the family member `dependent` of this user.
 
     A file is available to users once it is attached to its record and until it is marked for deletion. `key` is the
     storage key of the file, `thumbnail` that of its thumbnail.
@@ -30,6 +32,7 @@ class File(ClinicDocument):
     category = EnumField(Category, required=True)
     record = ObjectIdField(required=True)
     owner = ObjectIdField(required=True)
+    dependent = ObjectIdField()
     uploader = ObjectIdField(required=True)
     original_name = StringField(db_field="originalName", required=True)
     mime_type = StringField(db_field="mimeType", required=True)
@@ -100,6 +103,17 @@ class File(ClinicDocument):
             {"doomedAt": None, **query}, {"$set": {"doomedAt": now, "updatedAt": now}}, session=session
         )
         return int(marked.modified_count)
+
+    @classmethod
+    def hand_over(cls, owner: ObjectId, dependent: ObjectId, new_owner: ObjectId, session: ClientSession) -> None:
+        """Make the files of a family member, who has become a patient, those of this patient."""
+        update: Raw = {"$set": {"owner": new_owner}, "$unset": {"dependent": ""}}
+        cls.collection().update_many({"owner": owner, "dependent": dependent}, update, session=session)
+
+    @classmethod
+    def of_person(cls, owner: ObjectId, dependent: ObjectId | None) -> Any:
+        """The files of a user's appointments, or of those for a family member, the newest first."""
+        return cls.available().filter(owner=owner, dependent=dependent, kind=Kind.APPOINTMENTS).order_by("-id")
 
     @classmethod
     def set_scan_result(cls, file_id: ObjectId, state: State, *, now: datetime, signature: str | None = None) -> bool:

@@ -5,16 +5,19 @@ from typing import Any
 from werkzeug.wrappers import Response
 
 from arthomed.core.errors import NotFound
+from arthomed.core.paging import Page
 from arthomed.core.permissions import Permission
 from arthomed.files import file_store
-from arthomed.files.schemas import FileQuery, UploadedOut, UploadProfilePicture
-from arthomed.files.service import deleting, downloading, uploading
+from arthomed.files.models import File
+from arthomed.files.schemas import FileQuery, ListedFileOut, OwnFilesQuery, UploadedOut, UploadProfilePicture
+from arthomed.files.service import deleting, downloading, listing, uploading
 from arthomed.files.storage import FileMissing
 from arthomed.http import files
 from arthomed.http.auth import current_actor, own_id, requires
 from arthomed.http.blueprint import Blueprint
 from arthomed.http.envelope import HttpCode
 from arthomed.http.limits import limit_uploads
+from arthomed.http.schema import page_of
 
 blueprint = Blueprint("files", __name__, url_prefix="/api/files", description="Medical files and pictures.")
 
@@ -28,6 +31,15 @@ def upload_profile_picture(_form: dict[str, Any]) -> dict[str, Any]:
     """Upload one's own profile picture, which replaces the previous one."""
     uploads = [uploading.Upload(*one) for one in files.uploaded_files("files", required=True)]
     return {"uploaded_files": uploading.upload_profile_picture(current_actor(), own_id(), uploads)}
+
+
+@blueprint.get("")
+@requires(Permission.FILES)
+@blueprint.arguments(OwnFilesQuery, location="query")
+@blueprint.response(200, page_of(ListedFileOut), description="Files retrieved successfully")
+def list_own(query: dict[str, Any]) -> Page[File]:
+    """List the files of one's own appointments, or of those for a family member, the newest first."""
+    return listing.list_own(current_actor(), query["paging"], dependent_id=query.get("dependent_id"))
 
 
 @blueprint.get("/<string:filename>")

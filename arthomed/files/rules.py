@@ -84,12 +84,16 @@ class FileNotReady(ClinicError):
 
 @dataclass(frozen=True, slots=True)
 class UploadTarget:
-    """The record that uploaded files are attached to; `owner` is the person whom the record is about."""
+    """The record that uploaded files are attached to.
+
+    The record is about `owner`, or about the family member `dependent` of this user.
+    """
 
     kind: Kind
     category: Category
     record: ObjectId
     owner: ObjectId
+    dependent: ObjectId | None = None
 
 
 def ensure_upload_allowed(sizes: Sequence[int], *, max_files: int = MAX_FILES) -> None:

@@ -2,7 +2,7 @@
 
 from marshmallow import fields
 
-from arthomed.http.schema import Schema
+from arthomed.http.schema import Id, Instant, PageQuery, Schema
 
 _URL = {"type": "string", "example": "/api/files/appointment_672b1234_1764234567890_report_9f.pdf"}
 
@@ -33,6 +33,15 @@ class FileOut(Schema):
         required=True,
         metadata={"example": "ready", "description": "waiting (for its virus scan), ready, infected or missing"},
     )
+
+
+class OwnFilesQuery(PageQuery):
+    dependent_id = Id(metadata={"description": "Instead of one's own files, those of this family member."})
+
+
+class ListedFileOut(FileOut):
+    appointment_id = Id(attribute="record", required=True)
+    created_at = Instant(required=True)
 
 
 class UploadedOut(Schema):

@@ -35,8 +35,14 @@ def patients_of_day(day: date, doctor: ObjectId | None, *, limit: int) -> dict[O
     return {raw["_id"]: raw["patient"] for raw in found.limit(limit)}
 
 
-def treated_before(patients: Sequence[ObjectId], day: date) -> set[ObjectId]:
-    """Those of the patients who have a completed appointment from before a day."""
+Person = tuple[ObjectId, ObjectId | None]
+"""A patient, and the family member whom an appointment is for."""
+
+
+def treated_before(patients: Sequence[ObjectId], day: date) -> set[Person]:
+    """Those of the patients and their families who have a completed appointment from before a day."""
     completed = {"patient": {"$in": patients}, "status": Status.COMPLETED, "startsAt": {"$lt": begin_of(day)}}
-    found = Appointment.objects(__raw__=completed).aggregate([{"$group": {"_id": "$patient"}}])
-    return {row["_id"] for row in found}
+    found = Appointment.objects(__raw__=completed).aggregate(
+        [{"$group": {"_id": {"patient": "$patient", "dependent": "$dependent"}}}]
+    )
+    return {(row["_id"]["patient"], row["_id"].get("dependent")) for row in found}

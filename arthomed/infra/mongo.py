@@ -42,6 +42,7 @@ REQUIRED_INDEXES = {
     "idempotency_keys": {"key_once"},
     "users": {"mobile_once"},
     "otps": {"code_once"},
+    "dependents": {"dependent_once"},
     "payments": {"receipt_once", "correction_once", "payment_key_once"},
 }
 

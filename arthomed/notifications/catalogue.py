@@ -60,6 +60,7 @@ VARIABLES: Mapping[str, Variable] = {
     "amount": Variable(7),
     "code": Variable(6),
     "doctor": Variable(MAX_VARIABLE_LENGTH, _UCS_2_CHARACTER, shorten_name, is_typed=True),
+    "member": Variable(MAX_VARIABLE_LENGTH, _UCS_2_CHARACTER, shorten_name, is_typed=True),
     "minutes": Variable(2),
     "patient": Variable(MAX_VARIABLE_LENGTH, _UCS_2_CHARACTER, shorten_name, is_typed=True),
     "reason": Variable(MAX_VARIABLE_LENGTH, _UCS_2_CHARACTER, truncate, is_typed=True),
@@ -126,8 +127,9 @@ class Language:
         template = self.message[kind]
         texts = (self.letter["greeting"], template.email, self.letter["closing"])
         paragraphs = [text.format_map(values) for text in texts]
-        html = _html_template().render(language=self.code, subject=template.subject, paragraphs=paragraphs)
-        return Email(to, template.subject, "\n\n".join(paragraphs), reference, html, invitation)
+        subject = template.subject.format_map(values)
+        html = _html_template().render(language=self.code, subject=subject, paragraphs=paragraphs)
+        return Email(to, subject, "\n\n".join(paragraphs), reference, html, invitation)
 
 
 def language(code: str | None) -> Language:

@@ -29,7 +29,7 @@ ERASED = (
     "Your picture",
     "Signed-in devices",
 )
-ERASED_WITHOUT_TREATMENT = ("Name, date of birth, gender and medical history",)
+ERASED_WITHOUT_TREATMENT = ("Name, date of birth, gender and medical history, yours and those of your family members",)
 
 
 def medical_record_until(last_treatment_at: datetime | None, now: datetime) -> datetime | None:
@@ -63,7 +63,10 @@ def retained(
         what = "Receipts of your payments and refunds: number, time, amount, method and reference"
         kept.insert(0, RetainedData(what, "Income-tax Rules 1962, rule 6F", receipts_until))
     if record_until is not None:
-        what = "What your doctors recorded, with your name, date of birth, gender and medical history"
+        what = (
+            "What your doctors recorded about you and your family members, with names, dates of birth, genders and "
+            "medical history"
+        )
         why = "Indian Medical Council (Professional Conduct, Etiquette and Ethics) Regulations 2002, 1.3.1"
         kept.insert(0, RetainedData(what, why, record_until))
     return kept

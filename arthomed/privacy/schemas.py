@@ -13,6 +13,7 @@ from arthomed.core import clock
 from arthomed.files.schemas import FileOut
 from arthomed.http.schema import Id, Instant, PageQuery, Schema
 from arthomed.payments.schemas import PaymentOut
+from arthomed.users.family_schemas import DependentOut
 from arthomed.users.schemas import UserOut
 
 
@@ -125,6 +126,11 @@ class OwnRecordOut(UserOut):
     known_addresses = fields.List(fields.String(), required=True, metadata={"example": ["203.0.113.7"]})
 
 
+class OwnDependentOut(DependentOut):
+    is_active = fields.Boolean(required=True, metadata={"description": "Whether the family still has this member."})
+    created_at = Instant(required=True)
+
+
 class MessageOut(Schema):
     kind = fields.String(required=True, metadata={"example": "appointment-confirmed"})
     channel = fields.String(required=True, metadata={"example": "sms"})
@@ -147,6 +153,7 @@ class ExportOut(Schema):
 
     exported_at = Instant(required=True)
     user = fields.Nested(OwnRecordOut, required=True)
+    dependents = fields.List(fields.Nested(OwnDependentOut), required=True)
     sessions = fields.List(fields.Nested(DeviceOut), required=True)
     appointments = fields.List(fields.Nested(AppointmentOut), required=True)
     payments = fields.List(fields.Nested(PaymentOut), required=True)

@@ -23,7 +23,7 @@ def merge(user: User, changes: NewValues) -> None:
         ValidationFailed: a part belongs to another role, or a diagnosis is before the date of birth.
     """
     _ensure_role_part(user, changes)
-    _merge(user, changes)
+    assign(user, changes)
     _ensure_born_before_diagnoses(user, changes)
 
 
@@ -50,12 +50,12 @@ def _ensure_born_before_diagnoses(user: User, changes: NewValues) -> None:
             raise ValidationFailed.of(field, "A diagnosis can't be before the date of birth.")
 
 
-def _merge(document: BaseDocument, changes: NewValues) -> None:
+def assign(document: BaseDocument, changes: NewValues) -> None:
     """Assign changes field by field; fields that are not named stay as they are."""
     for name, value in changes.items():
         if isinstance(value, dict):
             part = getattr(document, name) or document._fields[name].document_type()
-            _merge(part, value)
+            assign(part, value)
             setattr(document, name, part)
         else:
             setattr(document, name, _to_stored_value(name, value))

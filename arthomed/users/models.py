@@ -114,7 +114,7 @@ DICTIONARY_ORDER = {"locale": "en"}
 """The collation of lists by name and of their indexes (migration 0018): case and accents decide last."""
 BOOKABLE = {"role": str(Role.DOCTOR), "isActive": True, "isVerified": True}
 ERASED_NAME = "Erased patient"
-_CONTACT = ("email", "statusReason", "avatar", "knownAddresses", "search")
+_CONTACT = ("email", "statusReason", "avatar", "knownAddresses", "search", "familyNames")
 _ERASED_AT_ONCE = (*_CONTACT, "profile.address", "profile.emergencyContact", "patientInfo.emergencyContact")
 _ERASED_AFTER_RETENTION = (*_CONTACT, "profile", "patientInfo", "keptUntil")
 
@@ -129,7 +129,8 @@ class User(ClinicDocument):
 
     `bookings_count` counts all appointments that a patient ever booked. Each booking increments it, so two concurrent
     bookings of one patient conflict. `slots_version` does the same for changes of a doctor's slots.
-    `known_addresses` are those of the last sign-ins, the newest last.
+    `known_addresses` are those of the last sign-ins, the newest last. By the `family_names` of the active dependents
+    the user is found, too.
     """
 
     meta = {"collection": "users"}
@@ -152,11 +153,12 @@ class User(ClinicDocument):
     kept_until = DateTimeField(db_field="keptUntil")
     bookings_count = IntField(db_field="visitsBooked", default=0)
     slots_version = IntField(db_field="slotsVersion", default=0)
+    family_names = ListField(StringField(), db_field="familyNames")
     search = EmbeddedDocumentField(SearchKeys)
 
     def clean(self) -> None:
         """Keep the search keys true; MongoEngine calls this before a user is stored."""
-        keys = SearchKeys.of(self.name, self.mobile_number, self.email)
+        keys = SearchKeys.of(self.name, self.mobile_number, self.email, self.family_names)
         if self.search != keys:
             self.search = keys
 
@@ -256,10 +258,10 @@ class User(ClinicDocument):
         return {raw["_id"]: cls.from_raw(raw) for raw in found}
 
     @classmethod
-    def count_bookings(cls, patients: Sequence[ObjectId], session: ClientSession) -> None:
-        """Count one more booking of each patient, and so make the bookings of one patient conflict."""
-        one_more = {"$inc": {"visitsBooked": 1}}
-        cls.collection().update_many({"_id": {"$in": patients}}, one_more, session=session)
+    def count_bookings(cls, patients: Sequence[ObjectId], session: ClientSession, count: int = 1) -> None:
+        """Count more bookings of each patient, and so make the bookings of one patient conflict."""
+        more = {"$inc": {"visitsBooked": count}}
+        cls.collection().update_many({"_id": {"$in": patients}}, more, session=session)
 
 
 _MAX_KNOWN_ADDRESSES = 5

@@ -1,18 +1,26 @@
-"""HTTP routes for users: own profile, administration, statistics."""
+"""HTTP routes for users: own profile and family, administration, statistics."""
 
 from typing import Any
+
+from bson import ObjectId
 
 from arthomed.core.errors import Code
 from arthomed.core.paging import Page
 from arthomed.core.permissions import Permission
 from arthomed.http.auth import current_actor, own_id, requires
-from arthomed.http.blueprint import Blueprint
+from arthomed.http.blueprint import Blueprint, WithMessage
+from arthomed.http.envelope import envelope_of
 from arthomed.http.schema import example_of, page_of
-from arthomed.users import service
+from arthomed.users import family, service
+from arthomed.users.dependents import Dependent
+from arthomed.users.family_schemas import AddDependent, AddedOut, DependentOut, DependentsOut, UpdateDependent
 from arthomed.users.models import User
 from arthomed.users.schemas import CreateUser, UpdateProfile, UserOut, UserQuery, UserStatsOut
 
 blueprint = Blueprint("users", __name__, url_prefix="/api/users", description="Users and their profiles.")
+dependents = Blueprint("dependents", __name__, url_prefix="/api/dependents", description="Family members.")
+
+EXISTING_MEMBER = "The family member exists already"
 
 
 @blueprint.get("/profile")
@@ -57,3 +65,49 @@ def create_user(body: dict[str, Any]) -> User:
 def stats() -> dict[str, Any]:
     """Count users by role and status."""
     return service.stats()
+
+
+@dependents.get("")
+@requires(Permission.FAMILY)
+@dependents.response(200, DependentsOut, description="Family members retrieved successfully")
+def list_family() -> dict[str, list[Dependent]]:
+    """List one's own family members, by name."""
+    return {"dependents": family.members(own_id())}
+
+
+@dependents.post("")
+@requires(Permission.FAMILY)
+@dependents.arguments(AddDependent)
+@dependents.response(201, AddedOut, description="Family member added successfully")
+@dependents.alt_response(
+    200,
+    schema=envelope_of(AddedOut),
+    description=EXISTING_MEMBER,
+    example={**example_of(envelope_of(AddedOut)()), "message": EXISTING_MEMBER},
+    success=True,
+)
+def add_to_family(body: dict[str, Any]) -> family.Added | WithMessage:
+    """Add a family member, for whom one books with one's own number.
+
+    One with the same name and date of birth answers 200, so the request can be repeated.
+    """
+    added = family.add(current_actor(), own_id(), body)
+    return added if added.is_new else WithMessage(EXISTING_MEMBER, added, 200)
+
+
+@dependents.put("/<object_id:dependent_id>")
+@requires(Permission.FAMILY)
+@dependents.arguments(UpdateDependent)
+@dependents.response(200, DependentOut, name="dependent", description="Family member updated successfully")
+@dependents.refuses(Code.DUPLICATE_VALUE)
+def update_family(changes: dict[str, Any], dependent_id: ObjectId) -> Dependent:
+    """Change a family member's record."""
+    return family.update(current_actor(), own_id(), dependent_id, changes)
+
+
+@dependents.delete("/<object_id:dependent_id>")
+@requires(Permission.FAMILY)
+@dependents.response(200, description="Family member removed successfully")
+def remove_from_family(dependent_id: ObjectId) -> None:
+    """Remove a family member. Their appointments stay, and still name them."""
+    family.remove(current_actor(), own_id(), dependent_id)

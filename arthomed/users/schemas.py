@@ -26,7 +26,7 @@ from arthomed.notifications import catalogue
 from arthomed.users.fields import EmailAddress, Mobile, Name, PastDay, Phone, Pincode
 
 _MAX_FEE = 1_000_000  # rupees
-_GENDERS = ("male", "female", "other")
+GENDERS = ("male", "female", "other")
 _ROLES = tuple(map(str, Role))
 _LANGUAGES = tuple(catalogue.languages())
 
@@ -52,7 +52,7 @@ class ProfilePart(Part):
         metadata={"example": "hi", "description": "Language of messages, an ISO 639-1 code."},
     )
     date_of_birth = PastDay(allow_none=True, metadata={"example": "1990-04-21"})
-    gender = fields.String(allow_none=True, validate=OneOf(_GENDERS), metadata={"example": "female"})
+    gender = fields.String(allow_none=True, validate=OneOf(GENDERS), metadata={"example": "female"})
     address = fields.Nested(AddressPart, allow_none=True)
     emergency_contact = fields.Nested(EmergencyContactPart, allow_none=True)
 

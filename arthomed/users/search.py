@@ -39,10 +39,11 @@ def words_of(name: str) -> list[str]:
     return ["".join(words[at:]) for at in range(len(words))]
 
 
-def keys_of(name: str, mobile: str, email: str | None) -> list[str]:
-    """The keys of a person."""
-    words = words_of(name)
-    pairs = [f"{first[:_PAIR_START]} {second}" for first, second in permutations(words, 2)]
+def keys_of(name: str, mobile: str, email: str | None, family: Sequence[str] = ()) -> list[str]:
+    """The keys of a person, with those of the names of the family."""
+    named = [words_of(one) for one in (name, *family)]
+    words = [word for one in named for word in one]
+    pairs = [f"{first[:_PAIR_START]} {second}" for one in named for first, second in permutations(one, 2)]
     numbers = [_LAST_DIGITS + mobile[::-1], _FIRST_DIGITS + mobile]
     return list(dict.fromkeys([*words, *pairs, *numbers, *([_EMAIL + email.casefold()] if email else [])]))
 

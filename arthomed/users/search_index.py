@@ -15,18 +15,19 @@ from arthomed.users.search import Prefixes
 NAME = "by_search_key"
 """The index on role, key and id (migration 0020). A hint names it, so that all pages of a search have one order."""
 _FILL_BATCH = 1_000
-_SOURCES = ("name", "mobileNumber", "email")
+_SOURCES = ("name", "mobileNumber", "email", "familyNames")
 
 
 class SearchKeys(ClinicEmbeddedDocument):
-    """What a user is searched by: indexed `keys`, and the `words` of the name, which have no index."""
+    """What a user is searched by: indexed `keys`, and the `words` of names, which have no index."""
 
     keys = ListField(StringField())
     words = ListField(StringField())
 
     @classmethod
-    def of(cls, name: str, mobile: str, email: str | None) -> "SearchKeys":
-        return cls(keys=search.keys_of(name, mobile, email), words=search.words_of(name))
+    def of(cls, name: str, mobile: str, email: str | None, family: Sequence[str] = ()) -> "SearchKeys":
+        words = [word for one in (name, *family) for word in search.words_of(one)]
+        return cls(keys=search.keys_of(name, mobile, email, family), words=words)
 
 
 def condition(searched: Sequence[Prefixes]) -> Raw:
@@ -66,5 +67,6 @@ def _after(users: Collection[Raw], last: ObjectId) -> Iterable[Raw]:
 
 def _correction(raw: Raw) -> UpdateOne | None:
     sources = {name: raw.get(name) for name in _SOURCES}
-    keys = SearchKeys.of(raw["name"], raw["mobileNumber"], raw.get("email")).to_mongo()
+    family = raw.get("familyNames", [])
+    keys = SearchKeys.of(raw["name"], raw["mobileNumber"], raw.get("email"), family).to_mongo()
     return None if keys == raw.get("search") else UpdateOne({"_id": raw["_id"], **sources}, {"$set": {"search": keys}})

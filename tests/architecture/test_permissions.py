@@ -29,6 +29,7 @@ from arthomed.notifications.models import Notification, State
 from arthomed.payments.models import Payment
 from arthomed.payments.rules import Method
 from arthomed.payments.service import recording
+from arthomed.users import family
 from arthomed.users.models import User
 from tests import factories
 
@@ -142,6 +143,17 @@ def _own_code(world: World) -> dict[str, Any]:
     return {"otp": factories.code_for(mobile)}
 
 
+def _new_number(_: World) -> dict[str, Any]:
+    mobile = factories.new_mobile()
+    otp.request_code(mobile, purpose="login", address="127.0.0.1", networks=["127.0.0.1"])
+    return {"mobileNumber": mobile, "otp": factories.code_for(mobile)}
+
+
+def _dependent_of(owner: User) -> ObjectId:
+    actor = factories.actor_of(owner)
+    return ObjectId(family.add(actor, owner.id, {"name": "Test Child", "relationship": "daughter"}).dependent.id)
+
+
 def _a_week_later() -> str:
     return (factories.tomorrow() + timedelta(days=7)).isoformat()
 
@@ -166,6 +178,7 @@ PUBLIC = {
 _APPOINTMENT = "/api/appointments/<object_id:appointment_id>"
 _USER = "/api/users/<object_id:user_id>"
 _PATIENT = "/api/patients/<object_id:patient_id>"
+_FAMILY = f"{_PATIENT}/dependents"
 _DOCTORS = "/api/users/doctors"
 _BORN = {"dateOfBirth": "1990-04-21"}
 _SLOTS = "/api/appointments/slots"
@@ -215,6 +228,20 @@ TABLE: dict[tuple[str, str], Row] = {
     ),
     ("GET", _PATIENT): Row(DOCTOR | STAFF, "patient", own_only=DOCTOR, status=Status.CONFIRMED),
     ("PUT", _PATIENT): Row(STAFF, "patient", body=lambda _: {"name": "New Name"}),
+    ("GET", "/api/dependents"): Row(ALL),
+    ("POST", "/api/dependents"): Row(ALL, body=lambda _: {"name": "Test Child", "relationship": "son"}),
+    ("PUT", "/api/dependents/<object_id:dependent_id>"): Row(
+        ALL, "dependent", own_only=ALL, body=lambda _: {"name": "New Name"}
+    ),
+    ("DELETE", "/api/dependents/<object_id:dependent_id>"): Row(ALL, "dependent", own_only=ALL),
+    ("POST", "/api/dependents/<object_id:dependent_id>/claim"): Row(STAFF, "dependent", body=_new_number),
+    ("GET", _FAMILY): Row(STAFF, "patient"),
+    ("POST", _FAMILY): Row(STAFF, "patient", body=lambda _: {"name": "Test Child", "relationship": "son"}),
+    ("PUT", f"{_FAMILY}/<object_id:dependent_id>"): Row(
+        STAFF, "patient and dependent", body=lambda _: {"name": "New Name"}
+    ),
+    ("DELETE", f"{_FAMILY}/<object_id:dependent_id>"): Row(STAFF, "patient and dependent"),
+    ("GET", "/api/files"): Row(ALL),
     ("GET", _DOCTORS): Row(ALL),
     ("GET", f"{_DOCTORS}/<object_id:doctor_id>"): Row(ALL, "doctor"),
     ("GET", f"{_DOCTORS}/<object_id:doctor_id>/availability"): Row(ALL, "doctor", query=lambda _: _ONE_DAY),
@@ -392,8 +419,9 @@ def call_route(
 
 
 def _path(route: tuple[str, str], record: object) -> str:
-    start, bracket, rest = route[1].partition("<")
-    return start + (f"{record}{rest.partition('>')[2]}" if bracket else "")
+    """The path for a record; for a pair of records if it has two ids."""
+    records = iter(record if isinstance(record, tuple) else (record,) * 2)
+    return re.sub(r"<[^>]+>", lambda _: str(next(records)), route[1])
 
 
 def _sms_about(appointment: Appointment) -> ObjectId:
@@ -441,6 +469,10 @@ def make_world(app: Flask, role: Role, status: Status) -> World:
         "display key": cache(lambda: (display_key(doctor), display_key(doctor))),
         "payment": lambda: (payments()[0].id, payments()[1].id),
         "paid appointment": lambda: (payments()[0].appointment, payments()[1].appointment),
+        "dependent": cache(lambda: (_dependent_of(caller.user), _dependent_of(stranger.user))),
+        "patient and dependent": cache(
+            lambda: tuple((one.user.id, _dependent_of(one.user)) for one in (stranger,) * 2)
+        ),
         "own message": (_sms_about(as_patient), _sms_about(others_appointment)),
         "message": (_failed_message_of(own_appointment), _failed_message_of(others_appointment)),
         "file": (

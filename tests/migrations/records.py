@@ -104,6 +104,11 @@ def display_key(**parts: Any) -> dict[str, Any]:
     return {"_id": ObjectId(), **valid, "createdAt": STARTS_AT, "updatedAt": STARTS_AT, **parts}
 
 
+def dependent(**parts: Any) -> dict[str, Any]:
+    valid = {"owner": ObjectId(), "name": "Aarav", "relationship": "son", "isActive": True}
+    return {"_id": ObjectId(), **valid, "createdAt": STARTS_AT, "updatedAt": STARTS_AT, **parts}
+
+
 def cache_tag(**parts: Any) -> dict[str, Any]:
     return {"_id": f"doctors:{ObjectId()}", "version": b"random bytes", "changedAt": STARTS_AT, **parts}
 

@@ -30,7 +30,8 @@ def upload(actor: Actor, appointment_id: ObjectId, category: Category, uploads: 
     """
     appointment: Appointment = Appointment.visible_to(actor).require(appointment_id)
     rules.ensure_takes_files(appointment)
-    target = UploadTarget(Kind.APPOINTMENTS, category, appointment.id, appointment.patient_id)
+    people = (appointment.patient_id, appointment.dependent_id)
+    target = UploadTarget(Kind.APPOINTMENTS, category, appointment.id, *people)
     with uploading.stored_files(actor, uploads, target) as files:
 
         def work(session: ClientSession) -> list[File]:
@@ -77,7 +78,7 @@ class ProfilePictures:
             return
         if users.get(file.record).role is Role.DOCTOR:
             return
-        appointments = Appointment.objects(doctor_id=actor.user_id, patient_id=file.record)
+        appointments = Appointment.objects(doctor_id=actor.user_id, patient_id=file.record, dependent_id=None)
         if actor.role is not Role.DOCTOR or appointments.first() is None:
             raise NotFound
 

@@ -26,6 +26,7 @@ class BookingDetails:
     purpose_of_visit: str
     reason: str | None
     symptoms: str | None = None
+    dependent_id: ObjectId | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,9 @@ from arthomed.notifications import service as notifications
 from arthomed.notifications.models import Notification
 from arthomed.scheduling.models import Slot
 from arthomed.scheduling.seats import Seat
+from arthomed.users import family
 from arthomed.users import service as users
+from arthomed.users.dependents import Dependent
 from arthomed.users.models import User
 
 log = structlog.get_logger()
@@ -42,6 +44,7 @@ class _Context:
     """The records that the bookings of a transaction depend on, read at its start; seats by the attempts' ids."""
 
     users: Mapping[ObjectId, User]
+    dependents: Mapping[ObjectId, Dependent]
     seats: Mapping[ObjectId, Seat | None]
     open_appointments: Mapping[ObjectId, int]
 
@@ -60,7 +63,7 @@ def book(
     uploads: Sequence[Upload] = (),
     category: Category = Category.REPORTS,
 ) -> Appointment:
-    """Book an appointment for the acting user as its patient, with the uploads as its files of a category.
+    """Book an appointment for the acting user or a member of the family, with the uploads as its files of a category.
 
     Raises:
         BookingLimitReached: the patient has too many open appointments.
@@ -81,17 +84,18 @@ def place(
     """Book in one transaction; a repeated request with the same idempotency key returns the first appointment.
 
     Raises:
-        NotFound: the patient or the doctor does not exist, or the doctor cannot be booked.
+        NotFound: the patient, the family member or the doctor does not exist, or the doctor cannot be booked.
         SlotUnavailable, SlotTaken: with the nearest free slots of that doctor.
         ValidationFailed: the doctor is the patient, too.
-        DuplicateValue: the patient has an appointment at that time, or with that doctor on that day.
+        DuplicateValue: the person has an appointment at that time, or with that doctor on that day.
         IdempotencyKeyReused: the key was used for another booking.
         DuplicateKeyError: another request has stored the new patient meanwhile.
     """
     doctor_id = attempt.details.doctor_id
     if attempt.patient_id == doctor_id:
         raise ValidationFailed.of("doctorId", "Doctors cannot book an appointment with themselves.", str(doctor_id))
-    target = UploadTarget(FileKind.APPOINTMENTS, category, attempt.id, attempt.patient_id)
+    people = (attempt.patient_id, attempt.details.dependent_id)
+    target = UploadTarget(FileKind.APPOINTMENTS, category, attempt.id, *people)
     try:
         with uploading.stored_files(attempt.actor, uploads, target) as files:
             booked = _batched_booking(replace(attempt, files=files))
@@ -121,6 +125,7 @@ def _read_context(attempts: Sequence[BookingAttempt], now: datetime, session: Cl
     ids = [user_id for attempt in attempts for user_id in (attempt.patient_id, attempt.details.doctor_id)]
     found = User.active_by_id(ids, session)
     found |= {attempt.patient_id: attempt.new_patient for attempt in attempts if attempt.new_patient}
+    dependents = Dependent.by_id((id_ for one in attempts if (id_ := one.details.dependent_id)), session)
     seats = _find_seats([one for one in attempts if one.patient_id in found], now, session)
     policy = settings().policy
     limit = policy.max_open_appointments
@@ -128,7 +133,7 @@ def _read_context(attempts: Sequence[BookingAttempt], now: datetime, session: Cl
     frequent = [patient.id for patient in patients if patient and patient.bookings_count >= limit]
     day_start = clock.wall_clock(clock.today(policy.timezone), "00:00", policy.timezone)
     counts = Appointment.count_open(frequent, day_start=day_start, session=session) if frequent else {}
-    return _Context(found, seats, counts)
+    return _Context(found, dependents, seats, counts)
 
 
 def _find_seats(
@@ -160,6 +165,8 @@ def _ensure_bookable(attempt: BookingAttempt, context: _Context, now: datetime) 
     details, policy = attempt.details, settings().policy
     if attempt.patient_id not in context.users:
         raise NotFound("Patient not found")
+    if details.dependent_id is not None:
+        family.ensure_active_member(context.dependents.get(details.dependent_id), attempt.patient_id)
     if context.open_appointments.get(attempt.patient_id, 0) >= policy.max_open_appointments:
         raise rules.BookingLimitReached
     doctor = context.users.get(details.doctor_id)
@@ -225,6 +232,7 @@ def _appointment(attempt: BookingAttempt, seat: Seat, queue: Queue | None, conte
     appointment = Appointment(
         id=attempt.id,
         patient_id=attempt.patient_id,
+        dependent_id=details.dependent_id,
         doctor_id=details.doctor_id,
         slot=seat.slot,
         seat=rules.OVERFLOW_SEAT + queue.token if queue and seat.is_overflow else seat.number,
@@ -245,6 +253,7 @@ def _appointment(attempt: BookingAttempt, seat: Seat, queue: Queue | None, conte
         updated_at=now,
     )
     appointment.patient, appointment.doctor = context.users[attempt.patient_id], context.users[details.doctor_id]
+    appointment.dependent = context.dependents.get(details.dependent_id) if details.dependent_id else None
     appointment.images = list(attempt.files)
     return appointment
 
@@ -254,5 +263,5 @@ def _replay_or_refuse(error: ClinicError | DuplicateKeyError, attempt: BookingAt
     replayed = idempotency.find_replayed(attempt.actor, attempt.key)
     if replayed is not None:
         return replayed
-    is_own = attempt.actor.user_id == attempt.patient_id
+    is_own = attempt.actor.user_id == attempt.patient_id and attempt.details.dependent_id is None
     raise refusals.of_time(error, attempt.start, is_own=is_own)

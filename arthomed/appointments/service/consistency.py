@@ -11,6 +11,7 @@ from arthomed.appointments.service.arrival import TOKENS, tokens_counter
 from arthomed.core.counters import Counter
 from arthomed.core.documents import Pipeline, Raw
 from arthomed.scheduling.models import Slot
+from arthomed.users.dependents import Dependent
 
 _ACTIVE_APPOINTMENTS: Pipeline = [
     {
@@ -85,6 +86,27 @@ _QUEUES: Pipeline = [
 ]
 _OF_TOKENS = {"_id": {"$regex": f"^{TOKENS}"}}
 
+_OF_FAMILY: Pipeline = [
+    {"$match": {"dependent": {"$exists": True}}},
+    {"$lookup": {"from": "dependents", "localField": "dependent", "foreignField": "_id", "as": "members"}},
+    {"$match": {"$expr": {"$ne": [{"$first": "$members.owner"}, "$patient"]}}},
+    {"$project": {"_id": 1}},
+]
+_WITHOUT_OWNER: Pipeline = [
+    {"$lookup": {"from": "users", "localField": "owner", "foreignField": "_id", "as": "owners"}},
+    {"$lookup": {"from": "users", "localField": "claimedBy", "foreignField": "_id", "as": "claimers"}},
+    {
+        "$match": {
+            "$or": [
+                {"owners": []},
+                {"claimedBy": {"$ne": None}, "claimers": []},
+                {"claimedBy": {"$ne": None}, "isActive": True},
+            ]
+        }
+    },
+    {"$project": {"_id": 1}},
+]
+
 
 def violations() -> Iterator[str]:
     """One line for each slot, appointment or queue that is inconsistent.
@@ -97,6 +119,7 @@ def violations() -> Iterator[str]:
         yield from _wrong_overflow_places(snapshot)
         yield from _inconsistent_queues(snapshot)
         yield from _misplaced_appointments(snapshot)
+        yield from _wrong_families(snapshot)
 
 
 def _inconsistent_slots(snapshot: ClientSession) -> Iterator[str]:
@@ -142,3 +165,10 @@ def _misplaced_appointments(snapshot: ClientSession) -> Iterator[str]:
     for message, which in _MISPLACED.items():
         for row in Appointment.collection().find({"queue": {"$exists": True}, **which}, {"_id": 1}, session=snapshot):
             yield f"appointment {row['_id']}: {message}"
+
+
+def _wrong_families(snapshot: ClientSession) -> Iterator[str]:
+    for row in Appointment.collection().aggregate(_OF_FAMILY, session=snapshot):
+        yield f"appointment {row['_id']}: for somebody who is not in the patient's family"
+    for row in Dependent.collection().aggregate(_WITHOUT_OWNER, session=snapshot):
+        yield f"dependent {row['_id']}: without an owner, or of two"

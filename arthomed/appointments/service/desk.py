@@ -34,6 +34,7 @@ class DeskBooking:
     appointment_date: date | None = None
     appointment_time: str | None = None
     reason: str | None = None
+    dependent_id: ObjectId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,8 @@ def book(actor: Actor, request: DeskBooking, *, key: str | None = None) -> DeskB
     A walk-in gets the next free slot of today or an overflow place, and a token.
 
     Raises:
-        NotFound: the patient does not exist or is deactivated; the doctor does not exist or cannot be booked.
+        NotFound: the patient does not exist or is deactivated; the family has no such member; the doctor does not
+            exist or cannot be booked.
         SlotUnavailable, SlotTaken, ValidationFailed, DuplicateValue, IdempotencyKeyReused: see `booking.place`.
     """
     attempt = _attempt(actor, request, key)
@@ -72,6 +74,7 @@ def _attempt(actor: Actor, request: DeskBooking, key: str | None) -> BookingAtte
         request.appointment_time,
         request.purpose_of_visit,
         request.reason,
+        dependent_id=request.dependent_id,
     )
     source = Source.WALK_IN if request.appointment_time is None else Source.DESK
     attempt = BookingAttempt(actor, patient_id, details, source, new_patient)

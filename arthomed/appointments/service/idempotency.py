@@ -13,6 +13,8 @@ from arthomed.appointments.service import audit_trail
 from arthomed.core.actor import Actor
 from arthomed.core.errors import IdempotencyKeyReused
 
+_LATER_FIELDS = frozenset({"dependent_id"})  # left out while empty, so that keys of an older version still match
+
 
 def new_key(
     actor: Actor, key: str | None, appointment: ObjectId, request: Mapping[str, Any], *parts: str
@@ -42,5 +44,6 @@ def find_replayed(actor: Actor, key: IdempotencyKey | None) -> Appointment | Non
 
 def fingerprint_of(request: Mapping[str, Any], *parts: str) -> str:
     """A digest of the request, in which the order of the fields does not matter, and of its other parts."""
-    text = json.dumps(request, default=str, sort_keys=True)
+    known = {name: value for name, value in request.items() if value is not None or name not in _LATER_FIELDS}
+    text = json.dumps(known, default=str, sort_keys=True)
     return sha256("".join([text, *parts]).encode()).hexdigest()

@@ -11,7 +11,8 @@ from typing import Any
 from bson import ObjectId
 from pymongo.client_session import ClientSession
 
-from arthomed.appointments.messages import KINDS
+from arthomed.appointments.messages import KINDS, of_person
+from arthomed.appointments.models import Appointment
 from arthomed.audit import service as audit
 from arthomed.audit.models import Action, Kind
 from arthomed.core import clock
@@ -22,6 +23,7 @@ from arthomed.core.paging import Page, PageRequest
 from arthomed.notifications import catalogue
 from arthomed.notifications.models import Channel, Notification
 from arthomed.users import service as users
+from arthomed.users.dependents import Dependent
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,21 @@ def _to_entries(actor: Actor, found: Sequence[Notification]) -> list[OwnMessage]
     about_the_same = Notification.objects(subject__in=[sms.subject for sms in found])
     for one in sorted(about_the_same, key=lambda one: one.id):
         channels[_key(one)].append(one)
-    return [OwnMessage(sms, language.message[sms.kind].subject, channels[_key(sms)]) for sms in found]
+    members = _members([sms.subject for sms in found])
+    entries = []
+    for sms in found:
+        member = members.get(sms.subject)
+        title = language.message[of_person(sms.kind, member)].subject
+        entries.append(OwnMessage(sms, title.format(member=member and member.name), channels[_key(sms)]))
+    return entries
+
+
+def _members(appointments: Sequence[ObjectId]) -> dict[ObjectId, Dependent]:
+    """The family members whom appointments are for; those of the user's own are left out."""
+    of_family = Appointment.objects(id__in=appointments, dependent_id__ne=None).scalar("id", "dependent_id")
+    whom = dict(of_family)
+    members = Dependent.by_id(whom.values())
+    return {appointment: members[dependent] for appointment, dependent in whom.items()}
 
 
 def _key(message: Notification) -> tuple[ObjectId, str, int]:

@@ -11,9 +11,15 @@ from arthomed.core import clock
 from arthomed.core.documents import Raw
 
 
+def treats(doctor: ObjectId | None, patient: ObjectId) -> bool:
+    """Whether a doctor has a confirmed appointment with a patient, not only with the patient's family."""
+    treating = Appointment.objects(doctor_id=doctor, patient_id=patient, dependent_id=None)
+    return treating.filter(status__in=sorted(OF_OWN_PATIENTS)).first() is not None
+
+
 def own_patients(doctor: ObjectId) -> list[ObjectId]:
-    """The patients of a doctor; `Appointment.treats` is the same rule for one of them."""
-    treating = Appointment.objects(doctor_id=doctor, status__in=sorted(OF_OWN_PATIENTS))
+    """The patients whom a doctor `treats`."""
+    treating = Appointment.objects(doctor_id=doctor, dependent_id=None, status__in=sorted(OF_OWN_PATIENTS))
     return list(treating.distinct("patient_id"))
 
 
@@ -28,5 +34,11 @@ def patients_with_token(token: int, *, doctor: ObjectId | None = None) -> list[O
         "queue.token": token,
     }
     if doctor is not None:
-        query |= {"doctor": doctor, "status": {"$in": sorted(OF_OWN_PATIENTS)}}
+        query |= {"doctor": doctor, "dependent": None, "status": {"$in": sorted(OF_OWN_PATIENTS)}}
     return list(Appointment.objects(__raw__=query).distinct("patient_id"))
+
+
+def treated_members(doctor: ObjectId, patient: ObjectId) -> set[ObjectId]:
+    """The members of a patient's family whom a doctor treats."""
+    treating = {"doctor": doctor, "patient": patient, "status": {"$in": sorted(OF_OWN_PATIENTS)}}
+    return set(Appointment.objects(__raw__={**treating, "dependent": {"$ne": None}}).distinct("dependent_id"))

@@ -77,10 +77,12 @@ def _to_query(
     when: str | None = None,
     doctor_id: ObjectId | None = None,
     patient_id: ObjectId | None = None,
+    dependent_id: ObjectId | None = None,
 ) -> Raw:
     since, until = _interval(start_date, end_date, when)
     starts_at = {operator: limit for operator, limit in (("$gte", since), ("$lt", until)) if limit is not None}
-    conditions = {"status": status, "doctor": doctor_id, "patient": patient_id, "startsAt": starts_at or None}
+    people = {"doctor": doctor_id, "patient": patient_id, "dependent": dependent_id}
+    conditions = {"status": status, **people, "startsAt": starts_at or None}
     return {field: condition for field, condition in conditions.items() if condition is not None}
 
 

@@ -183,5 +183,5 @@ def _replay_or_refuse(error: ClinicError | DuplicateKeyError, attempt: _Attempt)
     replayed = idempotency.find_replayed(attempt.actor, attempt.key)
     if replayed is not None:
         return replayed
-    is_own = attempt.actor.user_id == attempt.found.patient_id
+    is_own = attempt.actor.user_id == attempt.found.patient_id and attempt.found.dependent_id is None
     raise refusals.of_time(error, attempt.start, is_own=is_own)

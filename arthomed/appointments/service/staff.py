@@ -10,6 +10,7 @@ from pymongo.client_session import ClientSession
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.rules import ACTIVE
 from arthomed.appointments.service import audit_trail
+from arthomed.appointments.service.patients import treats
 from arthomed.auth.service import sessions
 from arthomed.core import clock
 from arthomed.core.actor import Actor
@@ -39,7 +40,7 @@ def read(actor: Actor, user_id: ObjectId, *, role: Role | None = None) -> User:
     Raises:
         NotFound: there is no such user, or the user is not one of the doctor's own patients.
     """
-    if actor.role is Role.DOCTOR and user_id != actor.user_id and not Appointment.treats(actor.user_id, user_id):
+    if actor.role is Role.DOCTOR and user_id != actor.user_id and not treats(actor.user_id, user_id):
         raise NotFound
     return users.read(actor, user_id, role=role)
 

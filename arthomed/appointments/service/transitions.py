@@ -98,24 +98,27 @@ def cancel_open(actor: Actor, session: ClientSession) -> None:
 
 def reject_unconfirmed() -> int:
     """Reject the appointments that are pending at their start; returns how many."""
-    due = Appointment.due(Status.PENDING, starts_at__lte=clock.now())
+    due = _due(Status.PENDING, starts_at__lte=clock.now())
     return _move_all(due, Status.REJECTED, _UNCONFIRMED)
 
 
 def mark_no_shows() -> int:
     """Mark confirmed appointments as no-shows some time after their end; returns how many."""
     ended_before: datetime = clock.now() - settings().policy.no_show_after
-    due = Appointment.due(
-        Status.CONFIRMED, starts_at__lte=ended_before, ends_at__lte=ended_before, queue__arrived_at=None
-    )
+    due = _due(Status.CONFIRMED, starts_at__lte=ended_before, ends_at__lte=ended_before, queue__arrived_at=None)
     return _move_all(due, Status.NO_SHOW, None)
 
 
 def complete_forgotten() -> int:
     """Complete the consultations that began on an earlier day and that nobody completed; returns how many."""
     zone = settings().policy.timezone
-    due = Appointment.due(Status.IN_PROGRESS, starts_at__lt=clock.wall_clock(clock.today(zone), "00:00", zone))
+    due = _due(Status.IN_PROGRESS, starts_at__lt=clock.wall_clock(clock.today(zone), "00:00", zone))
     return _move_all(due, Status.COMPLETED, _FORGOTTEN)
+
+
+def _due(status: Status, **conditions: datetime | None) -> list[ObjectId]:
+    """The ids of appointments that a periodic job handles, the earliest start first."""
+    return list(Appointment.objects(status=status, **conditions).order_by("starts_at").scalar("id"))
 
 
 def _move_all(appointment_ids: Sequence[ObjectId], target: Status, reason: str | None) -> int:

@@ -8,24 +8,32 @@ from arthomed.core.errors import Code
 from arthomed.core.paging import Page
 from arthomed.core.permissions import Permission
 from arthomed.frontdesk.schemas.patients import (
+    ClaimDependent,
     CreatePatient,
+    PatientAndFamilyOut,
     PatientOut,
     PatientQuery,
     RegistrationOut,
     UpdatePatient,
 )
-from arthomed.frontdesk.service import patients
+from arthomed.frontdesk.service import families, patients
 from arthomed.http.auth import current_actor, requires
 from arthomed.http.blueprint import Blueprint, WithMessage
 from arthomed.http.envelope import envelope_of
 from arthomed.http.limits import subscriber
 from arthomed.http.refusals import OF_GUESSES
 from arthomed.http.schema import example_of, page_of
+from arthomed.users.dependents import Dependent
+from arthomed.users.family import Added
+from arthomed.users.family_schemas import AddDependent, AddedOut, DependentOut, DependentsOut, UpdateDependent
 from arthomed.users.models import User
 from arthomed.users.patients import Registration, register
+from arthomed.users.routes import EXISTING_MEMBER
 from arthomed.users.schemas import FoundPatientOut
 
 blueprint = Blueprint("patients", __name__, url_prefix="/api/patients", description="Patients at the front desk.")
+
+claims = Blueprint("claims", __name__, url_prefix="/api/dependents", description="Family members.")
 
 _EXISTING = "The number is registered already"
 
@@ -64,11 +72,11 @@ def create(body: dict[str, Any]) -> Registration | WithMessage:
 
 @blueprint.get("/<object_id:patient_id>")
 @requires(Permission.PATIENTS_READ)
-@blueprint.response(200, PatientOut, name="patient", description="Patient retrieved successfully")
-def read(patient_id: ObjectId) -> User:
-    """Read a patient's record; doctors read those of their own patients.
+@blueprint.response(200, PatientAndFamilyOut, name="patient", description="Patient retrieved successfully")
+def read(patient_id: ObjectId) -> patients.Record:
+    """Read a patient's record with the family; doctors read those of their own patients.
 
-    `patientInfo` (allergies, history) is left out for receptionists.
+    `patientInfo` (allergies, history) is left out for receptionists; doctors get the family members whom they treat.
     """
     return patients.read(current_actor(), patient_id)
 
@@ -81,3 +89,61 @@ def read(patient_id: ObjectId) -> User:
 def update(changes: dict[str, Any], patient_id: ObjectId) -> User:
     """Change a patient's record. A new number needs the code that was sent to it, and signs all devices out."""
     return patients.update(current_actor(), patient_id, changes, network=subscriber())
+
+
+@blueprint.get("/<object_id:patient_id>/dependents")
+@requires(Permission.PATIENTS_WRITE)
+@blueprint.response(200, DependentsOut, description="Family members retrieved successfully")
+def list_family(patient_id: ObjectId) -> dict[str, list[Dependent]]:
+    """List the members of a patient's family, by name."""
+    return {"dependents": families.members(current_actor(), patient_id)}
+
+
+@blueprint.post("/<object_id:patient_id>/dependents")
+@requires(Permission.PATIENTS_WRITE)
+@blueprint.arguments(AddDependent)
+@blueprint.response(201, AddedOut, description="Family member added successfully")
+@blueprint.alt_response(
+    200,
+    schema=envelope_of(AddedOut),
+    description=EXISTING_MEMBER,
+    example={**example_of(envelope_of(AddedOut)()), "message": EXISTING_MEMBER},
+    success=True,
+)
+def add_to_family(body: dict[str, Any], patient_id: ObjectId) -> Added | WithMessage:
+    """Add a member to a patient's family; one with the same name and date of birth answers 200."""
+    added = families.add(current_actor(), patient_id, body)
+    return added if added.is_new else WithMessage(EXISTING_MEMBER, added, 200)
+
+
+@blueprint.put("/<object_id:patient_id>/dependents/<object_id:dependent_id>")
+@requires(Permission.PATIENTS_WRITE)
+@blueprint.arguments(UpdateDependent)
+@blueprint.response(200, DependentOut, name="dependent", description="Family member updated successfully")
+@blueprint.refuses(Code.DUPLICATE_VALUE)
+def update_family(changes: dict[str, Any], patient_id: ObjectId, dependent_id: ObjectId) -> Dependent:
+    """Change the record of a member of a patient's family."""
+    return families.update(current_actor(), patient_id, dependent_id, changes)
+
+
+@blueprint.delete("/<object_id:patient_id>/dependents/<object_id:dependent_id>")
+@requires(Permission.PATIENTS_WRITE)
+@blueprint.response(200, description="Family member removed successfully")
+def remove_from_family(patient_id: ObjectId, dependent_id: ObjectId) -> None:
+    """Remove a member from a patient's family. Their appointments stay, and still name them."""
+    families.remove(current_actor(), patient_id, dependent_id)
+
+
+@claims.post("/<object_id:dependent_id>/claim")
+@requires(Permission.PATIENTS_WRITE)
+@claims.arguments(ClaimDependent)
+@claims.response(200, PatientOut, name="patient", description="Family member became a patient successfully")
+@claims.refuses(*OF_GUESSES, Code.DUPLICATE_VALUE)
+def claim(body: dict[str, Any], dependent_id: ObjectId) -> User:
+    """Make a family member, who has a mobile number now, a patient with all their appointments and files.
+
+    The code goes to that number. A number that is a patient already keeps its record and receives the history.
+    Receipts stay with the patient who paid.
+    """
+    request = families.Claim(dependent_id, body["mobile_number"], body["otp"], subscriber())
+    return families.claim(current_actor(), request)

@@ -9,6 +9,7 @@ from arthomed.appointments.schemas import RecordOut
 from arthomed.auth.schemas import OneTimeCode
 from arthomed.core.permissions import Role
 from arthomed.http.schema import Changes, PageQuery, Schema, Text
+from arthomed.users.family_schemas import DependentOut
 from arthomed.users.fields import EmailAddress, Mobile, Name
 from arthomed.users.schemas import FoundPatientOut, ProfilePart
 
@@ -51,6 +52,27 @@ class UpdatePatient(Changes):
 
 class PatientOut(RecordOut):
     """A patient's record; `patientInfo` is not for the reception."""
+
+
+class PatientAndFamilyOut(PatientOut):
+    """A patient's record with the family; a doctor gets the members whom the doctor treats."""
+
+    dependents = fields.List(fields.Nested(DependentOut), required=True)
+
+    def get_attribute(self, obj: Any, attr: str, default: Any) -> Any:
+        return super().get_attribute(obj if attr == "dependents" else obj.patient, attr, default)
+
+    @ma.post_dump(pass_original=True)
+    def for_reader(self, dumped: dict[str, Any], record: Any, **_: object) -> dict[str, Any]:
+        shown: dict[str, Any] = super().for_reader(dumped, record.patient)
+        return shown
+
+
+class ClaimDependent(Schema):
+    mobile_number = Mobile(required=True)
+    otp = OneTimeCode(
+        required=True, metadata={"description": "The code that `POST /api/auth/send-otp` sent to the number."}
+    )
 
 
 class RegisteredOut(PatientOut):

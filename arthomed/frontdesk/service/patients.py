@@ -1,11 +1,13 @@
 """Search, read, register and change patients."""
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from bson import ObjectId
 
 from arthomed.appointments.service import staff
-from arthomed.appointments.service.patients import own_patients, patients_with_token
+from arthomed.appointments.service.patients import own_patients, patients_with_token, treated_members
 from arthomed.audit import service as audit
 from arthomed.audit.models import Kind
 from arthomed.auth.service import otp
@@ -14,8 +16,9 @@ from arthomed.core.actor import Actor
 from arthomed.core.errors import ValidationFailed
 from arthomed.core.paging import Page, PageRequest
 from arthomed.core.permissions import Role
-from arthomed.users import patients
+from arthomed.users import family, patients
 from arthomed.users import service as users
+from arthomed.users.dependents import Dependent
 from arthomed.users.models import User
 
 _TOKEN = re.compile(r"# ?([0-9]{1,4})")
@@ -42,9 +45,23 @@ def search(actor: Actor, page_request: PageRequest, typed: str) -> Page[User]:
     return page
 
 
-def read(actor: Actor, patient_id: ObjectId) -> User:
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A patient's record with the family; a doctor gets the members whom the doctor treats."""
+
+    patient: User
+    dependents: Sequence[Dependent]
+
+
+def read(actor: Actor, patient_id: ObjectId) -> Record:
     """Read a patient's record. Raises NotFound for other users, and for patients of other doctors."""
-    return staff.read(actor, patient_id, role=Role.PATIENT)
+    patient = staff.read(actor, patient_id, role=Role.PATIENT)
+    members = family.members(patient_id)
+    if actor.role is Role.DOCTOR:
+        treated = treated_members(actor.signed_in_user_id, patient_id)
+        members = [one for one in members if one.id in treated]
+    audit.record_read(actor, Kind.DEPENDENT, [one.id for one in members], [patient_id])
+    return Record(patient, members)
 
 
 def update(actor: Actor, patient_id: ObjectId, changes: users.NewValues, *, network: str) -> User:

@@ -90,7 +90,13 @@ def _load(ids: Sequence[ObjectId], versions: dict[ObjectId, tuple[bytes, ...]], 
     appointments = Appointment.with_people(list(Appointment.objects(id__in=ids)))
     treated = days.treated_before([one.patient_id for one in appointments], day)
     rows = [
-        Row(one.id, versions[one.id], _files_of(one), one, is_first_appointment=one.patient_id not in treated)
+        Row(
+            one.id,
+            versions[one.id],
+            _files_of(one),
+            one,
+            is_first_appointment=(one.patient_id, one.dependent_id) not in treated,
+        )
         for one in appointments
     ]
     kept.put(row for row in rows if not row.files)

@@ -23,6 +23,7 @@ from arthomed.files.service import deleting
 from arthomed.payments.service.queries import last_payment_at
 from arthomed.privacy import rules
 from arthomed.privacy.models import Export
+from arthomed.users import family
 from arthomed.users import service as users
 
 log = structlog.get_logger()
@@ -79,5 +80,6 @@ def _erase_personal_data(
     """Anonymise a person and their appointments; with `record_until` the medical record stays until then."""
     deleting.mark_files_of(FileKind.PROFILES, [user_id], session)
     users.anonymise(user_id, keep_until=record_until, session=session)
+    family.erase(user_id, keeps_record=record_until is not None, session=session)
     erase_appointments(user_id, including_treated=record_until is None, session=session)
     audit.record_change(actor, Action.DELETE, Kind.USER, user_id, subject=user_id, session=session)

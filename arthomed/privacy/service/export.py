@@ -20,7 +20,9 @@ from arthomed.payments.models import Payment
 from arthomed.payments.service import queries as payments
 from arthomed.privacy.models import Export
 from arthomed.privacy.service import trail
+from arthomed.users import family
 from arthomed.users import service as users
+from arthomed.users.dependents import Dependent
 from arthomed.users.models import User
 
 _MAX_RECORDS_PER_REQUEST = 500  # a request collects them in well under a second; a job exports larger accounts
@@ -34,6 +36,7 @@ class PersonalData:
 
     exported_at: datetime
     user: User
+    dependents: list[Dependent]
     sessions: list[Session]
     appointments: list[Appointment]
     payments: list[Payment]
@@ -91,6 +94,7 @@ def _serialize(user_id: ObjectId) -> bytes:
     personal_data = PersonalData(
         exported_at=clock.now(),
         user=users.get(user_id),
+        dependents=family.all_members(user_id),
         sessions=list(Session.objects(user=user_id, expires_at__gt=clock.now())),
         appointments=Appointment.with_people(appointments),
         payments=payments.of_patient(user_id),

@@ -276,6 +276,58 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/dependents": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List one's own family members, by name.
+         * @description Roles: admin, doctor, patient, receptionist. Permission: `family`.
+         */
+        get: operations["dependentsListFamily"];
+        put?: never;
+        /**
+         * Add a family member, for whom one books with one's own number.
+         * @description One with the same name and date of birth answers 200, so the request can be repeated.
+         *
+         *     Roles: admin, doctor, patient, receptionist. Permission: `family`.
+         */
+        post: operations["dependentsAddToFamily"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/dependents/{dependent_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                dependent_id: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Change a family member's record.
+         * @description Roles: admin, doctor, patient, receptionist. Permission: `family`.
+         */
+        put: operations["dependentsUpdateFamily"];
+        post?: never;
+        /**
+         * Remove a family member. Their appointments stay, and still name them.
+         * @description Roles: admin, doctor, patient, receptionist. Permission: `family`.
+         */
+        delete: operations["dependentsRemoveFromFamily"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/users/doctors": {
         parameters: {
             query?: never;
@@ -946,8 +998,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Read a patient's record; doctors read those of their own patients.
-         * @description `patientInfo` (allergies, history) is left out for receptionists.
+         * Read a patient's record with the family; doctors read those of their own patients.
+         * @description `patientInfo` (allergies, history) is left out for receptionists; doctors get the family members whom they treat.
          *
          *     Roles: admin, doctor, receptionist. Permission: `patients:read`.
          */
@@ -958,6 +1010,84 @@ export interface paths {
          */
         put: operations["patientsUpdate"];
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/patients/{patient_id}/dependents": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                patient_id: string;
+            };
+            cookie?: never;
+        };
+        /**
+         * List the members of a patient's family, by name.
+         * @description Roles: admin, receptionist. Permission: `patients:write`.
+         */
+        get: operations["patientsListFamily"];
+        put?: never;
+        /**
+         * Add a member to a patient's family; one with the same name and date of birth answers 200.
+         * @description Roles: admin, receptionist. Permission: `patients:write`.
+         */
+        post: operations["patientsAddToFamily"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/patients/{patient_id}/dependents/{dependent_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                patient_id: string;
+                dependent_id: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Change the record of a member of a patient's family.
+         * @description Roles: admin, receptionist. Permission: `patients:write`.
+         */
+        put: operations["patientsUpdateFamily"];
+        post?: never;
+        /**
+         * Remove a member from a patient's family. Their appointments stay, and still name them.
+         * @description Roles: admin, receptionist. Permission: `patients:write`.
+         */
+        delete: operations["patientsRemoveFromFamily"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/dependents/{dependent_id}/claim": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                dependent_id: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make a family member, who has a mobile number now, a patient with all their appointments and files.
+         * @description The code goes to that number. A number that is a patient already keeps its record and receives the history.
+         *     Receipts stay with the patient who paid.
+         *
+         *     Roles: admin, receptionist. Permission: `patients:write`.
+         */
+        post: operations["claimsClaim"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1188,6 +1318,26 @@ export interface paths {
          * @description Roles: admin, doctor, patient, receptionist. Permission: `files`.
          */
         post: operations["filesUploadProfilePicture"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/files": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the files of one's own appointments, or of those for a family member, the newest first.
+         * @description Roles: admin, doctor, patient, receptionist. Permission: `files`.
+         */
+        get: operations["filesListOwn"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -2160,6 +2310,104 @@ export interface components {
              */
             timestamp: string;
         };
+        DependentOut: {
+            /** @example 672b1234a1b2c3d4e5f60718 */
+            _id: string;
+            /** @example Aarav Verma */
+            name: string;
+            /** @example son */
+            relationship: string | null;
+            /**
+             * Format: date
+             * @example 2018-06-30
+             */
+            dateOfBirth: string | null;
+            /** @example male */
+            gender: string | null;
+        };
+        DependentsOut: {
+            dependents: components["schemas"]["DependentOut"][];
+        };
+        DependentsEnvelope: {
+            /**
+             * @example true
+             * @enum {boolean}
+             */
+            success: true;
+            message: string;
+            data: components["schemas"]["DependentsOut"];
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            timestamp: string;
+        };
+        AddDependent: {
+            /** @example Aarav Verma */
+            name: string;
+            /** @example son */
+            relationship: string;
+            /**
+             * Format: date
+             * @example 2018-06-30
+             */
+            dateOfBirth?: string;
+            /**
+             * @example male
+             * @enum {string}
+             */
+            gender?: "male" | "female" | "other";
+        };
+        AddedOut: {
+            dependent: components["schemas"]["DependentOut"];
+        };
+        AddedEnvelope: {
+            /**
+             * @example true
+             * @enum {boolean}
+             */
+            success: true;
+            message: string;
+            data: components["schemas"]["AddedOut"];
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            timestamp: string;
+        };
+        UpdateDependent: {
+            /** @example Aarav Verma */
+            name?: string;
+            /** @example son */
+            relationship?: string;
+            /**
+             * Format: date
+             * @example 2018-06-30
+             */
+            dateOfBirth?: string | null;
+            /**
+             * @example male
+             * @enum {string|null}
+             */
+            gender?: "male" | "female" | "other" | null;
+        };
+        DependentData: {
+            dependent: components["schemas"]["DependentOut"];
+        };
+        DependentDataEnvelope: {
+            /**
+             * @example true
+             * @enum {boolean}
+             */
+            success: true;
+            message: string;
+            data: components["schemas"]["DependentData"];
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            timestamp: string;
+        };
         PublicDoctorInfoOut: {
             /** @example Cardiology */
             specialization?: string | null;
@@ -2361,6 +2609,11 @@ export interface components {
             /** @example 672b1234a1b2c3d4e5f60718 */
             doctorId: string;
             /**
+             * @description The family member whom the appointment is for.
+             * @example 672b1234a1b2c3d4e5f60718
+             */
+            dependentId?: string;
+            /**
              * Format: date
              * @example 2026-12-01
              */
@@ -2387,6 +2640,11 @@ export interface components {
         BookAppointmentWithFiles: {
             /** @example 672b1234a1b2c3d4e5f60718 */
             doctorId: string;
+            /**
+             * @description The family member whom the appointment is for.
+             * @example 672b1234a1b2c3d4e5f60718
+             */
+            dependentId?: string;
             /**
              * Format: date
              * @example 2026-12-01
@@ -2568,6 +2826,8 @@ export interface components {
             /** @example 672b1234a1b2c3d4e5f60718 */
             _id: string;
             patient: components["schemas"]["PatientPartOut"];
+            /** @description The family member whom the appointment is for. */
+            dependent?: components["schemas"]["DependentOut"];
             doctor: components["schemas"]["DoctorPartOut"];
             /**
              * Format: date
@@ -2759,6 +3019,11 @@ export interface components {
             mobileNumber?: string;
             /** @example Asha Verma */
             name?: string;
+            /**
+             * @description The family member whom the appointment is for.
+             * @example 672b1234a1b2c3d4e5f60718
+             */
+            dependentId?: string;
             /** @example 672b1234a1b2c3d4e5f60718 */
             doctorId: string;
             /**
@@ -3387,6 +3652,77 @@ export interface components {
              */
             timestamp: string;
         };
+        PatientAndFamilyOut: {
+            /** @example 672b1234a1b2c3d4e5f60718 */
+            _id: string;
+            /** @example 9876543210 */
+            mobileNumber: string;
+            /** @example Asha Verma */
+            name: string;
+            /** @example asha@example.com */
+            email: string | null;
+            /** @example /api/files/user_672b1234_1764234567890_avatar_9f.jpg */
+            readonly avatar?: string | null;
+            /** @example patient */
+            role: string;
+            /** @example true */
+            isActive: boolean;
+            /** @example true */
+            isVerified: boolean;
+            profile: components["schemas"]["ProfileOut"];
+            /** @description Only for doctors. */
+            doctorInfo?: components["schemas"]["DoctorInfoOut"];
+            /** @description Only for patients. */
+            patientInfo?: components["schemas"]["PatientInfoOut"];
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            createdAt: string;
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            updatedAt: string;
+            dependents: components["schemas"]["DependentOut"][];
+        };
+        PatientAndFamilyData: {
+            patient: components["schemas"]["PatientAndFamilyOut"];
+        };
+        PatientAndFamilyDataEnvelope: {
+            /**
+             * @example true
+             * @enum {boolean}
+             */
+            success: true;
+            message: string;
+            data: components["schemas"]["PatientAndFamilyData"];
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            timestamp: string;
+        };
+        UpdatePatient: {
+            /** @example Asha Verma */
+            name?: string;
+            /**
+             * Format: email
+             * @example asha@example.com
+             */
+            email?: string | null;
+            profile?: components["schemas"]["ProfilePart"];
+            /**
+             * @description A new number needs `otp`, and signs all devices out.
+             * @example 9876543210
+             */
+            mobileNumber?: string;
+            /**
+             * @description The code that `POST /api/auth/send-otp` sent to the new number.
+             * @example 123456
+             */
+            otp?: string;
+        };
         PatientOut: {
             /** @example 672b1234a1b2c3d4e5f60718 */
             _id: string;
@@ -3437,25 +3773,14 @@ export interface components {
              */
             timestamp: string;
         };
-        UpdatePatient: {
-            /** @example Asha Verma */
-            name?: string;
+        ClaimDependent: {
+            /** @example 9876543210 */
+            mobileNumber: string;
             /**
-             * Format: email
-             * @example asha@example.com
-             */
-            email?: string | null;
-            profile?: components["schemas"]["ProfilePart"];
-            /**
-             * @description A new number needs `otp`, and signs all devices out.
-             * @example 9876543210
-             */
-            mobileNumber?: string;
-            /**
-             * @description The code that `POST /api/auth/send-otp` sent to the new number.
+             * @description The code that `POST /api/auth/send-otp` sent to the number.
              * @example 123456
              */
-            otp?: string;
+            otp: string;
         };
         DoctorOfDayOut: {
             /** @example 672b1234a1b2c3d4e5f60718 */
@@ -3534,6 +3859,8 @@ export interface components {
             /** @example 672b1234a1b2c3d4e5f60718 */
             _id: string;
             patient: components["schemas"]["PatientPartOut"];
+            /** @description The family member whom the appointment is for. */
+            dependent?: components["schemas"]["DependentOut"];
             doctor: components["schemas"]["DoctorPartOut"];
             /**
              * Format: date
@@ -3633,6 +3960,8 @@ export interface components {
             /** @example 672b1234a1b2c3d4e5f60718 */
             _id: string;
             patient: components["schemas"]["PatientPartOut"];
+            /** @description The family member whom the appointment is for. */
+            dependent?: components["schemas"]["DependentOut"];
             doctor: components["schemas"]["DoctorPartOut"];
             /**
              * Format: date
@@ -3807,6 +4136,58 @@ export interface components {
         };
         UploadProfilePictureWithFiles: {
             files: string[];
+        };
+        ListedFileOut: {
+            /** @example appointment_672b1234_1764234567890_report_9f.pdf */
+            filename: string;
+            /** @example blood-test.pdf */
+            originalName: string;
+            /**
+             * @description Bytes.
+             * @example 52311
+             */
+            size: number;
+            /** @example application/pdf */
+            mimeType: string;
+            /** @example reports */
+            category: string;
+            /**
+             * @description Whether the person whom the file is about has uploaded it.
+             * @example true
+             */
+            fromPatient: boolean;
+            /** @example /api/files/appointment_672b1234_1764234567890_report_9f.pdf */
+            url: string;
+            /**
+             * @description waiting (for its virus scan), ready, infected or missing
+             * @example ready
+             */
+            status: string;
+            /** @example 672b1234a1b2c3d4e5f60718 */
+            appointmentId: string;
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            createdAt: string;
+        };
+        ListedFilePageOut: {
+            items: components["schemas"]["ListedFileOut"][];
+            pagination: components["schemas"]["PaginationOut"];
+        };
+        ListedFilePageEnvelope: {
+            /**
+             * @example true
+             * @enum {boolean}
+             */
+            success: true;
+            message: string;
+            data: components["schemas"]["ListedFilePageOut"];
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            timestamp: string;
         };
         RecordPayment: {
             /**
@@ -4103,6 +4484,28 @@ export interface components {
              */
             knownAddresses: string[];
         };
+        OwnDependentOut: {
+            /** @example 672b1234a1b2c3d4e5f60718 */
+            _id: string;
+            /** @example Aarav Verma */
+            name: string;
+            /** @example son */
+            relationship: string | null;
+            /**
+             * Format: date
+             * @example 2018-06-30
+             */
+            dateOfBirth: string | null;
+            /** @example male */
+            gender: string | null;
+            /** @description Whether the family still has this member. */
+            isActive: boolean;
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            createdAt: string;
+        };
         DeviceOut: {
             /** @example 672b1234a1b2c3d4e5f60718 */
             _id: string;
@@ -4165,6 +4568,7 @@ export interface components {
              */
             exportedAt: string;
             user: components["schemas"]["OwnRecordOut"];
+            dependents: components["schemas"]["OwnDependentOut"][];
             sessions: components["schemas"]["DeviceOut"][];
             appointments: components["schemas"]["AppointmentOut"][];
             payments: components["schemas"]["PaymentOut"][];
@@ -5947,6 +6351,251 @@ export interface operations {
             503: components["responses"]["503.SERVICE_UNAVAILABLE"];
         };
     };
+    dependentsListFamily: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Family members retrieved successfully */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "dependents": [
+                     *           {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "name": "Aarav Verma",
+                     *             "relationship": "son",
+                     *             "dateOfBirth": "2018-06-30",
+                     *             "gender": "male"
+                     *           }
+                     *         ]
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Family members retrieved successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["DependentsEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    dependentsAddToFamily: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "name": "Aarav Verma",
+                 *       "relationship": "son",
+                 *       "dateOfBirth": "2018-06-30",
+                 *       "gender": "male"
+                 *     }
+                 */
+                "application/json": components["schemas"]["AddDependent"];
+            };
+        };
+        responses: {
+            /** @description The family member exists already */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "dependent": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "name": "Aarav Verma",
+                     *           "relationship": "son",
+                     *           "dateOfBirth": "2018-06-30",
+                     *           "gender": "male"
+                     *         }
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "The family member exists already"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["AddedEnvelope"];
+                };
+            };
+            /** @description Family member added successfully */
+            201: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "dependent": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "name": "Aarav Verma",
+                     *           "relationship": "son",
+                     *           "dateOfBirth": "2018-06-30",
+                     *           "gender": "male"
+                     *         }
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Family member added successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["AddedEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR.MALFORMED_JSON"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            413: components["responses"]["413.PAYLOAD_TOO_LARGE"];
+            415: components["responses"]["415.UNSUPPORTED_MEDIA_TYPE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    dependentsUpdateFamily: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                dependent_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "name": "Aarav Verma",
+                 *       "relationship": "son",
+                 *       "dateOfBirth": "2018-06-30",
+                 *       "gender": "male"
+                 *     }
+                 */
+                "application/json": components["schemas"]["UpdateDependent"];
+            };
+        };
+        responses: {
+            /** @description Family member updated successfully */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "dependent": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "name": "Aarav Verma",
+                     *           "relationship": "son",
+                     *           "dateOfBirth": "2018-06-30",
+                     *           "gender": "male"
+                     *         }
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Family member updated successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["DependentDataEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR.MALFORMED_JSON.DUPLICATE_VALUE"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            413: components["responses"]["413.PAYLOAD_TOO_LARGE"];
+            415: components["responses"]["415.UNSUPPORTED_MEDIA_TYPE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    dependentsRemoveFromFamily: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                dependent_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Family member removed successfully */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {},
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Family member removed successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["NothingEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
     doctorsListDoctors: {
         parameters: {
             query?: {
@@ -6553,6 +7202,8 @@ export interface operations {
                 startDate?: string;
                 endDate?: string;
                 when?: "upcoming" | "past";
+                /** @description Only appointments for this family member. */
+                dependentId?: string;
             };
             header?: never;
             path?: never;
@@ -6650,6 +7301,7 @@ export interface operations {
             400: components["responses"]["400.VALIDATION_ERROR"];
             401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
             403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
             406: components["responses"]["406.NOT_ACCEPTABLE"];
             429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
             500: components["responses"]["500.INTERNAL_ERROR"];
@@ -6665,6 +7317,8 @@ export interface operations {
                 startDate?: string;
                 endDate?: string;
                 when?: "upcoming" | "past";
+                /** @description Only appointments for this family member. */
+                dependentId?: string;
                 doctorId?: string;
                 patientId?: string;
             };
@@ -9308,14 +9962,23 @@ export interface operations {
                      *             }
                      *           },
                      *           "createdAt": "2026-11-22T04:30:00.000Z",
-                     *           "updatedAt": "2026-11-22T04:30:00.000Z"
+                     *           "updatedAt": "2026-11-22T04:30:00.000Z",
+                     *           "dependents": [
+                     *             {
+                     *               "_id": "672b1234a1b2c3d4e5f60718",
+                     *               "name": "Aarav Verma",
+                     *               "relationship": "son",
+                     *               "dateOfBirth": "2018-06-30",
+                     *               "gender": "male"
+                     *             }
+                     *           ]
                      *         }
                      *       },
                      *       "timestamp": "2026-11-22T04:30:00.000Z",
                      *       "message": "Patient retrieved successfully"
                      *     }
                      */
-                    "application/json": components["schemas"]["PatientDataEnvelope"];
+                    "application/json": components["schemas"]["PatientAndFamilyDataEnvelope"];
                 };
             };
             400: components["responses"]["400.VALIDATION_ERROR"];
@@ -9433,6 +10096,363 @@ export interface operations {
                      *       },
                      *       "timestamp": "2026-11-22T04:30:00.000Z",
                      *       "message": "Patient updated successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PatientDataEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR.MALFORMED_JSON.OTP_INVALID.OTP_EXPIRED.OTP_MAX_ATTEMPTS.DUPLICATE_VALUE"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            413: components["responses"]["413.PAYLOAD_TOO_LARGE"];
+            415: components["responses"]["415.UNSUPPORTED_MEDIA_TYPE"];
+            423: components["responses"]["423.ACCOUNT_LOCKED"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    patientsListFamily: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                patient_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Family members retrieved successfully */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "dependents": [
+                     *           {
+                     *             "_id": "672b1234a1b2c3d4e5f60718",
+                     *             "name": "Aarav Verma",
+                     *             "relationship": "son",
+                     *             "dateOfBirth": "2018-06-30",
+                     *             "gender": "male"
+                     *           }
+                     *         ]
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Family members retrieved successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["DependentsEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    patientsAddToFamily: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                patient_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "name": "Aarav Verma",
+                 *       "relationship": "son",
+                 *       "dateOfBirth": "2018-06-30",
+                 *       "gender": "male"
+                 *     }
+                 */
+                "application/json": components["schemas"]["AddDependent"];
+            };
+        };
+        responses: {
+            /** @description The family member exists already */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "dependent": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "name": "Aarav Verma",
+                     *           "relationship": "son",
+                     *           "dateOfBirth": "2018-06-30",
+                     *           "gender": "male"
+                     *         }
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "The family member exists already"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["AddedEnvelope"];
+                };
+            };
+            /** @description Family member added successfully */
+            201: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "dependent": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "name": "Aarav Verma",
+                     *           "relationship": "son",
+                     *           "dateOfBirth": "2018-06-30",
+                     *           "gender": "male"
+                     *         }
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Family member added successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["AddedEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR.MALFORMED_JSON"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            413: components["responses"]["413.PAYLOAD_TOO_LARGE"];
+            415: components["responses"]["415.UNSUPPORTED_MEDIA_TYPE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    patientsUpdateFamily: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                patient_id: string;
+                dependent_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "name": "Aarav Verma",
+                 *       "relationship": "son",
+                 *       "dateOfBirth": "2018-06-30",
+                 *       "gender": "male"
+                 *     }
+                 */
+                "application/json": components["schemas"]["UpdateDependent"];
+            };
+        };
+        responses: {
+            /** @description Family member updated successfully */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "dependent": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "name": "Aarav Verma",
+                     *           "relationship": "son",
+                     *           "dateOfBirth": "2018-06-30",
+                     *           "gender": "male"
+                     *         }
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Family member updated successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["DependentDataEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR.MALFORMED_JSON.DUPLICATE_VALUE"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            413: components["responses"]["413.PAYLOAD_TOO_LARGE"];
+            415: components["responses"]["415.UNSUPPORTED_MEDIA_TYPE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    patientsRemoveFromFamily: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                patient_id: string;
+                dependent_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Family member removed successfully */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {},
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Family member removed successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["NothingEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    claimsClaim: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                dependent_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "mobileNumber": "9876543210",
+                 *       "otp": "123456"
+                 *     }
+                 */
+                "application/json": components["schemas"]["ClaimDependent"];
+            };
+        };
+        responses: {
+            /** @description Family member became a patient successfully */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "patient": {
+                     *           "_id": "672b1234a1b2c3d4e5f60718",
+                     *           "mobileNumber": "9876543210",
+                     *           "name": "Asha Verma",
+                     *           "email": "asha@example.com",
+                     *           "avatar": "/api/files/user_672b1234_1764234567890_avatar_9f.jpg",
+                     *           "role": "patient",
+                     *           "isActive": true,
+                     *           "isVerified": true,
+                     *           "profile": {
+                     *             "language": "hi",
+                     *             "dateOfBirth": "1990-04-21",
+                     *             "gender": "female",
+                     *             "address": {
+                     *               "street": "12 Hill Road",
+                     *               "city": "Pune",
+                     *               "state": "Maharashtra",
+                     *               "pincode": "411001",
+                     *               "country": "India"
+                     *             },
+                     *             "emergencyContact": {
+                     *               "name": "Meera Verma",
+                     *               "relationship": "mother",
+                     *               "mobileNumber": "9876501234"
+                     *             }
+                     *           },
+                     *           "patientInfo": {
+                     *             "bloodGroup": "B+",
+                     *             "allergies": [
+                     *               "Penicillin"
+                     *             ],
+                     *             "medicalHistory": [
+                     *               {
+                     *                 "condition": "Asthma",
+                     *                 "diagnosedDate": "2026-12-01",
+                     *                 "treatment": "Inhaler",
+                     *                 "doctor": "Dr Rao"
+                     *               }
+                     *             ],
+                     *             "emergencyContact": {
+                     *               "name": "Meera Verma",
+                     *               "relationship": "mother",
+                     *               "mobileNumber": "9876501234"
+                     *             }
+                     *           },
+                     *           "createdAt": "2026-11-22T04:30:00.000Z",
+                     *           "updatedAt": "2026-11-22T04:30:00.000Z"
+                     *         }
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Family member became a patient successfully"
                      *     }
                      */
                     "application/json": components["schemas"]["PatientDataEnvelope"];
@@ -10418,6 +11438,74 @@ export interface operations {
             406: components["responses"]["406.NOT_ACCEPTABLE"];
             413: components["responses"]["413.PAYLOAD_TOO_LARGE"];
             415: components["responses"]["415.UNSUPPORTED_MEDIA_TYPE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    filesListOwn: {
+        parameters: {
+            query?: {
+                page?: number;
+                limit?: number;
+                /** @description Instead of one's own files, those of this family member. */
+                dependentId?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Files retrieved successfully */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "items": [
+                     *           {
+                     *             "filename": "appointment_672b1234_1764234567890_report_9f.pdf",
+                     *             "originalName": "blood-test.pdf",
+                     *             "size": 52311,
+                     *             "mimeType": "application/pdf",
+                     *             "category": "reports",
+                     *             "fromPatient": true,
+                     *             "url": "/api/files/appointment_672b1234_1764234567890_report_9f.pdf",
+                     *             "status": "ready",
+                     *             "appointmentId": "672b1234a1b2c3d4e5f60718",
+                     *             "createdAt": "2026-11-22T04:30:00.000Z"
+                     *           }
+                     *         ],
+                     *         "pagination": {
+                     *           "current": 1,
+                     *           "pages": 5,
+                     *           "total": 50,
+                     *           "limit": 10,
+                     *           "hasNext": true,
+                     *           "hasPrev": false
+                     *         }
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Files retrieved successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ListedFilePageEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR"];
+            401: components["responses"]["401.NO_TOKEN.INVALID_TOKEN.TOKEN_EXPIRED.USER_NOT_FOUND.USER_INACTIVE.SESSION_REVOKED"];
+            403: components["responses"]["403.PERMISSION_DENIED"];
+            404: components["responses"]["404.NOT_FOUND"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
             429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
             500: components["responses"]["500.INTERNAL_ERROR"];
             503: components["responses"]["503.SERVICE_UNAVAILABLE"];

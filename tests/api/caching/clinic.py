@@ -23,7 +23,7 @@ from tests import factories
 from tests.api.caching.second_process import Request
 from tests.factories import SignedIn, data_of
 
-_CREATES = re.compile(r"/(users|book|manual|patients|display-keys|slots|payments|refunds|correction)$")
+_CREATES = re.compile(r"/(users|book|manual|patients|dependents|display-keys|slots|payments|refunds|correction)$")
 OWN_LIST = "/api/appointments/my-appointments"
 DAY_LIST = "/api/appointments/day"
 

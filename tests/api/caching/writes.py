@@ -17,6 +17,7 @@ from arthomed.core.jobs import Job
 from arthomed.files.models import File
 from arthomed.notifications import service as notifications
 from arthomed.notifications.models import Channel, State
+from arthomed.users import family
 from arthomed.users.models import User
 from tests import factories
 from tests.api.caching.clinic import Clinic
@@ -25,6 +26,7 @@ from tests.factories import data_of
 
 APPOINTMENT, USER = "/api/appointments/<object_id:appointment_id>", "/api/users/<object_id:user_id>"
 SLOTS = "/api/appointments/slots"
+MEMBER, FAMILY = "/api/dependents/<object_id:dependent_id>", "/api/patients/<object_id:patient_id>/dependents"
 _BREAK = {"blockReason": "break"}
 
 
@@ -64,6 +66,29 @@ def new_time(time: str) -> dict[str, str]:
 def slot_at(clinic: Clinic, time: str) -> ObjectId:
     slots = factories.slots_of(clinic.doctor, factories.tomorrow())
     return next(ObjectId(slot.id) for slot in slots if slot.start_time == time)
+
+
+def book_for_member(clinic: Clinic) -> None:
+    """Asha gets a family member, who gets an appointment."""
+    asha = clinic.asha.user
+    parts = {"name": "Aarav", "relationship": "son"}
+    member = family.add(factories.actor_of(asha), asha.id, parts).dependent
+    factories.make_appointment(asha, clinic.doctor, time="10:30", dependent_id=member.id)
+
+
+def member_of(clinic: Clinic) -> ObjectId:
+    return ObjectId(family.members(clinic.asha.user.id)[0].id)
+
+
+def claim(clinic: Clinic) -> None:
+    mobile = factories.new_mobile()
+    data_of(factories.request_code(clinic.client, mobile))
+    body = {"mobileNumber": mobile, "otp": factories.code_for(mobile)}
+    clinic.call(clinic.desk, "POST", f"/dependents/{member_of(clinic)}/claim", **body)
+
+
+def of_asha(clinic: Clinic) -> str:
+    return f"/patients/{clinic.asha.user.id}/dependents"
 
 
 def set_active(clinic: Clinic, prefix: str, *, is_active: bool) -> None:
@@ -168,6 +193,33 @@ WRITES = [
         "PUT /api/patients/<object_id:patient_id>",
         lambda c: c.call(c.admin, "PUT", f"/patients/{c.asha.user.id}", name="Asha Rao"),
         "day own",
+    ),
+    Write(
+        "POST /api/dependents", lambda c: c.call(c.asha, "POST", "/dependents", name="Anika", relationship="daughter")
+    ),
+    Write(
+        f"PUT {MEMBER}",
+        lambda c: c.call(c.asha, "PUT", f"/dependents/{member_of(c)}", name="Arjun"),
+        "day own",
+        book_for_member,
+    ),
+    Write(
+        f"DELETE {MEMBER}",
+        lambda c: c.call(c.asha, "DELETE", f"/dependents/{member_of(c)}"),
+        prepare=book_for_member,
+    ),
+    Write(f"POST {MEMBER}/claim", claim, "day own", book_for_member),
+    Write(f"POST {FAMILY}", lambda c: c.call(c.desk, "POST", of_asha(c), name="Anika", relationship="daughter")),
+    Write(
+        f"PUT {FAMILY}/<object_id:dependent_id>",
+        lambda c: c.call(c.desk, "PUT", f"{of_asha(c)}/{member_of(c)}", name="Arjun"),
+        "day own",
+        book_for_member,
+    ),
+    Write(
+        f"DELETE {FAMILY}/<object_id:dependent_id>",
+        lambda c: c.call(c.desk, "DELETE", f"{of_asha(c)}/{member_of(c)}"),
+        prepare=book_for_member,
     ),
     Write(
         "PUT /api/users/doctors/<object_id:doctor_id>/schedule",

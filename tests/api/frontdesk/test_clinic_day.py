@@ -1,4 +1,4 @@
-"""A whole day of a clinic over HTTP, without family members; see `clinic_day/`."""
+"""A whole day of a clinic over HTTP; see `clinic_day/`."""
 
 import random
 
@@ -14,6 +14,7 @@ from tests.api.frontdesk.clinic_day.till import Till
 from tests.factories import Records, at_clinic
 
 HAPPENS = {
+    "booked for a family member",
     *("booked by app", "booked by desk", "confirmed by the desk", "rejected by the desk", "rejected by the system"),
     *("cancelled by app, 100 %", "cancelled by app, 50 %", "called off", "moved", "left", "interrupted"),
     *("overflow", "walk-in with a slot", "in time", "late", "no-show", "undone no-show", "undone arrival"),
@@ -39,6 +40,7 @@ def test_day_of_a_clinic(app: Flask, database: Records, size: Size, seed: int) -
         script.run()
 
         checks.everyone_was_seen(script)
+        checks.everyone_is_named(script)
         checks.nobody_was_overtaken_without_a_rule(script)
         checks.tokens_have_no_gaps(script)
         checks.cash_reports_agree(script)

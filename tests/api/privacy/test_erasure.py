@@ -18,6 +18,8 @@ from arthomed.notifications import service as notifications
 from arthomed.notifications.models import Notification
 from arthomed.privacy.rules import MEDICAL_RECORD_RETENTION
 from arthomed.privacy.service import erasure
+from arthomed.users import family
+from arthomed.users.dependents import Dependent
 from arthomed.users.models import User
 from tests import factories
 from tests.api.auth.sign_in import Now, code_sent
@@ -51,9 +53,9 @@ def appointment_of(asha: SignedIn, *statuses: Status, **booking: Any) -> Appoint
     return appointment
 
 
-def treat(asha: SignedIn, now: Now) -> Appointment:
+def treat(asha: SignedIn, now: Now, **booking: Any) -> Appointment:
     """Complete an appointment; the clock then stands after its end."""
-    appointment = appointment_of(asha, Status.CONFIRMED)
+    appointment = appointment_of(asha, Status.CONFIRMED, **booking)
     now.move_to(appointment.starts_at)
     admin = factories.actor_of(factories.make_user(Role.ADMIN))
     transitions.change_status(admin, appointment.id, Status.IN_PROGRESS)
@@ -241,6 +243,40 @@ class TestRefusals:
         ]
 
         assert [error_of(response) for response in responses] == [(404, "NOT_FOUND")] * 2
+
+
+class TestFamily:
+    def test_family_is_erased_with_the_account(self, client: FlaskClient, database: Records, asha: SignedIn) -> None:
+        member = join_family(asha)
+        appointment = appointment_of(asha, dependent_id=member.id)
+
+        data_of(erase(client, asha))
+        audit.flush()
+
+        left = dump(database, "audit_events")
+        assert [one for one in ("Aarav", "nephew") if one in left] == []
+        assert Appointment.objects.get(id=appointment.id).status is Status.CANCELLED
+        assert list(consistency.violations()) == []
+
+    def test_treated_member_keeps_the_name_until_the_retention_ends(
+        self, client: FlaskClient, database: Records, asha: SignedIn, now: Now
+    ) -> None:
+        member = join_family(asha)
+        treated = treat(asha, now, dependent_id=member.id)
+        asha = factories.sign_in(client.application, asha.user)
+
+        data_of(erase(client, asha))
+        kept = dump(database, "audit_events")
+        now.move_to(treated.ends_at + MEDICAL_RECORD_RETENTION + timedelta(days=1))
+        assert erasure.erase_expired_records() == 1
+
+        assert "Aarav" in kept
+        assert "Aarav" not in dump(database, "audit_events")
+
+
+def join_family(asha: SignedIn) -> Dependent:
+    parts = {"name": "Aarav", "relationship": "nephew"}
+    return family.add(factories.actor_of(asha.user), asha.user.id, parts).dependent
 
 
 class TestConcurrency:

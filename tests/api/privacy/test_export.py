@@ -19,6 +19,7 @@ from arthomed.config import settings
 from arthomed.core import clock
 from arthomed.core.permissions import Role
 from arthomed.privacy.service import export
+from arthomed.users import family
 from arthomed.users import service as users
 from dev.servers import free_port
 from tests import factories
@@ -72,6 +73,17 @@ class TestContent:
         assert [(one["kind"], one["arrival"]) for one in found["messages"]] == [("appointment-pending", None)] * 2
         assert len(found["sessions"]) == 1
         assert {"user", "appointment"} <= {one["kind"] for one in found["accessLog"]}
+
+    def test_the_export_has_the_family(self, client: FlaskClient, person: SignedIn) -> None:
+        parts = {"name": "Aarav", "relationship": "nephew"}
+        member = family.add(factories.actor_of(person.user), person.user.id, parts).dependent
+        factories.make_appointment(person.user, dependent_id=member.id)
+        family.remove(factories.actor_of(person.user), person.user.id, member.id)
+
+        found = exported(client, person)
+
+        assert [(one["name"], one["isActive"]) for one in found["dependents"]] == [("Aarav", False)]
+        assert [one["dependent"]["name"] for one in found["appointments"]] == ["Aarav"]
 
     def test_the_export_is_a_download_that_no_cache_stores(self, client: FlaskClient, person: SignedIn) -> None:
         response = request_export(client, person)

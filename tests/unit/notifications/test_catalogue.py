@@ -24,12 +24,16 @@ from arthomed.notifications.catalogue import (
     languages,
 )
 from arthomed.notifications.lengths import utf16_length
+from arthomed.users.dependents import Dependent
 
-KINDS = {otp.MESSAGE, *messages.KINDS, messages.UNCONFIRMED, messages.REFUNDED}
+ABOUT_APPOINTMENTS = {*messages.KINDS, messages.UNCONFIRMED, messages.REFUNDED}
+ABOUT_MEMBERS = {messages.of_person(kind, Dependent()) for kind in ABOUT_APPOINTMENTS}
+KINDS = {otp.MESSAGE} | ABOUT_APPOINTMENTS | ABOUT_MEMBERS
 VALUES: dict[str, Any] = {
     "amount": 500,
     "code": "123456",
     "doctor": "Dr Meera Iyer",
+    "member": "Aarav Verma",
     "minutes": 5,
     "patient": "Asha Verma",
     "reason": "On leave",
@@ -76,11 +80,12 @@ def test_template_ids_are_unique() -> None:
 
 
 @settings(max_examples=30)
-@given(doctor=st.text(min_size=1), reason=st.text(min_size=1))
-def test_sms_never_exceeds_its_segments_for_any_name_and_reason(doctor: str, reason: str) -> None:
+@given(doctor=st.text(min_size=1), member=st.text(min_size=1), reason=st.text(min_size=1))
+def test_sms_never_exceeds_its_segments_for_any_name_and_reason(doctor: str, member: str, reason: str) -> None:
+    values = {**VALUES, "doctor": doctor, "member": member, "reason": reason}
     for one in languages().values():
         for kind, template in one.message.items():
-            sms = one.render_sms(kind, "9876543210", entity_id="", **{**VALUES, "doctor": doctor, "reason": reason})
+            sms = one.render_sms(kind, "9876543210", entity_id="", **values)
             assert sms.segments <= template.segments
             assert utf16_length(sms.text) <= utf16_length(template.longest_sms)
 
@@ -103,7 +108,7 @@ def test_names_and_reasons_are_shortened_in_an_sms_but_not_in_an_email() -> None
 @pytest.mark.parametrize(("code", "kind"), EVERY_TEXT)
 def test_link_or_number_in_a_typed_value_is_replaced_in_an_sms_but_not_in_an_email(code: str, kind: str) -> None:
     found, link = languages()[code], "Dr evil.in/98765 43210"
-    typed = {**VALUES, "doctor": link, "patient": link, "reason": link}
+    typed = {**VALUES, **dict.fromkeys(found.neutral, link)}
 
     sms = found.render_sms(kind, "9876543210", entity_id="", **typed)
     email = found.render_email(kind, "asha@example.com", reference="1", **typed)
@@ -179,11 +184,11 @@ def test_additional_language_is_an_additional_file(folder: Path) -> None:
         (r"\[message.code\]", "[message.other]", "hi: code.email is missing"),
         (r'^greeting = ".*"', "", "hi: letter.greeting is missing"),
         (r"कोड है", "कोड है " * 3, "hi: code may be 2 SMS long (UCS-2, 78 units), its limit is 1"),
-        (r'^reason = ".*"', "", "hi: `neutral` needs words for exactly doctor, patient, reason"),
+        (r'^reason = ".*"', "", "hi: `neutral` needs words for exactly doctor, member, patient, reason"),
         (
             r'^doctor = ".*"',
             'doctor = "x"\nclinic = "x"',
-            "hi: `neutral` needs words for exactly doctor, patient, reason",
+            "hi: `neutral` needs words for exactly doctor, member, patient, reason",
         ),
         (r'^doctor = ".*"', f'doctor = "{"x" * 31}"', "hi: neutral.doctor has not 1 to 30 characters"),
         (r'^doctor = ".*"', 'doctor = ""', "hi: neutral.doctor has not 1 to 30 characters"),

@@ -35,6 +35,15 @@ def everyone_was_seen(play: Play) -> None:
     assert arrived == {"done", "cancelled"}
 
 
+def everyone_is_named(play: Play) -> None:
+    """Each row names the person who comes, and the number of the account."""
+    rows = {
+        item["_id"]: (item.get("dependent", item["patient"])["name"], item["patient"]["mobileNumber"])
+        for item in play.clinic.day()
+    }
+    assert rows == {one.appointment_id: (one.name, (one.head or one).mobile) for one in play.people}
+
+
 def _final_stage(patient: Patient) -> str:
     if patient.fate is Fate.LEAVES and patient.has_left:
         return "cancelled"

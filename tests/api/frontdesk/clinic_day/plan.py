@@ -68,17 +68,21 @@ class Hours:
 
 @dataclass(frozen=True)
 class Size:
-    """How many come to which doctors; `repeats` is how often each fate occurs in a source at least."""
+    """How many come to which doctors; `repeats` is how often each fate occurs in a source at least.
+
+    The last `family` of those booked by app are family members of the others.
+    """
 
     doctors: Sequence[Hours]
     by_app: int
+    family: int
     by_desk: int
     walk_ins: int
     repeats: int
     closes: str
 
 
-SHORT = Size((Hours("09:00", "12:00", 1, 500), Hours("09:00", "13:00", 2, 400)), 13, 7, 10, 1, "15:30")
+SHORT = Size((Hours("09:00", "12:00", 1, 500), Hours("09:00", "13:00", 2, 400)), 13, 3, 7, 10, 1, "15:30")
 FULL = Size(
     (
         Hours("09:00", "13:00", 1, 500),
@@ -88,6 +92,7 @@ FULL = Size(
         Hours("11:00", "20:00", 1, 500),
     ),
     60,
+    20,
     30,
     30,
     3,
@@ -106,6 +111,8 @@ class Patient:
     doctor: int
     time: str = ""
     """The time of the slot; of a walk-in the time of the arrival."""
+    head: "Patient | None" = None
+    """The patient of whose family this one is."""
     user: User | None = None
     appointment_id: str = ""
     starts_at: datetime = field(default_factory=lambda: at_clinic(TUESDAY, "09:00"))
@@ -133,6 +140,8 @@ def people(size: Size, rng: random.Random) -> list[Patient]:
     for source, count in ((Source.APP, size.by_app), (Source.DESK, size.by_desk)):
         fates = _fates(source, count, size.repeats, rng)
         found += [_patient(source, fate, *booked.pop()) for fate in fates]
+    for member in found[size.by_app - size.family : size.by_app]:
+        member.head = rng.choice(found[: size.by_app - size.family])
     for fate in _fates(Source.WALK_IN, size.walk_ins, size.repeats, rng):
         doctor = 0 if rng.random() < 0.6 else rng.randrange(len(size.doctors))
         hours = size.doctors[doctor]

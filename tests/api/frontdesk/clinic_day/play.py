@@ -105,8 +105,12 @@ def schedule_bookings(play: Play) -> None:
 
 def _book_by_app(play: Play, patient: Patient) -> None:
     clinic = play.clinic
-    patient.user = factories.make_user(name=patient.name, mobile_number=patient.mobile)
     body = factories.booking_body(play.doctor(patient), appointmentDate=f"{TUESDAY}", appointmentTime=patient.time)
+    if patient.head is None:
+        patient.user = factories.make_user(name=patient.name, mobile_number=patient.mobile)
+    else:
+        body["dependentId"] = _join_family(play, patient, patient.head)
+    assert patient.user
     key = f"book-{patient.mobile}"
     response = clinic.send(patient.user, "POST", "appointments/book", key, **body)
     booked(patient, data_of(response, 201)["appointment"])
@@ -118,6 +122,15 @@ def _book_by_app(play: Play, patient: Patient) -> None:
         return
     play.after(10, partial(put_status, play, patient, "confirmed"))
     _plan_changes(play, patient)
+
+
+def _join_family(play: Play, patient: Patient, head: Patient) -> str:
+    assert head.user
+    patient.user = head.user
+    body = {"name": patient.name, "relationship": "child"}
+    member_id: str = data_of(play.clinic.send(head.user, "POST", "dependents", **body), 201)["dependent"]["_id"]
+    play.story["booked for a family member"] += 1
+    return member_id
 
 
 def _book_by_desk(play: Play, patient: Patient) -> None:
