@@ -470,9 +470,7 @@ def make_world(app: Flask, role: Role, status: Status) -> World:
         "payment": lambda: (payments()[0].id, payments()[1].id),
         "paid appointment": lambda: (payments()[0].appointment, payments()[1].appointment),
         "dependent": cache(lambda: (_dependent_of(caller.user), _dependent_of(stranger.user))),
-        "patient and dependent": cache(
-            lambda: tuple((one.user.id, _dependent_of(one.user)) for one in (stranger,) * 2)
-        ),
+        "patient and dependent": cache(lambda: ((stranger.user.id, _dependent_of(stranger.user)),) * 2),
         "own message": (_sms_about(as_patient), _sms_about(others_appointment)),
         "message": (_failed_message_of(own_appointment), _failed_message_of(others_appointment)),
         "file": (
