@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import median
 
 from bench.clinic import Size
-from bench.load import ENDPOINTS, READS, Measurement, measure
+from bench.load import ENDPOINTS, PEERS_HAVE, READS, Measurement, measure
 from bench.servers import Testbed, running_servers
 
 _HEAD = f"{'':12}{'':10}{'good/s':>8}{'p50 ms':>9}{'p99 ms':>9}{'failed':>8}{'CPU ms':>9}{'mongod':>8}"
@@ -21,7 +21,8 @@ def main() -> None:
         size = Size(doctors=options.doctors, days=options.days, readers=options.readers)
         with running_servers(Path(name), size, options.peer) as testbed:
             print(_HEAD)
-            ratios = [_compare(testbed, endpoint, options) for endpoint in options.endpoints.split(",")]
+            names = options.endpoints or ",".join(PEERS_HAVE if options.peer else ENDPOINTS)
+            ratios = [_compare(testbed, endpoint, options) for endpoint in names.split(",")]
     print(f"load average: {os.getloadavg()[0]:.1f}")
     if options.peer:
         print(f"\n{'ours / peer':12}{'good/s':>8}{'p99':>8}{'CPU':>8}{'CPU + mongod':>14}", *ratios, sep="\n")
@@ -70,7 +71,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--peer", type=Path, help="folder of another server with the same API, started by its server.js"
     )
-    parser.add_argument("--endpoints", default=",".join(ENDPOINTS))
+    parser.add_argument("--endpoints", help=f"some of {','.join(ENDPOINTS)}; a peer has {','.join(PEERS_HAVE)}")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--connections", type=int, default=16)

@@ -21,7 +21,7 @@ from flask import Flask
 from pymongo import MongoClient
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
-from bench.clinic import Clinic, Row, Size, seed, send_otp_requests, verify_otp_requests
+from bench.clinic import Clinic, Row, Size, move_request, seed, send_otp_requests, verify_otp_requests
 from bench.servers import PRODUCTION, PRODUCTION_CACHE, SECRETS, stored_codes
 from dev.servers import Mongo, Valkey
 from tests.stack import Stack
@@ -94,6 +94,13 @@ def _measure(counter: CallCounter, clinic: Clinic, client: MongoClient[Row]) -> 
         yield f"{endpoint}, again", play(sampled)
     how_many = _WARM_UP + _SAMPLES
     yield "book", play(clinic.bookings(how_many))[_WARM_UP:]
+    yield "manual", play(clinic.bookings_at_desk(how_many))[_WARM_UP:]
+    pairs = clinic.pairs_of_slots(how_many)
+    play([old.booking() for old, _ in pairs])
+    newest = client.bench.appointments.find({}, {"_id": 1}).sort("_id", -1).limit(len(pairs))
+    booked = [str(row["_id"]) for row in newest][::-1]
+    moves = [move_request(old.token, one, to=new) for one, (old, new) in zip(booked, pairs, strict=True)]
+    yield "reschedule", play(moves)[_WARM_UP:]
     numbers = clinic.next_numbers(how_many)
     yield "send-otp", play(send_otp_requests(numbers))[_WARM_UP:]
     codes = stored_codes(client.bench, numbers)

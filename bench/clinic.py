@@ -49,17 +49,30 @@ class Size:
 
 
 class FreeSlot(NamedTuple):
-    """A slot, and the token of a patient who may book it."""
+    """A slot, and a patient who may book it, with the patient's token."""
 
     token: str
+    patient: str
     doctor: str
     date: str
     time: str
 
+    @property
+    def start(self) -> dict[str, str]:
+        return {"appointmentDate": self.date, "appointmentTime": self.time}
+
+    @property
+    def body(self) -> dict[str, str]:
+        """What books it."""
+        return {"doctorId": self.doctor, **self.start, "reason": "Fever"}
+
     def booking(self) -> str:
         """Make the request that books it."""
-        body = {"doctorId": self.doctor, "appointmentDate": self.date, "appointmentTime": self.time, "reason": "Fever"}
-        return _post("/api/appointments/book", self.token, **body)
+        return _post("/api/appointments/book", self.token, **self.body)
+
+    def booking_at_desk(self, token: str) -> str:
+        """Make the request of a receptionist that books it for the patient."""
+        return _post("/api/appointments/manual", token, patientId=self.patient, **self.body)
 
 
 @dataclass
@@ -93,6 +106,21 @@ class Clinic:
         """Make bookings of free slots, fewer than `limit` if the slots run out."""
         return [slot.booking() for slot in islice(self.free_slots, limit)]
 
+    def bookings_at_desk(self, limit: int) -> list[str]:
+        """As `bookings`, by a receptionist."""
+        return [slot.booking_at_desk(self.receptionist_token) for slot in islice(self.free_slots, limit)]
+
+    def pairs_of_slots(self, limit: int) -> list[tuple[FreeSlot, FreeSlot]]:
+        """Take free slots, two of the same doctor each time; fewer pairs than `limit` if the slots run out."""
+        first_of: dict[str, FreeSlot] = {}
+        pairs: list[tuple[FreeSlot, FreeSlot]] = []
+        while len(pairs) < limit and (slot := next(self.free_slots, None)):
+            if first := first_of.pop(slot.doctor, None):
+                pairs.append((first, slot))
+            else:
+                first_of[slot.doctor] = slot
+        return pairs
+
     def next_numbers(self, how_many: int) -> list[str]:
         """Take mobile numbers; a number comes again after all others."""
         return [self.numbers[at % len(self.numbers)] for at in islice(self.used_numbers, how_many)]
@@ -101,6 +129,11 @@ class Clinic:
 def send_otp_requests(numbers: Iterable[str]) -> list[str]:
     """Make a request for a code for each number."""
     return [_post("/api/auth/send-otp", "-", mobileNumber=number, purpose="login") for number in numbers]
+
+
+def move_request(token: str, appointment: str, to: FreeSlot) -> str:
+    """Make the request that moves an appointment to a free slot."""
+    return f"PUT\t/api/appointments/{appointment}/reschedule\t{token}\t{json.dumps(to.start)}"
 
 
 def verify_otp_requests(codes: Iterable[tuple[str, str]]) -> list[str]:
@@ -136,8 +169,9 @@ def seed(database: Database[Row], size: Size, secret: str) -> Clinic:
     _insert(database, "sessions", sessions)
     tokens = [_token(session, secret) for session in sessions]
     free_slots = [
-        FreeSlot(tokens[size.readers + at // _BOOKINGS_PER_PATIENT], str(doctor), day, time)
+        FreeSlot(tokens[size.readers + nth], str(bookers[nth]["_id"]), str(doctor), day, time)
         for at, (doctor, day, time) in enumerate(free)
+        for nth in [at // _BOOKINGS_PER_PATIENT]
     ]
     rng.shuffle(free_slots)
     doctor_days = [(str(doctor["_id"]), str(day)) for doctor in doctors for day in days[:_READ_DAYS]]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.clinic import send_otp_requests, verify_otp_requests
+from bench.clinic import move_request, send_otp_requests, verify_otp_requests
 from bench.servers import Target
 
 _THREADS = 2
@@ -17,6 +17,7 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 # Requests prepared per second of load; wrk must not run out of them.
 _MAX_WRITES_PER_SECOND = 1_500
 _MAX_SIGN_INS_PER_SECOND = 1_000
+_MAX_MOVES_PER_SECOND = 600
 
 PrepareRequests = Callable[[Target, float], list[str]]
 
@@ -29,6 +30,12 @@ def _verify_otp(target: Target, seconds: float) -> list[str]:
     return verify_otp_requests(target.send_codes(target.clinic.next_numbers(int(_MAX_SIGN_INS_PER_SECOND * seconds))))
 
 
+def _reschedule(target: Target, seconds: float) -> list[str]:
+    pairs = target.clinic.pairs_of_slots(int(_MAX_MOVES_PER_SECOND * seconds))
+    appointments = target.book([slot for slot, _ in pairs])
+    return [move_request(old.token, one, to=new) for one, (old, new) in zip(appointments, pairs, strict=True)]
+
+
 READS: dict[str, PrepareRequests] = {
     "slots": lambda target, _: target.clinic.slots(),
     "my": lambda target, _: target.clinic.reads("/api/appointments/my-appointments?page=1&limit=10"),
@@ -38,6 +45,11 @@ WRITES: dict[str, PrepareRequests] = {
     "book": lambda target, seconds: target.clinic.bookings(int(_MAX_WRITES_PER_SECOND * seconds)),
     "send-otp": _send_otp,
     "verify-otp": _verify_otp,
+}
+PEERS_HAVE = {**READS, **WRITES}
+WRITES |= {
+    "manual": lambda target, seconds: target.clinic.bookings_at_desk(int(_MAX_WRITES_PER_SECOND * seconds)),
+    "reschedule": _reschedule,
 }
 ENDPOINTS = {**READS, **WRITES}
 

@@ -12,7 +12,7 @@ from pymongo import MongoClient
 from pymongo.database import Database
 
 from arthomed.auth.rules import code_for
-from bench.clinic import Clinic, Row, Size, seed
+from bench.clinic import Clinic, FreeSlot, Row, Size, seed
 from dev.processes import Process
 from dev.servers import Mongo, Valkey, free_port
 from tests.stack import Stack, wait_for
@@ -21,7 +21,7 @@ PRODUCTION_CACHE = ("--wiredTigerCacheSizeGB", "2")
 """Options for a mongod with as much memory as in production, where all indexes fit into its cache."""
 SECRETS = {name: os.urandom(32).hex() for name in ("JWT_SECRET", "JWT_REFRESH_SECRET", "OTP_SECRET")}
 _UNREACHED = "100000000"
-_OTP_CONNECTIONS = 8
+_CONNECTIONS = 8
 _LIMITS = dict.fromkeys(
     (
         "RATE_LIMIT_MAX_REQUESTS",
@@ -63,10 +63,21 @@ class Target:
     clinic: Clinic
     database: Database[Row] | None = None
 
+    def book(self, slots: list[FreeSlot]) -> list[str]:
+        """Book free slots; returns the ids of the appointments."""
+
+        def post(slot: FreeSlot) -> str:
+            headers = {"Authorization": f"Bearer {slot.token}"}
+            response = api.post("/api/appointments/book", json=slot.body, headers=headers).raise_for_status()
+            return str(response.json()["data"]["appointment"]["_id"])
+
+        with httpx.Client(base_url=self.url, timeout=30) as api, ThreadPoolExecutor(_CONNECTIONS) as threads:
+            return [*threads.map(post, slots)]
+
     def send_codes(self, numbers: list[str]) -> Codes:
         """Request codes for numbers; returns them."""
         bodies = [{"mobileNumber": number, "purpose": "login"} for number in numbers]
-        with httpx.Client(base_url=self.url, timeout=30) as api, ThreadPoolExecutor(_OTP_CONNECTIONS) as threads:
+        with httpx.Client(base_url=self.url, timeout=30) as api, ThreadPoolExecutor(_CONNECTIONS) as threads:
             responses = [
                 *threads.map(lambda body: api.post("/api/auth/send-otp", json=body).raise_for_status(), bodies)
             ]
