@@ -84,7 +84,7 @@ def _useful_until(appointment: Appointment) -> datetime:
 
 
 def render(notification: Notification) -> Sms | Email | None:
-    """Render a message; None when the appointment has changed or ended since, or the patient's account is erased."""
+    """Render a message; None when it `is_outdated`."""
     appointment: Appointment | None = Appointment.objects(id=notification.subject).first()
     if appointment is None or is_outdated(notification, appointment):
         return None
@@ -92,8 +92,8 @@ def render(notification: Notification) -> Sms | Email | None:
 
 
 def is_outdated(notification: Notification, appointment: Appointment) -> bool:
-    """Whether the appointment has changed or ended since, or the patient's account is erased."""
-    if len(appointment.history) != notification.version:
+    """Whether the appointment has changed, ended or got another patient since, or the account is erased."""
+    if len(appointment.history) != notification.version or appointment.patient_id != notification.user:
         return True
     if appointment.status in _UPCOMING and clock.now() >= appointment.ends_at:
         return True

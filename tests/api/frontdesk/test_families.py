@@ -15,6 +15,8 @@ from arthomed.audit import service as audit
 from arthomed.audit.models import AuditEvent
 from arthomed.core.permissions import Role
 from arthomed.files.models import File
+from arthomed.notifications import service as notifications
+from arthomed.notifications.models import Notification
 from arthomed.payments.rules import Method
 from arthomed.payments.service import recording
 from arthomed.users import family
@@ -152,6 +154,17 @@ class TestClaim:
         newest = data_of(client.get(path, headers=desk.headers))["messages"][0]
         assert newest["kind"] == "appointment-confirmed"
         assert User.objects.get(mobile_number=mobile).id == Appointment.objects.get(id=done.id).patient_id
+
+    def test_messages_from_before_the_claim_are_not_sent_any_more(
+        self, client: FlaskClient, desk: SignedIn, asha: SignedIn
+    ) -> None:
+        member, mobile = make_member(asha), factories.new_mobile()
+        done = visit(asha, member)
+        data_of(claim(client, desk, member, mobile, code_sent(client, mobile)))
+
+        waiting = Notification.objects(subject=done.id)
+
+        assert [notifications.send(one.id) for one in waiting] == ["dropped"] * len(waiting) != []
 
     def test_receipts_stay_with_who_paid(self, client: FlaskClient, desk: SignedIn, asha: SignedIn) -> None:
         member, mobile = make_member(asha), factories.new_mobile()
