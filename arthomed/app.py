@@ -19,9 +19,9 @@ from arthomed.files import routes as files
 from arthomed.files.rules import Kind
 from arthomed.files.service import uploading
 from arthomed.files.storage import INCOMING, Storage, StorageUnavailable
+from arthomed.frontdesk.routes import clinic, patients
 from arthomed.frontdesk.routes import day as frontdesk_day
 from arthomed.frontdesk.routes import display as frontdesk_display
-from arthomed.frontdesk.routes import patients
 from arthomed.frontdesk.routes import queue as frontdesk_queue
 from arthomed.http import auth as auth_hooks
 from arthomed.http import bodies, cache, context, docs, errors, limits, mailbox, monitoring, overload, proxies
@@ -60,6 +60,7 @@ _BLUEPRINTS = (
     notifications.blueprint,
     appointments.attachments,
     appointments.accounts,
+    clinic.blueprint,
     patients.blueprint,
     patients.claims,
     frontdesk_day.blueprint,

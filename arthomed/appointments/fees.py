@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import NamedTuple
 
 from arthomed.appointments import rules
 from arthomed.core.actor import Actor
@@ -45,8 +46,15 @@ def refund_status(due: int, *, refunded: int, paid: int) -> RefundStatus:
     return RefundStatus.REFUNDED if due and refunded > 0 else RefundStatus.NONE
 
 
-_FULL_REFUND_FROM = timedelta(hours=24)
-_HALF_REFUND_FROM = timedelta(hours=2)
+class RefundBand(NamedTuple):
+    """A patient who cancels with so much notice gets this percentage of what was paid."""
+
+    notice: timedelta
+    percent: int
+
+
+REFUND_BANDS = (RefundBand(timedelta(hours=24), 100), RefundBand(timedelta(hours=2), 50))
+"""The longest notice first; with less than the last one nothing is refunded."""
 
 
 def refund_percent(appointment: rules.AppointmentView, *, actor: Actor, now: datetime) -> int:
@@ -57,9 +65,7 @@ def refund_percent(appointment: rules.AppointmentView, *, actor: Actor, now: dat
     if Role.PATIENT not in rules.roles_in(appointment, actor) or appointment.status is rules.Status.PENDING:
         return 100
     notice = appointment.earliest_starts_at - now
-    if notice >= _FULL_REFUND_FROM:
-        return 100
-    return 50 if notice >= _HALF_REFUND_FROM else 0
+    return next((band.percent for band in REFUND_BANDS if notice >= band.notice), 0)
 
 
 def refund_amount(paid: int, percent: int) -> int:

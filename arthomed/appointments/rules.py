@@ -149,7 +149,7 @@ def with_notice(appointment: AppointmentView, actor: Actor, now: datetime, polic
 
 START_FROM = timedelta(hours=1)
 START_UNTIL = timedelta(hours=4)
-_UNDO_NO_SHOW_WITHIN = timedelta(hours=24)
+UNDO_NO_SHOW_WITHIN = timedelta(hours=24)
 UNDO_WITHIN = timedelta(minutes=10)
 """Steps in the queue and the start of a consultation can be undone for so long."""
 _FORGOTTEN_FROM = "03:00"
@@ -169,7 +169,7 @@ def around_its_time(appointment: AppointmentView, _actor: Actor, now: datetime, 
 
 
 def soon_after_the_no_show(appointment: AppointmentView, _actor: Actor, now: datetime, _policy: Policy) -> None:
-    if now > appointment.since + _UNDO_NO_SHOW_WITHIN:
+    if now > appointment.since + UNDO_NO_SHOW_WITHIN:
         raise InvalidTransition("A no-show can be undone within 24 hours")
 
 

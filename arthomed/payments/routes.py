@@ -101,5 +101,6 @@ def receipt(payment_id: ObjectId) -> Response:
     The reception and admins get all receipts, others those of their own payments as a patient.
     """
     found = queries.receipt(current_actor(), payment_id)
-    page = render_template("receipt.html", receipt=found, zone=settings().policy.timezone, amounts=amounts)
+    clinic, zone = settings().clinic_name, settings().policy.timezone
+    page = render_template("receipt.html", receipt=found, clinic=clinic, zone=zone, amounts=amounts)
     return Response(page, mimetype="text/html")

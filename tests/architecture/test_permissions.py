@@ -165,6 +165,7 @@ PUBLIC = {
     ("POST", "/api/auth/refresh-token"),
     ("POST", "/api/auth/logout"),  # authenticated by a well-signed token, also of an ended session
     ("POST", "/api/webhooks/twilio/status"),  # authenticated by Twilio's signature
+    ("GET", "/api/clinic"),
     ("GET", "/api/display/<string:key>"),  # authenticated by the secret key of a display
     ("GET", "/api/openapi.json"),
     ("GET", "/api/docs"),

@@ -55,6 +55,16 @@ def text_of(response: TestResponse) -> str:
     return Page(response.text).text
 
 
+def test_receipt_has_the_name_of_the_clinic(desk: Desk) -> None:
+    payment = desk.paid()
+
+    with factories.environment(CLINIC_NAME="Sunrise & Sons"):
+        page = fetch(desk, payment["_id"]).text
+
+    assert Page(page).text.startswith("Sunrise & Sons")
+    assert "· Sunrise &amp; Sons</title>" in page
+
+
 def test_receipt_shows_who_paid_what_for_which_appointment(desk: Desk) -> None:
     payment = desk.paid(method="upi", reference="UPI 4339")
 
