@@ -13,6 +13,7 @@ from mongoengine.connection import get_db
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.rules import SlotUnavailable, Status
 from arthomed.appointments.service import booking, staff, transitions
+from arthomed.appointments.service.patients import own_patients
 from arthomed.auth.models import Otp
 from arthomed.auth.service import otp, sessions
 from arthomed.core import clock
@@ -326,6 +327,16 @@ def test_a_frequent_query_uses_an_index_and_does_not_sort_in_memory(clinic: Clin
 
     assert operations
     assert inefficient(operations, get_db()) == []
+
+
+def test_a_doctors_own_patients_are_read_from_an_index_alone(clinic: Clinic) -> None:
+    with profiled(get_db()) as operations:
+        found = own_patients(clinic.doctor.id)
+
+    assert clinic.patient.user.id in found
+    [plan] = operations
+    assert plan["planSummary"] == "DISTINCT_SCAN { doctor: 1, status: 1, dependent: 1, patient: 1 }"
+    assert plan["docsExamined"] == 0
 
 
 def test_a_booking_without_files_does_not_query_files(clinic: Clinic) -> None:
