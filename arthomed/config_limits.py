@@ -47,6 +47,7 @@ class RateLimits:
     user: int
     auth: int
     booking: int
+    staff_booking: int
     upload: int
 
 
@@ -67,5 +68,6 @@ def rate_limits(env: Env) -> RateLimits:
         user=env.int("RATE_LIMIT_USER_MAX_REQUESTS", 1000, validate=Range(1)),
         auth=env.int("RATE_LIMIT_AUTH_MAX_REQUESTS", 300, validate=Range(1)),
         booking=env.int("RATE_LIMIT_BOOKING_MAX_REQUESTS", 30, validate=Range(1)),
+        staff_booking=env.int("RATE_LIMIT_STAFF_BOOKING_MAX_REQUESTS", 300, validate=Range(1)),
         upload=env.int("RATE_LIMIT_UPLOAD_MAX_REQUESTS", 30, validate=Range(1)),
     )

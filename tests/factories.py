@@ -178,7 +178,7 @@ def sign_in(app: Flask, user: User | None = None) -> SignedIn:
     session = sessions.new_session(person, name="tests")
     session.insert()
     with app.app_context():
-        pair = tokens.pair(person.id, session.id, session.generation)
+        pair = tokens.pair(person.id, session.id, session.generation, session.role)
     return SignedIn(person, session.id, pair.access_token, pair.refresh_token)
 
 

@@ -99,7 +99,7 @@ def refresh(body: dict[str, Any]) -> tokens.Pair:
     except SessionRevoked:
         count_for_address()
         raise
-    return tokens.pair(session.user, session.id, session.generation)
+    return tokens.pair(session.user, session.id, session.generation, session.role)
 
 
 @blueprint.post("/logout")
@@ -167,7 +167,7 @@ def me() -> User:
 
 def _with_tokens(signed_in: sign_in.SignedIn) -> dict[str, Any]:
     session = signed_in.session
-    pair = tokens.pair(session.user, session.id, session.generation)
+    pair = tokens.pair(session.user, session.id, session.generation, session.role)
     return {"user": signed_in.user, "tokens": pair, "is_new_user": signed_in.is_new_user}
 
 

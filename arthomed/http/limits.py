@@ -120,6 +120,11 @@ def _configured(name: str) -> Callable[[], str]:
 _address_limit, _session_limit = _configured("address"), _configured("user")
 
 
+def _booking_limit() -> str:
+    """The reception books and moves for all patients."""
+    return str(current_app.config["RATE_LIMITS"]["staff_booking" if signed_tokens.is_of_staff() else "booking"])
+
+
 def _default_for(key_func: Callable[[], str]) -> Callable[[], str]:
     return lambda: _session_limit() if key_func().startswith("session:") else _address_limit()
 
@@ -132,7 +137,7 @@ limiter = Limiter(
     request_identifier=lambda: request.endpoint or "unknown",  # a path without a route is counted, too
 )
 limit_sign_in = limiter.shared_limit(_configured("auth"), "auth", key_func=address_key)
-limit_bookings = limiter.shared_limit(_configured("booking"), "booking", override_defaults=False)
+limit_bookings = limiter.shared_limit(_booking_limit, "booking", override_defaults=False)
 limit_uploads = limiter.shared_limit(
     _configured("upload"), "upload", override_defaults=False, exempt_when=lambda: not files.is_upload()
 )
@@ -167,7 +172,7 @@ def _is_preflight() -> bool:
 def register(app: Flask, settings: Settings) -> None:
     limits = settings.rate_limits
     window = int(limits.window.total_seconds())
-    names = ("address", "user", "auth", "booking", "upload")
+    names = ("address", "user", "auth", "booking", "staff_booking", "upload")
     app.config.update(
         RATE_LIMITS={name: f"{getattr(limits, name)} per {window} second" for name in names},
         RATELIMIT_STORAGE_URI=f"once+{settings.redis_url}",

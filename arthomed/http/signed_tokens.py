@@ -12,23 +12,26 @@ from jwt.exceptions import InvalidTokenError, PyJWTError
 
 from arthomed.config import Keys
 from arthomed.core import clock, keys
+from arthomed.core.permissions import Role
 from arthomed.http.forms import URLENCODED
 
 ALGORITHM = "HS256"
 ISSUER = AUDIENCE = "arthomed"
 LEEWAY_SECONDS = 10  # between the clocks of two hosts
+_STAFF = frozenset(Role) - {Role.PATIENT}
 _MAX_CACHED_TOKENS = 2000  # about 2 KB each
 _MAX_REFRESH_BODY = 4096  # bytes; a refresh token has a tenth of that
 
 
 @dataclass(frozen=True, slots=True)
 class SignedToken:
-    """The claims of a well-signed token; `expires_at` is in seconds since 1970."""
+    """The claims of a well-signed token; `expires_at` is in seconds since 1970, `role` only in access tokens."""
 
     type: str
     user_id: ObjectId
     session_id: ObjectId
     expires_at: int
+    role: str | None
 
 
 def claimed_id(claims: Mapping[str, Any], name: str) -> ObjectId:
@@ -42,6 +45,12 @@ def claimed_id(claims: Mapping[str, Any], name: str) -> ObjectId:
 def signed_session() -> str | None:
     """The session of a well-signed access token on this request."""
     return _session_of(access_token(), "access")
+
+
+def is_of_staff() -> bool:
+    """Whether the access token of this request is well signed, and its user has a role of the staff."""
+    found = signed_token(access_token(), "access")
+    return found is not None and found.role in _STAFF
 
 
 def access_token() -> str:
@@ -84,6 +93,6 @@ def _decode(token: str, secrets: Keys) -> SignedToken | None:
         options: Any = {"verify_exp": False, "verify_iat": False, "require": ["exp", "sub", "sid"]}
         claims = jwt.decode(token, secret, [ALGORITHM], options, audience=AUDIENCE, issuer=ISSUER)
         ids = claimed_id(claims, "sub"), claimed_id(claims, "sid")
-        return SignedToken(str(claims.get("type")), *ids, int(claims["exp"]))
+        return SignedToken(str(claims.get("type")), *ids, int(claims["exp"]), claims.get("role"))
     except (PyJWTError, ValueError, TypeError, OverflowError, RecursionError):
         return None

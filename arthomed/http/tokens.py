@@ -9,6 +9,7 @@ from flask_jwt_extended import create_access_token, decode_token
 
 from arthomed.config import settings
 from arthomed.core import clock, keys
+from arthomed.core.permissions import Role
 from arthomed.http.auth import InvalidToken, NoToken
 from arthomed.http.signed_tokens import ALGORITHM, AUDIENCE, ISSUER, SignedToken, access_token, claimed_id, signed_token
 
@@ -31,9 +32,13 @@ class Pair:
     token_type: str = "Bearer"  # noqa: S105  its kind (RFC 6750)
 
 
-def pair(user_id: ObjectId, session_id: ObjectId, generation: int) -> Pair:
-    """A new access token and the refresh token of that generation."""
-    claims, key_header = {"sid": str(session_id), "gen": generation}, _key_header(settings().jwt_secret)
+def pair(user_id: ObjectId, session_id: ObjectId, generation: int, role: Role) -> Pair:
+    """A new access token and the refresh token of that generation.
+
+    The role is for rate limits only: what a request may do depends on the role of its session.
+    """
+    claims = {"sid": str(session_id), "gen": generation, "role": str(role)}
+    key_header = _key_header(settings().jwt_secret)
     return Pair(
         create_access_token(str(user_id), additional_claims=claims, additional_headers=key_header),
         _refresh_token(user_id, session_id, generation),

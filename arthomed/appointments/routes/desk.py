@@ -11,11 +11,13 @@ from arthomed.core.errors import Code
 from arthomed.core.permissions import Permission
 from arthomed.http.auth import current_actor, requires
 from arthomed.http.blueprint import Blueprint
+from arthomed.http.limits import limit_bookings
 
 blueprint = Blueprint("desk", __name__, url_prefix="/api/appointments", description="The reception's day.")
 
 
 @blueprint.post("/manual")
+@limit_bookings
 @requires(Permission.APPOINTMENT_BOOK_FOR_PATIENT)
 @blueprint.arguments(IdempotencyHeaders, location="headers")
 @blueprint.arguments(BookAtDesk)

@@ -34,7 +34,7 @@ def reads(actor: SignedIn) -> list[AuditEvent]:
 def access_token(room: WaitingRoom, desk: SignedIn) -> str:
     """A new token of a session."""
     with room.app.app_context():
-        return tokens.pair(desk.user.id, desk.session_id, 0).access_token
+        return tokens.pair(desk.user.id, desk.session_id, 0, desk.user.role).access_token
 
 
 class TestRows:

@@ -16,22 +16,26 @@ from werkzeug.test import TestResponse
 
 from arthomed.config import settings
 from arthomed.core import clock
+from arthomed.core.permissions import Role
 from arthomed.http.limits import limiter
 from dev.servers import Valkey, free_port
 from tests import factories
 from tests.api.http.rate_limits import REFUSAL, limit_and_remaining, wait_until_redis_counts
 from tests.factories import SignedIn, error_of
 
-AUTH, BOOKING, UPLOAD, ANONYMOUS, USER = 3, 2, 1, 5, 6
+AUTH, BOOKING, STAFF_BOOKING, UPLOAD, ANONYMOUS, USER = 3, 2, 4, 1, 5, 6
 SIGN_IN = ["/api/auth/send-otp", "/api/auth/verify-otp", "/api/auth/register"]
-BOOK, REFRESH = "/api/appointments/book", "/api/auth/refresh-token"
+BOOK, MANUAL, REFRESH = "/api/appointments/book", "/api/appointments/manual", "/api/auth/refresh-token"
+MOVE = f"/api/appointments/{factories.UNKNOWN_ID}/reschedule"
 
 
 @pytest.fixture(scope="module")
 def strict_app(app: Flask) -> Iterator[Flask]:
     """The application with low limits."""
     del app
-    limits = factories.rate_limits(auth=AUTH, booking=BOOKING, upload=UPLOAD, address=ANONYMOUS, user=USER)
+    limits = factories.rate_limits(
+        auth=AUTH, booking=BOOKING, staff_booking=STAFF_BOOKING, upload=UPLOAD, address=ANONYMOUS, user=USER
+    )
     with factories.another_app(rate_limits=limits) as application:
         yield application
 
@@ -72,6 +76,7 @@ def test_sign_in_booking_and_uploads_have_shared_limits(app: Flask) -> None:
         "auth.register": {"auth"},
         "privacy.erase": {"auth"},
         "appointments.book": {"booking", "upload"},
+        "desk.book_at_desk": {"booking"},
         "moving.reschedule": {"booking"},
         "attachments.upload": {"upload"},
         "files.upload_profile_picture": {"upload"},
@@ -79,7 +84,7 @@ def test_sign_in_booking_and_uploads_have_shared_limits(app: Flask) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", [BOOK, "/api/files/upload/appointments", "/api/files/upload/profiles", "/api/users/profile/erasure"]
+    "path", [BOOK, MANUAL, "/api/files/upload/appointments", "/api/files/upload/profiles", "/api/users/profile/erasure"]
 )
 def test_requests_without_permission_are_limited_too(strict: FlaskClient, path: str) -> None:
     found = statuses(strict, path, ANONYMOUS + 1)
@@ -164,6 +169,50 @@ class TestBooking:
         statuses(strict, BOOK, BOOKING)
 
         assert limit_and_remaining(post(strict, SIGN_IN[0]))[0] == AUTH
+
+
+class TestBookingByStaff:
+    @pytest.mark.parametrize("role", sorted(set(Role) - {Role.PATIENT}))
+    def test_staff_have_a_limit_of_their_own(self, strict_app: Flask, strict: FlaskClient, role: Role) -> None:
+        user = factories.make_doctor([]) if role is Role.DOCTOR else factories.make_user(role)
+        headers = factories.sign_in(strict_app, user).headers
+
+        assert statuses(strict, BOOK, STAFF_BOOKING + 1, **headers) == [400] * STAFF_BOOKING + [429]
+
+    def test_bookings_for_patients_and_moves_share_it(self, strict_app: Flask, strict: FlaskClient) -> None:
+        headers = factories.sign_in(strict_app, factories.make_user(Role.RECEPTIONIST)).headers
+
+        for _ in range(STAFF_BOOKING // 2):
+            strict.post(MANUAL, json={}, headers=headers)
+            response = strict.put(MOVE, json={}, headers=headers)
+
+        assert limit_and_remaining(response) == (STAFF_BOOKING, 0)
+        assert error_of(strict.post(MANUAL, json={}, headers=headers)) == REFUSAL
+
+    def test_a_new_pair_of_tokens_keeps_it(self, strict_app: Flask, strict: FlaskClient) -> None:
+        person = factories.sign_in(strict_app, factories.make_user(Role.RECEPTIONIST))
+        refreshed = factories.data_of(strict.post(REFRESH, json={"refreshToken": person.refresh_token}))
+
+        response = post(strict, BOOK, Authorization=f"Bearer {refreshed['accessToken']}")
+
+        assert limit_and_remaining(response) == (STAFF_BOOKING, STAFF_BOOKING - 1)
+
+    def test_a_forged_role_does_not_get_it(self, strict: FlaskClient, person: SignedIn) -> None:
+        claims = jwt.decode(person.access_token, options={"verify_signature": False})
+        forged = jwt.encode({**claims, "role": "receptionist"}, settings().jwt_secret + "!")
+
+        response = post(strict, BOOK, Authorization=f"Bearer {forged}")
+
+        assert limit_and_remaining(response) == (BOOKING, BOOKING - 1)
+
+    def test_a_token_without_a_role_has_the_limit_of_patients(self, strict: FlaskClient, person: SignedIn) -> None:
+        claims = jwt.decode(person.access_token, options={"verify_signature": False})
+        del claims["role"]
+        former = jwt.encode(claims, settings().jwt_secret)
+
+        response = post(strict, BOOK, Authorization=f"Bearer {former}")
+
+        assert (response.status_code, limit_and_remaining(response)) == (400, (BOOKING, BOOKING - 1))
 
 
 class TestRefresh:

@@ -25,6 +25,7 @@ NUMBERS = (
     "RATE_LIMIT_USER_MAX_REQUESTS",
     "RATE_LIMIT_AUTH_MAX_REQUESTS",
     "RATE_LIMIT_BOOKING_MAX_REQUESTS",
+    "RATE_LIMIT_STAFF_BOOKING_MAX_REQUESTS",
     "MESSAGE_LEASE_SECONDS",
     "RECEIPT_WAIT_MINUTES",
     "SLOT_MINUTES",
@@ -63,7 +64,7 @@ def test_settings_have_the_defaults_of_the_contract(read: Read, name: str, value
 
 def test_rate_limits_have_the_defaults_of_the_contract(read: Read) -> None:
     assert read().rate_limits == RateLimits(
-        window=timedelta(minutes=15), address=100, user=1000, auth=300, booking=30, upload=30
+        window=timedelta(minutes=15), address=100, user=1000, auth=300, booking=30, staff_booking=300, upload=30
     )
 
 
