@@ -2,8 +2,10 @@
 
 from typing import Any
 
+from arthomed.appointments.queue_schemas import QueueOut
 from arthomed.appointments.rules import Source, Status
-from arthomed.appointments.schemas import AppointmentOut, CancellationOut, PlaceOut, RefundOut
+from arthomed.appointments.schemas import AppointmentOut, CancellationOut, RefundOut
+from arthomed.appointments.stages import Stage
 from arthomed.core.permissions import Role
 from arthomed.http.schema import example_of
 from arthomed.users.schemas import DoctorInfoOut, UserOut
@@ -24,7 +26,7 @@ WALKED_IN = {
     **_PENDING,
     "status": str(Status.CONFIRMED),
     "source": str(Source.WALK_IN),
-    "queue": example_of(PlaceOut()),
+    "queue": {**example_of(QueueOut()), "token": 7, "stage": str(Stage.WAITING), "arrivedAt": _BOOKED["at"]},
     "history": [{**_BOOKED, "to": str(Status.CONFIRMED)}],
 }
 WALK_IN_BOOKED = {"appointment": WALKED_IN, "possibleDuplicates": []}

@@ -20,6 +20,7 @@ from pymongo.client_session import ClientSession
 from arthomed.appointments.parts import Cancellation, Change, PaymentInfo
 from arthomed.appointments.queue import Queue
 from arthomed.appointments.rules import ACTIVE, TREATED, Source, Status
+from arthomed.appointments.stages import InQueue, place_of
 from arthomed.core import clock
 from arthomed.core.actor import Actor
 from arthomed.core.cache import invalidate
@@ -76,8 +77,7 @@ class Appointment(ClinicDocument):
     dependent: Dependent | None
     doctor: User
     images: list[File]
-
-    in_queue: Any  # set by the front desk
+    in_queue: InQueue | None  # or set by the front desk, with the expected wait
 
     @classmethod
     def insert_new(cls, appointments: "Sequence[Appointment]", session: ClientSession) -> None:
@@ -167,12 +167,14 @@ class Appointment(ClinicDocument):
 
     @classmethod
     def with_people(cls, appointments: "list[Appointment]") -> "list[Appointment]":
-        """Load the people and files of appointments: two queries, and one for dependents if there are any."""
+        """Load the people and files of appointments, and those who go before skipped ones: two to four queries."""
         users = User.by_id(user_id for one in appointments for user_id in (one.patient_id, one.doctor_id))
         dependents = Dependent.by_id(one.dependent_id for one in appointments if one.dependent_id)
         files = File.of_records(Kind.APPOINTMENTS, [one.id for one in appointments])
+        ahead = {other for one in appointments if one.queue and one.queue.skipped_at for other in one.queue.behind}
+        others = list(cls.objects(id__in=sorted(ahead))) if ahead else []
         for one in appointments:
-            one.images = files.get(one.id, [])
+            one.images, one.in_queue = files.get(one.id, []), place_of(one, others)
             one.patient, one.doctor = users[one.patient_id], users[one.doctor_id]
             one.dependent = dependents.get(one.dependent_id)
         return appointments

@@ -8,7 +8,8 @@ from marshmallow.validate import OneOf
 
 from arthomed.appointments import access
 from arthomed.appointments.models import Appointment
-from arthomed.appointments.rules import Priority, Source, Status
+from arthomed.appointments.queue_schemas import QueueOut
+from arthomed.appointments.rules import Source, Status
 from arthomed.files.models import File
 from arthomed.files.rules import Category
 from arthomed.files.schemas import FileOut
@@ -207,20 +208,6 @@ class ImageOut(FileOut):
         return {key: value for key, value in dumped.items() if key in shown}
 
 
-class PlaceOut(Schema):
-    """The place in the queue of the day, as it is stored."""
-
-    token = fields.Integer(required=True, metadata={"example": 7, "description": "The number in the waiting room."})
-    arrived_at = Instant(required=True, allow_none=True, metadata={"description": "Empty after an undone arrival."})
-    called_at = Instant(required=True, allow_none=True, metadata={"example": None})
-    priority = fields.String(
-        required=True,
-        allow_none=True,
-        metadata={"example": None, "description": f"Empty, or one of {', '.join(Priority)}."},
-    )
-    skips = fields.Integer(required=True, metadata={"example": 0})
-
-
 class AppointmentOut(Schema):
     _id = Id(attribute="id", data_key="_id", required=True)
     patient = fields.Nested(PatientPartOut, required=True)
@@ -234,7 +221,9 @@ class AppointmentOut(Schema):
     starts_at = Instant(required=True, metadata={"example": "2026-12-01T04:00:00.000Z"})
     status = fields.String(required=True, metadata={"example": "pending"})
     source = fields.String(required=True, metadata={"example": "app", "description": f"One of {', '.join(Source)}."})
-    queue = fields.Nested(PlaceOut, metadata={"in_example": False, "description": "Only of one who has arrived."})
+    queue = fields.Nested(
+        QueueOut, attribute="in_queue", metadata={"in_example": False, "description": "Only of one who has a token."}
+    )
     purpose_of_visit = fields.String(required=True, allow_none=True, metadata={"example": "consultation"})
     reason = fields.String(required=True, allow_none=True, metadata={"example": "Headache for a week"})
     symptoms = fields.String(required=True, allow_none=True, metadata={"example": "Worse in the evening"})

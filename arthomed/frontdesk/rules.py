@@ -9,44 +9,13 @@ from typing import Generic, Protocol, TypeVar
 from bson import ObjectId
 
 from arthomed.appointments.rules import START_UNTIL, UNDO_WITHIN, InvalidTransition, Priority, Status
-
-
-class Stage(StrEnum):
-    """Where a patient is on the day; in the order in which the list of the day shows them."""
-
-    IN_PROGRESS = "in-progress"
-    CALLED = "called"
-    WAITING = "waiting"
-    SKIPPED = "skipped"
-    EXPECTED = "expected"
-    DONE = "done"
-    NO_SHOW = "no-show"
-    CANCELLED = "cancelled"
+from arthomed.appointments.stages import STAGE_OF, QueuedView, Stage, stage_of
 
 
 class Step(StrEnum):
     CALL = "call"
     SKIP = "skip"
     RECALL = "recall"
-
-
-class QueueView(Protocol):
-    """The part of a place in the queue that the rules need; see `appointments/queue.py`."""
-
-    @property
-    def token(self) -> int: ...
-    @property
-    def arrived_at(self) -> datetime | None: ...
-    @property
-    def called_at(self) -> datetime | None: ...
-    @property
-    def due_at(self) -> datetime | None: ...
-    @property
-    def skipped_at(self) -> datetime | None: ...
-    @property
-    def behind(self) -> Sequence[ObjectId]: ...
-    @property
-    def priority(self) -> Priority | None: ...
 
 
 class FormerView(Protocol):
@@ -56,27 +25,6 @@ class FormerView(Protocol):
     def left_at(self) -> datetime: ...
 
 
-class QueuedView(Protocol):
-    """The part of an appointment that the rules need."""
-
-    @property
-    def id(self) -> ObjectId: ...
-    @property
-    def status(self) -> Status: ...
-    @property
-    def starts_at(self) -> datetime: ...
-    @property
-    def ends_at(self) -> datetime: ...
-    @property
-    def is_overflow(self) -> bool: ...
-    @property
-    def queue(self) -> QueueView | None: ...
-    @property
-    def started_at(self) -> datetime | None: ...
-    @property
-    def completed_at(self) -> datetime | None: ...
-
-
 T = TypeVar("T", bound=QueuedView)
 T_co = TypeVar("T_co", bound=QueuedView, covariant=True)
 
@@ -84,15 +32,6 @@ ON_TIME = timedelta(minutes=10)
 """A patient who arrives so long after the start keeps the place of the slot."""
 _JUST_AFTER = timedelta(milliseconds=1)
 _SKIPPED_OVER = 2
-_STAGE_OF: Mapping[Status, Stage] = {
-    Status.PENDING: Stage.EXPECTED,
-    Status.CONFIRMED: Stage.EXPECTED,
-    Status.IN_PROGRESS: Stage.IN_PROGRESS,
-    Status.COMPLETED: Stage.DONE,
-    Status.NO_SHOW: Stage.NO_SHOW,
-    Status.CANCELLED: Stage.CANCELLED,
-    Status.REJECTED: Stage.CANCELLED,
-}
 _IN_LINE = frozenset({Stage.WAITING, Stage.SKIPPED})
 _STEPS_FROM: Mapping[Step, frozenset[Stage]] = {
     Step.CALL: frozenset({Stage.WAITING}),
@@ -127,7 +66,7 @@ def line_up(day: Collection[T]) -> list[Entry[T]]:
     are not the next until those behind whom they were set have been called.
     """
     by_id = {one.id: one for one in day}
-    entries = [Entry(one, _stage(one, by_id)) for one in day]
+    entries = [Entry(one, stage_of(one, by_id)) for one in day]
     return sorted(entries, key=_position)
 
 
@@ -156,34 +95,6 @@ def after_skip(appointment: T, line: Sequence[Entry[T]]) -> tuple[datetime, list
     ][:_SKIPPED_OVER]
     moved_to = max((due(one) + _JUST_AFTER for one in behind[-1:]), default=due(appointment))
     return max(moved_to, due(appointment)), [one.id for one in behind]
-
-
-def _stage(appointment: QueuedView, day: Mapping[ObjectId, QueuedView]) -> Stage:
-    queue = appointment.queue
-    if appointment.status is not Status.CONFIRMED or queue is None or queue.arrived_at is None:
-        return _STAGE_OF[appointment.status]
-    if queue.called_at is not None:
-        return Stage.CALLED
-    if queue.skipped_at is not None and any(
-        other in day and _is_ahead(day[other], queue.skipped_at) for other in queue.behind
-    ):
-        return Stage.SKIPPED
-    return Stage.WAITING
-
-
-def _is_ahead(other: QueuedView, skipped_at: datetime) -> bool:
-    """Whether a patient still has to be called before one who was skipped at that time.
-
-    Not one who was skipped later: so the relation has no circles, and one of those who are left can always be called.
-    """
-    queue = other.queue
-    return (
-        other.status is Status.CONFIRMED
-        and queue is not None
-        and queue.arrived_at is not None
-        and queue.called_at is None
-        and (queue.skipped_at is None or queue.skipped_at < skipped_at)
-    )
 
 
 _GROUPS = {stage: number for number, stage in enumerate(Stage)}
@@ -224,7 +135,7 @@ def ensure_may_arrive(appointment: QueuedView, now: datetime, *, day_begins: dat
         InvalidTransition
     """
     if appointment.status is not Status.CONFIRMED:
-        raise InvalidTransition(_where(Entry(appointment, _STAGE_OF[appointment.status])))
+        raise InvalidTransition(_where(Entry(appointment, STAGE_OF[appointment.status])))
     if now < day_begins:
         raise InvalidTransition("The appointment is on a later day")
     if now > appointment.ends_at + START_UNTIL:
@@ -234,7 +145,7 @@ def ensure_may_arrive(appointment: QueuedView, now: datetime, *, day_begins: dat
 def ensure_undoable(appointment: QueuedView, former: FormerView | None, now: datetime) -> None:
     """Raises InvalidTransition when there is no step in the queue that can still be undone."""
     if appointment.status is not Status.CONFIRMED:
-        raise InvalidTransition(_where(Entry(appointment, _STAGE_OF[appointment.status])))
+        raise InvalidTransition(_where(Entry(appointment, STAGE_OF[appointment.status])))
     if former is None:
         raise InvalidTransition("There is nothing to undo")
     if now > former.left_at + UNDO_WITHIN:

@@ -1,13 +1,13 @@
 """The expected waits of those who wait for a doctor, as ranges; pure."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bson import ObjectId
 
 from arthomed.appointments.rules import START_FROM
-from arthomed.frontdesk.rules import Entry, QueuedView, Stage, due
+from arthomed.appointments.stages import QueuedView, Stage, Wait
+from arthomed.frontdesk.rules import Entry, due
 
 MIN_FINISHED = 3
 """After so many finished consultations their length is used, before that the length of a slot."""
@@ -15,14 +15,6 @@ _SHORTER, _LONGER = 0.75, 1.25
 _STEP_MINUTES = 5
 _MINUTE = timedelta(minutes=1)
 _NOTHING = timedelta(0)
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """A range in whole steps of five minutes: a precise minute would be false."""
-
-    from_minutes: int
-    to_minutes: int
 
 
 def expected_waits(line: Sequence[Entry[QueuedView]], now: datetime, *, slot: timedelta) -> dict[ObjectId, Wait]:

@@ -17,6 +17,7 @@ from arthomed.appointments.queue import Queue
 from arthomed.appointments.rules import Source
 from arthomed.appointments.service import arrival, audit_trail, idempotency, refusals
 from arthomed.appointments.service.attempts import BookingAttempt, BookingDetails
+from arthomed.appointments.stages import place_of
 from arthomed.audit import service as audit
 from arthomed.config import settings
 from arthomed.core import clock, metrics, origin
@@ -254,7 +255,7 @@ def _appointment(attempt: BookingAttempt, seat: Seat, queue: Queue | None, conte
     )
     appointment.patient, appointment.doctor = context.users[attempt.patient_id], context.users[details.doctor_id]
     appointment.dependent = context.dependents.get(details.dependent_id) if details.dependent_id else None
-    appointment.images = list(attempt.files)
+    appointment.images, appointment.in_queue = list(attempt.files), place_of(appointment)
     return appointment
 
 

@@ -11,6 +11,7 @@ from arthomed.appointments import access, calendar
 from arthomed.appointments.models import Appointment, appointments_tag
 from arthomed.appointments.rules import ACTIVE, Status
 from arthomed.appointments.service import audit_trail
+from arthomed.appointments.stages import Stage
 from arthomed.config import settings
 from arthomed.core import cache, clock
 from arthomed.core.actor import Actor
@@ -47,7 +48,8 @@ def list_own(actor: Actor, page_request: PageRequest, **filters: Any) -> Page[Ap
         cache.depends_on(appointments_tag(actor.signed_in_user_id), user_tag(actor.signed_in_user_id), DOCTORS_TAG)
     page = _list(Appointment.objects(patient_id=actor.signed_in_user_id), page_request, filters)
     for appointment in page.items:
-        if appointment.images:  # a worker changes the state of a file, and invalidates no tag
+        # A worker changes the state of a file, and others go before a skipped patient, without a tag.
+        if appointment.images or (appointment.in_queue and appointment.in_queue.stage is Stage.SKIPPED):
             cache.valid_until(clock.now())
         if when is not None:
             cache.valid_until(appointment.starts_at)

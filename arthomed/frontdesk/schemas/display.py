@@ -3,7 +3,7 @@
 from marshmallow import fields
 from marshmallow.validate import Length, OneOf
 
-from arthomed.frontdesk.rules import Stage
+from arthomed.appointments.stages import Stage
 from arthomed.http.schema import Day, Id, Instant, Schema, Text
 
 _SHOWN = [str(stage) for stage in (Stage.CALLED, Stage.IN_PROGRESS, Stage.WAITING, Stage.SKIPPED)]

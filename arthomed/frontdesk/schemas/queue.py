@@ -7,11 +7,12 @@ import marshmallow as ma
 from marshmallow import fields
 from marshmallow.validate import OneOf
 
+from arthomed.appointments.queue_schemas import QueueOut
 from arthomed.appointments.rules import Priority
 from arthomed.appointments.schemas import AppointmentOut
-from arthomed.frontdesk.rules import Stage
+from arthomed.appointments.stages import Stage
 from arthomed.http.auth import reader
-from arthomed.http.schema import Day, Flag, Id, Instant, Part, Schema, Text
+from arthomed.http.schema import Day, Flag, Id, Part, Schema, Text
 
 _STAGES = [str(stage) for stage in Stage]
 _OF_ITEM = frozenset({"in_queue", "message_state", "row.is_first_appointment"})
@@ -42,30 +43,6 @@ class ArriveAtDesk(Part):
 class DayQuery(Schema):
     day = Day(required=True, data_key="date")
     doctor_id = Id(metadata={"description": "Only this doctor; doctors get their own."})
-
-
-class WaitOut(Schema):
-    from_minutes = fields.Integer(required=True, metadata={"example": 15})
-    to_minutes = fields.Integer(required=True, metadata={"example": 30})
-
-
-class QueueOut(Schema):
-    """The place in the queue of the day."""
-
-    token = fields.Integer(required=True, allow_none=True, metadata={"example": None})
-    stage = fields.String(required=True, validate=OneOf(_STAGES), metadata={"example": "expected"})
-    arrived_at = Instant(required=True, allow_none=True, metadata={"example": None})
-    called_at = Instant(required=True, allow_none=True, metadata={"example": None})
-    started_at = Instant(required=True, allow_none=True, metadata={"example": None})
-    completed_at = Instant(required=True, allow_none=True, metadata={"example": None})
-    priority = fields.String(required=True, allow_none=True, metadata={"example": None})
-    skips = fields.Integer(required=True, metadata={"example": 0, "description": "How often the patient was skipped."})
-    expected_wait = fields.Nested(
-        WaitOut,
-        required=True,
-        allow_none=True,
-        metadata={"example": None, "description": "Of a waiting or skipped patient, from today's consultations."},
-    )
 
 
 class QueuedAppointmentOut(AppointmentOut):

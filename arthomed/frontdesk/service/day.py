@@ -8,14 +8,13 @@ from functools import partial
 
 from bson import ObjectId
 
+from arthomed.appointments.stages import InQueue, Stage
 from arthomed.core import cache, clock
 from arthomed.core.actor import Actor
 from arthomed.core.errors import NotFound
 from arthomed.core.permissions import Role
 from arthomed.files.models import File
-from arthomed.frontdesk.rules import Stage
 from arthomed.frontdesk.service import day_reads, lines, rows
-from arthomed.frontdesk.service.lines import InQueue
 from arthomed.frontdesk.service.rows import Row
 from arthomed.notifications.states import MessageStates
 from arthomed.scheduling.models import day_tag

@@ -12,6 +12,7 @@ import structlog
 from bson import ObjectId
 from pymongo.client_session import ClientSession
 
+from arthomed.appointments.stages import Stage
 from arthomed.audit import service as audit
 from arthomed.audit.models import Action, Kind
 from arthomed.config import settings
@@ -22,7 +23,6 @@ from arthomed.core.errors import NotFound
 from arthomed.core.permissions import Role
 from arthomed.frontdesk import days
 from arthomed.frontdesk.models import DisplayKey, Room
-from arthomed.frontdesk.rules import Stage
 from arthomed.frontdesk.service import lines
 from arthomed.users.models import User
 

@@ -14,12 +14,13 @@ from arthomed.appointments.models import Appointment
 from arthomed.appointments.queue import Queue
 from arthomed.appointments.rules import START_FROM, InvalidTransition, Status, around_its_time
 from arthomed.appointments.service import arrival, audit_trail, transitions
+from arthomed.appointments.stages import Stage
 from arthomed.config import settings
 from arthomed.core import clock
 from arthomed.core.actor import Actor
 from arthomed.core.documents import transaction
 from arthomed.frontdesk import days, rules
-from arthomed.frontdesk.rules import Entry, Stage, Step
+from arthomed.frontdesk.rules import Entry, Step
 from arthomed.frontdesk.service import lines
 
 log = structlog.get_logger()
@@ -180,6 +181,7 @@ def _shown(appointment: Appointment) -> Appointment:
     """The appointment with its place in the queue of now, its people and files."""
     for one, place in lines.show(_line_of(appointment), clock.now()):
         if one.id == appointment.id:
+            Appointment.with_people([one])
             one.in_queue = place
-            return Appointment.with_people([one])[0]
+            return one
     raise InvalidTransition(_CHANGED)  # moved to another day or doctor

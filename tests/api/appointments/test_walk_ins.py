@@ -68,7 +68,15 @@ def test_walk_in_is_confirmed_and_has_arrived(app: Flask, desk: SignedIn) -> Non
     assert (appointment["appointmentDate"], appointment["appointmentTime"]) == ("2026-12-01", "09:00")
     arrived_at = appointment["queue"].pop("arrivedAt")
     assert arrived_at.startswith("2026-12-01T01:30:")
-    assert appointment["queue"] == {"token": 1, "calledAt": None, "priority": None, "skips": 0}
+    times = dict.fromkeys(["calledAt", "startedAt", "completedAt"])
+    assert appointment["queue"] == {
+        **times,
+        "token": 1,
+        "stage": "waiting",
+        "priority": None,
+        "skips": 0,
+        "expectedWait": None,
+    }
     assert stored(appointment).seat == 1
 
 

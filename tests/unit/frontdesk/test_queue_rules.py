@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arthomed.appointments.rules import InvalidTransition, Priority, Status
+from arthomed.appointments.stages import Stage, Wait
 from arthomed.frontdesk import rules, waits
-from arthomed.frontdesk.rules import Entry, Stage, Step
-from arthomed.frontdesk.waits import Wait
+from arthomed.frontdesk.rules import Entry, Step
 
 NINE = datetime(2026, 12, 1, 3, 30, tzinfo=UTC)
 MINUTE, SLOT = timedelta(minutes=1), timedelta(minutes=30)
@@ -29,6 +29,7 @@ class Place:
     skipped_at: datetime | None = None
     behind: Sequence[ObjectId] = ()
     priority: Priority | None = None
+    skips: int = 0
 
 
 @dataclass(frozen=True)
