@@ -51,7 +51,12 @@ def upgrade(db):
 
 
 def _unique_while_active(collection, name, *fields):
-    """Two active appointments cannot have the same values in these fields."""
+    """Two active appointments cannot have the same values in these fields.
+
+    Leaves an index alone that a later migration replaced (0025), when this one runs again.
+    """
+    if name in collection.index_information():
+        return
     collection.create_index([(field, 1) for field in fields], name=name, unique=True, partialFilterExpression=_ACTIVE)
 
 

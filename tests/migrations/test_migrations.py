@@ -11,7 +11,7 @@ from mongoengine.connection import get_connection
 from pymongo.errors import DuplicateKeyError
 from pymongo_migrate.mongo_migrate import MongoMigrate
 
-from arthomed.appointments.rules import ACTIVE, Status
+from arthomed.appointments.rules import ACTIVE, OVERFLOW_SEAT, Status
 from arthomed.core import clock
 from arthomed.infra import migrations, mongo
 from tests.commands import run_twice_concurrently
@@ -153,6 +153,13 @@ def test_an_inactive_appointment_does_not_block_another(
     first, second = pair(shared, status=status)
     database.appointments.insert_one(first)
     database.appointments.insert_one({**second, "status": "pending"})
+
+    assert database.appointments.count_documents({}) == 2
+
+
+def test_an_overflow_place_is_at_the_time_of_another_appointment(database: Records) -> None:
+    first, second = pair(SAME_START)
+    database.appointments.insert_many([first, {**second, "seat": OVERFLOW_SEAT + 1}])
 
     assert database.appointments.count_documents({}) == 2
 

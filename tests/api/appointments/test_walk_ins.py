@@ -280,3 +280,34 @@ def test_refused_walk_ins_take_no_seat_from_those_who_arrive_at_the_same_moment(
     assert sorted(one.status_code for one in responses) == [201] * 4 + [404] * 4
     assert [slot.taken_seats for slot in factories.slots_of(doctor, TUESDAY)] == [[1, 2, 3, 4], []]
     assert list(consistency.violations()) == []
+
+
+def test_patient_has_overflow_places_of_two_doctors_that_end_at_the_same_time(app: Flask, desk: SignedIn) -> None:
+    patient, doctors = factories.make_user(), [factories.make_doctor(HOUR) for _ in range(2)]
+    for doctor in doctors:
+        overflow(app, desk, doctor)
+
+    places = [booked(app, desk, doctor, "09:45", patient=by_id(patient)) for doctor in doctors]
+
+    assert {one["appointmentTime"] for one in places} == {"10:00"}
+    assert list(consistency.violations()) == []
+
+
+def test_patient_of_an_overflow_place_may_have_an_appointment_at_its_time(app: Flask, desk: SignedIn) -> None:
+    patient, doctor = factories.make_user(), factories.make_doctor(HOUR)
+    other = factories.make_doctor(factories.every_day("10:00", "10:30")[1:2])
+    factories.make_appointment(patient, other, day=TUESDAY, time="10:00")
+    overflow(app, desk, doctor)
+
+    assert booked(app, desk, doctor, "09:45", patient=by_id(patient))["appointmentTime"] == "10:00"
+
+
+def test_patient_has_one_overflow_place_of_a_doctor_and_day(app: Flask, desk: SignedIn) -> None:
+    patient, doctor = factories.make_user(), factories.make_doctor(HOUR)
+    overflow(app, desk, doctor)
+    booked(app, desk, doctor, "09:45", patient=by_id(patient))
+
+    with tuesday_at("09:50"):
+        again = walk_in(app, factories.sign_in(app, desk.user), doctor, by_id(patient))
+
+    assert error_of(again) == (400, "DUPLICATE_VALUE")
