@@ -123,8 +123,8 @@ def mark_no_shows() -> None:
 
 @app.task(name=Job.COMPLETE_FORGOTTEN, single_run=True)
 def complete_forgotten() -> None:
-    """Complete consultations of earlier days that nobody completed."""
-    transitions.complete_forgotten()
+    """Settle consultations that nobody completed, and patients whom nobody saw, of earlier days."""
+    transitions.close_earlier_days()
 
 
 @app.task(name=Job.RECORD_FAILURE)

@@ -45,3 +45,9 @@ def ensure_may_edit(actor: Actor, appointment: rules.AppointmentView, names: set
         raise PermissionDenied
     if Role.PATIENT in roles and names & EDITABLE[Role.PATIENT] and appointment.status is not rules.Status.PENDING:
         raise rules.TooLate("This can be changed before the confirmation only")
+
+
+def ensure_takes_files(appointment: rules.AppointmentView) -> None:
+    """Raises TooLate for an appointment that did not take place."""
+    if appointment.status in (rules.Status.CANCELLED, rules.Status.REJECTED, rules.Status.NO_SHOW):
+        raise rules.TooLate("Files cannot be added to an appointment that did not take place")

@@ -147,6 +147,13 @@ def with_notice(appointment: AppointmentView, actor: Actor, now: datetime, polic
         raise TooLate
 
 
+def with_notice_or_unseen(appointment: AppointmentView, actor: Actor, now: datetime, policy: Policy) -> None:
+    """The system cancels for a patient who arrived and was not seen, at 03:00 of the next day."""
+    if actor.role is None and not (appointment.has_arrived and now >= _night_after(appointment, policy)):
+        raise InvalidTransition("The patient may still be seen")
+    with_notice(appointment, actor, now, policy)
+
+
 START_FROM = timedelta(hours=1)
 START_UNTIL = timedelta(hours=4)
 UNDO_NO_SHOW_WITHIN = timedelta(hours=24)
@@ -249,7 +256,13 @@ MOVES: Mapping[tuple[Status, Status], Move] = {
         ),
         Move(Status.PENDING, Status.CANCELLED, frozenset({_P, _R, _A}), notifies_patient=True),
         Move(Status.CONFIRMED, Status.IN_PROGRESS, frozenset({_D, _A}), around_its_time),
-        Move(Status.CONFIRMED, Status.CANCELLED, frozenset({_P, _D, _R, _A}), with_notice, notifies_patient=True),
+        Move(
+            Status.CONFIRMED,
+            Status.CANCELLED,
+            frozenset({_P, _D, _R, _A, _SYSTEM}),
+            with_notice_or_unseen,
+            notifies_patient=True,
+        ),
         Move(Status.CONFIRMED, Status.NO_SHOW, frozenset({_D, _R, _A, _SYSTEM}), once_missed),
         Move(Status.NO_SHOW, Status.CONFIRMED, frozenset({_R, _A}), soon_after_the_no_show),
         Move(Status.IN_PROGRESS, Status.CONFIRMED, frozenset({_D, _A}), soon_after_the_start),
@@ -283,9 +296,3 @@ def move(
 
 OF_OWN_PATIENTS = frozenset(Status) - {Status.PENDING, Status.REJECTED, Status.CANCELLED}
 """The statuses in which an appointment makes its patient one of the doctor's own patients."""
-
-
-def ensure_takes_files(appointment: AppointmentView) -> None:
-    """Raises TooLate for an appointment that did not take place."""
-    if appointment.status in (Status.CANCELLED, Status.REJECTED, Status.NO_SHOW):
-        raise TooLate("Files cannot be added to an appointment that did not take place")

@@ -256,7 +256,7 @@ FREQUENT: dict[str, Callable[[Clinic], object]] = {
     ),
     "a day in queue order from the cache": get_day_twice,
     "a display": show_a_display,
-    "completing forgotten consultations": lambda _: transitions.complete_forgotten(),
+    "closing earlier days": lambda _: transitions.close_earlier_days(),
     "pending appointments": lambda c: c.get("/appointments/pending"),
     "one appointment": lambda c: c.get(f"/appointments/{c.appointment.id}"),
     "booking": lambda c: factories.make_appointment(doctor=c.doctor, time="09:30"),

@@ -6,7 +6,7 @@ from datetime import datetime
 from bson import ObjectId
 from pymongo.client_session import ClientSession
 
-from arthomed.appointments import access, rules
+from arthomed.appointments import access
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.rules import Status
 from arthomed.core.actor import Actor
@@ -29,14 +29,14 @@ def upload(actor: Actor, appointment_id: ObjectId, category: Category, uploads: 
         TooManyFiles, FileTooLarge, InvalidFile: one file is rejected, and therefore all of them.
     """
     appointment: Appointment = Appointment.visible_to(actor).require(appointment_id)
-    rules.ensure_takes_files(appointment)
+    access.ensure_takes_files(appointment)
     people = (appointment.patient_id, appointment.dependent_id)
     target = UploadTarget(Kind.APPOINTMENTS, category, appointment.id, *people)
     with uploading.stored_files(actor, uploads, target) as files:
 
         def work(session: ClientSession) -> list[File]:
             # Writing to the appointment serializes this transaction with cancellations and other uploads.
-            rules.ensure_takes_files(Appointment.touch(appointment_id, session))
+            access.ensure_takes_files(Appointment.touch(appointment_id, session))
             return uploading.attach(actor, files, session)
 
         return transaction(work)

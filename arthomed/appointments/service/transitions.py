@@ -30,6 +30,7 @@ log = structlog.get_logger()
 
 _UNCONFIRMED = "The clinic could not confirm the appointment before it was to start"
 _FORGOTTEN = "The consultation was not completed on its day"
+_UNSEEN = "The clinic did not see the patient"
 _OTHER_CALLED = "Another patient of this doctor is called now; start or skip that one first"
 _SAME_TIME = "The patient now has another appointment at that time"
 
@@ -111,9 +112,24 @@ def mark_no_shows() -> int:
 
 def complete_forgotten() -> int:
     """Complete the consultations that began on an earlier day and that nobody completed; returns how many."""
+    return _move_all(_due(Status.IN_PROGRESS, starts_at__lt=_midnight()), Status.COMPLETED, _FORGOTTEN)
+
+
+def cancel_unseen() -> int:
+    """Cancel for the patients who arrived on an earlier day and were not seen, with a full refund; returns how many."""
+    due = _due(Status.CONFIRMED, starts_at__lt=_midnight(), queue__arrived_at__ne=None)
+    return _move_all(due, Status.CANCELLED, _UNSEEN)
+
+
+def close_earlier_days() -> int:
+    """Settle what was left open on earlier days; returns how many appointments."""
+    return complete_forgotten() + cancel_unseen()
+
+
+def _midnight() -> datetime:
+    """The instant at which the present day began at the clinic."""
     zone = settings().policy.timezone
-    due = _due(Status.IN_PROGRESS, starts_at__lt=clock.wall_clock(clock.today(zone), "00:00", zone))
-    return _move_all(due, Status.COMPLETED, _FORGOTTEN)
+    return clock.wall_clock(clock.today(zone), "00:00", zone)
 
 
 def _due(status: Status, **conditions: datetime | None) -> list[ObjectId]:

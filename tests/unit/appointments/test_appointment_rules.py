@@ -31,12 +31,13 @@ MINUTE = timedelta(minutes=1)
 
 @dataclass(frozen=True)
 class Transition:
-    """An allowed transition: its actors, an instant at which it is allowed, and its effects."""
+    """An allowed transition: its actors, an instant at which it is allowed (but `too_early_for` some), its effects."""
 
     actors: tuple[Actor, ...]
     at: datetime = A_DAY_EARLY
     needs_reason: bool = False
     notifies_patient: bool = False
+    too_early_for: tuple[Actor, ...] = ()
 
 
 PENDING, CONFIRMED, REJECTED, CANCELLED, IN_PROGRESS, COMPLETED, NO_SHOW = Status
@@ -46,7 +47,9 @@ TRANSITIONS = {
     (PENDING, REJECTED): Transition((RECEPTIONIST, ADMIN, SYSTEM), STARTS_AT, needs_reason=True, notifies_patient=True),
     (PENDING, CANCELLED): Transition((PATIENT, RECEPTIONIST, ADMIN), notifies_patient=True),
     (CONFIRMED, IN_PROGRESS): Transition((DOCTOR, ADMIN), STARTS_AT),
-    (CONFIRMED, CANCELLED): Transition((PATIENT, DOCTOR, RECEPTIONIST, ADMIN), notifies_patient=True),
+    (CONFIRMED, CANCELLED): Transition(
+        (PATIENT, DOCTOR, RECEPTIONIST, ADMIN), notifies_patient=True, too_early_for=(SYSTEM,)
+    ),
     (CONFIRMED, NO_SHOW): Transition((DOCTOR, RECEPTIONIST, ADMIN, SYSTEM), ENDS_AT + timedelta(minutes=60)),
     (NO_SHOW, CONFIRMED): Transition((RECEPTIONIST, ADMIN)),
     (IN_PROGRESS, CONFIRMED): Transition((DOCTOR, ADMIN), A_DAY_EARLY),
@@ -86,7 +89,7 @@ def test_only_listed_transitions_are_allowed_and_only_for_the_listed_actors(
 ) -> None:
     actor, transition = ACTORS[name], TRANSITIONS.get((source, target))
     expected: type[ClinicError] | None = rules.InvalidTransition
-    if transition is not None:
+    if transition is not None and actor not in transition.too_early_for:
         expected = None if actor in transition.actors else PermissionDenied
 
     assert refusal(source, target, actor, transition.at if transition else STARTS_AT) is expected
@@ -225,6 +228,18 @@ def test_system_completes_at_three_of_the_next_day(early: timedelta) -> None:
 def test_system_marks_no_patient_who_arrived_as_a_no_show() -> None:
     assert refusal(CONFIRMED, NO_SHOW, SYSTEM, ENDS_AT + timedelta(days=1), has_arrived=True) is rules.InvalidTransition
     assert refusal(CONFIRMED, NO_SHOW, RECEPTIONIST, ENDS_AT, has_arrived=True) is None
+
+
+@pytest.mark.parametrize("early", [timedelta(0), INSTANT])
+@pytest.mark.parametrize("has_arrived", [True, False])
+def test_system_cancels_for_a_patient_who_arrived_and_was_not_seen_at_three_of_the_next_day(
+    *, early: timedelta, has_arrived: bool
+) -> None:
+    expected = None if has_arrived and not early else rules.InvalidTransition
+
+    found = refusal(CONFIRMED, CANCELLED, SYSTEM, THREE_OF_THE_NEXT_DAY - early, has_arrived=has_arrived)
+
+    assert found is expected
 
 
 LATE = datetime(2026, 12, 1, 18, 0, tzinfo=UTC)  # 23:30 at the clinic
