@@ -43,6 +43,8 @@ class QueueView(Protocol):
     def skips(self) -> int: ...
     @property
     def priority(self) -> Priority | None: ...
+    @property
+    def priority_reason(self) -> str | None: ...
 
 
 class QueuedView(Protocol):
@@ -85,6 +87,7 @@ class InQueue:
     started_at: datetime | None
     completed_at: datetime | None
     priority: Priority | None
+    priority_reason: str | None
     skips: int
     expected_wait: Wait | None
 
@@ -99,6 +102,7 @@ class InQueue:
             started_at=appointment.started_at,
             completed_at=appointment.completed_at,
             priority=queue.priority if queue else None,
+            priority_reason=queue.priority_reason if queue else None,
             skips=queue.skips if queue else 0,
             expected_wait=wait,
         )

@@ -7,6 +7,7 @@ from typing import Any
 from bson import ObjectId
 from marshmallow import fields
 
+from arthomed.appointments.queue_schemas import QueueOut
 from arthomed.appointments.schemas import AppointmentOut
 from arthomed.auth.schemas import OneTimeCode, SessionOut
 from arthomed.core import clock
@@ -148,6 +149,14 @@ class MessageOut(Schema):
     hidden_at = Instant(required=True, allow_none=True, metadata={"example": None})
 
 
+class OwnPlaceOut(QueueOut):
+    priority_reason = fields.String(required=True, allow_none=True, metadata={"example": None})
+
+
+class OwnAppointmentOut(AppointmentOut):
+    queue = fields.Nested(OwnPlaceOut, attribute="in_queue", metadata={"in_example": False})
+
+
 class ExportOut(Schema):
     """Everything that is stored about a person."""
 
@@ -155,7 +164,7 @@ class ExportOut(Schema):
     user = fields.Nested(OwnRecordOut, required=True)
     dependents = fields.List(fields.Nested(OwnDependentOut), required=True)
     sessions = fields.List(fields.Nested(DeviceOut), required=True)
-    appointments = fields.List(fields.Nested(AppointmentOut), required=True)
+    appointments = fields.List(fields.Nested(OwnAppointmentOut), required=True)
     payments = fields.List(fields.Nested(PaymentOut), required=True)
     files = fields.List(fields.Nested(FileOut), required=True)
     messages = fields.List(fields.Nested(MessageOut), required=True)

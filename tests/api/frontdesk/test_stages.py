@@ -1,5 +1,6 @@
 """The place in the queue in responses other than the list of the day."""
 
+import json
 from typing import Any
 
 import pytest
@@ -99,3 +100,33 @@ def test_answers_to_changes_of_the_status_have_the_stage(room: WaitingRoom) -> N
 
     assert (started["stage"], done["stage"]) == ("in-progress", "done")
     assert (done["startedAt"][:16], done["completedAt"][:16]) == ("2026-12-01T03:31", "2026-12-01T03:50")
+
+
+def test_export_has_the_place_in_the_queue_with_the_reason_of_the_priority(room: WaitingRoom) -> None:
+    room.step("arrive", 0, "08:50", priority="elderly", priorityReason="83 years old")
+    room.step("arrive", 1, "08:51")
+    room.step("skip", 0, "08:55")
+    room.step("recall", 0, "08:56")
+    room.step("call", 0, "09:00")
+    data_of(room.status(0, "in-progress", "09:01"))
+
+    with room.at("09:10"):
+        headers = factories.sign_in(room.app, users.get(room.appointments[0].patient_id)).headers
+        exported = json.loads(room.app.test_client().get("/api/users/profile/export", headers=headers).data)
+
+    [queue] = [one["queue"] for one in exported["appointments"]]
+    times = {name: (queue.pop(name) or "")[:16] for name in ("arrivedAt", "calledAt", "startedAt", "completedAt")}
+    assert times == {
+        "arrivedAt": "2026-12-01T03:20",
+        "calledAt": "2026-12-01T03:30",
+        "startedAt": "2026-12-01T03:31",
+        "completedAt": "",
+    }
+    assert queue == {
+        "token": 1,
+        "stage": "in-progress",
+        "priority": "elderly",
+        "priorityReason": "83 years old",
+        "skips": 1,
+        "expectedWait": None,
+    }

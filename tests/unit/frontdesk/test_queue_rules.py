@@ -29,6 +29,7 @@ class Place:
     skipped_at: datetime | None = None
     behind: Sequence[ObjectId] = ()
     priority: Priority | None = None
+    priority_reason: str | None = None
     skips: int = 0
 
 
