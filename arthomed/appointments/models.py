@@ -99,8 +99,7 @@ class Appointment(ClinicDocument):
     @property
     def since(self) -> datetime:
         """The time of the last change of the status or the place."""
-        since: datetime = self.history[-1].at
-        return since
+        return self.history[-1].at  # type: ignore[no-any-return]
 
     @property
     def is_overflow(self) -> bool:
@@ -162,8 +161,7 @@ class Appointment(ClinicDocument):
     def holder(cls, slot: ObjectId, session: ClientSession) -> ObjectId:
         """The one active appointment of a slot."""
         holding = {"slot": slot, "status": {"$in": sorted(ACTIVE)}}
-        holder: ObjectId = cls.collection().find_one(holding, {"_id": 1}, session=session)["_id"]  # type: ignore[index]
-        return holder
+        return ObjectId(cls.collection().find_one(holding, {"_id": 1}, session=session)["_id"])  # type: ignore[index]
 
     @classmethod
     def with_people(cls, appointments: "list[Appointment]") -> "list[Appointment]":
