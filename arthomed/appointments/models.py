@@ -194,14 +194,13 @@ class Appointment(ClinicDocument):
         return {row["_id"]: row["count"] for row in cls.collection().aggregate(counts, session=session)}
 
     @classmethod
-    def touch(cls, appointment_id: ObjectId, session: ClientSession) -> "Appointment":
-        """Load and write to an appointment, so that this transaction conflicts with any other change of it."""
-        raw = cls.collection().find_one_and_update(
-            {"_id": appointment_id}, {"$inc": {"filesVersion": 1}}, session=session
-        )
+    def touch(cls, appointment_id: ObjectId, patient: ObjectId, session: ClientSession) -> "Appointment":
+        """Load and write to a patient's appointment, so that this transaction conflicts with other changes of it."""
+        which, update = {"_id": appointment_id, "patient": patient}, {"$inc": {"filesVersion": 1}}
+        raw = cls.collection().find_one_and_update(which, update, session=session)
         if raw is None:
             raise NotFound
-        invalidate(appointments_tag(raw["patient"]))
+        invalidate(appointments_tag(patient))
         touched: Appointment = cls.from_raw(raw)
         return touched
 
@@ -279,10 +278,11 @@ class Appointment(ClinicDocument):
         cls.collection().update_many({"patient": owner, "dependent": dependent}, update, session=session)
 
     def _update(self, update: Raw, session: ClientSession, **conditions: Any) -> "Appointment | None":
-        """Update if status, slot and place in the queue are those with which this appointment was loaded."""
+        """Update if patient, status, slot and place in the queue are those with which this appointment was loaded."""
         invalidate(appointments_tag(self.patient_id))
         queue = {f"queue.{name}": value for name, value in self._decisive_place.items()}
-        unchanged = {"_id": self.id, "status": self.status, "slot": self.slot, **queue, **conditions}
+        loaded = {"_id": self.id, "patient": self.patient_id, "status": self.status, "slot": self.slot}
+        unchanged = {**loaded, **queue, **conditions}
         raw = self.collection().find_one_and_update(
             unchanged, update, return_document=ReturnDocument.AFTER, session=session
         )

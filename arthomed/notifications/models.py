@@ -1,5 +1,6 @@
 """The outbox."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -116,6 +117,11 @@ class Notification(ClinicDocument):
         """The attempts since an admin last resent the message, or since it was created."""
         attempts: int = self.attempts - self.attempts_before
         return attempts
+
+    @classmethod
+    def hide_about(cls, subjects: Sequence[ObjectId], *, now: datetime, session: ClientSession) -> None:
+        """Remove messages about records from the lists of those who got them."""
+        cls.collection().update_many({"subject": {"$in": subjects}}, {"$set": {"hiddenAt": now}}, session=session)
 
     @classmethod
     def from_topic(cls, topic: Topic, channel: Channel, **fields: Any) -> "Notification":

@@ -11,12 +11,14 @@ from arthomed.core.documents import ClinicDocument, Raw
 IGNORING_CASE = {"locale": "en", "strength": 2}
 """The collation of `dependent_once` (migration 0024): a family has each name once, with the same date of birth."""
 
+FORMER_NAME = "Former family member"
+
 
 class Dependent(ClinicDocument):
     """A family member of the user `owner`, whose mobile number the family books with.
 
-    A member is inactive after being removed from the family, or after getting a mobile number (`claimed_by` is the
-    patient of that number). Appointments of a removed member still name them.
+    A member is inactive after being removed from the family, whose appointments still name them, or after getting a
+    mobile number: `claimed_by` is the patient of that number, and nothing else is left of the member.
     """
 
     meta = {"collection": "dependents"}
@@ -37,11 +39,17 @@ class Dependent(ClinicDocument):
         return {raw["_id"]: cls.from_raw(raw) for raw in found}
 
     @classmethod
-    def same_as(cls, member: "Dependent", session: ClientSession) -> "Dependent | None":
-        """The active member of a family with the same name and date of birth."""
-        same: Raw = {"owner": member.owner, "name": member.name, "dateOfBirth": member.date_of_birth, "isActive": True}
-        found: Dependent | None = cls.find_one(same, session, collation=IGNORING_CASE)
-        return found
+    def same_as(cls, member: "Dependent", session: ClientSession) -> "list[Dependent]":
+        """Others of a family, active ones first, who may be a member: same name, and no other date of birth."""
+        query: Raw = {"owner": member.owner, "name": member.name, "claimedBy": None, "_id": {"$ne": member.id}}
+        if member.date_of_birth is not None:
+            query["dateOfBirth"] = {"$in": [member.date_of_birth, None]}
+        found = cls.collection().find(query, session=session, collation=IGNORING_CASE).sort("isActive", -1)
+        return [cls.from_raw(raw) for raw in found]
+
+    def forget(self) -> None:
+        """Remove what is stored about the member."""
+        self.name, self.relationship, self.date_of_birth, self.gender = FORMER_NAME, None, None, None
 
     @classmethod
     def anonymise(cls, owner: ObjectId, name: str | None, *, session: ClientSession) -> None:

@@ -39,8 +39,8 @@ def members(owner: ObjectId) -> list[Dependent]:
 
 
 def all_members(owner: ObjectId) -> list[Dependent]:
-    """All members whom a user's family ever had, by id."""
-    return list(Dependent.objects(owner=owner).order_by("id"))
+    """All members whom a user's family ever had, by id, without those who are patients of their own now."""
+    return list(Dependent.objects(owner=owner, claimed_by=None).order_by("id"))
 
 
 def require(owner: ObjectId, dependent_id: ObjectId) -> Dependent:
@@ -54,24 +54,30 @@ def require(owner: ObjectId, dependent_id: ObjectId) -> Dependent:
 def add(actor: Actor, owner: ObjectId, parts: dict[str, Any]) -> Added:
     """Add a member to a user's family; one with the same name and date of birth is the answer, and no error.
 
+    A date of birth that one of them lacks makes no difference, and is stored. A removed member comes back.
+
     Raises:
         NotFound: the user does not exist, or is deactivated.
-        ValidationFailed: the family has `MAX_MEMBERS` members.
+        ValidationFailed: the family has `MAX_MEMBERS` members, or several members of this name.
     """
 
     def work(session: ClientSession) -> Added:
         family = _active_members(owner, session)
         member = Dependent(id=ObjectId(), owner=owner)
         changes.assign(member, parts)
-        same = Dependent.same_as(member, session)
-        if same is not None:
+        same = _only_one(Dependent.same_as(member, session))
+        if same is not None and same.is_active and (same.date_of_birth or not member.date_of_birth):
             return Added(same, is_new=False)
-        if len(family) >= MAX_MEMBERS:
+        is_new = same is None or not same.is_active
+        if is_new and len(family) >= MAX_MEMBERS:
             raise ValidationFailed.of("name", f"A family can have at most {MAX_MEMBERS} members")
-        member.insert(session)
-        _store_names(owner, [*family, member], session)
-        _record(actor, Action.CREATE, member, session)
-        return Added(member, is_new=True)
+        if same is None:
+            member.insert(session)
+            _record(actor, Action.CREATE, member, session)
+        else:
+            member = _renew(actor, same, parts, session)
+        _store_names(owner, [*(one for one in family if one.id != member.id), member], session)
+        return Added(member, is_new)
 
     return transaction(work)
 
@@ -89,8 +95,7 @@ def update(actor: Actor, owner: ObjectId, dependent_id: ObjectId, new: dict[str,
         member = _require(family, dependent_id)
         before = member.to_mongo()
         changes.assign(member, new)
-        same = Dependent.same_as(member, session)
-        if same is not None and same.id != member.id:
+        if any(one.is_active for one in Dependent.same_as(member, session)):
             raise DuplicateValue(_SAME_MEMBER)
         member.updated_at = clock.now()
         member.save_changes(session)
@@ -110,8 +115,9 @@ def remove(actor: Actor, owner: ObjectId, dependent_id: ObjectId) -> None:
 
     def work(session: ClientSession) -> None:
         family = _active_members(owner, session)
-        leave(_require(family, dependent_id), family, session)
-        _record(actor, Action.DELETE, _require(family, dependent_id), session)
+        member = _require(family, dependent_id)
+        _leave(member, family, session)
+        _record(actor, Action.DELETE, member, session)
 
     transaction(work)
 
@@ -122,10 +128,10 @@ def ensure_active_member(member: Dependent | None, owner: ObjectId) -> None:
         raise MemberNotFound
 
 
-def require_in_transaction(dependent_id: ObjectId, session: ClientSession) -> Dependent:
-    """An active member of any family. Raises MemberNotFound."""
+def require_unclaimed(dependent_id: ObjectId, session: ClientSession) -> Dependent:
+    """A member of any family, or one who was removed from it, within a transaction. Raises MemberNotFound."""
     found = Dependent.by_id([dependent_id], session).get(dependent_id)
-    if found is None or not found.is_active:
+    if found is None or found.claimed_by is not None:
         raise MemberNotFound
     return found
 
@@ -133,12 +139,13 @@ def require_in_transaction(dependent_id: ObjectId, session: ClientSession) -> De
 def hand_over(actor: Actor, member: Dependent, patient: ObjectId, session: ClientSession) -> None:
     """Note that a member is the patient of a mobile number from now on, and leaves the family."""
     member.claimed_by = patient
-    leave(member, _active_members(member.owner, session), session)
+    member.forget()
+    _leave(member, Dependent.find_all({"owner": member.owner, "isActive": True}, session), session)
     changed = [{"field": "claimedBy", "from": None, "to": patient}]
     _record(actor, Action.CHANGE, member, session, changed)
 
 
-def leave(member: Dependent, family: list[Dependent], session: ClientSession) -> None:
+def _leave(member: Dependent, family: list[Dependent], session: ClientSession) -> None:
     """Make a member of a family inactive, within a transaction."""
     member.is_active, member.updated_at = False, clock.now()
     member.save_changes(session)
@@ -160,6 +167,26 @@ def _active_members(owner: ObjectId, session: ClientSession) -> list[Dependent]:
         raise NotFound
     found: list[Dependent] = Dependent.find_all({"owner": owner, "isActive": True}, session)
     return found
+
+
+def _only_one(same: list[Dependent]) -> Dependent | None:
+    """The member who is meant: the only one, or the only active one."""
+    active = [one for one in same if one.is_active]
+    if len(active) > 1:
+        raise ValidationFailed.of(
+            "dateOfBirth", "Several family members have this name; please enter the date of birth"
+        )
+    return next(iter(same), None)
+
+
+def _renew(actor: Actor, member: Dependent, parts: dict[str, Any], session: ClientSession) -> Dependent:
+    """Store what is new about a member, who belongs to the family again."""
+    before = member.to_mongo()
+    changes.assign(member, parts)
+    member.is_active, member.updated_at = True, clock.now()
+    member.save_changes(session)
+    _record(actor, Action.CHANGE, member, session, audit.differences(before, member.to_mongo()))
+    return member
 
 
 def _require(family: list[Dependent], dependent_id: ObjectId) -> Dependent:

@@ -1,11 +1,9 @@
 """Schemas of families, in and out."""
 
 from marshmallow import fields
-from marshmallow.validate import OneOf
 
 from arthomed.http.schema import Changes, Day, Id, Schema, Text
-from arthomed.users.fields import Name, PastDay
-from arthomed.users.schemas import GENDERS
+from arthomed.users.fields import Gender, Name, PastDay
 
 _NAME, _BORN = {"example": "Aarav Verma"}, {"example": "2018-06-30"}
 _RELATIONSHIP, _GENDER = {"example": "son"}, {"example": "male"}
@@ -15,7 +13,7 @@ class AddDependent(Schema):
     name = Name(required=True, metadata=_NAME)
     relationship = Text(required=True, max_length=50, metadata=_RELATIONSHIP)
     date_of_birth = PastDay(metadata=_BORN)
-    gender = fields.String(validate=OneOf(GENDERS), metadata=_GENDER)
+    gender = Gender(metadata=_GENDER)
 
 
 class UpdateDependent(Changes):
@@ -24,7 +22,7 @@ class UpdateDependent(Changes):
     name = Name(metadata=_NAME)
     relationship = Text(max_length=50, metadata=_RELATIONSHIP)
     date_of_birth = PastDay(allow_none=True, metadata=_BORN)
-    gender = fields.String(allow_none=True, validate=OneOf(GENDERS), metadata=_GENDER)
+    gender = Gender(allow_none=True, metadata=_GENDER)
 
 
 class DependentOut(Schema):

@@ -4,7 +4,7 @@ from datetime import date
 from typing import Any
 
 import marshmallow as ma
-from marshmallow.validate import Email
+from marshmallow.validate import Email, OneOf
 
 from arthomed.config import settings
 from arthomed.core import clock
@@ -35,6 +35,17 @@ class Phone(PlainText):
         if number is None:
             raise ma.ValidationError("Please enter a phone number, with + and the country code if it is not Indian")
         return number
+
+
+class Gender(PlainText):
+    documented = {"example": "female"}
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(validate=OneOf(rules.GENDERS), **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        typed: str = super()._deserialize(value, attr, data, **kwargs)
+        return typed.lower()
 
 
 class Pincode(PlainText):

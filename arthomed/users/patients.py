@@ -35,12 +35,14 @@ class Registration:
 
 
 def find(page_request: PageRequest, typed: str, *, own: Collection[ObjectId] | None = None) -> Page[User]:
-    """Patients by name or number, the first `users.MAX_FOUND` in the order of the matching words; `own` are a doctor's.
+    """Patients by name or number, the first `users.MAX_FOUND` in the order of the matching words.
+
+    The desk finds patients by the names of their families, too, and a doctor only the `own` ones by their own names.
 
     Raises:
         ValidationFailed: the search is too short.
     """
-    searched = search.of_patient(typed)
+    searched = search.of_patient(typed, with_families=own is None)
     if not searched:
         raise ValidationFailed.of("search", _TOO_SHORT, typed)
     where = _PATIENTS if own is None else {**_PATIENTS, "_id": {"$in": list(own)}}

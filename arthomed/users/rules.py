@@ -8,6 +8,7 @@ from arthomed.core import text
 from arthomed.core.actor import Actor
 from arthomed.core.permissions import Role
 
+GENDERS = ("male", "female", "other")
 NAME_MIN, NAME_MAX = 1, 100
 NAME_LENGTH_ERROR = f"Name must be between {NAME_MIN} and {NAME_MAX} characters"
 _MAX_INPUT_LENGTH = 4 * NAME_MAX  # Unicode normalization takes quadratic time

@@ -23,10 +23,9 @@ from arthomed.http.schema import (
     integer,
 )
 from arthomed.notifications import catalogue
-from arthomed.users.fields import EmailAddress, Mobile, Name, PastDay, Phone, Pincode
+from arthomed.users.fields import EmailAddress, Gender, Mobile, Name, PastDay, Phone, Pincode
 
 _MAX_FEE = 1_000_000  # rupees
-GENDERS = ("male", "female", "other")
 _ROLES = tuple(map(str, Role))
 _LANGUAGES = tuple(catalogue.languages())
 
@@ -52,7 +51,7 @@ class ProfilePart(Part):
         metadata={"example": "hi", "description": "Language of messages, an ISO 639-1 code."},
     )
     date_of_birth = PastDay(allow_none=True, metadata={"example": "1990-04-21"})
-    gender = fields.String(allow_none=True, validate=OneOf(GENDERS), metadata={"example": "female"})
+    gender = Gender(allow_none=True)
     address = fields.Nested(AddressPart, allow_none=True)
     emergency_contact = fields.Nested(EmergencyContactPart, allow_none=True)
 

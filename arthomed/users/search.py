@@ -19,7 +19,12 @@ from arthomed.users import rules
 MIN_LETTERS, MIN_DIGITS = 2, 4
 _MAX_WORDS = 8  # of a name; more are not searched for
 _PAIR_START = 2
-_LAST_DIGITS, _FIRST_DIGITS, _EMAIL = "-", "+", "@"  # what a key of this kind begins with; a name has only letters
+_LAST_DIGITS, _FIRST_DIGITS, _EMAIL, _FAMILY = (
+    "-",
+    "+",
+    "@",
+    "*",
+)  # what a key of this kind begins with; a name has only letters
 _SAME_LAST_DIGITS, _SIMILAR = 4, 0.75
 _LETTERS = regex.compile(r"[\p{L}\p{M}]+")
 _IGNORED = regex.compile(r"[\u0300-\u036f\u200c\u200d\p{ccc=7}]")  # accents, joiners, nuktas
@@ -39,13 +44,25 @@ def words_of(name: str) -> list[str]:
     return ["".join(words[at:]) for at in range(len(words))]
 
 
-def keys_of(name: str, mobile: str, email: str | None, family: Sequence[str] = ()) -> list[str]:
-    """The keys of a person, with those of the names of the family."""
-    named = [words_of(one) for one in (name, *family)]
-    words = [word for one in named for word in one]
-    pairs = [f"{first[:_PAIR_START]} {second}" for one in named for first, second in permutations(one, 2)]
+def keys_of(name: str, mobile: str, email: str | None) -> list[str]:
+    """The keys of a person."""
     numbers = [_LAST_DIGITS + mobile[::-1], _FIRST_DIGITS + mobile]
-    return list(dict.fromkeys([*words, *pairs, *numbers, *([_EMAIL + email.casefold()] if email else [])]))
+    return list(dict.fromkeys([*_name_keys(name), *numbers, *([_EMAIL + email.casefold()] if email else [])]))
+
+
+def family_keys_of(names: Sequence[str]) -> list[str]:
+    """The keys by which only the desk finds a person: those of the names of the family."""
+    return list(dict.fromkeys(_FAMILY + key for name in names for key in _name_keys(name)))
+
+
+def family_words_of(names: Sequence[str]) -> list[str]:
+    """As `words_of`, for the names of the family."""
+    return [_FAMILY + word for name in names for word in words_of(name)]
+
+
+def _name_keys(name: str) -> list[str]:
+    words = words_of(name)
+    return [*words, *(f"{first[:_PAIR_START]} {second}" for first, second in permutations(words, 2))]
 
 
 def by_name(typed: str) -> list[Prefixes]:
@@ -67,11 +84,16 @@ def by_last_digits(typed: str) -> list[Prefixes]:
     return [Prefixes(_LAST_DIGITS + digits[::-1])] if len(digits) >= MIN_DIGITS else []
 
 
-def of_patient(typed: str) -> list[Prefixes]:
-    """Find patients by name or number; empty for fewer than two letters or four digits."""
+def of_patient(typed: str, *, with_families: bool) -> list[Prefixes]:
+    """Find patients by name or number, and by a name of the family; empty for less than two letters or four digits."""
     if rules.digits_of(typed):
         return by_last_digits(typed)
-    return by_name(typed) if len("".join(_typed_words(typed))) >= MIN_LETTERS else []
+    found = by_name(typed) if len("".join(_typed_words(typed))) >= MIN_LETTERS else []
+    return [*found, *(_of_family(one) for one in found)] if with_families else found
+
+
+def _of_family(name: Prefixes) -> Prefixes:
+    return Prefixes(_FAMILY + name.key, [_FAMILY + word for word in name.words])
 
 
 def of_user(typed: str) -> list[Prefixes]:

@@ -26,8 +26,8 @@ class SearchKeys(ClinicEmbeddedDocument):
 
     @classmethod
     def of(cls, name: str, mobile: str, email: str | None, family: Sequence[str] = ()) -> "SearchKeys":
-        words = [word for one in (name, *family) for word in search.words_of(one)]
-        return cls(keys=search.keys_of(name, mobile, email, family), words=words)
+        keys = [*search.keys_of(name, mobile, email), *search.family_keys_of(family)]
+        return cls(keys=keys, words=[*search.words_of(name), *search.family_words_of(family)])
 
 
 def condition(searched: Sequence[Prefixes]) -> Raw:

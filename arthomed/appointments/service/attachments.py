@@ -24,7 +24,7 @@ def upload(actor: Actor, appointment_id: ObjectId, category: Category, uploads: 
     """Add files to an appointment; a file that the actor has uploaded to it before is not stored again.
 
     Raises:
-        NotFound: no such appointment that the actor may read.
+        NotFound: no such appointment that the actor may read, or it got another patient meanwhile.
         TooLate: the appointment is cancelled or rejected.
         TooManyFiles, FileTooLarge, InvalidFile: one file is rejected, and therefore all of them.
     """
@@ -36,7 +36,7 @@ def upload(actor: Actor, appointment_id: ObjectId, category: Category, uploads: 
 
         def work(session: ClientSession) -> list[File]:
             # Writing to the appointment serializes this transaction with cancellations and other uploads.
-            access.ensure_takes_files(Appointment.touch(appointment_id, session))
+            access.ensure_takes_files(Appointment.touch(appointment_id, appointment.patient_id, session))
             return uploading.attach(actor, files, session)
 
         return transaction(work)
@@ -53,7 +53,7 @@ class AppointmentFiles:
     def ensure_may_delete(self, actor: Actor, file: File, session: ClientSession) -> None:
         self.ensure_may_read(actor, file)
         # Writing to the appointment serializes this transaction with the one that completes it.
-        appointment = Appointment.touch(file.record, session)
+        appointment = Appointment.touch(file.record, file.owner, session)
         is_own_and_open = actor.user_id == file.uploader and appointment.status is not Status.COMPLETED
         if actor.role is not Role.ADMIN and not is_own_and_open:
             raise PermissionDenied("Only the sender can delete this file, and only before the appointment is completed")

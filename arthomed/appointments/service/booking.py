@@ -94,7 +94,8 @@ def place(
     """
     doctor_id = attempt.details.doctor_id
     if attempt.patient_id == doctor_id:
-        raise ValidationFailed.of("doctorId", "Doctors cannot book an appointment with themselves.", str(doctor_id))
+        whom = "themselves" if attempt.details.dependent_id is None else "themselves, also not for their family"
+        raise ValidationFailed.of("doctorId", f"Doctors cannot book an appointment with {whom}.", str(doctor_id))
     people = (attempt.patient_id, attempt.details.dependent_id)
     target = UploadTarget(FileKind.APPOINTMENTS, category, attempt.id, *people)
     try:

@@ -10,6 +10,8 @@ from arthomed.appointments.rules import ACTIVE, OVERFLOW_SEAT, Source, Status
 from arthomed.appointments.service.arrival import TOKENS, tokens_counter
 from arthomed.core.counters import Counter
 from arthomed.core.documents import Pipeline, Raw
+from arthomed.files.models import File
+from arthomed.files.rules import Kind
 from arthomed.scheduling.models import Slot
 from arthomed.users.dependents import Dependent
 
@@ -92,6 +94,22 @@ _OF_FAMILY: Pipeline = [
     {"$match": {"$expr": {"$ne": [{"$first": "$members.owner"}, "$patient"]}}},
     {"$project": {"_id": 1}},
 ]
+_FILES_OF_OTHERS: Pipeline = [
+    {"$match": {"kind": str(Kind.APPOINTMENTS), "attachedAt": {"$ne": None}}},
+    {"$lookup": {"from": "appointments", "localField": "record", "foreignField": "_id", "as": "records"}},
+    {"$set": {"of": {"$first": "$records"}}},
+    {
+        "$match": {
+            "$expr": {
+                "$or": [
+                    {"$ne": ["$of.patient", "$owner"]},
+                    {"$ne": [{"$ifNull": ["$of.dependent", None]}, {"$ifNull": ["$dependent", None]}]},
+                ]
+            }
+        }
+    },
+    {"$project": {"_id": 1}},
+]
 _WITHOUT_OWNER: Pipeline = [
     {"$lookup": {"from": "users", "localField": "owner", "foreignField": "_id", "as": "owners"}},
     {"$lookup": {"from": "users", "localField": "claimedBy", "foreignField": "_id", "as": "claimers"}},
@@ -170,5 +188,7 @@ def _misplaced_appointments(snapshot: ClientSession) -> Iterator[str]:
 def _wrong_families(snapshot: ClientSession) -> Iterator[str]:
     for row in Appointment.collection().aggregate(_OF_FAMILY, session=snapshot):
         yield f"appointment {row['_id']}: for somebody who is not in the patient's family"
+    for row in File.collection().aggregate(_FILES_OF_OTHERS, session=snapshot):
+        yield f"file {row['_id']}: of another person than its appointment"
     for row in Dependent.collection().aggregate(_WITHOUT_OWNER, session=snapshot):
         yield f"dependent {row['_id']}: without an owner, or of two"

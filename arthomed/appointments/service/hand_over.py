@@ -7,9 +7,11 @@ from pymongo.errors import DuplicateKeyError
 from arthomed.appointments.models import Appointment
 from arthomed.audit import service as audit
 from arthomed.audit.models import Action, Kind
+from arthomed.core import clock
 from arthomed.core.actor import Actor
 from arthomed.core.errors import DuplicateValue
 from arthomed.files.models import File
+from arthomed.notifications.models import Notification
 from arthomed.users.dependents import Dependent
 from arthomed.users.models import User
 
@@ -22,7 +24,7 @@ _CONFLICT = (
 def hand_over(actor: Actor, member: Dependent, patient: ObjectId, session: ClientSession) -> None:
     """Make a patient the patient of all appointments and files of a family member, within a transaction.
 
-    Payments stay with the user who paid, who has the receipts.
+    Payments stay with the user who paid, who has the receipts. The messages so far leave that user's list.
 
     Raises:
         DuplicateValue: both have an appointment at one time, or with one doctor on one day.
@@ -37,6 +39,7 @@ def hand_over(actor: Actor, member: Dependent, patient: ObjectId, session: Clien
     if appointments:
         User.count_bookings([patient], session, count=len(appointments))
         ids = [one.id for one in appointments]
+        Notification.hide_about(ids, now=clock.now(), session=session)
         changed = [{"field": "patient", "from": member.owner, "to": patient}]
         audit.record_change(
             actor, Action.CHANGE, Kind.APPOINTMENT, *ids, subject=patient, session=session, changes=changed

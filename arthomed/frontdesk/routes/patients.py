@@ -76,7 +76,8 @@ def create(body: dict[str, Any]) -> Registration | WithMessage:
 def read(patient_id: ObjectId) -> patients.Record:
     """Read a patient's record with the family; doctors read those of their own patients.
 
-    `patientInfo` (allergies, history) is left out for receptionists; doctors get the family members whom they treat.
+    `patientInfo` (allergies, history) is left out for receptionists. Doctors get the family members whom they treat;
+    a patient of whose family a doctor treats only others is not found.
     """
     return patients.read(current_actor(), patient_id)
 

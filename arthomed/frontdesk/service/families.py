@@ -80,7 +80,7 @@ def claim(actor: Actor, request: Claim) -> User:
         return already
 
     def work(session: ClientSession) -> User | auth_rules.CodeRefused:
-        member = family.require_in_transaction(request.dependent_id, session)
+        member = family.require_unclaimed(request.dependent_id, session)
         patient = User.by_mobile([request.mobile_number], session).get(request.mobile_number)
         _ensure_may_receive(member, patient)
         refusal = otp.check([request.guess], session)[request.mobile_number]

@@ -51,10 +51,13 @@ class CashReport:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """An entry with what its receipt shows; `corrects` and `corrected_by` are other entries."""
+    """An entry with what its receipt shows; `corrects` and `corrected_by` are other entries.
+
+    Without an appointment if that is another patient's now, who was a family member of the one who paid.
+    """
 
     payment: Payment
-    appointment: Appointment
+    appointment: Appointment | None
     corrects: Payment | None
     corrected_by: Payment | None
 
@@ -62,8 +65,8 @@ class Receipt:
 def list_of_appointment(actor: Actor, appointment_id: ObjectId) -> list[Payment]:
     """The entries of an appointment, oldest first."""
     appointment: Appointment = appointments_of(actor).require(appointment_id)
-    payments = list(Payment.objects(appointment=appointment.id).order_by("at", "id"))
-    audit.record_read(actor, Kind.PAYMENT, [one.id for one in payments], [appointment.patient_id])
+    payments = list(Payment.visible_to(actor).filter(appointment=appointment.id).order_by("at", "id"))
+    audit.record_read(actor, Kind.PAYMENT, [one.id for one in payments], [one.patient_id for one in payments])
     return Payment.with_people(payments)
 
 
@@ -86,7 +89,8 @@ def receipt(actor: Actor, payment_id: ObjectId) -> Receipt:
     Payment.with_people([payment])
     [appointment] = Appointment.with_people([Appointment.objects.require(payment.appointment)])
     corrects = None if payment.corrects is None else Payment.objects.require(payment.corrects)
-    return Receipt(payment, appointment, corrects, Payment.correction_of(payment.id))
+    is_theirs = appointment.patient_id == payment.patient_id
+    return Receipt(payment, appointment if is_theirs else None, corrects, Payment.correction_of(payment.id))
 
 
 def last_payment_at(patient_id: ObjectId, session: ClientSession) -> datetime | None:

@@ -164,7 +164,7 @@ def _outcome(attempt: _Attempt, now: datetime, session: ClientSession) -> Record
         _ensure_allowed(details, appointment, entries)
     except ClinicError as refusal:
         return refusal
-    payment = _payment(attempt, appointment, now)
+    payment = _payment(attempt, appointment, _payer(details, appointment, entries), now)
     settled = _settle(appointment, [*entries, payment], now, session)
     with origin.override(attempt.origin):
         return Recorded(payment, settled, _events(attempt.actor, payment, appointment, settled))
@@ -180,13 +180,19 @@ def _ensure_allowed(details: EntryDetails, appointment: Appointment, entries: Se
         rules.ensure_correctable(next(one for one in entries if one.id == details.corrects), entries)
 
 
-def _payment(attempt: _Attempt, appointment: Appointment, now: datetime) -> Payment:
+def _payer(details: EntryDetails, appointment: Appointment, entries: Sequence[Payment]) -> ObjectId:
+    """The patient, or the one who paid while the patient was a member of that family."""
+    paid = [one for one in entries if one.id == details.corrects or (not details.corrects and one.kind is Kind.PAYMENT)]
+    return ObjectId(paid[-1].patient_id if paid and details.kind is not Kind.PAYMENT else appointment.patient_id)
+
+
+def _payment(attempt: _Attempt, appointment: Appointment, payer: ObjectId, now: datetime) -> Payment:
     """The entry; its receipt number follows."""
     details = attempt.details
     return Payment(
         id=ObjectId(),
         appointment=appointment.id,
-        patient_id=appointment.patient_id,
+        patient_id=payer,
         kind=details.kind,
         amount=details.amount,
         method=details.method,

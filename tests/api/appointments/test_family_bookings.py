@@ -284,6 +284,27 @@ def test_doctor_of_a_member_reads_the_member_but_not_the_record_of_the_parent(ap
     assert [one["name"] for one in whole["dependents"]] == ["Aarav Verma", "Anika Verma"]
 
 
+def test_doctor_does_not_find_a_patient_by_the_name_of_a_member(app: Flask, asha: SignedIn) -> None:
+    doctor = factories.make_doctor(MORNING)
+    make_member(asha.user, "Zubin Rao")
+    move(factories.make_appointment(asha.user, doctor, day=TUESDAY), Status.CONFIRMED)
+    caller = factories.sign_in(app, doctor)
+
+    found = [get(app, caller, "/patients", search=typed)["items"] for typed in ("zubin", "asha verma zu", "asha")]
+
+    assert [len(items) for items in found] == [0, 0, 1]
+
+
+def test_doctor_cannot_treat_the_own_family(app: Flask) -> None:
+    doctor = factories.make_doctor(MORNING)
+    member, caller = make_member(doctor), factories.sign_in(app, doctor)
+
+    refused = book_for(app, caller, member, doctor)
+
+    assert factories.invalid_fields(refused) == ["doctorId"]
+    assert "family" in refused.text
+
+
 def test_first_appointment_is_each_persons_own(app: Flask, asha: SignedIn) -> None:
     doctor, member, desk = factories.make_doctor(EVERY_MORNING), make_member(asha.user), sign_in_staff(app)
     earlier = factories.make_appointment(asha.user, doctor, day=TUESDAY)

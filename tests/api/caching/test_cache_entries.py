@@ -120,7 +120,7 @@ def test_aborted_transaction_invalidates_nothing_and_changes_no_response(app: Fl
 
     def work(session: ClientSession) -> None:
         Slot.free(clinic.pending.slot, clinic.pending.seat, session=session)
-        Appointment.touch(clinic.pending.id, session)
+        Appointment.touch(clinic.pending.id, clinic.asha.user.id, session)
         assert get(app, requests) == before
         raise ZeroDivisionError
 

@@ -6,15 +6,21 @@ import pytest
 from bson import ObjectId
 from flask import Flask
 from flask.testing import FlaskClient
+from pymongo.client_session import ClientSession
 from werkzeug.test import TestResponse
 
+from arthomed.appointments import messages
 from arthomed.appointments.models import Appointment
+from arthomed.appointments.parts import Change
 from arthomed.appointments.rules import Status
 from arthomed.appointments.service import consistency
 from arthomed.audit import service as audit
 from arthomed.audit.models import AuditEvent
+from arthomed.core import clock
+from arthomed.core.documents import transaction
 from arthomed.core.permissions import Role
 from arthomed.files.models import File
+from arthomed.files.service import uploading
 from arthomed.notifications import service as notifications
 from arthomed.notifications.models import Notification
 from arthomed.payments.rules import Method
@@ -146,14 +152,13 @@ class TestClaim:
     ) -> None:
         member, mobile = make_member(asha), factories.new_mobile()
         done = visit(asha, member)
-        data_of(claim(client, desk, member, mobile, code_sent(client, mobile)))
+        patient = data_of(claim(client, desk, member, mobile, code_sent(client, mobile)))["patient"]
 
         move(Appointment.objects.get(id=done.id), Status.CONFIRMED)
 
-        path = f"/api/appointments/{done.id}/messages"
-        newest = data_of(client.get(path, headers=desk.headers))["messages"][0]
-        assert newest["kind"] == "appointment-confirmed"
-        assert User.objects.get(mobile_number=mobile).id == Appointment.objects.get(id=done.id).patient_id
+        [message] = Notification.objects(subject=done.id, kind="appointment-confirmed", channel="sms")
+        sms = messages.render(message)
+        assert (str(message.user), sms and sms.to) == (patient["_id"], mobile)
 
     def test_messages_from_before_the_claim_are_not_sent_any_more(
         self, client: FlaskClient, desk: SignedIn, asha: SignedIn
@@ -166,17 +171,109 @@ class TestClaim:
 
         assert [notifications.send(one.id) for one in waiting] == ["dropped"] * len(waiting) != []
 
-    def test_receipts_stay_with_who_paid(self, client: FlaskClient, desk: SignedIn, asha: SignedIn) -> None:
+    def test_list_of_messages_loses_those_about_the_member(
+        self, client: FlaskClient, desk: SignedIn, asha: SignedIn
+    ) -> None:
+        member, mobile = make_member(asha), factories.new_mobile()
+        visit(asha, member)
+        own = factories.make_appointment(asha.user)
+
+        data_of(claim(client, desk, member, mobile, code_sent(client, mobile)))
+
+        listed = data_of(client.get("/api/notifications", headers=asha.headers))["items"]
+        assert [one["appointmentId"] for one in listed] == [str(own.id)]
+
+    def test_receipts_stay_with_who_paid_and_say_nothing_new(
+        self, app: Flask, client: FlaskClient, desk: SignedIn, asha: SignedIn
+    ) -> None:
         member, mobile = make_member(asha), factories.new_mobile()
         done = visit(asha, member)
         actor = factories.actor_of(desk.user)
         payment = recording.pay(actor, done.id, 200, Method.CASH, reference=None, key=None).payment
+        path = f"/api/payments/{payment.id}/receipt"
 
-        before = client.get(f"/api/payments/{payment.id}/receipt", headers=asha.headers).text
+        before = client.get(path, headers=asha.headers).text
+        patient = data_of(claim(client, desk, member, mobile, code_sent(client, mobile)))["patient"]
+        after = client.get(path, headers=asha.headers).text
+
+        assert ("Aarav Verma" in before, "09:00" in before) == (True, True)
+        assert ("Asha Verma" in after, "Aarav" in after, "at 09:00" in after) == (True, False, False)
+        aarav = factories.sign_in(app, User.objects.get(id=patient["_id"]))
+        assert error_of(client.get(path, headers=aarav.headers)) == (404, "NOT_FOUND")
+        entries = data_of(client.get(f"/api/appointments/{done.id}/payments", headers=aarav.headers))["payments"]
+        assert entries == []
+
+    @pytest.mark.parametrize("entry", ["refund", "correction"])
+    def test_money_goes_back_to_who_paid(self, client: FlaskClient, desk: SignedIn, asha: SignedIn, entry: str) -> None:
+        member, mobile = make_member(asha), factories.new_mobile()
+        done, actor = visit(asha, member), factories.actor_of(desk.user)
+        payment = recording.pay(actor, done.id, 200, Method.CASH, reference=None, key=None).payment
         data_of(claim(client, desk, member, mobile, code_sent(client, mobile)))
 
-        assert "Aarav Verma" in before
-        assert "Asha Verma" in client.get(f"/api/payments/{payment.id}/receipt", headers=asha.headers).text
+        if entry == "refund":
+            back = recording.refund(actor, done.id, 200, Method.CASH, reason="Called away", key=None).payment
+        else:
+            back = recording.correct(actor, payment.id, reason="Entered twice", key=None).payment
+
+        assert back.patient_id == asha.user.id
+        assert client.get(f"/api/payments/{back.id}/receipt", headers=asha.headers).status_code == 200
+
+    def test_nothing_about_the_member_is_left_with_the_family(
+        self, client: FlaskClient, database: Records, desk: SignedIn, asha: SignedIn
+    ) -> None:
+        member, mobile = make_member(asha), factories.new_mobile()
+        data_of(claim(client, desk, member, mobile, code_sent(client, mobile)))
+
+        [left] = database.dependents.find()
+        assert "Aarav" not in f"{left}"
+        export = client.get("/api/users/profile/export", headers=asha.headers).json
+        assert export["dependents"] == []  # type: ignore[index]
+
+    def test_removed_member_and_the_family_of_a_deactivated_patient_can_be_claimed(
+        self, client: FlaskClient, desk: SignedIn, asha: SignedIn
+    ) -> None:
+        member, mobile = make_member(asha), factories.new_mobile()
+        done = visit(asha, member)
+        family.remove(factories.actor_of(asha.user), asha.user.id, member.id)
+        User.objects(id=asha.user.id).update(set__is_active=False)
+
+        patient = data_of(claim(client, desk, member, mobile, code_sent(client, mobile)))["patient"]
+
+        assert str(Appointment.objects.get(id=done.id).patient_id) == patient["_id"]
+        assert list(consistency.violations()) == []
+
+    def test_change_that_was_decided_before_the_claim_is_refused(
+        self, client: FlaskClient, desk: SignedIn, asha: SignedIn
+    ) -> None:
+        member, mobile = make_member(asha), factories.new_mobile()
+        done = visit(asha, member)
+        known = Appointment.objects.get(id=done.id)
+        data_of(claim(client, desk, member, mobile, code_sent(client, mobile)))
+
+        def cancel(session: ClientSession) -> Appointment | None:
+            change = Change(source=known.status, target=Status.CANCELLED, by=asha.user.id, at=clock.now())
+            changed: Appointment | None = known.advance(change, {}, session=session)
+            return changed
+
+        assert transaction(cancel) is None
+
+    def test_file_that_is_stored_during_the_claim_is_refused(
+        self, client: FlaskClient, desk: SignedIn, asha: SignedIn, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        member, mobile = make_member(asha), factories.new_mobile()
+        done, code = visit(asha, member), code_sent(client, mobile)
+        clean = uploading._clean
+
+        def claim_meanwhile(*args: Any) -> Any:
+            data_of(claim(client, desk, member, mobile, code))
+            return clean(*args)
+
+        monkeypatch.setattr(uploading, "_clean", claim_meanwhile)
+        form = {"appointmentId": str(done.id), "category": "reports", "files": factories.picture()}
+        response = client.post("/api/files/upload/appointments", data=form, headers=asha.headers)
+
+        assert error_of(response) == (404, "NOT_FOUND")
+        assert File.available().count() == 0
 
     def test_repeated_request_returns_the_patient_again(
         self, client: FlaskClient, desk: SignedIn, asha: SignedIn
@@ -280,6 +377,7 @@ class TestClaim:
 BROKEN: dict[str, tuple[str, dict[str, Any], str]] = {
     "another owner": ("dependents", {"owner": factories.UNKNOWN_ID}, "for somebody who is not in the patient's family"),
     "another patient": ("appointments", {"patient": factories.UNKNOWN_ID}, "who is not in the patient's family"),
+    "another file": ("files", {"owner": factories.UNKNOWN_ID}, "of another person than its appointment"),
     "no owner": ("dependents", {"owner": factories.UNKNOWN_ID}, "without an owner, or of two"),
     "active after a claim": ("dependents", {"claimedBy": factories.UNKNOWN_ID}, "without an owner, or of two"),
 }
@@ -287,7 +385,9 @@ BROKEN: dict[str, tuple[str, dict[str, Any], str]] = {
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_audit_finds_a_family_that_is_inconsistent(database: Records, asha: SignedIn, name: str) -> None:
-    visit(asha, make_member(asha))
+    member = make_member(asha)
+    factories.make_file(visit(asha, member), asha.user, dependent=member.id)
+    assert list(consistency.violations()) == []
     collection, wrong, found = BROKEN[name]
     ids = {field: ObjectId(str(value)) for field, value in wrong.items()}
     database[collection].update_one(

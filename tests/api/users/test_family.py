@@ -127,14 +127,40 @@ def test_member_cannot_become_another_one(client: FlaskClient, asha: SignedIn) -
     assert names(client, asha) == ["Aarav Verma", "Arjun Verma"]
 
 
-def test_removed_member_can_be_added_again(client: FlaskClient, asha: SignedIn) -> None:
-    path = f"/api/dependents/{added(client, asha)}"
+def test_removed_member_who_is_added_again_is_the_same(client: FlaskClient, asha: SignedIn) -> None:
+    member_id = added(client, asha)
+    path = f"/api/dependents/{member_id}"
 
     data_of(client.delete(path, headers=asha.headers))
 
     assert names(client, asha) == []
     assert error_of(client.delete(path, headers=asha.headers)) == (404, "NOT_FOUND")
+    assert added(client, asha, relationship="nephew") == member_id
+    [shown] = data_of(client.get("/api/dependents", headers=asha.headers))["dependents"]
+    assert shown["relationship"] == "nephew"
+
+
+@pytest.mark.parametrize("first", [None, "2018-06-30"])
+def test_missing_date_of_birth_makes_no_other_member(client: FlaskClient, asha: SignedIn, first: str | None) -> None:
+    member_id = added(client, asha, dateOfBirth=first)
+    second = None if first else "2018-06-30"
+
+    add(client, asha, dateOfBirth=second)
+
+    [shown] = data_of(client.get("/api/dependents", headers=asha.headers))["dependents"]
+    assert (shown["_id"], shown["dateOfBirth"]) == (member_id, "2018-06-30")
+
+
+def test_date_of_birth_is_asked_for_where_several_members_have_the_name(client: FlaskClient, asha: SignedIn) -> None:
     added(client, asha)
+    added(client, asha, dateOfBirth="1950-01-01", relationship="grandfather")
+
+    assert invalid_fields(add(client, asha, dateOfBirth=None)) == ["dateOfBirth"]
+
+
+@pytest.mark.parametrize("typed", ["Male", " MALE\u00a0"])
+def test_gender_is_written_as_people_type(client: FlaskClient, asha: SignedIn, typed: str) -> None:
+    assert data_of(add(client, asha, gender=typed), 201)["dependent"]["gender"] == "male"
 
 
 def test_family_of_another_user_is_not_found(app: Flask, client: FlaskClient, asha: SignedIn) -> None:
