@@ -190,9 +190,9 @@ class User(ClinicDocument):
         cls.collection().bulk_write([one.update(now) for one in sign_ins], session=session)
 
     @classmethod
-    def by_id(cls, ids: Iterable[ObjectId]) -> "dict[ObjectId, User]":
+    def by_id(cls, ids: Iterable[ObjectId], session: ClientSession | None = None) -> "dict[ObjectId, User]":
         """Load the summary fields of users by their ids, in one query."""
-        found = cls.collection().find({"_id": {"$in": list(set(ids))}}, _SUMMARY_FIELDS)
+        found = cls.collection().find({"_id": {"$in": list(set(ids))}}, _SUMMARY_FIELDS, session=session)
         return {raw["_id"]: cls.from_raw(raw) for raw in found}
 
     @classmethod

@@ -1,6 +1,6 @@
 """Reschedule: one transaction claims the new seat, moves the appointment, and frees the old seat."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 
@@ -24,7 +24,6 @@ from arthomed.notifications import service as notifications
 from arthomed.notifications.models import Notification
 from arthomed.scheduling.models import Slot
 from arthomed.scheduling.seats import Seat, Start
-from arthomed.users import service as users
 from arthomed.users.models import User
 
 log = structlog.get_logger()
@@ -117,10 +116,11 @@ def _move(attempt: _Attempt, session: ClientSession) -> _Moved | ClinicError:
         rescheduling.ensure_in_time(appointment, attempt.actor, now, settings().policy)
         if appointment.queue is not None:  # the arrival was undone; its token belongs to this doctor and day
             raise rules.InvalidTransition("The patient has a token of this day; cancel this one and book another")
-        seat = _find_seat(appointment, start, now, session)
+        people = User.by_id([start[0], appointment.doctor_id, appointment.patient_id], session)
+        seat = _find_seat(appointment, start, people, now, session)
     except ClinicError as refusal:
         return refusal
-    return _write(attempt, appointment, seat, session)
+    return _write(attempt, appointment, seat, people[appointment.patient_id], session)
 
 
 def _store_key_only(attempt: _Attempt, appointment: Appointment, session: ClientSession) -> _Moved:
@@ -130,15 +130,17 @@ def _store_key_only(attempt: _Attempt, appointment: Appointment, session: Client
     return _Moved(appointment, [])
 
 
-def _find_seat(appointment: Appointment, start: Start, now: datetime, session: ClientSession) -> Seat:
+def _find_seat(
+    appointment: Appointment, start: Start, people: Mapping[ObjectId, User], now: datetime, session: ClientSession
+) -> Seat:
     doctor_id, day, _ = start
     if doctor_id == appointment.patient_id:
         raise ValidationFailed.of("doctorId", "Doctors cannot have an appointment with themselves.", str(doctor_id))
-    doctor = User.active_by_id([doctor_id], session).get(doctor_id)
+    doctor = people.get(doctor_id)
     if doctor is None or not doctor.is_bookable:
         raise NotFound("Doctor not found")
     if doctor_id != appointment.doctor_id:
-        present = users.get(appointment.doctor_id, session).doctor_info
+        present = people[appointment.doctor_id].doctor_info
         rescheduling.ensure_same_specialization(
             present and present.specialization, doctor.doctor_info.specialization, doctor_id
         )
@@ -153,7 +155,7 @@ def _find_seat(appointment: Appointment, start: Start, now: datetime, session: C
     return seat
 
 
-def _write(attempt: _Attempt, appointment: Appointment, seat: Seat, session: ClientSession) -> _Moved:
+def _write(attempt: _Attempt, appointment: Appointment, seat: Seat, patient: User, session: ClientSession) -> _Moved:
     """Claim the new seat before the old one is free; whatever else changed the appointment is a write conflict."""
     if attempt.key is not None:
         attempt.key.insert(session)
@@ -173,7 +175,7 @@ def _write(attempt: _Attempt, appointment: Appointment, seat: Seat, session: Cli
     with origin.override(attempt.origin):
         audit_trail.record_change(attempt.actor, appointment, moved, session)
     has_device = bool(notifications.users_with_devices([moved.patient_id]))
-    new_messages = messages.for_new_time(moved, users.get(moved.patient_id, session), has_device=has_device)
+    new_messages = messages.for_new_time(moved, patient, has_device=has_device)
     notifications.add_to_outbox(new_messages, session)
     return _Moved(moved, new_messages)
 
