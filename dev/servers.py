@@ -118,10 +118,20 @@ class Mongo(Server):
     _SIZES: ClassVar = {"--oplogSize": "256", "--wiredTigerCacheSizeGB": "0.25"}
 
     def __init__(
-        self, data_dir: Path, log_dir: Path, *, extra_args: Sequence[str] = (), key: str | None = None
+        self,
+        data_dir: Path,
+        log_dir: Path,
+        *,
+        extra_args: Sequence[str] = (),
+        key: str | None = None,
+        is_durable: bool = True,
     ) -> None:
-        """Start it. With a key (base64), it requires authentication: as a user, or with the key itself, see `root`."""
+        """Start it. With a key (base64), it requires authentication: as a user, or with the key itself, see `root`.
+
+        If it is not durable, commits do not wait for the journal: faster, for data that need not survive a crash.
+        """
         self.root: dict[str, Any] = {}
+        self._is_durable = is_durable
         if key is not None:
             self.root = {"username": "__system", "password": key, "authSource": "local"}
             extra_args = [*extra_args, "--keyFile", str(_key_file(data_dir, key))]
@@ -162,7 +172,8 @@ class Mongo(Server):
         except OperationFailure as error:
             if error.code != _NOT_INITIATED:
                 raise
-            admin.command("replSetInitiate", {"_id": self.REPLICA_SET, "members": [member]})
+            durability = {"writeConcernMajorityJournalDefault": self._is_durable}
+            admin.command("replSetInitiate", {"_id": self.REPLICA_SET, "members": [member], **durability})
         else:
             if config["members"][0]["host"] != host:
                 config |= {"version": config["version"] + 1, "members": [member]}

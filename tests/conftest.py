@@ -52,7 +52,8 @@ def fast_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def mongo(tmp_path_factory: pytest.TempPathFactory, fast_folder: Path) -> Iterator[Mongo]:
     folder = tmp_path_factory.mktemp("mongo")
-    with Mongo(fast_folder / "mongo", folder, extra_args=["--setParameter", "ttlMonitorSleepSecs=3600"]) as server:
+    rare_expiry = ["--setParameter", "ttlMonitorSleepSecs=3600"]
+    with Mongo(fast_folder / "mongo", folder, extra_args=rare_expiry, is_durable=False) as server:
         yield server
         suite_logs.keep_personal_data(server.uri("local"))
 

@@ -34,6 +34,7 @@ class AuditWriter:
         self._collection = collection
         self._pending: Queue[Raw] = Queue(max_pending)
         self._start_lock = threading.Lock()
+        self._is_flushing = threading.Event()
         self._thread: threading.Thread | None = None
 
     def put(self, event: Raw) -> None:
@@ -47,9 +48,11 @@ class AuditWriter:
     def flush(self, timeout: float = FLUSH_SECONDS) -> None:
         """Wait until no event is pending; after `timeout` seconds log how many are lost if the process ends now."""
         done = self._pending.all_tasks_done
+        self._is_flushing.set()
         with done:
             if not done.wait_for(lambda: self._pending.unfinished_tasks == 0, timeout):
                 log.error("audit_events_lost", count=self._pending.unfinished_tasks)
+        self._is_flushing.clear()
 
     def _ensure_started(self) -> None:
         with self._start_lock:
@@ -69,10 +72,13 @@ class AuditWriter:
                     self._pending.task_done()
 
     def _next_batch(self) -> list[Raw]:
-        """Wait for an event, then a moment for more: one large insert is cheaper than many small ones."""
+        """Wait for an event, then a moment for more: one large insert is cheaper than many small ones.
+
+        A flush does not wait for more.
+        """
         events = [self._pending.get()]
         if self._pending.qsize() < _BATCH_SIZE:
-            time.sleep(_GATHER_SECONDS)
+            self._is_flushing.wait(_GATHER_SECONDS)
         with suppress(Empty):
             while len(events) < _BATCH_SIZE:
                 events.append(self._pending.get_nowait())
