@@ -15,6 +15,8 @@ from flask.testing import FlaskClient
 from mongoengine.connection import get_connection, get_db
 from pymongo.database import Database
 from redis import Redis
+from xdist.remote import Producer
+from xdist.scheduler import LoadGroupScheduling
 
 from arthomed.audit import service as audit
 from arthomed.config import settings
@@ -37,6 +39,25 @@ MEMORY, ENOUGH_BYTES = Path("/dev/shm"), 6 * 1024**3
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     if "PYTEST_XDIST_WORKER" not in os.environ:  # the process that workers report to has it, too
         suite_logs.keep_test_output(report)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let one process run all tests of the stack, which takes long to start."""
+    for item in items:
+        if "stack" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("stack"))
+
+
+class GroupsAndFiles(LoadGroupScheduling):
+    """`--dist loadgroup`, but tests without a group stay together with those of their file."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return super()._split_scope(nodeid).partition("::")[0]
+
+
+@pytest.hookimpl(optionalhook=True)  # there is none without xdist
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> GroupsAndFiles:
+    return GroupsAndFiles(config, log)
 
 
 @pytest.fixture(scope="session")
