@@ -52,7 +52,8 @@ class GroupsAndFiles(LoadGroupScheduling):
     """`--dist loadgroup`, but tests without a group stay together with those of their file."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return super()._split_scope(nodeid).partition("::")[0]
+        scope: str = super()._split_scope(nodeid)
+        return scope.partition("::")[0]
 
 
 @pytest.hookimpl(optionalhook=True)  # there is none without xdist

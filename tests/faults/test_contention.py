@@ -15,7 +15,7 @@ from tests.faults.conftest import FULL
 MIXED_SECONDS = 20 if FULL else 4
 
 
-@pytest.mark.parametrize("capacity", [1, 2])
+@pytest.mark.parametrize("capacity", [pytest.param(1, marks=pytest.mark.long), 2])
 def test_200_parallel_bookings_of_a_slot_fill_exactly_its_seats(clinic: Clinic, capacity: int) -> None:
     doctor, patients = clinic.doctor(slots=5, capacity=capacity), clinic.patients(200)
 

@@ -79,6 +79,11 @@ class RequestsOfEachKind:
             redis.delete(f"quota:resend:{self.mobile}")
 
 
+each_kind = pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=[] if kind == "silent" else pytest.mark.long) for kind in OUTAGES]
+)
+
+
 def readiness(system: System) -> tuple[int, str, set[str]]:
     """Read /health/ready: status code, status, and the unavailable dependencies."""
     response = httpx.get(f"{system.stack.url}/health/ready", timeout=MAX_SECONDS)
@@ -87,7 +92,7 @@ def readiness(system: System) -> tuple[int, str, set[str]]:
     return response.status_code, body["status"], unavailable
 
 
-@pytest.mark.parametrize("kind", OUTAGES)
+@each_kind
 def test_every_route_returns_503_within_three_seconds_and_writes_nothing_without_mongodb(
     system: System, clinic: Clinic, kind: str
 ) -> None:
@@ -115,7 +120,7 @@ def test_queued_requests_return_503_within_three_seconds_without_mongodb(system:
     assert max(response.elapsed.total_seconds() for response in responses) < MAX_SECONDS
 
 
-@pytest.mark.parametrize("kind", OUTAGES)
+@each_kind
 def test_every_route_but_send_otp_works_without_redis(system: System, clinic: Clinic, kind: str) -> None:
     requests = RequestsOfEachKind(clinic)
 

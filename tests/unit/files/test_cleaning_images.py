@@ -43,7 +43,11 @@ def test_thumbnail_of_a_transparent_image_is_white(clean: Callable[[bytes], Clea
 
 @pytest.mark.parametrize(
     ("width", "height", "expected_size"),
-    [(4160, 3120, (4160, 3120)), (8160, 6120, (4080, 3060)), (16_320, 12_240, (4080, 3060))],
+    [
+        (4160, 3120, (4160, 3120)),
+        pytest.param(8160, 6120, (4080, 3060), marks=pytest.mark.long),
+        (16_320, 12_240, (4080, 3060)),
+    ],
     ids=["13_megapixels", "50_megapixels", "200_megapixels"],
 )
 def test_photograph_over_the_memory_limit_is_reduced(
@@ -57,9 +61,9 @@ def test_photograph_over_the_memory_limit_is_reduced(
 @pytest.mark.parametrize(
     ("width", "height", "options", "expected_size"),
     [
-        (3264, 2448, {"subsampling": "4:2:0"}, (3264, 2448)),
-        (3264, 2448, {"subsampling": "4:4:4"}, (3264, 2448)),
-        (4160, 3120, {"subsampling": "4:2:0"}, (4160, 3120)),
+        pytest.param(3264, 2448, {"subsampling": "4:2:0"}, (3264, 2448), marks=pytest.mark.long),
+        pytest.param(3264, 2448, {"subsampling": "4:4:4"}, (3264, 2448), marks=pytest.mark.long),
+        pytest.param(4160, 3120, {"subsampling": "4:2:0"}, (4160, 3120), marks=pytest.mark.long),
         (4032, 3024, {"subsampling": "4:2:0", "exif": images.gps(6)}, (3024, 4032)),
         (4032, 3024, {"subsampling": "4:2:0", "icc_profile": images.profile("Display P3")}, (4032, 3024)),
         (4640, 3488, {"subsampling": "4:2:0"}, (2320, 1744)),
@@ -146,7 +150,7 @@ def test_transparency_beside_a_profile_is_kept(clean: Callable[[bytes], CleanedF
         assert image.getpixel((4, 4)) == pytest.approx((*_ORANGE_IN_SRGB["Display P3"], 77), abs=4)
 
 
-@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("progressive", [pytest.param(False, marks=pytest.mark.long), True])
 def test_photograph_of_a_phone_without_its_end_marker_keeps_its_pixels(
     clean: Callable[[bytes], CleanedFile], *, progressive: bool
 ) -> None:

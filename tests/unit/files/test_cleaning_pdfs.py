@@ -31,7 +31,9 @@ def test_photograph_in_a_pdf_keeps_its_pixels(clean: Callable[[bytes], CleanedFi
                 assert not after.getexif()
 
 
-@pytest.mark.parametrize("parameters", [b"", b"/DecodeParms[<</Predictor 1>>null]"])
+@pytest.mark.parametrize(
+    "parameters", [pytest.param(b"", marks=pytest.mark.long), b"/DecodeParms[<</Predictor 1>>null]"]
+)
 def test_a_compressed_photograph_as_large_as_an_upload_is_accepted(
     clean: Callable[[bytes], CleanedFile], parameters: bytes
 ) -> None:
