@@ -128,6 +128,15 @@ def load_demo(*, if_empty: bool) -> None:
     click.echo(demo.load(if_empty=if_empty))
 
 
+@_demo.command("today")
+@_with_database
+def load_today() -> None:
+    """Load a day of the demo clinic: today, with patients in all states and payments."""
+    if settings().is_production:
+        sys.exit("The demo clinic can't be loaded in production.")
+    click.echo(demo.load_today())
+
+
 @click.command("audit")
 @_with_database
 def audit() -> None:

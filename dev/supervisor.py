@@ -22,6 +22,7 @@ from dev.servers import Mongo, Server, ServerError, Valkey
 _PREPARATION = {
     "migrate": ("Migrations", ("flask", "migrate", "up")),
     "demo": ("Demo clinic", ("flask", "demo", "load", "--if-empty")),
+    "today": ("Demo clinic's day", ("flask", "demo", "today")),
     "slots": ("Slots", ("flask", "slots", "generate")),
 }
 _SERVICES = {

@@ -11,7 +11,8 @@ _WELCOME = Template("""
     messages   $api/dev/mailbox  health     $api/health/ready
 
   Demo people, who sign in with a code from the messages page:
-    admin 9000000001, receptionist 9000000002, doctors 9000000011 to 15, patients 9000000021 to 23
+    admin 9000000001, receptionist 9000000002, doctors 9000000011 to 15, patients 9000000021 to 23,
+    patients of today 9000000101 to 140
 
   A first booking, request by request, as often as you like:
     .venv/bin/python dev/first_booking.py$argument

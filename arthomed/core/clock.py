@@ -1,14 +1,29 @@
 """The only source of the current time, and conversions between UTC instants and the clinic's local time."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
+_arranged: ContextVar[datetime | None] = ContextVar("arranged", default=None)
+
 
 def now() -> datetime:
     """The current instant in UTC, in whole milliseconds, which is the precision of MongoDB."""
-    instant = datetime.now(UTC)
+    instant = _arranged.get() or datetime.now(UTC)
     return instant.replace(microsecond=instant.microsecond // 1000 * 1000)
+
+
+@contextmanager
+def at(instant: datetime) -> Iterator[None]:
+    """Let the current time be this instant, in this context: example data has a past."""
+    token = _arranged.set(instant)
+    try:
+        yield
+    finally:
+        _arranged.reset(token)
 
 
 def today(zone: ZoneInfo) -> date:

@@ -184,11 +184,12 @@ def test_the_demo_clinic_is_not_loaded_if_empty_is_demanded_and_users_exist(flas
     assert result.output == "The database has other users already; the demo clinic was not loaded.\n"
 
 
-def test_the_demo_clinic_is_refused_in_production(flask: Run) -> None:
+@pytest.mark.parametrize("command", ["load", "today"])
+def test_the_demo_clinic_is_refused_in_production(flask: Run, command: str) -> None:
     account = {name: value for name, value in PRODUCTION.items() if name.startswith("TWILIO")}
     secrets = {name: token_hex(32) for name in ("JWT_SECRET", "JWT_REFRESH_SECRET", "OTP_SECRET")}
     with factories.environment(APP_ENV="production", DLT_ENTITY_ID="1" * 19, **account, **secrets):
-        result = flask("demo", "load")
+        result = flask("demo", command)
 
     assert (result.exit_code, result.output) == (1, "The demo clinic can't be loaded in production.\n")
     assert User.objects.count() == 0

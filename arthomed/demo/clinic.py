@@ -30,7 +30,7 @@ _WORKDAYS = WEEK[:5]
 
 
 @dataclass(frozen=True, slots=True)
-class _Doctor:
+class Doctor:
     mobile: str
     name: str
     specialization: str
@@ -48,20 +48,20 @@ class _Doctor:
         ]
 
 
-_DOCTORS = (
-    _Doctor("9000000011", "Dr Meera Iyer", "General Medicine", 300, WEEK, (("09:00", "17:00"),)),
-    _Doctor("9000000012", "Dr Arjun Rao", "Cardiology", 800, _WORKDAYS, (("09:00", "12:00"), ("16:00", "19:00"))),
-    _Doctor("9000000013", "Dr Fatima Khan", "Paediatrics", 500, WEEK[:6], (("10:00", "14:00"),), max_patients=2),
-    _Doctor("9000000014", "Dr Thomas George", "Orthopaedics", 600, WEEK[1:6], (("14:00", "20:00"),)),
-    _Doctor("9000000015", "Dr Leela Nair", "Dermatology", 450, (WEEK[0], WEEK[2], WEEK[4]), (("11:00", "18:00"),)),
+DOCTORS = (
+    Doctor("9000000011", "Dr Meera Iyer", "General Medicine", 300, WEEK, (("09:00", "17:00"),)),
+    Doctor("9000000012", "Dr Arjun Rao", "Cardiology", 800, _WORKDAYS, (("09:00", "12:00"), ("16:00", "19:00"))),
+    Doctor("9000000013", "Dr Fatima Khan", "Paediatrics", 500, WEEK[:6], (("10:00", "14:00"),), max_patients=2),
+    Doctor("9000000014", "Dr Thomas George", "Orthopaedics", 600, WEEK[1:6], (("14:00", "20:00"),)),
+    Doctor("9000000015", "Dr Leela Nair", "Dermatology", 450, (WEEK[0], WEEK[2], WEEK[4]), (("11:00", "18:00"),)),
 )
 _PATIENTS = (
     ("9000000021", "Asha Verma", "asha@example.com"),
     ("9000000022", "Ravi Kumar", None),
     ("9000000023", "Sunita O'Neil", "sunita@example.com"),
 )
-_ADMIN, _RECEPTIONIST = "9000000001", "9000000002"
-_MOBILES = [_ADMIN, _RECEPTIONIST, *(doctor.mobile for doctor in _DOCTORS), *(patient[0] for patient in _PATIENTS)]
+ADMIN, RECEPTIONIST = "9000000001", "9000000002"
+_MOBILES = [ADMIN, RECEPTIONIST, *(doctor.mobile for doctor in DOCTORS), *(patient[0] for patient in _PATIENTS)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,17 +93,17 @@ _FINDINGS = {"notes": "Throat red, no fever. Rest and warm fluids.", "prescripti
 
 def load(*, if_empty: bool) -> str:
     """Create the missing records, also after an interrupted run; returns a message for the command line."""
-    if users.find_by_mobile(_ADMIN) is not None:
+    if users.find_by_mobile(ADMIN) is not None:
         return "The demo clinic is loaded already."
     if if_empty and User.objects(mobile_number__nin=_MOBILES).first() is not None:
         return "The database has other users already; the demo clinic was not loaded."
-    receptionist = _user(Role.RECEPTIONIST, _RECEPTIONIST, "Joseph Mathew")
-    doctors = [_create_doctor(doctor) for doctor in _DOCTORS]
+    receptionist = _user(Role.RECEPTIONIST, RECEPTIONIST, "Joseph Mathew")
+    doctors = [_create_doctor(doctor) for doctor in DOCTORS]
     patients = [_user(Role.PATIENT, mobile, name, email=email) for mobile, name, email in _PATIENTS]
     _past_appointments(patients, doctors, receptionist)
     _upcoming_appointments(patients, doctors, receptionist)
     _payments(receptionist)
-    _user(Role.ADMIN, _ADMIN, "Kavita Desai")  # the last record, which marks a complete demo clinic
+    _user(Role.ADMIN, ADMIN, "Kavita Desai")  # the last record, which marks a complete demo clinic
     return f"Loaded the demo clinic: {len(doctors)} doctors, {len(patients)} patients."
 
 
@@ -112,7 +112,7 @@ def _user(role: Role, mobile: str, name: str, **fields: Any) -> User:
     return existing or users.register(role=role, mobile_number=mobile, name=name, is_verified=True, by=SYSTEM, **fields)
 
 
-def _create_doctor(doctor: _Doctor) -> User:
+def _create_doctor(doctor: Doctor) -> User:
     user = _user(
         Role.DOCTOR,
         doctor.mobile,

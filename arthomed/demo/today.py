@@ -1,0 +1,50 @@
+"""A full day of today at the demo clinic, in all states, whatever the weekday and the hour.
+
+The services do all of it, in the order of the times at which it happens; only the clock is arranged (`clock.at`).
+"""
+
+from datetime import timedelta
+
+from arthomed.appointments.models import Appointment
+from arthomed.core import clock
+from arthomed.core.actor import SYSTEM, Actor
+from arthomed.core.permissions import Role
+from arthomed.demo.clinic import ADMIN
+from arthomed.demo.day import Day
+from arthomed.demo.people import PRACTICES, Person
+from arthomed.demo.rounds import Round
+from arthomed.users import service as users
+from arthomed.users.models import User
+
+_FIRST_MOBILE = 9000000101
+
+
+def load_today() -> str:
+    """Create the day unless there is one; returns a message for the command line."""
+    if users.find_by_mobile(ADMIN) is None:
+        return "There is no demo clinic, so it has no day."
+    day = Day(clock.now())
+    mobiles = [str(_FIRST_MOBILE + number) for number in range(sum(len(one.people) for one in PRACTICES))]
+    known = [user.id for user in User.objects(mobile_number__in=mobiles)]
+    if Appointment.objects(patient_id__in=known, appointment_date=clock.midnight_utc(day.date)).first() is not None:
+        return "The demo clinic has a day of today already."
+    numbers = iter(mobiles)
+    for practice in PRACTICES:
+        Round(day, practice).plan([(_patient(next(numbers), person, day), person) for person in practice.people])
+    # A family: one more function here, which plans its appointments with `day.then`.
+    day.play()
+    booked = Appointment.objects(appointment_date=clock.midnight_utc(day.date)).count()
+    return f"Loaded a day of the demo clinic: {booked} appointments."
+
+
+def _patient(mobile: str, person: Person, day: Day) -> Actor:
+    with clock.at(day.evening_before - timedelta(days=30)):
+        user = users.find_by_mobile(mobile) or users.register(
+            role=Role.PATIENT,
+            mobile_number=mobile,
+            name=person.name,
+            is_verified=True,
+            by=SYSTEM,
+            profile={"gender": person.gender, "date_of_birth": clock.midnight_utc(person.born(day.date))},
+        )
+        return Actor(user.id, user.role)
