@@ -1,7 +1,9 @@
 """The real servers and the application that the tests share."""
 
 import os
+import re
 from collections.abc import Iterator
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from shutil import disk_usage
@@ -16,7 +18,7 @@ from mongoengine.connection import get_connection, get_db
 from pymongo.database import Database
 from redis import Redis
 from xdist.remote import Producer
-from xdist.scheduler import LoadGroupScheduling
+from xdist.scheduler import LoadFileScheduling
 
 from arthomed.audit import service as audit
 from arthomed.config import settings
@@ -28,7 +30,7 @@ from dev.seaweedfs import SeaweedFS
 from dev.servers import Mongo, Valkey
 from tests import factories
 from tests.infra.eicar import EICAR
-from tests.stack import Stack, stack_with, wait_for
+from tests.stack import ROOT, Stack, stack_with, wait_for
 from tests.whole_suite import suite_logs
 
 KEPT = {"migrations", "migration_locks"}
@@ -41,24 +43,22 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
         suite_logs.keep_test_output(report)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let one process run all tests of the stack, which takes long to start."""
-    for item in items:
-        if "stack" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("stack"))
-
-
-class GroupsAndFiles(LoadGroupScheduling):
-    """`--dist loadgroup`, but tests without a group stay together with those of their file."""
+class OneStack(LoadFileScheduling):
+    """`--dist loadfile`, but one process runs all files with tests of the stack, which takes long to start."""
 
     def _split_scope(self, nodeid: str) -> str:
-        scope: str = super()._split_scope(nodeid)
-        return scope.partition("::")[0]
+        file: str = super()._split_scope(nodeid)
+        return "stack" if _has_tests_of_the_stack(file) else file
+
+
+@cache
+def _has_tests_of_the_stack(file: str) -> bool:
+    return bool(re.search(r"def \w+\(.*\bstack: Stack\b", (ROOT / file).read_text()))
 
 
 @pytest.hookimpl(optionalhook=True)  # there is none without xdist
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> GroupsAndFiles:
-    return GroupsAndFiles(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneStack | None:
+    return OneStack(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session")
