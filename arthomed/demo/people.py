@@ -36,6 +36,8 @@ class Person:
     reason: str
     story: Story
     method: Method = Method.CASH
+    parent: str = ""
+    """The name of the patient whose family this child belongs to."""
 
     def born(self, today: date) -> date:
         """A day of birth that gives this age today."""
@@ -93,11 +95,11 @@ PRACTICES = (
         "Growth normal, ears and throat clear. Vaccination given.",
         "Paracetamol drops if there is fever tonight",
         (
-            Person("Aarav Mehta", _M, 4, "Vaccination", Story.DONE),
+            Person("Aarav Mehta", _M, 4, "Vaccination", Story.DONE, parent="Pooja Mehta"),
             Person("ईशा पाटील", _F, 2, "Fever since last night", Story.DONE, Method.UPI),
-            Person("Zoya Ansari", _F, 7, "Ear ache", Story.DONE, Method.OTHER),
+            Person("Zoya Ansari", _F, 7, "Ear ache", Story.DONE, Method.OTHER, parent="Nasreen Ansari"),
             Person("Kabir Nanda", _M, 10, "Wheezing after sports", Story.SKIPPED),
-            Person("Diya Krishnan", _F, 1, "Nine-month check", Story.STARTED),
+            Person("Diya Mehta", _F, 1, "Nine-month check", Story.STARTED, parent="Pooja Mehta"),
             Person("Aditya Rao", _M, 6, "Rash on both arms", Story.WAITING),
             Person("Mary Thomas", _F, 3, "Does not eat well", Story.WAITING),
             Person("Ananya Chatterjee", _F, 12, "School fitness certificate", Story.EXPECTED),

@@ -6,10 +6,9 @@ from datetime import datetime, timedelta
 from arthomed.appointments.rules import START_FROM
 from arthomed.config import settings
 from arthomed.core import clock
-from arthomed.core.actor import Actor
 from arthomed.demo.day import Day, actor_of
 from arthomed.demo.people import Person, Practice, Story
-from arthomed.demo.visits import Visit
+from arthomed.demo.visits import Patient, Visit
 from arthomed.scheduling import rules, single_slots
 from arthomed.scheduling import service as scheduling
 from arthomed.scheduling.bookability import BlockReason
@@ -26,7 +25,7 @@ _REACHED = frozenset(
 _COMING = frozenset({Story.WAITING, Story.EARLY, Story.EXPECTED, Story.PENDING})
 _OTHERS = frozenset(Story) - _REACHED - _COMING
 
-Patients = Sequence[tuple[Actor, Person]]
+Patients = Sequence[tuple[Patient, Person]]
 
 
 class Round:

@@ -22,6 +22,14 @@ _MINUTE = timedelta(minutes=1)
 _CONSULTATION = "consultation"
 
 
+@dataclass(frozen=True, slots=True)
+class Patient:
+    """Who books, and the family member whom it is for."""
+
+    actor: Actor
+    dependent: ObjectId | None = None
+
+
 @dataclass
 class Visit:
     """A patient's slot and story."""
@@ -29,7 +37,7 @@ class Visit:
     day: Day
     doctor: Actor
     practice: Practice
-    patient: Actor
+    patient: Patient
     person: Person
     slot: Slot
     appointment: ObjectId | None = None
@@ -84,7 +92,7 @@ class Visit:
         self._then(evening + 5 * _MINUTE, lambda: self._move(Status.CONFIRMED))
         if story is Story.CANCELLED:
             reason = "The fever is gone"
-            self._then(evening + 9 * _MINUTE, lambda: transitions.cancel(self.patient, self._id, reason=reason))
+            self._then(evening + 9 * _MINUTE, lambda: transitions.cancel(self.patient.actor, self._id, reason=reason))
             return
         self._pay(evening + 7 * _MINUTE)
         reason = "The doctor is called to an operation"
@@ -111,13 +119,15 @@ class Visit:
 
     def _book_in_app(self) -> None:
         start = (self.doctor.signed_in_user_id, self.day.date, self.slot.start_time)
-        self.appointment = booking.book(self.patient, BookingDetails(*start, _CONSULTATION, self.person.reason)).id
+        wanted = BookingDetails(*start, _CONSULTATION, self.person.reason, dependent_id=self.patient.dependent)
+        self.appointment = booking.book(self.patient.actor, wanted).id
 
     def _book_at_desk(self, time: str | None) -> None:
         wanted = DeskBooking(
             self.doctor.signed_in_user_id,
             _CONSULTATION,
-            patient_id=self.patient.user_id,
+            patient_id=self.patient.actor.user_id,
+            dependent_id=self.patient.dependent,
             appointment_date=self.day.date,
             appointment_time=time,
             reason=self.person.reason,

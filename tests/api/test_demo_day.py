@@ -11,9 +11,9 @@ from arthomed import demo
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.rules import Source, Status
 from arthomed.appointments.service import consistency
+from arthomed.appointments.stages import Stage
 from arthomed.core import clock
 from arthomed.core.permissions import Role
-from arthomed.frontdesk.rules import Stage
 from arthomed.frontdesk.service import lines
 from arthomed.payments.models import Payment
 from arthomed.payments.rules import Kind, Method
@@ -60,6 +60,7 @@ def test_the_day_has_all_states_and_payments_and_breaks_no_rule(weekday: int, ho
     assert {one.status for one in appointments} == set(Status)
     assert set(stages(day)) == set(Stage)
     check_sources(appointments)
+    check_families(appointments)
     check_payments(appointments)
     check_times(appointments, factories.at_clinic(day, hour))
     assert list(consistency.violations()) == []
@@ -71,6 +72,13 @@ def check_sources(appointments: list[Appointment]) -> None:
 
     assert {one.source for one in appointments} == set(Source)
     assert {one.is_overflow for one in walk_ins} == {True, False}
+
+
+def check_families(appointments: list[Appointment]) -> None:
+    """Two families, one with two children."""
+    of_family = Counter(one.patient_id for one in appointments if one.dependent_id)
+
+    assert sorted(of_family.values()) == [1, 2]
 
 
 def check_payments(appointments: list[Appointment]) -> None:

@@ -78,6 +78,7 @@ PUBLIC_OR_OWN = {
     "/api/appointments/my-appointments",
     "/api/users/profile/access-log",
     "/api/notifications",
+    "/api/files",
 }
 
 
