@@ -4,7 +4,7 @@ UV := $(or $(shell command -v uv),$(BIN)/uv)
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help setup writable run test test-faults lint types migrate reset requirements openapi client bench profile
+.PHONY: help setup writable run test test-faults lint types migrate reset requirements openapi client texts bench profile
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ openapi: writable setup ## Write the OpenAPI document and the Postman collection
 
 client: openapi ## Generate the TypeScript client from the OpenAPI document (needs Node 20 and npm)
 	@cd clients/typescript && npm ci --silent --no-audit --no-fund && npm run --silent generate && npm run --silent build
+
+texts: writable setup ## Find the texts of the dashboard, and compile their translations
+	@$(BIN)/python -m dev.texts
 
 bench: writable setup ## Benchmark the endpoints; PEER=folder of a Node server compares with it (bench/README.md)
 	@$(BIN)/python -m bench $(if $(PEER),--peer $(PEER))

@@ -14,6 +14,7 @@ from arthomed.config import AppEnv, Settings
 from arthomed.config_services import Uploads
 from arthomed.core import error_reporting, jobs, quota
 from arthomed.core import metrics as core_metrics
+from arthomed.dashboard import app as dashboard
 from arthomed.files import file_store
 from arthomed.files import routes as files
 from arthomed.files.rules import Kind
@@ -113,6 +114,7 @@ def _register_routes(app: Flask, settings: Settings) -> None:
     api = docs.register(app)
     for blueprint in _BLUEPRINTS:
         api.register_blueprint(blueprint)
+    dashboard.register(app, settings)
     redis = Redis.from_url(settings.redis_url, socket_timeout=_REDIS_SECONDS, socket_connect_timeout=_REDIS_SECONDS)
     monitoring.register(app, settings, _checks(redis), essential={"mongo"})
     if settings.metrics_enabled:

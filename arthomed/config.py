@@ -72,6 +72,7 @@ class Settings:
     access_token_lifetime: timedelta
     refresh_token_lifetime: timedelta
     staff_session_lifetime: timedelta
+    dashboard_idle: timedelta
     cors_origins: tuple[str, ...]
     trusted_proxies: int
     rate_limits: RateLimits
@@ -189,6 +190,7 @@ def _read(env: Env, app_env: AppEnv) -> Settings:
         access_token_lifetime=minutes(env, "ACCESS_TOKEN_MINUTES", 60, minimum=1),
         refresh_token_lifetime=minutes(env, "REFRESH_TOKEN_MINUTES", 30 * MINUTES_PER_DAY, minimum=1),
         staff_session_lifetime=duration(env, "STAFF_SESSION_MAX_HOURS", 12, unit=_HOUR, allowed=Range(1, 30 * 24)),
+        dashboard_idle=minutes(env, "DASHBOARD_IDLE_MINUTES", 10, minimum=1, maximum=12 * 60),
         cors_origins=config_readers.origins(env, "CORS_ORIGINS", [] if production else _LOCAL_ORIGINS),
         trusted_proxies=env.int("TRUSTED_PROXIES", 0, validate=Range(0)),
         rate_limits=config_limits.rate_limits(env),

@@ -40,7 +40,10 @@ class CodePolicy:
 
 @dataclass(frozen=True, slots=True)
 class RateLimits:
-    """How many requests are allowed in each `window`: for an IP address, for a user, and for groups of routes."""
+    """How many requests are allowed in each `window`: for an IP address, for a user, and for groups of routes.
+
+    `static` are the files of the dashboard for an address, `poll` the requests of a session for what has changed.
+    """
 
     window: timedelta
     address: int
@@ -49,6 +52,8 @@ class RateLimits:
     booking: int
     staff_booking: int
     upload: int
+    static: int
+    poll: int
 
 
 def codes(env: Env) -> CodePolicy:
@@ -70,4 +75,6 @@ def rate_limits(env: Env) -> RateLimits:
         booking=env.int("RATE_LIMIT_BOOKING_MAX_REQUESTS", 30, validate=Range(1)),
         staff_booking=env.int("RATE_LIMIT_STAFF_BOOKING_MAX_REQUESTS", 300, validate=Range(1)),
         upload=env.int("RATE_LIMIT_UPLOAD_MAX_REQUESTS", 30, validate=Range(1)),
+        static=env.int("RATE_LIMIT_STATIC_MAX_REQUESTS", 3000, validate=Range(1)),
+        poll=env.int("RATE_LIMIT_POLL_MAX_REQUESTS", 2000, validate=Range(1)),
     )

@@ -28,7 +28,7 @@ def main() -> None:
         [target] = testbed.targets
         assert target.database is not None  # noqa: S101  ours has one
         day = clock.now().date() + timedelta(days=1)
-        appointments = _fill(target.database, clock.midnight_utc(day))
+        appointments = fill(target.database, clock.midnight_utc(day), _PER_DOCTOR)
         print(f"{'':34}{'p50 ms':>8}{'p95 ms':>8}")
         with httpx.Client(base_url=target.url, timeout=30) as api:
             api.headers["Authorization"] = f"Bearer {target.clinic.receptionist_token}"
@@ -66,7 +66,7 @@ def _timed(request: Callable[[], httpx.Response]) -> tuple[float, httpx.Response
     return (time.perf_counter() - began) * 1000, response
 
 
-def _fill(database: Database[Row], day: datetime) -> list[str]:
+def fill(database: Database[Row], day: datetime, per_doctor: int) -> list[str]:
     """Insert confirmed appointments of a day, some of a slot's second seat; returns their ids."""
     patients = [one["_id"] for one in database.users.find({"role": "patient"}, {"_id": 1}).limit(_SIZE.readers)]
     doctors = [one["_id"] for one in database.users.find({"role": "doctor"}, {"_id": 1})]
@@ -74,7 +74,7 @@ def _fill(database: Database[Row], day: datetime) -> list[str]:
     rows: list[Row] = []
     for doctor in doctors:
         slots = list(database.slots.find({"doctor": doctor, "date": day}).sort("startsAt"))
-        for number in range(_PER_DOCTOR):
+        for number in range(per_doctor):
             slot = slots[number % len(slots)]
             times = {"startsAt": slot["startsAt"], "endsAt": slot["startsAt"] + timedelta(minutes=30)}
             where = {"doctor": doctor, "slot": slot["_id"], "seat": 1 + number // len(slots), "appointmentDate": day}

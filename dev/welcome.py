@@ -7,7 +7,8 @@ from dev.first_booking import DEFAULT_URL
 _WELCOME = Template("""
   Arthomed is up.  Ctrl-C stops it; your data stays in $var_dir (`make reset` empties it).
 
-    API        $api/api          documents  $api/api/docs
+    dashboard  $api/dashboard    API        $api/api
+    documents  $api/api/docs
     messages   $api/dev/mailbox  health     $api/health/ready
 
   Demo people, who sign in with a code from the messages page:

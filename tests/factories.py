@@ -16,6 +16,7 @@ import pytest
 from bson import ObjectId
 from flask import Flask
 from flask.testing import FlaskClient
+from flask_jwt_extended import get_csrf_token
 from PIL import Image
 from pymongo.database import Database
 from werkzeug.test import TestResponse
@@ -180,6 +181,32 @@ def sign_in(app: Flask, user: User | None = None) -> SignedIn:
     with app.app_context():
         pair = tokens.pair(person.id, session.id, session.generation, session.role)
     return SignedIn(person, session.id, pair.access_token, pair.refresh_token)
+
+
+class Browser:
+    """Someone who uses the dashboard: a client with the cookie of a session, and what its pages send."""
+
+    def __init__(self, app: Flask, user: User) -> None:
+        self.user, session = user, sessions.new_session(user, name="tests")
+        session.insert()
+        self.session_id, self.client = session.id, app.test_client()
+        with app.app_context():
+            self.token = tokens.page_token(user.id, session.id, session.role)
+            self.csrf_token = get_csrf_token(self.token)
+        self.client.set_cookie(app.config["JWT_ACCESS_COOKIE_NAME"], self.token)
+
+    def get(self, path: str, *, is_partial: bool = False, **more: Any) -> TestResponse:
+        """Open a page, or ask for a part of one as htmx does."""
+        headers = {"HX-Request": "true"} if is_partial else {}
+        return self.client.get(path, headers=headers | more.pop("headers", {}), **more)
+
+    def post(self, path: str, **form: str) -> TestResponse:
+        """Send a form as htmx does."""
+        return self.client.post(path, data=form, headers=self.headers)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"HX-Request": "true", "Origin": "http://localhost", "X-CSRF-TOKEN": self.csrf_token}
 
 
 def code_for(mobile: str) -> str:

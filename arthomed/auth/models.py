@@ -172,19 +172,21 @@ def _attempts(raw: Raw) -> OtpAttempts:
 
 _COUNTERS = ("attempts", "otherAttempts", "failedGuesses")
 _ATTEMPTS = dict.fromkeys(("mobileNumber", "otp", "purpose", "requestedFrom", "isUsed", "expiresAt", *_COUNTERS), 1)
-_LIVE_SESSION = {"role": 1, "lastUsedAt": 1, "unusedGeneration": 1}
+_LIVE_SESSION = {"role": 1, "lastUsedAt": 1, "unusedGeneration": 1, "lastInputAt": 1}
 
 
 @dataclass(frozen=True, slots=True)
 class LiveSession:
     """What a request needs of its session, and the versions of the cache tags that were read with it.
 
-    `unused_generation` is the generation of tokens of which none was used yet.
+    `unused_generation` is the generation of tokens of which none was used yet. `last_input_at` is when somebody last
+    did something on a page of the dashboard.
     """
 
     role: Role
     last_used_at: datetime
     unused_generation: int | None
+    last_input_at: datetime | None
     tag_versions: Versions
 
 
@@ -209,6 +211,7 @@ class Session(ClinicDocument):
     address = StringField()
     last_used_at = DateTimeField(db_field="lastUsedAt", required=True, default=clock.now)
     push_token = StringField(db_field="pushToken")
+    last_input_at = DateTimeField(db_field="lastInputAt")
 
     @classmethod
     def rotate(
@@ -243,7 +246,8 @@ class Session(ClinicDocument):
         if raw is None:
             return None
         versions_found = {tag["_id"]: tag["version"] for tag in raw.get("tags", ())}
-        return LiveSession(Role(raw["role"]), raw.get("lastUsedAt", now), raw.get("unusedGeneration"), versions_found)
+        times = raw.get("lastUsedAt", now), raw.get("unusedGeneration"), raw.get("lastInputAt")
+        return LiveSession(Role(raw["role"]), *times, versions_found)
 
     @classmethod
     def note_first_use(cls, session_id: ObjectId, generation: int, *, now: datetime) -> None:
@@ -258,6 +262,11 @@ class Session(ClinicDocument):
             {"_id": session_id, "lastUsedAt": {"$lt": now - USE_NOTED_AFTER}},
             {"$set": {"lastUsedAt": now, "address": address, "updatedAt": now}},
         )
+
+    @classmethod
+    def note_input(cls, session_id: ObjectId, *, now: datetime) -> None:
+        """Note that somebody does something on a page."""
+        cls.collection().update_one({"_id": session_id}, {"$set": {"lastInputAt": now, "updatedAt": now}})
 
     @classmethod
     def store_push_token(cls, session_id: ObjectId, token: str, *, now: datetime, session: ClientSession) -> bool:

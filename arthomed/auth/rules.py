@@ -10,7 +10,7 @@ from math import ceil
 from typing import ClassVar
 
 from arthomed.config_limits import CodePolicy, Lockout
-from arthomed.core.errors import ClinicError, Code
+from arthomed.core.errors import ClinicError, Code, PermissionDenied
 from arthomed.core.permissions import Role
 from arthomed.core.quota import Quota
 
@@ -64,6 +64,12 @@ class UserNotFound(ClinicError):
 class UserInactive(ClinicError):
     code: ClassVar[Code] = Code.USER_INACTIVE
     message = "Account has been deactivated."
+
+
+class StaffOnly(PermissionDenied):
+    """A right code of somebody who has no part in the dashboard."""
+
+    message = "The dashboard is for the clinic's staff. Please use the Arthomed app for your own appointments."
 
 
 class SessionRevoked(ClinicError):

@@ -47,6 +47,7 @@ class Permission(StrEnum):
     DISPLAY_KEYS = "display-keys"
     PAYMENT_READ = "payment:read"
     PAYMENT_RECORD = "payment:record"
+    DASHBOARD = "dashboard"
 
 
 _EVERY_ROLE = frozenset(
@@ -81,6 +82,7 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
         Permission.USERS_READ,
         Permission.PATIENTS_READ,
         Permission.QUEUE,
+        Permission.DASHBOARD,
     },
     Role.RECEPTIONIST: _EVERY_ROLE
     | {
@@ -94,6 +96,7 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
         Permission.PATIENTS_WRITE,
         Permission.QUEUE,
         Permission.PAYMENT_RECORD,
+        Permission.DASHBOARD,
     },
     Role.ADMIN: _EVERY_ROLE
     | {
@@ -112,5 +115,6 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
         Permission.QUEUE,
         Permission.DISPLAY_KEYS,
         Permission.PAYMENT_RECORD,
+        Permission.DASHBOARD,
     },
 }

@@ -67,7 +67,7 @@ def line_up(day: Collection[T]) -> list[Entry[T]]:
     """
     by_id = {one.id: one for one in day}
     entries = [Entry(one, stage_of(one, by_id)) for one in day]
-    return sorted(entries, key=_position)
+    return sorted(entries, key=position)
 
 
 def next_to_call(line: Iterable[Entry[T]]) -> T | None:
@@ -109,7 +109,8 @@ def _rank(appointment: QueuedView) -> tuple[int, datetime, int]:
     return _PRIORITIES.get(priority, 1), due(appointment), token
 
 
-def _position(entry: Entry[QueuedView]) -> tuple[object, ...]:
+def position(entry: Entry[QueuedView]) -> tuple[object, ...]:
+    """What the queue is sorted by; entries of several doctors can be sorted together."""
     appointment = entry.appointment
     rank = _rank(appointment) if entry.stage in _IN_LINE else (0, appointment.starts_at, 0)
     return _GROUPS[entry.stage], *rank, appointment.id

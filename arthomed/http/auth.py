@@ -5,12 +5,14 @@ cache tags that the route needs. Its user lookup returns the actor.
 """
 
 from collections.abc import Callable, Collection, Mapping
+from datetime import datetime
 from functools import wraps
 from typing import Any, ClassVar, TypeVar
 
 from bson import ObjectId
 from flask import Flask, current_app, g, has_request_context, request
 from flask_jwt_extended import JWTManager, get_current_user, verify_jwt_in_request
+from flask_jwt_extended.exceptions import CSRFError
 from jwt.exceptions import ImmatureSignatureError, InvalidTokenError
 
 from arthomed.config import Settings
@@ -19,13 +21,13 @@ from arthomed.core.actor import SYSTEM, Actor
 from arthomed.core.cache import Versions
 from arthomed.core.errors import ClinicError, Code, PermissionDenied
 from arthomed.core.permissions import ROLE_PERMISSIONS, Permission
-from arthomed.http import cache, errors, limits
+from arthomed.http import cache, errors, limits, pages
 from arthomed.http.parsing import refuse_unknown_query
 from arthomed.http.signed_tokens import ALGORITHM, AUDIENCE, ISSUER, LEEWAY_SECONDS, claimed_id
 
 View = TypeVar("View", bound=Callable[..., Any])
-FindActor = Callable[[ObjectId, ObjectId, int | None, Collection[str]], tuple[Actor, Versions]]
-"""From the token's user, session and generation, and cache tags, to the actor and the tags' versions.
+FindActor = Callable[[ObjectId, ObjectId, int | None, Collection[str]], tuple[Actor, Versions, datetime | None]]
+"""From the token's user, session and generation, and cache tags, to the actor, the tags' versions, and the last input.
 
 It raises when the session is over. Access tokens of earlier versions name no generation.
 """
@@ -43,6 +45,12 @@ class NoToken(ClinicError):
 class InvalidToken(ClinicError):
     code: ClassVar[Code] = Code.INVALID_TOKEN
     message = "Invalid token. Please log in again."
+
+
+class ForgedRequest(PermissionDenied):
+    """A page of another origin sent the request, or it lacks the token against that."""
+
+    message = "This request did not come from the dashboard. Please reload the page and try again."
 
 
 class TokenExpired(ClinicError):
@@ -63,6 +71,10 @@ def register(app: Flask, settings: Settings, find_actor: FindActor) -> None:
         JWT_DECODE_LEEWAY=LEEWAY_SECONDS,
         JWT_ACCESS_TOKEN_EXPIRES=settings.access_token_lifetime,
         JWT_TOKEN_LOCATION=["headers"],  # `tokens.verified_refresh` verifies the refresh token of a body
+        JWT_ACCESS_COOKIE_NAME="__Host-arthomed" if settings.is_production else "arthomed",
+        JWT_COOKIE_SECURE=settings.is_production,
+        JWT_COOKIE_SAMESITE="Strict",
+        JWT_CSRF_IN_COOKIES=False,  # pages have it, and htmx sends it as a header
     )
     jwt.init_app(app)
     # Another host's clock, or this one before it stepped back, is ahead: a refresh gives a token of the present time.
@@ -97,12 +109,7 @@ def requires(permission: Permission) -> Callable[[View], View]:
 
         @wraps(view)
         def guarded(*args: Any, **kwargs: Any) -> Any:
-            try:
-                verify_jwt_in_request()
-            except RecursionError as error:  # of JSON nested too deep for PyJWT
-                raise InvalidToken from error
-            if not current_actor().may(permission):
-                raise PermissionDenied
+            _authorize("headers", permission)
             refuse_unknown_query()
             return view(*args, **kwargs)
 
@@ -113,6 +120,53 @@ def requires(permission: Permission) -> Callable[[View], View]:
         return guarded  # type: ignore[return-value]
 
     return decorate
+
+
+def requires_page(permission: Permission, *, while_locked: bool = False) -> Callable[[View], View]:
+    """A page's permission, and that to use the dashboard: the request needs the cookie of a live session of staff.
+
+    What writes also needs the cookie's CSRF token in the header `X-CSRF-TOKEN`. On a screen that is locked only the
+    views `while_locked` work.
+    """
+
+    def decorate(view: View) -> View:
+        if hasattr(view, _COUNTED_BELOW):
+            raise TypeError(
+                f"{view.__name__}: rate limits go above @requires_page, so that refused requests count, too"
+            )
+
+        @wraps(view)
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            try:
+                _authorize("cookies", Permission.DASHBOARD, permission)
+            except (CSRFError, TypeError) as error:  # compare_digest accepts ASCII only
+                raise ForgedRequest from error
+            refusal = None if while_locked else current_app.extensions["page_guard"]()
+            return view(*args, **kwargs) if refusal is None else refusal
+
+        guarded.permission = permission  # type: ignore[attr-defined]
+        return guarded  # type: ignore[return-value]
+
+    return decorate
+
+
+def guard_pages(app: Flask, guard: Callable[[], Any]) -> None:
+    """Ask before each page that is not open while the screen is locked; what is not None is the response instead."""
+    app.extensions["page_guard"] = guard
+
+
+def _authorize(location: str, *permissions: Permission) -> None:
+    """Verify the token at a location of the request, and what its role may do.
+
+    Raises:
+        InvalidToken, PermissionDenied; what flask-jwt-extended raises is handled by the loaders below.
+    """
+    try:
+        verify_jwt_in_request(locations=[location])
+    except RecursionError as error:  # of JSON nested too deep for PyJWT
+        raise InvalidToken from error
+    if not all(map(current_actor().may, permissions)):
+        raise PermissionDenied
 
 
 def public(view: View) -> View:
@@ -132,7 +186,8 @@ def _key(header: Mapping[str, Any], claims: Mapping[str, Any]) -> str:
 
 @jwt.token_verification_loader
 def _has_required_claims(_header: Mapping[str, Any], claims: Mapping[str, Any]) -> bool:
-    return claims["jti"] is not None and "exp" in claims
+    is_of_page = claims.get("use") == pages.TOKEN_USE
+    return claims["jti"] is not None and "exp" in claims and is_of_page is pages.is_page()
 
 
 @jwt.token_in_blocklist_loader
@@ -140,7 +195,7 @@ def _is_revoked(_header: Mapping[str, Any], claims: Mapping[str, Any]) -> bool:
     """Read the live session of a token, and with it the versions of the route's cache tags, in one round trip."""
     user_id, session_id = claimed_id(claims, "sub"), claimed_id(claims, "sid")
     try:
-        g.actor, g.tag_versions = current_app.extensions["find_actor"](
+        g.actor, g.tag_versions, g.last_input_at = current_app.extensions["find_actor"](
             user_id, session_id, claims.get("gen"), cache.tags_to_check(user_id)
         )
     except ClinicError as reason:

@@ -21,10 +21,12 @@ from arthomed.core.permissions import Role
 from arthomed.http import context
 
 View = TypeVar("View", bound=Callable[..., Any])
-Key = tuple[str, bytes, ObjectId | None]
+Key = tuple[str, bytes, ObjectId | None, str]
 
 _MAX_BYTES = 16_384
 _MAX_BYTES_OF_ALL = 1000 * _MAX_BYTES
+VERSION_HEADER = "X-Version"
+"""The version of a part of a page, in its response and in the request for a newer one."""
 _END_OF_BODY = len('2026-12-01T09:30:00.000Z"}')  # the envelope ends with the timestamp
 
 
@@ -57,6 +59,19 @@ class _Entry:
         if self.is_shared:
             response.headers.update({"Cache-Control": "private, no-cache", "Vary": "Authorization"})
         return _with_etag(response, self.body) if self.has_etag else response
+
+
+@dataclass(frozen=True, slots=True)
+class _Part(_Entry):
+    """A part of a page, and the version of what it shows."""
+
+    version: str
+
+    def response(self) -> Response:
+        """The part, or 204 when the page shows this version."""
+        if request.headers.get(VERSION_HEADER) == self.version:
+            return Response(status=204)
+        return Response(self.body, headers={VERSION_HEADER: self.version})
 
 
 class _Entries:
@@ -131,6 +146,33 @@ def cached(*, shared: bool, has_etag: bool | None = None, max_bytes: int = _MAX_
     return decorate
 
 
+def cached_part(vary: Callable[[], str]) -> Callable[[View], View]:
+    """A view that gives a part of a page with a version (`X-Version`), kept as by `cached` for each user.
+
+    The answer is 204 to a request that names this version. `vary` says on what else the part depends: the language.
+    """
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def cached_view(*args: Any, **kwargs: Any) -> Response:
+            key, entries = _key(g.actor.user_id, shared=False), _entries()
+            entry = entries.get(key)
+            if entry is None or entry.role is not g.actor.role or not entry.is_current(g.tag_versions):
+                with cache.recording_dependencies() as dependencies:
+                    made: Response = view(*args, **kwargs)
+                entry = _Part(made.get_data(), dependencies, g.actor.role, False, made.headers[VERSION_HEADER])
+                if dependencies.versions and not entry.has_expired:
+                    entries.put(key, entry)
+                return entry.response()
+            return _reused(entry)
+
+        cached_view.is_cache_shared = False  # type: ignore[attr-defined]
+        cached_view.cache_varies_on = vary  # type: ignore[attr-defined]
+        return cached_view  # type: ignore[return-value]
+
+    return decorate
+
+
 def conditional(view: View) -> View:
     """A view whose response has an ETag but is not kept, for data that is cheap to read."""
 
@@ -168,7 +210,8 @@ def tags_to_check(user_id: ObjectId) -> Collection[str]:
 
 
 def _key(user_id: ObjectId, *, shared: bool) -> Key:
-    return request.path, request.query_string, None if shared else user_id
+    varies_on = getattr(context.view(), "cache_varies_on", None)
+    return request.path, request.query_string, None if shared else user_id, varies_on() if varies_on else ""
 
 
 def _entries() -> _Entries:

@@ -13,6 +13,7 @@ from flask import Flask, Response, current_app, g, request
 from werkzeug.exceptions import NotAcceptable
 
 from arthomed.core import metrics, origin
+from arthomed.http import pages
 from arthomed.http.accept import ANY_BYTES, JSON, accepts
 
 log = structlog.get_logger()
@@ -93,7 +94,7 @@ def require_acceptable(*file_types: str) -> None:
 def _finish(response: Response) -> Response:
     headers, path = response.headers, request.path
     headers.extend({name: value for name, value in common_headers(g.request_id).items() if name not in headers})
-    if path.startswith(_API) and not path.startswith(_DOCS):
+    if (path.startswith(_API) and not path.startswith(_DOCS)) or pages.is_page():
         headers.setdefault("Cache-Control", "no-store")
     _log(response.status_code)
     return response

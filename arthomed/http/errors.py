@@ -2,6 +2,7 @@
 
 import time
 import traceback
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from math import ceil
 from typing import Any
@@ -15,9 +16,9 @@ from werkzeug.exceptions import HTTPException, InternalServerError
 
 from arthomed.core import error_reporting, metrics
 from arthomed.core.documents import is_database_unavailable
-from arthomed.core.errors import ClinicError, Code, ServiceUnavailable
-from arthomed.http import context
-from arthomed.http.envelope import HttpCode, failure, failure_body
+from arthomed.core.errors import ClinicError, Code, FieldError, ServiceUnavailable
+from arthomed.http import context, envelope, pages
+from arthomed.http.envelope import HttpCode, failure_body
 from arthomed.http.json import encode
 
 log = structlog.get_logger()
@@ -55,6 +56,9 @@ HTTP_ERRORS = {
 }
 """Errors that Werkzeug or gunicorn raises: status -> code and message."""
 
+Renderer = Callable[[int, str, str], Response]
+"""The page about an error: from its status, code and message."""
+
 _RETRY_AFTER = timedelta(seconds=5)
 _OPEN_SECONDS = 1.0
 
@@ -73,7 +77,7 @@ class CircuitBreaker:
         return time.monotonic() < self._open_until
 
     def check(self) -> None:
-        if self.is_open and request.path.startswith("/api/"):
+        if self.is_open and (request.path.startswith("/api/") or pages.is_page()):
             raise ServiceUnavailable(retry_after=_RETRY_AFTER)
 
 
@@ -91,6 +95,19 @@ def register(app: Flask, *unavailable: type[Exception]) -> None:
     app.register_error_handler(Exception, _on_unexpected)
 
 
+def render_pages(app: Flask, renderer: Renderer) -> None:
+    """Answer requests for pages with pages, also about errors."""
+    app.extensions["error_page"] = renderer
+
+
+def failure(status: int, code: str, message: str, *, fields: Sequence[FieldError] = (), **more: Any) -> Response:
+    """An error response: a page for pages, else the envelope."""
+    renderer: Renderer | None = current_app.extensions.get("error_page")
+    if renderer is not None and pages.is_page():
+        return renderer(status, code, message)
+    return envelope.failure(status, code, message, fields=fields, **more)
+
+
 def respond_to(error: ClinicError) -> Response:
     """The response that explains an error."""
     g.error_code = error.code
@@ -98,7 +115,7 @@ def respond_to(error: ClinicError) -> Response:
     response = failure(status, error.code, str(error), fields=error.fields, **{"details": error.details, **error.extra})
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(max(1, ceil(error.retry_after.total_seconds())))
-    if status == STATUS_OF[Code.NO_TOKEN]:
+    if status == STATUS_OF[Code.NO_TOKEN] and not pages.is_page():
         response.headers["WWW-Authenticate"] = "Bearer"  # RFC 6750 section 3
     return response
 

@@ -144,6 +144,10 @@ limit_uploads = limiter.shared_limit(
 limit_refreshes = limiter.shared_limit(_default_for(refreshing_caller), _SCOPE, key_func=refreshing_caller)
 
 
+limit_static = limiter.shared_limit(_configured("static"), "static", key_func=address_key)
+limit_polling = limiter.shared_limit(_configured("poll"), "poll")
+
+
 def limit_unless(is_trusted: Callable[[], bool]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """The default limit, except for requests that prove where they come from."""
     return limiter.shared_limit(_default_for(caller), _SCOPE, exempt_when=is_trusted)
@@ -172,7 +176,7 @@ def _is_preflight() -> bool:
 def register(app: Flask, settings: Settings) -> None:
     limits = settings.rate_limits
     window = int(limits.window.total_seconds())
-    names = ("address", "user", "auth", "booking", "staff_booking", "upload")
+    names = ("address", "user", "auth", "booking", "staff_booking", "upload", "static", "poll")
     app.config.update(
         RATE_LIMITS={name: f"{getattr(limits, name)} per {window} second" for name in names},
         RATELIMIT_STORAGE_URI=f"once+{settings.redis_url}",

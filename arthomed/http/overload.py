@@ -15,6 +15,7 @@ from flask import Flask, request
 
 from arthomed.config import Settings
 from arthomed.core.errors import ServiceUnavailable
+from arthomed.http import pages
 
 _RETRY_AFTER = timedelta(seconds=2)
 _thread = threading.local()
@@ -36,7 +37,7 @@ def register(app: Flask, settings: Settings) -> None:
     limit = settings.max_queue_wait.total_seconds()
 
     def check() -> None:
-        if getattr(_thread, "waited", 0.0) > limit and request.path.startswith("/api/"):
+        if getattr(_thread, "waited", 0.0) > limit and (request.path.startswith("/api/") or pages.is_page()):
             raise ServiceUnavailable(retry_after=_RETRY_AFTER)
 
     app.before_request(check)

@@ -13,6 +13,7 @@ from jwt.exceptions import InvalidTokenError, PyJWTError
 from arthomed.config import Keys
 from arthomed.core import clock, keys
 from arthomed.core.permissions import Role
+from arthomed.http import pages
 from arthomed.http.forms import URLENCODED
 
 ALGORITHM = "HS256"
@@ -54,7 +55,9 @@ def is_of_staff() -> bool:
 
 
 def access_token() -> str:
-    """The token of the header of this request, or an empty text."""
+    """The token of the header of this request, for a page of its cookie; or an empty text."""
+    if pages.is_page():
+        return request.cookies.get(current_app.config["JWT_ACCESS_COOKIE_NAME"], "")
     return request.headers.get("Authorization", "").removeprefix("Bearer ").strip()
 
 

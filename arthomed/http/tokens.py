@@ -10,6 +10,7 @@ from flask_jwt_extended import create_access_token, decode_token
 from arthomed.config import settings
 from arthomed.core import clock, keys
 from arthomed.core.permissions import Role
+from arthomed.http import pages
 from arthomed.http.auth import InvalidToken, NoToken
 from arthomed.http.signed_tokens import ALGORITHM, AUDIENCE, ISSUER, SignedToken, access_token, claimed_id, signed_token
 
@@ -43,6 +44,18 @@ def pair(user_id: ObjectId, session_id: ObjectId, generation: int, role: Role) -
         create_access_token(str(user_id), additional_claims=claims, additional_headers=key_header),
         _refresh_token(user_id, session_id, generation),
         int(settings().access_token_lifetime.total_seconds()),
+    )
+
+
+def page_token(user_id: ObjectId, session_id: ObjectId, role: Role) -> str:
+    """The token for the cookie of the dashboard. It is valid as long as a session of staff, and is not refreshed."""
+    return str(
+        create_access_token(
+            str(user_id),
+            additional_claims={"sid": str(session_id), "use": pages.TOKEN_USE, "role": str(role)},
+            additional_headers=_key_header(settings().jwt_secret),
+            expires_delta=settings().staff_session_lifetime,
+        )
     )
 
 

@@ -104,6 +104,8 @@ _SUMMARY_FIELDS = (
     "erasedAt",
     "visitsBooked",
     "profile.language",
+    "profile.dateOfBirth",
+    "profile.gender",
     "doctorInfo.specialization",
     "doctorInfo.consultationFee",
 )

@@ -53,6 +53,18 @@ def test_nginx_forwards_the_api(front: httpx.Client, clinic: Clinic) -> None:
     assert front.get("/api/auth/me", headers=person.headers).json()["data"]["user"]["_id"] == str(person.id)
 
 
+def test_a_form_of_the_dashboard_is_of_this_origin_behind_nginx(front: httpx.Client) -> None:
+    token = front.get("/dashboard/sign-in").text.partition('name="formToken" value="')[2].partition('"')[0]
+    form = {"formToken": token, "mobileNumber": "9876500001"}
+
+    answers = [
+        front.post("/dashboard/sign-in/code", data=form, headers={"Origin": origin})
+        for origin in (str(front.base_url).rstrip("/"), "http://127.0.0.1")
+    ]
+
+    assert [answer.status_code for answer in answers] == [200, 403]
+
+
 @pytest.mark.parametrize("path", ["/metrics", "/metrics/x", "/dev/mailbox", "/dev/mailbox.json", "/_uploads/x"])
 def test_internal_routes_are_not_found(front: httpx.Client, path: str) -> None:
     response = front.get(path)

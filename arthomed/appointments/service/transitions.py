@@ -29,6 +29,7 @@ from arthomed.users import service as users
 log = structlog.get_logger()
 
 _UNCONFIRMED = "The clinic could not confirm the appointment before it was to start"
+_NOT_GIVEN_YET = "a reason that is given with the cancellation"
 _FORGOTTEN = "The consultation was not completed on its day"
 _UNSEEN = "The clinic did not see the patient"
 _OTHER_CALLED = "Another patient of this doctor is called now; start or skip that one first"
@@ -84,6 +85,19 @@ def _commit(transition: _Transition) -> Appointment:
 def cancel(actor: Actor, appointment_id: ObjectId, *, reason: str | None) -> Appointment:
     """Cancel an appointment and free its seat; `cancellation` holds the refund."""
     return change_status(actor, appointment_id, Status.CANCELLED, reason=reason)
+
+
+def quote_cancellation(actor: Actor, appointment_id: ObjectId) -> Appointment:
+    """An appointment with its people, and with the cancellation and refund as they would be now; nothing is stored.
+
+    Raises:
+        NotFound, InvalidTransition, PermissionDenied, TooLate: see `change_status`.
+    """
+    appointment: Appointment = Appointment.visible_to(actor).require(appointment_id)
+    change = _prepare(actor, appointment, Status.CANCELLED, _NOT_GIVEN_YET).change
+    appointment.cancellation = _cancellation(actor, appointment, Status.CANCELLED, change)
+    audit_trail.record_read(actor, [appointment])
+    return Appointment.with_people([appointment])[0]
 
 
 def cancel_open(actor: Actor, session: ClientSession) -> None:
@@ -159,7 +173,9 @@ def _prepare(actor: Actor, appointment: Appointment, target: Status, reason: str
     now = clock.now()
     move = rules.move(appointment, target, actor=actor, reason=reason, now=now, policy=settings().policy)
     change = Change(source=move.source, target=target, by=actor.user_id, at=now, reason=reason)
-    return _Transition(actor, appointment, move, change, _cancellation(actor, appointment, target, change))
+    cancellation = _cancellation(actor, appointment, target, change)
+    changes = {} if cancellation is None else {"cancellation": cancellation.to_mongo()}
+    return _Transition(actor, appointment, move, change, changes)
 
 
 def _apply(transition: _Transition, session: ClientSession) -> tuple[Appointment, list[Notification]]:
@@ -185,14 +201,14 @@ def _apply(transition: _Transition, session: ClientSession) -> tuple[Appointment
     return moved, new_messages
 
 
-def _cancellation(actor: Actor, appointment: Appointment, target: Status, change: Change) -> dict[str, Any]:
+def _cancellation(actor: Actor, appointment: Appointment, target: Status, change: Change) -> Cancellation | None:
     """The cancellation and its refund, also of a rejected appointment that was paid in advance."""
     paid = appointment.payment.paid_amount
     if target is not Status.CANCELLED and not (target is Status.REJECTED and paid):
-        return {}
+        return None
     percent = fees.refund_percent(appointment, actor=actor, now=change.at)
     amount = fees.refund_amount(paid, percent)
-    cancellation = Cancellation(
+    return Cancellation(
         by=change.by,
         at=change.at,
         reason=change.reason,
@@ -200,7 +216,6 @@ def _cancellation(actor: Actor, appointment: Appointment, target: Status, change
         refund_status=fees.refund_status(amount, refunded=0, paid=paid),
         refunded_before=appointment.payment.recorded_refunds,
     )
-    return {"cancellation": cancellation.to_mongo()}
 
 
 def _findings(target: Status, notes: str | None, prescription: str | None) -> dict[str, Any]:

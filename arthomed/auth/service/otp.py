@@ -186,7 +186,7 @@ def logging_outcome() -> Iterator[None]:
             log.warning("number_locked", minutes=int(error.locks_for.total_seconds() // 60))
         log.info("code_refused", code=str(error.code))
         raise
-    except (rules.UserInactive, users.NumberRegistered):  # the code was right
+    except (rules.UserInactive, rules.StaffOnly, users.NumberRegistered):  # the code was right
         metrics.CODES_VERIFIED.add()
         raise
     metrics.CODES_VERIFIED.add()

@@ -86,8 +86,8 @@ def _end_reused(reused: Session) -> None:
 
 def find_actor(
     user_id: ObjectId, session_id: ObjectId, generation: int | None, cache_tags: Collection[str]
-) -> tuple[Actor, Versions]:
-    """The actor behind an access token, and the versions of cache tags, in one round trip.
+) -> tuple[Actor, Versions, datetime | None]:
+    """The actor behind an access token, the versions of cache tags, and the last input on a page, in one round trip.
 
     Every few minutes it also notes when and from where the device was last used, and once for each rotation that the
     new access token was used.
@@ -106,7 +106,13 @@ def find_actor(
         Session.note_use(session_id, now=now, address=origin.current().address)
     if generation is not None and generation == live.unused_generation:
         Session.note_first_use(session_id, generation, now=now)
-    return Actor(user_id, live.role, session_id), live.tag_versions
+    return Actor(user_id, live.role, session_id), live.tag_versions, live.last_input_at
+
+
+def note_input(actor: Actor) -> None:
+    """Note that somebody does something on a page of the dashboard, which is locked when nobody does."""
+    assert actor.session_id is not None  # noqa: S101  every signed-in actor has one
+    Session.note_input(actor.session_id, now=clock.now())
 
 
 def sessions_of(actor: Actor) -> list[Session]:

@@ -18,7 +18,7 @@ from arthomed.core.actor import Actor
 from arthomed.core.batcher import Batcher
 from arthomed.core.errors import ClinicError
 from arthomed.core.origin import Origin
-from arthomed.core.permissions import Role
+from arthomed.core.permissions import ROLE_PERMISSIONS, Permission, Role
 from arthomed.users import service as users
 from arthomed.users.models import Consent, SignIn, User
 
@@ -43,7 +43,8 @@ class Device:
 class SignInAttempt:
     """A code for a number, the device, the privacy notice that the app named, and name and e-mail of a new user.
 
-    `address` is the client's address as lockouts count it (`http.limits.subscriber`).
+    `address` is the client's address as lockouts count it (`http.limits.subscriber`). Where `is_staff_only`, only who
+    may use the dashboard is admitted, and nobody is registered.
     """
 
     mobile: str
@@ -55,6 +56,7 @@ class SignInAttempt:
     name: str | None = None
     email: str | None = None
     must_be_new: bool = False
+    is_staff_only: bool = False
     origin: Origin = field(default_factory=origin.current)
 
     @property
@@ -89,6 +91,7 @@ def sign_in(attempt: SignInAttempt) -> SignedIn:
         CodeInvalid, CodeExpired, CodeUsedUp, AccountLocked: the code is refused.
         UserInactive: the user was deactivated.
         NumberRegistered: the number must be new but is registered; only the owner of its code learns that.
+        StaffOnly: the user may not use the dashboard; the code stays valid for the app.
     """
     with otp.logging_outcome():
         signed_in = _batched_sign_in(attempt)
@@ -123,11 +126,12 @@ _batched_sign_in = Batcher(_sign_in_batch, keys=lambda attempt: (attempt.mobile,
 def _admit(attempts: Sequence[SignInAttempt], session: ClientSession) -> Mapping[str, SignedIn | ClinicError]:
     """Register the users of unknown numbers, and open the sessions of all active users.
 
-    A registration of a known number leaves its code valid, so that its owner can sign in with it.
+    A registration of a known number leaves its code valid, so that its owner can sign in with it; so does a patient's
+    sign-in to the dashboard.
     """
     registered = User.by_mobile([one.mobile for one in attempts], session)
     outcomes: dict[str, SignedIn | ClinicError] = {
-        one.mobile: users.NumberRegistered() for one in attempts if one.must_be_new and one.mobile in registered
+        one.mobile: refusal for one in attempts if (refusal := _refusal(one, registered.get(one.mobile)))
     }
     consumed = [one for one in attempts if one.mobile not in outcomes]
     otp.mark_used([one.guess for one in consumed], session)  # first: transactions with the same code conflict here
@@ -144,6 +148,15 @@ def _admit(attempts: Sequence[SignInAttempt], session: ClientSession) -> Mapping
             opened.append((attempt, signed_in))
     _create_sessions(opened, session)
     return outcomes
+
+
+def _refusal(attempt: SignInAttempt, user: User | None) -> ClinicError | None:
+    """Why the owner of a right code is not admitted, who may use it elsewhere."""
+    if attempt.must_be_new and user is not None:
+        return users.NumberRegistered()
+    if attempt.is_staff_only and (user is None or Permission.DASHBOARD not in ROLE_PERMISSIONS[user.role]):
+        return rules.StaffOnly()
+    return None
 
 
 def _register(attempt: SignInAttempt, session: ClientSession) -> User:

@@ -1,7 +1,7 @@
 """The list of the day: the queues of all doctors or of one."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import partial
@@ -14,6 +14,8 @@ from arthomed.core.actor import Actor
 from arthomed.core.errors import NotFound
 from arthomed.core.permissions import Role
 from arthomed.files.models import File
+from arthomed.frontdesk.matching import matches
+from arthomed.frontdesk.rules import Entry, position
 from arthomed.frontdesk.service import day_reads, lines, rows
 from arthomed.frontdesk.service.rows import Row
 from arthomed.notifications.states import MessageStates
@@ -57,13 +59,54 @@ def get(actor: Actor, day: date, doctor_id: ObjectId | None = None) -> Day:
     """
     doctors = _doctors(actor, doctor_id)
     only = doctors[0].id if doctor_id or actor.role is Role.DOCTOR else None
+    found = _load(day, doctors, only)
+    _record_reads(actor, _filters(day, only), found.items)
+    return found
+
+
+def find(
+    actor: Actor, day: date, doctor_id: ObjectId | None = None, *, stage: Stage | None = None, search: str = ""
+) -> Day:
+    """A day in one queue order of all doctors, of which some appointments are shown; the counts are of all of them.
+
+    Raises:
+        NotFound: a doctor asks for another one's queue.
+    """
+    own = actor.signed_in_user_id if actor.role is Role.DOCTOR else None
+    loaded = _load(day, _doctors(actor, own), own)
+    if doctor_id is not None and doctor_id not in {doctor.id for doctor in loaded.doctors}:
+        raise NotFound("Doctor not found")
+    shown = [item for item in loaded.items if _is_shown(item, doctor_id, stage, search)]
+    wanted = {"stage": stage and str(stage), "search": search}
+    filters = {**_filters(day, own or doctor_id), **{name: value for name, value in wanted.items() if value}}
+    _record_reads(actor, filters, shown)
+    return Day(day, loaded.doctors, sorted(shown, key=_position))
+
+
+def _is_shown(item: Item, doctor_id: ObjectId | None, stage: Stage | None, search: str) -> bool:
+    appointment, place = item.row.appointment, item.in_queue
+    if doctor_id not in (None, appointment.doctor_id) or stage not in (None, place.stage):
+        return False
+    names = {appointment.person_name, appointment.patient.name}
+    return not search or matches(
+        search, names=sorted(names), mobile=appointment.patient.mobile_number, token=place.token
+    )
+
+
+def _position(item: Item) -> tuple[object, ...]:
+    return position(Entry(item.row.appointment, item.in_queue.stage))
+
+
+def _filters(day: date, doctor_id: ObjectId | None) -> dict[str, object]:
+    return {"date": f"{day}", **({"doctorId": str(doctor_id)} if doctor_id else {})}
+
+
+def _load(day: date, doctors: Sequence[User], only: ObjectId | None) -> Day:
     _depend_on(day, doctors)
     found = {row.id: row for row in rows.of_day(day, only)}
     shown = {one.id: one for one in [*doctors, *(row.appointment.doctor for row in found.values())]}
     in_order = sorted(shown.values(), key=_by_name)
     items = _items(found, in_order, _whole_minute(clock.now()))
-    filters: dict[str, object] = {"date": f"{day}", **({"doctorId": str(only)} if only else {})}
-    _record_reads(actor, filters, found.values())
     return Day(day, [_doctor_of_day(doctor, items) for doctor in in_order], items)
 
 
@@ -110,8 +153,8 @@ def _limit_validity(shown: Iterable[Row]) -> None:
         cache.valid_while(lambda: dict(File.available().filter(id__in=list(files)).scalar("id", "state")) == files)
 
 
-def _record_reads(actor: Actor, filters: dict[str, object], shown: Iterable[Row]) -> None:
-    patients = {row.id: row.appointment.patient_id for row in shown}
+def _record_reads(actor: Actor, filters: Mapping[str, object], shown: Iterable[Item]) -> None:
+    patients = {item.row.id: item.row.appointment.patient_id for item in shown}
     day_reads.record(actor, filters, patients)
     cache.on_reuse(partial(day_reads.record, filters=filters, patients=patients))
 

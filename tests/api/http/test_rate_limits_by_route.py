@@ -80,6 +80,16 @@ def test_sign_in_booking_and_uploads_have_shared_limits(app: Flask) -> None:
         "moving.reschedule": {"booking"},
         "attachments.upload": {"upload"},
         "files.upload_profile_picture": {"upload"},
+        "dashboard_sign_in.start": {"auth"},
+        "dashboard_sign_in.show": {"auth"},
+        "dashboard_sign_in.send_code": {"auth"},
+        "dashboard_sign_in.submit_code": {"auth"},
+        "dashboard_preferences.store": {"auth"},
+        "dashboard_files.static_file": {"static"},
+        "dashboard_day.poll": {"poll"},
+        "dashboard_lock.stay_awake": {"poll"},
+        "dashboard_lock.send_code": {"auth"},
+        "dashboard_lock.submit_code": {"auth"},
     }
 
 

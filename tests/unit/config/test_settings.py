@@ -19,6 +19,7 @@ NUMBERS = (
     "ACCESS_TOKEN_MINUTES",
     "REFRESH_TOKEN_MINUTES",
     "STAFF_SESSION_MAX_HOURS",
+    "DASHBOARD_IDLE_MINUTES",
     "TRUSTED_PROXIES",
     "RATE_LIMIT_WINDOW_MS",
     "RATE_LIMIT_MAX_REQUESTS",
@@ -26,6 +27,8 @@ NUMBERS = (
     "RATE_LIMIT_AUTH_MAX_REQUESTS",
     "RATE_LIMIT_BOOKING_MAX_REQUESTS",
     "RATE_LIMIT_STAFF_BOOKING_MAX_REQUESTS",
+    "RATE_LIMIT_STATIC_MAX_REQUESTS",
+    "RATE_LIMIT_POLL_MAX_REQUESTS",
     "MESSAGE_LEASE_SECONDS",
     "RECEIPT_WAIT_MINUTES",
     "SLOT_MINUTES",
@@ -55,6 +58,7 @@ def test_development_requires_no_settings(read: Read) -> None:
         ("smtp_url", None),
         ("access_token_lifetime", timedelta(hours=1)),
         ("staff_session_lifetime", timedelta(hours=12)),
+        ("dashboard_idle", timedelta(minutes=10)),
         ("cors_origins", tuple(f"http://localhost:{port}" for port in (3000, 5173, 8081, 19006))),
     ],
 )
@@ -64,7 +68,15 @@ def test_settings_have_the_defaults_of_the_contract(read: Read, name: str, value
 
 def test_rate_limits_have_the_defaults_of_the_contract(read: Read) -> None:
     assert read().rate_limits == RateLimits(
-        window=timedelta(minutes=15), address=100, user=1000, auth=300, booking=30, staff_booking=300, upload=30
+        window=timedelta(minutes=15),
+        address=100,
+        user=1000,
+        auth=300,
+        booking=30,
+        staff_booking=300,
+        upload=30,
+        static=3000,
+        poll=2000,
     )
 
 

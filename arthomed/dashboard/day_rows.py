@@ -1,0 +1,97 @@
+"""What the rows of the day say, in words."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from functools import lru_cache
+
+from bson import ObjectId
+from flask import render_template
+from flask_babel import gettext
+from markupsafe import Markup
+
+from arthomed.appointments.models import Appointment
+from arthomed.appointments.stages import Stage
+from arthomed.config import settings
+from arthomed.core import clock
+from arthomed.dashboard.day_texts import GENDERS, PAYMENTS
+from arthomed.dashboard.i18n import language, rupees
+from arthomed.frontdesk.service.day import Item
+from arthomed.frontdesk.service.steps import Action
+from arthomed.http.auth import current_actor
+
+_MINUTE = timedelta(minutes=1)
+_MAX_KEPT = 2000  # of about 3 KB each
+_INFANT_YEARS = 2
+_MONTHS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Draws the rows of a list for its reader, each again only when something in it has changed."""
+
+    possible: Mapping[ObjectId, Sequence[Action]]
+    now: datetime
+
+    def draw(self, item: Item, *, shows_doctor: bool) -> Markup:
+        reader = language(), current_actor().role, clock.today(settings().policy.timezone)
+        actions, waits = tuple(self.possible[item.row.id]), tuple(waits_of(item, self.now))
+        return _drawn(item, actions=actions, waits=waits, shows_doctor=shows_doctor, reader=reader)
+
+
+@lru_cache(_MAX_KEPT)
+def _drawn(
+    item: Item,
+    *,
+    actions: tuple[Action, ...],
+    waits: tuple[str, ...],
+    shows_doctor: bool,
+    reader: object,  # noqa: ARG001  part of the key
+) -> Markup:
+    """The row for readers of a language and a role on a day, to which ages belong."""
+    context = {"item": item, "possible": {item.row.id: actions}, "waits": waits, "shows_doctor": shows_doctor}
+    return Markup(render_template("dashboard/_kept_row.html", **context))  # noqa: S704  a template escapes
+
+
+def facts_of(item: Item) -> list[str]:
+    """Age, sex, the end of the number, and whose family it is, of the person; and whether the person is new."""
+    patient, member = item.row.appointment.patient, item.row.appointment.dependent
+    person = member or patient.profile
+    facts = []
+    if person.date_of_birth is not None:
+        facts.append(_age(person.date_of_birth.date(), clock.today(settings().policy.timezone)))
+    if person.gender in GENDERS:
+        facts.append(str(GENDERS[person.gender]))
+    facts.append(f"…{patient.mobile_number[-4:]}")
+    if member is not None:
+        facts.append(gettext("family of %(name)s", name=patient.name))
+    if item.row.is_first_appointment:
+        facts.append(gettext("first appointment"))
+    return facts
+
+
+def _age(born: date, today: date) -> str:
+    months = (today.year - born.year) * _MONTHS + today.month - born.month - (today.day < born.day)
+    if months < _INFANT_YEARS * _MONTHS:
+        return str(gettext("%(number)s months", number=max(months, 0)))
+    return str(gettext("%(number)s years", number=months // _MONTHS))
+
+
+def waits_of(item: Item, now: datetime) -> list[str]:
+    """How long the patient has waited, and may still wait."""
+    place, lines = item.in_queue, []
+    if place.stage in (Stage.WAITING, Stage.SKIPPED, Stage.CALLED) and place.arrived_at is not None:
+        waited = max((now - place.arrived_at) // _MINUTE, 0)
+        lines.append(gettext("waits %(minutes)s min", minutes=waited))
+    if place.expected_wait is not None:
+        wait = place.expected_wait
+        lines.append(gettext("about %(first)s to %(last)s min more", first=wait.from_minutes, last=wait.to_minutes))
+    return lines
+
+
+def payment_of(appointment: Appointment) -> str:
+    """The state of the payment; a part that is paid is named."""
+    payment = appointment.payment
+    if 0 < payment.paid_amount < payment.amount:
+        return str(gettext("%(amount)s paid", amount=rupees(payment.paid_amount)))
+    return str(PAYMENTS[payment.status])

@@ -1,0 +1,28 @@
+"""Forms of pages, validated by the schemas of the API."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import marshmallow as ma
+from flask import request
+
+from arthomed.core.errors import ClinicError, ValidationFailed
+from arthomed.dashboard.texts import translated
+from arthomed.http.parsing import PARSER
+
+
+def read(schema: type[ma.Schema]) -> dict[str, Any]:
+    """The fields of this request's form that the schema has.
+
+    Raises:
+        ValidationFailed
+    """
+    loaded: dict[str, Any] = PARSER.parse(schema(), request, location="form")
+    return loaded
+
+
+def messages(error: ClinicError) -> Mapping[str, str]:
+    """What is wrong by field, in the reader's language; what concerns no field is under the empty name."""
+    if isinstance(error, ValidationFailed):
+        return {one.field: translated(one.message, error.code) for one in error.fields}
+    return {"": translated(str(error), error.code)}

@@ -1,0 +1,52 @@
+"""Languages and formats of the pages, with Flask-Babel."""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+
+from flask import Flask, has_request_context, request
+from flask_babel import Babel, format_currency, format_date, format_time
+
+from arthomed.config import Settings
+
+LANGUAGES: Mapping[str, str] = {"en": "English", "hi": "हिन्दी", "mr": "मराठी"}
+"""The languages of the pages, each by its own name."""
+COOKIE = "arthomed_language"
+_RUPEES = "¤#,##,##0"
+
+
+def register(app: Flask, settings: Settings) -> None:
+    Babel(
+        app,
+        default_locale="en",
+        default_translation_directories="dashboard/translations",
+        default_timezone=str(settings.policy.timezone),
+        locale_selector=language,
+    )
+    app.jinja_env.filters.update(day=_day, long_day=_long_day, clock_time=_clock_time, rupees=rupees)
+    app.jinja_env.globals.update(language=language)
+
+
+def language() -> str:
+    """The language that was chosen, else the best of those that the browser names."""
+    if not has_request_context():
+        return "en"
+    chosen = request.cookies.get(COOKIE, "")
+    return chosen if chosen in LANGUAGES else request.accept_languages.best_match(LANGUAGES, "en")
+
+
+def _day(day: date) -> str:
+    return str(format_date(day, "d MMM", rebase=False))
+
+
+def _long_day(day: date) -> str:
+    return str(format_date(day, "EEEE, d MMMM", rebase=False))
+
+
+def _clock_time(instant: datetime) -> str:
+    """The time of day at the clinic, as the appointments have it."""
+    return str(format_time(instant, "HH:mm"))
+
+
+def rupees(amount: int) -> str:
+    """Whole rupees, grouped as in India: 1,00,000."""
+    return str(format_currency(amount, "INR", format=_RUPEES, currency_digits=False, format_type="standard"))

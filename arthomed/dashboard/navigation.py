@@ -1,0 +1,32 @@
+"""The links to the screens, in their order."""
+
+from dataclasses import dataclass
+
+from flask import request
+from flask_babel import LazyString, lazy_gettext
+
+from arthomed.core.permissions import Permission
+from arthomed.http.auth import current_actor
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A link that those see who have the permission; `key` is its key, `endpoint` the view of the screen."""
+
+    endpoint: str
+    label: LazyString
+    key: str
+    permission: Permission
+
+    @property
+    def is_current(self) -> bool:
+        return request.endpoint == self.endpoint
+
+
+_ENTRIES = (Entry("dashboard_day.show", lazy_gettext("Day"), "1", Permission.QUEUE),)
+
+
+def entries() -> list[Entry]:
+    """The links for the actor of this request."""
+    actor = current_actor()
+    return [entry for entry in _ENTRIES if actor.may(entry.permission)]

@@ -1,0 +1,1 @@
+"""Routes of the dashboard, one module for each screen."""

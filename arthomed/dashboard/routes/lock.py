@@ -1,0 +1,82 @@
+"""A locked screen: it asks for a new code of the user's own number, and leads back to where it was."""
+
+from typing import Any
+
+from flask import Response, make_response, render_template, request
+
+from arthomed.auth.schemas import OneTimeCode
+from arthomed.auth.service import otp, sessions, sign_in
+from arthomed.core.errors import AddressLimitExceeded, ClinicError, RateLimitExceeded
+from arthomed.core.permissions import Permission
+from arthomed.dashboard import forms, lock
+from arthomed.dashboard.blueprint import Pages
+from arthomed.http.auth import current_actor, own_id, requires_page
+from arthomed.http.errors import STATUS_OF
+from arthomed.http.limits import limit_polling, limit_sign_in, networks, subscriber
+from arthomed.http.schema import Schema
+from arthomed.users import service as users
+from arthomed.users.models import User
+
+_PURPOSE = "login"
+
+blueprint = Pages("lock", __name__)
+
+
+class Unlock(Schema):
+    otp = OneTimeCode(required=True)
+
+
+@blueprint.get("/awake")
+@limit_polling
+@requires_page(Permission.SESSIONS)
+def stay_awake() -> Response:
+    """Asked by pages without anything that is polled, so that they are locked, too."""
+    return Response(status=204)
+
+
+@blueprint.get("/locked")
+@requires_page(Permission.SESSIONS, while_locked=True)
+def show() -> str:
+    return render_template("dashboard/locked.html", **_state(users.get(own_id()), back=request.args.get("back", "")))
+
+
+@blueprint.post("/unlock/code")
+@limit_sign_in
+@requires_page(Permission.SESSIONS, while_locked=True)
+def send_code() -> Response:
+    user = users.get(own_id())
+    try:
+        otp.request_code(user.mobile_number, purpose=_PURPOSE, address=subscriber(), networks=networks())
+    except RateLimitExceeded as error:
+        return _refused(user, error, asks_for_code=not isinstance(error, AddressLimitExceeded))
+    except ClinicError as error:
+        return _refused(user, error, asks_for_code=False)
+    return _step(user, asks_for_code=True)
+
+
+@blueprint.post("/unlock")
+@limit_sign_in
+@requires_page(Permission.SESSIONS, while_locked=True)
+def submit_code() -> Response:
+    user = users.get(own_id())
+    try:
+        sign_in.confirm_with_code(user, forms.read(Unlock)["otp"], address=subscriber())
+    except ClinicError as error:
+        return _refused(user, error, asks_for_code=True)
+    sessions.note_input(current_actor())
+    return Response(status=204, headers={"HX-Redirect": lock.way_back(request.form.get("back", ""))})
+
+
+def _state(user: User, **state: Any) -> dict[str, Any]:
+    back = lock.way_back(state.pop("back", request.form.get("back", "")))
+    return {"user": user, "asks_for_code": False, "errors": {}, "back": back, **state}
+
+
+def _step(user: User, **state: Any) -> Response:
+    return make_response(render_template("dashboard/_unlock_step.html", **_state(user, **state)))
+
+
+def _refused(user: User, error: ClinicError, **state: Any) -> Response:
+    response = _step(user, errors=forms.messages(error), **state)
+    response.status_code = STATUS_OF[error.code]
+    return response

@@ -1,0 +1,67 @@
+"""The messages of services that staff may see, so that they are translated like the pages' own texts."""
+
+
+def N_(message: str) -> str:  # noqa: N802  the name by which Babel finds the texts
+    return message
+
+
+MESSAGES = frozenset(
+    {
+        # fields
+        N_("Invalid OTP"),
+        N_("OTP must be exactly 6 digits"),
+        N_("OTP must contain only numbers"),
+        N_("Please enter a valid Indian mobile number"),
+        N_("Mobile number must be exactly 10 digits"),
+        N_("Missing data for required field."),
+        N_("A reason is needed."),
+        # signing in
+        N_("The OTP has expired, please request a new one"),
+        N_("Too many wrong attempts, please request a new OTP"),
+        N_("Too many failed attempts, please try again later"),
+        N_("Account has been deactivated."),
+        N_("The dashboard is for the clinic's staff. Please use the Arthomed app for your own appointments."),
+        N_("This request did not come from the dashboard. Please reload the page and try again."),
+        # requests
+        N_("Resource not found"),
+        N_("Doctor not found"),
+        N_("You may not do this"),
+        N_("Too many requests, please try again later"),
+        N_("Too many requests from this IP, please try again later."),
+        N_("The service is not available right now, please try again"),
+        N_("Internal server error"),
+        N_("This method is not allowed here"),
+        N_("The request could not be understood"),
+        # appointments and the queue
+        N_("The appointment cannot change to this status"),
+        N_("The appointment was changed in the meantime"),
+        N_("The appointment was changed in the meantime; please look again"),
+        N_("It is too late for this"),
+        N_("The appointment can still be confirmed"),
+        N_("An appointment can be started from one hour before its time"),
+        N_("An appointment can be started until four hours after its end"),
+        N_("A no-show can be undone within 24 hours"),
+        N_("The patient has arrived"),
+        N_("The appointment has not been missed yet"),
+        N_("The start of a consultation can be undone within ten minutes"),
+        N_("Notes or a prescription are written; the start cannot be undone any more"),
+        N_("The consultation may still be going on"),
+        N_("The consultation has begun"),
+        N_("The patient is called"),
+        N_("The patient is waiting"),
+        N_("The patient was skipped; recall them first"),
+        N_("The patient has not arrived"),
+        N_("The consultation is over"),
+        N_("The appointment is marked as a no-show"),
+        N_("The appointment is cancelled"),
+        N_("The appointment is not confirmed yet; confirm it first"),
+        N_("The appointment is on a later day"),
+        N_("The appointment is over; book another one"),
+        N_("There is nothing to undo"),
+        N_("It is too late to undo this: it happened more than ten minutes ago"),
+        N_("Another patient of this doctor is called now; start or skip that one first"),
+        N_("The patient now has another appointment at that time"),
+        N_("Selected time slot is not available"),
+        N_("Time slot already booked"),
+    }
+)

@@ -1,0 +1,212 @@
+"""The table of pages: each role, and who has no session, opens each URL of the dashboard."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from flask_jwt_extended import get_csrf_token
+from werkzeug.test import TestResponse
+
+from arthomed.appointments.rules import Status
+from arthomed.appointments.service import transitions
+from arthomed.auth.models import Session
+from arthomed.core.permissions import Role
+from tests import factories
+from tests.architecture.test_permissions import is_page, queued
+from tests.factories import Browser
+
+STAFF = frozenset({Role.RECEPTIONIST, Role.ADMIN, Role.DOCTOR})
+TREATING = frozenset({Role.DOCTOR, Role.ADMIN})
+DESK = frozenset({Role.RECEPTIONIST, Role.ADMIN})
+SIGN_IN = "/dashboard/sign-in"
+
+
+@dataclass(frozen=True)
+class Page:
+    """Who may open a URL; `by_rule` are those of them whom the rules of the record refuse.
+
+    The record is an appointment of today in the status, after the steps in the queue.
+    """
+
+    roles: frozenset[Role]
+    by_rule: frozenset[Role] = frozenset()
+    status: Status = Status.CONFIRMED
+    steps: tuple[str, ...] = ()
+
+
+PUBLIC = {
+    ("GET", "/dashboard"),
+    ("GET", SIGN_IN),
+    ("POST", SIGN_IN),
+    ("POST", f"{SIGN_IN}/code"),
+    ("POST", "/dashboard/preferences"),
+    ("GET", "/dashboard/static/<string:name>"),
+}
+_APPOINTMENT = "/dashboard/appointments/<object_id:appointment_id>"
+TABLE: dict[tuple[str, str], Page] = {
+    ("POST", "/dashboard/sign-out"): Page(STAFF),
+    ("GET", "/dashboard/awake"): Page(STAFF),
+    ("GET", "/dashboard/locked"): Page(STAFF),
+    ("POST", "/dashboard/unlock/code"): Page(STAFF),
+    ("POST", "/dashboard/unlock"): Page(STAFF),
+    ("GET", "/dashboard/day"): Page(STAFF),
+    ("GET", "/dashboard/day/live"): Page(STAFF),
+    ("GET", f"{_APPOINTMENT}/cancel"): Page(STAFF),
+    ("GET", f"{_APPOINTMENT}/done"): Page(STAFF),
+    ("POST", f"{_APPOINTMENT}/confirm"): Page(STAFF, frozenset({Role.DOCTOR}), Status.PENDING),
+    ("POST", f"{_APPOINTMENT}/arrive"): Page(STAFF),
+    ("POST", f"{_APPOINTMENT}/call"): Page(STAFF, steps=("arrive",)),
+    ("POST", f"{_APPOINTMENT}/skip"): Page(STAFF, steps=("arrive", "call")),
+    ("POST", f"{_APPOINTMENT}/recall"): Page(STAFF, steps=("arrive", "call", "skip")),
+    ("POST", f"{_APPOINTMENT}/undo"): Page(STAFF, steps=("arrive", "call")),
+    ("POST", f"{_APPOINTMENT}/start"): Page(STAFF, STAFF - TREATING, steps=("arrive", "call")),
+    ("POST", f"{_APPOINTMENT}/done"): Page(STAFF, STAFF - TREATING, Status.IN_PROGRESS),
+    ("POST", f"{_APPOINTMENT}/no-show"): Page(STAFF),
+    ("POST", f"{_APPOINTMENT}/cancel"): Page(STAFF),
+}
+ALL = [pytest.param(route, role, id=f"{role} {' '.join(route)}") for route in sorted(TABLE) for role in sorted(STAFF)]
+
+
+def test_every_page_has_a_row(app: Flask) -> None:
+    found = {
+        (method, rule.rule)
+        for rule in app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+        if is_page(rule.rule)
+    }
+
+    assert found == PUBLIC | TABLE.keys()
+
+
+@pytest.mark.parametrize(("route", "role"), ALL)
+def test_role_opens_its_pages_only(app: Flask, client: FlaskClient, route: tuple[str, str], role: Role) -> None:
+    page, browser = TABLE[route], browser_of(app, role)
+
+    response = open_page(browser, route, appointment_for(page, browser))
+
+    refused = role not in page.roles or role in page.by_rule
+    assert (response.status_code == 403) is refused, response.text
+    assert refused or response.status_code in (200, 204) or "/unlock" in route[1]
+
+
+def test_the_records_of_another_doctor_are_not_found(app: Flask, client: FlaskClient) -> None:
+    browser, another = browser_of(app, Role.DOCTOR), browser_of(app, Role.DOCTOR)
+    record = appointment_for(Page(STAFF), another)
+    routes = [route for route in TABLE if route[1].startswith(_APPOINTMENT)]
+
+    assert {route: open_page(browser, route, record).status_code for route in routes} == dict.fromkeys(routes, 404)
+
+
+def test_a_patient_with_a_cookie_is_refused(app: Flask, client: FlaskClient) -> None:
+    browser = Browser(app, factories.make_user())
+
+    assert statuses_of(browser, TABLE) == dict.fromkeys(TABLE, 403)
+
+
+def _without_cookie(_app: Flask, browser: Browser) -> None:
+    browser.client.delete_cookie("arthomed")
+
+
+def _revoked(_app: Flask, browser: Browser) -> None:
+    Session.objects(id=browser.session_id).delete()
+
+
+def _api_token_as_cookie(app: Flask, browser: Browser) -> None:
+    token = factories.sign_in(app, browser.user).access_token
+    browser.client.set_cookie("arthomed", token)
+    with app.app_context():
+        browser.csrf_token = get_csrf_token(token)
+
+
+@pytest.mark.parametrize("spoil", [_without_cookie, _revoked, _api_token_as_cookie])
+def test_without_a_live_session_each_page_leads_to_the_sign_in(
+    app: Flask, client: FlaskClient, spoil: Callable[[Flask, Browser], None]
+) -> None:
+    for route in TABLE:
+        browser = browser_of(app, Role.ADMIN)
+        spoil(app, browser)
+        response = open_page(browser, route, factories.UNKNOWN_ID)
+        assert (response.status_code, response.headers.get("HX-Redirect")) == (401, SIGN_IN), route
+        assert "arthomed=;" in response.headers["Set-Cookie"]
+
+
+def test_a_bearer_token_opens_no_page(app: Flask, client: FlaskClient) -> None:
+    admin = factories.sign_in(app, factories.make_user(Role.ADMIN))
+    headers = {"HX-Request": "true", "Origin": "http://localhost", **admin.headers}
+
+    found = {route: client.open(path_of(route), method=route[0], headers=headers).status_code for route in TABLE}
+
+    assert found == dict.fromkeys(TABLE, 401)
+
+
+def test_the_cookie_opens_nothing_of_the_api(app: Flask, client: FlaskClient) -> None:
+    browser = browser_of(app, Role.ADMIN)
+    token = browser.client.get_cookie("arthomed")
+
+    as_cookie = browser.get("/api/auth/me")
+    as_bearer = client.get("/api/auth/me", headers={"Authorization": f"Bearer {token and token.value}"})
+
+    assert [factories.error_of(one) for one in (as_cookie, as_bearer)] == [(401, "NO_TOKEN"), (401, "INVALID_TOKEN")]
+
+
+WRITES = [route for route in sorted([*TABLE, *PUBLIC]) if route[0] == "POST"]
+
+
+@pytest.mark.parametrize(
+    "origin", [None, "null", "https://evil.example", "http://localhost:8080", "http://localhost.evil"]
+)
+def test_a_form_of_another_origin_is_refused(app: Flask, client: FlaskClient, origin: str | None) -> None:
+    browser = browser_of(app, Role.ADMIN)
+    headers = {**browser.headers, "Origin": origin}
+
+    found = {route: browser.client.post(path_of(route), headers=_given(headers)).status_code for route in WRITES}
+
+    assert found == dict.fromkeys(WRITES, 403)
+
+
+@pytest.mark.parametrize("csrf_token", [None, "", "wrong", "\xe9"])
+def test_a_request_without_the_token_of_the_page_is_refused(
+    app: Flask, client: FlaskClient, csrf_token: str | None
+) -> None:
+    browser, routes = browser_of(app, Role.ADMIN), [route for route in WRITES if route in TABLE]
+    headers = {**browser.headers, "X-CSRF-TOKEN": csrf_token}
+
+    found = {route: browser.client.post(path_of(route), headers=_given(headers)).status_code for route in routes}
+
+    assert found == dict.fromkeys(routes, 403)
+
+
+def _given(headers: Mapping[str, str | None]) -> dict[str, str]:
+    return {name: value for name, value in headers.items() if value is not None}
+
+
+def statuses_of(browser: Browser, routes: Iterable[tuple[str, str]]) -> dict[tuple[str, str], int]:
+    return {route: open_page(browser, route, factories.UNKNOWN_ID).status_code for route in routes}
+
+
+def browser_of(app: Flask, role: Role) -> Browser:
+    return Browser(app, factories.make_doctor() if role is Role.DOCTOR else factories.make_user(role))
+
+
+def appointment_for(page: Page, browser: Browser) -> object:
+    """An appointment of today that the browser's user sees, in the state of the row."""
+    doctor = browser.user if browser.user.role is Role.DOCTOR else factories.make_doctor()
+    appointment = factories.make_appointment(None, doctor)
+    admin = factories.actor_of(factories.make_user(Role.ADMIN))
+    if page.status is not Status.PENDING:
+        transitions.change_status(admin, appointment.id, Status.CONFIRMED)
+    queued(appointment.id, page.steps)
+    if page.status is Status.IN_PROGRESS:
+        transitions.change_status(admin, appointment.id, Status.IN_PROGRESS)
+    return appointment.id
+
+
+def open_page(browser: Browser, route: tuple[str, str], record: object) -> TestResponse:
+    path = path_of(route, record)
+    return browser.post(path) if route[0] == "POST" else browser.get(path, is_partial=True)
+
+
+def path_of(route: tuple[str, str], record: object = factories.UNKNOWN_ID) -> str:
+    return route[1].replace("<object_id:appointment_id>", str(record)).replace("<string:name>", "dashboard.css")

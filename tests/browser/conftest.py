@@ -1,0 +1,96 @@
+"""The system's Chromium, and a web server over the database in which the tests make their clinic."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from shutil import which
+from typing import Any
+
+import pytest
+from flask import Flask
+from playwright.sync_api import Browser as Chromium
+from playwright.sync_api import BrowserContext, Page, sync_playwright
+from pymongo.database import Database
+
+from arthomed.core.permissions import Role
+from arthomed.users.models import User
+from tests import factories
+from tests.browser.watch import Watch
+from tests.stack import Stack
+
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+WIDE, NARROW = (1280, 800), (360, 780)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Chromium]:
+    found = which("chromium")
+    if found is None:
+        pytest.skip("no Chromium: install the package chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def server(app: Flask, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """gunicorn as in production, with the database and the secrets of this process."""
+    del app  # it migrates the database
+    folder: Path = tmp_path_factory.mktemp("browser")
+    mongodb_uri, redis_url = environment["MONGODB_URI"], environment["REDIS_URL"]
+    with Stack(folder, mongodb_uri=mongodb_uri, redis_url=redis_url, parts=("web",)) as running:
+        yield running
+
+
+Open = Callable[..., Page]
+
+
+@pytest.fixture
+def open_page(
+    app: Flask, chromium: Chromium, server: Stack, database: Database[dict[str, Any]]
+) -> Iterator[Callable[..., Page]]:
+    """Open a page in a browser of its own, signed in as a user or not; what is wrong in one fails the test."""
+    del database  # it is empty now
+    contexts: list[tuple[BrowserContext, Watch]] = []
+
+    def open_as(
+        user: User | None = None,
+        path: str = "/dashboard",
+        *,
+        size: tuple[int, int] = WIDE,
+        scheme: Any = "light",
+        language: str = "en",
+        expects_errors: bool = False,
+    ) -> Page:
+        context = chromium.new_context(
+            base_url=server.url, viewport={"width": size[0], "height": size[1]}, color_scheme=scheme, locale="en-IN"
+        )
+        watch = Watch(context, expects_errors=expects_errors)
+        contexts.append((context, watch))
+        cookies = {"arthomed_language": language}
+        if user is not None:
+            cookies["arthomed"] = factories.Browser(app, user).token
+        context.add_cookies([{"name": name, "value": one, "url": server.url} for name, one in cookies.items()])
+        page = context.new_page()
+        page.goto(path)
+        return page
+
+    yield open_as
+    problems = [problem for _, watch in contexts for problem in watch.problems]
+    for context, _ in contexts:
+        context.close()
+    assert problems == []
+
+
+@pytest.fixture
+def receptionist(database: Database[dict[str, Any]]) -> User:
+    del database  # it is empty now
+    return factories.make_user(Role.RECEPTIONIST, name="Joseph Mathew")

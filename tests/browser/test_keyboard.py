@@ -1,0 +1,164 @@
+"""The day without a mouse: keys, focus, and the bars of key presses."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from arthomed.core.permissions import Role
+from arthomed.users.models import User
+from tests import factories
+from tests.browser import clinic
+from tests.browser.clinic import row
+
+OpenPage = Callable[..., Page]
+
+
+class Keyboard:
+    """Counts what is pressed on a page."""
+
+    def __init__(self, page: Page) -> None:
+        self.page, self.presses = page, 0
+
+    def press(self, *keys: str) -> None:
+        for key in keys:
+            self.presses += 1
+            self.page.keyboard.press(key)
+
+    def type(self, text: str) -> None:
+        self.press(*text)
+
+    @property
+    def focused(self) -> str:
+        return str(self.page.evaluate("document.activeElement.id"))
+
+
+@pytest.fixture
+def open_keyboard(open_page: OpenPage) -> Iterator[Callable[..., Keyboard]]:
+    """A page that only the keyboard uses."""
+    opened: list[Keyboard] = []
+
+    def open_as(user: User | None = None, path: str = "/dashboard") -> Keyboard:
+        opened.append(Keyboard(open_page(user, path)))
+        return opened[-1]
+
+    yield open_as
+    assert [one.page.evaluate("window.usedMouse ?? false") for one in opened] == [False] * len(opened)
+
+
+OpenKeyboard = Callable[..., Keyboard]
+
+
+def test_signing_in_and_out(open_keyboard: OpenKeyboard, receptionist: User) -> None:
+    keyboard = open_keyboard()
+
+    keyboard.type(receptionist.mobile_number)
+    keyboard.press("Enter")
+    keyboard.page.get_by_label("Code").wait_for()
+    expect(keyboard.page.get_by_label("Code")).to_be_focused()
+    keyboard.type(factories.code_for(receptionist.mobile_number))
+    keyboard.press("Enter")
+    expect(keyboard.page.get_by_role("link", name="Day")).to_be_visible()
+    while not keyboard.page.get_by_role("button", name="Sign out").evaluate("one => one === document.activeElement"):
+        keyboard.press("Tab")
+    keyboard.press("Enter")
+
+    expect(keyboard.page.get_by_role("button", name="Send code")).to_be_visible()
+
+
+def test_a_patient_arrives_with_five_keys(open_keyboard: OpenKeyboard, receptionist: User) -> None:
+    doctor = clinic.make_doctor()
+    doctor.add("Ravi Kumar", "confirm")
+    asha = doctor.add("Asha Verma", "confirm")
+    keyboard = open_keyboard(receptionist)
+
+    keyboard.type("/as")
+    expect(keyboard.page.locator("tr[data-appointment]")).to_have_count(1)
+    keyboard.press("Enter")
+    expect(row(keyboard.page, asha)).to_be_focused()
+    keyboard.press("a")
+
+    expect(row(keyboard.page, asha)).to_have_attribute("data-state", "waiting")
+    assert keyboard.presses <= 5
+    assert keyboard.focused == f"row-{asha.id}"
+
+
+def test_the_next_patient_is_called_with_one_key(open_keyboard: OpenKeyboard, receptionist: User) -> None:
+    doctor = clinic.make_doctor()
+    doctor.add("Ravi Kumar", "confirm")
+    asha = doctor.add("Asha Verma", "confirm", "arrive")
+    keyboard = open_keyboard(receptionist)
+
+    keyboard.press("c")
+
+    expect(row(keyboard.page, asha)).to_have_attribute("data-state", "called")
+
+
+def test_a_day_of_one_patient(open_keyboard: OpenKeyboard) -> None:
+    asha = clinic.make_doctor().add("Asha Verma")
+    keyboard = open_keyboard(factories.make_user(Role.ADMIN))
+    found = row(keyboard.page, asha)
+
+    keyboard.press("ArrowDown")
+    for key, state in (("o", "expected"), ("a", "waiting"), ("c", "called"), ("u", "waiting"), ("c", "called")):
+        keyboard.press(key)
+        expect(found).to_have_attribute("data-state", state)
+        expect(found).to_be_focused()
+    keyboard.press("s")
+    expect(found).to_have_attribute("data-state", "in-progress")
+    keyboard.press("d")
+    keyboard.page.get_by_role("dialog").wait_for()
+    keyboard.press("Enter")
+
+    expect(found).to_have_attribute("data-state", "done")
+    expect(found).to_be_focused()
+
+
+def test_a_dialog_that_is_closed_gives_the_focus_back(open_keyboard: OpenKeyboard, receptionist: User) -> None:
+    asha = clinic.make_doctor().add("Asha Verma", "confirm", minutes=60)
+    keyboard = open_keyboard(receptionist)
+
+    keyboard.press("ArrowDown", "x")
+    expect(keyboard.page.get_by_label("Reason")).to_be_focused()
+    keyboard.press("Escape")
+
+    expect(row(keyboard.page, asha)).to_be_focused()
+    expect(row(keyboard.page, asha)).to_have_attribute("data-state", "expected")
+
+
+def test_the_keys_are_listed_and_can_be_switched_off(open_keyboard: OpenKeyboard, receptionist: User) -> None:
+    asha = clinic.make_doctor().add("Asha Verma", "confirm", "arrive")
+    keyboard = open_keyboard(receptionist)
+    dialog = keyboard.page.get_by_role("dialog")
+
+    keyboard.press("?")
+    expect(dialog).to_contain_text("Find a patient")
+    keyboard.press("Enter")  # the first button of the dialog
+    keyboard.page.wait_for_selector("body[data-keys=off]")
+    keyboard.press("ArrowDown", "c")
+
+    expect(keyboard.page.locator("#live kbd").first).to_be_hidden()
+    expect(row(keyboard.page, asha)).to_have_attribute("data-state", "waiting")
+
+
+def test_letters_in_the_search_are_no_shortcuts(open_keyboard: OpenKeyboard, receptionist: User) -> None:
+    asha = clinic.make_doctor().add("Asha Cox", "confirm", "arrive")
+    keyboard = open_keyboard(receptionist)
+
+    keyboard.type("/cox")
+    expect(keyboard.page.get_by_role("searchbox")).to_have_value("cox")
+
+    expect(row(keyboard.page, asha)).to_have_attribute("data-state", "waiting")
+
+
+def test_a_row_that_is_drawn_again_keeps_the_focus(open_keyboard: OpenKeyboard, receptionist: User) -> None:
+    doctor = clinic.make_doctor()
+    asha, ravi = doctor.add("Asha Verma", "confirm"), doctor.add("Ravi Kumar", "confirm")
+    keyboard = open_keyboard(receptionist)
+    keyboard.press("ArrowDown", "ArrowDown")
+    expect(row(keyboard.page, ravi)).to_be_focused()
+
+    clinic.take("arrive", asha)
+
+    expect(row(keyboard.page, asha)).to_have_attribute("data-state", "waiting")
+    expect(row(keyboard.page, ravi)).to_be_focused()

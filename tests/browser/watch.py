@@ -1,0 +1,30 @@
+"""What a browser complains about, and whether somebody used a mouse."""
+
+from playwright.sync_api import BrowserContext, ConsoleMessage
+
+_REPORT_VIOLATIONS = """
+const report = (event) => console.error(`CSP ${event.violatedDirective} ${event.blockedURI}`);
+addEventListener("securitypolicyviolation", report);
+addEventListener("pointerdown", () => { window.usedMouse = true; }, true);
+"""
+
+
+class Watch:
+    """Errors of scripts, violations of the content security policy, requests to other hosts."""
+
+    def __init__(self, context: BrowserContext, *, expects_errors: bool) -> None:
+        self.problems: list[str] = []
+        self._expects_errors = expects_errors
+        context.add_init_script(_REPORT_VIOLATIONS)
+        context.on("console", self._note)
+        context.on("weberror", lambda error: self.problems.append(str(error.error)))
+        context.on("request", lambda request: self._note_host(request.url))
+
+    def _note(self, message: ConsoleMessage) -> None:
+        is_of_request = message.text.startswith("Failed to load resource") or "Response Status Error" in message.text
+        if message.type in ("error", "warning") and not (self._expects_errors and not message.text.startswith("CSP")):
+            self.problems.append(message.text if not is_of_request else f"{message.text} {message.location}")
+
+    def _note_host(self, url: str) -> None:
+        if not url.startswith(("http://127.0.0.1:", "data:")):
+            self.problems.append(f"another host: {url}")
