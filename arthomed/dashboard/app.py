@@ -4,12 +4,19 @@ from flask import Flask, Response, current_app, request
 
 from arthomed.config import Settings
 from arthomed.dashboard import assets, form_tokens, i18n, lock, navigation, page, problems
-from arthomed.dashboard.routes import day, files, preferences, sign_in
+from arthomed.dashboard.routes import day, files, preferences, requests, sign_in
 from arthomed.dashboard.routes import lock as lock_routes
 from arthomed.http import errors, pages
 from arthomed.http.auth import ForgedRequest
 
-_BLUEPRINTS = (files.blueprint, sign_in.blueprint, preferences.blueprint, lock_routes.blueprint, day.blueprint)
+_BLUEPRINTS = (
+    files.blueprint,
+    sign_in.blueprint,
+    preferences.blueprint,
+    lock_routes.blueprint,
+    day.blueprint,
+    requests.blueprint,
+)
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 _CONTENT_SECURITY_POLICY = (
     "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 
 from bson import ObjectId
@@ -16,14 +16,13 @@ from arthomed.config import settings
 from arthomed.core import clock
 from arthomed.dashboard.day_texts import GENDERS, PAYMENTS
 from arthomed.dashboard.i18n import language, rupees
+from arthomed.dashboard.people import age
 from arthomed.frontdesk.service.day import Item
 from arthomed.frontdesk.service.steps import Action
 from arthomed.http.auth import current_actor
 
 _MINUTE = timedelta(minutes=1)
 _MAX_KEPT = 2000  # of about 3 KB each
-_INFANT_YEARS = 2
-_MONTHS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +58,7 @@ def facts_of(item: Item) -> list[str]:
     person = member or patient.profile
     facts = []
     if person.date_of_birth is not None:
-        facts.append(_age(person.date_of_birth.date(), clock.today(settings().policy.timezone)))
+        facts.append(age(person.date_of_birth.date(), clock.today(settings().policy.timezone)))
     if person.gender in GENDERS:
         facts.append(str(GENDERS[person.gender]))
     facts.append(f"…{patient.mobile_number[-4:]}")
@@ -68,13 +67,6 @@ def facts_of(item: Item) -> list[str]:
     if item.row.is_first_appointment:
         facts.append(gettext("first appointment"))
     return facts
-
-
-def _age(born: date, today: date) -> str:
-    months = (today.year - born.year) * _MONTHS + today.month - born.month - (today.day < born.day)
-    if months < _INFANT_YEARS * _MONTHS:
-        return str(gettext("%(number)s months", number=max(months, 0)))
-    return str(gettext("%(number)s years", number=months // _MONTHS))
 
 
 def waits_of(item: Item, now: datetime) -> list[str]:

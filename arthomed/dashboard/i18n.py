@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import date, datetime
 
 from flask import Flask, has_request_context, request
-from flask_babel import Babel, format_currency, format_date, format_time
+from flask_babel import Babel, format_currency, format_date, format_datetime, format_time
 
 from arthomed.config import Settings
 
@@ -23,6 +23,7 @@ def register(app: Flask, settings: Settings) -> None:
         locale_selector=language,
     )
     app.jinja_env.filters.update(day=_day, long_day=_long_day, clock_time=_clock_time, rupees=rupees)
+    app.jinja_env.filters.update(weekday=_weekday, day_and_time=_day_and_time)
     app.jinja_env.globals.update(language=language)
 
 
@@ -40,6 +41,14 @@ def _day(day: date) -> str:
 
 def _long_day(day: date) -> str:
     return str(format_date(day, "EEEE, d MMMM", rebase=False))
+
+
+def _weekday(day: date) -> str:
+    return str(format_date(day, "EEE, d MMM", rebase=False))
+
+
+def _day_and_time(instant: datetime) -> str:
+    return str(format_datetime(instant, "d MMM, HH:mm"))
 
 
 def _clock_time(instant: datetime) -> str:

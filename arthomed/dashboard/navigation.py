@@ -23,7 +23,10 @@ class Entry:
         return request.endpoint == self.endpoint
 
 
-_ENTRIES = (Entry("dashboard_day.show", lazy_gettext("Day"), "1", Permission.QUEUE),)
+_ENTRIES = (
+    Entry("dashboard_day.show", lazy_gettext("Day"), "1", Permission.QUEUE),
+    Entry("dashboard_requests.show", lazy_gettext("Requests"), "2", Permission.APPOINTMENT_LIST_PENDING),
+)
 
 
 def entries() -> list[Entry]:

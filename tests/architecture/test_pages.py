@@ -1,7 +1,7 @@
 """The table of pages: each role, and who has no session, opens each URL of the dashboard."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pytest
 from flask import Flask
@@ -27,13 +27,14 @@ SIGN_IN = "/dashboard/sign-in"
 class Page:
     """Who may open a URL; `by_rule` are those of them whom the rules of the record refuse.
 
-    The record is an appointment of today in the status, after the steps in the queue.
+    The record is an appointment of today in the status, after the steps in the queue; `form` is what is sent.
     """
 
     roles: frozenset[Role]
     by_rule: frozenset[Role] = frozenset()
     status: Status = Status.CONFIRMED
     steps: tuple[str, ...] = ()
+    form: Mapping[str, str] = field(default_factory=dict)
 
 
 PUBLIC = {
@@ -45,6 +46,7 @@ PUBLIC = {
     ("GET", "/dashboard/static/<string:name>"),
 }
 _APPOINTMENT = "/dashboard/appointments/<object_id:appointment_id>"
+_REQUEST = "/dashboard/requests/<object_id:appointment_id>"
 TABLE: dict[tuple[str, str], Page] = {
     ("POST", "/dashboard/sign-out"): Page(STAFF),
     ("GET", "/dashboard/awake"): Page(STAFF),
@@ -65,6 +67,11 @@ TABLE: dict[tuple[str, str], Page] = {
     ("POST", f"{_APPOINTMENT}/done"): Page(STAFF, STAFF - TREATING, Status.IN_PROGRESS),
     ("POST", f"{_APPOINTMENT}/no-show"): Page(STAFF),
     ("POST", f"{_APPOINTMENT}/cancel"): Page(STAFF),
+    ("GET", "/dashboard/requests"): Page(DESK),
+    ("GET", "/dashboard/requests/live"): Page(DESK),
+    ("GET", f"{_REQUEST}/reject"): Page(DESK, status=Status.PENDING),
+    ("POST", f"{_REQUEST}/reject"): Page(DESK, status=Status.PENDING, form={"reason": "The doctor is away"}),
+    ("POST", f"{_REQUEST}/confirm"): Page(DESK, status=Status.PENDING),
 }
 ALL = [pytest.param(route, role, id=f"{role} {' '.join(route)}") for route in sorted(TABLE) for role in sorted(STAFF)]
 
@@ -205,7 +212,8 @@ def appointment_for(page: Page, browser: Browser) -> object:
 
 def open_page(browser: Browser, route: tuple[str, str], record: object) -> TestResponse:
     path = path_of(route, record)
-    return browser.post(path) if route[0] == "POST" else browser.get(path, is_partial=True)
+    form = TABLE[route].form if route in TABLE else {}
+    return browser.post(path, **form) if route[0] == "POST" else browser.get(path, is_partial=True)
 
 
 def path_of(route: tuple[str, str], record: object = factories.UNKNOWN_ID) -> str:

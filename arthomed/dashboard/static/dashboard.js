@@ -65,7 +65,8 @@ document.addEventListener("htmx:afterRequest", (event) => {
     asOf = new Date();
     showConnection(false);
   }
-  if (successful && event.detail.requestConfig.verb === "post") elt.closest("dialog")?.close();
+  const isStep = event.detail.target.closest("dialog") !== null; // the dialog goes on
+  if (successful && event.detail.requestConfig.verb === "post" && !isStep) elt.closest("dialog")?.close();
   if (!successful && !isPoll(event) && xhr.status) schedule(0); // the list shows why
   else schedule();
 });
@@ -191,6 +192,7 @@ document.addEventListener("keydown", (event) => {
     step(event.key === "ArrowDown" ? 1 : -1);
     return;
   }
+  if (event.key === "Enter" && event.target.dataset.enter) byId(event.target.dataset.enter)?.click();
   const found = document.body.dataset.keys === "on" ? pressed(keyOf(event)) : null;
   if (!found || found.classList.contains("htmx-request")) return;
   event.preventDefault();

@@ -90,6 +90,7 @@ def test_sign_in_booking_and_uploads_have_shared_limits(app: Flask) -> None:
         "dashboard_lock.stay_awake": {"poll"},
         "dashboard_lock.send_code": {"auth"},
         "dashboard_lock.submit_code": {"auth"},
+        "dashboard_requests.poll": {"poll"},
     }
 
 

@@ -1,0 +1,132 @@
+"""What waits for confirmation, each with the day around it, and what others have decided meanwhile."""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import partial
+
+from bson import ObjectId
+
+from arthomed.appointments.models import Appointment
+from arthomed.appointments.parts import Change
+from arthomed.appointments.rules import ACTIVE, Status
+from arthomed.core import cache
+from arthomed.core.actor import Actor
+from arthomed.frontdesk import days
+from arthomed.frontdesk.service import day_reads
+from arthomed.scheduling.models import day_tag
+from arthomed.users.models import DOCTORS_TAG, User, user_tag
+
+MAX_SHOWN = 25
+_FILTERS = {"status": str(Status.PENDING)}
+_DoctorsDay = tuple[ObjectId, date]
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """Another appointment of the doctor on that day."""
+
+    id: ObjectId
+    starts_at: datetime
+    is_pending: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """An appointment that waits for confirmation; `around` are the others of the doctor's day, in order."""
+
+    appointment: Appointment
+    around: Sequence[Neighbour]
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A request that was shown, and that somebody else has decided; nobody when its time came."""
+
+    appointment: Appointment
+    decision: Change
+    by: User | None
+
+
+@dataclass(frozen=True, slots=True)
+class Requests:
+    """The oldest requests, oldest first."""
+
+    waiting: Sequence[Request]
+    decided: Sequence[Decided]
+    has_more: bool
+
+    @property
+    def shown(self) -> list[ObjectId]:
+        return [one.appointment.id for one in (*self.decided, *self.waiting)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """What is read of each request to see whether something has changed."""
+
+    id: ObjectId
+    updated_at: datetime
+    patient: ObjectId
+    doctor: ObjectId
+    day: date
+
+
+def find(actor: Actor, shown: Collection[ObjectId] = ()) -> Requests:
+    """The oldest requests, and those of `shown` that somebody else than the actor has decided meanwhile."""
+    found = _waiting()
+    cache.valid_while(lambda: _waiting() == found)
+    waiting = found[:MAX_SHOWN]
+    tags = {tag for one in waiting for tag in (user_tag(one.patient), day_tag(one.doctor, one.day))}
+    cache.depends_on(DOCTORS_TAG, *tags)
+    around = _around({(one.doctor, one.day) for one in waiting})
+    loaded = {one.id: one for one in Appointment.objects(id__in=[*(one.id for one in waiting), *shown])}
+    appointments = [loaded[one.id] for one in waiting if one.id in loaded]
+    others = [one for one in loaded.values() if one.status is not Status.PENDING]
+    decided = [one for one in others if _decision(one).by != actor.user_id]
+    Appointment.with_people([*appointments, *decided])
+    _record_reads(actor, [*appointments, *decided])
+    return Requests([_request(one, around) for one in appointments], _decided(decided), len(found) > MAX_SHOWN)
+
+
+def _waiting() -> list[_Waiting]:
+    pending = Appointment.objects(status=Status.PENDING).order_by("created_at", "id").limit(MAX_SHOWN + 1)
+    fields = ("id", "updated_at", "patient_id", "doctor_id", "appointment_date")
+    return [
+        _Waiting(id_, updated_at, patient, doctor, day.date())
+        for id_, updated_at, patient, doctor, day in pending.scalar(*fields)
+    ]
+
+
+def _around(wanted: Collection[_DoctorsDay]) -> dict[_DoctorsDay, list[Neighbour]]:
+    """The appointments of doctors' days that take place or wait for confirmation."""
+    found: dict[_DoctorsDay, list[Neighbour]] = {}
+    for doctor, day in wanted:
+        active = days.of_day(day, doctor).filter(status__in=sorted({*ACTIVE, Status.COMPLETED}))
+        rows = active.order_by("starts_at", "id").scalar("id", "starts_at", "status")
+        found[doctor, day] = [Neighbour(id_, starts_at, status is Status.PENDING) for id_, starts_at, status in rows]
+    return found
+
+
+def _request(appointment: Appointment, around: dict[_DoctorsDay, list[Neighbour]]) -> Request:
+    neighbours = around.get((appointment.doctor_id, appointment.appointment_date.date()), [])
+    return Request(appointment, [one for one in neighbours if one.id != appointment.id])
+
+
+def _decided(appointments: Iterable[Appointment]) -> list[Decided]:
+    in_order = sorted(appointments, key=lambda one: (one.created_at, one.id))
+    decisions = {one.id: _decision(one) for one in in_order}
+    people = User.by_id(decision.by for decision in decisions.values() if decision.by)
+    return [Decided(one, decisions[one.id], people.get(decisions[one.id].by)) for one in in_order]
+
+
+def _decision(appointment: Appointment) -> Change:
+    """The change that ended the wait for confirmation."""
+    changes: Iterable[Change] = reversed(appointment.history)
+    return next(one for one in changes if one.source is Status.PENDING and one.target is not Status.PENDING)
+
+
+def _record_reads(actor: Actor, appointments: Iterable[Appointment]) -> None:
+    patients = {one.id: one.patient_id for one in appointments}
+    day_reads.record(actor, _FILTERS, patients)
+    cache.on_reuse(partial(day_reads.record, filters=_FILTERS, patients=patients))
