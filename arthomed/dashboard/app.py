@@ -4,7 +4,7 @@ from flask import Flask, Response, current_app, request
 
 from arthomed.config import Settings
 from arthomed.dashboard import assets, form_tokens, i18n, lock, navigation, page, problems
-from arthomed.dashboard.routes import day, files, preferences, requests, sign_in
+from arthomed.dashboard.routes import booking, day, files, preferences, requests, sign_in
 from arthomed.dashboard.routes import lock as lock_routes
 from arthomed.http import errors, pages
 from arthomed.http.auth import ForgedRequest
@@ -16,6 +16,7 @@ _BLUEPRINTS = (
     lock_routes.blueprint,
     day.blueprint,
     requests.blueprint,
+    booking.blueprint,
 )
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 _CONTENT_SECURITY_POLICY = (

@@ -17,8 +17,13 @@ def read(schema: type[ma.Schema]) -> dict[str, Any]:
     Raises:
         ValidationFailed
     """
-    loaded: dict[str, Any] = PARSER.parse(schema(), request, location="form")
+    loaded: dict[str, Any] = read_as(schema)
     return loaded
+
+
+def read_as(schema: type[ma.Schema]) -> Any:
+    """As `read`, with a schema that loads into something of its own."""
+    return PARSER.parse(schema(), request, location="form")
 
 
 def messages(error: ClinicError) -> Mapping[str, str]:

@@ -11,12 +11,16 @@ from arthomed.http.auth import current_actor
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A link that those see who have the permission; `key` is its key, `endpoint` the view of the screen."""
+    """A link that those see who have the permission; `key` is its key, `endpoint` the view of the screen.
+
+    A panel opens over the present screen.
+    """
 
     endpoint: str
     label: LazyString
     key: str
     permission: Permission
+    is_panel: bool = False
 
     @property
     def is_current(self) -> bool:
@@ -26,6 +30,13 @@ class Entry:
 _ENTRIES = (
     Entry("dashboard_day.show", lazy_gettext("Day"), "1", Permission.QUEUE),
     Entry("dashboard_requests.show", lazy_gettext("Requests"), "2", Permission.APPOINTMENT_LIST_PENDING),
+    Entry(
+        "dashboard_booking.show",
+        lazy_gettext("New appointment"),
+        "N",
+        Permission.APPOINTMENT_BOOK_FOR_PATIENT,
+        is_panel=True,
+    ),
 )
 
 

@@ -63,5 +63,18 @@ MESSAGES = frozenset(
         N_("The patient now has another appointment at that time"),
         N_("Selected time slot is not available"),
         N_("Time slot already booked"),
+        # a new appointment
+        N_("Please choose a time."),
+        N_("Patient not found"),
+        N_("Family member not found"),
+        N_("The account of this number is deactivated"),
+        N_("The patient already has an appointment at that time"),
+        N_("The patient already has an appointment with this doctor on that day"),
+        N_("You already have an appointment at that time"),
+        N_("You already have an appointment with this doctor on that day"),
+        N_("Doctors cannot book an appointment with themselves."),
+        N_("A family can have at most 20 members"),
+        N_("Name must be between 1 and 100 characters"),
+        N_("Name can only contain letters, spaces, full stops, apostrophes, hyphens and slashes"),
     }
 )

@@ -99,7 +99,7 @@ class Slot(ClinicDocument):
 
     @classmethod
     def walk_in_seats(
-        cls, starts: Iterable[Start], *, now: datetime, session: ClientSession
+        cls, starts: Iterable[Start], *, now: datetime, session: ClientSession | None
     ) -> dict[Start, Iterator[Seat]]:
         """The seats and overflow places for walk-ins of each of these days, in order; none without open slots."""
         wanted = [{"doctor": doctor, "date": clock.midnight_utc(day), "isBlocked": False} for doctor, day, _ in starts]

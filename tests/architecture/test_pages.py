@@ -9,6 +9,7 @@ from flask.testing import FlaskClient
 from flask_jwt_extended import get_csrf_token
 from werkzeug.test import TestResponse
 
+from arthomed.appointments.models import Appointment
 from arthomed.appointments.rules import Status
 from arthomed.appointments.service import transitions
 from arthomed.auth.models import Session
@@ -27,7 +28,8 @@ SIGN_IN = "/dashboard/sign-in"
 class Page:
     """Who may open a URL; `by_rule` are those of them whom the rules of the record refuse.
 
-    The record is an appointment of today in the status, after the steps in the queue; `form` is what is sent.
+    The record is an appointment of today in the status, after the steps in the queue; `form` is what is sent, in which
+    `{doctor}` is the doctor of the record.
     """
 
     roles: frozenset[Role]
@@ -47,6 +49,14 @@ PUBLIC = {
 }
 _APPOINTMENT = "/dashboard/appointments/<object_id:appointment_id>"
 _REQUEST = "/dashboard/requests/<object_id:appointment_id>"
+_NEW = "/dashboard/appointments/new"
+_BOOKING = {
+    "key": "a-key-of-the-form",
+    "mobileNumber": "9876543210",
+    "name": "Asha Verma",
+    "when": "{doctor}/{tomorrow}/10:30",
+}
+_QUESTION = {"askedDoctor": "{doctor}", "askedDate": "{tomorrow}", "askedTime": "10:30"}
 TABLE: dict[tuple[str, str], Page] = {
     ("POST", "/dashboard/sign-out"): Page(STAFF),
     ("GET", "/dashboard/awake"): Page(STAFF),
@@ -72,6 +82,12 @@ TABLE: dict[tuple[str, str], Page] = {
     ("GET", f"{_REQUEST}/reject"): Page(DESK, status=Status.PENDING),
     ("POST", f"{_REQUEST}/reject"): Page(DESK, status=Status.PENDING, form={"reason": "The doctor is away"}),
     ("POST", f"{_REQUEST}/confirm"): Page(DESK, status=Status.PENDING),
+    ("GET", _NEW): Page(DESK),
+    ("POST", _NEW): Page(DESK, form=_BOOKING),
+    ("POST", f"{_NEW}/person"): Page(DESK, form={"mobileNumber": "9876543210"}),
+    ("POST", f"{_NEW}/times"): Page(DESK),
+    ("POST", f"{_NEW}/duplicates"): Page(DESK),
+    ("POST", f"{_NEW}/explain"): Page(DESK, form=_QUESTION),
 }
 ALL = [pytest.param(route, role, id=f"{role} {' '.join(route)}") for route in sorted(TABLE) for role in sorted(STAFF)]
 
@@ -212,8 +228,14 @@ def appointment_for(page: Page, browser: Browser) -> object:
 
 def open_page(browser: Browser, route: tuple[str, str], record: object) -> TestResponse:
     path = path_of(route, record)
-    form = TABLE[route].form if route in TABLE else {}
+    form = form_of(TABLE[route], record) if route in TABLE else {}
     return browser.post(path, **form) if route[0] == "POST" else browser.get(path, is_partial=True)
+
+
+def form_of(page: Page, record: object) -> dict[str, str]:
+    found = Appointment.objects(id=record).first()
+    values = {"doctor": found.doctor_id if found else record, "tomorrow": factories.tomorrow()}
+    return {name: text.format(**values) for name, text in page.form.items()}
 
 
 def path_of(route: tuple[str, str], record: object = factories.UNKNOWN_ID) -> str:

@@ -9,19 +9,18 @@ class Keyboard:
     """Presses keys one after the other."""
 
     def __init__(self, page: Page) -> None:
-        self._page = page
-        self.presses = 0
+        self.page, self.presses = page, 0
 
     def press(self, *keys: str) -> None:
         for key in keys:
-            self._page.keyboard.press(_SPECIAL.get(key, key))
+            self.page.keyboard.press(_SPECIAL.get(key, key))
             self.presses += 1
 
     def type(self, text: str) -> None:
         """Type a text, one key for each of its characters."""
-        self._page.keyboard.type(text)
+        self.page.keyboard.type(text)
         self.presses += len(text)
 
     @property
     def used_no_mouse(self) -> bool:
-        return not self._page.evaluate("window.usedMouse === true")
+        return not self.page.evaluate("window.usedMouse === true")

@@ -86,7 +86,7 @@ def _patient(actor: Actor, request: DeskBooking) -> tuple[ObjectId, User | None]
     if request.patient_id is not None:
         return request.patient_id, None
     mobile = str(request.mobile_number)
-    known = _find_by_mobile(actor, mobile)
+    known = find_by_mobile(actor, mobile)
     if known is not None:
         return known.id, None
     patient = users.new_user(Role.PATIENT, mobile, request.name)
@@ -94,7 +94,7 @@ def _patient(actor: Actor, request: DeskBooking) -> tuple[ObjectId, User | None]
     return patient.id, patient
 
 
-def _find_by_mobile(actor: Actor, mobile: str) -> User | None:
+def find_by_mobile(actor: Actor, mobile: str) -> User | None:
     """The user of a number, of any role: staff may be patients.
 
     Raises:

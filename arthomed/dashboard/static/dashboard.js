@@ -65,7 +65,8 @@ document.addEventListener("htmx:afterRequest", (event) => {
     asOf = new Date();
     showConnection(false);
   }
-  const isStep = event.detail.target.closest("dialog") !== null; // the dialog goes on
+  const { target } = event.detail;
+  const isStep = !target.isConnected || target.closest("dialog"); // the answer is the next step of the dialog
   if (successful && event.detail.requestConfig.verb === "post" && !isStep) elt.closest("dialog")?.close();
   if (!successful && !isPoll(event) && xhr.status) schedule(0); // the list shows why
   else schedule();

@@ -58,7 +58,7 @@ class Requests:
 
     @property
     def shown(self) -> list[ObjectId]:
-        return [one.appointment.id for one in (*self.decided, *self.waiting)]
+        return [*(one.appointment.id for one in self.decided), *(one.appointment.id for one in self.waiting)]
 
 
 @dataclass(frozen=True, slots=True)

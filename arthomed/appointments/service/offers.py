@@ -1,0 +1,94 @@
+"""The times that the desk offers: now for a patient who walked in, and the next free ones of doctors."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Self
+
+from bson import ObjectId
+
+from arthomed.appointments import booking_rules, rules
+from arthomed.appointments.models import Appointment
+from arthomed.config import settings
+from arthomed.core import clock
+from arthomed.scheduling.models import Slot
+from arthomed.scheduling.seats import Seat
+from arthomed.users.models import User
+
+_A_MOMENT = timedelta(milliseconds=1)  # times after an instant do not include it
+_SHOWN_OF_DOCTOR = ("name", "role", "is_active", "is_verified", "doctor_info.specialization")
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A time that can be booked now; an overflow place is after the doctor's last slot."""
+
+    doctor: User
+    date: date
+    time: str
+    starts_at: datetime
+    fee: int
+    is_overflow: bool = False
+
+    @classmethod
+    def of_slot(cls, doctor: User, slot: Slot) -> Self:
+        return cls(doctor, slot.date.date(), slot.start_time, slot.starts_at, slot.consultation_fee)
+
+    @classmethod
+    def of_seat(cls, doctor: User, seat: Seat) -> Self:
+        return cls(doctor, seat.date.date(), seat.start_time, seat.starts_at, seat.fee, seat.is_overflow)
+
+
+def doctors() -> list[User]:
+    """The doctors who can be booked, by name."""
+    found = User.bookable_doctors().only(*_SHOWN_OF_DOCTOR)
+    return sorted(found, key=lambda doctor: (doctor.name.casefold(), doctor.id))
+
+
+def for_walk_in(doctors: Iterable[User]) -> Offer | None:
+    """The place that one of the doctors has first for a patient who walked in, a free slot before an overflow place."""
+    now, today = clock.now(), clock.today(settings().policy.timezone)
+    by_id = {doctor.id: doctor for doctor in doctors}
+    if not by_id:
+        return None
+    days = Slot.walk_in_seats([(id_, today, None) for id_ in by_id], now=now, session=None)
+    seats = [seat for seats in days.values() if _can_start(seat := next(seats), now)]
+    first = min(seats, key=lambda seat: (seat.is_overflow, seat.starts_at), default=None)
+    return None if first is None else Offer.of_seat(by_id[first.doctor], first)
+
+
+def _can_start(seat: Seat, now: datetime) -> bool:
+    try:
+        booking_rules.ensure_can_start(seat.ends_at, now)
+    except rules.SlotUnavailable:
+        return False
+    return True
+
+
+def next_free(doctors: Iterable[User], *, limit: int, since: date | None = None) -> list[Offer]:
+    """The next free times of some doctors, from a day on, in order."""
+    now = clock.now()
+    begin = now if since is None else max(now, clock.wall_clock(since, "00:00", settings().policy.timezone) - _A_MOMENT)
+    found = [
+        Offer.of_slot(doctor, slot)
+        for doctor in doctors
+        for slot in Slot.nearest_free(doctor.id, begin, now=begin, limit=limit)
+    ]
+    return sorted(found, key=lambda offer: (offer.starts_at, offer.doctor.name))[:limit]
+
+
+def nearest(doctors: Sequence[User], day: date, time: str, *, limit: int) -> list[Offer]:
+    """The free times of some doctors nearest to a time, the closest first."""
+    now, wanted = clock.now(), clock.wall_clock(day, time, settings().policy.timezone)
+    found = [
+        Offer.of_slot(doctor, slot)
+        for doctor in doctors
+        for slot in Slot.nearest_free(doctor.id, wanted, now=now, limit=limit)
+    ]
+    return sorted(found, key=lambda offer: abs(offer.starts_at - wanted))[:limit]
+
+
+def usual_doctor(patient: ObjectId) -> ObjectId | None:
+    """The doctor of a patient's last appointment, whom the desk offers first."""
+    last: Appointment | None = Appointment.objects(patient_id=patient).order_by("-starts_at", "-id").first()
+    return None if last is None else last.doctor_id

@@ -1,0 +1,89 @@
+"""The form of a new appointment; its fields are those of the API."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import marshmallow as ma
+from bson import ObjectId
+from marshmallow import fields
+from marshmallow.validate import Length
+
+from arthomed.appointments.schemas import reason_text
+from arthomed.appointments.service.desk import DeskBooking
+from arthomed.dashboard.times import CHOOSE_TIME, ChosenTime
+from arthomed.http.schema import Day, Id, Pattern, Schema, Text, TimeOfDay
+from arthomed.users.fields import Mobile, Name, PastDay
+
+SELF, NEW_MEMBER = "self", "new"
+_PURPOSE = "consultation"
+_MISSING = "Missing data for required field."
+
+
+class FindCaller(Schema):
+    mobile_number = Mobile(required=True)
+
+
+class NewPatient(Schema):
+    mobile_number = Mobile(required=True)
+    name = Name(required=True)
+
+
+class AskWhy(Schema):
+    asked_doctor = Id(required=True)
+    asked_date = Day(required=True)
+    asked_time = TimeOfDay(required=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What the form asks for."""
+
+    booking: DeskBooking
+    new_member: Mapping[str, Any] | None
+    key: str
+
+
+class BookingForm(Schema):
+    """A patient, or a number and a name; the person whom it is for; the time."""
+
+    key = fields.String(required=True, validate=[Length(8, 128), Pattern(r"^[!-~]+$")])
+    mobile_number = Mobile(required=True)
+    patient_id = Id()
+    name = Name()
+    person = fields.String(load_default=SELF)
+    member_name = Name()
+    relationship = Text(max_length=50)
+    date_of_birth = PastDay()
+    when = ChosenTime(required=True, error_messages={"required": CHOOSE_TIME})
+    reason = reason_text()
+
+    @ma.validates_schema
+    def require_names(self, loaded: dict[str, Any], **_: object) -> None:
+        wanted = [] if "patient_id" in loaded else ["name"]
+        if loaded["person"] == NEW_MEMBER:
+            wanted += ["member_name", "relationship"]
+        missing = [str(self.fields[name].data_key) for name in wanted if name not in loaded]
+        if missing:
+            raise ma.ValidationError({name: [_MISSING] for name in missing})
+
+    @ma.post_load
+    def to_command(self, loaded: dict[str, Any], **_: object) -> Command:
+        patient, person, when = loaded.get("patient_id"), loaded["person"], loaded["when"]
+        booking = DeskBooking(
+            doctor_id=when.doctor_id,
+            purpose_of_visit=_PURPOSE,
+            patient_id=patient,
+            mobile_number=None if patient else loaded["mobile_number"],
+            name=None if patient else loaded.get("name"),
+            appointment_date=when.day,
+            appointment_time=when.hhmm,
+            reason=loaded.get("reason"),
+            dependent_id=ObjectId(person) if ObjectId.is_valid(person) else None,
+        )
+        return Command(booking, _new_member(loaded) if person == NEW_MEMBER else None, loaded["key"])
+
+
+def _new_member(loaded: Mapping[str, Any]) -> dict[str, Any]:
+    born = {"date_of_birth": loaded["date_of_birth"]} if "date_of_birth" in loaded else {}
+    return {"name": loaded["member_name"], "relationship": loaded["relationship"], **born}

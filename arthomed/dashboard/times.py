@@ -1,0 +1,145 @@
+"""The choice of a time: now, the next free ones, or a time that was asked for and the nearest to it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, time
+from typing import Any
+
+import marshmallow as ma
+from bson import ObjectId
+from flask import request
+from flask_babel import LazyString, gettext, lazy_gettext
+
+from arthomed.appointments.service import offers
+from arthomed.appointments.service.offers import Offer
+from arthomed.appointments.service.refusals import ALTERNATIVES
+from arthomed.config import settings
+from arthomed.core import clock
+from arthomed.core.actor import Actor
+from arthomed.http.schema import PlainText
+from arthomed.scheduling import single_slots
+from arthomed.scheduling.bookability import Obstacle
+from arthomed.users.models import User
+
+OFFERED = 6
+CHOOSE_TIME = "Please choose a time."
+_SEPARATOR = "/"
+_OBSTACLES: Mapping[Obstacle, LazyString] = {
+    Obstacle.DOCTOR_INACTIVE: lazy_gettext("The account of the doctor is closed."),
+    Obstacle.PAST: lazy_gettext("This time has passed."),
+    Obstacle.OUTSIDE_HOURS: lazy_gettext("No appointment of the doctor begins at this time."),
+    Obstacle.BLOCKED: lazy_gettext("The doctor is not available at this time."),
+    Obstacle.FULL: lazy_gettext("All places of this time are taken."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A doctor and a time; without a time the patient walked in."""
+
+    doctor_id: ObjectId | None
+    day: date | None = None
+    hhmm: str | None = None
+
+
+class ChosenTime(PlainText):
+    """A time as the form sends it, see `value_of`."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Chosen:  # type: ignore[override]
+        doctor, *when = super()._deserialize(value, attr, data, **kwargs).split(_SEPARATOR)
+        day, hhmm = (_day(when[0]), _time(when[1])) if len(when) == 2 else (None, None)  # noqa: PLR2004  date and time
+        if not ObjectId.is_valid(doctor) or (when and (day is None or hhmm is None)):
+            raise ma.ValidationError(CHOOSE_TIME)
+        return Chosen(ObjectId(doctor), day, hhmm)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A time that can be chosen."""
+
+    offer: Offer
+    is_walk_in: bool = False
+
+    @property
+    def value(self) -> str:
+        """What the form sends for it."""
+        doctor = str(self.offer.doctor.id)
+        return doctor if self.is_walk_in else _SEPARATOR.join((doctor, self.offer.date.isoformat(), self.offer.time))
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """What can be chosen; `asked` is the time that somebody asked for, `is_refused` whether it is not free."""
+
+    choices: Sequence[Choice]
+    asked: Chosen
+    closest: Choice | None = None
+    is_refused: bool = False
+
+    @property
+    def chosen(self) -> str:
+        """What the form sent last if it is still there, else the closest to what was asked for, or the first."""
+        values, sent = [choice.value for choice in self.choices], request.values.get("when", "")
+        if sent in values:
+            return sent
+        return self.closest.value if self.closest else next(iter(values), "")
+
+    @property
+    def shows_doctor(self) -> bool:
+        return len({choice.offer.doctor.id for choice in self.choices}) > 1
+
+
+def find(doctors: Sequence[User], *, walks_in: bool, refused: Chosen | None = None) -> Times:
+    """The times of some doctors for this request, which may name a day and a time.
+
+    `refused` is a time that was chosen and is not free any more.
+    """
+    asked = refused if refused and refused.hhmm else _asked(doctors)
+    if asked.day is None or asked.hhmm is None:
+        now = offers.for_walk_in(doctors) if walks_in and asked.day is None else None
+        found = [Choice(one) for one in offers.next_free(doctors, limit=OFFERED, since=asked.day)]
+        return Times([Choice(now, is_walk_in=True), *found] if now else found, asked)
+    nearest = [Choice(one) for one in offers.nearest(doctors, asked.day, asked.hhmm, limit=ALTERNATIVES)]
+    is_free = any((one.offer.date, one.offer.time) == (asked.day, asked.hhmm) for one in nearest)
+    in_order = sorted(nearest, key=lambda one: one.offer.starts_at)
+    return Times(in_order, asked, next(iter(nearest), None), is_refused=not is_free)
+
+
+def _asked(doctors: Sequence[User]) -> Chosen:
+    """The day and time of the form, of a doctor if it names one."""
+    doctor = doctors[0].id if len(doctors) == 1 else None
+    return Chosen(doctor, _day(request.values.get("date", "")), _time(request.values.get("time", "")))
+
+
+def reasons(actor: Actor, doctor_id: ObjectId, day: date, hhmm: str) -> list[str]:
+    """Why a time cannot be booked, in the reader's language.
+
+    Raises:
+        NotFound: there is no such doctor.
+    """
+    found = single_slots.explain(actor, doctor_id, day, hhmm)
+    return [_reason(one.code) for one in found] or [gettext("This time is free now.")]
+
+
+def _reason(code: Obstacle) -> str:
+    if code is Obstacle.BEYOND_HORIZON:
+        return str(gettext("Only the next %(days)s days can be booked.", days=settings().policy.horizon_days))
+    return str(_OBSTACLES[code])
+
+
+def _day(given: str) -> date | None:
+    try:
+        return date.fromisoformat(given)
+    except ValueError:
+        return None
+
+
+def _time(given: str) -> str | None:
+    try:
+        return f"{time.fromisoformat(given):%H:%M}"
+    except ValueError:
+        return None
+
+
+def today() -> date:
+    return clock.today(settings().policy.timezone)
