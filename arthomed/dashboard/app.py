@@ -4,7 +4,17 @@ from flask import Flask, Response, current_app, request
 
 from arthomed.config import Settings
 from arthomed.dashboard import assets, form_tokens, i18n, lock, navigation, page, problems
-from arthomed.dashboard.routes import booking, day, files, preferences, requests, sign_in
+from arthomed.dashboard.routes import (
+    appointment,
+    booking,
+    day,
+    documents,
+    files,
+    payments,
+    preferences,
+    requests,
+    sign_in,
+)
 from arthomed.dashboard.routes import lock as lock_routes
 from arthomed.http import errors, pages
 from arthomed.http.auth import ForgedRequest
@@ -17,6 +27,9 @@ _BLUEPRINTS = (
     day.blueprint,
     requests.blueprint,
     booking.blueprint,
+    appointment.blueprint,
+    documents.blueprint,
+    payments.blueprint,
 )
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 _CONTENT_SECURITY_POLICY = (
@@ -55,5 +68,5 @@ def _refuse_other_origins() -> None:
 
 def _add_policy(response: Response) -> Response:
     if pages.is_page():
-        response.headers["Content-Security-Policy"] = _CONTENT_SECURITY_POLICY
+        response.headers.setdefault("Content-Security-Policy", _CONTENT_SECURITY_POLICY)  # files have a stricter one
     return response

@@ -1,4 +1,4 @@
-"""The files that pages load: one style sheet, htmx, and one module. They are small, so a process holds them."""
+"""The files that pages load: style sheets, htmx, and small modules. They are small, so a process holds them."""
 
 import gzip
 from dataclasses import dataclass
@@ -8,7 +8,9 @@ from pathlib import Path
 
 from flask import url_for
 
-_FOLDER = Path(__file__).parent / "static"
+from arthomed import payments
+
+_FOLDERS = (Path(__file__).parent / "static", Path(payments.__file__).parent / "templates")  # it has that of receipts
 _MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript"}
 _VERSION_LETTERS = 16
 
@@ -24,14 +26,18 @@ class Asset:
 
 
 def names() -> list[str]:
-    return sorted(path.name for path in _FOLDER.iterdir() if path.suffix in _MEDIA_TYPES)
+    return sorted(_paths())
+
+
+def _paths() -> dict[str, Path]:
+    return {path.name: path for folder in _FOLDERS for path in folder.iterdir() if path.suffix in _MEDIA_TYPES}
 
 
 @cache
 def find(name: str) -> Asset | None:
-    if name not in names():
+    path = _paths().get(name)
+    if path is None:
         return None
-    path = _FOLDER / name
     content = path.read_bytes()
     version = sha256(content).hexdigest()[:_VERSION_LETTERS]
     return Asset(_MEDIA_TYPES[path.suffix], content, gzip.compress(content, mtime=0), version)

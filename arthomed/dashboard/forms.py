@@ -31,3 +31,8 @@ def messages(error: ClinicError) -> Mapping[str, str]:
     if isinstance(error, ValidationFailed):
         return {one.field: translated(one.message, error.code) for one in error.fields}
     return {"": translated(str(error), error.code)}
+
+
+def typed() -> Mapping[str, str]:
+    """What was typed into this request's form, to show it again."""
+    return request.form.to_dict()

@@ -23,7 +23,7 @@ def register(app: Flask, settings: Settings) -> None:
         locale_selector=language,
     )
     app.jinja_env.filters.update(day=_day, long_day=_long_day, clock_time=_clock_time, rupees=rupees)
-    app.jinja_env.filters.update(weekday=_weekday, day_and_time=_day_and_time)
+    app.jinja_env.filters.update(weekday=_weekday, day_and_time=day_and_time)
     app.jinja_env.globals.update(language=language)
 
 
@@ -47,7 +47,8 @@ def _weekday(day: date) -> str:
     return str(format_date(day, "EEE, d MMM", rebase=False))
 
 
-def _day_and_time(instant: datetime) -> str:
+def day_and_time(instant: datetime) -> str:
+    """An instant at the clinic."""
     return str(format_datetime(instant, "d MMM, HH:mm"))
 
 

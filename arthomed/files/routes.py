@@ -4,14 +4,12 @@ from typing import Any
 
 from werkzeug.wrappers import Response
 
-from arthomed.core.errors import NotFound
 from arthomed.core.paging import Page
 from arthomed.core.permissions import Permission
-from arthomed.files import file_store
+from arthomed.files import sending
 from arthomed.files.models import File
 from arthomed.files.schemas import FileQuery, ListedFileOut, OwnFilesQuery, UploadedOut, UploadProfilePicture
 from arthomed.files.service import deleting, downloading, listing, uploading
-from arthomed.files.storage import FileMissing
 from arthomed.http import files
 from arthomed.http.auth import current_actor, own_id, requires
 from arthomed.http.blueprint import Blueprint
@@ -48,24 +46,7 @@ def list_own(query: dict[str, Any]) -> Page[File]:
 @blueprint.file_response("image/jpeg", "image/png", "application/pdf", description="The file")
 def fetch(query: dict[str, Any], filename: str) -> Response:
     """Download a file of a record that one may read."""
-    download = downloading.get_download(current_actor(), filename, thumbnail=query["thumbnail"])
-    storage = file_store.current().storage
-    if url := storage.download_url(download.key, download.name, download.mime_type):
-        return files.redirect_to_storage(url)
-    try:
-        stored = storage.stat(download.key)
-    except FileMissing as error:  # deleted a moment ago, or lost, which the nightly purge detects
-        raise NotFound from error
-    accel_path = storage.accel_path(download.key)
-    return files.send_file(
-        lambda start: storage.open(download.key, start),
-        size=stored.size,
-        name=download.name,
-        mime_type=download.mime_type,
-        etag=download.etag if accel_path is None else stored.etag,
-        stored_at=stored.stored_at,
-        accel_path=accel_path,
-    )
+    return sending.send(downloading.get_download(current_actor(), filename, thumbnail=query["thumbnail"]))
 
 
 @blueprint.delete("/<string:filename>")

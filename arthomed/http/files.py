@@ -113,8 +113,9 @@ def send_file(
     etag: str,
     stored_at: datetime,
     accel_path: str | None,
+    is_shown: bool = False,
 ) -> Response:
-    """Send a file as an attachment, or the requested range of it (RFC 9110 section 14).
+    """Send a file as an attachment (`is_shown`: inline), or the requested range of it (RFC 9110 section 14).
 
     With an `accel_path`, the web server in front sends the file instead, with its own `etag` and `stored_at` as the
     time of the last change. The conditions that fail with 412 are checked here: nginx would close the connection after
@@ -126,7 +127,7 @@ def send_file(
     """
     context.require_acceptable(mime_type)
     response = Response(mimetype=mime_type)
-    response.headers["Content-Disposition"] = content_disposition(name)
+    response.headers["Content-Disposition"] = content_disposition(name, is_shown=is_shown)
     response.headers["Cache-Control"] = "private, no-store"
     response.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
     response.set_etag(etag)

@@ -65,6 +65,11 @@ def refunded_amount(entries: Iterable[Entry]) -> int:
 _NOTHING_TO_PAY = frozenset({Status.CANCELLED, Status.REJECTED})
 
 
+def open_amount(status: Status, *, fee: int, paid: int) -> int:
+    """What is still to be paid of a fee."""
+    return 0 if status in _NOTHING_TO_PAY else max(fee - paid, 0)
+
+
 def ensure_payable(status: Status, *, fee: int, paid: int, amount: int) -> None:
     """An appointment takes payments up to what is open of its fee.
 
@@ -74,7 +79,7 @@ def ensure_payable(status: Status, *, fee: int, paid: int, amount: int) -> None:
     """
     if status in _NOTHING_TO_PAY:
         raise TooLate(f"This appointment is {status}, so it takes no payment")
-    if amount > (due := max(fee - paid, 0)):
+    if amount > (due := open_amount(status, fee=fee, paid=paid)):
         message = f"At most {due} rupees are open." if due else "Nothing is open; the fee is paid."
         raise ValidationFailed.of("amount", message, amount)
 

@@ -1,5 +1,6 @@
 """The table of pages: each role, and who has no session, opens each URL of the dashboard."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -14,6 +15,10 @@ from arthomed.appointments.rules import Status
 from arthomed.appointments.service import transitions
 from arthomed.auth.models import Session
 from arthomed.core.permissions import Role
+from arthomed.notifications.models import Notification, State
+from arthomed.payments.rules import Method
+from arthomed.payments.service import recording
+from arthomed.users.models import User
 from tests import factories
 from tests.architecture.test_permissions import is_page, queued
 from tests.factories import Browser
@@ -28,15 +33,32 @@ SIGN_IN = "/dashboard/sign-in"
 class Page:
     """Who may open a URL; `by_rule` are those of them whom the rules of the record refuse.
 
-    The record is an appointment of today in the status, after the steps in the queue; `form` is what is sent, in which
-    `{doctor}` is the doctor of the record.
+    The record is an appointment of today in the status, after the steps in the queue; or one that `record` makes of it,
+    as its reader. `form` is what a POST sends, in which `{doctor}` is the doctor of the record.
     """
 
     roles: frozenset[Role]
     by_rule: frozenset[Role] = frozenset()
     status: Status = Status.CONFIRMED
     steps: tuple[str, ...] = ()
+    record: Callable[[Appointment, User], object] = lambda appointment, _reader: appointment.id
     form: Mapping[str, str] = field(default_factory=dict)
+
+
+def _payment(appointment: Appointment, _reader: User) -> object:
+    receptionist = factories.actor_of(factories.make_user(Role.RECEPTIONIST))
+    return recording.pay(receptionist, appointment.id, 100, Method.CASH, reference=None, key=None).payment.id
+
+
+def _paid(appointment: Appointment, reader: User) -> object:
+    _payment(appointment, reader)
+    return appointment.id
+
+
+def _failed_message(appointment: Appointment, _reader: User) -> object:
+    failed = Notification.objects(subject=appointment.id, version=len(appointment.history)).first()
+    Notification.objects(id=failed.id).update(set__state=State.FAILED)
+    return failed.id
 
 
 PUBLIC = {
@@ -57,6 +79,8 @@ _BOOKING = {
     "when": "{doctor}/{tomorrow}/10:30",
 }
 _QUESTION = {"askedDoctor": "{doctor}", "askedDate": "{tomorrow}", "askedTime": "10:30"}
+_CORRECTION = "/dashboard/payments/<object_id:payment_id>/correction"
+_MONEY = {"amount": "100", "method": "cash", "reason": "Called away"}
 TABLE: dict[tuple[str, str], Page] = {
     ("POST", "/dashboard/sign-out"): Page(STAFF),
     ("GET", "/dashboard/awake"): Page(STAFF),
@@ -88,6 +112,20 @@ TABLE: dict[tuple[str, str], Page] = {
     ("POST", f"{_NEW}/times"): Page(DESK),
     ("POST", f"{_NEW}/duplicates"): Page(DESK),
     ("POST", f"{_NEW}/explain"): Page(DESK, form=_QUESTION),
+    ("GET", _APPOINTMENT): Page(STAFF),
+    ("GET", f"{_APPOINTMENT}/slip"): Page(STAFF),
+    ("GET", f"{_APPOINTMENT}/accesses"): Page(frozenset({Role.ADMIN})),
+    ("POST", "/dashboard/messages/<object_id:message_id>/resend"): Page(DESK, record=_failed_message),
+    ("GET", "/dashboard/files/<string:filename>"): Page(
+        STAFF, record=factories.make_file
+    ),
+    ("GET", f"{_APPOINTMENT}/payment"): Page(DESK),
+    ("POST", f"{_APPOINTMENT}/payment"): Page(DESK, form=_MONEY),
+    ("GET", f"{_APPOINTMENT}/refund"): Page(DESK),
+    ("POST", f"{_APPOINTMENT}/refund"): Page(DESK, record=_paid, form=_MONEY),
+    ("GET", _CORRECTION): Page(DESK, record=_payment),
+    ("POST", _CORRECTION): Page(DESK, record=_payment, form=_MONEY),
+    ("GET", "/dashboard/payments/<object_id:payment_id>/receipt"): Page(DESK, record=_payment),
 }
 ALL = [pytest.param(route, role, id=f"{role} {' '.join(route)}") for route in sorted(TABLE) for role in sorted(STAFF)]
 
@@ -107,7 +145,7 @@ def test_every_page_has_a_row(app: Flask) -> None:
 def test_role_opens_its_pages_only(app: Flask, client: FlaskClient, route: tuple[str, str], role: Role) -> None:
     page, browser = TABLE[route], browser_of(app, role)
 
-    response = open_page(browser, route, appointment_for(page, browser))
+    response = open_page(browser, route, page.record(appointment_for(page, browser), browser.user))
 
     refused = role not in page.roles or role in page.by_rule
     assert (response.status_code == 403) is refused, response.text
@@ -116,10 +154,15 @@ def test_role_opens_its_pages_only(app: Flask, client: FlaskClient, route: tuple
 
 def test_the_records_of_another_doctor_are_not_found(app: Flask, client: FlaskClient) -> None:
     browser, another = browser_of(app, Role.DOCTOR), browser_of(app, Role.DOCTOR)
-    record = appointment_for(Page(STAFF), another)
-    routes = [route for route in TABLE if route[1].startswith(_APPOINTMENT)]
+    appointment = appointment_for(Page(STAFF), another)
+    routes = {route: page for route, page in TABLE.items() if "<object" in route[1] and Role.DOCTOR in page.roles}
 
-    assert {route: open_page(browser, route, record).status_code for route in routes} == dict.fromkeys(routes, 404)
+    found = {
+        route: open_page(browser, route, page.record(appointment, another.user)).status_code
+        for route, page in routes.items()
+    }
+
+    assert found == dict.fromkeys(routes, 404)
 
 
 def test_a_patient_with_a_cookie_is_refused(app: Flask, client: FlaskClient) -> None:
@@ -213,7 +256,7 @@ def browser_of(app: Flask, role: Role) -> Browser:
     return Browser(app, factories.make_doctor() if role is Role.DOCTOR else factories.make_user(role))
 
 
-def appointment_for(page: Page, browser: Browser) -> object:
+def appointment_for(page: Page, browser: Browser) -> Appointment:
     """An appointment of today that the browser's user sees, in the state of the row."""
     doctor = browser.user if browser.user.role is Role.DOCTOR else factories.make_doctor()
     appointment = factories.make_appointment(None, doctor)
@@ -223,20 +266,23 @@ def appointment_for(page: Page, browser: Browser) -> object:
     queued(appointment.id, page.steps)
     if page.status is Status.IN_PROGRESS:
         transitions.change_status(admin, appointment.id, Status.IN_PROGRESS)
-    return appointment.id
+    found: Appointment = Appointment.objects.get(id=appointment.id)
+    return found
 
 
 def open_page(browser: Browser, route: tuple[str, str], record: object) -> TestResponse:
     path = path_of(route, record)
     form = form_of(TABLE[route], record) if route in TABLE else {}
-    return browser.post(path, **form) if route[0] == "POST" else browser.get(path, is_partial=True)
+    response = browser.post(path, **form) if route[0] == "POST" else browser.get(path, is_partial=True)
+    response.get_data()  # so that a file is closed
+    return response
 
 
 def form_of(page: Page, record: object) -> dict[str, str]:
-    found = Appointment.objects(id=record).first()
+    found = Appointment.objects(id=record).first() if isinstance(record, ObjectId) else None
     values = {"doctor": found.doctor_id if found else record, "tomorrow": factories.tomorrow()}
     return {name: text.format(**values) for name, text in page.form.items()}
 
 
 def path_of(route: tuple[str, str], record: object = factories.UNKNOWN_ID) -> str:
-    return route[1].replace("<object_id:appointment_id>", str(record)).replace("<string:name>", "dashboard.css")
+    return re.sub("<object_id:.*?>|<string:filename>", str(record), route[1]).replace("<string:name>", "dashboard.css")

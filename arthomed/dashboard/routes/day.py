@@ -5,6 +5,7 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 from bson import ObjectId
 from flask import Response, make_response, render_template, request, url_for
@@ -24,6 +25,7 @@ from arthomed.frontdesk.service import day, steps
 from arthomed.frontdesk.service.steps import Action
 from arthomed.http.auth import current_actor, requires_page
 from arthomed.http.limits import limit_polling
+from arthomed.payments.service import queries as payments
 
 _MAX_SEARCH = 100
 _VIEWS = ("list", "columns")
@@ -134,6 +136,8 @@ def _add_route(action: Action) -> None:
     def take(appointment_id: ObjectId) -> Response:
         more = {"reason": forms.read(CancelAppointment).get("reason")} if action is Action.CANCEL else {}
         done = steps.take(current_actor(), action, appointment_id, **more)
+        if not _is_on_day():
+            return Response(status=204, headers={"HX-Refresh": "true"})
         response = live.response(_TEMPLATE, **_shown())
         response.headers["HX-Trigger"] = json.dumps({"said": {"text": f"{done.person_name}: {ACTIONS[action].done}"}})
         return response
@@ -144,6 +148,12 @@ def _add_route(action: Action) -> None:
 
 for _action in Action:
     _add_route(_action)
+
+
+def _is_on_day() -> bool:
+    """Whether the page shows the list; that of one appointment is loaded again after an action."""
+    page = urlsplit(request.headers.get("HX-Current-URL", "")).path
+    return page in ("", url_for("dashboard_day.show"))
 
 
 def _shown() -> dict[str, Any]:
@@ -176,4 +186,7 @@ def _words() -> dict[str, Any]:
         "priorities": PRIORITIES,
         "facts_of": day_rows.facts_of,
         "payment_of": day_rows.payment_of,
+        "takes_payments": lambda: current_actor().may(Permission.PAYMENT_RECORD),
+        "open_amount_of": payments.open_amount_of,
+        "refund_due_of": payments.refund_due_of,
     }

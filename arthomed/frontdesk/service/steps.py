@@ -98,6 +98,15 @@ def possible(actor: Actor, day: Day, now: datetime) -> dict[ObjectId, list[Actio
     }
 
 
+def is_cancellable(actor: Actor, appointment: Appointment, now: datetime) -> bool:
+    """Whether the actor can cancel an appointment now."""
+    try:
+        _check(actor, Action.CANCEL, Entry(appointment, rules.STAGE_OF[appointment.status]), now)
+    except ClinicError:
+        return False
+    return actor.may(permission_of(Action.CANCEL))
+
+
 def _is_possible(actor: Actor, action: Action, item: Item, now: datetime, busy: set[ObjectId]) -> bool:
     appointment = item.row.appointment
     if action is Action.CALL and appointment.doctor_id in busy:

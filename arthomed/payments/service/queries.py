@@ -7,7 +7,9 @@ from datetime import date, datetime, timedelta
 from bson import ObjectId
 from pymongo.client_session import ClientSession
 
+from arthomed.appointments.fees import RefundStatus
 from arthomed.appointments.models import Appointment
+from arthomed.appointments.service import audit_trail
 from arthomed.audit import service as audit
 from arthomed.audit.models import Kind
 from arthomed.config import settings
@@ -50,6 +52,26 @@ class CashReport:
 
 
 @dataclass(frozen=True, slots=True)
+class Account:
+    """The entries of an appointment, oldest first, and what is still to be paid and to be paid back, in rupees."""
+
+    appointment: Appointment
+    entries: Sequence[Payment]
+
+    @property
+    def open_amount(self) -> int:
+        return open_amount_of(self.appointment)
+
+    @property
+    def refund_due(self) -> int:
+        return refund_due_of(self.appointment)
+
+    @property
+    def corrected(self) -> set[ObjectId]:
+        return {one.corrects for one in self.entries if one.corrects}
+
+
+@dataclass(frozen=True, slots=True)
 class Receipt:
     """An entry with what its receipt shows; `corrects` and `corrected_by` are other entries.
 
@@ -60,6 +82,28 @@ class Receipt:
     appointment: Appointment | None
     corrects: Payment | None
     corrected_by: Payment | None
+
+
+def open_amount_of(appointment: Appointment) -> int:
+    return rules.open_amount(appointment.status, fee=appointment.payment.amount, paid=appointment.payment.paid_amount)
+
+
+def refund_due_of(appointment: Appointment) -> int:
+    """What of the refund of a cancellation is not paid back yet."""
+    cancellation = appointment.cancellation
+    if cancellation is None or cancellation.refund_status is not RefundStatus.PENDING:
+        return 0
+    refunded = (appointment.payment.recorded_refunds or 0) - (cancellation.refunded_before or 0)
+    due: int = min(cancellation.refund_amount - refunded, appointment.payment.paid_amount)
+    return due
+
+
+def account(actor: Actor, appointment_id: ObjectId) -> Account:
+    """The payments of an appointment, with its people."""
+    entries = list_of_appointment(actor, appointment_id)
+    appointment: Appointment = appointments_of(actor).require(appointment_id)
+    audit_trail.record_read(actor, [appointment])
+    return Account(Appointment.with_people([appointment])[0], entries)
 
 
 def list_of_appointment(actor: Actor, appointment_id: ObjectId) -> list[Payment]:
