@@ -48,6 +48,7 @@ class Permission(StrEnum):
     PAYMENT_READ = "payment:read"
     PAYMENT_RECORD = "payment:record"
     DASHBOARD = "dashboard"
+    MY_DAY = "my-day"
 
 
 _EVERY_ROLE = frozenset(
@@ -83,6 +84,7 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
         Permission.PATIENTS_READ,
         Permission.QUEUE,
         Permission.DASHBOARD,
+        Permission.MY_DAY,
     },
     Role.RECEPTIONIST: _EVERY_ROLE
     | {

@@ -10,6 +10,7 @@ from arthomed.dashboard.routes import (
     day,
     documents,
     files,
+    my_day,
     payments,
     preferences,
     requests,
@@ -30,6 +31,8 @@ _BLUEPRINTS = (
     appointment.blueprint,
     documents.blueprint,
     payments.blueprint,
+    my_day.blueprint,
+    my_day.blueprint,
 )
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 _CONTENT_SECURITY_POLICY = (

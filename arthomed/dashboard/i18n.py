@@ -22,8 +22,8 @@ def register(app: Flask, settings: Settings) -> None:
         default_timezone=str(settings.policy.timezone),
         locale_selector=language,
     )
-    app.jinja_env.filters.update(day=_day, long_day=_long_day, clock_time=_clock_time, rupees=rupees)
-    app.jinja_env.filters.update(weekday=_weekday, day_and_time=day_and_time)
+    app.jinja_env.filters.update(day=_day, full_day=_full_day, long_day=_long_day, weekday=_weekday)
+    app.jinja_env.filters.update(day_and_time=day_and_time, clock_time=clock_time, rupees=rupees)
     app.jinja_env.globals.update(language=language)
 
 
@@ -39,6 +39,10 @@ def _day(day: date) -> str:
     return str(format_date(day, "d MMM", rebase=False))
 
 
+def _full_day(day: date) -> str:
+    return str(format_date(day, "d MMM y", rebase=False))
+
+
 def _long_day(day: date) -> str:
     return str(format_date(day, "EEEE, d MMMM", rebase=False))
 
@@ -52,7 +56,7 @@ def day_and_time(instant: datetime) -> str:
     return str(format_datetime(instant, "d MMM, HH:mm"))
 
 
-def _clock_time(instant: datetime) -> str:
+def clock_time(instant: datetime) -> str:
     """The time of day at the clinic, as the appointments have it."""
     return str(format_time(instant, "HH:mm"))
 

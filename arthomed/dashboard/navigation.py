@@ -37,6 +37,7 @@ _ENTRIES = (
         Permission.APPOINTMENT_BOOK_FOR_PATIENT,
         is_panel=True,
     ),
+    Entry("dashboard_my_day.show", lazy_gettext("My day"), "3", Permission.MY_DAY),
 )
 
 

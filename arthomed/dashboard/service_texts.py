@@ -76,5 +76,13 @@ MESSAGES = frozenset(
         N_("A family can have at most 20 members"),
         N_("Name must be between 1 and 100 characters"),
         N_("Name can only contain letters, spaces, full stops, apostrophes, hyphens and slashes"),
+        # payments, messages and files
+        N_("This form was sent before with other values. Close it and look at the payments."),
+        N_("This entry is corrected already"),
+        N_("A correction cannot be corrected; record the payment or refund again."),
+        N_("Part of this payment was refunded; correct the refund first."),
+        N_("The appointment has changed or ended since this message, so it cannot be sent again"),
+        N_("Only a failed message to a person can be sent again, and only before it expires"),
+        N_("The file is being checked, please try again soon"),
     }
 )

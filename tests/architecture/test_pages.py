@@ -26,6 +26,7 @@ from tests.factories import Browser
 STAFF = frozenset({Role.RECEPTIONIST, Role.ADMIN, Role.DOCTOR})
 TREATING = frozenset({Role.DOCTOR, Role.ADMIN})
 DESK = frozenset({Role.RECEPTIONIST, Role.ADMIN})
+DOCTOR = frozenset({Role.DOCTOR})
 SIGN_IN = "/dashboard/sign-in"
 
 
@@ -80,6 +81,8 @@ _BOOKING = {
 }
 _QUESTION = {"askedDoctor": "{doctor}", "askedDate": "{tomorrow}", "askedTime": "10:30"}
 _CORRECTION = "/dashboard/payments/<object_id:payment_id>/correction"
+_MINE = "/dashboard/my-day/appointments/<object_id:appointment_id>"
+_FINDINGS = {"notes": "Throat is red", "prescription": ""}
 _MONEY = {"amount": "100", "method": "cash", "reason": "Called away"}
 TABLE: dict[tuple[str, str], Page] = {
     ("POST", "/dashboard/sign-out"): Page(STAFF),
@@ -116,9 +119,7 @@ TABLE: dict[tuple[str, str], Page] = {
     ("GET", f"{_APPOINTMENT}/slip"): Page(STAFF),
     ("GET", f"{_APPOINTMENT}/accesses"): Page(frozenset({Role.ADMIN})),
     ("POST", "/dashboard/messages/<object_id:message_id>/resend"): Page(DESK, record=_failed_message),
-    ("GET", "/dashboard/files/<string:filename>"): Page(
-        STAFF, record=factories.make_file
-    ),
+    ("GET", "/dashboard/files/<string:filename>"): Page(STAFF, record=factories.make_file),
     ("GET", f"{_APPOINTMENT}/payment"): Page(DESK),
     ("POST", f"{_APPOINTMENT}/payment"): Page(DESK, form=_MONEY),
     ("GET", f"{_APPOINTMENT}/refund"): Page(DESK),
@@ -126,6 +127,16 @@ TABLE: dict[tuple[str, str], Page] = {
     ("GET", _CORRECTION): Page(DESK, record=_payment),
     ("POST", _CORRECTION): Page(DESK, record=_payment, form=_MONEY),
     ("GET", "/dashboard/payments/<object_id:payment_id>/receipt"): Page(DESK, record=_payment),
+    ("GET", "/dashboard/my-day"): Page(DOCTOR),
+    ("GET", "/dashboard/my-day/live"): Page(DOCTOR),
+    ("GET", f"{_MINE}/earlier"): Page(DOCTOR),
+    ("POST", f"{_MINE}/call"): Page(DOCTOR, steps=("arrive",)),
+    ("POST", f"{_MINE}/start"): Page(DOCTOR, steps=("arrive", "call")),
+    ("POST", f"{_MINE}/skip"): Page(DOCTOR, steps=("arrive", "call")),
+    ("POST", f"{_MINE}/undo"): Page(DOCTOR, steps=("arrive", "call")),
+    ("POST", f"{_MINE}/no-show"): Page(DOCTOR),
+    ("POST", f"{_MINE}/notes"): Page(DOCTOR, status=Status.IN_PROGRESS, form=_FINDINGS),
+    ("POST", f"{_MINE}/done"): Page(DOCTOR, status=Status.IN_PROGRESS, form=_FINDINGS),
 }
 ALL = [pytest.param(route, role, id=f"{role} {' '.join(route)}") for route in sorted(TABLE) for role in sorted(STAFF)]
 
@@ -158,7 +169,7 @@ def test_the_records_of_another_doctor_are_not_found(app: Flask, client: FlaskCl
     routes = {route: page for route, page in TABLE.items() if "<object" in route[1] and Role.DOCTOR in page.roles}
 
     found = {
-        route: open_page(browser, route, page.record(appointment, another.user)).status_code
+        route: open_page(browser, route, page.record(appointment, another.user), page.form).status_code
         for route, page in routes.items()
     }
 

@@ -9,15 +9,19 @@ from pymongo.client_session import ClientSession
 
 from arthomed.appointments import access, calendar
 from arthomed.appointments.models import Appointment, appointments_tag
-from arthomed.appointments.rules import ACTIVE, Status
+from arthomed.appointments.rules import ACTIVE, TREATED, Status
 from arthomed.appointments.service import audit_trail
 from arthomed.appointments.stages import Stage
+from arthomed.audit import service as audit
+from arthomed.audit.models import Kind
 from arthomed.config import settings
 from arthomed.core import cache, clock
 from arthomed.core.actor import Actor
 from arthomed.core.documents import Pipeline, Raw, transaction
 from arthomed.core.paging import Page, PageRequest
 from arthomed.users.models import DOCTORS_TAG, user_tag
+
+_MAX_EARLIER = 10
 
 
 def get(actor: Actor, appointment_id: ObjectId) -> Appointment:
@@ -100,6 +104,19 @@ def _interval(
     elif when == "past":
         until.append(clock.now())
     return max(since, default=None), min(until, default=None)
+
+
+def earlier_of(actor: Actor, appointment: Appointment) -> list[Appointment]:
+    """The last treatments of the same person before an appointment, the latest first; a doctor's own ones."""
+    person = {"patient_id": appointment.patient_id, "dependent_id": appointment.dependent_id}
+    treated = Appointment.listed_for(actor).filter(
+        **person, starts_at__lt=appointment.starts_at, status__in=sorted(TREATED)
+    )
+    found = list(treated.order_by("-starts_at", "-id").limit(_MAX_EARLIER))
+    filters = {"patientId": str(appointment.patient_id), "when": "past"}
+    audit.record_search(actor, Kind.APPOINTMENT, filters, found=len(found), subjects=[appointment.patient_id])
+    audit_trail.record_read(actor, found)
+    return Appointment.with_people(found)
 
 
 def list_pending(actor: Actor, page_request: PageRequest) -> Page[Appointment]:

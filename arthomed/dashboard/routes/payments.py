@@ -13,7 +13,7 @@ from flask_babel import gettext
 
 from arthomed.appointments.schemas import IdempotencyHeaders
 from arthomed.config import settings
-from arthomed.core.errors import ValidationFailed
+from arthomed.core.errors import IdempotencyKeyReused, ValidationFailed
 from arthomed.core.permissions import Permission
 from arthomed.dashboard import appointment_texts as texts
 from arthomed.dashboard import assets, forms
@@ -27,6 +27,7 @@ from arthomed.payments.service import queries, recording
 from arthomed.payments.service.recording import Recorded
 
 _PAYMENT, _REFUND, _CORRECTION = (f"dashboard/_{name}.html" for name in ("payment", "refund", "correction"))
+_SENT_BEFORE = "This form was sent before with other values. Close it and look at the payments."
 _CHANGED = "changed"  # what shows the appointment asks for a newer version
 
 blueprint = Pages("payments", __name__)
@@ -113,6 +114,8 @@ def _record(record: Callable[[], Recorded], again: Callable[[ValidationFailed], 
     """Make an entry and show its receipt, or the form again with what is wrong in it."""
     try:
         recorded = record()
+    except IdempotencyKeyReused as error:
+        raise IdempotencyKeyReused(_SENT_BEFORE) from error
     except ValidationFailed as error:
         return make_response(again(error), STATUS_OF[error.code])
     response = make_response(render_template("dashboard/_recorded.html", recorded=recorded))

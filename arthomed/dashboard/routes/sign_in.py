@@ -11,7 +11,7 @@ from arthomed.auth.service import otp, sessions, sign_in
 from arthomed.auth.service.sign_in import Device, SignedIn, SignInAttempt
 from arthomed.config import settings
 from arthomed.core.errors import AddressLimitExceeded, ClinicError, RateLimitExceeded
-from arthomed.core.permissions import Permission
+from arthomed.core.permissions import Permission, Role
 from arthomed.dashboard import form_tokens, forms
 from arthomed.dashboard.blueprint import Pages
 from arthomed.http import signed_tokens, tokens
@@ -20,7 +20,7 @@ from arthomed.http.errors import STATUS_OF
 from arthomed.http.limits import limit_sign_in, networks, subscriber
 
 _PURPOSE = "login"
-_START = "dashboard_sign_in.start"
+_START, _MY_DAY = "dashboard_sign_in.start", "dashboard_my_day.show"
 _CLEARED = '"cache", "storage"'
 
 blueprint = Pages("sign_in", __name__)
@@ -93,7 +93,8 @@ def _attempt(mobile: str, code: str) -> SignInAttempt:
 
 
 def _opened(signed_in: SignedIn) -> Response:
-    response = Response(status=204, headers={"HX-Redirect": url_for(_START)})
+    is_on_phone = signed_in.user.role is Role.DOCTOR and request.headers.get("X-Screen") == "narrow"
+    response = Response(status=204, headers={"HX-Redirect": url_for(_MY_DAY if is_on_phone else _START)})
     token = tokens.page_token(signed_in.user.id, signed_in.session.id, signed_in.session.role)
     set_access_cookies(response, token, max_age=int(settings().staff_session_lifetime.total_seconds()))
     return response

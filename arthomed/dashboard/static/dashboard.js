@@ -43,8 +43,9 @@ const isPoll = (event) => event.detail.elt?.matches(".part, #awake") ?? false;
 let lastPoll = 0;
 
 document.addEventListener("htmx:configRequest", (event) => {
-  if (!isPoll(event)) return;
   const { headers, elt } = event.detail;
+  if (matchMedia("(max-width: 45rem)").matches) headers["X-Screen"] = "narrow"; // where doctors sign in
+  if (!isPoll(event)) return;
   if (elt.dataset.version) headers["X-Version"] = elt.dataset.version;
   if (lastInput < lastPoll) headers["X-Idle"] = "true"; // a screen that nobody uses is locked
   lastPoll = Date.now();

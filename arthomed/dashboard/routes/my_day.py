@@ -1,0 +1,138 @@
+"""My day, for doctors and made for a phone: the next patient, notes and prescription, done and next.
+
+What is typed is outside of the part that is polled, and stays in the page when a request fails.
+"""
+
+from datetime import timedelta
+from typing import Any
+
+from bson import ObjectId
+from flask import Response, render_template, request, url_for
+from flask_babel import gettext
+
+from arthomed.appointments.schemas import EditAppointment
+from arthomed.appointments.service import queries
+from arthomed.core import cache, clock
+from arthomed.core.permissions import Permission
+from arthomed.dashboard import appointment_texts, day_rows, forms, live, people
+from arthomed.dashboard.blueprint import Pages
+from arthomed.dashboard.day_texts import ACTIONS, PRIORITIES, STAGES
+from arthomed.dashboard.i18n import clock_time
+from arthomed.dashboard.problems import is_partial
+from arthomed.frontdesk.rules import Stage
+from arthomed.frontdesk.service import my_day, steps
+from arthomed.frontdesk.service.my_day import MyDay
+from arthomed.frontdesk.service.steps import Action
+from arthomed.http.auth import current_actor, requires_page
+from arthomed.http.limits import limit_polling
+from arthomed.http.schema import Schema
+
+_LINE = "dashboard/_my_line.html"
+_STEPS = (Action.CALL, Action.START, Action.SKIP, Action.NO_SHOW, Action.UNDO)
+_MINUTE = timedelta(minutes=1)
+
+blueprint = Pages("my_day", __name__)
+
+
+class Findings(EditAppointment):
+    """What a doctor writes; a blank text clears it."""
+
+    class Meta(Schema.Meta):
+        fields = ("notes", "prescription")
+
+
+@blueprint.get("/my-day")
+@requires_page(Permission.MY_DAY)
+def show() -> str:
+    return _content() if is_partial() else render_template("dashboard/my_day.html", content=_content())
+
+
+@blueprint.get("/my-day/live")
+@limit_polling
+@requires_page(Permission.MY_DAY)
+@live.polled
+def poll() -> Response:
+    """The line of patients; `current` is the appointment whose notes the page shows."""
+    found = my_day.get(current_actor(), clock.now())
+    return live.response(_LINE, **_line(found, request.args.get("current", "")))
+
+
+@blueprint.get("/my-day/appointments/<object_id:appointment_id>/earlier")
+@requires_page(Permission.MY_DAY)
+def earlier(appointment_id: ObjectId) -> str:
+    """Earlier appointments of the person, and the files of this one, before the consultation begins."""
+    return render_template("dashboard/_earlier.html", **_record_of(appointment_id))
+
+
+@blueprint.post("/my-day/appointments/<object_id:appointment_id>/notes")
+@requires_page(Permission.MY_DAY)
+def save(appointment_id: ObjectId) -> str:
+    """Store what is typed while the consultation goes on."""
+    my_day.save_findings(current_actor(), appointment_id, forms.read(Findings))
+    return str(gettext("Saved at %(time)s", time=clock_time(clock.now())))
+
+
+@blueprint.post("/my-day/appointments/<object_id:appointment_id>/done")
+@requires_page(Permission.MY_DAY)
+def done(appointment_id: ObjectId) -> str:
+    """Store what is typed, end the consultation, and show the next patient."""
+    my_day.finish(current_actor(), appointment_id, forms.read(Findings))
+    return _content()
+
+
+def _add_route(action: Action) -> None:
+    @requires_page(Permission.MY_DAY)
+    def take(appointment_id: ObjectId) -> str:
+        steps.take(current_actor(), action, appointment_id)
+        return _content()
+
+    name = action.replace("-", "_")
+    blueprint.add_url_rule(f"/my-day/appointments/<object_id:appointment_id>/{action}", name, take, methods=["POST"])
+
+
+for _action in _STEPS:
+    _add_route(_action)
+
+
+def _content() -> str:
+    """The consultation, if there is one, and the line of the other patients."""
+    found = my_day.get(current_actor(), clock.now())
+    current = found.in_consultation
+    shown = {} if current is None else _record_of(current)
+    part = live.part(_LINE, **_line(found, str(current or "")))
+    return render_template("dashboard/_my_day.html", found=found, part=part, **shown)
+
+
+def _line(found: MyDay, current: str) -> dict[str, Any]:
+    minute = clock.now().replace(second=0, microsecond=0)
+    cache.valid_until(minute + _MINUTE)  # waits are shown in minutes, and steps depend on the time
+    return {
+        "url": url_for("dashboard_my_day.poll"),
+        "filters": {"current": current} if current else {},
+        "found": found,
+        "current": current,
+        "minute": minute,
+        "steps": [action for action in found.possible if action in _STEPS and not _undoes_arrival(found, action)],
+    }
+
+
+def _undoes_arrival(found: MyDay, action: Action) -> bool:
+    """That is for the desk, which saw the patient."""
+    return action is Action.UNDO and found.current is not None and found.current.in_queue.stage is Stage.WAITING
+
+
+def _record_of(appointment_id: ObjectId) -> dict[str, Any]:
+    appointment = queries.get(current_actor(), appointment_id)
+    return {"appointment": appointment, "earlier": queries.earlier_of(current_actor(), appointment)}
+
+
+@blueprint.context_processor
+def _words() -> dict[str, Any]:
+    return {
+        "actions": ACTIONS,
+        "stages": STAGES,
+        "priorities": PRIORITIES,
+        "texts": appointment_texts,
+        "waits_of": day_rows.waits_of,
+        "facts_of_patient": people.facts_of_patient,
+    }
