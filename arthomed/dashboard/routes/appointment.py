@@ -1,9 +1,10 @@
 """One appointment: a panel over the day, or a page; its messages, its accesses, its slip."""
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from bson import ObjectId
-from flask import render_template, url_for
+from flask import render_template, request, url_for
 
 from arthomed.appointments import access
 from arthomed.appointments.models import Appointment
@@ -46,9 +47,9 @@ def slip(appointment_id: ObjectId) -> str:
 @requires_page(Permission.AUDIT_READ)
 def accesses(appointment_id: ObjectId) -> str:
     """Who read or changed the appointment, the newest first."""
-    request = PageRequest(limit=_MAX_ACCESSES, filters={"recordId": str(appointment_id)})
+    wanted = PageRequest(limit=_MAX_ACCESSES, filters={"recordId": str(appointment_id)})
     return render_template(
-        "dashboard/_accesses.html", page=trail.read(current_actor(), request, records=appointment_id)
+        "dashboard/_accesses.html", page=trail.read(current_actor(), wanted, records=appointment_id)
     )
 
 
@@ -64,6 +65,8 @@ def _shown(appointment_id: ObjectId) -> dict[str, Any]:
     """What the panel shows: each part is a read of its own, as over the API."""
     actor = current_actor()
     appointment = queries.get(actor, appointment_id)
+    url = url_for("dashboard_appointment.show", appointment_id=appointment_id)
+    is_own_page = not is_partial() or urlsplit(request.headers.get("HX-Current-URL", "")).path == url
     stage = lines.stage_of(appointment)
     shows_messages, shows_payments = (
         actor.may(one) for one in (Permission.APPOINTMENT_MESSAGES, Permission.PAYMENT_RECORD)
@@ -81,7 +84,9 @@ def _shown(appointment_id: ObjectId) -> dict[str, Any]:
         "is_cancellable": steps.is_cancellable(actor, appointment, clock.now()),
         "shows_accesses": actor.may(Permission.AUDIT_READ),
         "filters": Filters.of_request().parameters,
-        "url": url_for("dashboard_appointment.show", appointment_id=appointment_id),
+        "url": url,
+        "heading": "h1" if is_own_page else "h2",
+        "part_heading": "h2" if is_own_page else "h3",
     }
 
 
