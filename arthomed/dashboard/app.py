@@ -32,7 +32,6 @@ _BLUEPRINTS = (
     documents.blueprint,
     payments.blueprint,
     my_day.blueprint,
-    my_day.blueprint,
 )
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 _CONTENT_SECURITY_POLICY = (

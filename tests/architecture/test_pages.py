@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import pytest
+from bson import ObjectId
 from flask import Flask
 from flask.testing import FlaskClient
 from flask_jwt_extended import get_csrf_token
@@ -169,7 +170,7 @@ def test_the_records_of_another_doctor_are_not_found(app: Flask, client: FlaskCl
     routes = {route: page for route, page in TABLE.items() if "<object" in route[1] and Role.DOCTOR in page.roles}
 
     found = {
-        route: open_page(browser, route, page.record(appointment, another.user), page.form).status_code
+        route: open_page(browser, route, page.record(appointment, another.user)).status_code
         for route, page in routes.items()
     }
 

@@ -9,6 +9,7 @@ from flask import render_template, request, url_for
 from arthomed.appointments import access
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.service import history, queries, sent_messages
+from arthomed.appointments.stages import STAGE_OF
 from arthomed.core import clock
 from arthomed.core.paging import PageRequest
 from arthomed.core.permissions import Permission
@@ -18,7 +19,7 @@ from arthomed.dashboard.blueprint import Pages
 from arthomed.dashboard.problems import is_partial
 from arthomed.dashboard.routes.day import Filters
 from arthomed.dashboard.timeline import events_of
-from arthomed.frontdesk.service import lines, steps
+from arthomed.frontdesk.service import steps
 from arthomed.http.auth import current_actor, requires_page
 from arthomed.payments.service import queries as payments
 from arthomed.privacy.service import trail
@@ -48,9 +49,7 @@ def slip(appointment_id: ObjectId) -> str:
 def accesses(appointment_id: ObjectId) -> str:
     """Who read or changed the appointment, the newest first."""
     wanted = PageRequest(limit=_MAX_ACCESSES, filters={"recordId": str(appointment_id)})
-    return render_template(
-        "dashboard/_accesses.html", page=trail.read(current_actor(), wanted, records=appointment_id)
-    )
+    return render_template("dashboard/_accesses.html", page=trail.read(current_actor(), wanted, records=appointment_id))
 
 
 @blueprint.post("/messages/<object_id:message_id>/resend")
@@ -67,7 +66,7 @@ def _shown(appointment_id: ObjectId) -> dict[str, Any]:
     appointment = queries.get(actor, appointment_id)
     url = url_for("dashboard_appointment.show", appointment_id=appointment_id)
     is_own_page = not is_partial() or urlsplit(request.headers.get("HX-Current-URL", "")).path == url
-    stage = lines.stage_of(appointment)
+    stage = appointment.in_queue.stage if appointment.in_queue else STAGE_OF[appointment.status]
     shows_messages, shows_payments = (
         actor.may(one) for one in (Permission.APPOINTMENT_MESSAGES, Permission.PAYMENT_RECORD)
     )

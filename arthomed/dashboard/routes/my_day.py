@@ -12,6 +12,7 @@ from flask_babel import gettext
 
 from arthomed.appointments.schemas import EditAppointment
 from arthomed.appointments.service import queries
+from arthomed.appointments.stages import Stage
 from arthomed.core import cache, clock
 from arthomed.core.permissions import Permission
 from arthomed.dashboard import appointment_texts, day_rows, forms, live, people
@@ -19,7 +20,6 @@ from arthomed.dashboard.blueprint import Pages
 from arthomed.dashboard.day_texts import ACTIONS, PRIORITIES, STAGES
 from arthomed.dashboard.i18n import clock_time
 from arthomed.dashboard.problems import is_partial
-from arthomed.frontdesk.rules import Stage
 from arthomed.frontdesk.service import my_day, steps
 from arthomed.frontdesk.service.my_day import MyDay
 from arthomed.frontdesk.service.steps import Action

@@ -19,13 +19,6 @@ def of_doctor(doctor: ObjectId, day: date) -> Line:
     return rules.line_up(list(days.of_day(day, doctor)))
 
 
-def stage_of(appointment: Appointment) -> Stage:
-    """Where the patient of an appointment is on its day."""
-    line = of_doctor(appointment.doctor_id, appointment.appointment_date.date())
-    found = [entry.stage for entry in line if entry.appointment.id == appointment.id]
-    return found[0] if found else rules.STAGE_OF[appointment.status]  # moved to another day meanwhile
-
-
 def by_doctor(appointments: Iterable[Appointment]) -> dict[ObjectId, Line]:
     """The queue of each doctor who has appointments."""
     by_id: dict[ObjectId, list[Appointment]] = {}

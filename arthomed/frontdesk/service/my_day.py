@@ -9,10 +9,10 @@ from bson import ObjectId
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.rules import Status
 from arthomed.appointments.service import queries
+from arthomed.appointments.stages import Stage
 from arthomed.config import settings
 from arthomed.core import clock
 from arthomed.core.actor import Actor
-from arthomed.frontdesk.rules import Stage
 from arthomed.frontdesk.service import day, steps
 from arthomed.frontdesk.service.day import Item
 from arthomed.frontdesk.service.steps import Action

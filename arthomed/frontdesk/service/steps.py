@@ -13,7 +13,7 @@ from arthomed.appointments import rules as appointment_rules
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.rules import START_FROM, Status
 from arthomed.appointments.service import transitions
-from arthomed.appointments.stages import Stage
+from arthomed.appointments.stages import STAGE_OF, Stage
 from arthomed.config import settings
 from arthomed.core.actor import Actor
 from arthomed.core.errors import ClinicError
@@ -101,7 +101,7 @@ def possible(actor: Actor, day: Day, now: datetime) -> dict[ObjectId, list[Actio
 def is_cancellable(actor: Actor, appointment: Appointment, now: datetime) -> bool:
     """Whether the actor can cancel an appointment now."""
     try:
-        _check(actor, Action.CANCEL, Entry(appointment, rules.STAGE_OF[appointment.status]), now)
+        _check(actor, Action.CANCEL, Entry(appointment, STAGE_OF[appointment.status]), now)
     except ClinicError:
         return False
     return actor.may(permission_of(Action.CANCEL))
