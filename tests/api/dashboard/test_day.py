@@ -40,7 +40,7 @@ def meera(desk: Browser) -> Doctor:
 
 def rows(text: str) -> list[tuple[str, str]]:
     """The name and the state of each row, in order."""
-    return re.findall(r'data-state="([\w-]+)" role="row".*?dir="auto">([^<]+)<', text, re.DOTALL)
+    return re.findall(r'data-state="([\w-]+)" role="row".*?id="name-\w+"[^>]*>([^<]+)<', text, re.DOTALL)
 
 
 def buttons(text: str) -> list[str]:
@@ -127,15 +127,15 @@ class TestActions:
     @pytest.mark.parametrize(
         ("role", "steps", "offered"),
         [
-            (Role.RECEPTIONIST, (), {"Confirm", "Cancel"}),
-            (Role.RECEPTIONIST, ("confirm",), {"Arrived", "No-show", "Cancel"}),
-            (Role.RECEPTIONIST, ("confirm", "arrive"), {"Call", "Skip", "No-show", "Undo", "Cancel"}),
-            (Role.RECEPTIONIST, ("confirm", "arrive", "call"), {"Skip", "No-show", "Undo", "Cancel"}),
-            (Role.RECEPTIONIST, ("confirm", "arrive", "call", "start"), set()),
-            (Role.RECEPTIONIST, ("confirm", "no-show"), {"Undo"}),
-            (Role.ADMIN, ("confirm", "arrive", "call"), {"Start", "Skip", "No-show", "Undo", "Cancel"}),
-            (Role.ADMIN, ("confirm", "arrive", "call", "start"), {"Done", "Undo", "Cancel"}),
-            (Role.ADMIN, ("confirm", "arrive", "call", "start", "done"), set()),
+            (Role.RECEPTIONIST, (), {"Confirm", "Cancel", "Payment"}),
+            (Role.RECEPTIONIST, ("confirm",), {"Arrived", "No-show", "Cancel", "Payment"}),
+            (Role.RECEPTIONIST, ("confirm", "arrive"), {"Call", "Skip", "No-show", "Undo", "Cancel", "Payment"}),
+            (Role.RECEPTIONIST, ("confirm", "arrive", "call"), {"Skip", "No-show", "Undo", "Cancel", "Payment"}),
+            (Role.RECEPTIONIST, ("confirm", "arrive", "call", "start"), {"Payment"}),
+            (Role.RECEPTIONIST, ("confirm", "no-show"), {"Undo", "Payment"}),
+            (Role.ADMIN, ("confirm", "arrive", "call"), {"Start", "Skip", "No-show", "Undo", "Cancel", "Payment"}),
+            (Role.ADMIN, ("confirm", "arrive", "call", "start"), {"Done", "Undo", "Cancel", "Payment"}),
+            (Role.ADMIN, ("confirm", "arrive", "call", "start", "done"), {"Payment"}),
             (Role.ADMIN, ("cancel",), set()),
         ],
     )
