@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from datetime import date, datetime
 
 from flask import Flask, has_request_context, request
-from flask_babel import Babel, format_currency, format_date, format_datetime, format_time
+from flask_babel import Babel, format_currency, format_date, format_datetime, format_decimal, format_time
 
 from arthomed.config import Settings
 
 LANGUAGES: Mapping[str, str] = {"en": "English", "hi": "हिन्दी", "mr": "मराठी"}
 """The languages of the pages, each by its own name."""
 COOKIE = "arthomed_language"
+_KILO = 1000
 _RUPEES = "¤#,##,##0"
 
 
@@ -23,7 +24,7 @@ def register(app: Flask, settings: Settings) -> None:
         locale_selector=language,
     )
     app.jinja_env.filters.update(day=_day, full_day=_full_day, long_day=_long_day, weekday=_weekday)
-    app.jinja_env.filters.update(day_and_time=day_and_time, clock_time=clock_time, rupees=rupees)
+    app.jinja_env.filters.update(day_and_time=day_and_time, clock_time=clock_time, rupees=rupees, file_size=_file_size)
     app.jinja_env.globals.update(language=language)
 
 
@@ -59,6 +60,12 @@ def day_and_time(instant: datetime) -> str:
 def clock_time(instant: datetime) -> str:
     """The time of day at the clinic, as the appointments have it."""
     return str(format_time(instant, "HH:mm"))
+
+
+def _file_size(size: int) -> str:
+    """Of bytes; a file is shown as at least one KB."""
+    kilobytes = max(round(size / _KILO), 1)
+    return f"{format_decimal(kilobytes)} KB" if kilobytes < _KILO else f"{format_decimal(round(size / _KILO**2, 1))} MB"
 
 
 def rupees(amount: int) -> str:

@@ -79,6 +79,7 @@ class TestAppointment:
         dialog.get_by_role("button", name="Cancel", exact=True).focus()
         press(page, "Enter")
         expect(dialog).to_contain_text("Nothing is paid, so nothing is refunded.")
+        expect(dialog.get_by_label("Reason")).to_be_focused()
         press(page, "Enter")
 
         expect(row(page, appointment)).to_have_attribute("data-state", "cancelled")

@@ -49,7 +49,8 @@ def test_a_patient_goes_through_the_day(open_page: OpenPage) -> None:
     page.get_by_role("dialog").get_by_role("button", name="End it").click()
 
     expect(found).to_have_attribute("data-state", "done")
-    expect(found.get_by_role("button")).to_have_count(0)
+    expect(found.get_by_role("button")).to_have_count(1)
+    expect(found.get_by_role("button", name="Payment")).to_be_visible()
 
 
 def test_a_skipped_patient_is_recalled(open_page: OpenPage, receptionist: User) -> None:

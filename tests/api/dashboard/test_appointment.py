@@ -97,6 +97,19 @@ def test_a_picture_is_shown_and_a_receptionist_does_not_get_it(app: Flask, appoi
     assert browser_of(app, Role.RECEPTIONIST).get(path).status_code == 404
 
 
+def test_a_picture_has_a_thumbnail_in_the_panel(app: Flask, client: FlaskClient, appointment: Appointment) -> None:
+    patient = factories.sign_in(app, User.objects.get(id=appointment.patient_id))
+    form = {"appointmentId": str(appointment.id), "category": "reports", "files": factories.picture(size=(600, 400))}
+    factories.data_of(client.post("/api/files/upload/appointments", data=form, headers=patient.headers))
+    admin = browser_of(app, Role.ADMIN)
+
+    [path] = re.findall(r'<img src="([^"]*)"', shown(admin, appointment))
+
+    with admin.get(path) as found:
+        assert (found.status_code, found.mimetype) == (200, "image/jpeg")
+        assert found.headers["Content-Disposition"].startswith("inline;")
+
+
 def test_what_is_not_a_picture_is_saved(app: Flask, appointment: Appointment) -> None:
     name = factories.make_file(appointment, appointment.patient, mime_type="application/pdf")
 
