@@ -10,6 +10,7 @@ from arthomed.dashboard.routes import (
     day,
     documents,
     files,
+    moving,
     my_day,
     payments,
     preferences,
@@ -32,6 +33,7 @@ _BLUEPRINTS = (
     documents.blueprint,
     payments.blueprint,
     my_day.blueprint,
+    moving.blueprint,
 )
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 _CONTENT_SECURITY_POLICY = (

@@ -11,7 +11,7 @@ from marshmallow.validate import Length
 
 from arthomed.appointments.schemas import reason_text
 from arthomed.appointments.service.desk import DeskBooking
-from arthomed.dashboard.times import CHOOSE_TIME, ChosenTime
+from arthomed.dashboard.times import CHOOSE_TIME, Chosen, ChosenTime
 from arthomed.http.schema import Day, Id, Pattern, Schema, Text, TimeOfDay
 from arthomed.users.fields import Mobile, Name, PastDay
 
@@ -44,10 +44,23 @@ class Command:
     key: str
 
 
-class BookingForm(Schema):
-    """A patient, or a number and a name; the person whom it is for; the time."""
+class KeyedForm(Schema):
+    """A form that books once, however often it is sent; the time that it chooses."""
 
     key = fields.String(required=True, validate=[Length(8, 128), Pattern(r"^[!-~]+$")])
+    when = ChosenTime(required=True, error_messages={"required": CHOOSE_TIME})
+
+
+class MoveForm(KeyedForm):
+    @ma.validates("when")
+    def require_time(self, chosen: Chosen, **_: object) -> None:
+        if chosen.day is None:
+            raise ma.ValidationError(CHOOSE_TIME)
+
+
+class BookingForm(KeyedForm):
+    """A patient, or a number and a name; the person whom it is for."""
+
     mobile_number = Mobile(required=True)
     patient_id = Id()
     name = Name()
@@ -55,7 +68,6 @@ class BookingForm(Schema):
     member_name = Name()
     relationship = Text(max_length=50)
     date_of_birth = PastDay()
-    when = ChosenTime(required=True, error_messages={"required": CHOOSE_TIME})
     reason = reason_text()
 
     @ma.validates_schema

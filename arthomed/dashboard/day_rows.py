@@ -11,6 +11,7 @@ from flask_babel import gettext
 from markupsafe import Markup
 
 from arthomed.appointments.models import Appointment
+from arthomed.appointments.service import rescheduling
 from arthomed.appointments.stages import Stage
 from arthomed.config import settings
 from arthomed.core import clock
@@ -35,7 +36,10 @@ class Rows:
     def draw(self, item: Item, *, shows_doctor: bool) -> Markup:
         reader = language(), current_actor().role, clock.today(settings().policy.timezone)
         actions, waits = tuple(self.possible[item.row.id]), tuple(waits_of(item, self.now))
-        return _drawn(item, actions=actions, waits=waits, shows_doctor=shows_doctor, reader=reader)
+        is_movable = rescheduling.is_movable(current_actor(), item.row.appointment, self.now)
+        return _drawn(
+            item, actions=actions, waits=waits, shows_doctor=shows_doctor, is_movable=is_movable, reader=reader
+        )
 
 
 @lru_cache(_MAX_KEPT)
@@ -45,10 +49,12 @@ def _drawn(
     actions: tuple[Action, ...],
     waits: tuple[str, ...],
     shows_doctor: bool,
+    is_movable: bool,
     reader: object,  # noqa: ARG001  part of the key
 ) -> Markup:
     """The row for readers of a language and a role on a day, to which ages belong."""
-    context = {"item": item, "possible": {item.row.id: actions}, "waits": waits, "shows_doctor": shows_doctor}
+    look = {"waits": waits, "shows_doctor": shows_doctor, "is_movable": is_movable}
+    context = {"item": item, "possible": {item.row.id: actions}, **look}
     return Markup(render_template("dashboard/_kept_row.html", **context))  # noqa: S704  a template escapes
 
 

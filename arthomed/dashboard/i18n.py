@@ -23,7 +23,7 @@ def register(app: Flask, settings: Settings) -> None:
         default_timezone=str(settings.policy.timezone),
         locale_selector=language,
     )
-    app.jinja_env.filters.update(day=_day, full_day=_full_day, long_day=_long_day, weekday=_weekday)
+    app.jinja_env.filters.update(day=_day, full_day=_full_day, long_day=_long_day, weekday=weekday)
     app.jinja_env.filters.update(day_and_time=day_and_time, clock_time=clock_time, rupees=rupees, file_size=_file_size)
     app.jinja_env.globals.update(language=language)
 
@@ -48,7 +48,8 @@ def _long_day(day: date) -> str:
     return str(format_date(day, "EEEE, d MMMM", rebase=False))
 
 
-def _weekday(day: date) -> str:
+def weekday(day: date) -> str:
+    """A date with its day of the week, short."""
     return str(format_date(day, "EEE, d MMM", rebase=False))
 
 

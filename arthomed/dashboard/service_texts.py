@@ -63,6 +63,12 @@ MESSAGES = frozenset(
         N_("The patient now has another appointment at that time"),
         N_("Selected time slot is not available"),
         N_("Time slot already booked"),
+        # moving
+        N_("Only a pending or confirmed appointment can be rescheduled"),
+        N_("The patient has arrived; the appointment cannot be rescheduled any more"),
+        N_("An appointment can be rescheduled before its start only"),
+        N_("The patient has a token of this day; cancel this one and book another"),
+        N_("Must be a doctor of the same specialization."),
         # a new appointment
         N_("Please choose a time."),
         N_("Patient not found"),

@@ -10,6 +10,7 @@ from bson import ObjectId
 from flask import request
 from flask_babel import LazyString, gettext, lazy_gettext
 
+from arthomed.appointments.models import Appointment
 from arthomed.appointments.service import offers
 from arthomed.appointments.service.offers import Offer
 from arthomed.appointments.service.refusals import ALTERNATIVES
@@ -23,6 +24,7 @@ from arthomed.users.models import User
 
 OFFERED = 6
 CHOOSE_TIME = "Please choose a time."
+SPECIALIZATION = "of:"
 _SEPARATOR = "/"
 _OBSTACLES: Mapping[Obstacle, LazyString] = {
     Obstacle.DOCTOR_INACTIVE: lazy_gettext("The account of the doctor is closed."),
@@ -89,26 +91,45 @@ class Times:
         return len({choice.offer.doctor.id for choice in self.choices}) > 1
 
 
-def find(doctors: Sequence[User], *, walks_in: bool, refused: Chosen | None = None) -> Times:
+def select(bookable: Sequence[User], selected: str) -> list[User]:
+    """A doctor, those of a specialization, or all."""
+    if selected.startswith(SPECIALIZATION):
+        wanted = selected.removeprefix(SPECIALIZATION)
+        return [doctor for doctor in bookable if offers.specialization_of(doctor) == wanted]
+    return [doctor for doctor in bookable if selected in ("", str(doctor.id))]
+
+
+def find(
+    doctors: Sequence[User], *, walks_in: bool = False, moved: Appointment | None = None, refused: Chosen | None = None
+) -> Times:
     """The times of some doctors for this request, which may name a day and a time.
 
-    `refused` is a time that was chosen and is not free any more.
+    An appointment that is moved is offered the times around its present one. `refused` is a time that was chosen and
+    is not free any more.
     """
     asked = refused if refused and refused.hhmm else _asked(doctors)
+    if moved is not None and asked.day is None:
+        _, day, hhmm = moved.start
+        around = offers.nearest(doctors, day, str(hhmm), limit=OFFERED + 1)
+        others = [Choice(one) for one in around if one.start != moved.start][:OFFERED]
+        return Times(_in_order(others), asked, next(iter(others), None))
     if asked.day is None or asked.hhmm is None:
         now = offers.for_walk_in(doctors) if walks_in and asked.day is None else None
         found = [Choice(one) for one in offers.next_free(doctors, limit=OFFERED, since=asked.day)]
         return Times([Choice(now, is_walk_in=True), *found] if now else found, asked)
     nearest = [Choice(one) for one in offers.nearest(doctors, asked.day, asked.hhmm, limit=ALTERNATIVES)]
     is_free = any((one.offer.date, one.offer.time) == (asked.day, asked.hhmm) for one in nearest)
-    in_order = sorted(nearest, key=lambda one: one.offer.starts_at)
-    return Times(in_order, asked, next(iter(nearest), None), is_refused=not is_free)
+    return Times(_in_order(nearest), asked, next(iter(nearest), None), is_refused=not is_free)
+
+
+def _in_order(choices: Sequence[Choice]) -> list[Choice]:
+    return sorted(choices, key=lambda one: (one.offer.starts_at, one.offer.doctor.name))
 
 
 def _asked(doctors: Sequence[User]) -> Chosen:
-    """The day and time of the form, of a doctor if it names one."""
+    """The day and time of the form, of a doctor if it names one; a screen below may have a date of its own."""
     doctor = doctors[0].id if len(doctors) == 1 else None
-    return Chosen(doctor, _day(request.values.get("date", "")), _time(request.values.get("time", "")))
+    return Chosen(doctor, _day(request.values.get("onDate", "")), _time(request.values.get("atTime", "")))
 
 
 def reasons(actor: Actor, doctor_id: ObjectId, day: date, hhmm: str) -> list[str]:

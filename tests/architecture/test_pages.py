@@ -35,8 +35,8 @@ SIGN_IN = "/dashboard/sign-in"
 class Page:
     """Who may open a URL; `by_rule` are those of them whom the rules of the record refuse.
 
-    The record is an appointment of today in the status, after the steps in the queue; or one that `record` makes of it,
-    as its reader. `form` is what a POST sends, in which `{doctor}` is the doctor of the record.
+    The record is an appointment of today, or of tomorrow, in the status, after the steps in the queue; or one that
+    `record` makes of it, as its reader. `form` is what a POST sends, in which `{doctor}` is the doctor of the record.
     """
 
     roles: frozenset[Role]
@@ -45,6 +45,7 @@ class Page:
     steps: tuple[str, ...] = ()
     record: Callable[[Appointment, User], object] = lambda appointment, _reader: appointment.id
     form: Mapping[str, str] = field(default_factory=dict)
+    is_tomorrow: bool = False
 
 
 def _payment(appointment: Appointment, _reader: User) -> object:
@@ -80,6 +81,7 @@ _BOOKING = {
     "name": "Asha Verma",
     "when": "{doctor}/{tomorrow}/10:30",
 }
+_MOVE = {"key": "a-key-of-the-form", "when": "{doctor}/{tomorrow}/10:30"}
 _QUESTION = {"askedDoctor": "{doctor}", "askedDate": "{tomorrow}", "askedTime": "10:30"}
 _CORRECTION = "/dashboard/payments/<object_id:payment_id>/correction"
 _MINE = "/dashboard/my-day/appointments/<object_id:appointment_id>"
@@ -110,6 +112,9 @@ TABLE: dict[tuple[str, str], Page] = {
     ("GET", f"{_REQUEST}/reject"): Page(DESK, status=Status.PENDING),
     ("POST", f"{_REQUEST}/reject"): Page(DESK, status=Status.PENDING, form={"reason": "The doctor is away"}),
     ("POST", f"{_REQUEST}/confirm"): Page(DESK, status=Status.PENDING),
+    ("GET", f"{_APPOINTMENT}/move"): Page(STAFF, frozenset({Role.DOCTOR}), is_tomorrow=True),
+    ("POST", f"{_APPOINTMENT}/move"): Page(STAFF, frozenset({Role.DOCTOR}), form=_MOVE, is_tomorrow=True),
+    ("POST", f"{_APPOINTMENT}/move/times"): Page(STAFF, frozenset({Role.DOCTOR}), is_tomorrow=True),
     ("GET", _NEW): Page(DESK),
     ("POST", _NEW): Page(DESK, form=_BOOKING),
     ("POST", f"{_NEW}/person"): Page(DESK, form={"mobileNumber": "9876543210"}),
@@ -275,7 +280,8 @@ def appointment_for(page: Page, browser: Browser) -> Appointment:
     admin = factories.actor_of(factories.make_user(Role.ADMIN))
     if page.status is not Status.PENDING:
         transitions.change_status(admin, appointment.id, Status.CONFIRMED)
-    queued(appointment.id, page.steps)
+    if not page.is_tomorrow:
+        queued(appointment.id, page.steps)
     if page.status is Status.IN_PROGRESS:
         transitions.change_status(admin, appointment.id, Status.IN_PROGRESS)
     found: Appointment = Appointment.objects.get(id=appointment.id)

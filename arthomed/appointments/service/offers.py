@@ -12,7 +12,7 @@ from arthomed.appointments.models import Appointment
 from arthomed.config import settings
 from arthomed.core import clock
 from arthomed.scheduling.models import Slot
-from arthomed.scheduling.seats import Seat
+from arthomed.scheduling.seats import Seat, Start
 from arthomed.users.models import User
 
 _A_MOMENT = timedelta(milliseconds=1)  # times after an instant do not include it
@@ -30,6 +30,10 @@ class Offer:
     fee: int
     is_overflow: bool = False
 
+    @property
+    def start(self) -> Start:
+        return self.doctor.id, self.date, self.time
+
     @classmethod
     def of_slot(cls, doctor: User, slot: Slot) -> Self:
         return cls(doctor, slot.date.date(), slot.start_time, slot.starts_at, slot.consultation_fee)
@@ -43,6 +47,10 @@ def doctors() -> list[User]:
     """The doctors who can be booked, by name."""
     found = User.bookable_doctors().only(*_SHOWN_OF_DOCTOR)
     return sorted(found, key=lambda doctor: (doctor.name.casefold(), doctor.id))
+
+
+def specialization_of(doctor: User) -> str | None:
+    return doctor.doctor_info.specialization if doctor.doctor_info else None
 
 
 def for_walk_in(doctors: Iterable[User]) -> Offer | None:

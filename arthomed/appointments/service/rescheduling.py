@@ -67,6 +67,32 @@ class _Moved:
     messages: list[Notification]
 
 
+def find_movable(actor: Actor, appointment_id: ObjectId) -> Appointment:
+    """An appointment with its people, for which another time is to be chosen.
+
+    Raises:
+        NotFound, InvalidTransition, PermissionDenied, TooLate: see `reschedule`.
+    """
+    found: Appointment = Appointment.visible_to(actor).require(appointment_id)
+    _ensure_movable(actor, found, clock.now())
+    audit_trail.record_read(actor, [found])
+    return Appointment.with_people([found])[0]
+
+
+def is_movable(actor: Actor, appointment: Appointment, now: datetime) -> bool:
+    """Whether the actor may move an appointment now."""
+    try:
+        _ensure_movable(actor, appointment, now)
+    except ClinicError:
+        return False
+    return True
+
+
+def _ensure_movable(actor: Actor, appointment: Appointment, now: datetime) -> None:
+    rescheduling.ensure_may_reschedule(appointment, actor)
+    _ensure_in_time(appointment, actor, now)
+
+
 def reschedule(actor: Actor, appointment_id: ObjectId, new_time: NewTime, *, key: str | None = None) -> Appointment:
     """Move an appointment to another slot; it keeps its id, status and payments.
 
@@ -113,14 +139,18 @@ def _move(attempt: _Attempt, session: ClientSession) -> _Moved | ClinicError:
         rescheduling.ensure_may_reschedule(appointment, attempt.actor)
         if start == appointment.start:
             return _store_key_only(attempt, appointment, session)
-        rescheduling.ensure_in_time(appointment, attempt.actor, now, settings().policy)
-        if appointment.queue is not None:  # the arrival was undone; its token belongs to this doctor and day
-            raise rules.InvalidTransition("The patient has a token of this day; cancel this one and book another")
+        _ensure_in_time(appointment, attempt.actor, now)
         people = User.by_id([start[0], appointment.doctor_id, appointment.patient_id], session)
         seat = _find_seat(appointment, start, people, now, session)
     except ClinicError as refusal:
         return refusal
     return _write(attempt, appointment, seat, people[appointment.patient_id], session)
+
+
+def _ensure_in_time(appointment: Appointment, actor: Actor, now: datetime) -> None:
+    rescheduling.ensure_in_time(appointment, actor, now, settings().policy)
+    if appointment.queue is not None:  # the arrival was undone; its token belongs to this doctor and day
+        raise rules.InvalidTransition("The patient has a token of this day; cancel this one and book another")
 
 
 def _store_key_only(attempt: _Attempt, appointment: Appointment, session: ClientSession) -> _Moved:

@@ -26,7 +26,6 @@ from arthomed.http.auth import current_actor, requires_page
 from arthomed.http.errors import STATUS_OF
 from arthomed.users.models import User
 
-_SPECIALIZATION = "of:"
 _SHOWN_BESIDE = ("name", "memberName", "relationship", "dateOfBirth", "reason", "when")
 _TYPED = ("name", "person", "memberName", "relationship", "dateOfBirth", "reason")
 
@@ -59,7 +58,7 @@ def find_person() -> Response:
 @requires_page(Permission.APPOINTMENT_BOOK_FOR_PATIENT)
 def show_times() -> str:
     """The times of other doctors, of another day, or nearest to a time."""
-    found = times.find(_chosen_doctors(offers.doctors()), walks_in=True)
+    found = times.find(times.select(offers.doctors(), request.form.get("doctors", "")), walks_in=True)
     return render_template("dashboard/_times.html", times=found)
 
 
@@ -132,7 +131,7 @@ def _second_step(
     selected = request.form.get("doctors")
     if selected is None:
         selected = _usual(bookable, caller)
-    found = times.find(_doctors(bookable, selected), walks_in=True, refused=refused)
+    found = times.find(times.select(bookable, selected), walks_in=True, refused=refused)
     page = render_template(
         "dashboard/_booking.html",
         caller=caller,
@@ -161,22 +160,10 @@ def _usual(bookable: Sequence[User], caller: Caller) -> str:
     return next((one for one in (*shown, str(caller.usual_doctor)) if one in ids), "")
 
 
-def _chosen_doctors(bookable: Sequence[User]) -> list[User]:
-    return _doctors(bookable, request.form.get("doctors", ""))
-
-
-def _doctors(bookable: Sequence[User], selected: str) -> list[User]:
-    """A doctor, those of a specialization, or all."""
-    if selected.startswith(_SPECIALIZATION):
-        wanted = selected.removeprefix(_SPECIALIZATION)
-        return [doctor for doctor in bookable if doctor.doctor_info.specialization == wanted]
-    return [doctor for doctor in bookable if selected in ("", str(doctor.id))]
-
-
 def _by_specialization(bookable: Sequence[User]) -> dict[str, list[User]]:
     groups: dict[str, list[User]] = defaultdict(list)
     for doctor in bookable:
-        groups[doctor.doctor_info.specialization or ""].append(doctor)
+        groups[offers.specialization_of(doctor) or ""].append(doctor)
     return dict(sorted(groups.items()))
 
 
@@ -189,7 +176,7 @@ def _words() -> dict[str, Any]:
     return {
         "SELF": SELF,
         "NEW_MEMBER": NEW_MEMBER,
-        "SPECIALIZATION": _SPECIALIZATION,
+        "SPECIALIZATION": times.SPECIALIZATION,
         "facts": people.facts,
         "today": times.today,
     }

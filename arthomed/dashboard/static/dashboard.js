@@ -141,7 +141,7 @@ document.addEventListener("htmx:afterSwap", (event) => {
 
 document.addEventListener("close", () => {
   const isLost = document.activeElement === document.body || document.activeElement.closest("dialog:not([open])");
-  if (isLost && chosen) byId(chosen)?.focus();
+  if (isLost) (byId(chosen) ?? document.querySelector("#live [autofocus]"))?.focus();
 }, true);
 
 // Buttons and fields that need no request.

@@ -53,7 +53,7 @@ def choices(page: str) -> list[str]:
 
 
 def checked(page: str) -> str:
-    found = re.search(r'name="when" value="([^"]*)" checked', page)
+    found = re.search(r'name="when" value="([^"]*)" id="when-chosen" checked', page)
     assert found, page
     return found[1]
 
@@ -193,8 +193,8 @@ def test_why_not_explains_a_time(browser: Browser, doctor: User) -> None:
 def test_another_day_and_time_can_be_asked_for(browser: Browser, doctor: User) -> None:
     day = factories.tomorrow()
 
-    of_day = browser.post(f"{NEW}/times", date=str(day)).text
-    of_time = browser.post(f"{NEW}/times", date=str(day), time="10:10").text
+    of_day = browser.post(f"{NEW}/times", onDate=str(day)).text
+    of_time = browser.post(f"{NEW}/times", onDate=str(day), atTime="10:10").text
 
     assert choices(of_day)[:2] == [at(doctor, day, "00:00"), at(doctor, day, "00:30")]
     assert "10:10 is not free" in of_time
@@ -206,7 +206,7 @@ def test_a_specialization_offers_whoever_is_free_first(browser: Browser, doctor:
     skin = factories.make_doctor(ALL_DAY, name="Dr Leela Nair")
     users.update(skin.id, {"doctor_info": {"specialization": "Dermatology"}}, by=factories.actor_of(skin))
 
-    page = browser.post(f"{NEW}/times", doctors="of:Cardiology", date=str(factories.tomorrow()), time="09:00").text
+    page = browser.post(f"{NEW}/times", doctors="of:Cardiology", onDate=str(factories.tomorrow()), atTime="09:00").text
 
     assert at(doctor, factories.tomorrow(), "09:00") in choices(page)
     assert at(other, factories.tomorrow(), "09:10") in choices(page)
