@@ -98,10 +98,11 @@ def test_a_no_show_is_undone(open_page: OpenPage, receptionist: User) -> None:
 def test_what_another_desk_did_first_is_said_and_shown(open_page: OpenPage, receptionist: User) -> None:
     appointment = clinic.make_doctor().add("Asha Verma", "confirm", minutes=60)
     page = open_page(receptionist, expects_errors=True)
-    page.evaluate("document.querySelector('.part').setAttribute('hx-trigger', 'never')")
+    page.route("**/day/live*", lambda route: route.fulfill(status=204))  # the screen does not know yet
     clinic.take("cancel", appointment)
 
     row(page, appointment).get_by_role("button", name="Arrived").click()
+    page.unroute("**/day/live*")
 
     expect(page.get_by_role("alert")).to_contain_text("The appointment is cancelled")
     expect(row(page, appointment)).to_have_attribute("data-state", "cancelled")

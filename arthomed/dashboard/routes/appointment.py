@@ -8,7 +8,7 @@ from flask import render_template, request, url_for
 
 from arthomed.appointments import access
 from arthomed.appointments.models import Appointment
-from arthomed.appointments.service import history, queries, sent_messages
+from arthomed.appointments.service import history, queries, rescheduling, sent_messages
 from arthomed.appointments.stages import STAGE_OF
 from arthomed.core import clock
 from arthomed.core.paging import PageRequest
@@ -80,6 +80,7 @@ def _shown(appointment_id: ObjectId) -> dict[str, Any]:
         "events": events_of(appointment, history.people_of(appointment)),
         "messages": sent_messages.list_of_appointment(actor, appointment_id) if shows_messages else None,
         "account": payments.account(actor, appointment_id) if shows_payments else None,
+        "is_movable": rescheduling.is_movable(actor, appointment, clock.now()),
         "is_cancellable": steps.is_cancellable(actor, appointment, clock.now()),
         "shows_accesses": actor.may(Permission.AUDIT_READ),
         "filters": Filters.of_request().parameters,
