@@ -4,7 +4,7 @@ UV := $(or $(shell command -v uv),$(BIN)/uv)
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help setup writable run test test-faults lint types migrate reset requirements openapi client texts bench profile
+.PHONY: help setup writable run test test-faults test-browser lint types migrate reset requirements openapi client texts bench profile
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,7 +25,7 @@ test: export SUITE_LOGS := $(CURDIR)/.pytest_cache/suite-logs
 test: export PYTHONDONTWRITEBYTECODE := # or all processes would compile all modules
 test: writable setup ## Run the tests on their own servers; LONG=1 runs all of them and measures the coverage
 	@rm -rf "$$SUITE_LOGS"
-	@$(BIN)/python -m pytest -rs --ignore tests/faults --ignore tests/whole_suite --numprocesses 2 --dist loadfile $(if $(LONG),--cov --cov-report=,-m "not long")
+	@$(BIN)/python -m pytest -rs --ignore tests/faults --ignore tests/whole_suite --ignore tests/browser --numprocesses 2 --dist loadfile $(if $(LONG),--cov --cov-report=,-m "not long")
 ifdef LONG
 	@$(BIN)/coverage report
 	@$(BIN)/coverage report --include '*/rules.py,*/access.py,*/fees.py,*/booking_rules.py,*/appointments/rescheduling.py' --fail-under 100
@@ -35,6 +35,9 @@ endif
 
 test-faults: writable setup ## Run the fault injection tests at full size (about 15 minutes)
 	@FAULTS=full $(BIN)/python -m pytest -rs tests/faults tests/contract
+
+test-browser: writable setup ## Run the tests of the dashboard in Chromium (Debian's package chromium); LONG=1 runs all of them
+	@$(BIN)/python -m pytest -rs tests/browser $(if $(LONG),,-m "not long")
 
 lint: types ## Check style, types, import directions, known vulnerabilities and secrets
 	@$(BIN)/ruff check

@@ -960,6 +960,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/clinic": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show the clinic: name, time zone, present time, languages, the numbers of its rules, privacy notice.
+         * @description Needs no token.
+         */
+        get: operations["clinicShowClinic"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/patients": {
         parameters: {
             query?: never;
@@ -999,7 +1019,8 @@ export interface paths {
         };
         /**
          * Read a patient's record with the family; doctors read those of their own patients.
-         * @description `patientInfo` (allergies, history) is left out for receptionists; doctors get the family members whom they treat.
+         * @description `patientInfo` (allergies, history) is left out for receptionists. Doctors get the family members whom they treat;
+         *     a patient of whose family a doctor treats only others is not found.
          *
          *     Roles: admin, doctor, receptionist. Permission: `patients:read`.
          */
@@ -2691,16 +2712,23 @@ export interface components {
             name: string;
             doctorInfo: components["schemas"]["DoctorInfoPartOut"];
         };
-        PlaceOut: {
+        WaitOut: {
+            /** @example 15 */
+            fromMinutes: number;
+            /** @example 30 */
+            toMinutes: number;
+        };
+        QueueOut: {
+            /** @example null */
+            token: number | null;
             /**
-             * @description The number in the waiting room.
-             * @example 7
+             * @example expected
+             * @enum {string}
              */
-            token: number;
+            stage: "in-progress" | "called" | "waiting" | "skipped" | "expected" | "done" | "no-show" | "cancelled";
             /**
              * Format: date-time
-             * @description Empty after an undone arrival.
-             * @example 2026-11-22T04:30:00.000Z
+             * @example null
              */
             arrivedAt: string | null;
             /**
@@ -2709,12 +2737,27 @@ export interface components {
              */
             calledAt: string | null;
             /**
-             * @description Empty, or one of emergency, elderly, pregnant, disabled.
+             * Format: date-time
              * @example null
              */
+            startedAt: string | null;
+            /**
+             * Format: date-time
+             * @example null
+             */
+            completedAt: string | null;
+            /** @example null */
             priority: string | null;
-            /** @example 0 */
+            /**
+             * @description How often the patient was skipped.
+             * @example 0
+             */
             skips: number;
+            /**
+             * @description Of a waiting or skipped patient, in the list of the day and in answers to its steps.
+             * @example null
+             */
+            expectedWait: components["schemas"]["WaitOut"] | null;
         };
         ImageOut: {
             /** @example appointment_672b1234_1764234567890_report_9f.pdf */
@@ -2851,8 +2894,8 @@ export interface components {
              * @example app
              */
             source: string;
-            /** @description Only of one who has arrived. */
-            queue?: components["schemas"]["PlaceOut"];
+            /** @description Only of one who has a token. */
+            queue?: components["schemas"]["QueueOut"];
             /** @example consultation */
             purposeOfVisit: string | null;
             /** @example Headache for a week */
@@ -3570,6 +3613,108 @@ export interface components {
             /** @example Headache for a week */
             reason: string;
         };
+        RefundBandOut: {
+            /**
+             * @description From so much time before the start on.
+             * @example 1440
+             */
+            noticeMinutes: number;
+            /**
+             * @description Of what was paid.
+             * @example 100
+             */
+            percent: number;
+        };
+        ClinicRulesOut: {
+            /**
+             * @description Bookable are so many days, today among them.
+             * @example 90
+             */
+            bookingHorizonDays: number;
+            /**
+             * @description How many open appointments a patient may have.
+             * @example 10
+             */
+            maxOpenAppointments: number;
+            /**
+             * @description Until so long before the start patients cancel or move appointments.
+             * @example 120
+             */
+            cancelNoticeMinutes: number;
+            /** @description When patients cancel, the longest notice first; with less than the last, nothing. */
+            refunds: components["schemas"]["RefundBandOut"][];
+            /**
+             * @description How long before its time a consultation may begin.
+             * @example 60
+             */
+            startFromMinutes: number;
+            /**
+             * @description How long after its end an appointment may still begin.
+             * @example 240
+             */
+            startUntilMinutes: number;
+            /**
+             * @description Patients who arrive so long after the start keep their place in the queue.
+             * @example 10
+             */
+            onTimeMinutes: number;
+            /**
+             * @description How long after its end an appointment becomes a no-show.
+             * @example 60
+             */
+            noShowAfterMinutes: number;
+            /**
+             * @description How long a step in the queue can be undone.
+             * @example 10
+             */
+            undoMinutes: number;
+            /**
+             * @description How long a no-show can be undone.
+             * @example 1440
+             */
+            undoNoShowMinutes: number;
+        };
+        ClinicOut: {
+            /** @example Arthomed */
+            name: string;
+            /**
+             * @description The time zone of dates and times of day.
+             * @example Asia/Kolkata
+             */
+            zone: string;
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            now: string;
+            /**
+             * @description The length of a slot.
+             * @example 30
+             */
+            slotMinutes: number;
+            /** @description The choices of `profile.language`. */
+            languages: string[];
+            /**
+             * @description The version to which patients agree.
+             * @example 2026-11
+             */
+            privacyNotice: string;
+            rules: components["schemas"]["ClinicRulesOut"];
+        };
+        ClinicEnvelope: {
+            /**
+             * @example true
+             * @enum {boolean}
+             */
+            success: true;
+            message: string;
+            data: components["schemas"]["ClinicOut"];
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            timestamp: string;
+        };
         FoundPatientPageOut: {
             items: components["schemas"]["FoundPatientOut"][];
             pagination: components["schemas"]["PaginationOut"];
@@ -3807,53 +3952,6 @@ export interface components {
             counts: {
                 [key: string]: number;
             };
-        };
-        WaitOut: {
-            /** @example 15 */
-            fromMinutes: number;
-            /** @example 30 */
-            toMinutes: number;
-        };
-        QueueOut: {
-            /** @example null */
-            token: number | null;
-            /**
-             * @example expected
-             * @enum {string}
-             */
-            stage: "in-progress" | "called" | "waiting" | "skipped" | "expected" | "done" | "no-show" | "cancelled";
-            /**
-             * Format: date-time
-             * @example null
-             */
-            arrivedAt: string | null;
-            /**
-             * Format: date-time
-             * @example null
-             */
-            calledAt: string | null;
-            /**
-             * Format: date-time
-             * @example null
-             */
-            startedAt: string | null;
-            /**
-             * Format: date-time
-             * @example null
-             */
-            completedAt: string | null;
-            /** @example null */
-            priority: string | null;
-            /**
-             * @description How often the patient was skipped.
-             * @example 0
-             */
-            skips: number;
-            /**
-             * @description Of a waiting or skipped patient, from today's consultations.
-             * @example null
-             */
-            expectedWait: components["schemas"]["WaitOut"] | null;
         };
         DayItemOut: {
             /** @example 672b1234a1b2c3d4e5f60718 */
@@ -4528,6 +4626,107 @@ export interface components {
             /** @example dQw4w9WgXcQ:APA91bEXAMPLE */
             pushToken: string | null;
         };
+        OwnPlaceOut: {
+            /** @example null */
+            token: number | null;
+            /**
+             * @example expected
+             * @enum {string}
+             */
+            stage: "in-progress" | "called" | "waiting" | "skipped" | "expected" | "done" | "no-show" | "cancelled";
+            /**
+             * Format: date-time
+             * @example null
+             */
+            arrivedAt: string | null;
+            /**
+             * Format: date-time
+             * @example null
+             */
+            calledAt: string | null;
+            /**
+             * Format: date-time
+             * @example null
+             */
+            startedAt: string | null;
+            /**
+             * Format: date-time
+             * @example null
+             */
+            completedAt: string | null;
+            /** @example null */
+            priority: string | null;
+            /**
+             * @description How often the patient was skipped.
+             * @example 0
+             */
+            skips: number;
+            /**
+             * @description Of a waiting or skipped patient, in the list of the day and in answers to its steps.
+             * @example null
+             */
+            expectedWait: components["schemas"]["WaitOut"] | null;
+            /** @example null */
+            priorityReason: string | null;
+        };
+        OwnAppointmentOut: {
+            /** @example 672b1234a1b2c3d4e5f60718 */
+            _id: string;
+            patient: components["schemas"]["PatientPartOut"];
+            /** @description The family member whom the appointment is for. */
+            dependent?: components["schemas"]["DependentOut"];
+            doctor: components["schemas"]["DoctorPartOut"];
+            /**
+             * Format: date
+             * @example 2026-12-01
+             */
+            appointmentDate: string;
+            /**
+             * @description `24:00` is an overflow place after hours that end at midnight.
+             * @example 09:30
+             */
+            appointmentTime: string;
+            /**
+             * Format: date-time
+             * @example 2026-12-01T04:00:00.000Z
+             */
+            startsAt: string;
+            /** @example pending */
+            status: string;
+            /**
+             * @description One of app, desk, walk-in.
+             * @example app
+             */
+            source: string;
+            queue?: components["schemas"]["OwnPlaceOut"];
+            /** @example consultation */
+            purposeOfVisit: string | null;
+            /** @example Headache for a week */
+            reason: string | null;
+            /** @example Worse in the evening */
+            symptoms: string | null;
+            /** @description Left out for a receptionist. */
+            notes?: string | null;
+            /** @description Left out for a receptionist. */
+            prescription?: string | null;
+            images: components["schemas"]["ImageOut"][];
+            paymentInfo: components["schemas"]["PaymentInfoOut"];
+            /** @description Of a cancelled appointment, or a rejected one that was paid. */
+            cancellation?: components["schemas"]["CancellationOut"];
+            history: components["schemas"]["ChangeOut"][];
+            /** @example 672b1234a1b2c3d4e5f60718 */
+            createdBy: string;
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            createdAt: string;
+            /**
+             * Format: date-time
+             * @example 2026-11-22T04:30:00.000Z
+             */
+            updatedAt: string;
+        };
         MessageOut: {
             /** @example appointment-confirmed */
             kind: string;
@@ -4570,7 +4769,7 @@ export interface components {
             user: components["schemas"]["OwnRecordOut"];
             dependents: components["schemas"]["OwnDependentOut"][];
             sessions: components["schemas"]["DeviceOut"][];
-            appointments: components["schemas"]["AppointmentOut"][];
+            appointments: components["schemas"]["OwnAppointmentOut"][];
             payments: components["schemas"]["PaymentOut"][];
             files: components["schemas"]["FileOut"][];
             messages: components["schemas"]["MessageOut"][];
@@ -8178,10 +8377,14 @@ export interface operations {
                      *           "updatedAt": "2026-11-22T04:30:00.000Z",
                      *           "queue": {
                      *             "token": 7,
+                     *             "stage": "waiting",
                      *             "arrivedAt": "2026-11-22T04:30:00.000Z",
                      *             "calledAt": null,
+                     *             "startedAt": null,
+                     *             "completedAt": null,
                      *             "priority": null,
-                     *             "skips": 0
+                     *             "skips": 0,
+                     *             "expectedWait": null
                      *           }
                      *         },
                      *         "possibleDuplicates": []
@@ -9609,6 +9812,69 @@ export interface operations {
             406: components["responses"]["406.NOT_ACCEPTABLE"];
             413: components["responses"]["413.PAYLOAD_TOO_LARGE"];
             415: components["responses"]["415.UNSUPPORTED_MEDIA_TYPE"];
+            429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
+            500: components["responses"]["500.INTERNAL_ERROR"];
+            503: components["responses"]["503.SERVICE_UNAVAILABLE"];
+        };
+    };
+    clinicShowClinic: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Clinic retrieved successfully */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "name": "Arthomed",
+                     *         "zone": "Asia/Kolkata",
+                     *         "now": "2026-11-22T04:30:00.000Z",
+                     *         "slotMinutes": 30,
+                     *         "languages": [
+                     *           "en"
+                     *         ],
+                     *         "privacyNotice": "2026-11",
+                     *         "rules": {
+                     *           "bookingHorizonDays": 90,
+                     *           "maxOpenAppointments": 10,
+                     *           "cancelNoticeMinutes": 120,
+                     *           "refunds": [
+                     *             {
+                     *               "noticeMinutes": 1440,
+                     *               "percent": 100
+                     *             }
+                     *           ],
+                     *           "startFromMinutes": 60,
+                     *           "startUntilMinutes": 240,
+                     *           "onTimeMinutes": 10,
+                     *           "noShowAfterMinutes": 60,
+                     *           "undoMinutes": 10,
+                     *           "undoNoShowMinutes": 1440
+                     *         }
+                     *       },
+                     *       "timestamp": "2026-11-22T04:30:00.000Z",
+                     *       "message": "Clinic retrieved successfully"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ClinicEnvelope"];
+                };
+            };
+            400: components["responses"]["400.VALIDATION_ERROR"];
+            406: components["responses"]["406.NOT_ACCEPTABLE"];
             429: components["responses"]["429.RATE_LIMIT_EXCEEDED"];
             500: components["responses"]["500.INTERNAL_ERROR"];
             503: components["responses"]["503.SERVICE_UNAVAILABLE"];
