@@ -8,9 +8,6 @@ from pymongo.client_session import ClientSession
 
 from arthomed.core.documents import ClinicDocument, Raw
 
-IGNORING_CASE = {"locale": "en", "strength": 2}
-"""The collation of `dependent_once` (migration 0024): a family has each name once, with the same date of birth."""
-
 FORMER_NAME = "Former family member"
 
 
@@ -41,11 +38,14 @@ class Dependent(ClinicDocument):
     @classmethod
     def same_as(cls, member: "Dependent", session: ClientSession) -> "list[Dependent]":
         """Others of a family, active ones first, who may be a member: same name, and no other date of birth."""
-        query: Raw = {"owner": member.owner, "name": member.name, "claimedBy": None, "_id": {"$ne": member.id}}
-        if member.date_of_birth is not None:
-            query["dateOfBirth"] = {"$in": [member.date_of_birth, None]}
-        found = cls.collection().find(query, session=session, collation=IGNORING_CASE).sort("isActive", -1)
-        return [cls.from_raw(raw) for raw in found]
+        family = cls.find_all({"owner": member.owner, "claimedBy": None}, session)
+        same = [one for one in family if one.id != member.id and one.may_be(member)]
+        return sorted(same, key=lambda one: not one.is_active)
+
+    def may_be(self, other: "Dependent") -> bool:
+        """Whether this may be the same person, as far as name and date of birth are known."""
+        born = {self.date_of_birth, other.date_of_birth} - {None}
+        return bool(self.name.casefold() == other.name.casefold() and len(born) < 2)  # noqa: PLR2004  two different dates
 
     def forget(self) -> None:
         """Remove what is stored about the member."""

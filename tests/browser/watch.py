@@ -7,6 +7,7 @@ const report = (event) => console.error(`CSP ${event.violatedDirective} ${event.
 addEventListener("securitypolicyviolation", report);
 addEventListener("pointerdown", () => { window.usedMouse = true; }, true);
 """
+_ABORTED_POLLS = ("htmx:afterRequest", "htmx:sendAbort")
 
 
 class Watch:
@@ -21,6 +22,8 @@ class Watch:
         context.on("request", lambda request: self._note_host(request.url))
 
     def _note(self, message: ConsoleMessage) -> None:
+        if message.text.startswith(_ABORTED_POLLS):  # an action ends the poll whose answer would be from before it
+            return
         is_of_request = message.text.startswith("Failed to load resource") or "Response Status Error" in message.text
         if message.type in ("error", "warning") and not (self._expects_errors and not message.text.startswith("CSP")):
             self.problems.append(message.text if not is_of_request else f"{message.text} {message.location}")

@@ -39,7 +39,7 @@ const poll = () => {
 document.addEventListener("visibilitychange", () => (document.hidden ? schedule() : poll()));
 addEventListener("online", () => part() && poll());
 
-const isPoll = (event) => event.detail.elt?.matches(".part, #awake") ?? false;
+const isPoll = ({ detail }) => (detail.requestConfig?.elt ?? detail.elt)?.matches(".part, #awake") ?? false;
 let lastPoll = 0;
 
 document.addEventListener("htmx:configRequest", (event) => {
