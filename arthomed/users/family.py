@@ -197,9 +197,14 @@ def _require(family: list[Dependent], dependent_id: ObjectId) -> Dependent:
 
 
 def _store_names(owner: ObjectId, family: list[Dependent], session: ClientSession) -> None:
-    """Store by which names a family is searched; the write makes changes of the family and its bookings conflict."""
+    """Store by which names a family is searched; the write makes changes of the family and its bookings conflict.
+
+    An erased user is not searched, and books no more.
+    """
     cache.invalidate(user_tag(owner))
     user: User = users.get(owner, session)
+    if user.erased_at is not None:
+        return
     user.family_names, user.updated_at = sorted(one.name for one in family), clock.now()
     user.save_changes(session)
 

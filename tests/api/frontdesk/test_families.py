@@ -242,6 +242,17 @@ class TestClaim:
         assert str(Appointment.objects.get(id=done.id).patient_id) == patient["_id"]
         assert list(consistency.violations()) == []
 
+    def test_claim_gives_an_erased_patient_no_search_keys(
+        self, client: FlaskClient, database: Records, desk: SignedIn, asha: SignedIn
+    ) -> None:
+        member, mobile = make_member(asha), factories.new_mobile()
+        erased = {"$set": {"isActive": False, "erasedAt": clock.now()}, "$unset": {"search": "", "familyNames": ""}}
+        database.users.update_one({"_id": asha.user.id}, erased)
+
+        data_of(claim(client, desk, member, mobile, code_sent(client, mobile)))
+
+        assert "search" not in database.users.find({"_id": asha.user.id})[0]
+
     def test_change_that_was_decided_before_the_claim_is_refused(
         self, client: FlaskClient, desk: SignedIn, asha: SignedIn
     ) -> None:
