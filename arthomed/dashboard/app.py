@@ -47,9 +47,11 @@ def register(app: Flask, settings: Settings) -> None:
     lock.register(app, settings)
     app.jinja_env.globals.update(
         asset=assets.url,
+        clinic_name=page.clinic_name,
         csrf_token=page.csrf_token,
         htmx_config=page.HTMX_CONFIG,
         languages=i18n.LANGUAGES,
+        lock_seconds=page.lock_seconds,
         navigation=navigation.entries,
         new_form_token=form_tokens.new,
         shortcuts=page.shortcuts,

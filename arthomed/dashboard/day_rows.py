@@ -71,7 +71,7 @@ def facts_of(item: Item) -> list[str]:
     if member is not None:
         facts.append(gettext("family of %(name)s", name=patient.name))
     if item.row.is_first_appointment:
-        facts.append(gettext("first appointment"))
+        facts.append(gettext("new patient"))
     return facts
 
 

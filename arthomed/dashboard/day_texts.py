@@ -53,6 +53,8 @@ USUAL = frozenset(
     }
 )
 """What usually comes next, which stands out."""
+ENDED = frozenset({Stage.IN_PROGRESS, Stage.DONE, Stage.NO_SHOW, Stage.CANCELLED})
+"""When it does not matter any more whether the patient got the message."""
 PAYMENTS: Mapping[PaymentStatus, LazyString] = {
     PaymentStatus.PAID: lazy_pgettext("payment", "paid"),
     PaymentStatus.PARTIALLY_REFUNDED: lazy_pgettext("payment", "partly refunded"),
@@ -65,7 +67,6 @@ MESSAGES: Mapping[str, LazyString] = {
     "waiting": lazy_gettext("Message on its way"),
     "failed": lazy_gettext("Message failed"),
     "expired": lazy_gettext("Message not sent in time"),
-    "dropped": lazy_gettext("Message not needed"),
 }
 GENDERS: Mapping[str, LazyString] = {
     "male": lazy_gettext("male"),

@@ -28,8 +28,8 @@ class Entry:
 
 
 _ENTRIES = (
-    Entry("dashboard_day.show", lazy_gettext("Day"), "1", Permission.QUEUE),
-    Entry("dashboard_requests.show", lazy_gettext("Requests"), "2", Permission.APPOINTMENT_LIST_PENDING),
+    Entry("dashboard_day.show", lazy_gettext("Day"), "T", Permission.QUEUE),
+    Entry("dashboard_requests.show", lazy_gettext("Requests"), "Q", Permission.APPOINTMENT_LIST_PENDING),
     Entry(
         "dashboard_booking.show",
         lazy_gettext("New appointment"),
@@ -37,7 +37,7 @@ _ENTRIES = (
         Permission.APPOINTMENT_BOOK_FOR_PATIENT,
         is_panel=True,
     ),
-    Entry("dashboard_my_day.show", lazy_gettext("My day"), "3", Permission.MY_DAY),
+    Entry("dashboard_my_day.show", lazy_gettext("My day"), "Y", Permission.MY_DAY),
 )
 
 

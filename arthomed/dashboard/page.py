@@ -6,6 +6,8 @@ from typing import Any
 from flask import request
 from flask_jwt_extended import get_jwt
 
+from arthomed.config import settings
+
 _SWAPS = [
     {"code": "204", "swap": False},
     {"code": "[23]..", "swap": True},
@@ -25,6 +27,15 @@ HTMX_CONFIG = json.dumps(
     }
 )
 KEYS_COOKIE = "arthomed_keys"
+
+
+def clinic_name() -> str:
+    return settings().clinic_name
+
+
+def lock_seconds() -> int:
+    """After how long without input a screen is locked."""
+    return int(settings().dashboard_idle.total_seconds())
 
 
 def csrf_token() -> str:

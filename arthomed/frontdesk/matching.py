@@ -6,14 +6,17 @@ from collections.abc import Sequence
 from arthomed.core import text
 from arthomed.users import search
 
-_TOKEN = re.compile(r"#? ?([0-9]{1,3})")
+_TOKEN = re.compile(r"(?P<sign>#|token)? ?(?P<number>[0-9]{1,3})", re.IGNORECASE)
+_MIN_LAST_DIGITS = 3
 
 
 def matches(typed: str, *, names: Sequence[str], mobile: str, token: int | None) -> bool:
-    """Up to three digits are a token, more are those of a number; anything else begins words of a name."""
+    """Up to three digits are a token, three or more the last of a number; anything else begins words of a name."""
     found = _TOKEN.fullmatch(text.plain_number(typed))
     if found:
-        return token == int(found[1])
+        number = found["number"]
+        is_end = not found["sign"] and len(number) >= _MIN_LAST_DIGITS and mobile.endswith(number)
+        return is_end or token == int(number)
     ways = search.by_last_digits(typed) or search.by_name(typed)
     return any(
         _matches(way, search.keys_of(name, mobile, None), search.words_of(name)) for way in ways for name in names

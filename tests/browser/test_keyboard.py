@@ -133,7 +133,7 @@ def test_the_keys_are_listed_and_can_be_switched_off(open_keyboard: OpenKeyboard
 
     keyboard.press("?")
     expect(dialog).to_contain_text("Find a patient")
-    keyboard.press("Enter")  # the first button of the dialog
+    keyboard.press("Tab", "Enter")
     keyboard.page.wait_for_selector("body[data-keys=off]")
     keyboard.press("ArrowDown", "c")
 

@@ -19,7 +19,7 @@ from arthomed.core import cache, clock, text
 from arthomed.core.permissions import Permission
 from arthomed.dashboard import day_rows, forms, live
 from arthomed.dashboard.blueprint import Pages
-from arthomed.dashboard.day_texts import ACTIONS, MESSAGES, PRIORITIES, STAGES, USUAL
+from arthomed.dashboard.day_texts import ACTIONS, ENDED, MESSAGES, PRIORITIES, STAGES, USUAL
 from arthomed.dashboard.problems import is_partial
 from arthomed.frontdesk.service import day, steps
 from arthomed.frontdesk.service.steps import Action
@@ -139,7 +139,9 @@ def _add_route(action: Action) -> None:
         if not _is_on_day():
             return Response(status=204, headers={"HX-Refresh": "true"})
         response = live.response(_TEMPLATE, **_shown())
-        response.headers["HX-Trigger"] = json.dumps({"said": {"text": f"{done.person_name}: {ACTIONS[action].done}"}})
+        token = f"{done.queue.token} · " if done.queue else ""
+        text = f"{token}{done.person_name} · {done.doctor.name}: {ACTIONS[action].done}"
+        response.headers["HX-Trigger"] = json.dumps({"said": {"text": text}})
         return response
 
     name = action.replace("-", "_")
@@ -183,6 +185,7 @@ def _words() -> dict[str, Any]:
         "stages": STAGES,
         "usual": USUAL,
         "messages": MESSAGES,
+        "ended": ENDED,
         "priorities": PRIORITIES,
         "facts_of": day_rows.facts_of,
         "payment_of": day_rows.payment_of,

@@ -11,9 +11,27 @@ const openDialog = () => document.querySelector("dialog[open]");
 const rowOf = (element) => element?.closest?.("[data-appointment]") ?? null;
 
 let lastInput = Date.now();
+let usesKeys = false;
 for (const name of ["keydown", "pointerdown", "pointermove", "wheel"]) {
-  addEventListener(name, () => { lastInput = Date.now(); }, { passive: true });
+  addEventListener(name, () => {
+    lastInput = Date.now();
+    usesKeys = name === "keydown";
+  }, { passive: true, capture: true });
 }
+
+// A screen that nobody uses shows nothing, also when the server that locks it is away; a poll that it admits shows it.
+
+const LOCK_AFTER_MS = Number(document.body.dataset.lockSeconds ?? Infinity) * 1000;
+const isUnused = () => Date.now() - lastInput > LOCK_AFTER_MS;
+const isCovered = () => document.body.classList.contains("covered");
+setInterval(() => { if (isUnused()) document.body.classList.add("covered"); }, 5_000);
+for (const name of ["keydown", "pointerdown"]) addEventListener(name, () => { if (isCovered() && part()) poll(); });
+
+addEventListener("pageshow", (event) => {
+  if (!event.persisted) return; // the browser kept the page as it was when somebody left it
+  document.body.hidden = true;
+  location.reload();
+});
 
 // Polling: the part asks for a newer version; while something else is on its way, or nobody looks, it waits.
 
@@ -32,11 +50,15 @@ const schedule = (milliseconds) => {
 };
 
 const poll = () => {
+  timer = null;
   if (underway.size) schedule(POLL_MS);
   else htmx.trigger(part(), "refresh");
 };
 
-document.addEventListener("visibilitychange", () => (document.hidden ? schedule() : poll()));
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) schedule();
+  else if (part()) poll();
+});
 addEventListener("online", () => part() && poll());
 
 const isPoll = ({ detail }) => (detail.requestConfig?.elt ?? detail.elt)?.matches(".part, #awake") ?? false;
@@ -51,17 +73,28 @@ document.addEventListener("htmx:configRequest", (event) => {
   lastPoll = Date.now();
 });
 
+let opening = null;
+
 document.addEventListener("htmx:beforeRequest", (event) => {
   if (isPoll(event)) return;
-  underway.add(event.detail.xhr);
+  const { xhr, target, requestConfig } = event.detail;
+  underway.add(xhr);
+  xhr.addEventListener("loadend", () => { // htmx tells nobody when another answer removed the button meanwhile
+    underway.delete(xhr);
+    if (timer === null) schedule();
+  });
   if (part()) htmx.trigger(part(), "htmx:abort"); // its answer would be from before this request
+  if (target.id !== "dialog" || requestConfig.verb !== "get") return;
+  opening?.abort(); // a late answer would replace what is being typed
+  opening = xhr;
 });
 
 document.addEventListener("htmx:afterRequest", (event) => {
   const { xhr, successful, elt } = event.detail;
-  underway.delete(xhr);
   isLeaving = ["HX-Redirect", "HX-Refresh"].some((name) => xhr.getResponseHeader(name));
   if (successful) {
+    if (isPoll(event) && failures) clearProblems();
+    if (!isUnused()) document.body.classList.remove("covered");
     failures = 0;
     asOf = new Date();
     showConnection(false);
@@ -88,16 +121,21 @@ const showConnection = (isLost) => {
   notice.hidden = !isLost;
 };
 
+const clearProblems = () => {
+  for (const problem of document.querySelectorAll(".problem")) problem.replaceChildren();
+};
 const isAnswer = (xhr) => (xhr.getResponseHeader("Content-Type") ?? "").startsWith("text/html");
 
 document.addEventListener("htmx:beforeSwap", (event) => {
   const { xhr } = event.detail;
   if (xhr.status < 400) {
-    if (isPoll(event)) return;
-    for (const problem of document.querySelectorAll(".problem")) problem.replaceChildren();
-  } else if (isPoll(event) || !isAnswer(xhr)) {
+    if (!isPoll(event)) clearProblems();
+    else if (document.activeElement.matches("#live :is(input, select, textarea)")) event.detail.shouldSwap = false;
+    return;
+  }
+  failures += isPoll(event) ? 1 : 0;
+  if (xhr.status >= 500 && isPoll(event) || !isAnswer(xhr)) {
     event.detail.shouldSwap = false;
-    failures += isPoll(event) ? 1 : 0;
     showConnection(true);
   } else if (event.detail.target.id === "problem") {
     event.detail.target = openDialog()?.querySelector(".problem") ?? event.detail.target;
@@ -111,11 +149,24 @@ for (const name of ["htmx:sendError", "htmx:timeout"]) {
   });
 }
 
-document.addEventListener("said", (event) => { byId("said").textContent = event.detail.text; });
+// What was done is said for some seconds.
 
-// Focus stays where it was, also when its row is drawn again; an action that is gone leaves it on its row.
+const SAID_MS = 10_000;
+let silence = null;
+
+const say = (text) => {
+  byId("said").textContent = text;
+  clearTimeout(silence);
+  silence = setTimeout(say, SAID_MS, "");
+};
+document.addEventListener("said", (event) => say(event.detail.text));
+
+// Focus stays where it was, also when its row is drawn again; an action that is gone leaves it on its row. The page
+// scrolls to the row for those who use keys, and stays where it is for those who point at it.
 
 let chosen = null;
+let acted = null;
+let refocused = null;
 document.addEventListener("focusin", (event) => { chosen = rowOf(event.target)?.id ?? chosen; });
 
 const choose = (row) => {
@@ -126,8 +177,10 @@ const rows = () => [...document.querySelectorAll("#live [data-appointment]")];
 let choosesFirst = false;
 
 document.addEventListener("htmx:beforeSwap", (event) => {
-  const row = event.detail.target.id === "live" && rowOf(document.activeElement);
-  if (row) chosen = row.id;
+  if (event.detail.target.id !== "live") return;
+  acted = rowOf(event.detail.requestConfig.elt)?.id ?? acted;
+  refocused = (rowOf(document.activeElement) ?? rowOf(event.detail.requestConfig.elt))?.id;
+  chosen = refocused ?? chosen;
 });
 
 document.addEventListener("htmx:afterSwap", (event) => {
@@ -135,7 +188,8 @@ document.addEventListener("htmx:afterSwap", (event) => {
   if (target.matches("dialog") && target.childElementCount && !target.open) target.showModal();
   if (target.id !== "live") return;
   if (choosesFirst) choose(rows()[0]);
-  else if (chosen && document.activeElement === document.body) byId(chosen)?.focus({ preventScroll: true });
+  else if (document.activeElement === document.body) byId(refocused)?.focus({ preventScroll: true });
+  if (usesKeys && !isPoll(event)) rowOf(document.activeElement)?.scrollIntoView({ block: "nearest" });
   choosesFirst = false;
 });
 
@@ -146,6 +200,12 @@ document.addEventListener("close", () => {
 
 // Buttons and fields that need no request.
 
+addEventListener("beforeprint", () => {
+  const printed = byId("printed");
+  const time = asOf.toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" });
+  printed?.replaceChildren(`${printed.dataset.clinic}, ${time}`);
+});
+
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-opens], [data-closes], [data-prints]");
   if (!button) return;
@@ -154,9 +214,16 @@ document.addEventListener("click", (event) => {
   else print();
 });
 
-document.addEventListener("change", (event) => {
-  if (event.target.matches("[data-submits]")) event.target.form.requestSubmit();
-});
+const submitIfChanged = ({ target }) => {
+  const isChanged = target.selectedOptions ? !target.selectedOptions[0].defaultSelected : target.value !== target.defaultValue;
+  if (isChanged) target.form.requestSubmit();
+};
+
+for (const name of ["change", "focusout"]) {
+  document.addEventListener(name, (event) => { // a field changes with each key: it is done when it is left
+    if (event.target.matches("[data-submits]") && usesKeys === (name === "focusout")) submitIfChanged(event);
+  });
+}
 
 document.addEventListener("submit", (event) => { choosesFirst = event.target.matches("[role=search]"); });
 
@@ -164,13 +231,15 @@ document.addEventListener("submit", (event) => { choosesFirst = event.target.mat
 
 const keyOf = (event) => {
   if (event.key === "?" || event.key === "/") return event.key;
+  if (event.code === "Slash") return event.shiftKey ? "?" : "/";
   return /^(Key|Digit)/.test(event.code) ? event.code.replace(/^(Key|Digit)/, "") : event.key;
 };
 
 const pressed = (key) => {
   const name = CSS.escape(key);
   const row = rowOf(document.activeElement);
-  const ofRow = (row ?? (key === "C" ? byId("live") : null))?.querySelector(`[data-row-key="${name}"]`);
+  const withoutRow = { C: byId("live"), U: byId(acted) }; // the next patient, and the last step
+  const ofRow = (row ?? withoutRow[key])?.querySelector(`[data-row-key="${name}"]`);
   return ofRow ?? document.querySelector(`[data-key="${name}"]`);
 };
 
@@ -181,9 +250,12 @@ const step = (offset) => {
 };
 
 document.addEventListener("keydown", (event) => {
-  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.isComposing || openDialog()) return;
+  const isHeldEnter = event.repeat && event.key === "Enter" && !event.target.matches("textarea");
+  if (isHeldEnter) event.preventDefault(); // each key press does one thing
+  if (event.defaultPrevented || isCovered() || event.ctrlKey || event.metaKey || event.altKey || event.isComposing || openDialog()) return;
   const field = event.target.closest("input, select, textarea");
   if (event.key === "Escape" && field && !field.value) field.blur();
+  if (event.key === "Enter" && field?.matches("[data-submits]")) field.blur();
   if (event.key === "ArrowDown" && field?.matches("[type=search]")) {
     event.preventDefault();
     choose(rows()[0]);
@@ -195,7 +267,9 @@ document.addEventListener("keydown", (event) => {
     return;
   }
   if (event.key === "Enter" && event.target.dataset.enter) byId(event.target.dataset.enter)?.click();
-  const found = document.body.dataset.keys === "on" ? pressed(keyOf(event)) : null;
+  if (event.repeat || document.body.dataset.keys !== "on") return;
+  const found = pressed(keyOf(event));
+  if (!found && keyOf(event) === "C") say(byId("live")?.dataset.nobody ?? "");
   if (!found || found.classList.contains("htmx-request")) return;
   event.preventDefault();
   if (found.matches("input")) {

@@ -107,7 +107,7 @@ class TestList:
 
         page = desk.get(DAY).text
 
-        assert ("₹500" in page, "₹200 paid" in page, "first appointment" in page) == (True, True, True)
+        assert ("₹500" in page, "₹200 paid" in page, "new patient" in page) == (True, True, True)
 
     def test_a_family_member_is_shown_and_found_as_the_person_who_comes(self, desk: Browser, meera: Doctor) -> None:
         parent = factories.make_user(name="Asha Verma")

@@ -49,7 +49,7 @@ class _Rows(HTMLParser):
         found = dict(attrs)
         if tag == "tr" and "data-appointment" in found:
             self.states[str(found["data-appointment"])] = str(found["data-state"])
-        if "autofocus" in found:
+        if "autofocus" in found and "id" in found:  # the closed dialog of keys has one of its own
             self.focused = found.get("id")
         self.version = found.get("data-version") or self.version
 

@@ -13,12 +13,14 @@ from arthomed.frontdesk.matching import matches
         "ver as",
         "ASHA VERMA",
         "ashaverma",
+        "345",
         "2345",
         "9100012345",
         "+91 91000 12345",
         "12",
         "#12",
         "# 12",
+        "token 12",
         "१२",
     ],
 )
@@ -26,7 +28,7 @@ def test_a_patient_is_found(typed: str) -> None:
     assert matches(typed, names=["Asha Verma"], mobile="9100012345", token=12)
 
 
-@pytest.mark.parametrize("typed", ["sha", "verma kumar", "1234", "13", "#1", "345", "<>", "###", "0" * 500])
+@pytest.mark.parametrize("typed", ["sha", "verma kumar", "1234", "13", "#1", "#345", "344", "<>", "###", "0" * 500])
 def test_another_patient_is_not(typed: str) -> None:
     assert not matches(typed, names=["Asha Verma"], mobile="9100012345", token=12)
 
