@@ -152,7 +152,7 @@ def _payments(receptionist: User) -> None:
 def _first_free_slot(doctor: User) -> BookingDetails:
     """Request the first free slot after two days, so that users of the demo find free slots today and tomorrow."""
     later = clock.now() + timedelta(days=2)
-    slot = Slot.nearest_free(doctor.id, later, now=later, limit=1)[0]
+    slot = Slot.nearest_free([doctor.id], later, now=later, limit=1)[0]
     return BookingDetails(doctor.id, slot.date.date(), slot.start_time, "consultation", "Fever since yesterday")
 
 

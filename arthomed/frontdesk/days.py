@@ -1,6 +1,6 @@
 """Queries of a day's appointments."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -23,10 +23,19 @@ def of_day(day: date, doctor: ObjectId | None = None) -> Any:
 
     An overflow place may start at the end of the day, and the clocks may change on it.
     """
+    return Appointment.objects(__raw__=_on(day) if doctor is None else {"doctor": doctor, **_on(day)})
+
+
+def of_days(wanted: Iterable[tuple[ObjectId, date]]) -> Any:
+    """The appointments of several days, each of one doctor, in no particular order."""
+    days = [{"doctor": doctor, **_on(day)} for doctor, day in wanted]
+    return Appointment.objects(__raw__={"$or": days}) if days else Appointment.objects.none()
+
+
+def _on(day: date) -> Raw:
     begin = begin_of(day)
     starts_at = {"$gte": begin, "$lte": begin + timedelta(days=1, hours=1)}
-    which: Raw = {"appointmentDate": clock.midnight_utc(day), "startsAt": starts_at}
-    return Appointment.objects(__raw__=which if doctor is None else {"doctor": doctor, **which})
+    return {"appointmentDate": clock.midnight_utc(day), "startsAt": starts_at}
 
 
 def patients_of_day(day: date, doctor: ObjectId | None, *, limit: int) -> dict[ObjectId, ObjectId]:

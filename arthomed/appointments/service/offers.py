@@ -73,27 +73,23 @@ def _can_start(seat: Seat, now: datetime) -> bool:
     return True
 
 
-def next_free(doctors: Iterable[User], *, limit: int, since: date | None = None) -> list[Offer]:
+def next_free(doctors: Sequence[User], *, limit: int, since: date | None = None) -> list[Offer]:
     """The next free times of some doctors, from a day on, in order."""
     now = clock.now()
     begin = now if since is None else max(now, clock.wall_clock(since, "00:00", settings().policy.timezone) - _A_MOMENT)
-    found = [
-        Offer.of_slot(doctor, slot)
-        for doctor in doctors
-        for slot in Slot.nearest_free(doctor.id, begin, now=begin, limit=limit)
-    ]
-    return sorted(found, key=lambda offer: (offer.starts_at, offer.doctor.name))[:limit]
+    return _closest(doctors, begin, now=begin, limit=limit)
 
 
 def nearest(doctors: Sequence[User], day: date, time: str, *, limit: int) -> list[Offer]:
     """The free times of some doctors nearest to a time, the closest first."""
-    now, wanted = clock.now(), clock.wall_clock(day, time, settings().policy.timezone)
-    found = [
-        Offer.of_slot(doctor, slot)
-        for doctor in doctors
-        for slot in Slot.nearest_free(doctor.id, wanted, now=now, limit=limit)
-    ]
-    return sorted(found, key=lambda offer: abs(offer.starts_at - wanted))[:limit]
+    wanted = clock.wall_clock(day, time, settings().policy.timezone)
+    return _closest(doctors, wanted, now=clock.now(), limit=limit)
+
+
+def _closest(doctors: Sequence[User], instant: datetime, *, now: datetime, limit: int) -> list[Offer]:
+    by_id = {doctor.id: doctor for doctor in doctors}
+    found = Slot.nearest_free(list(by_id), instant, now=now, limit=limit)
+    return [Offer.of_slot(by_id[slot.doctor], slot) for slot in found]
 
 
 def usual_doctor(patient: ObjectId) -> ObjectId | None:

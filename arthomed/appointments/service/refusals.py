@@ -39,5 +39,5 @@ def _nearest_free(start: Start) -> list[dict[str, str]]:
             "appointmentDate": f"{slot.date:%Y-%m-%d}",
             "appointmentTime": slot.start_time,
         }
-        for slot in Slot.nearest_free(doctor_id, requested, now=now, limit=ALTERNATIVES)
+        for slot in Slot.nearest_free([doctor_id], requested, now=now, limit=ALTERNATIVES)
     ]

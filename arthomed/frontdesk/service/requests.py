@@ -1,5 +1,6 @@
 """What waits for confirmation, each with the day around it, and what others have decided meanwhile."""
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -99,13 +100,14 @@ def _waiting() -> list[_Waiting]:
 
 
 def _around(wanted: Collection[_DoctorsDay]) -> dict[_DoctorsDay, list[Neighbour]]:
-    """The appointments of doctors' days that take place or wait for confirmation."""
-    found: dict[_DoctorsDay, list[Neighbour]] = {}
-    for doctor, day in wanted:
-        active = days.of_day(day, doctor).filter(status__in=sorted({*ACTIVE, Status.COMPLETED}))
-        rows = active.order_by("starts_at", "id").scalar("id", "starts_at", "status")
-        found[doctor, day] = [Neighbour(id_, starts_at, status is Status.PENDING) for id_, starts_at, status in rows]
-    return found
+    """The appointments of doctors' days that take place or wait for confirmation, in order."""
+    found: dict[_DoctorsDay, list[Neighbour]] = defaultdict(list)
+    active = days.of_days(wanted).filter(status__in=sorted({*ACTIVE, Status.COMPLETED}))
+    for doctor, day, id_, starts_at, status in active.scalar(
+        "doctor_id", "appointment_date", "id", "starts_at", "status"
+    ):
+        found[doctor, day.date()].append(Neighbour(id_, starts_at, status is Status.PENDING))
+    return {which: sorted(around, key=lambda one: (one.starts_at, one.id)) for which, around in found.items()}
 
 
 def _request(appointment: Appointment, around: dict[_DoctorsDay, list[Neighbour]]) -> Request:
