@@ -107,6 +107,23 @@ class Blueprint(flask_smorest.Blueprint):
 
         return decorate
 
+    def created_response(self, schema: type[ma.Schema], *, description: str, existing: str) -> Any:
+        """As `response` with 201; what was there before (`is_new` is false) answers 200 with the message `existing`."""
+        envelope = envelope_of(schema)
+        example = {**example_of(envelope()), "message": existing}
+        document = self.alt_response(200, schema=envelope, description=existing, example=example, success=True)
+        created = self.response(201, schema, description=description)
+
+        def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
+            @wraps(view)
+            def answered(*args: Any, **kwargs: Any) -> Any:
+                found = view(*args, **kwargs)
+                return found if found.is_new else WithMessage(existing, found, 200)
+
+            return created(document(answered))  # type: ignore[no-any-return]
+
+        return decorate
+
     def refuses(self, *codes: refusals.AnyCode) -> Callable[[View], View]:
         """Document the errors of the feature that a view may answer with, besides those of its kind."""
 

@@ -8,8 +8,7 @@ from arthomed.core.errors import Code
 from arthomed.core.paging import Page
 from arthomed.core.permissions import Permission
 from arthomed.http.auth import current_actor, own_id, requires
-from arthomed.http.blueprint import Blueprint, WithMessage
-from arthomed.http.envelope import envelope_of
+from arthomed.http.blueprint import Blueprint
 from arthomed.http.schema import example_of, page_of
 from arthomed.users import family, service
 from arthomed.users.dependents import Dependent
@@ -78,21 +77,13 @@ def list_family() -> dict[str, list[Dependent]]:
 @dependents.post("")
 @requires(Permission.FAMILY)
 @dependents.arguments(AddDependent)
-@dependents.response(201, AddedOut, description="Family member added successfully")
-@dependents.alt_response(
-    200,
-    schema=envelope_of(AddedOut),
-    description=EXISTING_MEMBER,
-    example={**example_of(envelope_of(AddedOut)()), "message": EXISTING_MEMBER},
-    success=True,
-)
-def add_to_family(body: dict[str, Any]) -> family.Added | WithMessage:
+@dependents.created_response(AddedOut, description="Family member added successfully", existing=EXISTING_MEMBER)
+def add_to_family(body: dict[str, Any]) -> family.Added:
     """Add a family member, for whom one books with one's own number.
 
     One with the same name and date of birth answers 200, so the request can be repeated.
     """
-    added = family.add(current_actor(), own_id(), body)
-    return added if added.is_new else WithMessage(EXISTING_MEMBER, added, 200)
+    return family.add(current_actor(), own_id(), body)
 
 
 @dependents.put("/<object_id:dependent_id>")

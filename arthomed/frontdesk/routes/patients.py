@@ -18,11 +18,10 @@ from arthomed.frontdesk.schemas.patients import (
 )
 from arthomed.frontdesk.service import families, patients
 from arthomed.http.auth import current_actor, requires
-from arthomed.http.blueprint import Blueprint, WithMessage
-from arthomed.http.envelope import envelope_of
+from arthomed.http.blueprint import Blueprint
 from arthomed.http.limits import subscriber
 from arthomed.http.refusals import OF_GUESSES
-from arthomed.http.schema import example_of, page_of
+from arthomed.http.schema import page_of
 from arthomed.users.dependents import Dependent
 from arthomed.users.family import Added
 from arthomed.users.family_schemas import AddDependent, AddedOut, DependentOut, DependentsOut, UpdateDependent
@@ -53,21 +52,13 @@ def search(query: dict[str, Any]) -> Page[User]:
 @blueprint.post("")
 @requires(Permission.PATIENTS_WRITE)
 @blueprint.arguments(CreatePatient)
-@blueprint.response(201, RegistrationOut, description="Patient created successfully")
-@blueprint.alt_response(
-    200,
-    schema=envelope_of(RegistrationOut),
-    description=_EXISTING,
-    example={**example_of(envelope_of(RegistrationOut)()), "message": _EXISTING},
-    success=True,
-)
-def create(body: dict[str, Any]) -> Registration | WithMessage:
+@blueprint.created_response(RegistrationOut, description="Patient created successfully", existing=_EXISTING)
+def create(body: dict[str, Any]) -> Registration:
     """Register a patient without a code, who signs in later with the number.
 
     A registered number answers 200 with its patient; one of the staff with id and name only.
     """
-    registration = register(current_actor(), **body)
-    return registration if registration.is_new else WithMessage(_EXISTING, registration, 200)
+    return register(current_actor(), **body)
 
 
 @blueprint.get("/<object_id:patient_id>")
@@ -103,18 +94,10 @@ def list_family(patient_id: ObjectId) -> dict[str, list[Dependent]]:
 @blueprint.post("/<object_id:patient_id>/dependents")
 @requires(Permission.PATIENTS_WRITE)
 @blueprint.arguments(AddDependent)
-@blueprint.response(201, AddedOut, description="Family member added successfully")
-@blueprint.alt_response(
-    200,
-    schema=envelope_of(AddedOut),
-    description=EXISTING_MEMBER,
-    example={**example_of(envelope_of(AddedOut)()), "message": EXISTING_MEMBER},
-    success=True,
-)
-def add_to_family(body: dict[str, Any], patient_id: ObjectId) -> Added | WithMessage:
+@blueprint.created_response(AddedOut, description="Family member added successfully", existing=EXISTING_MEMBER)
+def add_to_family(body: dict[str, Any], patient_id: ObjectId) -> Added:
     """Add a member to a patient's family; one with the same name and date of birth answers 200."""
-    added = families.add(current_actor(), patient_id, body)
-    return added if added.is_new else WithMessage(EXISTING_MEMBER, added, 200)
+    return families.add(current_actor(), patient_id, body)
 
 
 @blueprint.put("/<object_id:patient_id>/dependents/<object_id:dependent_id>")
