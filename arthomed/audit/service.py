@@ -1,19 +1,37 @@
 """Record and list who read or changed which records."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import partial
 from typing import Any
 
 from bson import ObjectId
 from pymongo.client_session import ClientSession
 
+from arthomed.audit import repeated
 from arthomed.audit.models import Action, AuditEvent, Kind, Search
 from arthomed.audit.writer import AuditWriter
-from arthomed.core import clock, origin
+from arthomed.core import cache, clock, origin
 from arthomed.core.actor import Actor
 from arthomed.core.documents import Raw
 from arthomed.core.paging import Page, PageRequest
 
 _IGNORED_FIELDS = {"updatedAt", "search"}  # the one differs in every change, the other follows from other fields
+_screen: ContextVar[tuple[str, bool] | None] = ContextVar("screen", default=None)
+
+
+@contextmanager
+def reads_of_screen(name: str, *, is_opened: bool = False) -> Iterator[None]:
+    """Around the reads of a screen that is polled.
+
+    Opening it records all of them, a poll records what is new to its session.
+    """
+    token = _screen.set((name, is_opened))
+    try:
+        yield
+    finally:
+        _screen.reset(token)
 
 
 def record_read(actor: Actor, kind: Kind, records: Iterable[ObjectId], subjects: Iterable[ObjectId]) -> None:
@@ -24,8 +42,24 @@ def record_read(actor: Actor, kind: Kind, records: Iterable[ObjectId], subjects:
     """
     ids = list(records)
     recorded = set(subjects) if kind is Kind.FILE else set(subjects) - {actor.user_id}
-    if recorded or (ids and kind is Kind.AUDIT_TRAIL):
-        _writer.put(_event(actor, Action.READ, kind, ids, sorted(recorded)).to_mongo())
+    if not recorded and not (ids and kind is Kind.AUDIT_TRAIL):
+        return
+    if (screen := _screen.get()) is not None:
+        name, is_opened = screen
+        cache.on_reuse(partial(_record_reuse, name=name, kind=kind, records=ids, subjects=sorted(recorded)))
+        _, new = repeated.recorded.add((actor.session_id, name), ids, clock.now())
+        ids = ids if is_opened else new
+        if not new and not is_opened:
+            return
+    _writer.put(_event(actor, Action.READ, kind, ids, sorted(recorded)).to_mongo())
+
+
+def _record_reuse(
+    actor: Actor, *, name: str, kind: Kind, records: Sequence[ObjectId], subjects: Sequence[ObjectId]
+) -> None:
+    """A cached answer to a poll is given again, perhaps to another session of the user."""
+    with reads_of_screen(name):
+        record_read(actor, kind, records, subjects)
 
 
 def record_search(

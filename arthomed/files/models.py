@@ -1,6 +1,6 @@
 """The metadata of each stored file."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -8,6 +8,7 @@ from bson import ObjectId
 from mongoengine import DateTimeField, EnumField, IntField, ObjectIdField, StringField
 from pymongo.client_session import ClientSession
 
+from arthomed.core import cache
 from arthomed.core.documents import ClinicDocument, Raw
 from arthomed.files.rules import Category, Kind, State
 
@@ -71,6 +72,13 @@ class File(ClinicDocument):
     def available(cls) -> Any:
         """The files that are attached and not marked for deletion."""
         return cls.objects(attached_at__ne=None, marked_for_deletion_at=None)
+
+    @classmethod
+    def follow(cls, states: Mapping[ObjectId, State]) -> None:
+        """Declare that a response shows files in these states: workers change and delete files without a cache tag."""
+        if states:
+            available = cls.available().filter(id__in=list(states))
+            cache.valid_while(lambda: dict(available.scalar("id", "state")) == states)
 
     @classmethod
     def of_records(cls, kind: Kind, records: Iterable[ObjectId]) -> "dict[ObjectId, list[File]]":

@@ -122,6 +122,7 @@ TABLE: dict[tuple[str, str], Page] = {
     ("POST", f"{_NEW}/duplicates"): Page(DESK),
     ("POST", f"{_NEW}/explain"): Page(DESK, form=_QUESTION),
     ("GET", _APPOINTMENT): Page(STAFF),
+    ("GET", f"{_APPOINTMENT}/live"): Page(STAFF),
     ("GET", f"{_APPOINTMENT}/slip"): Page(STAFF),
     ("GET", f"{_APPOINTMENT}/accesses"): Page(frozenset({Role.ADMIN})),
     ("POST", "/dashboard/messages/<object_id:message_id>/resend"): Page(DESK, record=_failed_message),

@@ -19,6 +19,8 @@ from arthomed.core import cache, clock
 from arthomed.core.actor import Actor
 from arthomed.core.documents import Pipeline, Raw, transaction
 from arthomed.core.paging import Page, PageRequest
+from arthomed.files.models import File
+from arthomed.notifications.states import MessageStates
 from arthomed.users.models import DOCTORS_TAG, user_tag
 
 _MAX_EARLIER = 10
@@ -28,6 +30,18 @@ def get(actor: Actor, appointment_id: ObjectId) -> Appointment:
     appointment: Appointment = Appointment.visible_to(actor).require(appointment_id)
     audit_trail.record_read(actor, [appointment])
     return Appointment.with_people([appointment])[0]
+
+
+def get_live(actor: Actor, appointment_id: ObjectId) -> Appointment:
+    """As `get`, for a page that is polled: also declares what it depends on."""
+    patient: ObjectId = Appointment.visible_to(actor).require(appointment_id).patient_id
+    cache.depends_on(DOCTORS_TAG, appointments_tag(patient), user_tag(patient))
+    cache.valid_while(MessageStates([appointment_id]).are_current)
+    appointment = get(actor, appointment_id)
+    File.follow({file.id: file.state for file in appointment.images})
+    if appointment.in_queue and appointment.in_queue.stage is Stage.SKIPPED:  # others go before, without a tag
+        cache.valid_until(clock.now())
+    return appointment
 
 
 def to_ics(actor: Actor, appointment_id: ObjectId) -> bytes:

@@ -15,7 +15,7 @@ from arthomed.appointments.schemas import CancelAppointment
 from arthomed.appointments.service import queries, transitions
 from arthomed.appointments.stages import Stage
 from arthomed.config import settings
-from arthomed.core import cache, clock, text
+from arthomed.core import clock, text
 from arthomed.core.permissions import Permission
 from arthomed.dashboard import day_rows, forms, live
 from arthomed.dashboard.blueprint import Pages
@@ -30,7 +30,6 @@ from arthomed.payments.service import queries as payments
 _MAX_SEARCH = 100
 _VIEWS = ("list", "columns")
 _TEMPLATE = "dashboard/_day.html"
-_MINUTE = timedelta(minutes=1)
 
 blueprint = Pages("day", __name__)
 
@@ -162,9 +161,7 @@ def _shown() -> dict[str, Any]:
     """What the template of the list needs."""
     actor, now, chosen = current_actor(), clock.now(), Filters.of_request()
     found = day.find(actor, chosen.date, chosen.doctor, stage=chosen.state, search=chosen.search)
-    cache.valid_until(
-        now.replace(second=0, microsecond=0) + _MINUTE
-    )  # waits are shown in minutes, and actions depend on the time
+    live.redraw_each_minute(now)
     counts: Counter[str] = Counter()
     for doctor in found.doctors:
         counts.update(doctor.counts if chosen.doctor in (None, doctor.id) else {})

@@ -3,7 +3,6 @@
 What is typed is outside of the part that is polled, and stays in the page when a request fails.
 """
 
-from datetime import timedelta
 from typing import Any
 
 from bson import ObjectId
@@ -13,7 +12,7 @@ from flask_babel import gettext
 from arthomed.appointments.schemas import EditAppointment
 from arthomed.appointments.service import queries
 from arthomed.appointments.stages import Stage
-from arthomed.core import cache, clock
+from arthomed.core import clock
 from arthomed.core.permissions import Permission
 from arthomed.dashboard import appointment_texts, day_rows, forms, live, people
 from arthomed.dashboard.blueprint import Pages
@@ -29,7 +28,6 @@ from arthomed.http.schema import Schema
 
 _LINE = "dashboard/_my_line.html"
 _STEPS = (Action.CALL, Action.START, Action.SKIP, Action.NO_SHOW, Action.UNDO)
-_MINUTE = timedelta(minutes=1)
 
 blueprint = Pages("my_day", __name__)
 
@@ -104,14 +102,14 @@ def _content() -> str:
 
 
 def _line(found: MyDay, current: str) -> dict[str, Any]:
-    minute = clock.now().replace(second=0, microsecond=0)
-    cache.valid_until(minute + _MINUTE)  # waits are shown in minutes, and steps depend on the time
+    now = clock.now()
+    live.redraw_each_minute(now)
     return {
         "url": url_for("dashboard_my_day.poll"),
         "filters": {"current": current} if current else {},
         "found": found,
         "current": current,
-        "minute": minute,
+        "minute": now.replace(second=0, microsecond=0),
         "steps": [action for action in found.possible if action in _STEPS and not _undoes_arrival(found, action)],
     }
 

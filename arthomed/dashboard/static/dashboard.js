@@ -6,7 +6,10 @@ const IDLE_AFTER_MS = 60_000;
 const RETRY_MS = [3_000, 6_000, 12_000, 30_000];
 
 const byId = (id) => document.getElementById(id);
-const part = () => byId("live")?.querySelector(".part") ?? byId("awake");
+const parts = () => {
+  const found = [...document.querySelectorAll("#live > .part, dialog[open] > .part")];
+  return found.length ? found : [byId("awake")].filter(Boolean);
+};
 const openDialog = () => document.querySelector("dialog[open]");
 const rowOf = (element) => element?.closest?.("[data-appointment]") ?? null;
 
@@ -25,7 +28,7 @@ const LOCK_AFTER_MS = Number(document.body.dataset.lockSeconds ?? Infinity) * 10
 const isUnused = () => Date.now() - lastInput > LOCK_AFTER_MS;
 const isCovered = () => document.body.classList.contains("covered");
 setInterval(() => { if (isUnused()) document.body.classList.add("covered"); }, 5_000);
-for (const name of ["keydown", "pointerdown"]) addEventListener(name, () => { if (isCovered() && part()) poll(); });
+for (const name of ["keydown", "pointerdown"]) addEventListener(name, () => { if (isCovered() && parts().length) poll(); });
 
 addEventListener("pageshow", (event) => {
   if (!event.persisted) return; // the browser kept the page as it was when somebody left it
@@ -33,7 +36,7 @@ addEventListener("pageshow", (event) => {
   location.reload();
 });
 
-// Polling: the part asks for a newer version; while something else is on its way, or nobody looks, it waits.
+// Polling: each part asks for a newer version; while something else is on its way, or nobody looks, it waits.
 
 const underway = new Set();
 let timer = null;
@@ -44,7 +47,7 @@ let asOf = new Date();
 const schedule = (milliseconds) => {
   clearTimeout(timer);
   timer = null;
-  if (!part() || document.hidden || isLeaving) return;
+  if (!parts().length || document.hidden || isLeaving) return;
   const usual = Date.now() - lastInput > IDLE_AFTER_MS ? IDLE_POLL_MS : POLL_MS;
   timer = setTimeout(poll, milliseconds ?? (failures ? RETRY_MS[Math.min(failures, RETRY_MS.length) - 1] : usual));
 };
@@ -52,16 +55,15 @@ const schedule = (milliseconds) => {
 const poll = () => {
   timer = null;
   if (underway.size) schedule(POLL_MS);
-  else htmx.trigger(part(), "refresh");
+  else for (const part of parts()) htmx.trigger(part, "refresh");
 };
 
-document.addEventListener("visibilitychange", () => {
-  if (document.hidden) schedule();
-  else if (part()) poll();
-});
-addEventListener("online", () => part() && poll());
+document.addEventListener("visibilitychange", () => (document.hidden ? schedule() : poll()));
+addEventListener("online", poll);
 
-const isPoll = ({ detail }) => (detail.requestConfig?.elt ?? detail.elt)?.matches(".part, #awake") ?? false;
+const sender = ({ detail }) => detail.requestConfig?.elt ?? detail.elt;
+const isPoll = (event) => sender(event)?.matches(".part, #awake") ?? false;
+const countFailure = (event) => { failures += sender(event) === parts()[0] ? 1 : 0; };
 let lastPoll = 0;
 
 document.addEventListener("htmx:configRequest", (event) => {
@@ -83,7 +85,7 @@ document.addEventListener("htmx:beforeRequest", (event) => {
     underway.delete(xhr);
     if (timer === null) schedule();
   });
-  if (part()) htmx.trigger(part(), "htmx:abort"); // its answer would be from before this request
+  for (const part of parts()) htmx.trigger(part, "htmx:abort"); // its answer would be from before this request
   if (target.id !== "dialog" || requestConfig.verb !== "get") return;
   opening?.abort(); // a late answer would replace what is being typed
   opening = xhr;
@@ -133,7 +135,7 @@ document.addEventListener("htmx:beforeSwap", (event) => {
     else if (document.activeElement.matches("#live :is(input, select, textarea)")) event.detail.shouldSwap = false;
     return;
   }
-  failures += isPoll(event) ? 1 : 0;
+  countFailure(event);
   if (xhr.status >= 500 && isPoll(event) || !isAnswer(xhr)) {
     event.detail.shouldSwap = false;
     showConnection(true);
@@ -144,7 +146,7 @@ document.addEventListener("htmx:beforeSwap", (event) => {
 
 for (const name of ["htmx:sendError", "htmx:timeout"]) {
   document.addEventListener(name, (event) => {
-    failures += isPoll(event) ? 1 : 0;
+    countFailure(event);
     showConnection(true);
   });
 }
@@ -185,7 +187,7 @@ document.addEventListener("htmx:beforeSwap", (event) => {
 
 document.addEventListener("htmx:afterSwap", (event) => {
   const { target } = event.detail;
-  if (target.matches("dialog") && target.childElementCount && !target.open) target.showModal();
+  if (target.matches("dialog") && target.childElementCount && !target.open && !isPoll(event)) target.showModal();
   if (target.id !== "live") return;
   if (choosesFirst) choose(rows()[0]);
   else if (document.activeElement === document.body) byId(refocused)?.focus({ preventScroll: true });
@@ -193,9 +195,12 @@ document.addEventListener("htmx:afterSwap", (event) => {
   choosesFirst = false;
 });
 
-document.addEventListener("close", () => {
+document.addEventListener("close", (event) => {
   const isLost = document.activeElement === document.body || document.activeElement.closest("dialog:not([open])");
   if (isLost) (byId(chosen) ?? document.querySelector("#live [autofocus]"))?.focus();
+  if (event.target.id !== "dialog") return;
+  for (const part of event.target.querySelectorAll(".part")) htmx.trigger(part, "htmx:abort");
+  event.target.replaceChildren(); // nothing asks for its changes any more
 }, true);
 
 // Buttons and fields that need no request.

@@ -136,7 +136,7 @@ def _items(found: dict[ObjectId, Row], doctors: Iterable[User], now: datetime) -
     queues = lines.by_doctor(row.appointment for row in found.values())
     states = MessageStates(found)
     cache.valid_while(states.are_current)
-    _limit_validity(found.values())
+    File.follow(dict(file for row in found.values() for file in row.files))
     by_subject = states.of_subjects()
     items = []
     for doctor in doctors:
@@ -145,12 +145,6 @@ def _items(found: dict[ObjectId, Row], doctors: Iterable[User], now: datetime) -
             if in_queue.expected_wait:  # it changes with the minute
                 cache.valid_until(now + _MINUTE)
     return items
-
-
-def _limit_validity(shown: Iterable[Row]) -> None:
-    """Workers change and delete files without a tag."""
-    if files := dict(file for row in shown for file in row.files):
-        cache.valid_while(lambda: dict(File.available().filter(id__in=list(files)).scalar("id", "state")) == files)
 
 
 def _record_reads(actor: Actor, filters: Mapping[str, object], shown: Iterable[Item]) -> None:
