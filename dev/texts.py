@@ -12,7 +12,9 @@ from babel.messages.extract import DEFAULT_KEYWORDS, extract_from_dir
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
-DASHBOARD = Path(__file__).resolve().parents[1] / "arthomed" / "dashboard"
+_APPLICATION = Path(__file__).resolve().parents[1] / "arthomed"
+DASHBOARD = _APPLICATION / "dashboard"
+_FOLDERS = (DASHBOARD, _APPLICATION / "payments")  # it has the receipts
 LANGUAGES = ("hi", "mr")
 _METHODS = [("**.py", "python"), ("templates/**.html", "jinja2")]
 _KEYWORDS = {**DEFAULT_KEYWORDS, "lazy_gettext": None, "lazy_pgettext": ((1, "c"), 2)}
@@ -22,10 +24,11 @@ _ALWAYS = datetime(2026, 1, 1, tzinfo=UTC)  # a compiled file changes only with 
 def find() -> Catalog:
     """Find the texts of the code and the templates."""
     found = Catalog()
-    for _file, _line, message, _comments, context in extract_from_dir(
-        DASHBOARD, _METHODS, keywords=_KEYWORDS, directory_filter=lambda path: not path.endswith("__pycache__")
-    ):
-        found.add(message, context=context)
+    for folder in _FOLDERS:
+        for _file, _line, message, _comments, context in extract_from_dir(
+            folder, _METHODS, keywords=_KEYWORDS, directory_filter=lambda path: not path.endswith("__pycache__")
+        ):
+            found.add(message, context=context)
     return found
 
 

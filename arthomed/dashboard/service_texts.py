@@ -59,6 +59,7 @@ MESSAGES = frozenset(
         N_("The appointment is over; book another one"),
         N_("There is nothing to undo"),
         N_("It is too late to undo this: it happened more than ten minutes ago"),
+        N_("The first attempt was done: the day shows it. Please close this."),
         N_("Another patient of this doctor is called now; start or skip that one first"),
         N_("The patient now has another appointment at that time"),
         N_("Selected time slot is not available"),
@@ -79,11 +80,16 @@ MESSAGES = frozenset(
         N_("You already have an appointment at that time"),
         N_("You already have an appointment with this doctor on that day"),
         N_("Doctors cannot book an appointment with themselves."),
+        N_("Doctors cannot book an appointment with themselves, also not for their family."),
+        N_("Doctors cannot have an appointment with themselves."),
+        N_("Several family members have this name; please enter the date of birth"),
         N_("A family can have at most 20 members"),
         N_("Name must be between 1 and 100 characters"),
         N_("Name can only contain letters, spaces, full stops, apostrophes, hyphens and slashes"),
         # payments, messages and files
         N_("This form was sent before with other values. Close it and look at the payments."),
+        N_("This appointment is cancelled, so it takes no payment"),
+        N_("This appointment is rejected, so it takes no payment"),
         N_("This entry is corrected already"),
         N_("A correction cannot be corrected; record the payment or refund again."),
         N_("Part of this payment was refunded; correct the refund first."),
@@ -92,3 +98,5 @@ MESSAGES = frozenset(
         N_("The file is being checked, please try again soon"),
     }
 )
+WITH_VALUES = (N_("Token %(token)s of this doctor is called now; start or skip that one first"),)
+"""Messages with values in them."""

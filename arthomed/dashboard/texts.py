@@ -1,10 +1,13 @@
 """Messages of the services in the reader's language."""
 
+import re
 from collections.abc import Mapping
+from functools import cache
 
 from flask_babel import LazyString, gettext, lazy_gettext
 
 from arthomed.core.errors import Code
+from arthomed.dashboard import service_texts
 from arthomed.dashboard.i18n import language
 
 _OF_CODES: Mapping[str, LazyString] = {
@@ -23,4 +26,13 @@ def translated(message: str, code: str) -> str:
     found = str(gettext(message))
     if found != message:
         return found
+    for text in service_texts.WITH_VALUES:
+        if values := _pattern(text).fullmatch(message):
+            return str(gettext(text, **values.groupdict()))
     return str(_OF_CODES.get(code, lazy_gettext("This did not work. Please try again.")))
+
+
+@cache
+def _pattern(text: str) -> re.Pattern[str]:
+    """What a message looks like that has values in it."""
+    return re.compile(re.sub(r"%\\\((\w+)\\\)s", r"(?P<\1>.+)", re.escape(text)))

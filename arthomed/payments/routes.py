@@ -4,6 +4,7 @@ from typing import Any
 
 from bson import ObjectId
 from flask import Response, render_template
+from flask_babel import force_locale
 
 from arthomed.appointments.schemas import IdempotencyHeaders
 from arthomed.config import settings
@@ -22,6 +23,8 @@ from arthomed.payments.schemas import (
     RecordRefund,
 )
 from arthomed.payments.service import queries, recording
+
+_LANGUAGE = "en"  # the dashboard's receipts are in the language of its reader
 
 blueprint = Blueprint(
     "payments", __name__, url_prefix="/api", description="Payments at the desk.", template_folder="templates"
@@ -101,6 +104,8 @@ def receipt(payment_id: ObjectId) -> Response:
     The reception and admins get all receipts, others those of their own payments as a patient.
     """
     found = queries.receipt(current_actor(), payment_id)
-    clinic, zone = settings().clinic_name, settings().policy.timezone
-    page = render_template("receipt.html", receipt=found, clinic=clinic, zone=zone, amounts=amounts)
+    with force_locale(_LANGUAGE):
+        page = render_template(
+            "receipt.html", receipt=found, clinic=settings().clinic_name, amounts=amounts, language=_LANGUAGE
+        )
     return Response(page, mimetype="text/html")

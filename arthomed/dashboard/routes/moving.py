@@ -12,7 +12,7 @@ from flask_babel import gettext
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.rules import SlotUnavailable
 from arthomed.appointments.service import offers, rescheduling
-from arthomed.core.errors import DuplicateValue, ValidationFailed
+from arthomed.core.errors import DuplicateValue, IdempotencyKeyReused, ValidationFailed
 from arthomed.core.permissions import Permission
 from arthomed.dashboard import forms, i18n, times
 from arthomed.dashboard.blueprint import Pages
@@ -21,6 +21,8 @@ from arthomed.dashboard.times import Chosen
 from arthomed.http.auth import current_actor, requires_page
 from arthomed.http.errors import STATUS_OF
 from arthomed.users.models import User
+
+_DONE_BEFORE = "The first attempt was done: the day shows it. Please close this."
 
 blueprint = Pages("moving", __name__)
 
@@ -51,6 +53,8 @@ def move(appointment_id: ObjectId) -> Response:
     try:
         new_time = rescheduling.NewTime(when.day, when.hhmm, when.doctor_id)  # type: ignore[arg-type]  # a move names both
         moved = rescheduling.reschedule(actor, appointment_id, new_time, key=form["key"])
+    except IdempotencyKeyReused as error:
+        raise IdempotencyKeyReused(_DONE_BEFORE) from error
     except (SlotUnavailable, DuplicateValue, ValidationFailed) as error:
         appointment = rescheduling.find_movable(actor, appointment_id)
         errors = {"when": next(iter(forms.messages(error).values()))}

@@ -9,7 +9,6 @@ from typing import Any
 
 from bson import ObjectId
 from flask import Response, make_response, render_template
-from flask_babel import gettext
 
 from arthomed.appointments.schemas import IdempotencyHeaders
 from arthomed.config import settings
@@ -18,6 +17,7 @@ from arthomed.core.permissions import Permission
 from arthomed.dashboard import appointment_texts as texts
 from arthomed.dashboard import assets, forms
 from arthomed.dashboard.blueprint import Pages
+from arthomed.dashboard.i18n import language
 from arthomed.dashboard.payment_forms import PaymentForm, RefundForm, amount_error
 from arthomed.http.auth import current_actor, requires_page
 from arthomed.http.errors import STATUS_OF
@@ -92,16 +92,15 @@ def correct(payment_id: ObjectId) -> Response:
 @blueprint.get("/payments/<object_id:payment_id>/receipt")
 @requires_page(Permission.PAYMENT_RECORD)
 def receipt(payment_id: ObjectId) -> str:
-    """The receipt of the API, with its style in a file."""
-    found = queries.receipt(current_actor(), payment_id)
-    files = {"stylesheet": assets.url("receipt.css"), "script": assets.url("print.js")}
+    """The receipt of the API in the reader's language, with its style in a file."""
     return render_template(
         "receipt.html",
-        receipt=found,
-        zone=settings().policy.timezone,
+        receipt=queries.receipt(current_actor(), payment_id),
+        clinic=settings().clinic_name,
         amounts=amounts,
-        print_label=gettext("Print"),
-        **files,
+        language=language(),
+        stylesheet=assets.url("receipt.css"),
+        script=assets.url("print.js"),
     )
 
 

@@ -87,6 +87,15 @@ def test_a_form_that_is_sent_twice_moves_once(browser: Browser, booked: Appointm
     assert len(Appointment.objects.get(id=booked.id).history) == 2
 
 
+def test_a_form_that_was_sent_and_then_changed_says_so(browser: Browser, booked: Appointment, doctor: User) -> None:
+    browser.post(path(booked), key=KEY, when=at(doctor, "10:30"))
+
+    changed = browser.post(path(booked), key=KEY, when=at(doctor, "09:30"))
+
+    assert (changed.status_code, "The first attempt was done" in changed.text) == (422, True)
+    assert Appointment.objects.get(id=booked.id).appointment_time == "10:30"
+
+
 @pytest.mark.parametrize(("fee", "says"), [(500, "₹500 (₹200 more)"), (250, "₹250 (₹50 less)"), (300, "₹300")])
 def test_another_doctor_says_the_difference_of_the_fee(
     browser: Browser, booked: Appointment, fee: int, says: str
