@@ -152,6 +152,29 @@ class TestActions:
 
         assert "Call" not in buttons(desk.get(f"{DAY}?state=waiting").text)
 
+    @pytest.mark.parametrize(
+        ("role", "steps", "before", "after"),
+        [
+            (Role.RECEPTIONIST, ("arrive",), "waiting", "expected"),
+            (Role.RECEPTIONIST, ("arrive", "call"), "called", "waiting"),
+            (Role.RECEPTIONIST, ("arrive", "call", "skip"), "waiting", "called"),  # nobody else comes first
+            (Role.RECEPTIONIST, ("no-show",), "no-show", "expected"),
+            (Role.ADMIN, ("arrive", "call", "start"), "in-progress", "called"),
+            (Role.DOCTOR, ("arrive", "call", "start"), "in-progress", "called"),
+        ],
+    )
+    def test_a_step_is_undone(
+        self, app: Flask, meera: Doctor, role: Role, steps: tuple[str, ...], before: str, after: str
+    ) -> None:
+        appointment = meera.add("Asha Verma", "confirm", *steps)
+        browser = Browser(app, meera.user if role is Role.DOCTOR else factories.make_user(role))
+        page = browser.get(DAY).text
+
+        undone = browser.post(f"/dashboard/appointments/{appointment.id}/undo")
+
+        assert (rows(page), "Undo" in buttons(page)) == ([(before, "Asha Verma")], True)
+        assert rows(undone.text) == [(after, "Asha Verma")]
+
     def test_ten_minutes_after_a_step_it_is_not_undone(self, now: Now, desk: Browser, meera: Doctor) -> None:
         meera.add("Asha Verma", "confirm", "arrive")
         now.shift(timedelta(minutes=11))

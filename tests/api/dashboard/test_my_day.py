@@ -100,6 +100,19 @@ def test_start_opens_the_notes(browser: Browser, add: Add) -> None:
     assert stored(appointment).status is Status.IN_PROGRESS
 
 
+@pytest.mark.parametrize(("steps", "stage"), [(("call",), "waiting"), (("call", "start"), "called")])
+def test_a_step_is_undone(browser: Browser, add: Add, steps: tuple[str, ...], stage: str) -> None:
+    appointment = add("Asha Verma")
+    for step in steps:
+        page = browser.post(path_of(appointment, step)).text
+    assert path_of(appointment, "undo") in page
+
+    text = browser.post(path_of(appointment, "undo")).text
+
+    assert f'data-state="{stage}"' in text
+    assert 'id="next-title" dir="auto">Asha Verma' in text
+
+
 def test_done_stores_what_is_typed_and_shows_the_next(browser: Browser, add: Add) -> None:
     first, _ = add("Asha Verma"), add("Ravi Kumar", minutes=1)
     browser.post(path_of(first, "start"))
