@@ -17,9 +17,12 @@ from arthomed.appointments.service.refusals import ALTERNATIVES
 from arthomed.config import settings
 from arthomed.core import clock
 from arthomed.core.actor import Actor
+from arthomed.core.errors import ClinicError, DuplicateValue
+from arthomed.dashboard import forms
 from arthomed.http.schema import PlainText
 from arthomed.scheduling import single_slots
 from arthomed.scheduling.bookability import Obstacle
+from arthomed.scheduling.single_slots import Reason
 from arthomed.users.models import User
 
 OFFERED = 6
@@ -27,11 +30,21 @@ CHOOSE_TIME = "Please choose a time."
 SPECIALIZATION = "of:"
 _SEPARATOR = "/"
 _OBSTACLES: Mapping[Obstacle, LazyString] = {
-    Obstacle.DOCTOR_INACTIVE: lazy_gettext("The account of the doctor is closed."),
-    Obstacle.PAST: lazy_gettext("This time has passed."),
-    Obstacle.OUTSIDE_HOURS: lazy_gettext("No appointment of the doctor begins at this time."),
-    Obstacle.BLOCKED: lazy_gettext("The doctor is not available at this time."),
-    Obstacle.FULL: lazy_gettext("All places of this time are taken."),
+    Obstacle.DOCTOR_INACTIVE: lazy_gettext("The account of the doctor is closed. Please choose another doctor."),
+    Obstacle.PAST: lazy_gettext("This time has passed. Please choose a later one."),
+    Obstacle.OUTSIDE_HOURS: lazy_gettext(
+        "No appointment of the doctor begins at this time. Please choose one of these times."
+    ),
+    Obstacle.BLOCKED: lazy_gettext(
+        "The doctor is not available at this time. Please choose another time or another doctor."
+    ),
+    Obstacle.FULL: lazy_gettext("All places of this time are taken. Please choose one of these times."),
+}
+_DAYS_OFF: Mapping[Obstacle, LazyString] = {
+    Obstacle.OUTSIDE_HOURS: lazy_gettext(
+        "The doctor has no hours on this day. Please choose another day or another doctor."
+    ),
+    Obstacle.BLOCKED: lazy_gettext("The doctor is away on this day. Please choose another day or another doctor."),
 }
 
 
@@ -132,6 +145,14 @@ def _asked(doctors: Sequence[User]) -> Chosen:
     return Chosen(doctor, _day(request.values.get("onDate", "")), _time(request.values.get("atTime", "")))
 
 
+def refusal(error: ClinicError) -> str:
+    """Why the time that was chosen is refused, and what to do."""
+    text = next(iter(forms.messages(error).values()))
+    if isinstance(error, DuplicateValue):
+        return str(gettext("%(problem)s. Please choose another time or day.", problem=text))
+    return text
+
+
 def reasons(actor: Actor, doctor_id: ObjectId, day: date, hhmm: str) -> list[str]:
     """Why a time cannot be booked, in the reader's language.
 
@@ -139,13 +160,15 @@ def reasons(actor: Actor, doctor_id: ObjectId, day: date, hhmm: str) -> list[str
         NotFound: there is no such doctor.
     """
     found = single_slots.explain(actor, doctor_id, day, hhmm)
-    return [_reason(one.code) for one in found] or [gettext("This time is free now.")]
+    account = [one for one in found if one.code is Obstacle.DOCTOR_INACTIVE]  # it closes all times, too
+    return [_reason(one) for one in account or found] or [gettext("This time is free now. Please enter it again.")]
 
 
-def _reason(code: Obstacle) -> str:
-    if code is Obstacle.BEYOND_HORIZON:
-        return str(gettext("Only the next %(days)s days can be booked.", days=settings().policy.horizon_days))
-    return str(_OBSTACLES[code])
+def _reason(found: Reason) -> str:
+    if found.code is Obstacle.BEYOND_HORIZON:
+        days = settings().policy.horizon_days
+        return str(gettext("Only the next %(days)s days can be booked. Please choose an earlier day.", days=days))
+    return str((_DAYS_OFF if found.is_of_day else _OBSTACLES)[found.code])
 
 
 def _day(given: str) -> date | None:

@@ -35,8 +35,11 @@ class NewSlot:
 
 @dataclass(frozen=True, slots=True)
 class Reason:
+    """`is_of_day`: the doctor has no open slot on the whole day."""
+
     code: Obstacle
     detail: str
+    is_of_day: bool = False
 
 
 def set_blocked(actor: Actor, slot_id: ObjectId, *, is_blocked: bool, reason: BlockReason | None) -> Slot:
@@ -149,9 +152,11 @@ def explain(actor: Actor, doctor_id: ObjectId, day: date, time: str) -> list[Rea
         slot=slot and slot.state,
         now=now,
     )
-    return [Reason(obstacle, _detail(obstacle, slot)) for obstacle in obstacles]
+    is_closed = Slot.objects(doctor=doctor_id, date=clock.midnight_utc(day), is_blocked=False).first() is None
+    return [Reason(one, _detail(one, slot), is_closed and one in _OF_DAY) for one in obstacles]
 
 
+_OF_DAY = frozenset({Obstacle.OUTSIDE_HOURS, Obstacle.BLOCKED})
 _DETAILS: Mapping[Obstacle, str] = {
     Obstacle.DOCTOR_INACTIVE: "The doctor's account is not active or not verified.",
     Obstacle.PAST: "This time has passed.",

@@ -112,7 +112,7 @@ def _booked(booked: DeskBooked) -> Response:
 def _refused(error: ClinicError, chosen: Chosen | None) -> Response:
     errors = dict(forms.messages(error))
     if isinstance(error, SlotUnavailable | DuplicateValue):
-        errors = {"when": errors[""]}
+        errors = {"when": times.refusal(error)}
     if isinstance(error, IdempotencyKeyReused):
         errors = {"": gettext("The first attempt was booked: the day shows it. Please close this.")}
     if not errors.keys() <= {*_SHOWN_BESIDE}:

@@ -57,7 +57,7 @@ def move(appointment_id: ObjectId) -> Response:
         raise IdempotencyKeyReused(_DONE_BEFORE) from error
     except (SlotUnavailable, DuplicateValue, ValidationFailed) as error:
         appointment = rescheduling.find_movable(actor, appointment_id)
-        errors = {"when": next(iter(forms.messages(error).values()))}
+        errors = {"when": times.refusal(error)}
         refused = when if isinstance(error, SlotUnavailable) else None
         panel = _panel(appointment, key=form["key"], refused=refused, errors=errors)
         return make_response(panel, STATUS_OF[error.code], {"HX-Retarget": "#dialog", "HX-Reswap": "innerHTML"})
