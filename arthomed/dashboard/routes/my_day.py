@@ -10,8 +10,7 @@ from flask import Response, render_template, request, url_for
 from flask_babel import gettext
 
 from arthomed.appointments.schemas import EditAppointment
-from arthomed.appointments.service import queries
-from arthomed.appointments.stages import Stage
+from arthomed.appointments.service import arrival, queries
 from arthomed.core import clock
 from arthomed.core.permissions import Permission
 from arthomed.dashboard import appointment_texts, day_rows, forms, live, people
@@ -116,7 +115,9 @@ def _line(found: MyDay, current: str) -> dict[str, Any]:
 
 def _undoes_arrival(found: MyDay, action: Action) -> bool:
     """That is for the desk, which saw the patient."""
-    return action is Action.UNDO and found.current is not None and found.current.in_queue.stage is Stage.WAITING
+    queue = found.current.row.appointment.queue if found.current else None
+    former = queue.former if queue else None
+    return action is Action.UNDO and former is not None and former.step == arrival.STEP
 
 
 def _record_of(appointment_id: ObjectId) -> dict[str, Any]:

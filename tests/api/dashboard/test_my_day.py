@@ -100,7 +100,9 @@ def test_start_opens_the_notes(browser: Browser, add: Add) -> None:
     assert stored(appointment).status is Status.IN_PROGRESS
 
 
-@pytest.mark.parametrize(("steps", "stage"), [(("call",), "waiting"), (("call", "start"), "called")])
+@pytest.mark.parametrize(
+    ("steps", "stage"), [(("call",), "waiting"), (("call", "start"), "called"), (("call", "skip"), "called")]
+)
 def test_a_step_is_undone(browser: Browser, add: Add, steps: tuple[str, ...], stage: str) -> None:
     appointment = add("Asha Verma")
     for step in steps:
@@ -111,6 +113,10 @@ def test_a_step_is_undone(browser: Browser, add: Add, steps: tuple[str, ...], st
 
     assert f'data-state="{stage}"' in text
     assert 'id="next-title" dir="auto">Asha Verma' in text
+
+
+def test_an_arrival_is_undone_by_the_desk_only(browser: Browser, add: Add) -> None:
+    assert path_of(add("Asha Verma"), "undo") not in browser.get("/dashboard/my-day").text
 
 
 def test_done_stores_what_is_typed_and_shows_the_next(browser: Browser, add: Add) -> None:
