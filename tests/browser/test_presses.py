@@ -124,3 +124,15 @@ def test_a_screen_that_nobody_uses_shows_nothing_also_without_a_server(open_page
     page.keyboard.press("ArrowDown")
 
     expect(row(page, asha)).to_be_visible()
+
+
+def test_a_slip_that_nobody_closes_goes_after_five_minutes(open_page: OpenPage, receptionist: User) -> None:
+    asha = clinic.make_doctor().add("Asha Verma", "confirm")
+    page = open_page(receptionist)
+    page.clock.install()
+    page.goto(f"/dashboard/appointments/{asha.id}/slip")
+    expect(page.get_by_text("Asha Verma")).to_be_visible()
+
+    page.clock.fast_forward("05:01")
+
+    page.wait_for_url("**/dashboard/day")
