@@ -25,12 +25,11 @@ test: export SUITE_LOGS := $(CURDIR)/.pytest_cache/suite-logs
 test: export PYTHONDONTWRITEBYTECODE := # or all processes would compile all modules
 test: writable setup ## Run the tests on their own servers; LONG=1 runs all of them and measures the coverage
 	@rm -rf "$$SUITE_LOGS"
-	@$(BIN)/python -m pytest -rs --ignore tests/faults --ignore tests/whole_suite --ignore tests/browser --numprocesses 2 --dist loadfile $(if $(LONG),--cov --cov-report=,-m "not long")
+	@$(BIN)/python -m pytest -rs --ignore tests/whole_suite --numprocesses 3 --dist loadfile $(if $(LONG),--cov --cov-report=,-m "not long")
 ifdef LONG
 	@$(BIN)/coverage report
 	@$(BIN)/coverage report --include '*/rules.py,*/access.py,*/fees.py,*/booking_rules.py,*/appointments/rescheduling.py' --fail-under 100
 endif
-	@$(BIN)/python -m pytest -rs tests/faults $(if $(LONG),,-m "not long")
 	@$(BIN)/python -m pytest -rs --confcutdir tests/whole_suite tests/whole_suite
 
 test-faults: writable setup ## Run the fault injection tests at full size (about 15 minutes)

@@ -23,7 +23,7 @@ QUEUES = ",".join(queue.QUEUES)
 T = TypeVar("T")
 
 
-def wait_for(found: Callable[[], T | None], *, seconds: float = 20, what: str = "it") -> T:
+def wait_for(found: Callable[[], T | None], *, seconds: float = 60, what: str = "it") -> T:
     """The first true value that `found` gives; fails when there is none in time."""
     deadline = time.monotonic() + seconds
     while not (value := found()):
@@ -106,7 +106,13 @@ class Stack:
     def flask(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a flask command; its output is captured."""
         return subprocess.run(
-            [BIN / "flask", *arguments], cwd=ROOT, env=self.env, check=check, capture_output=True, text=True, timeout=60
+            [BIN / "flask", *arguments],
+            cwd=ROOT,
+            env=self.env,
+            check=check,
+            capture_output=True,
+            text=True,
+            timeout=180,
         )
 
     def start_web(self) -> None:
@@ -137,10 +143,10 @@ class Stack:
         self._started.append(process)
         return process
 
-    def wait_until_ready(self, seconds: float = 30) -> None:
+    def wait_until_ready(self, seconds: float = 90) -> None:
         wait_for(lambda: self.readiness() == "ready", seconds=seconds, what="a ready stack")
 
-    def wait_until_live(self, seconds: float = 30) -> None:
+    def wait_until_live(self, seconds: float = 90) -> None:
         wait_for(lambda: self._ask("/health"), seconds=seconds, what="a live web process")
 
     def readiness(self) -> str | None:
