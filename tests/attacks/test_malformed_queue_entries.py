@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -231,11 +232,10 @@ CONTROL_MESSAGES = {
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("channel", ["celery.pidbox", "celeryev/worker.heartbeat", "celeryev/", "none"])
-def test_malformed_control_messages_are_ignored(worker: AttackedWorker, channel: str) -> None:
-    prefix = "/0."
+def test_malformed_control_messages_are_ignored(worker: AttackedWorker) -> None:
+    prefix, channels = "/0.", ("celery.pidbox", "celeryev/worker.heartbeat", "celeryev/", "none")
     wait_for(lambda: worker.redis.pubsub_numpat() == 2, what="a worker that listens")
-    for message in CONTROL_MESSAGES.values():
+    for channel, message in product(channels, CONTROL_MESSAGES.values()):
         worker.redis.publish(prefix + channel, message)
 
     worker.require_next_job()
