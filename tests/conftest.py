@@ -10,6 +10,7 @@ from shutil import disk_usage
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import hypothesis
 import pytest
 from celery import Celery
 from flask import Flask
@@ -39,6 +40,9 @@ HORIZON_DAYS = 30  # of 90: three times as many slots would test nothing more
 FIRST = {"faults", "browser"}  # they take minutes, in which they leave time to others
 MEASURED = {"api", "infra", "unit", "workers"}
 MEMORY, ENOUGH_BYTES = Path("/dev/shm"), 6 * 1024**3
+
+hypothesis.settings.register_profile("suite", deadline=None)  # the machine may be loaded
+hypothesis.settings.load_profile("suite")
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

@@ -14,6 +14,7 @@ from arthomed.config import settings
 from arthomed.config_limits import CodePolicy, Lockout
 from arthomed.core.errors import ClinicError
 from arthomed.core.permissions import Role
+from arthomed.core.quota import Quota
 
 SECRET = "a secret of the tests, long enough for what it is for"
 MOBILE = "9876543210"
@@ -217,3 +218,16 @@ def test_a_session_of_staff_has_an_absolute_end(role: Role, hours_since_sign_in:
     )
 
     assert end == NOW + timedelta(hours=hours_left)
+
+
+def test_codes_to_patients_share_a_quota_of_the_day_and_those_to_strangers_two_of_the_hour() -> None:
+    policy = replace(settings().codes, daily_patient_quota=60, hourly_stranger_quota=41)
+
+    to_patients = rules.clinic_quotas("198.51.100.7", is_patient=True, policy=policy)
+    to_strangers = rules.clinic_quotas("198.51.100.7", is_patient=False, policy=policy)
+
+    assert to_patients == [Quota("patients", 60, timedelta(days=1))]
+    assert to_strangers == [
+        Quota("strangers", 41, timedelta(hours=1)),
+        Quota("strangers:198.51.100.7", 9, timedelta(hours=1)),
+    ]
