@@ -142,6 +142,7 @@ TABLE: dict[tuple[str, str], Page] = {
     ("POST", f"{_MINE}/skip"): Page(DOCTOR, steps=("arrive", "call")),
     ("POST", f"{_MINE}/undo"): Page(DOCTOR, steps=("arrive", "call")),
     ("POST", f"{_MINE}/no-show"): Page(DOCTOR),
+    ("GET", f"{_MINE}/notes"): Page(DOCTOR),
     ("POST", f"{_MINE}/notes"): Page(DOCTOR, status=Status.IN_PROGRESS, form=_FINDINGS),
     ("POST", f"{_MINE}/done"): Page(DOCTOR, status=Status.IN_PROGRESS, form=_FINDINGS),
 }

@@ -6,7 +6,7 @@ What is typed is outside of the part that is polled, and stays in the page when 
 from typing import Any
 
 from bson import ObjectId
-from flask import Response, render_template, request, url_for
+from flask import Response, make_response, render_template, request, url_for
 from flask_babel import gettext
 
 from arthomed.appointments.schemas import EditAppointment
@@ -61,20 +61,37 @@ def earlier(appointment_id: ObjectId) -> str:
     return render_template("dashboard/_earlier.html", **_record_of(appointment_id))
 
 
+@blueprint.get("/my-day/appointments/<object_id:appointment_id>/notes")
+@requires_page(Permission.MY_DAY)
+def show_findings(appointment_id: ObjectId) -> str:
+    """Notes and prescription of a patient who is done, to be completed or corrected."""
+    return render_template("dashboard/_record_of_done.html", appointment=queries.get(current_actor(), appointment_id))
+
+
 @blueprint.post("/my-day/appointments/<object_id:appointment_id>/notes")
 @requires_page(Permission.MY_DAY)
 def save(appointment_id: ObjectId) -> str:
-    """Store what is typed while the consultation goes on."""
+    """Store what is typed, during the consultation or later."""
     my_day.save_findings(current_actor(), appointment_id, forms.read(Findings))
     return str(gettext("Saved at %(time)s", time=clock_time(clock.now())))
 
 
 @blueprint.post("/my-day/appointments/<object_id:appointment_id>/done")
 @requires_page(Permission.MY_DAY)
-def done(appointment_id: ObjectId) -> str:
-    """Store what is typed, end the consultation, and show the next patient."""
-    my_day.finish(current_actor(), appointment_id, forms.read(Findings))
+def done(appointment_id: ObjectId) -> str | Response:
+    """Store what is typed, end the consultation, and show the next patient; ask first if nothing is typed."""
+    findings = forms.read(Findings)
+    if not any(findings.values()) and not request.form.get("sure"):
+        return _ask_if_empty(appointment_id)
+    my_day.finish(current_actor(), appointment_id, findings)
     return _content()
+
+
+def _ask_if_empty(appointment_id: ObjectId) -> Response:
+    appointment = queries.get(current_actor(), appointment_id)
+    response = make_response(render_template("dashboard/_done_empty.html", appointment=appointment))
+    response.headers.update({"HX-Retarget": "#dialog", "HX-Reswap": "innerHTML"})
+    return response
 
 
 def _add_route(action: Action) -> None:

@@ -23,11 +23,11 @@ _TO_COME = frozenset({*_NEXT, Stage.SKIPPED, Stage.EXPECTED})
 
 @dataclass(frozen=True, slots=True)
 class MyDay:
-    """Today in queue order: the patient in consultation or the next one, those after, and how many are done."""
+    """Today in queue order: the patient in consultation or the next one, those after, and those who are done."""
 
     current: Item | None
     others: Sequence[Item]
-    done: int
+    done: Sequence[Item]
     possible: Sequence[Action]
 
     @property
@@ -42,7 +42,7 @@ def get(actor: Actor, now: datetime) -> MyDay:
     to_come = [item for item in found.items if item.in_queue.stage in _TO_COME]
     current = next((item for item in to_come if item.in_queue.stage in _NEXT), None)
     others = [item for item in to_come if item is not current]
-    done = sum(item.in_queue.stage is Stage.DONE for item in found.items)
+    done = [item for item in found.items if item.in_queue.stage is Stage.DONE]
     possible = steps.possible(actor, found, now)[current.row.id] if current else []
     return MyDay(current, others, done, possible)
 

@@ -140,6 +140,42 @@ def test_done_that_is_sent_again_after_a_lost_answer_changes_nothing(browser: Br
     assert [one.target for one in stored(appointment).history].count(Status.COMPLETED) == 1
 
 
+def test_done_without_notes_and_prescription_asks_first(browser: Browser, add: Add) -> None:
+    appointment = add("Asha Verma")
+    browser.post(path_of(appointment, "start"))
+
+    asked = browser.post(path_of(appointment, "done"), notes=" ", prescription="")
+
+    assert (asked.status_code, asked.headers["HX-Retarget"]) == (200, "#dialog")
+    assert stored(appointment).status is Status.IN_PROGRESS
+    browser.post(path_of(appointment, "done"), notes="", prescription="", sure="yes")
+    assert stored(appointment).status is Status.COMPLETED
+
+
+@pytest.mark.parametrize("written", FINDINGS)
+def test_done_with_notes_or_a_prescription_asks_nothing(browser: Browser, add: Add, written: str) -> None:
+    appointment = add("Asha Verma")
+    browser.post(path_of(appointment, "start"))
+
+    browser.post(path_of(appointment, "done"), **{**dict.fromkeys(FINDINGS, ""), written: FINDINGS[written]})
+
+    assert stored(appointment).status is Status.COMPLETED
+
+
+def test_a_patient_who_is_done_can_still_get_a_prescription(browser: Browser, add: Add) -> None:
+    appointment = add("Asha Verma")
+    browser.post(path_of(appointment, "start"))
+    text = browser.post(path_of(appointment, "done"), notes="Throat is red", prescription="").text
+
+    assert "Done today" in text
+    assert path_of(appointment, "notes") in text
+    form = browser.get(path_of(appointment, "notes"), is_partial=True).text
+    assert "Throat is red" in form
+    browser.post(path_of(appointment, "notes"), **FINDINGS)
+    found = stored(appointment)
+    assert (found.status, found.prescription) == (Status.COMPLETED, FINDINGS["prescription"])
+
+
 def test_what_is_typed_is_saved_meanwhile_and_can_be_cleared(browser: Browser, add: Add) -> None:
     appointment = add("Asha Verma")
     browser.post(path_of(appointment, "start"))
