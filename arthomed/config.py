@@ -88,6 +88,7 @@ class Settings:
     worker_metrics_port: int | None
     sentry_dsn: str | None
     clinic_name: str
+    clinic_address: str
     privacy_notice: str
     var_dir: Path
     uploads: Uploads
@@ -206,6 +207,7 @@ def _read(env: Env, app_env: AppEnv) -> Settings:
         worker_metrics_port=env.int("WORKER_METRICS_PORT", 0, validate=Range(0, 65535)) or None,
         sentry_dsn=env.str("SENTRY_DSN", "", validate=_SENTRY_DSN) or None,
         clinic_name=env.str("CLINIC_NAME", "Arthomed", validate=Length(1, 50)),
+        clinic_address=env.str("CLINIC_ADDRESS", "", validate=Length(0, 200)),
         privacy_notice=env.str("PRIVACY_NOTICE", "2026-11", validate=Length(1, 50)),
         var_dir=Path(env.str("VAR_DIR", "var")),
         uploads=config_services.uploads(env),

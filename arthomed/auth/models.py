@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from bson import ObjectId
 from mongoengine import (
@@ -172,6 +172,7 @@ def _attempts(raw: Raw) -> OtpAttempts:
 
 _COUNTERS = ("attempts", "otherAttempts", "failedGuesses")
 _ATTEMPTS = dict.fromkeys(("mobileNumber", "otp", "purpose", "requestedFrom", "isUsed", "expiresAt", *_COUNTERS), 1)
+_LOCKED = datetime(1970, 1, 1, tzinfo=UTC)  # as time of the last input
 _LIVE_SESSION = {"role": 1, "lastUsedAt": 1, "unusedGeneration": 1, "lastInputAt": 1}
 
 
@@ -265,7 +266,17 @@ class Session(ClinicDocument):
 
     @classmethod
     def note_input(cls, session_id: ObjectId, *, now: datetime) -> None:
-        """Note that somebody does something on a page."""
+        """Note that somebody does something on a page, unless another request has locked the screen meanwhile."""
+        is_open = {"_id": session_id, "lastInputAt": {"$ne": _LOCKED}}
+        cls.collection().update_one(is_open, {"$set": {"lastInputAt": now, "updatedAt": now}})
+
+    @classmethod
+    def lock_screen(cls, session_id: ObjectId, *, now: datetime) -> None:
+        """Lock the pages as if nobody had used them for long."""
+        cls.collection().update_one({"_id": session_id}, {"$set": {"lastInputAt": _LOCKED, "updatedAt": now}})
+
+    @classmethod
+    def unlock_screen(cls, session_id: ObjectId, *, now: datetime) -> None:
         cls.collection().update_one({"_id": session_id}, {"$set": {"lastInputAt": now, "updatedAt": now}})
 
     @classmethod

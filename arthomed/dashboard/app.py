@@ -3,7 +3,7 @@
 from flask import Flask, Response, current_app, request
 
 from arthomed.config import Settings
-from arthomed.dashboard import assets, form_tokens, i18n, lock, navigation, page, problems
+from arthomed.dashboard import appointment_texts, assets, form_tokens, i18n, lock, navigation, page, problems
 from arthomed.dashboard.routes import (
     appointment,
     booking,
@@ -54,7 +54,9 @@ def register(app: Flask, settings: Settings) -> None:
         lock_seconds=page.lock_seconds,
         navigation=navigation.entries,
         new_form_token=form_tokens.new,
+        roles=appointment_texts.ROLES,
         shortcuts=page.shortcuts,
+        signed_in_user=page.user,
     )
     app.config["DASHBOARD_ORIGIN"] = settings.public_url
     app.before_request(_refuse_other_origins)

@@ -6,8 +6,10 @@ from flask_babel import LazyString, lazy_gettext, lazy_pgettext
 
 from arthomed.appointments import messages
 from arthomed.appointments.rules import Source, Status
+from arthomed.dashboard.i18n import rupees
 from arthomed.notifications.gateways import DeliveryStatus
 from arthomed.notifications.models import Channel, State
+from arthomed.payments.models import Payment
 from arthomed.payments.rules import Kind, Method
 
 STATUSES: Mapping[Status, LazyString] = {
@@ -75,6 +77,11 @@ ENTRIES: Mapping[Kind, LazyString] = {
     Kind.REFUND: lazy_pgettext("entry", "Refund"),
     Kind.CORRECTION: lazy_pgettext("entry", "Correction"),
 }
+_RECORDED: Mapping[Kind, LazyString] = {
+    Kind.PAYMENT: lazy_gettext("Recorded: %(amount)s"),
+    Kind.REFUND: lazy_gettext("Refunded: %(amount)s"),
+    Kind.CORRECTION: lazy_gettext("Entry cancelled: %(amount)s"),
+}
 METHODS: Mapping[Method, LazyString] = {
     Method.CASH: lazy_gettext("Cash"),
     Method.UPI: lazy_gettext("UPI"),
@@ -95,6 +102,11 @@ ROLES: Mapping[str, LazyString] = {
     "receptionist": lazy_gettext("reception"),
     "patient": lazy_gettext("patient"),
 }
+
+
+def recorded(payment: Payment) -> str:
+    """That an entry is made, with its amount as people say it: without a sign."""
+    return str(_RECORDED[payment.kind]) % {"amount": rupees(abs(payment.amount))}
 
 
 def step(source: Status | None, target: Status) -> LazyString:

@@ -10,13 +10,12 @@ from flask import render_template
 from flask_babel import gettext
 from markupsafe import Markup
 
-from arthomed.appointments.models import Appointment
 from arthomed.appointments.service import rescheduling
 from arthomed.appointments.stages import Stage
 from arthomed.config import settings
 from arthomed.core import clock
-from arthomed.dashboard.day_texts import GENDERS, PAYMENTS
-from arthomed.dashboard.i18n import language, rupees
+from arthomed.dashboard.day_texts import GENDERS
+from arthomed.dashboard.i18n import language
 from arthomed.dashboard.people import age
 from arthomed.frontdesk.service.day import Item
 from arthomed.frontdesk.service.steps import Action
@@ -85,11 +84,3 @@ def waits_of(item: Item, now: datetime) -> list[str]:
         wait = place.expected_wait
         lines.append(gettext("about %(first)s to %(last)s min more", first=wait.from_minutes, last=wait.to_minutes))
     return lines
-
-
-def payment_of(appointment: Appointment) -> str:
-    """The state of the payment; a part that is paid is named."""
-    payment = appointment.payment
-    if 0 < payment.paid_amount < payment.amount:
-        return str(gettext("%(amount)s paid", amount=rupees(payment.paid_amount)))
-    return str(PAYMENTS[payment.status])

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from flask_babel import LazyString, lazy_gettext, lazy_pgettext
 
-from arthomed.appointments.fees import PaymentStatus
 from arthomed.appointments.stages import Stage
 from arthomed.frontdesk.service.steps import Action
 
@@ -55,12 +54,6 @@ USUAL = frozenset(
 """What usually comes next, which stands out."""
 ENDED = frozenset({Stage.IN_PROGRESS, Stage.DONE, Stage.NO_SHOW, Stage.CANCELLED})
 """When it does not matter any more whether the patient got the message."""
-PAYMENTS: Mapping[PaymentStatus, LazyString] = {
-    PaymentStatus.PAID: lazy_pgettext("payment", "paid"),
-    PaymentStatus.PARTIALLY_REFUNDED: lazy_pgettext("payment", "partly refunded"),
-    PaymentStatus.REFUNDED: lazy_pgettext("payment", "refunded"),
-    PaymentStatus.PENDING: lazy_pgettext("payment", "open"),
-}
 MESSAGES: Mapping[str, LazyString] = {
     "delivered": lazy_gettext("Message delivered"),
     "sent": lazy_gettext("Message sent"),

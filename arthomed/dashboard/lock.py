@@ -1,4 +1,4 @@
-"""A screen that nobody uses is locked: it shows nothing about patients until a new code is entered.
+"""A screen that nobody uses, or that somebody locked, shows nothing about patients until a new code is entered.
 
 The time of the last input is in the session, so that it counts for all windows of a browser. Polling is no input, and
 says so in a header; any other request is one, and so is a poll after somebody touched the keyboard or the mouse.
@@ -29,11 +29,16 @@ def register(app: Flask, settings: Settings) -> None:
 def _refuse_locked() -> Response | None:
     """Before a view: note the input, or lead to the page that asks for a code."""
     now, last = clock.now(), g.last_input_at
-    if last is not None and now - last > current_app.config["DASHBOARD_IDLE"]:
+    if is_locked():
         return _to_lock()
     if IDLE_HEADER not in request.headers and (last is None or now - last > _NOTED_AFTER):
         sessions.note_input(current_actor())
     return None
+
+
+def is_locked() -> bool:
+    """Whether the screen of this request's session was not used for too long."""
+    return g.last_input_at is not None and clock.now() - g.last_input_at > current_app.config["DASHBOARD_IDLE"]
 
 
 def way_back(url: str) -> str:
@@ -43,9 +48,13 @@ def way_back(url: str) -> str:
     return found if found.startswith(f"{pages.PREFIX}/") else pages.PREFIX
 
 
-def _to_lock() -> Response:
+def address() -> str:
+    """The address of the locked screen, which leads back to the page that sent this request."""
     shown = request.headers.get("HX-Current-URL", "") if is_partial() else request.full_path
-    address = url_for("dashboard_lock.show", back=way_back(shown))
+    return url_for("dashboard_lock.show", back=way_back(shown))
+
+
+def _to_lock() -> Response:
     if not is_partial():
-        return make_response(redirect(address))
-    return make_response("", HTTPStatus.LOCKED, {"HX-Redirect": address})
+        return make_response(redirect(address()))
+    return make_response("", HTTPStatus.LOCKED, {"HX-Redirect": address()})

@@ -7,6 +7,9 @@ from flask import request
 from flask_jwt_extended import get_jwt
 
 from arthomed.config import settings
+from arthomed.http.auth import own_id
+from arthomed.users import service as users
+from arthomed.users.models import User
 
 _SWAPS = [
     {"code": "204", "swap": False},
@@ -42,6 +45,11 @@ def csrf_token() -> str:
     """The token of the session's cookie that each request of the page repeats."""
     claims: dict[str, Any] = get_jwt()
     return str(claims["csrf"])
+
+
+def user() -> User:
+    """Who is signed in."""
+    return users.get(own_id())
 
 
 def shortcuts() -> str:

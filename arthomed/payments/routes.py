@@ -106,6 +106,11 @@ def receipt(payment_id: ObjectId) -> Response:
     found = queries.receipt(current_actor(), payment_id)
     with force_locale(_LANGUAGE):
         page = render_template(
-            "receipt.html", receipt=found, clinic=settings().clinic_name, amounts=amounts, language=_LANGUAGE
+            "receipt.html",
+            receipt=found,
+            clinic=settings().clinic_name,
+            address=settings().clinic_address,
+            amounts=amounts,
+            language=_LANGUAGE,
         )
     return Response(page, mimetype="text/html")

@@ -110,6 +110,14 @@ def ensure_correctable(corrected: Entry, entries: Sequence[Entry]) -> None:
         raise ValidationFailed.of("id", "Part of this payment was refunded; correct the refund first.")
 
 
+def is_correctable(entry: Entry, entries: Sequence[Entry]) -> bool:
+    try:
+        ensure_correctable(entry, entries)
+    except (DuplicateValue, ValidationFailed):
+        return False
+    return True
+
+
 _FIRST_MONTH = 4
 _CENTURY = 100
 

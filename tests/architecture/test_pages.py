@@ -91,6 +91,7 @@ TABLE: dict[tuple[str, str], Page] = {
     ("POST", "/dashboard/sign-out"): Page(STAFF),
     ("GET", "/dashboard/awake"): Page(STAFF),
     ("GET", "/dashboard/locked"): Page(STAFF),
+    ("POST", "/dashboard/lock"): Page(STAFF),
     ("POST", "/dashboard/unlock/code"): Page(STAFF),
     ("POST", "/dashboard/unlock"): Page(STAFF),
     ("GET", "/dashboard/day"): Page(STAFF),

@@ -79,8 +79,8 @@ class TestAppointment:
         dialog.get_by_role("button", name="Cancel", exact=True).focus()
         press(page, "Enter")
         expect(dialog).to_contain_text("Nothing is paid, so nothing is refunded.")
-        expect(dialog.get_by_label("Reason")).to_be_focused()
-        press(page, "Enter")
+        expect(dialog.get_by_role("button", name="Keep it")).to_be_focused()
+        press(page, "Tab", "Enter")
 
         expect(row(page, appointment)).to_have_attribute("data-state", "cancelled")
         expect(dialog).to_be_hidden()
@@ -99,6 +99,7 @@ class TestAppointment:
         main.get_by_role("button", name="Cancel", exact=True).click()
         expect(dialog).to_contain_text("₹500 of the payment is to be refunded.")
         dialog.get_by_role("button", name="Cancel the appointment").click()
+        dialog.get_by_role("button", name="Close").click()
 
         expect(main).to_contain_text("Cancelled")
         expect(main).to_contain_text("To be refunded")

@@ -1,6 +1,7 @@
 """Notes and prescription on My day: saved while the doctor writes, and when the page is hidden or left."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -8,6 +9,8 @@ from playwright.sync_api import Page, Route, expect
 
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.rules import Status
+from arthomed.auth.models import Session
+from arthomed.core import clock
 from tests.browser import clinic
 from tests.browser.conftest import NARROW
 
@@ -105,6 +108,23 @@ def test_what_is_typed_is_saved_when_the_phone_is_locked(
 
     expect(status_of(page)).to_contain_text(SAVED)
     expect_stored(page, begun, prescription="Paracetamol")
+
+
+@pytest.mark.parametrize("way", ["nobody was here", "Lock", "Done and next"])
+def test_what_is_typed_is_saved_when_the_screen_is_locked(
+    open_page: OpenPage, doctor: clinic.Doctor, begun: Appointment, way: str
+) -> None:
+    page = open_page(doctor.user, MY_DAY, size=NARROW, expects_errors=True)
+    if way != "Lock":
+        minutes_ago = clock.now() - timedelta(minutes=11)
+        Session.objects(user=doctor.user.id).update(set__last_input_at=minutes_ago)
+    page.get_by_label("Prescription").click()
+    page.keyboard.type("Paracetamol")
+    if way != "nobody was here":
+        page.get_by_role("button", name=way).click()
+
+    expect(page.get_by_role("heading", name="Locked")).to_be_visible(timeout=15_000)
+    expect_stored(page, begun, prescription="Paracetamol", status=Status.IN_PROGRESS)
 
 
 def test_a_save_that_fails_is_tried_again(open_page: OpenPage, doctor: clinic.Doctor, begun: Appointment) -> None:

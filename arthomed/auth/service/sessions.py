@@ -111,8 +111,22 @@ def find_actor(
 
 def note_input(actor: Actor) -> None:
     """Note that somebody does something on a page of the dashboard, which is locked when nobody does."""
+    Session.note_input(_own(actor), now=clock.now())
+
+
+def lock_screen(actor: Actor) -> None:
+    """Lock the pages of the dashboard at once, in all windows of the session."""
+    Session.lock_screen(_own(actor), now=clock.now())
+
+
+def unlock_screen(actor: Actor) -> None:
+    """Open the pages again, after a new code was entered."""
+    Session.unlock_screen(_own(actor), now=clock.now())
+
+
+def _own(actor: Actor) -> ObjectId:
     assert actor.session_id is not None  # noqa: S101  every signed-in actor has one
-    Session.note_input(actor.session_id, now=clock.now())
+    return actor.session_id
 
 
 def sessions_of(actor: Actor) -> list[Session]:

@@ -11,13 +11,14 @@ from bson import ObjectId
 from flask import Response, make_response, render_template, request, url_for
 from markupsafe import Markup
 
+from arthomed.appointments.models import Appointment
 from arthomed.appointments.schemas import CancelAppointment
 from arthomed.appointments.service import queries, transitions
 from arthomed.appointments.stages import Stage
 from arthomed.config import settings
 from arthomed.core import clock, text
 from arthomed.core.permissions import Permission
-from arthomed.dashboard import day_rows, forms, live
+from arthomed.dashboard import day_rows, forms, live, money, payment_forms
 from arthomed.dashboard.blueprint import Pages
 from arthomed.dashboard.day_texts import ACTIONS, ENDED, MESSAGES, PRIORITIES, STAGES, USUAL
 from arthomed.dashboard.problems import is_partial
@@ -135,12 +136,12 @@ def _add_route(action: Action) -> None:
     def take(appointment_id: ObjectId) -> Response:
         more = {"reason": forms.read(CancelAppointment).get("reason")} if action is Action.CANCEL else {}
         done = steps.take(current_actor(), action, appointment_id, **more)
+        if action is Action.CANCEL and payments.refund_due_of(done) and current_actor().may(Permission.PAYMENT_RECORD):
+            return _ask_to_refund(appointment_id)
         if not _is_on_day():
             return Response(status=204, headers={"HX-Refresh": "true"})
         response = live.response(_TEMPLATE, **_shown())
-        token = f"{done.queue.token} · " if done.queue else ""
-        text = f"{token}{done.person_name} · {done.doctor.name}: {ACTIONS[action].done}"
-        response.headers["HX-Trigger"] = json.dumps({"said": {"text": text}})
+        response.headers["HX-Trigger"] = json.dumps({"said": {"text": _said(done, action)}})
         return response
 
     name = action.replace("-", "_")
@@ -149,6 +150,21 @@ def _add_route(action: Action) -> None:
 
 for _action in Action:
     _add_route(_action)
+
+
+def _said(appointment: Appointment, action: Action) -> str:
+    """What was done with whom."""
+    token = f"{appointment.queue.token} · " if appointment.queue else ""
+    return f"{token}{appointment.person_name} · {appointment.doctor.name}: {ACTIONS[action].done}"
+
+
+def _ask_to_refund(appointment_id: ObjectId) -> Response:
+    """Go on with the refund that is due after a cancellation, in the same dialog."""
+    account = payments.account(current_actor(), appointment_id)
+    response = make_response(payment_forms.ask_to_refund(account))
+    triggers = json.dumps({"said": {"text": _said(account.appointment, Action.CANCEL)}, "changed": True})
+    response.headers.update({"HX-Retarget": "#dialog", "HX-Reswap": "innerHTML", "HX-Trigger": triggers})
+    return response
 
 
 def _is_on_day() -> bool:
@@ -185,8 +201,6 @@ def _words() -> dict[str, Any]:
         "ended": ENDED,
         "priorities": PRIORITIES,
         "facts_of": day_rows.facts_of,
-        "payment_of": day_rows.payment_of,
+        "money_of": money.money_of,
         "takes_payments": lambda: current_actor().may(Permission.PAYMENT_RECORD),
-        "open_amount_of": payments.open_amount_of,
-        "refund_due_of": payments.refund_due_of,
     }

@@ -40,6 +40,14 @@ def show() -> str:
     return render_template("dashboard/locked.html", **_state(users.get(own_id()), back=request.args.get("back", "")))
 
 
+@blueprint.post("/lock")
+@requires_page(Permission.SESSIONS)
+def lock_now() -> Response:
+    """Lock the screen, as by who leaves the desk for a while."""
+    sessions.lock_screen(current_actor())
+    return Response(status=204, headers={"HX-Redirect": lock.address()})
+
+
 @blueprint.post("/unlock/code")
 @limit_sign_in
 @requires_page(Permission.SESSIONS, while_locked=True)
@@ -63,7 +71,7 @@ def submit_code() -> Response:
         sign_in.confirm_with_code(user, forms.read(Unlock)["otp"], address=subscriber())
     except ClinicError as error:
         return _refused(user, error, asks_for_code=True)
-    sessions.note_input(current_actor())
+    sessions.unlock_screen(current_actor())
     return Response(status=204, headers={"HX-Redirect": lock.way_back(request.form.get("back", ""))})
 
 

@@ -78,7 +78,8 @@ document.addEventListener("htmx:afterRequest", (event) => {
   if (!isRefused) saveIn(form, xhr.status === 200 ? PAUSE_MS : RETRY_MS);
 });
 
-// A page that is hidden may never come back: what is unsaved is sent in a request that outlives it.
+// A page that is hidden may never come back: what is unsaved is sent in a request that outlives it. So it is when a locked
+// screen leaves the page: the token in the form allows it.
 
 const send = async (form) => {
   const saver = saverOf(form);

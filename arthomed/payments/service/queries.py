@@ -17,7 +17,7 @@ from arthomed.core import clock
 from arthomed.core.actor import Actor
 from arthomed.payments import rules
 from arthomed.payments.models import Payment, appointments_of
-from arthomed.payments.rules import MethodTotals, Totals
+from arthomed.payments.rules import Method, MethodTotals, Totals
 from arthomed.users.models import User
 
 
@@ -69,6 +69,16 @@ class Account:
     @property
     def corrected(self) -> set[ObjectId]:
         return {one.corrects for one in self.entries if one.corrects}
+
+    @property
+    def correctable(self) -> set[ObjectId]:
+        return {one.id for one in self.entries if rules.is_correctable(one, self.entries)}
+
+    @property
+    def method(self) -> Method | None:
+        """How it was paid, the last time."""
+        paid = [one for one in self.entries if one.kind is rules.Kind.PAYMENT and one.id not in self.corrected]
+        return paid[-1].method if paid else None
 
 
 @dataclass(frozen=True, slots=True)

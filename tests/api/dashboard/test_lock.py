@@ -7,6 +7,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from arthomed.auth.models import Session
+from arthomed.auth.service import sessions
+from arthomed.core.actor import Actor
 from arthomed.core.permissions import Role
 from tests import factories
 from tests.api.auth.sign_in import Now
@@ -93,3 +95,30 @@ def test_input_is_stored_seldom(browser: Browser, now: Now) -> None:
     browser.get(DAY)
 
     assert soon == before < Session.objects.get().last_input_at
+
+
+class TestLockNow:
+    def test_it_locks_all_windows_at_once_and_opens_with_a_new_code(self, browser: Browser) -> None:
+        shown = {"HX-Current-URL": "http://localhost/dashboard/day?state=waiting"}
+        locked = browser.client.post("/dashboard/lock", headers={**browser.headers, **shown})
+
+        assert locked.headers["HX-Redirect"] == "/dashboard/locked?back=/dashboard/day?state%3Dwaiting"
+        assert browser.get(LIVE, is_partial=True).status_code == 423
+        assert browser.get(DAY).location.startswith("/dashboard/locked")
+        browser.post("/dashboard/unlock/code")
+        browser.post("/dashboard/unlock", otp=factories.code_for(browser.user.mobile_number))
+        assert browser.get(DAY).status_code == 200
+
+    def test_a_request_of_the_same_moment_does_not_open_it_again(self, browser: Browser) -> None:
+        actor = Actor(browser.user.id, browser.user.role, browser.session_id)
+        sessions.lock_screen(actor)
+
+        sessions.note_input(actor)
+
+        assert browser.get(LIVE, is_partial=True).status_code == 423
+
+
+def test_the_page_says_who_is_signed_in(app: Flask, client: FlaskClient) -> None:
+    page = Browser(app, factories.make_user(Role.RECEPTIONIST, name="Joseph Mathew")).get(DAY).text
+
+    assert 'class="me"><b dir="auto">Joseph Mathew</b> <span>reception</span>' in page

@@ -65,6 +65,15 @@ def test_receipt_has_the_name_of_the_clinic(desk: Desk) -> None:
     assert "· Sunrise &amp; Sons</title>" in page
 
 
+def test_receipt_has_the_address_of_the_clinic(desk: Desk) -> None:
+    payment = desk.paid()
+
+    with factories.environment(CLINIC_ADDRESS="12 MG Road, Pune 411001"):
+        page = fetch(desk, payment["_id"]).text
+
+    assert Page(page).text.startswith("Arthomed 12 MG Road, Pune 411001 Receipt")
+
+
 def test_receipt_shows_who_paid_what_for_which_appointment(desk: Desk) -> None:
     payment = desk.paid(method="upi", reference="UPI 4339")
 
