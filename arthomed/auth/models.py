@@ -271,13 +271,10 @@ class Session(ClinicDocument):
         cls.collection().update_one(is_open, {"$set": {"lastInputAt": now, "updatedAt": now}})
 
     @classmethod
-    def lock_screen(cls, session_id: ObjectId, *, now: datetime) -> None:
-        """Lock the pages as if nobody had used them for long."""
-        cls.collection().update_one({"_id": session_id}, {"$set": {"lastInputAt": _LOCKED, "updatedAt": now}})
-
-    @classmethod
-    def unlock_screen(cls, session_id: ObjectId, *, now: datetime) -> None:
-        cls.collection().update_one({"_id": session_id}, {"$set": {"lastInputAt": now, "updatedAt": now}})
+    def set_locked(cls, session_id: ObjectId, *, is_locked: bool, now: datetime) -> None:
+        """Lock the pages as if nobody had used them for long, or open them."""
+        last_input_at = _LOCKED if is_locked else now
+        cls.collection().update_one({"_id": session_id}, {"$set": {"lastInputAt": last_input_at, "updatedAt": now}})
 
     @classmethod
     def store_push_token(cls, session_id: ObjectId, token: str, *, now: datetime, session: ClientSession) -> bool:

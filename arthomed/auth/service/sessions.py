@@ -116,12 +116,12 @@ def note_input(actor: Actor) -> None:
 
 def lock_screen(actor: Actor) -> None:
     """Lock the pages of the dashboard at once, in all windows of the session."""
-    Session.lock_screen(_own(actor), now=clock.now())
+    Session.set_locked(_own(actor), is_locked=True, now=clock.now())
 
 
 def unlock_screen(actor: Actor) -> None:
     """Open the pages again, after a new code was entered."""
-    Session.unlock_screen(_own(actor), now=clock.now())
+    Session.set_locked(_own(actor), is_locked=False, now=clock.now())
 
 
 def _own(actor: Actor) -> ObjectId:
