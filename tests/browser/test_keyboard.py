@@ -1,50 +1,15 @@
 """The day without a mouse: keys, focus, and the bars of key presses."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from arthomed.core.permissions import Role
 from arthomed.users.models import User
 from tests import factories
 from tests.browser import clinic
 from tests.browser.clinic import row
-
-OpenPage = Callable[..., Page]
-
-
-class Keyboard:
-    """Counts what is pressed on a page."""
-
-    def __init__(self, page: Page) -> None:
-        self.page, self.presses = page, 0
-
-    def press(self, *keys: str) -> None:
-        for key in keys:
-            self.presses += 1
-            self.page.keyboard.press(key)
-
-    def type(self, text: str) -> None:
-        self.press(*text)
-
-    @property
-    def focused(self) -> str:
-        return str(self.page.evaluate("document.activeElement.id"))
-
-
-@pytest.fixture
-def open_keyboard(open_page: OpenPage) -> Iterator[Callable[..., Keyboard]]:
-    """A page that only the keyboard uses."""
-    opened: list[Keyboard] = []
-
-    def open_as(user: User | None = None, path: str = "/dashboard") -> Keyboard:
-        opened.append(Keyboard(open_page(user, path)))
-        return opened[-1]
-
-    yield open_as
-    assert [one.page.evaluate("window.usedMouse ?? false") for one in opened] == [False] * len(opened)
-
+from tests.browser.keyboard import Keyboard
 
 OpenKeyboard = Callable[..., Keyboard]
 
