@@ -1,4 +1,4 @@
-"""Signed tokens in the forms that are sent before sign-in."""
+"""Signed tokens in the forms that are sent before sign-in, or while the screen is locked."""
 
 from flask import current_app, request
 from itsdangerous import BadSignature, URLSafeTimedSerializer
@@ -10,16 +10,19 @@ _SALT = "dashboard-form"
 _MAX_AGE_SECONDS = 2 * 24 * 3600  # a page may stay open over a night
 
 
-def new() -> str:
-    return str(_serializer().dumps(""))
+def new(subject: str = "") -> str:
+    """A token for the forms about a subject."""
+    return str(_serializer().dumps(subject))
 
 
-def check() -> None:
-    """Raises ForgedRequest when the form of this request has no valid token."""
+def check(subject: str = "") -> None:
+    """Raises ForgedRequest when the form of this request has no valid token for the subject."""
     try:
-        _serializer().loads(request.form.get(FIELD, ""), max_age=_MAX_AGE_SECONDS)
+        found = _serializer().loads(request.form.get(FIELD, ""), max_age=_MAX_AGE_SECONDS)
     except BadSignature as error:
         raise ForgedRequest from error
+    if found != subject:
+        raise ForgedRequest
 
 
 def _serializer() -> URLSafeTimedSerializer:

@@ -29,11 +29,16 @@ def register(app: Flask, settings: Settings) -> None:
 def _refuse_locked() -> Response | None:
     """Before a view: note the input, or lead to the page that asks for a code."""
     now, last = clock.now(), g.last_input_at
-    if last is not None and now - last > current_app.config["DASHBOARD_IDLE"]:
+    if is_locked():
         return _to_lock()
     if IDLE_HEADER not in request.headers and (last is None or now - last > _NOTED_AFTER):
         sessions.note_input(current_actor())
     return None
+
+
+def is_locked() -> bool:
+    """Whether the screen of this request's session was not used for too long."""
+    return g.last_input_at is not None and clock.now() - g.last_input_at > current_app.config["DASHBOARD_IDLE"]
 
 
 def way_back(url: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from playwright.sync_api import Browser as Chromium
-from playwright.sync_api import BrowserContext, Page, sync_playwright
+from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
 from pymongo.database import Database
 
 from arthomed.core.permissions import Role
@@ -28,6 +28,7 @@ ARGUMENTS = [
     "--disable-sync",
 ]
 WIDE, NARROW, WIDEST = (1280, 800), (360, 780), (2560, 1440)
+expect.set_options(timeout=15_000)  # for a machine that is busy; what must be fast has a limit of its own
 SIZES, SCHEMES = (WIDE, NARROW), ("light", "dark")
 
 
@@ -103,6 +104,17 @@ def look_as(page: Page, size: tuple[int, int], scheme: Any = "light") -> None:
     """Show a page that is open in another size and theme."""
     page.set_viewport_size({"width": size[0], "height": size[1]})
     page.emulate_media(color_scheme=scheme)
+
+
+def set_hidden(page: Page, *, is_hidden: bool) -> None:
+    """Cover a page with another window, or show it again."""
+    page.evaluate(
+        """(hidden) => {
+            Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+            document.dispatchEvent(new Event("visibilitychange"));
+        }""",
+        is_hidden,
+    )
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ from typing import Any
 from playwright.sync_api import Page, expect
 
 from arthomed.appointments.models import Appointment
-from arthomed.appointments.rules import Status
 from arthomed.core.permissions import Role
 from arthomed.notifications.models import Notification, State
 from arthomed.payments.models import Payment
@@ -14,7 +13,6 @@ from arthomed.users.models import User
 from tests import factories
 from tests.browser import clinic
 from tests.browser.clinic import row
-from tests.browser.conftest import NARROW
 from tests.browser.keyboard import Keyboard
 
 OpenPage = Callable[..., Page]
@@ -178,57 +176,3 @@ class TestPayments:
 
         expect(dialog.get_by_text("Enter whole rupees, ₹500 at most.")).to_be_visible()
         expect(dialog.get_by_label("Amount")).to_be_focused()
-
-
-class TestMyDay:
-    def test_done_and_next_without_a_mouse(self, open_keyboard: OpenKeyboard) -> None:
-        doctor = clinic.make_doctor()
-        first = doctor.add("Asha Verma", "confirm", "arrive")
-        doctor.add("Ravi Kumar", "confirm", "arrive", minutes=1)
-        keyboard = open_keyboard(doctor.user, "/dashboard/my-day", size=NARROW)
-        page = keyboard.page
-
-        expect(page.get_by_role("heading", name="Asha Verma")).to_be_visible()
-        keyboard.press("s")
-        page.get_by_label("Notes").focus()
-        keyboard.type("Throat is red")
-        keyboard.press("Tab")
-        keyboard.type("Paracetamol 500 mg")
-        keyboard.press("Tab", "Enter")
-
-        expect(page.get_by_role("heading", name="Ravi Kumar")).to_be_visible()
-        found = Appointment.objects.get(id=first.id)
-        assert (found.status, found.notes, found.prescription) == (
-            Status.COMPLETED,
-            "Throat is red",
-            "Paracetamol 500 mg",
-        )
-
-    def test_what_is_typed_stays_when_a_request_fails(self, open_page: OpenPage) -> None:
-        doctor = clinic.make_doctor()
-        doctor.add("Asha Verma", "confirm", "arrive", "start")
-        page = open_page(doctor.user, "/dashboard/my-day", expects_errors=True)
-        page.route("**/my-day/appointments/**", lambda route: route.abort())
-
-        page.get_by_label("Notes").fill("Throat is red")
-        page.get_by_role("button", name="Done and next").click()
-        expect(page.locator("#connection")).to_be_visible()
-        expect(page.get_by_label("Notes")).to_have_value("Throat is red")
-        page.unroute("**/my-day/appointments/**")
-        page.get_by_role("button", name="Done and next").click()
-
-        expect(page.get_by_text("Nobody is waiting.")).to_be_visible()
-        assert Appointment.objects.first().notes == "Throat is red"
-
-    def test_who_arrives_appears_by_itself_and_typing_is_not_disturbed(self, open_page: OpenPage) -> None:
-        doctor = clinic.make_doctor()
-        doctor.add("Asha Verma", "confirm", "arrive", "start")
-        page = open_page(doctor.user, "/dashboard/my-day")
-        page.get_by_label("Notes").click()
-        page.keyboard.type("Throat ")
-
-        doctor.add("Ravi Kumar", "confirm", "arrive", minutes=1)
-        expect(page.locator(".queue")).to_contain_text("Ravi Kumar", timeout=15_000)
-        page.keyboard.type("is red")
-
-        expect(page.get_by_label("Notes")).to_have_value("Throat is red")

@@ -1,6 +1,7 @@
 """My day, for doctors and made for a phone: the next patient, notes and prescription, done and next.
 
-What is typed is outside of the part that is polled, and stays in the page when a request fails.
+What is typed is outside of the part that is polled, and stays in the page when a request fails. Before the screen is
+locked the page stores it: the token in the form proves that it was typed while the screen was open.
 """
 
 from typing import Any
@@ -13,7 +14,7 @@ from arthomed.appointments.schemas import EditAppointment
 from arthomed.appointments.service import arrival, queries
 from arthomed.core import clock
 from arthomed.core.permissions import Permission
-from arthomed.dashboard import appointment_texts, day_rows, forms, live, people
+from arthomed.dashboard import appointment_texts, day_rows, form_tokens, forms, live, lock, people
 from arthomed.dashboard.blueprint import Pages
 from arthomed.dashboard.day_texts import ACTIONS, PRIORITIES, STAGES
 from arthomed.dashboard.i18n import clock_time
@@ -62,9 +63,11 @@ def earlier(appointment_id: ObjectId) -> str:
 
 
 @blueprint.post("/my-day/appointments/<object_id:appointment_id>/notes")
-@requires_page(Permission.MY_DAY)
+@requires_page(Permission.MY_DAY, while_locked=True)
 def save(appointment_id: ObjectId) -> str:
     """Store what is typed while the consultation goes on."""
+    if lock.is_locked():
+        form_tokens.check(_token_subject(appointment_id))
     my_day.save_findings(current_actor(), appointment_id, forms.read(Findings))
     return str(gettext("Saved at %(time)s", time=clock_time(clock.now())))
 
@@ -95,7 +98,7 @@ def _content() -> str:
     """The consultation, if there is one, and the line of the other patients."""
     found = my_day.get(current_actor(), clock.now())
     current = found.in_consultation
-    shown = {} if current is None else _record_of(current)
+    shown = {} if current is None else {**_record_of(current), "form_token": form_tokens.new(_token_subject(current))}
     part = live.part(_LINE, **_line(found, str(current or "")))
     return render_template("dashboard/_my_day.html", found=found, part=part, **shown)
 
@@ -118,6 +121,10 @@ def _undoes_arrival(found: MyDay, action: Action) -> bool:
     queue = found.current.row.appointment.queue if found.current else None
     former = queue.former if queue else None
     return action is Action.UNDO and former is not None and former.step == arrival.STEP
+
+
+def _token_subject(appointment_id: ObjectId) -> str:
+    return f"{current_actor().session_id} {appointment_id}"
 
 
 def _record_of(appointment_id: ObjectId) -> dict[str, Any]:

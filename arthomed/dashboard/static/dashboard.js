@@ -4,6 +4,8 @@ const POLL_MS = 3_000;
 const IDLE_POLL_MS = 10_000;
 const IDLE_AFTER_MS = 60_000;
 const RETRY_MS = [3_000, 6_000, 12_000, 30_000];
+const UNREACHABLE_RETRY_MS = 4_000; // it costs a server that is stopped nothing
+const UNREACHABLE = [0, 502, 504];
 
 const byId = (id) => document.getElementById(id);
 const parts = () => {
@@ -41,15 +43,18 @@ addEventListener("pageshow", (event) => {
 const underway = new Set();
 let timer = null;
 let failures = 0;
+let isUnreachable = false;
 let isLeaving = false;
 let asOf = new Date();
+
+const retryMs = () => (isUnreachable ? UNREACHABLE_RETRY_MS : RETRY_MS[Math.min(failures, RETRY_MS.length) - 1]);
 
 const schedule = (milliseconds) => {
   clearTimeout(timer);
   timer = null;
   if (!parts().length || document.hidden || isLeaving) return;
   const usual = Date.now() - lastInput > IDLE_AFTER_MS ? IDLE_POLL_MS : POLL_MS;
-  timer = setTimeout(poll, milliseconds ?? (failures ? RETRY_MS[Math.min(failures, RETRY_MS.length) - 1] : usual));
+  timer = setTimeout(poll, milliseconds ?? (failures ? retryMs() : usual));
 };
 
 const poll = () => {
@@ -58,7 +63,11 @@ const poll = () => {
   else for (const part of parts()) htmx.trigger(part, "refresh");
 };
 
-document.addEventListener("visibilitychange", () => (document.hidden ? schedule() : poll()));
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden) return poll();
+  save();
+  schedule();
+});
 addEventListener("online", poll);
 
 const sender = ({ detail }) => detail.requestConfig?.elt ?? detail.elt;
@@ -91,12 +100,32 @@ document.addEventListener("htmx:beforeRequest", (event) => {
   opening = xhr;
 });
 
-document.addEventListener("htmx:afterRequest", (event) => {
-  const { xhr, successful, elt } = event.detail;
+// Notes that are typed are saved before the page leaves for the lock, and when the connection is back.
+
+const LOCKED = 423;
+const isSave = ({ detail }) => detail.elt.matches("textarea[hx-post]");
+const unsaved = () => [...document.querySelectorAll("textarea[hx-post]")].find((one) => one.value !== one.defaultValue);
+const save = () => { if (unsaved()) htmx.trigger(unsaved(), "save"); };
+
+document.addEventListener("htmx:beforeOnLoad", (event) => {
+  const { xhr } = event.detail;
   isLeaving = ["HX-Redirect", "HX-Refresh"].some((name) => xhr.getResponseHeader(name));
+  if (xhr.status !== LOCKED || !unsaved()) return;
+  isLeaving = false;
+  event.preventDefault();
+  setTimeout(save); // the answered request still holds the form
+});
+
+document.addEventListener("htmx:afterRequest", (event) => {
+  const { xhr, successful, elt, requestConfig } = event.detail;
+  isUnreachable = UNREACHABLE.includes(xhr.status);
+  if (xhr.status && isSave(event)) { // refused or not, it is not sent again
+    for (const field of elt.form?.querySelectorAll("textarea") ?? []) field.defaultValue = requestConfig.parameters[field.name];
+  }
   if (successful) {
     if (isPoll(event) && failures) clearProblems();
     if (!isUnused()) document.body.classList.remove("covered");
+    if (failures) setTimeout(save);
     failures = 0;
     asOf = new Date();
     showConnection(false);
@@ -146,7 +175,8 @@ document.addEventListener("htmx:beforeSwap", (event) => {
 
 for (const name of ["htmx:sendError", "htmx:timeout"]) {
   document.addEventListener(name, (event) => {
-    countFailure(event);
+    if (isSave(event)) failures += 1;
+    else countFailure(event);
     showConnection(true);
   });
 }
