@@ -12,7 +12,7 @@ from tests.browser.screens import walk
 from tests.stack import ROOT
 
 FOLDER = ROOT / "docs" / "pictures"
-_COLOURS = 48  # a few letters are less smooth, and the files are half as large
+_COLOURS = 64
 
 
 def test_take(open_page: Callable[..., Page]) -> None:
@@ -21,6 +21,10 @@ def test_take(open_page: Callable[..., Page]) -> None:
         for size in SIZES:
             for scheme in SCHEMES:
                 look_as(page, size, scheme)
+                page.mouse.move(0, 0)
+                page.evaluate("scrollTo(0, 0)")
                 picture = Image.open(BytesIO(page.screenshot(animations="disabled")))
                 name = FOLDER / f"{screen.name}-{size[0]}-{scheme}.png"
-                picture.convert("RGB").quantize(_COLOURS, dither=Image.Dither.NONE).save(name, optimize=True)
+                picture.convert("RGB").quantize(_COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
+                    name, optimize=True
+                )

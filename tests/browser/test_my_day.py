@@ -76,6 +76,16 @@ def test_who_arrives_appears_by_itself_and_typing_is_not_disturbed(open_page: Op
     expect(page.get_by_label("Notes")).to_have_value("Throat is red")
 
 
+def test_a_patient_is_called_started_and_taken_back_with_single_keys(open_keyboard: OpenKeyboard) -> None:
+    doctor = clinic.make_doctor()
+    doctor.add("Asha Verma", "confirm", "arrive")
+    keyboard = open_keyboard(doctor.user, "/dashboard/my-day", size=NARROW)
+
+    for key, state in (("c", "Called"), ("u", "Waiting"), ("c", "Called"), ("s", "In consultation"), ("u", "Called")):
+        keyboard.press(key)
+        expect(keyboard.page.locator(".patient .chip").first).to_have_text(state)
+
+
 @pytest.mark.parametrize("then", ["nothing", "Done and next"])
 def test_notes_are_not_lost_when_the_screen_is_locked(open_page: OpenPage, then: str) -> None:
     doctor = clinic.make_doctor()
