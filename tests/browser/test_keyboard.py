@@ -105,7 +105,7 @@ def test_the_keys_are_listed_and_can_be_switched_off(open_keyboard: OpenKeyboard
     expect(row(keyboard.page, asha)).to_be_focused()
     sent: list[str] = []
     keyboard.page.on("request", lambda request: sent.append(request.url.partition("?")[0].rpartition("/")[2]))
-    keyboard.press(*"acksdpmowxurn123?/")
+    keyboard.press(*"acksdpmowxurntqy?/")
 
     expect(keyboard.page.locator("#live kbd").first).to_be_hidden()
     expect(dialog).to_be_hidden()
@@ -147,11 +147,11 @@ class TestDayOfTheReception:
         keyboard = open_keyboard(receptionist)
         page = keyboard.page
 
-        keyboard.press("2")
+        keyboard.press("q")
         expect(page.locator(f"#confirm-{asked.id}")).to_be_focused()
         keyboard.press("Enter")
         expect(page.get_by_text("Nothing waits for confirmation.")).to_be_visible()
-        keyboard.press("1")
+        keyboard.press("t")
         expect(row(page, asked)).to_have_attribute("data-state", "expected")
         keyboard.press("ArrowDown", "w")
         expect(row(page, ravi)).to_have_attribute("data-state", "no-show")
