@@ -23,8 +23,8 @@ def test_take(open_page: Callable[..., Page]) -> None:
                 look_as(page, size, scheme)
                 page.mouse.move(0, 0)
                 page.evaluate("scrollTo(0, 0)")
-                picture = Image.open(BytesIO(page.screenshot(animations="disabled")))
+                picture = Image.open(BytesIO(page.screenshot(caret="initial")))
                 name = FOLDER / f"{screen.name}-{size[0]}-{scheme}.png"
-                picture.convert("RGB").quantize(_COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
+                picture.convert("RGB").quantize(_COLOURS, Image.Quantize.MAXCOVERAGE, 1, dither=Image.Dither.NONE).save(
                     name, optimize=True
                 )
