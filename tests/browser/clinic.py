@@ -1,4 +1,4 @@
-"""A day at the clinic: appointments of today at each stage."""
+"""Doctors with appointments of today at each stage."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,6 +19,7 @@ from arthomed.scheduling.models import day_tag
 from arthomed.users.models import User
 from tests import factories
 
+_QUARTER = 15
 ADMIN = Actor(factories.UNKNOWN_ID, Role.ADMIN)
 _STEPS: dict[str, Any] = {
     "confirm": lambda one: transitions.change_status(ADMIN, one, Status.CONFIRMED),
@@ -34,34 +35,43 @@ _STEPS: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Doctor:
-    """A doctor with appointments of today, a minute after each other."""
+    """A doctor with appointments of today."""
 
     user: User
 
-    def add(self, name: str, *steps: str, minutes: int = 0, **parts: Any) -> Appointment:
-        """Book an appointment for now, or some minutes later, and take steps with it."""
-        details = {"dependent_id": parts.pop("dependent_id")} if "dependent_id" in parts else {}
+    def add(
+        self, name: str, *steps: str, minutes: int = 0, quarter: int | None = None, day: int = 0, **parts: Any
+    ) -> Appointment:
+        """Book an appointment for now, or some minutes later, and take steps with it.
+
+        It is a minute after the last one, or with `quarter` at the beginning of a quarter of an hour; 0 is the present
+        one. `day` is the distance from today.
+        """
+        details = {name: parts.pop(name) for name in ("dependent_id", "reason") if name in parts}
         patient = parts.pop("patient", None) or factories.make_user(name=name, **parts)
         taken = Appointment.objects(doctor_id=self.user.id).count()
         booked = factories.make_appointment(patient, self.user, time="09:00", **details)
-        starts_at, zone = clock.now() + timedelta(minutes=minutes + taken), settings().policy.timezone
-        local = starts_at.astimezone(zone)
+        starts_at, zone = clock.now() + timedelta(days=day, minutes=minutes + taken), settings().policy.timezone
+        if quarter is not None:
+            now = clock.now()
+            starts_at = now + timedelta(days=day, minutes=_QUARTER * quarter - now.minute % _QUARTER)
+        local, today = starts_at.astimezone(zone), clock.today(zone) + timedelta(days=day)
         Appointment.objects(id=booked.id).update(
             set__starts_at=starts_at,
             set__ends_at=starts_at + timedelta(minutes=30),
-            set__appointment_date=clock.midnight_utc(clock.today(zone)),
+            set__appointment_date=clock.midnight_utc(today),
             set__appointment_time=f"{local:%H:%M}",
         )
-        day = clock.midnight_utc(clock.today(zone))
-        transaction(lambda _: cache.invalidate(day_tag(self.user.id, day)))  # as a booking of today does
+        tag = day_tag(self.user.id, clock.midnight_utc(today))
+        transaction(lambda _: cache.invalidate(tag))  # as a booking of that day does
         for step in steps:
             _STEPS[step](booked.id)
         found: Appointment = Appointment.objects.get(id=booked.id)
         return found
 
 
-def make_doctor(name: str = "Dr Meera Iyer") -> Doctor:
-    return Doctor(factories.make_doctor(factories.every_day("09:00", "09:30", max_patients=20), name=name))
+def make_doctor(name: str = "Dr Meera Iyer", hours: tuple[str, str] = ("09:00", "09:30"), **parts: Any) -> Doctor:
+    return Doctor(factories.make_doctor(factories.every_day(*hours, max_patients=20), name=name, **parts))
 
 
 def row(page: Page, appointment: Appointment) -> Locator:

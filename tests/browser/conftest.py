@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 from flask import Flask
 from playwright.sync_api import Browser as Chromium
-from playwright.sync_api import BrowserContext, Page, sync_playwright
+from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
 from pymongo.database import Database
 
 from arthomed.core.permissions import Role
 from arthomed.users.models import User
 from tests import factories
+from tests.browser.keyboard import Keyboard
 from tests.browser.watch import Watch
 from tests.stack import Stack
 
@@ -26,7 +27,9 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-WIDE, NARROW = (1280, 800), (360, 780)
+WIDE, NARROW, WIDEST = (1280, 800), (360, 780), (2560, 1440)
+expect.set_options(timeout=15_000)  # for a machine that is busy; what must be fast has a limit of its own
+SIZES, SCHEMES = (WIDE, NARROW), ("light", "dark")
 
 
 @pytest.fixture(scope="session")
@@ -69,11 +72,12 @@ def open_page(
         scheme: Any = "light",
         language: str = "en",
         expects_errors: bool = False,
+        has_mouse: bool = True,
     ) -> Page:
         context = chromium.new_context(
             base_url=server.url, viewport={"width": size[0], "height": size[1]}, color_scheme=scheme, locale="en-IN"
         )
-        watch = Watch(context, expects_errors=expects_errors)
+        watch = Watch(context, expects_errors=expects_errors, has_mouse=has_mouse)
         contexts.append((context, watch))
         cookies = {"arthomed_language": language}
         if user is not None:
@@ -88,6 +92,29 @@ def open_page(
     for context, _ in contexts:
         context.close()
     assert problems == []
+
+
+@pytest.fixture
+def open_keyboard(open_page: Open) -> Callable[..., Keyboard]:
+    """Open a page for somebody who has no mouse."""
+    return lambda *arguments, **look: Keyboard(open_page(*arguments, **look, has_mouse=False))
+
+
+def look_as(page: Page, size: tuple[int, int], scheme: Any = "light") -> None:
+    """Show a page that is open in another size and theme."""
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+    page.emulate_media(color_scheme=scheme)
+
+
+def set_hidden(page: Page, *, is_hidden: bool) -> None:
+    """Cover a page with another window, or show it again."""
+    page.evaluate(
+        """(hidden) => {
+            Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+            document.dispatchEvent(new Event("visibilitychange"));
+        }""",
+        is_hidden,
+    )
 
 
 @pytest.fixture

@@ -22,5 +22,6 @@ class Keyboard:
         self.presses += len(text)
 
     @property
-    def used_no_mouse(self) -> bool:
-        return not self.page.evaluate("window.usedMouse === true")
+    def focused(self) -> str:
+        """The id of what has the focus."""
+        return str(self.page.evaluate("document.activeElement.id"))

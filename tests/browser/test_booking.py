@@ -1,10 +1,10 @@
 """A new appointment in a browser, with the keyboard only."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import date
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Route, expect
 
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.rules import Source
@@ -14,7 +14,6 @@ from tests import factories
 from tests.browser.clinic import row
 from tests.browser.keyboard import Keyboard
 
-OpenPage = Callable[..., Page]
 NUMBER = "9876543210"
 _MAX_PRESSES = 14
 
@@ -32,12 +31,10 @@ def patient(doctor: User) -> User:
 
 
 @pytest.fixture
-def keyboard(open_page: OpenPage, receptionist: User, doctor: User) -> Iterator[Keyboard]:
-    """Somebody at the day, who never uses the mouse."""
+def keyboard(open_keyboard: Callable[..., Keyboard], receptionist: User, doctor: User) -> Keyboard:
+    """Somebody at the day, who has no mouse."""
     del doctor
-    found = Keyboard(open_page(receptionist, expects_errors=True))
-    yield found
-    assert found.used_no_mouse
+    return open_keyboard(receptionist, expects_errors=True)
 
 
 def find(keyboard: Keyboard, number: str = NUMBER) -> None:

@@ -1,50 +1,16 @@
 """The day without a mouse: keys, focus, and the bars of key presses."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
+from arthomed.appointments.models import Appointment
 from arthomed.core.permissions import Role
 from arthomed.users.models import User
 from tests import factories
 from tests.browser import clinic
 from tests.browser.clinic import row
-
-OpenPage = Callable[..., Page]
-
-
-class Keyboard:
-    """Counts what is pressed on a page."""
-
-    def __init__(self, page: Page) -> None:
-        self.page, self.presses = page, 0
-
-    def press(self, *keys: str) -> None:
-        for key in keys:
-            self.presses += 1
-            self.page.keyboard.press(key)
-
-    def type(self, text: str) -> None:
-        self.press(*text)
-
-    @property
-    def focused(self) -> str:
-        return str(self.page.evaluate("document.activeElement.id"))
-
-
-@pytest.fixture
-def open_keyboard(open_page: OpenPage) -> Iterator[Callable[..., Keyboard]]:
-    """A page that only the keyboard uses."""
-    opened: list[Keyboard] = []
-
-    def open_as(user: User | None = None, path: str = "/dashboard") -> Keyboard:
-        opened.append(Keyboard(open_page(user, path)))
-        return opened[-1]
-
-    yield open_as
-    assert [one.page.evaluate("window.usedMouse ?? false") for one in opened] == [False] * len(opened)
-
+from tests.browser.keyboard import Keyboard
 
 OpenKeyboard = Callable[..., Keyboard]
 
@@ -135,10 +101,17 @@ def test_the_keys_are_listed_and_can_be_switched_off(open_keyboard: OpenKeyboard
     expect(dialog).to_contain_text("Find a patient")
     keyboard.press("Tab", "Enter")
     keyboard.page.wait_for_selector("body[data-keys=off]")
-    keyboard.press("ArrowDown", "c")
+    keyboard.press("ArrowDown")
+    expect(row(keyboard.page, asha)).to_be_focused()
+    sent: list[str] = []
+    keyboard.page.on("request", lambda request: sent.append(request.url.partition("?")[0].rpartition("/")[2]))
+    keyboard.press(*"acksdpmowxurntqy?/")
 
     expect(keyboard.page.locator("#live kbd").first).to_be_hidden()
-    expect(row(keyboard.page, asha)).to_have_attribute("data-state", "waiting")
+    expect(dialog).to_be_hidden()
+    expect(row(keyboard.page, asha)).to_be_focused()
+    assert set(sent) <= {"live"}
+    assert Appointment.objects.get(id=asha.id).queue.called_at is None
 
 
 def test_letters_in_the_search_are_no_shortcuts(open_keyboard: OpenKeyboard, receptionist: User) -> None:
@@ -162,3 +135,78 @@ def test_a_row_that_is_drawn_again_keeps_the_focus(open_keyboard: OpenKeyboard, 
 
     expect(row(keyboard.page, asha)).to_have_attribute("data-state", "waiting")
     expect(row(keyboard.page, ravi)).to_be_focused()
+
+
+class TestDayOfTheReception:
+    """One after the other, as at the desk; nothing needs a mouse, and the focus is where the work is."""
+
+    def test_requests_arrivals_and_payments(self, open_keyboard: OpenKeyboard, receptionist: User) -> None:
+        doctor = clinic.make_doctor()
+        asked = doctor.add("Deepa Nair", minutes=60)
+        ravi, asha = doctor.add("Ravi Kumar", "confirm", minutes=-9), doctor.add("Asha Verma", "confirm")
+        keyboard = open_keyboard(receptionist)
+        page = keyboard.page
+
+        keyboard.press("q")
+        expect(page.locator(f"#confirm-{asked.id}")).to_be_focused()
+        keyboard.press("Enter")
+        expect(page.get_by_text("Nothing waits for confirmation.")).to_be_visible()
+        keyboard.press("t")
+        expect(row(page, asked)).to_have_attribute("data-state", "expected")
+        keyboard.press("ArrowDown", "w")
+        expect(row(page, ravi)).to_have_attribute("data-state", "no-show")
+        expect(row(page, ravi)).to_be_focused()
+        keyboard.press("u")
+        expect(row(page, ravi)).to_have_attribute("data-state", "expected")
+        expect(row(page, ravi)).to_be_focused()
+        keyboard.press("ArrowDown", "a")
+        expect(row(page, asha)).to_have_attribute("data-state", "waiting")
+        expect(row(page, asha)).to_be_focused()
+        keyboard.press("p")
+        expect(page.get_by_label("Amount")).to_be_focused()
+        keyboard.press("Enter")
+        expect(page.get_by_role("button", name="Close")).to_be_focused()
+        keyboard.press("Enter")
+        expect(row(page, asha)).to_contain_text("paid")
+        expect(row(page, asha)).to_be_focused()
+
+    def test_the_queue_a_walk_in_a_move_and_a_cancellation(
+        self, open_keyboard: OpenKeyboard, receptionist: User
+    ) -> None:
+        doctor = clinic.make_doctor(hours=("00:00", "24:00"))
+        asha = doctor.add("Asha Verma", "confirm", "arrive")
+        doctor.add("Ravi Kumar", "confirm", "arrive")
+        later = doctor.add("Deepa Nair", "confirm", minutes=120)
+        factories.make_user(name="Grace D'Souza", mobile_number="9876543210")
+        keyboard = open_keyboard(receptionist)
+        page, dialog = keyboard.page, keyboard.page.get_by_role("dialog")
+
+        keyboard.press("ArrowDown")
+        for key, state in (("k", "skipped"), ("r", "waiting"), ("c", "called")):
+            keyboard.press(key)
+            expect(row(page, asha)).to_have_attribute("data-state", state)
+            expect(row(page, asha)).to_be_focused()
+        keyboard.press("n")
+        expect(page.get_by_label("Mobile number")).to_be_focused()
+        keyboard.type("9876543210")
+        keyboard.press("Enter")
+        expect(page.locator("[name=when]:checked")).to_be_focused()
+        keyboard.press("Enter")
+        expect(dialog.get_by_role("button", name="Close")).to_be_focused()
+        keyboard.press("Enter")
+        expect(page.locator("tr[data-appointment]")).to_have_count(4)
+        expect(row(page, asha)).to_be_focused()
+        keyboard.type("/dee")
+        expect(page.locator("tr[data-appointment]")).to_have_count(1)
+        keyboard.press("Enter")
+        expect(row(page, later)).to_be_focused()
+        keyboard.press("m")
+        expect(page.locator("[name=when]:checked")).to_be_focused()
+        keyboard.press("Escape")
+        expect(row(page, later)).to_be_focused()
+        keyboard.press("x")
+        expect(page.get_by_label("Reason")).to_be_focused()
+        keyboard.type("Called in")
+        keyboard.press("Enter")
+        expect(row(page, later)).to_have_attribute("data-state", "cancelled")
+        expect(row(page, later)).to_be_focused()

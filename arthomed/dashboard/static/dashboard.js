@@ -4,6 +4,8 @@ const POLL_MS = 3_000;
 const IDLE_POLL_MS = 10_000;
 const IDLE_AFTER_MS = 60_000;
 const RETRY_MS = [3_000, 6_000, 12_000, 30_000];
+const UNREACHABLE_RETRY_MS = 4_000; // it costs a server that is stopped nothing
+const UNREACHABLE = [0, 502, 504];
 
 const byId = (id) => document.getElementById(id);
 const parts = () => {
@@ -41,15 +43,18 @@ addEventListener("pageshow", (event) => {
 const underway = new Set();
 let timer = null;
 let failures = 0;
+let isUnreachable = false;
 let isLeaving = false;
 let asOf = new Date();
+
+const retryMs = () => (isUnreachable ? UNREACHABLE_RETRY_MS : RETRY_MS[Math.min(failures, RETRY_MS.length) - 1]);
 
 const schedule = (milliseconds) => {
   clearTimeout(timer);
   timer = null;
   if (!parts().length || document.hidden || isLeaving) return;
   const usual = Date.now() - lastInput > IDLE_AFTER_MS ? IDLE_POLL_MS : POLL_MS;
-  timer = setTimeout(poll, milliseconds ?? (failures ? RETRY_MS[Math.min(failures, RETRY_MS.length) - 1] : usual));
+  timer = setTimeout(poll, milliseconds ?? (failures ? retryMs() : usual));
 };
 
 const poll = () => {
@@ -91,9 +96,13 @@ document.addEventListener("htmx:beforeRequest", (event) => {
   opening = xhr;
 });
 
+document.addEventListener("htmx:beforeOnLoad", ({ detail: { xhr } }) => {
+  isLeaving = ["HX-Redirect", "HX-Refresh"].some((name) => xhr.getResponseHeader(name));
+});
+
 document.addEventListener("htmx:afterRequest", (event) => {
   const { xhr, successful, elt } = event.detail;
-  isLeaving = ["HX-Redirect", "HX-Refresh"].some((name) => xhr.getResponseHeader(name));
+  isUnreachable = UNREACHABLE.includes(xhr.status);
   if (successful) {
     if (isPoll(event) && failures) clearProblems();
     if (!isUnused()) document.body.classList.remove("covered");
@@ -146,7 +155,8 @@ document.addEventListener("htmx:beforeSwap", (event) => {
 
 for (const name of ["htmx:sendError", "htmx:timeout"]) {
   document.addEventListener(name, (event) => {
-    countFailure(event);
+    if (isSave(event)) failures += 1;
+    else countFailure(event);
     showConnection(true);
   });
 }

@@ -1,5 +1,6 @@
 """A doctor's own day: who is next, notes and prescription, done and next."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -20,6 +21,7 @@ from arthomed.frontdesk.service import queue
 from arthomed.users import family
 from arthomed.users.models import User
 from tests import factories
+from tests.api.auth.sign_in import Now
 from tests.factories import Browser
 
 ADMIN = Actor(factories.UNKNOWN_ID, Role.ADMIN)
@@ -73,6 +75,40 @@ def treat(appointment: Appointment, *, days_ago: int = 30, **parts: object) -> N
     at = clock.now() - timedelta(days=days_ago)
     values = {"status": Status.COMPLETED, "starts_at": at, "appointment_date": clock.midnight_utc(at.date()), **parts}
     Appointment.objects(id=appointment.id).update(**{f"set__{name}": value for name, value in values.items()})
+
+
+class TestLockedScreen:
+    def test_what_was_typed_before_is_stored(self, browser: Browser, add: Add, now: Now) -> None:
+        appointment = add("Asha Verma")
+        browser.post(path_of(appointment, "start"))
+        token = _form_token(browser.get("/dashboard/my-day").text)
+        now.shift(timedelta(minutes=11))
+
+        saved = browser.post(path_of(appointment, "notes"), **FINDINGS, formToken=token)
+        shown = browser.get("/dashboard/my-day")
+
+        assert (saved.status_code, stored(appointment).notes) == (200, FINDINGS["notes"])
+        assert shown.location.startswith("/dashboard/locked")
+
+    @pytest.mark.parametrize("is_of_another", [True, False])
+    def test_nothing_is_stored_without_the_token_of_the_consultation(
+        self, browser: Browser, add: Add, now: Now, *, is_of_another: bool
+    ) -> None:
+        appointment, another = add("Asha Verma"), add("Ravi Kumar", minutes=1)
+        browser.post(path_of(appointment, "start"))
+        token = _form_token(browser.get("/dashboard/my-day").text) if is_of_another else ""
+        now.shift(timedelta(minutes=11))
+
+        refused = browser.post(path_of(another if is_of_another else appointment, "notes"), **FINDINGS, formToken=token)
+
+        assert refused.status_code == 403
+        assert (stored(appointment).notes, stored(another).notes) == (None, None)
+
+
+def _form_token(page: str) -> str:
+    found = re.search('name="formToken" value="([^"]+)">\n    <label for="notes"', page)
+    assert found
+    return found[1]
 
 
 def test_the_one_who_is_called_comes_before_those_who_wait(browser: Browser, add: Add) -> None:
