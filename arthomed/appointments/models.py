@@ -102,6 +102,12 @@ class Appointment(ClinicDocument):
         return self.history[-1].at  # type: ignore[no-any-return]
 
     @property
+    def last_step_at(self) -> datetime:
+        """The time of the last change of the status, the time or the place in the queue, unless it was undone."""
+        former = self.queue.former if self.queue else None
+        return max(self.since, former.left_at) if former else self.since
+
+    @property
     def is_overflow(self) -> bool:
         return self.slot is None
 

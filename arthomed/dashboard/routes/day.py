@@ -135,7 +135,7 @@ def _add_route(action: Action) -> None:
     @requires_page(steps.permission_of(action))
     def take(appointment_id: ObjectId) -> Response:
         more = {"reason": forms.read(CancelAppointment).get("reason")} if action is Action.CANCEL else {}
-        done = steps.take(current_actor(), action, appointment_id, **more)
+        done = steps.take(current_actor(), action, appointment_id, seen=forms.seen(), **more)
         if action is Action.CANCEL and payments.refund_due_of(done) and current_actor().may(Permission.PAYMENT_RECORD):
             return _ask_to_refund(appointment_id)
         if not _is_on_day():

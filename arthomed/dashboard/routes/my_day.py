@@ -102,7 +102,7 @@ def _ask_if_empty(appointment_id: ObjectId) -> Response:
 def _add_route(action: Action) -> None:
     @requires_page(Permission.MY_DAY)
     def take(appointment_id: ObjectId) -> str:
-        steps.take(current_actor(), action, appointment_id)
+        steps.take(current_actor(), action, appointment_id, seen=forms.seen())
         return _content()
 
     name = action.replace("-", "_")

@@ -41,10 +41,14 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """The permission that an action needs, and the service that does it."""
+    """The permission that an action needs, and the service that does it.
+
+    One that can begin at several stages is taken only from the one that the screen showed.
+    """
 
     permission: Permission
     take: Callable[..., object]
+    from_seen: bool = False
 
 
 def _to(status: Status) -> _Way:
@@ -52,15 +56,15 @@ def _to(status: Status) -> _Way:
 
 
 _WAYS: Mapping[Action, _Way] = {
-    Action.CONFIRM: _to(Status.CONFIRMED),
+    Action.CONFIRM: _Way(Permission.APPOINTMENT_CHANGE_STATUS, transitions.confirm, from_seen=True),
     Action.ARRIVE: _Way(Permission.QUEUE, partial(queue.arrive, priority={})),
     Action.CALL: _Way(Permission.QUEUE, queue.call),
     Action.RECALL: _Way(Permission.QUEUE, queue.recall),
     Action.START: _to(Status.IN_PROGRESS),
     Action.DONE: _to(Status.COMPLETED),
-    Action.SKIP: _Way(Permission.QUEUE, queue.skip),
-    Action.NO_SHOW: _to(Status.NO_SHOW),
-    Action.UNDO: _Way(Permission.QUEUE, queue.undo),
+    Action.SKIP: _Way(Permission.QUEUE, queue.skip, from_seen=True),
+    Action.NO_SHOW: _Way(Permission.APPOINTMENT_CHANGE_STATUS, transitions.mark_no_show, from_seen=True),
+    Action.UNDO: _Way(Permission.QUEUE, queue.undo, from_seen=True),
     Action.CANCEL: _Way(Permission.APPOINTMENT_CANCEL, transitions.cancel),
 }
 _TARGETS: Mapping[Action, Status] = {
@@ -78,9 +82,17 @@ def permission_of(action: Action) -> Permission:
     return _WAYS[action].permission
 
 
-def take(actor: Actor, action: Action, appointment_id: ObjectId, **more: Any) -> Appointment:
-    """Do it; `more` is what the service of the action takes. Raises what the service raises."""
-    done: Any = _WAYS[action].take(actor, appointment_id, **more)
+def take(
+    actor: Actor, action: Action, appointment_id: ObjectId, *, seen: datetime | None = None, **more: Any
+) -> Appointment:
+    """Do it; `seen` is the `last_step_at` that the screen showed, `more` what the service of the action takes.
+
+    Raises what the service raises.
+    """
+    way = _WAYS[action]
+    if way.from_seen:
+        more["seen"] = seen
+    done: Any = way.take(actor, appointment_id, **more)
     appointment: Appointment = done
     return appointment
 
