@@ -78,7 +78,7 @@ def waits_of(item: Item, now: datetime) -> list[str]:
     """How long the patient has waited, and may still wait."""
     place, lines = item.in_queue, []
     if place.stage in (Stage.WAITING, Stage.SKIPPED, Stage.CALLED) and place.arrived_at is not None:
-        waited = max((now - place.arrived_at) // _MINUTE, 0)
+        waited = max((now - place.arrived_at.replace(second=0, microsecond=0)) // _MINUTE, 0)
         lines.append(gettext("waits %(minutes)s min", minutes=waited))
     if place.expected_wait is not None:
         wait = place.expected_wait

@@ -51,7 +51,7 @@ def show() -> str:
 @live.polled
 def poll() -> Response:
     """The line of patients; `current` is the appointment whose notes the page shows."""
-    found = my_day.get(current_actor(), clock.now())
+    found = my_day.get(current_actor(), live.this_minute())
     return live.response(_LINE, **_line(found, request.args.get("current", "")))
 
 
@@ -115,7 +115,7 @@ for _action in _STEPS:
 
 def _content() -> str:
     """The consultation, if there is one, and the line of the other patients."""
-    found = my_day.get(current_actor(), clock.now())
+    found = my_day.get(current_actor(), live.this_minute())
     current = found.in_consultation
     shown = {} if current is None else {**_record_of(current), "form_token": form_tokens.new(_token_subject(current))}
     part = live.part(_LINE, **_line(found, str(current or "")))
@@ -123,20 +123,18 @@ def _content() -> str:
 
 
 def _line(found: MyDay, current: str) -> dict[str, Any]:
-    now = clock.now()
-    live.redraw_each_minute(now)
     return {
         "url": url_for("dashboard_my_day.poll"),
         "filters": {"current": current} if current else {},
         "found": found,
         "current": current,
-        "minute": now.replace(second=0, microsecond=0),
+        "minute": live.this_minute(),
         "steps": [action for action in found.possible if action in _STEPS and not _undoes_arrival(found, action)],
     }
 
 
 def _undoes_arrival(found: MyDay, action: Action) -> bool:
-    """That is for the desk, which saw the patient."""
+    """This screen leaves that to the desk, which saw the patient; the day offers it to doctors, too."""
     queue = found.current.row.appointment.queue if found.current else None
     former = queue.former if queue else None
     return action is Action.UNDO and former is not None and former.step == arrival.STEP

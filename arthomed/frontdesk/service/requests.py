@@ -1,7 +1,7 @@
 """What waits for confirmation, each with the day around it, and what others have decided meanwhile."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
@@ -83,11 +83,13 @@ def find(actor: Actor, shown: Collection[ObjectId] = ()) -> Requests:
     around = _around({(one.doctor, one.day) for one in waiting})
     loaded = {one.id: one for one in Appointment.objects(id__in=[*(one.id for one in waiting), *shown])}
     appointments = [loaded[one.id] for one in waiting if one.id in loaded]
-    others = [one for one in loaded.values() if one.status is not Status.PENDING]
-    decided = [one for one in others if _decision(one).by != actor.user_id]
+    decisions = {one.id: decision for one in loaded.values() if (decision := _decision(one))}
+    decided = [one for one in loaded.values() if one.id in decisions and decisions[one.id].by != actor.user_id]
     Appointment.with_people([*appointments, *decided])
     _record_reads(actor, [*appointments, *decided])
-    return Requests([_request(one, around) for one in appointments], _decided(decided), len(found) > MAX_SHOWN)
+    return Requests(
+        [_request(one, around) for one in appointments], _decided(decided, decisions), len(found) > MAX_SHOWN
+    )
 
 
 def _waiting() -> list[_Waiting]:
@@ -115,17 +117,16 @@ def _request(appointment: Appointment, around: dict[_DoctorsDay, list[Neighbour]
     return Request(appointment, [one for one in neighbours if one.id != appointment.id])
 
 
-def _decided(appointments: Iterable[Appointment]) -> list[Decided]:
+def _decided(appointments: Iterable[Appointment], decisions: Mapping[ObjectId, Change]) -> list[Decided]:
     in_order = sorted(appointments, key=lambda one: (one.created_at, one.id))
-    decisions = {one.id: _decision(one) for one in in_order}
-    people = User.by_id(decision.by for decision in decisions.values() if decision.by)
+    people = User.by_id(by for one in in_order if (by := decisions[one.id].by))
     return [Decided(one, decisions[one.id], people.get(decisions[one.id].by)) for one in in_order]
 
 
-def _decision(appointment: Appointment) -> Change:
-    """The change that ended the wait for confirmation."""
+def _decision(appointment: Appointment) -> Change | None:
+    """The change that ended the wait for confirmation; None while it waits, and of a booking at the desk."""
     changes: Iterable[Change] = reversed(appointment.history)
-    return next(one for one in changes if one.source is Status.PENDING and one.target is not Status.PENDING)
+    return next((one for one in changes if one.source is Status.PENDING and one.target is not Status.PENDING), None)
 
 
 def _record_reads(actor: Actor, appointments: Iterable[Appointment]) -> None:

@@ -12,7 +12,9 @@ from arthomed.appointments.models import Appointment
 from arthomed.appointments.rules import Status
 from arthomed.audit import service as audit
 from arthomed.audit.models import Action, AuditEvent, Kind
+from arthomed.core import clock
 from arthomed.core.permissions import Role
+from arthomed.http import cache as http_cache
 from arthomed.payments.rules import Method
 from arthomed.payments.service import recording
 from arthomed.users import family
@@ -81,12 +83,20 @@ class TestList:
         assert Browser(app, meera.user).get(f"{DAY}?doctor={other.id}").status_code == 404
 
     @pytest.mark.parametrize(
-        "query", ["date=never", "date=2026-02-31", "doctor=x", "state=gone", "view=none", "search=", "unknown=1"]
+        "query",
+        [
+            *("date=never", "date=2026-02-31", "date=0001-01-01", "date=9999-12-31"),
+            *("doctor=x", "state=gone", "view=none", "search=", "unknown=1"),
+        ],
     )
     def test_filters_that_mean_nothing_are_left_out(self, desk: Browser, meera: Doctor, query: str) -> None:
         meera.add("Asha Verma")
 
         assert len(rows(desk.get(f"{DAY}?{query}").text)) == 1
+
+    @pytest.mark.parametrize("day", ["1000-01-01", "2999-12-31"])
+    def test_the_first_and_the_last_day_are_shown(self, desk: Browser, day: str) -> None:
+        assert desk.get(f"{DAY}?date={day}").status_code == 200
 
     def test_counts_are_of_the_whole_day(self, desk: Browser, meera: Doctor) -> None:
         for name in ("Asha Verma", "Ravi Kumar"):
@@ -275,6 +285,21 @@ class TestPolling:
         now.shift(timedelta(minutes=1))
 
         assert "waits 1 min" in self.poll(desk, "none").text
+
+    def test_within_a_minute_all_processes_draw_the_same(
+        self, app: Flask, now: Now, desk: Browser, meera: Doctor
+    ) -> None:
+        minute = clock.now().replace(second=0, microsecond=0) + timedelta(minutes=1)
+        now.move_to(minute + timedelta(seconds=30))
+        meera.add("Asha Verma", "confirm", "arrive")
+
+        versions = set()
+        for seconds in (5, 40):
+            now.move_to(minute + timedelta(minutes=5, seconds=seconds))
+            http_cache.register(app)  # it is empty, as that of another process
+            versions.add(self.poll(desk, "none").headers["X-Version"])
+
+        assert len(versions) == 1
 
 
 class TestAudit:
