@@ -224,6 +224,7 @@ class Appointment(ClinicDocument):
         What the decision rests on must be the same, too: what was paid for a refund, that nothing is written for the
         undo of a start.
         """
+        invalidate(day_tag(self.doctor_id, self.appointment_date))
         removed = ["queue.former", *(["queue.calledAt"] if change.source is Status.NO_SHOW else [])]
         update = {"$set": {"status": change.target, "updatedAt": change.at, **changes}}
         update |= {"$push": {"history": change.to_mongo()}, "$unset": dict.fromkeys(removed, "")}

@@ -36,13 +36,13 @@ class Rows:
         reader = language(), current_actor().role, clock.today(settings().policy.timezone)
         actions, waits = tuple(self.possible[item.row.id]), tuple(waits_of(item, self.now))
         is_movable = rescheduling.is_movable(current_actor(), item.row.appointment, self.now)
-        return _drawn(
+        return drawn(
             item, actions=actions, waits=waits, shows_doctor=shows_doctor, is_movable=is_movable, reader=reader
         )
 
 
 @lru_cache(_MAX_KEPT)
-def _drawn(
+def drawn(
     item: Item,
     *,
     actions: tuple[Action, ...],

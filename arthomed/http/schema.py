@@ -130,7 +130,7 @@ class Id(PlainText):
 
 
 def day_of(typed: str) -> date | None:
-    """The date that YYYY-MM-DD names, in the years 1000 to 2999: those at the ends of the calendar have no time zone."""
+    """The date that YYYY-MM-DD names, from 1000 to 2999: those at the ends of the calendar overflow in a time zone."""
     try:
         return date.fromisoformat(typed if _DAY.fullmatch(typed) else "")
     except ValueError:

@@ -134,7 +134,7 @@ def _line(found: MyDay, current: str) -> dict[str, Any]:
 
 
 def _undoes_arrival(found: MyDay, action: Action) -> bool:
-    """This screen leaves that to the desk, which saw the patient; the day offers it to doctors, too."""
+    """The desk saw the patient, so this screen does not offer that; the day does, to doctors, too."""
     queue = found.current.row.appointment.queue if found.current else None
     former = queue.former if queue else None
     return action is Action.UNDO and former is not None and former.step == arrival.STEP

@@ -1,17 +1,18 @@
 """What waits for confirmation, each with the day around it, and what others have decided meanwhile."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import partial
 
 from bson import ObjectId
 
-from arthomed.appointments.models import Appointment
+from arthomed.appointments.models import Appointment, appointments_tag
 from arthomed.appointments.parts import Change
 from arthomed.appointments.rules import ACTIVE, Status
-from arthomed.core import cache
+from arthomed.config import settings
+from arthomed.core import cache, clock
 from arthomed.core.actor import Actor
 from arthomed.frontdesk import days
 from arthomed.frontdesk.service import day_reads
@@ -78,8 +79,7 @@ def find(actor: Actor, shown: Collection[ObjectId] = ()) -> Requests:
     found = _waiting()
     cache.valid_while(lambda: _waiting() == found)
     waiting = found[:MAX_SHOWN]
-    tags = {tag for one in waiting for tag in (user_tag(one.patient), day_tag(one.doctor, one.day))}
-    cache.depends_on(DOCTORS_TAG, *tags)
+    _depend_on(waiting, shown)
     around = _around({(one.doctor, one.day) for one in waiting})
     loaded = {one.id: one for one in Appointment.objects(id__in=[*(one.id for one in waiting), *shown])}
     appointments = [loaded[one.id] for one in waiting if one.id in loaded]
@@ -90,6 +90,15 @@ def find(actor: Actor, shown: Collection[ObjectId] = ()) -> Requests:
     return Requests(
         [_request(one, around) for one in appointments], _decided(decided, decisions), len(found) > MAX_SHOWN
     )
+
+
+def _depend_on(waiting: Iterable[_Waiting], shown: Collection[ObjectId]) -> None:
+    """Declare what the list depends on, besides who waits; the ages in it are those of today."""
+    patients = set(Appointment.objects(id__in=list(shown)).scalar("patient_id"))
+    tags = {tag for patient in patients for tag in (user_tag(patient), appointments_tag(patient))}
+    tags |= {tag for one in waiting for tag in (user_tag(one.patient), day_tag(one.doctor, one.day))}
+    cache.depends_on(DOCTORS_TAG, *tags)
+    cache.valid_until(days.begin_of(clock.today(settings().policy.timezone) + timedelta(days=1)))
 
 
 def _waiting() -> list[_Waiting]:
@@ -117,9 +126,11 @@ def _request(appointment: Appointment, around: dict[_DoctorsDay, list[Neighbour]
     return Request(appointment, [one for one in neighbours if one.id != appointment.id])
 
 
-def _decided(appointments: Iterable[Appointment], decisions: Mapping[ObjectId, Change]) -> list[Decided]:
+def _decided(appointments: Iterable[Appointment], decisions: dict[ObjectId, Change]) -> list[Decided]:
     in_order = sorted(appointments, key=lambda one: (one.created_at, one.id))
-    people = User.by_id(by for one in in_order if (by := decisions[one.id].by))
+    deciders = {by for one in in_order if (by := decisions[one.id].by)}
+    cache.depends_on(*map(user_tag, deciders))
+    people = User.by_id(deciders)
     return [Decided(one, decisions[one.id], people.get(decisions[one.id].by)) for one in in_order]
 
 
