@@ -14,9 +14,8 @@ from arthomed.appointments.service import rescheduling
 from arthomed.appointments.stages import Stage
 from arthomed.config import settings
 from arthomed.core import clock
-from arthomed.dashboard.day_texts import GENDERS
+from arthomed.dashboard import people
 from arthomed.dashboard.i18n import language
-from arthomed.dashboard.people import age
 from arthomed.frontdesk.service.day import Item
 from arthomed.frontdesk.service.steps import Action
 from arthomed.http.auth import current_actor
@@ -58,20 +57,9 @@ def drawn(
 
 
 def facts_of(item: Item) -> list[str]:
-    """Age, sex, the end of the number, and whose family it is, of the person; and whether the person is new."""
-    patient, member = item.row.appointment.patient, item.row.appointment.dependent
-    person = member or patient.profile
-    facts = []
-    if person.date_of_birth is not None:
-        facts.append(age(person.date_of_birth.date(), clock.today(settings().policy.timezone)))
-    if person.gender in GENDERS:
-        facts.append(str(GENDERS[person.gender]))
-    facts.append(f"…{patient.mobile_number[-4:]}")
-    if member is not None:
-        facts.append(gettext("family of %(name)s", name=patient.name))
-    if item.row.is_first_appointment:
-        facts.append(gettext("new patient"))
-    return facts
+    """What is known of the person, and whether the person is new."""
+    known = people.facts_of_patient(item.row.appointment)
+    return [*known, gettext("new patient")] if item.row.is_first_appointment else known
 
 
 def waits_of(item: Item, now: datetime) -> list[str]:

@@ -103,7 +103,7 @@ def _read(appointment_id: ObjectId) -> dict[str, Any]:
         "appointment": appointment,
         "person": _facts(appointment),
         "stage": stage,
-        "status": texts.STATUSES.get(appointment.status) or day_texts.STAGES[stage],
+        "status": texts.status(appointment.status, stage),
         "reads_record": access.reads_medical_record(appointment.patient_id, actor),
         "readable": {one.id for one in appointment.images if access.reads_file(one.owner, one.uploader, actor)},
         "events": events_of(appointment, history.people_of(appointment)),

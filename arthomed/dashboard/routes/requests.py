@@ -17,8 +17,8 @@ from arthomed.core.actor import Actor
 from arthomed.core.errors import ValidationFailed
 from arthomed.core.permissions import Permission
 from arthomed.dashboard import forms, live, people
+from arthomed.dashboard.appointment_texts import STATUSES
 from arthomed.dashboard.blueprint import Pages
-from arthomed.dashboard.request_texts import STATUSES
 from arthomed.frontdesk.service import requests
 from arthomed.frontdesk.service.requests import MAX_SHOWN, Neighbour, Requests
 from arthomed.http.auth import current_actor, requires_page

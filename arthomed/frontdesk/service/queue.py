@@ -26,7 +26,8 @@ from arthomed.frontdesk.service import lines
 log = structlog.get_logger()
 
 _CHANGED = "The appointment was changed in the meantime; please look again"
-_UNDONE_BY_STATUS = frozenset({Status.IN_PROGRESS, Status.NO_SHOW})
+UNDONE_BY_STATUS = frozenset({Status.IN_PROGRESS, Status.NO_SHOW})
+"""The statuses from which an undo is a change of the status."""
 NewPlace = Callable[[ClientSession], Queue]
 
 
@@ -39,7 +40,7 @@ def arrive(actor: Actor, appointment_id: ObjectId, priority: dict[str, Any]) -> 
     """
     appointment = _load(actor, appointment_id)
     now, day = clock.now(), appointment.appointment_date.date()
-    rules.ensure_may_arrive(appointment, now, day_begins=min(days.begin_of(day), appointment.starts_at - START_FROM))
+    ensure_may_arrive(appointment, now)
     if appointment.has_arrived and not priority:
         audit_trail.record_read(actor, [appointment])
         return _shown(appointment)
@@ -93,11 +94,17 @@ def undo(actor: Actor, appointment_id: ObjectId, *, seen: datetime | None = None
     """
     appointment, now = _load(actor, appointment_id), clock.now()
     _ensure_seen(appointment, seen)
-    if appointment.status in _UNDONE_BY_STATUS:
+    if appointment.status in UNDONE_BY_STATUS:
         return _shown(transitions.change_status(actor, appointment_id, Status.CONFIRMED))
     former = appointment.queue.former if appointment.queue else None
     rules.ensure_undoable(appointment, former, now)
     return _shown(_store_or_refuse(actor, appointment, lambda _: appointment.queue.undone(), now))
+
+
+def ensure_may_arrive(appointment: Appointment, now: datetime) -> None:
+    """Raises InvalidTransition: see `rules.ensure_may_arrive`."""
+    begins = days.begin_of(appointment.appointment_date.date())
+    rules.ensure_may_arrive(appointment, now, day_begins=min(begins, appointment.starts_at - START_FROM))
 
 
 def _take(actor: Actor, appointment_id: ObjectId, step: Step, seen: datetime | None = None) -> Appointment:

@@ -11,14 +11,14 @@ from bson import ObjectId
 
 from arthomed.appointments import rules as appointment_rules
 from arthomed.appointments.models import Appointment
-from arthomed.appointments.rules import START_FROM, Status
+from arthomed.appointments.rules import Status
 from arthomed.appointments.service import transitions
 from arthomed.appointments.stages import STAGE_OF, Stage
 from arthomed.config import settings
 from arthomed.core.actor import Actor
 from arthomed.core.errors import ClinicError
 from arthomed.core.permissions import Permission
-from arthomed.frontdesk import days, rules
+from arthomed.frontdesk import rules
 from arthomed.frontdesk.rules import Entry, Step
 from arthomed.frontdesk.service import queue
 from arthomed.frontdesk.service.day import Day, Item
@@ -74,7 +74,6 @@ _TARGETS: Mapping[Action, Status] = {
     Action.CANCEL: Status.CANCELLED,
 }
 _STEPS: Mapping[Action, Step] = {Action.CALL: Step.CALL, Action.SKIP: Step.SKIP, Action.RECALL: Step.RECALL}
-_UNDONE_BY_STATUS = frozenset({Status.IN_PROGRESS, Status.NO_SHOW})
 _REASON = "given when it is done"
 
 
@@ -145,15 +144,10 @@ def _check(actor: Actor, action: Action, entry: Entry[Appointment], now: datetim
         if action is Action.CALL:
             appointment_rules.around_its_time(appointment, actor, now, settings().policy)
     elif action is Action.ARRIVE:
-        _check_arrival(appointment, now)
-    elif action is Action.UNDO and appointment.status not in _UNDONE_BY_STATUS:
+        if appointment.has_arrived:
+            raise appointment_rules.InvalidTransition
+        queue.ensure_may_arrive(appointment, now)
+    elif action is Action.UNDO and appointment.status not in queue.UNDONE_BY_STATUS:
         rules.ensure_undoable(appointment, appointment.queue and appointment.queue.former, now)
     else:
         move(_TARGETS.get(action, Status.CONFIRMED))
-
-
-def _check_arrival(appointment: Appointment, now: datetime) -> None:
-    if appointment.has_arrived:
-        raise appointment_rules.InvalidTransition
-    day = appointment.appointment_date.date()
-    rules.ensure_may_arrive(appointment, now, day_begins=min(days.begin_of(day), appointment.starts_at - START_FROM))
