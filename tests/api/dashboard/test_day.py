@@ -17,6 +17,8 @@ from arthomed.core.permissions import Role
 from arthomed.http import cache as http_cache
 from arthomed.payments.rules import Method
 from arthomed.payments.service import recording
+from arthomed.scheduling import single_slots
+from arthomed.scheduling.bookability import BlockReason
 from arthomed.users import family
 from tests import factories
 from tests.api.auth.sign_in import Now
@@ -263,6 +265,18 @@ class TestPolling:
         meera.add("Asha Verma")
 
         assert [name for _, name in rows(self.poll(desk, version).text)] == ["Asha Verma"]
+
+    def test_a_doctor_who_blocks_the_whole_day_is_on_leave(self, desk: Browser, meera: Doctor) -> None:
+        clinic.make_doctor("Dr Arjun Rao")
+        day = factories.tomorrow()
+        address = f"{LIVE}?date={day}"
+        before = desk.get(address, is_partial=True).text
+
+        for slot in factories.slots_of(meera.user, day):
+            actor = factories.actor_of(meera.user)
+            single_slots.set_blocked(actor, slot.id, is_blocked=True, reason=BlockReason.PERSONAL)
+
+        assert [text.count("On leave") for text in (before, desk.get(address, is_partial=True).text)] == [0, 1]
 
     def test_each_language_is_kept_for_itself(self, desk: Browser, meera: Doctor) -> None:
         meera.add("Asha Verma", "confirm", minutes=200)
