@@ -95,25 +95,31 @@ def confirm(actor: Actor, appointment_id: ObjectId, *, seen: datetime | None = N
     appointment: Appointment = Appointment.visible_to(actor).require(appointment_id)
     if appointment.status is not Status.PENDING:
         raise rules.InvalidTransition(_DECIDED)
-    return _change_seen(actor, appointment, Status.CONFIRMED, seen)
+    return _change_seen(actor, appointment, Status.CONFIRMED, seen=seen)
 
 
 def mark_no_show(actor: Actor, appointment_id: ObjectId, *, seen: datetime | None = None) -> Appointment:
     """Mark a no-show, unless the patient has arrived or been called since `seen`. Raises as `confirm` does."""
     appointment: Appointment = Appointment.visible_to(actor).require(appointment_id)
-    return _change_seen(actor, appointment, Status.NO_SHOW, seen)
+    return _change_seen(actor, appointment, Status.NO_SHOW, seen=seen)
 
 
-def _change_seen(actor: Actor, appointment: Appointment, target: Status, seen: datetime | None) -> Appointment:
-    transition = _prepare(actor, appointment, target, None)
+def _change_seen(
+    actor: Actor, appointment: Appointment, target: Status, *, seen: datetime | None, reason: str | None = None
+) -> Appointment:
+    transition = _prepare(actor, appointment, target, reason)
     if seen not in (None, appointment.last_step_at):
         raise rules.InvalidTransition(_CHANGED)
     return Appointment.with_people([_commit(transition)])[0]
 
 
-def cancel(actor: Actor, appointment_id: ObjectId, *, reason: str | None) -> Appointment:
-    """Cancel an appointment and free its seat; `cancellation` holds the refund."""
-    return change_status(actor, appointment_id, Status.CANCELLED, reason=reason)
+def cancel(actor: Actor, appointment_id: ObjectId, *, reason: str | None, seen: datetime | None = None) -> Appointment:
+    """Cancel an appointment and free its seat; `cancellation` holds the refund.
+
+    `seen` as for `confirm`: the caller has seen what the cancellation means.
+    """
+    appointment: Appointment = Appointment.visible_to(actor).require(appointment_id)
+    return _change_seen(actor, appointment, Status.CANCELLED, seen=seen, reason=reason)
 
 
 def quote_cancellation(actor: Actor, appointment_id: ObjectId) -> Appointment:

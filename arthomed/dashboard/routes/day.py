@@ -107,7 +107,8 @@ def poll() -> Response:
 def ask_to_cancel(appointment_id: ObjectId) -> str:
     """Show what a cancellation means before it is done."""
     appointment = transitions.quote_cancellation(current_actor(), appointment_id)
-    return render_template("dashboard/_cancel.html", appointment=appointment, filters=Filters.of_request().parameters)
+    sent = {**Filters.of_request().parameters, "seen": appointment.last_step_at.isoformat()}
+    return render_template("dashboard/_cancel.html", appointment=appointment, filters=sent)
 
 
 @blueprint.get("/appointments/<object_id:appointment_id>/done")

@@ -94,7 +94,7 @@ def find(actor: Actor, shown: Collection[ObjectId] = ()) -> Requests:
 
 def _depend_on(waiting: Iterable[_Waiting], shown: Collection[ObjectId]) -> None:
     """Declare what the list depends on, besides who waits; the ages in it are those of today."""
-    patients = set(Appointment.objects(id__in=list(shown)).scalar("patient_id"))
+    patients = set(Appointment.objects(id__in=list(shown)).scalar("patient_id")) if shown else set()
     tags = {tag for patient in patients for tag in (user_tag(patient), appointments_tag(patient))}
     tags |= {tag for one in waiting for tag in (user_tag(one.patient), day_tag(one.doctor, one.day))}
     cache.depends_on(DOCTORS_TAG, *tags)
@@ -129,7 +129,8 @@ def _request(appointment: Appointment, around: dict[_DoctorsDay, list[Neighbour]
 def _decided(appointments: Iterable[Appointment], decisions: dict[ObjectId, Change]) -> list[Decided]:
     in_order = sorted(appointments, key=lambda one: (one.created_at, one.id))
     deciders = {by for one in in_order if (by := decisions[one.id].by)}
-    cache.depends_on(*map(user_tag, deciders))
+    if deciders:
+        cache.depends_on(*map(user_tag, deciders))
     people = User.by_id(deciders)
     return [Decided(one, decisions[one.id], people.get(decisions[one.id].by)) for one in in_order]
 

@@ -65,7 +65,7 @@ _WAYS: Mapping[Action, _Way] = {
     Action.SKIP: _Way(Permission.QUEUE, queue.skip, from_seen=True),
     Action.NO_SHOW: _Way(Permission.APPOINTMENT_CHANGE_STATUS, transitions.mark_no_show, from_seen=True),
     Action.UNDO: _Way(Permission.QUEUE, queue.undo, from_seen=True),
-    Action.CANCEL: _Way(Permission.APPOINTMENT_CANCEL, transitions.cancel),
+    Action.CANCEL: _Way(Permission.APPOINTMENT_CANCEL, transitions.cancel, from_seen=True),
 }
 _TARGETS: Mapping[Action, Status] = {
     Action.START: Status.IN_PROGRESS,

@@ -144,6 +144,23 @@ def test_a_patient_who_has_arrived_meanwhile_is_no_no_show(admin: Browser, meera
     assert stored(appointment).status is Status.CONFIRMED
 
 
+def test_a_patient_who_has_arrived_meanwhile_is_not_cancelled_unseen(admin: Browser, meera: Doctor) -> None:
+    appointment = meera.add("Asha Verma", "confirm")
+    path = f"/dashboard/appointments/{appointment.id}/cancel"
+
+    def values() -> dict[str, str]:
+        dialog = admin.get(path, is_partial=True).text
+        return json.loads(unescape(re.findall(r"hx-vals='(.*?)'", dialog)[0]))  # type: ignore[no-any-return]
+
+    former = values()
+    clinic.take("arrive", appointment)
+    refused, status = admin.post(path, **former), stored(appointment).status
+    cancelled = admin.post(path, **values())
+
+    assert (refused.status_code, status, cancelled.status_code) == (400, Status.CONFIRMED, 200)
+    assert stored(appointment).status is Status.CANCELLED
+
+
 def test_a_patient_who_is_called_meanwhile_is_not_skipped(admin: Browser, meera: Doctor) -> None:
     appointment = meera.add("Asha Verma", "confirm", "arrive")
     url, values = what_is_sent(admin.get(DAY).text, "skip", appointment)
