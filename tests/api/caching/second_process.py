@@ -24,7 +24,8 @@ Request = tuple[str, dict[str, str]]
 
 def get(app: Flask, requests: Sequence[Request]) -> list[Any]:
     """The status and the body of each response, without the timestamp."""
-    responses = [app.test_client().get(path, headers=headers) for path, headers in requests]
+    client = app.test_client(use_cookies=False)  # those of a request are in its headers
+    responses = [client.get(path, headers=headers) for path, headers in requests]
     return [[response.status_code, _body_of(response)] for response in responses]
 
 

@@ -28,6 +28,13 @@ def test_every_writing_route_and_every_job_has_a_case(app: Flask) -> None:
     assert {write.by for write in WRITES} == routes | set(Job)
 
 
+def test_each_polled_part_is_among_what_is_compared(app: Flask, clinic: Clinic) -> None:
+    parts = clinic.polled_parts()
+
+    assert [status for status, _ in get(app, parts)] == [200] * len(parts)
+    assert len(parts) == sum(hasattr(view, "cache_varies_on") for view in app.view_functions.values())
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("write", WRITES, ids=lambda write: write.by)
 def test_cached_responses_of_two_processes_equal_uncached_ones_after_each_write(
@@ -38,7 +45,6 @@ def test_cached_responses_of_two_processes_equal_uncached_ones_after_each_write(
     write.prepare(clinic)
     before, by_second = in_one_minute(lambda: (get(app, every), second_process.get(every)))
     assert by_second == before
-
     write.execute(clinic)
 
     *cached, uncached = in_one_minute(
