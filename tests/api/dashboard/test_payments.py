@@ -96,6 +96,17 @@ def test_a_form_that_is_sent_twice_records_once(browser: Browser, appointment: A
     assert amounts() == [100]
 
 
+def test_what_is_too_late_is_not_to_be_tried_again(browser: Browser, appointment: Appointment) -> None:
+    form = form_of(browser, path_of(appointment))
+    transitions.cancel(factories.actor_of(appointment.patient), appointment.id, reason=None)
+    browser.client.set_cookie("arthomed_language", "hi")
+
+    response = browser.post(path_of(appointment), **form)
+
+    assert response.status_code == 400
+    assert "कृपया फिर कोशिश करें" not in response.text
+
+
 def test_a_form_that_is_sent_twice_at_once_records_once(app: Flask, browser: Browser, appointment: Appointment) -> None:
     form = {**form_of(browser, path_of(appointment)), "amount": "100", "method": "cash"}
 
