@@ -92,6 +92,7 @@ def test_sign_in_booking_and_uploads_have_shared_limits(app: Flask) -> None:
         "dashboard_lock.submit_code": {"auth"},
         "dashboard_requests.poll": {"poll"},
         "dashboard_my_day.poll": {"poll"},
+        "dashboard_appointment.poll": {"poll"},
         "dashboard_booking.book": {"booking"},
         "dashboard_moving.move": {"booking"},
     }
