@@ -102,6 +102,12 @@ class Appointment(ClinicDocument):
         return self.history[-1].at  # type: ignore[no-any-return]
 
     @property
+    def last_step_at(self) -> datetime:
+        """The time of the last change of the status, the time or the place in the queue, unless it was undone."""
+        former = self.queue.former if self.queue else None
+        return max(self.since, former.left_at) if former else self.since
+
+    @property
     def is_overflow(self) -> bool:
         return self.slot is None
 
@@ -218,6 +224,7 @@ class Appointment(ClinicDocument):
         What the decision rests on must be the same, too: what was paid for a refund, that nothing is written for the
         undo of a start.
         """
+        invalidate(day_tag(self.doctor_id, self.appointment_date))
         removed = ["queue.former", *(["queue.calledAt"] if change.source is Status.NO_SHOW else [])]
         update = {"$set": {"status": change.target, "updatedAt": change.at, **changes}}
         update |= {"$push": {"history": change.to_mongo()}, "$unset": dict.fromkeys(removed, "")}

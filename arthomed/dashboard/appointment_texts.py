@@ -6,6 +6,8 @@ from flask_babel import LazyString, lazy_gettext, lazy_pgettext
 
 from arthomed.appointments import messages
 from arthomed.appointments.rules import Source, Status
+from arthomed.appointments.stages import Stage
+from arthomed.dashboard.day_texts import STAGES
 from arthomed.dashboard.i18n import rupees
 from arthomed.notifications.gateways import DeliveryStatus
 from arthomed.notifications.models import Channel, State
@@ -14,9 +16,13 @@ from arthomed.payments.rules import Kind, Method
 
 STATUSES: Mapping[Status, LazyString] = {
     Status.PENDING: lazy_gettext("To be confirmed"),
+    Status.CONFIRMED: lazy_pgettext("state", "Confirmed"),
     Status.REJECTED: lazy_pgettext("state", "Rejected"),
+    Status.CANCELLED: lazy_pgettext("state", "Cancelled"),
+    Status.IN_PROGRESS: lazy_pgettext("state", "In consultation"),
+    Status.COMPLETED: lazy_pgettext("state", "Done"),
+    Status.NO_SHOW: lazy_pgettext("state", "No-show"),
 }
-"""Those that say more than the stage of the day."""
 _STEPS: Mapping[Status, LazyString] = {
     Status.PENDING: lazy_pgettext("history", "Booked"),
     Status.CONFIRMED: lazy_pgettext("history", "Confirmed"),
@@ -102,6 +108,11 @@ ROLES: Mapping[str, LazyString] = {
     "receptionist": lazy_gettext("reception"),
     "patient": lazy_gettext("patient"),
 }
+
+
+def status(found: Status, stage: Stage) -> LazyString:
+    """The status in words; of a confirmed appointment the stage of the day says more."""
+    return STAGES[stage] if found is Status.CONFIRMED else STATUSES[found]
 
 
 def recorded(payment: Payment) -> str:

@@ -14,9 +14,8 @@ from arthomed.appointments.service import rescheduling
 from arthomed.appointments.stages import Stage
 from arthomed.config import settings
 from arthomed.core import clock
-from arthomed.dashboard.day_texts import GENDERS
+from arthomed.dashboard import people
 from arthomed.dashboard.i18n import language
-from arthomed.dashboard.people import age
 from arthomed.frontdesk.service.day import Item
 from arthomed.frontdesk.service.steps import Action
 from arthomed.http.auth import current_actor
@@ -36,13 +35,13 @@ class Rows:
         reader = language(), current_actor().role, clock.today(settings().policy.timezone)
         actions, waits = tuple(self.possible[item.row.id]), tuple(waits_of(item, self.now))
         is_movable = rescheduling.is_movable(current_actor(), item.row.appointment, self.now)
-        return _drawn(
+        return drawn(
             item, actions=actions, waits=waits, shows_doctor=shows_doctor, is_movable=is_movable, reader=reader
         )
 
 
 @lru_cache(_MAX_KEPT)
-def _drawn(
+def drawn(
     item: Item,
     *,
     actions: tuple[Action, ...],
@@ -58,27 +57,16 @@ def _drawn(
 
 
 def facts_of(item: Item) -> list[str]:
-    """Age, sex, the end of the number, and whose family it is, of the person; and whether the person is new."""
-    patient, member = item.row.appointment.patient, item.row.appointment.dependent
-    person = member or patient.profile
-    facts = []
-    if person.date_of_birth is not None:
-        facts.append(age(person.date_of_birth.date(), clock.today(settings().policy.timezone)))
-    if person.gender in GENDERS:
-        facts.append(str(GENDERS[person.gender]))
-    facts.append(f"…{patient.mobile_number[-4:]}")
-    if member is not None:
-        facts.append(gettext("family of %(name)s", name=patient.name))
-    if item.row.is_first_appointment:
-        facts.append(gettext("new patient"))
-    return facts
+    """What is known of the person, and whether the person is new."""
+    known = people.facts_of_patient(item.row.appointment)
+    return [*known, gettext("new patient")] if item.row.is_first_appointment else known
 
 
 def waits_of(item: Item, now: datetime) -> list[str]:
     """How long the patient has waited, and may still wait."""
     place, lines = item.in_queue, []
     if place.stage in (Stage.WAITING, Stage.SKIPPED, Stage.CALLED) and place.arrived_at is not None:
-        waited = max((now - place.arrived_at) // _MINUTE, 0)
+        waited = max((now - place.arrived_at.replace(second=0, microsecond=0)) // _MINUTE, 0)
         lines.append(gettext("waits %(minutes)s min", minutes=waited))
     if place.expected_wait is not None:
         wait = place.expected_wait

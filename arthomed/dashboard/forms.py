@@ -1,14 +1,21 @@
 """Forms of pages, validated by the schemas of the API."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import marshmallow as ma
 from flask import request
+from marshmallow import fields
 
 from arthomed.core.errors import ClinicError, ValidationFailed
 from arthomed.dashboard.texts import translated
 from arthomed.http.parsing import PARSER
+from arthomed.http.schema import Schema
+
+
+class _Seen(Schema):
+    seen = fields.AwareDateTime(format="iso")
 
 
 def read(schema: type[ma.Schema]) -> dict[str, Any]:
@@ -24,6 +31,12 @@ def read(schema: type[ma.Schema]) -> dict[str, Any]:
 def read_as(schema: type[ma.Schema]) -> Any:
     """As `read`, with a schema that loads into something of its own."""
     return PARSER.parse(schema(), request, location="form")
+
+
+def seen() -> datetime | None:
+    """The `last_step_at` of the appointment as the page shows it: see `steps.take`."""
+    found: datetime | None = read(_Seen).get("seen")
+    return found
 
 
 def messages(error: ClinicError) -> Mapping[str, str]:

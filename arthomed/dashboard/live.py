@@ -10,6 +10,7 @@ from flask import Response, render_template
 from markupsafe import Markup
 
 from arthomed.core import cache as core_cache
+from arthomed.core import clock
 from arthomed.core.errors import NotFound
 from arthomed.dashboard.i18n import language
 from arthomed.http import cache, errors
@@ -40,9 +41,14 @@ def polled(view: View) -> View:
     return polled_view  # type: ignore[return-value]
 
 
-def redraw_each_minute(now: datetime) -> None:
-    """Declare that a part shows minutes, or what is possible at this time."""
-    core_cache.valid_until(now.replace(second=0, microsecond=0) + _MINUTE)
+def this_minute() -> datetime:
+    """Now in whole minutes, for what shows minutes or what is possible now; it is drawn again in the next one.
+
+    Within a minute all processes draw the same, so that its version is the same.
+    """
+    minute = clock.now().replace(second=0, microsecond=0)
+    core_cache.valid_until(minute + _MINUTE)
+    return minute
 
 
 def part(template: str, **context: Any) -> Markup:

@@ -28,9 +28,9 @@ def facts(born: datetime | None, gender: str | None) -> list[str]:
 
 
 def facts_of_patient(appointment: Appointment) -> list[str]:
-    """Age, sex and the end of the number; of a family member also whose number it is."""
+    """Age, sex and the end of the number; of a family member also whose family it is."""
     patient, member = appointment.patient, appointment.dependent
     number = f"…{patient.mobile_number[-4:]}"
     if member is not None:
-        return [*facts(member.date_of_birth, member.gender), number, patient.name]
+        return [*facts(member.date_of_birth, member.gender), number, gettext("family of %(name)s", name=patient.name)]
     return [*facts(patient.profile.date_of_birth, patient.profile.gender), number]

@@ -36,6 +36,7 @@ MESSAGES = frozenset(
         N_("The appointment cannot change to this status"),
         N_("The appointment was changed in the meantime"),
         N_("The appointment was changed in the meantime; please look again"),
+        N_("The appointment does not wait for confirmation any more"),
         N_("It is too late for this"),
         N_("The appointment can still be confirmed"),
         N_("An appointment can be started from one hour before its time"),

@@ -14,6 +14,7 @@ _OF_CODES: Mapping[str, LazyString] = {
     Code.VALIDATION_ERROR: lazy_gettext("Please check this field."),
     Code.RATE_LIMIT_EXCEEDED: lazy_gettext("Too many requests. Please wait a moment and try again."),
     Code.INVALID_STATUS_TRANSITION: lazy_gettext("This is not possible any more. The list shows the present state."),
+    Code.TOO_LATE: lazy_gettext("It is too late for this"),
     Code.SERVICE_UNAVAILABLE: lazy_gettext("The server does not answer right now. Please try again."),
 }
 """What is shown for messages that have no translation, such as those that hold a number."""

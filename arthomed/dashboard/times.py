@@ -19,7 +19,7 @@ from arthomed.core import clock
 from arthomed.core.actor import Actor
 from arthomed.core.errors import ClinicError, DuplicateValue
 from arthomed.dashboard import forms
-from arthomed.http.schema import PlainText
+from arthomed.http.schema import PlainText, day_of
 from arthomed.scheduling import single_slots
 from arthomed.scheduling.bookability import Obstacle
 from arthomed.scheduling.single_slots import Reason
@@ -62,7 +62,7 @@ class ChosenTime(PlainText):
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Chosen:  # type: ignore[override]
         doctor, *when = super()._deserialize(value, attr, data, **kwargs).split(_SEPARATOR)
-        day, hhmm = (_day(when[0]), _time(when[1])) if len(when) == 2 else (None, None)  # noqa: PLR2004  date and time
+        day, hhmm = (day_of(when[0]), _time(when[1])) if len(when) == 2 else (None, None)  # noqa: PLR2004  date and time
         if not ObjectId.is_valid(doctor) or (when and (day is None or hhmm is None)):
             raise ma.ValidationError(CHOOSE_TIME)
         return Chosen(ObjectId(doctor), day, hhmm)
@@ -142,7 +142,7 @@ def _in_order(choices: Sequence[Choice]) -> list[Choice]:
 def _asked(doctors: Sequence[User]) -> Chosen:
     """The day and time of the form, of a doctor if it names one; a screen below may have a date of its own."""
     doctor = doctors[0].id if len(doctors) == 1 else None
-    return Chosen(doctor, _day(request.values.get("onDate", "")), _time(request.values.get("atTime", "")))
+    return Chosen(doctor, day_of(request.values.get("onDate", "")), _time(request.values.get("atTime", "")))
 
 
 def refusal(error: ClinicError) -> str:
@@ -169,13 +169,6 @@ def _reason(found: Reason) -> str:
         days = settings().policy.horizon_days
         return str(gettext("Only the next %(days)s days can be booked. Please choose an earlier day.", days=days))
     return str((_DAYS_OFF if found.is_of_day else _OBSTACLES)[found.code])
-
-
-def _day(given: str) -> date | None:
-    try:
-        return date.fromisoformat(given)
-    except ValueError:
-        return None
 
 
 def _time(given: str) -> str | None:

@@ -122,10 +122,11 @@ def ensure_step(step: Step, entry: Entry[T]) -> None:
     is_released = entry.stage is Stage.WAITING and queue is not None and queue.skipped_at is not None
     if entry.stage in _STEPS_FROM[step] or (step is Step.RECALL and is_released):
         return
-    raise InvalidTransition(_where(entry))
+    raise InvalidTransition(where(entry))
 
 
-def _where(entry: Entry[T]) -> str:
+def where(entry: Entry[T]) -> str:
+    """Where the patient is, as a sentence."""
     return NOT_CONFIRMED if entry.appointment.status is Status.PENDING else _WHERE[entry.stage]
 
 
@@ -136,7 +137,7 @@ def ensure_may_arrive(appointment: QueuedView, now: datetime, *, day_begins: dat
         InvalidTransition
     """
     if appointment.status is not Status.CONFIRMED:
-        raise InvalidTransition(_where(Entry(appointment, STAGE_OF[appointment.status])))
+        raise InvalidTransition(where(Entry(appointment, STAGE_OF[appointment.status])))
     if now < day_begins:
         raise InvalidTransition("The appointment is on a later day")
     if now > appointment.ends_at + START_UNTIL:
@@ -146,7 +147,7 @@ def ensure_may_arrive(appointment: QueuedView, now: datetime, *, day_begins: dat
 def ensure_undoable(appointment: QueuedView, former: FormerView | None, now: datetime) -> None:
     """Raises InvalidTransition when there is no step in the queue that can still be undone."""
     if appointment.status is not Status.CONFIRMED:
-        raise InvalidTransition(_where(Entry(appointment, STAGE_OF[appointment.status])))
+        raise InvalidTransition(where(Entry(appointment, STAGE_OF[appointment.status])))
     if former is None:
         raise InvalidTransition("There is nothing to undo")
     if now > former.left_at + UNDO_WITHIN:

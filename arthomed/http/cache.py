@@ -113,9 +113,7 @@ def cached(*, shared: bool, has_etag: bool | None = None, max_bytes: int = _MAX_
     """
 
     def decorate(view: View) -> View:
-        if hasattr(view, "permission"):
-            message = "@cached goes below @requires: a response is given only to an admitted caller"
-            raise TypeError(message)
+        _ensure_below_permission(view)
 
         @wraps(view)
         def cached_view(*args: Any, **kwargs: Any) -> Response:
@@ -153,6 +151,8 @@ def cached_part(vary: Callable[[], str]) -> Callable[[View], View]:
     """
 
     def decorate(view: View) -> View:
+        _ensure_below_permission(view)
+
         @wraps(view)
         def cached_view(*args: Any, **kwargs: Any) -> Response:
             key, entries = _key(g.actor.user_id, shared=False), _entries()
@@ -171,6 +171,12 @@ def cached_part(vary: Callable[[], str]) -> Callable[[View], View]:
         return cached_view  # type: ignore[return-value]
 
     return decorate
+
+
+def _ensure_below_permission(view: View) -> None:
+    if hasattr(view, "permission"):
+        message = f"{view.__name__}: a cache goes below @requires: a response is given only to an admitted caller"
+        raise TypeError(message)
 
 
 def conditional(view: View) -> View:

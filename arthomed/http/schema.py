@@ -129,6 +129,14 @@ class Id(PlainText):
         return ObjectId(typed)
 
 
+def day_of(typed: str) -> date | None:
+    """The date that YYYY-MM-DD names, from 1000 to 2999: those at the ends of the calendar overflow in a time zone."""
+    try:
+        return date.fromisoformat(typed if _DAY.fullmatch(typed) else "")
+    except ValueError:
+        return None
+
+
 class Day(PlainText):
     """A calendar date at the clinic; MongoDB stores it as midnight UTC."""
 
@@ -136,10 +144,10 @@ class Day(PlainText):
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> date:  # type: ignore[override]
         typed = super()._deserialize(value, attr, data, **kwargs)
-        try:
-            return date.fromisoformat(typed if _DAY.fullmatch(typed) else "")
-        except ValueError as error:
-            raise ma.ValidationError("Must be a date as YYYY-MM-DD.") from error
+        day = day_of(typed)
+        if day is None:
+            raise ma.ValidationError("Must be a date as YYYY-MM-DD.")
+        return day
 
     def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
         return None if value is None else f"{value:%Y-%m-%d}"

@@ -191,6 +191,14 @@ class Slot(ClinicDocument):
         return list(cls.collection().distinct("doctor", free))
 
     @classmethod
+    def doctors_away_on(cls, day: dt.date, doctors: Sequence[ObjectId]) -> set[ObjectId]:
+        """Those of some doctors who have slots on a day, all of them blocked."""
+        slots: Raw = {"doctor": {"$in": list(doctors)}, "date": clock.midnight_utc(day)}
+        is_away = {"_id": "$doctor", "isAway": {"$min": "$isBlocked"}}
+        found = cls.collection().aggregate([{"$match": slots}, {"$group": is_away}, {"$match": {"isAway": True}}])
+        return {row["_id"] for row in found}
+
+    @classmethod
     def counts_by_day(cls, doctor: ObjectId, first: dt.date, last: dt.date, *, now: datetime) -> list[Raw]:
         """Count the slots of each day that has any: `{_id: date, total, free}`, in no particular order."""
         days = {"$gte": clock.midnight_utc(first), "$lte": clock.midnight_utc(last)}

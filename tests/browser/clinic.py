@@ -57,7 +57,7 @@ class Doctor:
             starts_at = now + timedelta(days=day, minutes=_QUARTER * quarter - now.minute % _QUARTER)
         local, today = starts_at.astimezone(zone), clock.today(zone) + timedelta(days=day)
         Appointment.objects(id=booked.id).update(
-            set__starts_at=starts_at,
+            set__starts_at=starts_at.replace(second=0, microsecond=0),
             set__ends_at=starts_at + timedelta(minutes=30),
             set__appointment_date=clock.midnight_utc(today),
             set__appointment_time=f"{local:%H:%M}",

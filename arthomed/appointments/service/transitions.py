@@ -33,6 +33,8 @@ _NOT_GIVEN_YET = "a reason that is given with the cancellation"
 _FORGOTTEN = "The consultation was not completed on its day"
 _UNSEEN = "The clinic did not see the patient"
 _OTHER_CALLED = "Another patient of this doctor is called now; start or skip that one first"
+_DECIDED = "The appointment does not wait for confirmation any more"
+_CHANGED = "The appointment was changed in the meantime; please look again"
 _SAME_TIME = "The patient now has another appointment at that time"
 
 
@@ -82,9 +84,42 @@ def _commit(transition: _Transition) -> Appointment:
     return moved
 
 
-def cancel(actor: Actor, appointment_id: ObjectId, *, reason: str | None) -> Appointment:
-    """Cancel an appointment and free its seat; `cancellation` holds the refund."""
-    return change_status(actor, appointment_id, Status.CANCELLED, reason=reason)
+def confirm(actor: Actor, appointment_id: ObjectId, *, seen: datetime | None = None) -> Appointment:
+    """Confirm a request; a change of the status to `confirmed` would also undo a start or a no-show.
+
+    `seen` is the `last_step_at` of what the caller saw: a request that was moved since is not confirmed.
+
+    Raises:
+        NotFound, InvalidTransition, PermissionDenied, TooLate: see `change_status`.
+    """
+    appointment: Appointment = Appointment.visible_to(actor).require(appointment_id)
+    if appointment.status is not Status.PENDING:
+        raise rules.InvalidTransition(_DECIDED)
+    return _change_seen(actor, appointment, Status.CONFIRMED, seen=seen)
+
+
+def mark_no_show(actor: Actor, appointment_id: ObjectId, *, seen: datetime | None = None) -> Appointment:
+    """Mark a no-show, unless the patient has arrived or been called since `seen`. Raises as `confirm` does."""
+    appointment: Appointment = Appointment.visible_to(actor).require(appointment_id)
+    return _change_seen(actor, appointment, Status.NO_SHOW, seen=seen)
+
+
+def _change_seen(
+    actor: Actor, appointment: Appointment, target: Status, *, seen: datetime | None, reason: str | None = None
+) -> Appointment:
+    transition = _prepare(actor, appointment, target, reason)
+    if seen not in (None, appointment.last_step_at):
+        raise rules.InvalidTransition(_CHANGED)
+    return Appointment.with_people([_commit(transition)])[0]
+
+
+def cancel(actor: Actor, appointment_id: ObjectId, *, reason: str | None, seen: datetime | None = None) -> Appointment:
+    """Cancel an appointment and free its seat; `cancellation` holds the refund.
+
+    `seen` as for `confirm`: the caller has seen what the cancellation means.
+    """
+    appointment: Appointment = Appointment.visible_to(actor).require(appointment_id)
+    return _change_seen(actor, appointment, Status.CANCELLED, seen=seen, reason=reason)
 
 
 def quote_cancellation(actor: Actor, appointment_id: ObjectId) -> Appointment:

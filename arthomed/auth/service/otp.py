@@ -52,8 +52,8 @@ def request_code(mobile: str, *, purpose: str, address: str, networks: Sequence[
     """Store a code for a number, known or not, and enqueue its SMS; the number's older code is dead from now on.
 
     `address` is the client's (`http.limits.subscriber`), `networks` are those that have quotas
-    (`http.limits.networks`). The clinic's quotas do not change the response, which would tell patients from strangers:
-    the worker decides whether the SMS is sent.
+    (`http.limits.networks`), none for somebody who is signed in. The clinic's quotas do not change the response, which
+    would tell patients from strangers: the worker decides whether the SMS is sent.
 
     Raises:
         AccountLocked: too many wrong codes were entered for the number.

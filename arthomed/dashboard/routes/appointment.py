@@ -10,7 +10,6 @@ from arthomed.appointments.models import Appointment
 from arthomed.appointments.service import history, queries, rescheduling, sent_messages
 from arthomed.appointments.stages import STAGE_OF
 from arthomed.audit import service as audit
-from arthomed.core import clock
 from arthomed.core.paging import PageRequest
 from arthomed.core.permissions import Permission
 from arthomed.dashboard import appointment_texts as texts
@@ -81,7 +80,6 @@ def _is_panel() -> bool:
 
 def _shown(appointment_id: ObjectId, *, is_panel: bool, is_opened: bool = False) -> dict[str, Any]:
     """What the panel shows: when it is opened, each part is a read of its own, as over the API."""
-    live.redraw_each_minute(clock.now())  # not all names have a cache tag, either
     with audit.reads_of_screen(f"appointment {appointment_id}", is_opened=is_opened):
         shown = _read(appointment_id)
     return {
@@ -95,7 +93,7 @@ def _shown(appointment_id: ObjectId, *, is_panel: bool, is_opened: bool = False)
 
 
 def _read(appointment_id: ObjectId) -> dict[str, Any]:
-    actor = current_actor()
+    actor, now = current_actor(), live.this_minute()  # not all names have a cache tag, either
     appointment = queries.get_live(actor, appointment_id)
     stage = appointment.in_queue.stage if appointment.in_queue else STAGE_OF[appointment.status]
     shows_messages, shows_payments = (
@@ -105,14 +103,14 @@ def _read(appointment_id: ObjectId) -> dict[str, Any]:
         "appointment": appointment,
         "person": _facts(appointment),
         "stage": stage,
-        "status": texts.STATUSES.get(appointment.status) or day_texts.STAGES[stage],
+        "status": texts.status(appointment.status, stage),
         "reads_record": access.reads_medical_record(appointment.patient_id, actor),
         "readable": {one.id for one in appointment.images if access.reads_file(one.owner, one.uploader, actor)},
         "events": events_of(appointment, history.people_of(appointment)),
         "messages": sent_messages.list_of_appointment(actor, appointment_id) if shows_messages else None,
         "account": payments.account(actor, appointment_id) if shows_payments else None,
-        "is_movable": rescheduling.is_movable(actor, appointment, clock.now()),
-        "is_cancellable": steps.is_cancellable(actor, appointment, clock.now()),
+        "is_movable": rescheduling.is_movable(actor, appointment, now),
+        "is_cancellable": steps.is_cancellable(actor, appointment, now),
         "shows_accesses": actor.may(Permission.AUDIT_READ),
     }
 

@@ -24,6 +24,7 @@ from arthomed.frontdesk.service import callers
 from arthomed.frontdesk.service.callers import Caller
 from arthomed.http.auth import current_actor, requires_page
 from arthomed.http.errors import STATUS_OF
+from arthomed.http.limits import limit_bookings
 from arthomed.users.models import User
 
 _SHOWN_BESIDE = ("name", "memberName", "relationship", "dateOfBirth", "reason", "when")
@@ -84,6 +85,7 @@ def explain() -> str:
 
 
 @blueprint.post("/appointments/new")
+@limit_bookings
 @requires_page(Permission.APPOINTMENT_BOOK_FOR_PATIENT)
 def book() -> Response:
     """Book once, however often the form is sent; what is refused is said beside it, with the nearest times."""

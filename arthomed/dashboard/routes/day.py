@@ -15,10 +15,9 @@ from arthomed.appointments.models import Appointment
 from arthomed.appointments.schemas import CancelAppointment
 from arthomed.appointments.service import queries, transitions
 from arthomed.appointments.stages import Stage
-from arthomed.config import settings
-from arthomed.core import clock, text
+from arthomed.core import text
 from arthomed.core.permissions import Permission
-from arthomed.dashboard import day_rows, forms, live, money, payment_forms
+from arthomed.dashboard import day_rows, forms, live, money, payment_forms, times
 from arthomed.dashboard.blueprint import Pages
 from arthomed.dashboard.day_texts import ACTIONS, ENDED, MESSAGES, PRIORITIES, STAGES, USUAL
 from arthomed.dashboard.problems import is_partial
@@ -26,6 +25,7 @@ from arthomed.frontdesk.service import day, steps
 from arthomed.frontdesk.service.steps import Action
 from arthomed.http.auth import current_actor, requires_page
 from arthomed.http.limits import limit_polling
+from arthomed.http.schema import day_of
 from arthomed.payments.service import queries as payments
 
 _MAX_SEARCH = 100
@@ -51,7 +51,7 @@ class Filters:
         given = request.values
         doctor, state, view = given.get("doctor", ""), given.get("state", ""), given.get("view", "")
         return cls(
-            _date(given.get("date", "")),
+            day_of(given.get("date", "")) or times.today(),
             ObjectId(doctor) if ObjectId.is_valid(doctor) else None,
             Stage(state) if state in list(Stage) else None,
             text.one_line(given.get("search", "")[:_MAX_SEARCH]),
@@ -60,7 +60,7 @@ class Filters:
 
     @property
     def is_today(self) -> bool:
-        return self.date == _today()
+        return self.date == times.today()
 
     @property
     def parameters(self) -> dict[str, str]:
@@ -81,17 +81,6 @@ class Filters:
 
     def url_of_day(self, offset: int) -> str:
         return self.url(date=(self.date + timedelta(days=offset)).isoformat())
-
-
-def _today() -> date:
-    return clock.today(settings().policy.timezone)
-
-
-def _date(given: str) -> date:
-    try:
-        return date.fromisoformat(given)
-    except ValueError:
-        return _today()
 
 
 @blueprint.get("/day")
@@ -118,7 +107,8 @@ def poll() -> Response:
 def ask_to_cancel(appointment_id: ObjectId) -> str:
     """Show what a cancellation means before it is done."""
     appointment = transitions.quote_cancellation(current_actor(), appointment_id)
-    return render_template("dashboard/_cancel.html", appointment=appointment, filters=Filters.of_request().parameters)
+    sent = {**Filters.of_request().parameters, "seen": appointment.last_step_at.isoformat()}
+    return render_template("dashboard/_cancel.html", appointment=appointment, filters=sent)
 
 
 @blueprint.get("/appointments/<object_id:appointment_id>/done")
@@ -134,7 +124,9 @@ def _add_route(action: Action) -> None:
 
     @requires_page(steps.permission_of(action))
     def take(appointment_id: ObjectId) -> Response:
-        more = {"reason": forms.read(CancelAppointment).get("reason")} if action is Action.CANCEL else {}
+        more: dict[str, Any] = {"seen": forms.seen()}
+        if action is Action.CANCEL:
+            more["reason"] = forms.read(CancelAppointment).get("reason")
         done = steps.take(current_actor(), action, appointment_id, **more)
         if action is Action.CANCEL and payments.refund_due_of(done) and current_actor().may(Permission.PAYMENT_RECORD):
             return _ask_to_refund(appointment_id)
@@ -175,9 +167,8 @@ def _is_on_day() -> bool:
 
 def _shown() -> dict[str, Any]:
     """What the template of the list needs."""
-    actor, now, chosen = current_actor(), clock.now(), Filters.of_request()
+    actor, now, chosen = current_actor(), live.this_minute(), Filters.of_request()
     found = day.find(actor, chosen.date, chosen.doctor, stage=chosen.state, search=chosen.search)
-    live.redraw_each_minute(now)
     counts: Counter[str] = Counter()
     for doctor in found.doctors:
         counts.update(doctor.counts if chosen.doctor in (None, doctor.id) else {})

@@ -2,17 +2,18 @@
 
 from typing import Any
 
-from flask import Response, make_response, render_template, request
+from flask import Response, make_response, redirect, render_template, request
+from werkzeug.wrappers import Response as BaseResponse
 
 from arthomed.auth.schemas import OneTimeCode
 from arthomed.auth.service import otp, sessions, sign_in
-from arthomed.core.errors import AddressLimitExceeded, ClinicError, RateLimitExceeded
+from arthomed.core.errors import ClinicError, RateLimitExceeded
 from arthomed.core.permissions import Permission
 from arthomed.dashboard import forms, lock
 from arthomed.dashboard.blueprint import Pages
 from arthomed.http.auth import current_actor, own_id, requires_page
 from arthomed.http.errors import STATUS_OF
-from arthomed.http.limits import limit_polling, limit_sign_in, networks, subscriber
+from arthomed.http.limits import limit_polling, limit_sign_in, subscriber
 from arthomed.http.schema import Schema
 from arthomed.users import service as users
 from arthomed.users.models import User
@@ -36,8 +37,12 @@ def stay_awake() -> Response:
 
 @blueprint.get("/locked")
 @requires_page(Permission.SESSIONS, while_locked=True)
-def show() -> str:
-    return render_template("dashboard/locked.html", **_state(users.get(own_id()), back=request.args.get("back", "")))
+def show() -> str | BaseResponse:
+    """The page that asks for a code; on a session that another window has opened, the way back."""
+    back = request.args.get("back", "")
+    if not lock.is_locked():
+        return redirect(lock.way_back(back))
+    return render_template("dashboard/locked.html", **_state(users.get(own_id()), back=back))
 
 
 @blueprint.post("/lock")
@@ -52,11 +57,12 @@ def lock_now() -> Response:
 @limit_sign_in
 @requires_page(Permission.SESSIONS, while_locked=True)
 def send_code() -> Response:
+    """Send a code. It does not count for the quota of the address: all colleagues at the desk share that one."""
     user = users.get(own_id())
     try:
-        otp.request_code(user.mobile_number, purpose=_PURPOSE, address=subscriber(), networks=networks())
+        otp.request_code(user.mobile_number, purpose=_PURPOSE, address=subscriber(), networks=())
     except RateLimitExceeded as error:
-        return _refused(user, error, asks_for_code=not isinstance(error, AddressLimitExceeded))
+        return _refused(user, error, asks_for_code=True)
     except ClinicError as error:
         return _refused(user, error, asks_for_code=False)
     return _step(user, asks_for_code=True)

@@ -20,6 +20,7 @@ from arthomed.dashboard.booking_schemas import MoveForm
 from arthomed.dashboard.times import Chosen
 from arthomed.http.auth import current_actor, requires_page
 from arthomed.http.errors import STATUS_OF
+from arthomed.http.limits import limit_bookings
 from arthomed.users.models import User
 
 _DONE_BEFORE = "The first attempt was done: the day shows it. Please close this."
@@ -45,6 +46,7 @@ def show_times(appointment_id: ObjectId) -> str:
 
 
 @blueprint.post("/appointments/<object_id:appointment_id>/move")
+@limit_bookings
 @requires_page(Permission.APPOINTMENT_RESCHEDULE)
 def move(appointment_id: ObjectId) -> Response:
     """Move, and let the screen below show it; a time that is taken is answered with the nearest."""

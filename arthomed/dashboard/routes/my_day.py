@@ -51,7 +51,7 @@ def show() -> str:
 @live.polled
 def poll() -> Response:
     """The line of patients; `current` is the appointment whose notes the page shows."""
-    found = my_day.get(current_actor(), clock.now())
+    found = my_day.get(current_actor(), live.this_minute())
     return live.response(_LINE, **_line(found, request.args.get("current", "")))
 
 
@@ -102,7 +102,7 @@ def _ask_if_empty(appointment_id: ObjectId) -> Response:
 def _add_route(action: Action) -> None:
     @requires_page(Permission.MY_DAY)
     def take(appointment_id: ObjectId) -> str:
-        steps.take(current_actor(), action, appointment_id)
+        steps.take(current_actor(), action, appointment_id, seen=forms.seen())
         return _content()
 
     name = action.replace("-", "_")
@@ -115,7 +115,7 @@ for _action in _STEPS:
 
 def _content() -> str:
     """The consultation, if there is one, and the line of the other patients."""
-    found = my_day.get(current_actor(), clock.now())
+    found = my_day.get(current_actor(), live.this_minute())
     current = found.in_consultation
     shown = {} if current is None else {**_record_of(current), "form_token": form_tokens.new(_token_subject(current))}
     part = live.part(_LINE, **_line(found, str(current or "")))
@@ -123,20 +123,18 @@ def _content() -> str:
 
 
 def _line(found: MyDay, current: str) -> dict[str, Any]:
-    now = clock.now()
-    live.redraw_each_minute(now)
     return {
         "url": url_for("dashboard_my_day.poll"),
         "filters": {"current": current} if current else {},
         "found": found,
         "current": current,
-        "minute": now.replace(second=0, microsecond=0),
+        "minute": live.this_minute(),
         "steps": [action for action in found.possible if action in _STEPS and not _undoes_arrival(found, action)],
     }
 
 
 def _undoes_arrival(found: MyDay, action: Action) -> bool:
-    """That is for the desk, which saw the patient."""
+    """The desk saw the patient, so this screen does not offer that; the day does, to doctors, too."""
     queue = found.current.row.appointment.queue if found.current else None
     former = queue.former if queue else None
     return action is Action.UNDO and former is not None and former.step == arrival.STEP

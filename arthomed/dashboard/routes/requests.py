@@ -1,8 +1,9 @@
 """Requests: what waits for confirmation, oldest first."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from bson import ObjectId
@@ -12,11 +13,12 @@ from arthomed.appointments.models import Appointment
 from arthomed.appointments.rules import InvalidTransition, Status
 from arthomed.appointments.schemas import CancelAppointment
 from arthomed.appointments.service import queries, transitions
+from arthomed.core.actor import Actor
 from arthomed.core.errors import ValidationFailed
 from arthomed.core.permissions import Permission
 from arthomed.dashboard import forms, live, people
+from arthomed.dashboard.appointment_texts import STATUSES
 from arthomed.dashboard.blueprint import Pages
-from arthomed.dashboard.request_texts import STATUSES
 from arthomed.frontdesk.service import requests
 from arthomed.frontdesk.service.requests import MAX_SHOWN, Neighbour, Requests
 from arthomed.http.auth import current_actor, requires_page
@@ -50,7 +52,7 @@ def poll() -> Response:
 @blueprint.post("/requests/<object_id:appointment_id>/confirm")
 @requires_page(Permission.APPOINTMENT_LIST_PENDING)
 def confirm(appointment_id: ObjectId) -> Response:
-    return _decide(appointment_id, Status.CONFIRMED)
+    return _decide(appointment_id, partial(transitions.confirm, seen=forms.seen()))
 
 
 @blueprint.get("/requests/<object_id:appointment_id>/reject")
@@ -64,7 +66,8 @@ def ask_to_reject(appointment_id: ObjectId) -> str:
 @requires_page(Permission.APPOINTMENT_LIST_PENDING)
 def reject(appointment_id: ObjectId) -> Response:
     try:
-        return _decide(appointment_id, Status.REJECTED, reason=forms.read(CancelAppointment).get("reason"))
+        reason = forms.read(CancelAppointment).get("reason")
+        return _decide(appointment_id, partial(transitions.change_status, target=Status.REJECTED, reason=reason))
     except ValidationFailed as error:
         appointment = queries.get(current_actor(), appointment_id)
         response = make_response(_rejection(appointment, forms.messages(error)), STATUS_OF[error.code])
@@ -72,14 +75,14 @@ def reject(appointment_id: ObjectId) -> Response:
         return response
 
 
-def _decide(appointment_id: ObjectId, target: Status, reason: str | None = None) -> Response:
+def _decide(appointment_id: ObjectId, decide: Callable[[Actor, ObjectId], Appointment]) -> Response:
     """Answer with the list as it is then, on the next request; one that somebody else has decided stays in it."""
     actor = current_actor()
     try:
-        decided = transitions.change_status(actor, appointment_id, target, reason=reason)
+        decided = decide(actor, appointment_id)
     except InvalidTransition:
         decided = queries.get(actor, appointment_id)
-        if decided.status is Status.PENDING:  # its time came
+        if decided.status is Status.PENDING:  # its time came, or it was moved
             raise
         found = requests.find(actor, [appointment_id])
     else:

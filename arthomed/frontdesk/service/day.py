@@ -19,7 +19,7 @@ from arthomed.frontdesk.rules import Entry, position
 from arthomed.frontdesk.service import day_reads, lines, rows
 from arthomed.frontdesk.service.rows import Row
 from arthomed.notifications.states import MessageStates
-from arthomed.scheduling.models import day_tag
+from arthomed.scheduling.models import Slot, day_tag, schedule_tag
 from arthomed.users.models import DOCTORS_TAG, User
 
 _MAX_CACHED_DOCTORS = 100  # each has a tag
@@ -28,6 +28,8 @@ _MINUTE = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class DoctorOfDay:
+    """A doctor and the counts of the queue; `on_leave` if there are slots on the day and all of them are blocked."""
+
     id: ObjectId
     name: str
     counts: dict[str, int]
@@ -106,8 +108,9 @@ def _load(day: date, doctors: Sequence[User], only: ObjectId | None) -> Day:
     found = {row.id: row for row in rows.of_day(day, only)}
     shown = {one.id: one for one in [*doctors, *(row.appointment.doctor for row in found.values())]}
     in_order = sorted(shown.values(), key=_by_name)
+    away = Slot.doctors_away_on(day, list(shown))
     items = _items(found, in_order, _whole_minute(clock.now()))
-    return Day(day, [_doctor_of_day(doctor, items) for doctor in in_order], items)
+    return Day(day, [_doctor_of_day(doctor, items, on_leave=doctor.id in away) for doctor in in_order], items)
 
 
 def _doctors(actor: Actor, doctor_id: ObjectId | None) -> list[User]:
@@ -125,11 +128,11 @@ def _doctors(actor: Actor, doctor_id: ObjectId | None) -> list[User]:
 
 
 def _depend_on(day: date, doctors: Sequence[User]) -> None:
-    """A new appointment of the day changes the tag of its doctor's slots of the day."""
+    """A new appointment of the day changes the tag of its doctor's slots of the day, other hours that of all slots."""
     if len(doctors) > _MAX_CACHED_DOCTORS:
         cache.valid_until(clock.now())
     else:
-        cache.depends_on(*(day_tag(doctor.id, day) for doctor in doctors))
+        cache.depends_on(*(tag for doctor in doctors for tag in (day_tag(doctor.id, day), schedule_tag(doctor.id))))
 
 
 def _items(found: dict[ObjectId, Row], doctors: Iterable[User], now: datetime) -> list[Item]:
@@ -153,9 +156,9 @@ def _record_reads(actor: Actor, filters: Mapping[str, object], shown: Iterable[I
     cache.on_reuse(partial(day_reads.record, filters=filters, patients=patients))
 
 
-def _doctor_of_day(doctor: User, items: Iterable[Item]) -> DoctorOfDay:
+def _doctor_of_day(doctor: User, items: Iterable[Item], *, on_leave: bool) -> DoctorOfDay:
     counts = Counter(item.in_queue.stage for item in items if item.row.appointment.doctor_id == doctor.id)
-    return DoctorOfDay(doctor.id, doctor.name, {str(stage): counts[stage] for stage in Stage})
+    return DoctorOfDay(doctor.id, doctor.name, {str(stage): counts[stage] for stage in Stage}, on_leave=on_leave)
 
 
 def _by_name(doctor: User) -> tuple[str, ObjectId]:

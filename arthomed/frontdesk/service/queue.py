@@ -26,7 +26,8 @@ from arthomed.frontdesk.service import lines
 log = structlog.get_logger()
 
 _CHANGED = "The appointment was changed in the meantime; please look again"
-_UNDONE_BY_STATUS = frozenset({Status.IN_PROGRESS, Status.NO_SHOW})
+UNDONE_BY_STATUS = frozenset({Status.IN_PROGRESS, Status.NO_SHOW})
+"""The statuses from which an undo is a change of the status."""
 NewPlace = Callable[[ClientSession], Queue]
 
 
@@ -39,7 +40,7 @@ def arrive(actor: Actor, appointment_id: ObjectId, priority: dict[str, Any]) -> 
     """
     appointment = _load(actor, appointment_id)
     now, day = clock.now(), appointment.appointment_date.date()
-    rules.ensure_may_arrive(appointment, now, day_begins=min(days.begin_of(day), appointment.starts_at - START_FROM))
+    ensure_may_arrive(appointment, now)
     if appointment.has_arrived and not priority:
         audit_trail.record_read(actor, [appointment])
         return _shown(appointment)
@@ -70,9 +71,9 @@ def call(actor: Actor, appointment_id: ObjectId) -> Appointment:
     return _take(actor, appointment_id, Step.CALL)
 
 
-def skip(actor: Actor, appointment_id: ObjectId) -> Appointment:
-    """Let the next two go first. Raises NotFound, InvalidTransition."""
-    return _take(actor, appointment_id, Step.SKIP)
+def skip(actor: Actor, appointment_id: ObjectId, *, seen: datetime | None = None) -> Appointment:
+    """Let the next two go first; `seen` as for `undo`. Raises NotFound, InvalidTransition."""
+    return _take(actor, appointment_id, Step.SKIP, seen)
 
 
 def recall(actor: Actor, appointment_id: ObjectId) -> Appointment:
@@ -80,28 +81,38 @@ def recall(actor: Actor, appointment_id: ObjectId) -> Appointment:
     return _take(actor, appointment_id, Step.RECALL)
 
 
-def undo(actor: Actor, appointment_id: ObjectId) -> Appointment:
+def undo(actor: Actor, appointment_id: ObjectId, *, seen: datetime | None = None) -> Appointment:
     """Undo the last step: the arrival, the call, the skip, the start of the consultation, or a no-show.
+
+    `seen` is the `last_step_at` of what the caller saw, so that nobody undoes a later step of somebody else.
 
     Raises:
         NotFound: the appointment is none of the actor's.
-        InvalidTransition: there is nothing to undo, or it is too late.
+        InvalidTransition: there is nothing to undo, it is too late, or it is not the step that was seen.
         PermissionDenied: only the doctor and admins undo the start of a consultation.
         SlotTaken, DuplicateValue: see `transitions.change_status`.
     """
     appointment, now = _load(actor, appointment_id), clock.now()
-    if appointment.status in _UNDONE_BY_STATUS:
+    _ensure_seen(appointment, seen)
+    if appointment.status in UNDONE_BY_STATUS:
         return _shown(transitions.change_status(actor, appointment_id, Status.CONFIRMED))
     former = appointment.queue.former if appointment.queue else None
     rules.ensure_undoable(appointment, former, now)
     return _shown(_store_or_refuse(actor, appointment, lambda _: appointment.queue.undone(), now))
 
 
-def _take(actor: Actor, appointment_id: ObjectId, step: Step) -> Appointment:
+def ensure_may_arrive(appointment: Appointment, now: datetime) -> None:
+    """Raises InvalidTransition: see `rules.ensure_may_arrive`."""
+    begins = days.begin_of(appointment.appointment_date.date())
+    rules.ensure_may_arrive(appointment, now, day_begins=min(begins, appointment.starts_at - START_FROM))
+
+
+def _take(actor: Actor, appointment_id: ObjectId, step: Step, seen: datetime | None = None) -> Appointment:
     loaded, now = _load(actor, appointment_id), clock.now()
     line = _line_of(loaded)
     entry = _entry(line, loaded.id)
     rules.ensure_step(step, entry)
+    _ensure_seen(entry.appointment, seen)
     if step is Step.CALL:
         around_its_time(entry.appointment, actor, now, settings().policy)
     queue = _after(step, entry.appointment, line, now)
@@ -164,6 +175,12 @@ def _write(
 def _load(actor: Actor, appointment_id: ObjectId) -> Appointment:
     appointment: Appointment = Appointment.listed_for(actor).require(appointment_id)
     return appointment
+
+
+def _ensure_seen(appointment: Appointment, seen: datetime | None) -> None:
+    """Raises InvalidTransition, which says where the patient is, when another step was taken since."""
+    if seen not in (None, appointment.last_step_at):
+        raise InvalidTransition(rules.where(_entry(_line_of(appointment), appointment.id)))
 
 
 def _line_of(appointment: Appointment) -> lines.Line:

@@ -3,15 +3,16 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import partial
 
 from bson import ObjectId
 
-from arthomed.appointments.models import Appointment
+from arthomed.appointments.models import Appointment, appointments_tag
 from arthomed.appointments.parts import Change
 from arthomed.appointments.rules import ACTIVE, Status
-from arthomed.core import cache
+from arthomed.config import settings
+from arthomed.core import cache, clock
 from arthomed.core.actor import Actor
 from arthomed.frontdesk import days
 from arthomed.frontdesk.service import day_reads
@@ -78,16 +79,26 @@ def find(actor: Actor, shown: Collection[ObjectId] = ()) -> Requests:
     found = _waiting()
     cache.valid_while(lambda: _waiting() == found)
     waiting = found[:MAX_SHOWN]
-    tags = {tag for one in waiting for tag in (user_tag(one.patient), day_tag(one.doctor, one.day))}
-    cache.depends_on(DOCTORS_TAG, *tags)
+    _depend_on(waiting, shown)
     around = _around({(one.doctor, one.day) for one in waiting})
     loaded = {one.id: one for one in Appointment.objects(id__in=[*(one.id for one in waiting), *shown])}
     appointments = [loaded[one.id] for one in waiting if one.id in loaded]
-    others = [one for one in loaded.values() if one.status is not Status.PENDING]
-    decided = [one for one in others if _decision(one).by != actor.user_id]
+    decisions = {one.id: decision for one in loaded.values() if (decision := _decision(one))}
+    decided = [one for one in loaded.values() if one.id in decisions and decisions[one.id].by != actor.user_id]
     Appointment.with_people([*appointments, *decided])
     _record_reads(actor, [*appointments, *decided])
-    return Requests([_request(one, around) for one in appointments], _decided(decided), len(found) > MAX_SHOWN)
+    return Requests(
+        [_request(one, around) for one in appointments], _decided(decided, decisions), len(found) > MAX_SHOWN
+    )
+
+
+def _depend_on(waiting: Iterable[_Waiting], shown: Collection[ObjectId]) -> None:
+    """Declare what the list depends on, besides who waits; the ages in it are those of today."""
+    patients = set(Appointment.objects(id__in=list(shown)).scalar("patient_id")) if shown else set()
+    tags = {tag for patient in patients for tag in (user_tag(patient), appointments_tag(patient))}
+    tags |= {tag for one in waiting for tag in (user_tag(one.patient), day_tag(one.doctor, one.day))}
+    cache.depends_on(DOCTORS_TAG, *tags)
+    cache.valid_until(days.begin_of(clock.today(settings().policy.timezone) + timedelta(days=1)))
 
 
 def _waiting() -> list[_Waiting]:
@@ -115,17 +126,19 @@ def _request(appointment: Appointment, around: dict[_DoctorsDay, list[Neighbour]
     return Request(appointment, [one for one in neighbours if one.id != appointment.id])
 
 
-def _decided(appointments: Iterable[Appointment]) -> list[Decided]:
+def _decided(appointments: Iterable[Appointment], decisions: dict[ObjectId, Change]) -> list[Decided]:
     in_order = sorted(appointments, key=lambda one: (one.created_at, one.id))
-    decisions = {one.id: _decision(one) for one in in_order}
-    people = User.by_id(decision.by for decision in decisions.values() if decision.by)
+    deciders = {by for one in in_order if (by := decisions[one.id].by)}
+    if deciders:
+        cache.depends_on(*map(user_tag, deciders))
+    people = User.by_id(deciders)
     return [Decided(one, decisions[one.id], people.get(decisions[one.id].by)) for one in in_order]
 
 
-def _decision(appointment: Appointment) -> Change:
-    """The change that ended the wait for confirmation."""
+def _decision(appointment: Appointment) -> Change | None:
+    """The change that ended the wait for confirmation; None while it waits, and of a booking at the desk."""
     changes: Iterable[Change] = reversed(appointment.history)
-    return next(one for one in changes if one.source is Status.PENDING and one.target is not Status.PENDING)
+    return next((one for one in changes if one.source is Status.PENDING and one.target is not Status.PENDING), None)
 
 
 def _record_reads(actor: Actor, appointments: Iterable[Appointment]) -> None:

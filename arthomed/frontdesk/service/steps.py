@@ -11,14 +11,14 @@ from bson import ObjectId
 
 from arthomed.appointments import rules as appointment_rules
 from arthomed.appointments.models import Appointment
-from arthomed.appointments.rules import START_FROM, Status
+from arthomed.appointments.rules import Status
 from arthomed.appointments.service import transitions
 from arthomed.appointments.stages import STAGE_OF, Stage
 from arthomed.config import settings
 from arthomed.core.actor import Actor
 from arthomed.core.errors import ClinicError
 from arthomed.core.permissions import Permission
-from arthomed.frontdesk import days, rules
+from arthomed.frontdesk import rules
 from arthomed.frontdesk.rules import Entry, Step
 from arthomed.frontdesk.service import queue
 from arthomed.frontdesk.service.day import Day, Item
@@ -41,10 +41,14 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """The permission that an action needs, and the service that does it."""
+    """The permission that an action needs, and the service that does it.
+
+    One that can begin at several stages is taken only from the one that the screen showed.
+    """
 
     permission: Permission
     take: Callable[..., object]
+    from_seen: bool = False
 
 
 def _to(status: Status) -> _Way:
@@ -52,16 +56,16 @@ def _to(status: Status) -> _Way:
 
 
 _WAYS: Mapping[Action, _Way] = {
-    Action.CONFIRM: _to(Status.CONFIRMED),
+    Action.CONFIRM: _Way(Permission.APPOINTMENT_CHANGE_STATUS, transitions.confirm, from_seen=True),
     Action.ARRIVE: _Way(Permission.QUEUE, partial(queue.arrive, priority={})),
     Action.CALL: _Way(Permission.QUEUE, queue.call),
     Action.RECALL: _Way(Permission.QUEUE, queue.recall),
     Action.START: _to(Status.IN_PROGRESS),
     Action.DONE: _to(Status.COMPLETED),
-    Action.SKIP: _Way(Permission.QUEUE, queue.skip),
-    Action.NO_SHOW: _to(Status.NO_SHOW),
-    Action.UNDO: _Way(Permission.QUEUE, queue.undo),
-    Action.CANCEL: _Way(Permission.APPOINTMENT_CANCEL, transitions.cancel),
+    Action.SKIP: _Way(Permission.QUEUE, queue.skip, from_seen=True),
+    Action.NO_SHOW: _Way(Permission.APPOINTMENT_CHANGE_STATUS, transitions.mark_no_show, from_seen=True),
+    Action.UNDO: _Way(Permission.QUEUE, queue.undo, from_seen=True),
+    Action.CANCEL: _Way(Permission.APPOINTMENT_CANCEL, transitions.cancel, from_seen=True),
 }
 _TARGETS: Mapping[Action, Status] = {
     Action.START: Status.IN_PROGRESS,
@@ -70,7 +74,6 @@ _TARGETS: Mapping[Action, Status] = {
     Action.CANCEL: Status.CANCELLED,
 }
 _STEPS: Mapping[Action, Step] = {Action.CALL: Step.CALL, Action.SKIP: Step.SKIP, Action.RECALL: Step.RECALL}
-_UNDONE_BY_STATUS = frozenset({Status.IN_PROGRESS, Status.NO_SHOW})
 _REASON = "given when it is done"
 
 
@@ -78,9 +81,17 @@ def permission_of(action: Action) -> Permission:
     return _WAYS[action].permission
 
 
-def take(actor: Actor, action: Action, appointment_id: ObjectId, **more: Any) -> Appointment:
-    """Do it; `more` is what the service of the action takes. Raises what the service raises."""
-    done: Any = _WAYS[action].take(actor, appointment_id, **more)
+def take(
+    actor: Actor, action: Action, appointment_id: ObjectId, *, seen: datetime | None = None, **more: Any
+) -> Appointment:
+    """Do it; `seen` is the `last_step_at` that the screen showed, `more` what the service of the action takes.
+
+    Raises what the service raises.
+    """
+    way = _WAYS[action]
+    if way.from_seen:
+        more["seen"] = seen
+    done: Any = way.take(actor, appointment_id, **more)
     appointment: Appointment = done
     return appointment
 
@@ -133,15 +144,10 @@ def _check(actor: Actor, action: Action, entry: Entry[Appointment], now: datetim
         if action is Action.CALL:
             appointment_rules.around_its_time(appointment, actor, now, settings().policy)
     elif action is Action.ARRIVE:
-        _check_arrival(appointment, now)
-    elif action is Action.UNDO and appointment.status not in _UNDONE_BY_STATUS:
+        if appointment.has_arrived:
+            raise appointment_rules.InvalidTransition
+        queue.ensure_may_arrive(appointment, now)
+    elif action is Action.UNDO and appointment.status not in queue.UNDONE_BY_STATUS:
         rules.ensure_undoable(appointment, appointment.queue and appointment.queue.former, now)
     else:
         move(_TARGETS.get(action, Status.CONFIRMED))
-
-
-def _check_arrival(appointment: Appointment, now: datetime) -> None:
-    if appointment.has_arrived:
-        raise appointment_rules.InvalidTransition
-    day = appointment.appointment_date.date()
-    rules.ensure_may_arrive(appointment, now, day_begins=min(days.begin_of(day), appointment.starts_at - START_FROM))

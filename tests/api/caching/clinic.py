@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 import time_machine
@@ -21,7 +22,7 @@ from arthomed.notifications.models import Notification
 from arthomed.users.models import User
 from tests import factories
 from tests.api.caching.second_process import Request
-from tests.factories import SignedIn, data_of
+from tests.factories import Browser, SignedIn, data_of
 
 _CREATES = re.compile(r"/(users|book|manual|patients|dependents|display-keys|slots|payments|refunds|correction)$")
 OWN_LIST = "/api/appointments/my-appointments"
@@ -89,6 +90,21 @@ class Clinic:
             "day": [(DAY_LIST + query, user.headers) for query in self._days() for user in (self.admin, self.desk)],
             "own": [(OWN_LIST + query, user.headers) for query in own for user in (self.asha, self.ravi)],
         }
+
+    def polled_parts(self) -> list[Request]:
+        """Requests for all parts of pages that are polled, as staff; they keep no session in use."""
+        queries = {
+            "/dashboard/day/live": f"?date={factories.tomorrow()}",
+            "/dashboard/requests/live": f"?shown={self.pending.id},{self.confirmed.id},{self.ravis.id}",
+        }
+        rules = sorted(rule.rule for rule in self.app.url_map.iter_rules() if rule.rule.endswith("/live"))
+        paths = [re.sub("<object_id:.*?>", str(self.pending.id), rule) + queries.get(rule, "") for rule in rules]
+        return [(path, self._cookies[Role.DOCTOR if "my-day" in path else Role.RECEPTIONIST]) for path in paths]
+
+    @cached_property
+    def _cookies(self) -> dict[Role, dict[str, str]]:
+        browsers = [Browser(self.app, user) for user in (self.doctor, self.desk.user)]
+        return {one.user.role: {"Cookie": f"arthomed={one.token}", "X-Idle": "true"} for one in browsers}
 
 
 def slots_path(doctor: User, day: date) -> str:

@@ -8,9 +8,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from flask import Flask
+from werkzeug.test import TestResponse
 
 from arthomed.app import create_app
 from arthomed.config import settings
+from arthomed.dashboard.day_rows import drawn
 from arthomed.frontdesk.schemas.queue import dump_item
 from arthomed.frontdesk.service import rows
 from arthomed.http import cache
@@ -22,8 +24,13 @@ Request = tuple[str, dict[str, str]]
 
 def get(app: Flask, requests: Sequence[Request]) -> list[Any]:
     """The status and the body of each response, without the timestamp."""
-    responses = [app.test_client().get(path, headers=headers) for path, headers in requests]
-    return [[response.status_code, {**response.get_json(), "timestamp": None}] for response in responses]
+    client = app.test_client(use_cookies=False)  # those of a request are in its headers
+    responses = [client.get(path, headers=headers) for path, headers in requests]
+    return [[response.status_code, _body_of(response)] for response in responses]
+
+
+def _body_of(response: TestResponse) -> Any:
+    return {**response.get_json(), "timestamp": None} if response.is_json else response.text
 
 
 class SecondProcess:
@@ -57,6 +64,7 @@ def main() -> None:
             cache.register(app)  # empties the cache
             rows.kept.clear()
             dump_item.cache_clear()
+            drawn.cache_clear()
         sys.stdout.write(json.dumps(get(app, requests)) + "\n")
         sys.stdout.flush()
 

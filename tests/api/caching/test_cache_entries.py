@@ -17,6 +17,9 @@ from pymongo.client_session import ClientSession
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.service import transitions
 from arthomed.core.documents import ClinicQuerySet, transaction
+from arthomed.core.permissions import Permission
+from arthomed.http.auth import requires
+from arthomed.http.cache import cached, cached_part
 from arthomed.scheduling.models import Slot
 from tests import factories
 from tests.api.caching.clinic import OWN_LIST, Clinic, slots_path
@@ -52,6 +55,16 @@ def test_second_response_comes_from_the_cache(app: Flask, clinic: Clinic) -> Non
     first = get(app, requests)
     with only_from_the_cache():
         assert get(app, requests) == first
+
+
+@pytest.mark.parametrize("decorator", [cached(shared=False), cached_part(str)])
+def test_a_cache_above_the_permission_is_refused(decorator: Callable[[Any], Any]) -> None:
+    @requires(Permission.PROFILE)
+    def view() -> str:
+        return ""
+
+    with pytest.raises(TypeError, match="a cache goes below @requires"):
+        decorator(view)
 
 
 def test_users_share_the_cached_slots_and_doctors(app: Flask, clinic: Clinic) -> None:

@@ -224,7 +224,7 @@ WRITES = [
     Write(
         "PUT /api/users/doctors/<object_id:doctor_id>/schedule",
         lambda c: c.call(c.admin, "PUT", f"/users/doctors/{c.doctor.id}/schedule", schedule=[]),
-        "slots doctors",
+        "slots doctors day",
     ),
     Write(
         "POST /api/appointments/book",
@@ -315,19 +315,19 @@ WRITES = [
         prepare=lambda c: user_change(c, c.doctor, role="receptionist"),
     ),
     Write(f"PUT {USER}", lambda c: user_change(c, c.asha.user, name="Asha Rao"), "day own"),
-    Write(f"DELETE {USER}", lambda c: c.call(c.admin, "DELETE", f"/users/{c.doctor.id}"), "slots doctors"),
+    Write(f"DELETE {USER}", lambda c: c.call(c.admin, "DELETE", f"/users/{c.doctor.id}"), "slots doctors day"),
     Write(f"DELETE {USER}", lambda c: c.call(c.admin, "DELETE", f"/users/{c.asha.user.id}"), "own"),
-    Write(f"PUT {USER}/status", lambda c: set_active(c, "", is_active=False), "slots doctors"),
+    Write(f"PUT {USER}/status", lambda c: set_active(c, "", is_active=False), "slots doctors day"),
     Write(
         f"PUT {USER}/status",
         lambda c: set_active(c, "", is_active=True),
-        "slots doctors",
+        "slots doctors day",
         prepare=lambda c: set_active(c, "", is_active=False),
     ),
     Write(
         "PUT /api/admin/users/<object_id:user_id>/status",
         lambda c: set_active(c, "/admin", is_active=False),
-        "slots doctors",
+        "slots doctors day",
     ),
     Write("POST /api/users/profile/erasure", erase, "slots day own"),
     Write("POST /api/webhooks/twilio/status", receive_receipt, "day"),

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+import time_machine
 from flask import Flask
 from flask.testing import FlaskClient
 
@@ -13,6 +14,7 @@ from arthomed.appointments.service.rescheduling import NewTime
 from arthomed.audit import service as audit
 from arthomed.audit.models import Action, AuditEvent, Kind
 from arthomed.core.permissions import Role
+from arthomed.frontdesk.service import queue
 from arthomed.notifications.models import Notification, State
 from arthomed.users import family
 from arthomed.users.models import User
@@ -179,9 +181,14 @@ def test_each_part_of_the_panel_is_a_read_in_the_access_log(app: Flask, appointm
 
 
 def test_the_slip_shows_token_and_doctor_and_loads_its_own_style(app: Flask, appointment: Appointment) -> None:
+    admin = factories.actor_of(factories.make_user(Role.ADMIN))
+    with time_machine.travel(appointment.starts_at, tick=True):
+        queue.arrive(admin, appointment.id, {})
+
     text = browser_of(app, Role.RECEPTIONIST).get(path_of(appointment, "/slip")).text
 
     assert all(part in text for part in ("Asha Verma", "Dr Meera Iyer", "09:00", "slip.css"))
+    assert "<span>Token</span> <b>1</b>" in text
     assert "style=" not in text
 
 

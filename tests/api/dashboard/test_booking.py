@@ -201,6 +201,11 @@ def test_another_day_and_time_can_be_asked_for(browser: Browser, doctor: User) -
     assert checked(of_time) == at(doctor, day, "10:00")
 
 
+@pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31"])
+def test_a_day_at_the_end_of_the_calendar_is_none(browser: Browser, doctor: User, day: str) -> None:
+    assert len(choices(browser.post(f"{NEW}/times", onDate=day, atTime="10:00").text)) > 1
+
+
 def test_a_specialization_offers_whoever_is_free_first(browser: Browser, doctor: User) -> None:
     other = factories.make_doctor(factories.every_day("09:10", "09:40"), name="Dr Arjun Rao")
     skin = factories.make_doctor(ALL_DAY, name="Dr Leela Nair")

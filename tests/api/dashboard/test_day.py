@@ -12,9 +12,13 @@ from arthomed.appointments.models import Appointment
 from arthomed.appointments.rules import Status
 from arthomed.audit import service as audit
 from arthomed.audit.models import Action, AuditEvent, Kind
+from arthomed.core import clock
 from arthomed.core.permissions import Role
+from arthomed.http import cache as http_cache
 from arthomed.payments.rules import Method
 from arthomed.payments.service import recording
+from arthomed.scheduling import single_slots
+from arthomed.scheduling.bookability import BlockReason
 from arthomed.users import family
 from tests import factories
 from tests.api.auth.sign_in import Now
@@ -81,12 +85,20 @@ class TestList:
         assert Browser(app, meera.user).get(f"{DAY}?doctor={other.id}").status_code == 404
 
     @pytest.mark.parametrize(
-        "query", ["date=never", "date=2026-02-31", "doctor=x", "state=gone", "view=none", "search=", "unknown=1"]
+        "query",
+        [
+            *("date=never", "date=2026-02-31", "date=0001-01-01", "date=9999-12-31"),
+            *("doctor=x", "state=gone", "view=none", "search=", "unknown=1"),
+        ],
     )
     def test_filters_that_mean_nothing_are_left_out(self, desk: Browser, meera: Doctor, query: str) -> None:
         meera.add("Asha Verma")
 
         assert len(rows(desk.get(f"{DAY}?{query}").text)) == 1
+
+    @pytest.mark.parametrize("day", ["1000-01-01", "2999-12-31"])
+    def test_the_first_and_the_last_day_are_shown(self, desk: Browser, day: str) -> None:
+        assert desk.get(f"{DAY}?date={day}").status_code == 200
 
     def test_counts_are_of_the_whole_day(self, desk: Browser, meera: Doctor) -> None:
         for name in ("Asha Verma", "Ravi Kumar"):
@@ -254,6 +266,18 @@ class TestPolling:
 
         assert [name for _, name in rows(self.poll(desk, version).text)] == ["Asha Verma"]
 
+    def test_a_doctor_who_blocks_the_whole_day_is_on_leave(self, desk: Browser, meera: Doctor) -> None:
+        clinic.make_doctor("Dr Arjun Rao")
+        day = factories.tomorrow()
+        address = f"{LIVE}?date={day}"
+        before = desk.get(address, is_partial=True).text
+
+        for slot in factories.slots_of(meera.user, day):
+            actor = factories.actor_of(meera.user)
+            single_slots.set_blocked(actor, slot.id, is_blocked=True, reason=BlockReason.PERSONAL)
+
+        assert [text.count("On leave") for text in (before, desk.get(address, is_partial=True).text)] == [0, 1]
+
     def test_each_language_is_kept_for_itself(self, desk: Browser, meera: Doctor) -> None:
         meera.add("Asha Verma", "confirm", minutes=200)
         english = self.poll(desk, "none").text
@@ -275,6 +299,21 @@ class TestPolling:
         now.shift(timedelta(minutes=1))
 
         assert "waits 1 min" in self.poll(desk, "none").text
+
+    def test_within_a_minute_all_processes_draw_the_same(
+        self, app: Flask, now: Now, desk: Browser, meera: Doctor
+    ) -> None:
+        minute = clock.now().replace(second=0, microsecond=0) + timedelta(minutes=1)
+        now.move_to(minute + timedelta(seconds=30))
+        meera.add("Asha Verma", "confirm", "arrive")
+
+        versions = set()
+        for seconds in (5, 40):
+            now.move_to(minute + timedelta(minutes=5, seconds=seconds))
+            http_cache.register(app)  # it is empty, as that of another process
+            versions.add(self.poll(desk, "none").headers["X-Version"])
+
+        assert len(versions) == 1
 
 
 class TestAudit:

@@ -8,8 +8,11 @@ from flask.testing import FlaskClient
 
 from arthomed.auth.models import Session
 from arthomed.auth.service import sessions
+from arthomed.config import settings
+from arthomed.core import quota
 from arthomed.core.actor import Actor
 from arthomed.core.permissions import Role
+from arthomed.core.quota import Quota
 from tests import factories
 from tests.api.auth.sign_in import Now
 from tests.factories import Browser
@@ -68,7 +71,9 @@ def test_a_new_code_opens_it_where_it_was(browser: Browser, now: Now) -> None:
     assert browser.get(DAY).status_code == 200
 
 
-@pytest.mark.parametrize("back", ["https://evil.example/dashboard/", "//evil.example", "/api/docs", "javascript:1", ""])
+@pytest.mark.parametrize(
+    "back", ["https://evil.example/dashboard/", "//evil.example", "/dashboard.evil", "/api/docs", "javascript:1", ""]
+)
 def test_the_way_back_leads_into_the_dashboard(browser: Browser, now: Now, back: str) -> None:
     now.shift(timedelta(minutes=11))
     browser.post("/dashboard/unlock/code")
@@ -76,7 +81,40 @@ def test_the_way_back_leads_into_the_dashboard(browser: Browser, now: Now, back:
 
     response = browser.post("/dashboard/unlock", otp=code, back=back)
 
-    assert response.headers["HX-Redirect"].startswith("/dashboard")
+    assert response.headers["HX-Redirect"] == (
+        "/dashboard/" if back == "https://evil.example/dashboard/" else "/dashboard"
+    )
+
+
+def test_a_second_window_goes_back_once_the_first_is_open(browser: Browser, now: Now) -> None:
+    now.shift(timedelta(minutes=11))
+    locked = browser.get("/dashboard/locked?back=/dashboard/day")
+    browser.post("/dashboard/unlock/code")
+    browser.post("/dashboard/unlock", otp=factories.code_for(browser.user.mobile_number))
+
+    again = browser.get("/dashboard/locked?back=/dashboard/day?state%3Dwaiting")
+
+    assert (locked.status_code, again.status_code) == (200, 302)
+    assert again.location == "/dashboard/day?state=waiting"
+
+
+def test_codes_for_locked_screens_do_not_use_up_the_address(app: Flask, browser: Browser, now: Now) -> None:
+    """25 colleagues who unlock four times an hour are 100 codes, which is the quota of an address."""
+    now.shift(timedelta(minutes=11))
+    limit = settings().codes.hourly_quota_per_address
+    for _ in range(limit):
+        quota.counter().take([Quota("address:127.0.0.1", limit, timedelta(hours=1))])
+
+    unlocking = browser.post("/dashboard/unlock/code")
+    signing_in = factories.request_code(app.test_client(), factories.new_mobile())
+
+    assert (unlocking.status_code, signing_in.status_code) == (200, 429)
+
+
+def test_a_user_who_requests_codes_again_and_again_is_refused(browser: Browser, now: Now) -> None:
+    now.shift(timedelta(minutes=11))
+
+    assert [browser.post("/dashboard/unlock/code").status_code for _ in range(2)] == [200, 429]
 
 
 def test_who_leaves_a_locked_screen_signs_out(browser: Browser, now: Now) -> None:

@@ -18,6 +18,7 @@ from arthomed.core import clock
 from arthomed.core.actor import Actor
 from arthomed.core.permissions import Role
 from arthomed.frontdesk.service import queue
+from arthomed.http import cache
 from arthomed.users import family
 from arthomed.users.models import User
 from tests import factories
@@ -253,6 +254,20 @@ def test_an_unchanged_line_is_not_sent_again(browser: Browser, add: Add) -> None
     second = browser.get("/dashboard/my-day/live", is_partial=True, headers={"X-Version": first.headers["X-Version"]})
 
     assert second.status_code == 204
+
+
+def test_within_a_minute_all_processes_draw_the_same_line(app: Flask, now: Now, browser: Browser, add: Add) -> None:
+    minute = clock.now().replace(second=0, microsecond=0) + timedelta(minutes=1)
+    now.move_to(minute + timedelta(seconds=30))
+    queue.call(ADMIN, add("Asha Verma").id)
+
+    versions = set()
+    for seconds in (5, 40):  # between them the call cannot be undone any more
+        now.move_to(minute + timedelta(minutes=10, seconds=seconds))
+        cache.register(app)  # it is empty, as that of another process
+        versions.add(browser.get("/dashboard/my-day/live", is_partial=True).headers["X-Version"])
+
+    assert len(versions) == 1
 
 
 class TestEarlier:

@@ -10,7 +10,10 @@ from werkzeug.test import TestResponse
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.service import transitions
 from arthomed.core.permissions import Role
+from arthomed.frontdesk.service import families
+from arthomed.frontdesk.service.families import Claim
 from arthomed.payments.models import Payment
+from arthomed.users import family
 from tests import factories
 from tests.factories import Browser
 
@@ -64,6 +67,25 @@ def test_a_payment_is_recorded_and_answered_with_its_receipt(browser: Browser, a
     assert response.headers["HX-Trigger"] == "changed"
 
 
+def test_an_entry_of_a_member_who_has_a_number_of_their_own_now_is_corrected(browser: Browser) -> None:
+    asha, receptionist = factories.make_user(name="Asha Verma"), factories.actor_of(browser.user)
+    member = family.add(factories.actor_of(asha), asha.id, {"name": "Aarav", "relationship": "son"}).dependent
+    appointment = factories.make_appointment(asha, dependent_id=member.id)
+    pay(browser, appointment)
+    mobile, [payment] = factories.new_mobile(), Payment.objects
+    factories.request_code(browser.client, mobile)
+    families.claim(receptionist, Claim(member.id, mobile, factories.code_for(mobile), "127.0.0.1"))
+    path = f"/dashboard/payments/{payment.id}/correction"
+
+    dialog = browser.get(path, is_partial=True)
+    without_reason = browser.post(path, **form_of(browser, path))
+    corrected = browser.post(path, **{**form_of(browser, path), "reason": "Entered twice"})
+
+    assert [one.status_code for one in (dialog, without_reason, corrected)] == [200, 400, 200]
+    assert "Asha Verma" in dialog.text
+    assert amounts() == [FEE, -FEE]
+
+
 def test_a_form_that_is_sent_twice_records_once(browser: Browser, appointment: Appointment) -> None:
     form = {**form_of(browser, path_of(appointment)), "amount": "100", "method": "cash"}
 
@@ -72,6 +94,17 @@ def test_a_form_that_is_sent_twice_records_once(browser: Browser, appointment: A
     assert (first.status_code, second.status_code) == (200, 200)
     assert first.text == second.text
     assert amounts() == [100]
+
+
+def test_what_is_too_late_is_not_to_be_tried_again(browser: Browser, appointment: Appointment) -> None:
+    form = form_of(browser, path_of(appointment))
+    transitions.cancel(factories.actor_of(appointment.patient), appointment.id, reason=None)
+    browser.client.set_cookie("arthomed_language", "hi")
+
+    response = browser.post(path_of(appointment), **form)
+
+    assert response.status_code == 400
+    assert "कृपया फिर कोशिश करें" not in response.text
 
 
 def test_a_form_that_is_sent_twice_at_once_records_once(app: Flask, browser: Browser, appointment: Appointment) -> None:

@@ -9,7 +9,8 @@ from flask.testing import FlaskClient
 
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.rules import Status
-from arthomed.appointments.service import transitions
+from arthomed.appointments.service import desk, transitions
+from arthomed.appointments.service.desk import DeskBooking
 from arthomed.audit import service as audit
 from arthomed.audit.models import Action, AuditEvent
 from arthomed.core.permissions import Role
@@ -147,6 +148,20 @@ def test_what_one_decided_oneself_is_not_kept(browser: Browser, doctor: User) ->
     browser.post(f"{REQUESTS}/{asked.id}/confirm")
 
     assert _Rows(browser.get(f"{REQUESTS}/live?shown={asked.id}", is_partial=True).text).states == {}
+
+
+def test_a_booking_at_the_desk_is_no_request(browser: Browser, doctor: User) -> None:
+    patient, tomorrow = factories.make_user(name="Asha Verma"), factories.tomorrow()
+    booking = DeskBooking(
+        doctor.id, "consultation", patient_id=patient.id, appointment_date=tomorrow, appointment_time="09:00"
+    )
+    booked = desk.book(factories.actor_of(browser.user), booking).appointment
+
+    polled = browser.get(f"{REQUESTS}/live?shown={booked.id}", is_partial=True)
+    confirmed = browser.post(f"{REQUESTS}/{booked.id}/confirm")
+
+    assert (polled.status_code, _Rows(polled.text).states) == (200, {})
+    assert (confirmed.status_code, _Rows(confirmed.text).states) == (200, {})
 
 
 def test_an_unchanged_poll_has_no_content_and_a_new_request_changes_it(browser: Browser, doctor: User) -> None:

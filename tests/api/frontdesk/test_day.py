@@ -17,7 +17,11 @@ from arthomed.core.permissions import Role
 from arthomed.http import cache as http_cache
 from arthomed.http import tokens
 from arthomed.notifications.models import Notification, State
+from arthomed.scheduling import single_slots
+from arthomed.scheduling.bookability import BlockReason
+from arthomed.scheduling.models import Slot
 from arthomed.users import service as users
+from arthomed.users.models import User
 from tests import factories
 from tests.api.frontdesk.waiting_room import HOURS, TUESDAY, WaitingRoom
 from tests.factories import Records, SignedIn, data_of
@@ -35,6 +39,10 @@ def access_token(room: WaitingRoom, desk: SignedIn) -> str:
     """A new token of a session."""
     with room.app.app_context():
         return tokens.pair(desk.user.id, desk.session_id, 0, desk.user.role).access_token
+
+
+def block(doctor: User, slot: Slot) -> None:
+    single_slots.set_blocked(factories.actor_of(doctor), slot.id, is_blocked=True, reason=BlockReason.PERSONAL)
 
 
 class TestRows:
@@ -69,6 +77,20 @@ class TestRows:
             "waiting": 1,
             "expected": 3,
         }
+
+    def test_a_doctor_whose_slots_of_the_day_are_all_blocked_is_on_leave(self, room: WaitingRoom) -> None:
+        def on_leave() -> bool:
+            return bool(room.day("08:50")["doctors"][0]["onLeave"])
+
+        first, *others = factories.slots_of(room.doctor, TUESDAY)
+        with room.at("08:40"):
+            for slot in others:
+                block(room.doctor, slot)
+        before = on_leave()
+        with room.at("08:40"):
+            block(room.doctor, first)
+
+        assert (before, on_leave()) == (False, True)
 
     def test_queues_of_all_doctors_follow_each_other_by_name(self, room: WaitingRoom) -> None:
         first = factories.make_doctor(HOURS, name="Dr Asha Rao")

@@ -21,7 +21,7 @@ from arthomed.http.limits import limiter
 from dev.servers import Valkey, free_port
 from tests import factories
 from tests.api.http.rate_limits import REFUSAL, limit_and_remaining, wait_until_redis_counts
-from tests.factories import SignedIn, error_of
+from tests.factories import Browser, SignedIn, error_of
 
 AUTH, BOOKING, STAFF_BOOKING, UPLOAD, ANONYMOUS, USER = 3, 2, 4, 1, 5, 6
 SIGN_IN = ["/api/auth/send-otp", "/api/auth/verify-otp", "/api/auth/register"]
@@ -92,6 +92,9 @@ def test_sign_in_booking_and_uploads_have_shared_limits(app: Flask) -> None:
         "dashboard_lock.submit_code": {"auth"},
         "dashboard_requests.poll": {"poll"},
         "dashboard_my_day.poll": {"poll"},
+        "dashboard_appointment.poll": {"poll"},
+        "dashboard_booking.book": {"booking"},
+        "dashboard_moving.move": {"booking"},
     }
 
 
@@ -200,6 +203,18 @@ class TestBookingByStaff:
 
         assert limit_and_remaining(response) == (STAFF_BOOKING, 0)
         assert error_of(strict.post(MANUAL, json={}, headers=headers)) == REFUSAL
+
+    def test_bookings_and_moves_in_the_dashboard_have_it(self, strict_app: Flask, strict: FlaskClient) -> None:
+        del strict  # it empties the database and Redis
+        browser = Browser(strict_app, factories.make_user(Role.RECEPTIONIST))
+        move = f"/dashboard/appointments/{factories.UNKNOWN_ID}/move"
+
+        for _ in range(STAFF_BOOKING // 2):
+            browser.post("/dashboard/appointments/new")
+            response = browser.post(move)
+
+        assert limit_and_remaining(response) == (STAFF_BOOKING, 0)
+        assert browser.post("/dashboard/appointments/new").status_code == 429
 
     def test_a_new_pair_of_tokens_keeps_it(self, strict_app: Flask, strict: FlaskClient) -> None:
         person = factories.sign_in(strict_app, factories.make_user(Role.RECEPTIONIST))
