@@ -7,7 +7,7 @@ import marshmallow as ma
 from flask import request
 
 from arthomed.core.errors import ClinicError, ValidationFailed
-from arthomed.dashboard.texts import translated
+from arthomed.dashboard.texts import of_field, translated
 from arthomed.http.parsing import PARSER
 
 
@@ -29,7 +29,7 @@ def read_as(schema: type[ma.Schema]) -> Any:
 def messages(error: ClinicError) -> Mapping[str, str]:
     """What is wrong by field, in the reader's language; what concerns no field is under the empty name."""
     if isinstance(error, ValidationFailed):
-        return {one.field: translated(one.message, error.code) for one in error.fields}
+        return {one.field: of_field(one) for one in error.fields}
     return {"": translated(str(error), error.code)}
 
 

@@ -50,6 +50,7 @@ def looked_at(open_page: OpenPage, user: User, asked: Appointment, check: Callab
         page.locator("[name=atTime]").blur()
     check(page)
     page.locator("[name=person]").nth(1).check()
+    page.locator("[name=when]").first.check()
     page.locator(".booking .primary").click()
     expect(page.locator(".booked")).to_be_visible()
     check(page)

@@ -232,6 +232,93 @@ for (const name of ["change", "focusout"]) {
 
 document.addEventListener("submit", (event) => { choosesFirst = event.target.matches("[role=search]"); });
 
+// What was wrong with a field is not said any more once it is changed.
+
+document.addEventListener("input", ({ target }) => {
+  const error = byId(`${target.type === "radio" ? target.name : target.id}-error`);
+  if (!error) return;
+  error.remove();
+  for (const name of ["aria-invalid", "aria-describedby"]) target.removeAttribute(name);
+});
+
+// A new appointment: what will be booked stands beside the button, and one that is closed before can be continued.
+
+let unfinished = null; // the form of a person who was found
+let typedWho = "";
+let wantedRow = null; // of what was booked, to be chosen once the dialog is closed
+
+const summarize = () => {
+  const says = [...document.querySelectorAll("#booking [data-says]:checked")].map((one) => one.dataset.says);
+  byId("summary")?.replaceChildren(says.join(" · "));
+};
+
+const offerUnfinished = () => {
+  const field = byId("booking-mobile");
+  const resume = byId("resume");
+  if (field && !field.value && typedWho) {
+    field.value = typedWho;
+    field.select();
+  }
+  typedWho = "";
+  if (!resume?.hidden || !unfinished) return;
+  resume.textContent = resume.textContent.replace("{name}", unfinished.dataset.who);
+  resume.hidden = false;
+};
+
+const chooseWantedRow = () => {
+  const row = wantedRow && byId(wantedRow);
+  if (!row || openDialog() || document.activeElement.matches("input, select, textarea")) return;
+  choose(row);
+  wantedRow = null;
+};
+
+document.addEventListener("change", summarize);
+document.addEventListener("chosen", (event) => { wantedRow = event.detail.row; });
+
+document.addEventListener("htmx:afterSwap", ({ detail: { target } }) => {
+  if (target.id === "live") chooseWantedRow();
+  if (!target.matches("#dialog, #booking, #times")) return;
+  summarize();
+  if (target.id !== "times") offerUnfinished();
+});
+
+document.addEventListener("htmx:afterRequest", ({ detail: { elt, successful } }) => {
+  if (successful && unfinished && elt.dataset.who === unfinished.dataset.who) unfinished = null; // it is booked
+});
+
+document.addEventListener("close", ({ target }) => {
+  const form = target.querySelector("form#booking");
+  if (form?.dataset.who) {
+    unfinished = form;
+    form.remove();
+  } else if (form) {
+    typedWho = form.elements.who.value;
+  }
+  chooseWantedRow();
+}, true);
+
+document.addEventListener("toggle", ({ target }) => {
+  if (target.open) target.closest(".times")?.scrollIntoView({ block: "start" }); // with the times of the other day
+}, true);
+
+document.addEventListener("click", ({ target }) => {
+  if (target.id !== "resume") return;
+  byId("booking").replaceWith(unfinished);
+  unfinished.querySelector("[autofocus]")?.focus();
+  unfinished = null;
+});
+
+document.addEventListener("keydown", (event) => {
+  const offset = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+  const stops = [...document.querySelectorAll("#booking-mobile, #found button")];
+  const at = stops.indexOf(event.target);
+  if (!offset || at < 0) return;
+  event.preventDefault();
+  stops[at + offset]?.focus();
+});
+
+summarize();
+
 // Single keys press what shows them, by their place on the keyboard, so that they work in every layout.
 
 const keyOf = (event) => {
