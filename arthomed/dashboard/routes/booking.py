@@ -23,7 +23,7 @@ from arthomed.dashboard.day_texts import ACTIONS
 from arthomed.dashboard.problems import is_partial
 from arthomed.dashboard.times import Chosen
 from arthomed.frontdesk.service import callers, steps
-from arthomed.frontdesk.service.callers import Caller
+from arthomed.frontdesk.service.callers import Caller, Today
 from arthomed.frontdesk.service.steps import Action
 from arthomed.http.auth import current_actor, requires_page
 from arthomed.http.errors import STATUS_OF
@@ -199,15 +199,20 @@ def _second_step(
         selected=selected,
         times=times.find(times.select(bookable, selected), queues=today.doctors, refused=refused),
         errors=errors or {},
-        focus=_focus(caller, typed["person"], errors or {}),
+        focus=_focus(caller, today, typed["person"], errors or {}),
         typed=typed,
         is_panel=_is_panel(),
     )
 
 
-def _focus(caller: Caller, person: str, errors: Mapping[str, str]) -> str:
-    """The first field that is wrong, or that has to be filled in or may have to be changed."""
+def _focus(caller: Caller, today: Today, person: str, errors: Mapping[str, str]) -> str:
+    """The first field that is wrong, or that has to be filled in or may have to be changed.
+
+    A patient who is expected today has probably come for that.
+    """
     usual = "name" if caller.user is None else "when" if person and not caller.members else "person"
+    if usual == "when" and today.may_arrive:
+        usual = "arrive"
     return next((name for name in _SHOWN_BESIDE if name in errors), usual)
 
 
