@@ -106,13 +106,15 @@ class Times:
     def chosen(self) -> str:
         """What the form sent last if it is still there, else the closest to what was asked for, or the first.
 
-        Nothing is chosen for what is not free.
+        Nothing is chosen for what is not free, nor among the times of several doctors on a day.
         """
         if self.is_refused or self.is_full:
             return ""
         values, sent = [choice.value for choice in self.choices], request.values.get("when", "")
         if sent in values:
             return sent
+        if self.asked.day is not None and self.asked.hhmm is None and self.shows_doctor:
+            return ""
         return self.closest.value if self.closest else next(iter(values), "")
 
     @property

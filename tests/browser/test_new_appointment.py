@@ -35,7 +35,8 @@ def patient(doctor: User) -> User:
 @pytest.fixture
 def child(patient: User) -> ObjectId:
     parts = {"name": "Zubin Verma", "relationship": "son"}
-    return family.add(factories.actor_of(patient), patient.id, parts).dependent.id
+    found: ObjectId = family.add(factories.actor_of(patient), patient.id, parts).dependent.id
+    return found
 
 
 @pytest.fixture

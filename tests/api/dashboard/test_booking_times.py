@@ -129,3 +129,10 @@ def test_the_doctor_of_the_screen_and_else_the_last_one_is_chosen(
 
     assert chosen("http://localhost/dashboard/day") == str(doctor.id)
     assert chosen(f"http://localhost/dashboard/day?doctor={other.id}") == str(other.id)
+
+
+def test_of_several_doctors_no_time_of_a_day_is_chosen_beforehand(browser: Browser, doctor: User, other: User) -> None:
+    page = browser.post(f"{NEW}/times", onDate=str(factories.tomorrow())).text
+
+    assert choices(page)[:2] == [at(one, factories.tomorrow(), "00:00") for one in (other, doctor)]
+    assert "when-chosen" not in page
