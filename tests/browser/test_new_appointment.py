@@ -113,7 +113,7 @@ def test_a_form_that_is_closed_can_be_continued(keyboard: Keyboard, patient: Use
     keyboard.press("Tab", "Enter")
     expect(page.get_by_label("Name", exact=True)).to_have_value("Rohit Sharma")
     keyboard.press("Enter")
-    expect(page.get_by_text("Rohit Sharma", exact=True)).to_be_visible()
+    expect(page.locator("#dialog").get_by_text("Rohit Sharma", exact=True)).to_be_visible()
     keyboard.press("Escape")
     start(keyboard)
 

@@ -49,7 +49,7 @@ document.addEventListener("htmx:afterSwap", ({ detail: { target } }) => {
   if (target.id !== "times") offerUnfinished();
 });
 
-document.addEventListener("close", ({ target }) => {
+addEventListener("close", ({ target }) => { // before the dialog is emptied
   const form = target.querySelector("form#booking");
   if (form?.dataset.who) {
     unfinished = form;

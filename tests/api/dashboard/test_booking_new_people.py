@@ -141,3 +141,19 @@ def test_an_age_that_is_none_is_refused_beside_its_field(browser: Browser, docto
     assert response.status_code == 400
     assert 'id="booking-age-error"' in response.text
     assert users.find_by_mobile(NUMBER) is None
+
+
+@pytest.mark.parametrize(
+    ("typed", "says"),
+    [
+        ({}, "Please fill this in."),
+        ({"name": " "}, "Please fill this in."),
+        ({"name": "Ravi Kumar", "reason": "x" * 501}, "At most 500 characters."),
+        ({"name": "Ravi Kumar", "dateOfBirth": "2999-01-01"}, "Please enter a date from 1900 until today."),
+        ({"name": "Ravi Kumar", "gender": "unknown"}, "Please choose one of the list."),
+    ],
+)
+def test_what_is_wrong_is_said_in_plain_words(browser: Browser, doctor: User, typed: dict[str, str], says: str) -> None:
+    sent = {"key": "a-key-of-the-form", "mobileNumber": NUMBER, "person": "self", "when": str(doctor.id)}
+
+    assert says in browser.post(NEW, **sent, **typed).text
