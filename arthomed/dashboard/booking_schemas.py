@@ -13,11 +13,19 @@ from arthomed.appointments.schemas import reason_text
 from arthomed.appointments.service.desk import DeskBooking
 from arthomed.dashboard.times import CHOOSE_TIME, Chosen, ChosenTime
 from arthomed.http.schema import Day, Id, Pattern, Schema, Text, TimeOfDay
-from arthomed.users.fields import Mobile, Name, PastDay
+from arthomed.users.fields import Age, Gender, Mobile, Name, PastDay
 
 SELF, NEW_MEMBER = "self", "new"
+CHOOSE_PERSON = "Please choose the person."
 _PURPOSE = "consultation"
 _MISSING = "Missing data for required field."
+
+
+class LookUp(Schema):
+    """What is typed about somebody; or who was chosen of those found."""
+
+    who = Text(max_length=100)
+    patient_id = Id()
 
 
 class FindCaller(Schema):
@@ -59,15 +67,17 @@ class MoveForm(KeyedForm):
 
 
 class BookingForm(KeyedForm):
-    """A patient, or a number and a name; the person whom it is for."""
+    """A patient, or a number and a name; the person whom it is for, and what is known of somebody new."""
 
     mobile_number = Mobile(required=True)
     patient_id = Id()
     name = Name()
-    person = fields.String(load_default=SELF)
+    person = fields.String(required=True, error_messages={"required": CHOOSE_PERSON})
     member_name = Name()
     relationship = Text(max_length=50)
     date_of_birth = PastDay()
+    age = Age()
+    gender = Gender()
     reason = reason_text()
 
     @ma.validates_schema
@@ -92,10 +102,17 @@ class BookingForm(KeyedForm):
             appointment_time=when.hhmm,
             reason=loaded.get("reason"),
             dependent_id=ObjectId(person) if ObjectId.is_valid(person) else None,
+            profile=_details(loaded) or None if not patient and person == SELF else None,
         )
         return Command(booking, _new_member(loaded) if person == NEW_MEMBER else None, loaded["key"])
 
 
 def _new_member(loaded: Mapping[str, Any]) -> dict[str, Any]:
-    born = {"date_of_birth": loaded["date_of_birth"]} if "date_of_birth" in loaded else {}
-    return {"name": loaded["member_name"], "relationship": loaded["relationship"], **born}
+    return {"name": loaded["member_name"], "relationship": loaded["relationship"], **_details(loaded)}
+
+
+def _details(loaded: Mapping[str, Any]) -> dict[str, Any]:
+    """Date of birth and sex of somebody new; an age is stored as a date of birth."""
+    known = {name: loaded[name] for name in ("date_of_birth", "gender") if name in loaded}
+    born = {"date_of_birth": loaded["age"]} if "age" in loaded else {}
+    return {**born, **known}

@@ -9,7 +9,7 @@ from flask import request
 from marshmallow import fields
 
 from arthomed.core.errors import ClinicError, ValidationFailed
-from arthomed.dashboard.texts import translated
+from arthomed.dashboard.texts import of_field, translated
 from arthomed.http.parsing import PARSER
 from arthomed.http.schema import Schema
 
@@ -42,7 +42,7 @@ def seen() -> datetime | None:
 def messages(error: ClinicError) -> Mapping[str, str]:
     """What is wrong by field, in the reader's language; what concerns no field is under the empty name."""
     if isinstance(error, ValidationFailed):
-        return {one.field: translated(one.message, error.code) for one in error.fields}
+        return {one.field: of_field(one) for one in error.fields}
     return {"": translated(str(error), error.code)}
 
 

@@ -1,4 +1,11 @@
-"""The messages of services that staff may see, so that they are translated like the pages' own texts."""
+"""The messages of services that staff may see, so that they are translated like the pages' own texts.
+
+Some are for programmers: staff see other words.
+"""
+
+from collections.abc import Mapping
+
+from flask_babel import LazyString, lazy_gettext
 
 
 def N_(message: str) -> str:  # noqa: N802  the name by which Babel finds the texts
@@ -8,28 +15,20 @@ def N_(message: str) -> str:  # noqa: N802  the name by which Babel finds the te
 MESSAGES = frozenset(
     {
         # fields
-        N_("Invalid OTP"),
-        N_("OTP must be exactly 6 digits"),
-        N_("OTP must contain only numbers"),
         N_("Please enter a valid Indian mobile number"),
         N_("Mobile number must be exactly 10 digits"),
-        N_("Missing data for required field."),
         N_("A reason is needed."),
         # signing in
-        N_("The OTP has expired, please request a new one"),
-        N_("Too many wrong attempts, please request a new OTP"),
         N_("Too many failed attempts, please try again later"),
         N_("Account has been deactivated."),
         N_("The dashboard is for the clinic's staff. Please use the Arthomed app for your own appointments."),
         N_("This request did not come from the dashboard. Please reload the page and try again."),
         # requests
-        N_("Resource not found"),
         N_("Doctor not found"),
         N_("You may not do this"),
         N_("Too many requests, please try again later"),
         N_("Too many requests from this IP, please try again later."),
         N_("The service is not available right now, please try again"),
-        N_("Internal server error"),
         N_("This method is not allowed here"),
         N_("The request could not be understood"),
         # appointments and the queue
@@ -73,6 +72,12 @@ MESSAGES = frozenset(
         N_("Must be a doctor of the same specialization."),
         # a new appointment
         N_("Please choose a time."),
+        N_("Please choose the person."),
+        N_("Please enter the age in years, from 1 to 120; for a baby the date of birth."),
+        N_(
+            "Please enter at least two letters of the name, the last four digits of the number, or # and today's token."
+        ),
+        N_("Please enter today's token as a number, for example #12."),
         N_("Patient not found"),
         N_("Family member not found"),
         N_("The account of this number is deactivated"),
@@ -99,5 +104,38 @@ MESSAGES = frozenset(
         N_("The file is being checked, please try again soon"),
     }
 )
-WITH_VALUES = (N_("Token %(token)s of this doctor is called now; start or skip that one first"),)
-"""Messages with values in them."""
+
+PLAIN: Mapping[str, LazyString] = {
+    "Missing data for required field.": lazy_gettext("Please fill this in."),
+    "Field may not be null.": lazy_gettext("Please fill this in."),
+    "Invalid OTP": lazy_gettext("The code is wrong."),
+    "OTP must be exactly 6 digits": lazy_gettext("The code has six digits."),
+    "OTP must contain only numbers": lazy_gettext("The code has digits only."),
+    "The OTP has expired, please request a new one": lazy_gettext("The code has expired. Please request a new one."),
+    "Too many wrong attempts, please request a new OTP": lazy_gettext(
+        "Too many wrong codes. Please request a new one."
+    ),
+    "Must be a date from 1900-01-01 until today": lazy_gettext("Please enter a date from 1900 until today."),
+    "Must be a date as YYYY-MM-DD.": lazy_gettext("Please enter a date."),
+    "Must be a time as HH:MM.": lazy_gettext("Please enter a time."),
+    "Not a valid integer.": lazy_gettext("Please enter a whole number."),
+    "Resource not found": lazy_gettext("This does not exist, or not any more."),
+    "Internal server error": lazy_gettext("Something went wrong. Please try again."),
+}
+"""What staff see instead of messages for programmers."""
+WITH_VALUES: Mapping[str, str] = {
+    "Token %(token)s of this doctor is called now; start or skip that one first": N_(
+        "Token %(token)s of this doctor is called now; start or skip that one first"
+    ),
+    "Length must be between %(first)s and %(last)s.": N_("At most %(last)s characters."),
+    "Longer than maximum length %(last)s.": N_("At most %(last)s characters."),
+    "Must be greater than or equal to %(first)s and less than or equal to %(last)s.": N_(
+        "Please enter a number from %(first)s to %(last)s."
+    ),
+    "Must be greater than or equal to %(first)s.": N_("Please enter at least %(first)s."),
+    "Must be one of: %(all)s.": N_("Please choose one of the list."),
+    "Contains the character %(code)s. Please remove it.": N_(
+        "This has a character that cannot be stored. Please type it again."
+    ),
+}
+"""What staff see instead of messages with values in them."""

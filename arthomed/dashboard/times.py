@@ -1,4 +1,4 @@
-"""The choice of a time: now, the next free ones, or a time that was asked for and the nearest to it."""
+"""The choice of a time: now, the next free ones, those of a day, or the nearest to a time that was asked for."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +19,8 @@ from arthomed.core import clock
 from arthomed.core.actor import Actor
 from arthomed.core.errors import ClinicError, DuplicateValue
 from arthomed.dashboard import forms
+from arthomed.frontdesk.service import callers
+from arthomed.frontdesk.service.day import DoctorOfDay
 from arthomed.http.schema import PlainText, day_of
 from arthomed.scheduling import single_slots
 from arthomed.scheduling.bookability import Obstacle
@@ -70,10 +72,11 @@ class ChosenTime(PlainText):
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A time that can be chosen."""
+    """A time that can be chosen; of the place in the queue for one who walked in also who waits there."""
 
     offer: Offer
     is_walk_in: bool = False
+    waiting: int = 0
 
     @property
     def value(self) -> str:
@@ -81,22 +84,37 @@ class Choice:
         doctor = str(self.offer.doctor.id)
         return doctor if self.is_walk_in else _SEPARATOR.join((doctor, self.offer.date.isoformat(), self.offer.time))
 
+    @property
+    def has_begun(self) -> bool:
+        return self.offer.starts_at <= clock.now()
+
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """What can be chosen; `asked` is the time that somebody asked for, `is_refused` whether it is not free."""
+    """What can be chosen; `asked` is the time that somebody asked for.
+
+    `is_refused` says that this time is not free, `is_full` that the day has no free time, so that later ones follow.
+    """
 
     choices: Sequence[Choice]
     asked: Chosen
     closest: Choice | None = None
     is_refused: bool = False
+    is_full: bool = False
 
     @property
     def chosen(self) -> str:
-        """What the form sent last if it is still there, else the closest to what was asked for, or the first."""
+        """What the form sent last if it is still there, else the closest to what was asked for, or the first.
+
+        Nothing is chosen for what is not free, nor among the times of several doctors on a day.
+        """
+        if self.is_refused or self.is_full:
+            return ""
         values, sent = [choice.value for choice in self.choices], request.values.get("when", "")
         if sent in values:
             return sent
+        if self.asked.day is not None and self.asked.hhmm is None and self.shows_doctor:
+            return ""
         return self.closest.value if self.closest else next(iter(values), "")
 
     @property
@@ -113,25 +131,38 @@ def select(bookable: Sequence[User], selected: str) -> list[User]:
 
 
 def find(
-    doctors: Sequence[User], *, walks_in: bool = False, moved: Appointment | None = None, refused: Chosen | None = None
+    doctors: Sequence[User],
+    *,
+    queues: Sequence[DoctorOfDay] | None = None,
+    moved: Appointment | None = None,
+    refused: Chosen | None = None,
 ) -> Times:
     """The times of some doctors for this request, which may name a day and a time.
 
-    An appointment that is moved is offered the times around its present one. `refused` is a time that was chosen and
-    is not free any more.
+    With `queues` a patient may have walked in. An appointment that is moved is offered the times around its present
+    one. `refused` is a time that was chosen and is not free any more.
     """
-    asked = refused if refused and refused.hhmm else _asked(doctors)
-    if moved is not None and asked.day is None:
+    asked = refused if refused and refused.hhmm else _asked(doctors, usual_day=moved.start[1] if moved else today())
+    if asked.day is not None:
+        return _on_day(doctors, asked, asked.day)
+    if moved is not None:
         _, day, hhmm = moved.start
         around = offers.nearest(doctors, day, str(hhmm), limit=OFFERED + 1)
         others = [Choice(one) for one in around if one.start != moved.start][:OFFERED]
         return Times(_in_order(others), asked, next(iter(others), None))
-    if asked.day is None or asked.hhmm is None:
-        now = offers.for_walk_in(doctors) if walks_in and asked.day is None else None
-        found = [Choice(one) for one in offers.next_free(doctors, limit=OFFERED, since=asked.day)]
-        return Times([Choice(now, is_walk_in=True), *found] if now else found, asked)
-    nearest = [Choice(one) for one in offers.nearest(doctors, asked.day, asked.hhmm, limit=ALTERNATIVES)]
-    is_free = any((one.offer.date, one.offer.time) == (asked.day, asked.hhmm) for one in nearest)
+    now = None if queues is None else callers.offer_to_walk_in(doctors, queues)
+    found = [Choice(one) for one in offers.next_free(doctors, limit=OFFERED)]
+    return Times([Choice(now.place, is_walk_in=True, waiting=now.waiting), *found] if now else found, asked)
+
+
+def _on_day(doctors: Sequence[User], asked: Chosen, day: date) -> Times:
+    """All free times of a day, or those nearest to a time of it."""
+    if asked.hhmm is None:
+        free = [Choice(one) for one in offers.of_day(doctors, day)]
+        later = [Choice(one) for one in offers.next_free(doctors, limit=OFFERED, since=day)] if not free else []
+        return Times(free or later, asked, is_full=not free)
+    nearest = [Choice(one) for one in offers.nearest(doctors, day, asked.hhmm, limit=ALTERNATIVES)]
+    is_free = any((one.offer.date, one.offer.time) == (day, asked.hhmm) for one in nearest)
     return Times(_in_order(nearest), asked, next(iter(nearest), None), is_refused=not is_free)
 
 
@@ -139,10 +170,14 @@ def _in_order(choices: Sequence[Choice]) -> list[Choice]:
     return sorted(choices, key=lambda one: (one.offer.starts_at, one.offer.doctor.name))
 
 
-def _asked(doctors: Sequence[User]) -> Chosen:
-    """The day and time of the form, of a doctor if it names one; a screen below may have a date of its own."""
+def _asked(doctors: Sequence[User], *, usual_day: date) -> Chosen:
+    """The day and time of the form, of a doctor if it names one; a time alone is of the usual day.
+
+    A screen below may have a date of its own.
+    """
     doctor = doctors[0].id if len(doctors) == 1 else None
-    return Chosen(doctor, day_of(request.values.get("onDate", "")), _time(request.values.get("atTime", "")))
+    day, hhmm = day_of(request.values.get("onDate", "")), _time(request.values.get("atTime", ""))
+    return Chosen(doctor, usual_day if day is None and hhmm else day, hhmm)
 
 
 def refusal(error: ClinicError) -> str:

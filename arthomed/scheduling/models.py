@@ -185,6 +185,12 @@ class Slot(ClinicDocument):
         return nearest[:limit]
 
     @classmethod
+    def free_on(cls, doctors: Sequence[ObjectId], day: dt.date, *, now: datetime) -> "list[Slot]":
+        """The free slots of some doctors on a day."""
+        free = {"doctor": {"$in": [*doctors]}, "date": clock.midnight_utc(day), "isAvailable": True}
+        return list(cls.objects(__raw__={**free, "startsAt": {"$gt": now}}))
+
+    @classmethod
     def doctors_free_on(cls, day: dt.date, *, now: datetime) -> list[ObjectId]:
         """The ids of doctors with a free slot on a day."""
         free = {"date": clock.midnight_utc(day), "isAvailable": True, "startsAt": {"$gt": now}}

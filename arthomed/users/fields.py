@@ -1,5 +1,6 @@
 """Fields that hold what people write about a person: numbers, names, dates, addresses."""
 
+import re
 from datetime import date
 from typing import Any
 
@@ -68,6 +69,17 @@ class PastDay(Day):
         if error is not None:
             raise ma.ValidationError(error)
         return day
+
+
+class Age(PlainText):
+    """An age in whole years; loads as a date of birth."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> date:  # type: ignore[override]
+        typed = super()._deserialize(value, attr, data, **kwargs)
+        years = int(typed) if re.fullmatch("[0-9]{1,3}", typed) else 0
+        if not 1 <= years <= rules.MAX_AGE:
+            raise ma.ValidationError(rules.AGE_ERROR)
+        return rules.born_for_age(years, clock.today(settings().policy.timezone))
 
 
 class Name(Text):

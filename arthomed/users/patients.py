@@ -14,7 +14,7 @@ from arthomed.core.documents import Raw
 from arthomed.core.errors import DuplicateValue, NotFound, ValidationFailed
 from arthomed.core.paging import Page, PageRequest
 from arthomed.core.permissions import Role
-from arthomed.users import search
+from arthomed.users import rules, search
 from arthomed.users import service as users
 from arthomed.users.models import User
 
@@ -50,6 +50,16 @@ def find(page_request: PageRequest, typed: str, *, own: Collection[ObjectId] | N
     found, offset = ids[: users.MAX_FOUND], page_request.offset
     shown = _load(found[offset : offset + page_request.limit])
     return Page.of(shown, page_request, len(found), total_is_minimum=len(ids) > len(found))
+
+
+def number_of(typed: str) -> str | None:
+    """The ten digits of a whole mobile number, written in any way."""
+    return rules.normalise_mobile(typed)
+
+
+def wrong_number(typed: str) -> ValidationFailed | None:
+    """What is wrong with digits that are no mobile number; None if a name is typed."""
+    return ValidationFailed.of("mobileNumber", rules.mobile_error(typed), typed) if rules.digits_of(typed) else None
 
 
 def among(ids: Collection[ObjectId], page_request: PageRequest) -> Page[User]:

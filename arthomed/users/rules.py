@@ -30,6 +30,8 @@ LOCAL_DOMAINS = frozenset({"local", "localhost", "localdomain", "internal", "lan
 """Top-level domains that no mail from the internet reaches."""
 
 _FIRST_DAY = date(1900, 1, 1)
+MAX_AGE = 120
+AGE_ERROR = f"Please enter the age in years, from 1 to {MAX_AGE}; for a baby the date of birth."
 
 
 def normalise_mobile(typed: str) -> str | None:
@@ -121,6 +123,11 @@ def _is_joiner_needed(name: str, at: int) -> bool:
 def date_error(day: date, today: date) -> str | None:
     """What is wrong with a date of birth or of a diagnosis; None if it is possible."""
     return None if _FIRST_DAY <= day <= today else f"Must be a date from {_FIRST_DAY} until today"
+
+
+def born_for_age(years: int, today: date) -> date:
+    """The date of birth that stands for an age: 1 January, so that the age is right until the end of the year."""
+    return date(today.year - years, 1, 1)
 
 
 def _is_next_to_virama(name: str, at: int) -> bool:

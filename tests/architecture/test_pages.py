@@ -82,6 +82,7 @@ _BOOKING = {
     "key": "a-key-of-the-form",
     "mobileNumber": "9876543210",
     "name": "Asha Verma",
+    "person": "self",
     "when": "{doctor}/{tomorrow}/10:30",
 }
 _MOVE = {"key": "a-key-of-the-form", "when": "{doctor}/{tomorrow}/10:30"}
@@ -121,7 +122,9 @@ TABLE: dict[tuple[str, str], Page] = {
     ("POST", f"{_APPOINTMENT}/move/times"): Page(STAFF, frozenset({Role.DOCTOR}), is_tomorrow=True),
     ("GET", _NEW): Page(DESK),
     ("POST", _NEW): Page(DESK, form=_BOOKING),
-    ("POST", f"{_NEW}/person"): Page(DESK, form={"mobileNumber": "9876543210"}),
+    ("POST", f"{_NEW}/person"): Page(DESK, form={"who": "9876543210"}),
+    ("POST", f"{_NEW}/search"): Page(DESK, form={"who": "asha"}),
+    ("POST", f"{_NEW}/<object_id:appointment_id>/arrive"): Page(STAFF),
     ("POST", f"{_NEW}/times"): Page(DESK),
     ("POST", f"{_NEW}/duplicates"): Page(DESK),
     ("POST", f"{_NEW}/explain"): Page(DESK, form=_QUESTION),

@@ -1,7 +1,9 @@
 """The desk books for patients: for later, or for one who walked in."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import date
+from typing import Any
 
 from bson import ObjectId
 from pymongo.errors import DuplicateKeyError
@@ -24,7 +26,10 @@ from arthomed.users.models import User
 
 @dataclass(frozen=True, slots=True)
 class DeskBooking:
-    """A booking for a patient, known by an id, or by a number and a name. Without a time the patient walked in."""
+    """A booking for a patient, known by an id, or by a number and a name. Without a time the patient walked in.
+
+    `profile` is stored with a patient who is created for it.
+    """
 
     doctor_id: ObjectId
     purpose_of_visit: str
@@ -35,6 +40,7 @@ class DeskBooking:
     appointment_time: str | None = None
     reason: str | None = None
     dependent_id: ObjectId | None = None
+    profile: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +95,8 @@ def _patient(actor: Actor, request: DeskBooking) -> tuple[ObjectId, User | None]
     known = find_by_mobile(actor, mobile)
     if known is not None:
         return known.id, None
-    patient = users.new_user(Role.PATIENT, mobile, request.name)
+    profile = {"profile": request.profile} if request.profile else {}
+    patient = users.new_user(Role.PATIENT, mobile, request.name, **profile)
     patient.id = ObjectId()
     return patient.id, patient
 

@@ -13,7 +13,9 @@ from arthomed.appointments.service import audit_trail
 from arthomed.core.actor import Actor
 from arthomed.core.errors import IdempotencyKeyReused
 
-_LATER_FIELDS = frozenset({"dependent_id"})  # left out while empty, so that keys of an older version still match
+_LATER_FIELDS = frozenset(
+    {"dependent_id", "profile"}
+)  # left out while empty, so that keys of an older version still match
 
 
 def new_key(

@@ -1,4 +1,4 @@
-"""The times that the desk offers: now for a patient who walked in, and the next free ones of doctors."""
+"""The times that the desk offers: now for patients who walked in, the next free ones of doctors, and those of a day."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -53,16 +53,15 @@ def specialization_of(doctor: User) -> str | None:
     return doctor.doctor_info.specialization if doctor.doctor_info else None
 
 
-def for_walk_in(doctors: Iterable[User]) -> Offer | None:
-    """The place that one of the doctors has first for a patient who walked in, a free slot before an overflow place."""
+def for_walk_ins(doctors: Iterable[User]) -> list[Offer]:
+    """The first place of each doctor for a patient who walked in: a free slot of today, else an overflow place."""
     now, today = clock.now(), clock.today(settings().policy.timezone)
     by_id = {doctor.id: doctor for doctor in doctors}
     if not by_id:
-        return None
+        return []
     days = Slot.walk_in_seats([(id_, today, None) for id_ in by_id], now=now, session=None)
     seats = [seat for seats in days.values() if _can_start(seat := next(seats), now)]
-    first = min(seats, key=lambda seat: (seat.is_overflow, seat.starts_at), default=None)
-    return None if first is None else Offer.of_seat(by_id[first.doctor], first)
+    return [Offer.of_seat(by_id[seat.doctor], seat) for seat in seats]
 
 
 def _can_start(seat: Seat, now: datetime) -> bool:
@@ -78,6 +77,13 @@ def next_free(doctors: Sequence[User], *, limit: int, since: date | None = None)
     now = clock.now()
     begin = now if since is None else max(now, clock.wall_clock(since, "00:00", settings().policy.timezone) - _A_MOMENT)
     return _closest(doctors, begin, now=begin, limit=limit)
+
+
+def of_day(doctors: Iterable[User], day: date) -> list[Offer]:
+    """All free times of some doctors on a day, in order."""
+    by_id = {doctor.id: doctor for doctor in doctors}
+    found = [Offer.of_slot(by_id[slot.doctor], slot) for slot in Slot.free_on([*by_id], day, now=clock.now())]
+    return sorted(found, key=lambda offer: (offer.starts_at, offer.doctor.name))
 
 
 def nearest(doctors: Sequence[User], day: date, time: str, *, limit: int) -> list[Offer]:

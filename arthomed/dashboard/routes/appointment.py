@@ -111,6 +111,7 @@ def _read(appointment_id: ObjectId) -> dict[str, Any]:
         "account": payments.account(actor, appointment_id) if shows_payments else None,
         "is_movable": rescheduling.is_movable(actor, appointment, now),
         "is_cancellable": steps.is_cancellable(actor, appointment, now),
+        "books": actor.may(Permission.APPOINTMENT_BOOK_FOR_PATIENT),
         "shows_accesses": actor.may(Permission.AUDIT_READ),
     }
 

@@ -242,6 +242,15 @@ for (const name of ["change", "focusout"]) {
 
 document.addEventListener("submit", (event) => { choosesFirst = event.target.matches("[role=search]"); });
 
+// What was wrong with a field is not said any more once it is changed.
+
+document.addEventListener("input", ({ target }) => {
+  const error = byId(`${target.type === "radio" ? target.name : target.id}-error`);
+  if (!error) return;
+  error.remove();
+  for (const name of ["aria-invalid", "aria-describedby"]) target.removeAttribute(name);
+});
+
 // Single keys press what shows them, by their place on the keyboard, so that they work in every layout.
 
 const keyOf = (event) => {

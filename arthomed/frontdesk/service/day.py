@@ -85,6 +85,19 @@ def find(
     return Day(day, loaded.doctors, sorted(shown, key=_position))
 
 
+def doctors_of(day: date) -> list[DoctorOfDay]:
+    """The doctors of a day with the counts of their queues, in the order of the list; it names no patient."""
+    return _load(day, _all_doctors(), None).doctors
+
+
+def of_patient(actor: Actor, day: date, patient_id: ObjectId) -> Day:
+    """What a patient and the family have on a day, with the counts of all queues."""
+    loaded = _load(day, _all_doctors(), None)
+    own = [item for item in loaded.items if item.row.appointment.patient_id == patient_id]
+    _record_reads(actor, {"date": f"{day}", "patientId": str(patient_id)}, own)
+    return Day(day, loaded.doctors, own)
+
+
 def _is_shown(item: Item, doctor_id: ObjectId | None, stage: Stage | None, search: str) -> bool:
     appointment, place = item.row.appointment, item.in_queue
     if doctor_id not in (None, appointment.doctor_id) or stage not in (None, place.stage):
@@ -120,11 +133,15 @@ def _doctors(actor: Actor, doctor_id: ObjectId | None) -> list[User]:
         doctor_id = actor.user_id
     cache.depends_on(DOCTORS_TAG)
     if doctor_id is None:
-        return list(User.bookable_doctors().only("name"))
+        return _all_doctors()
     doctor = User.objects(id=doctor_id, role=Role.DOCTOR).only("name").first()
     if doctor is None:
         raise NotFound("Doctor not found")
     return [doctor]
+
+
+def _all_doctors() -> list[User]:
+    return list(User.bookable_doctors().only("name"))
 
 
 def _depend_on(day: date, doctors: Sequence[User]) -> None:

@@ -56,7 +56,7 @@ def test_an_error_in_a_part_goes_to_the_top_of_the_page(app: Flask, client: Flas
     response = browser.post(f"/dashboard/appointments/{factories.UNKNOWN_ID}/arrive")
 
     assert (response.status_code, response.headers["HX-Retarget"]) == (404, "#problem")
-    assert response.text == "<p>Resource not found</p>"
+    assert response.text == "<p>This does not exist, or not any more.</p>"
 
 
 def test_log_lines_have_no_values_of_the_query(

@@ -107,7 +107,7 @@ class TestLockedScreen:
 
 
 def _form_token(page: str) -> str:
-    found = re.search('name="formToken" value="([^"]+)">\n    <label for="notes"', page)
+    found = re.search(r'name="formToken" value="([^"]+)">\s*<label for="notes', page)
     assert found
     return found[1]
 

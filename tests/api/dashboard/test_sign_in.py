@@ -107,7 +107,7 @@ def test_a_wrong_code_is_refused_beside_the_field(client: FlaskClient, reception
     response = send(client, SIGN_IN, mobileNumber=receptionist.mobile_number, otp=wrong)
 
     assert response.status_code == 400
-    assert WRONG_FIELD.findall(response.text) == [("code", "Invalid OTP")]
+    assert WRONG_FIELD.findall(response.text) == [("code", "The code is wrong.")]
 
 
 def test_a_wrong_number_is_refused_beside_the_field_and_stays(client: FlaskClient) -> None:

@@ -133,7 +133,12 @@ def test_a_patient_who_has_an_appointment_is_told_so_with_what_to_do(browser: Br
     patient = factories.make_user(name="Asha Verma")
     factories.make_appointment(patient, doctor, time="09:00")
     other = factories.make_doctor()
-    form = {"key": "a-key-of-the-form", "mobileNumber": patient.mobile_number, "patientId": str(patient.id)}
+    form = {
+        "key": "a-key-of-the-form",
+        "mobileNumber": patient.mobile_number,
+        "patientId": str(patient.id),
+        "person": "self",
+    }
     day = factories.tomorrow()
 
     same_day = browser.post(NEW, **form, when=f"{doctor.id}/{day}/10:00")

@@ -138,4 +138,5 @@ def _texts(node: ast.expr, constants: dict[str, ast.expr]) -> Iterator[str]:
 
 def _is_translated(text: str) -> bool:
     pattern = re.compile(".+".join(map(re.escape, text.split("{}"))))
-    return any(pattern.fullmatch(one) for one in (*service_texts.MESSAGES, *service_texts.WITH_VALUES))
+    known = (*service_texts.MESSAGES, *service_texts.PLAIN, *service_texts.WITH_VALUES)
+    return any(pattern.fullmatch(one) for one in known)
