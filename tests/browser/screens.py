@@ -77,8 +77,15 @@ def _code(page: Page, visited: Morning) -> None:
     page.locator("#code").wait_for()
 
 
-def _locked_code(page: Page, _: Morning) -> None:
-    page.goto("/dashboard/locked")
+def _locked(page: Page, _: Morning) -> None:
+    page.goto("/dashboard/day")
+    if "/locked" not in page.url:
+        page.locator("[data-key=L]").click()
+    page.locator("#unlock").wait_for()
+
+
+def _locked_code(page: Page, visited: Morning) -> None:
+    _locked(page, visited)
     page.locator("#unlock .primary").click()
     page.locator("#code").wait_for()
 
@@ -190,7 +197,7 @@ SCREENS = [
     Screen("my-day-next", lambda visited: visited.arjun.user, _at("my-day")),
     Screen("my-day-earlier", lambda visited: visited.arjun.user, _earlier),
     Screen("my-day-empty", lambda visited: visited.leela.user, _at("my-day"), letters=0),
-    Screen("locked", _admin, _at("locked"), letters=0),
+    Screen("locked", _admin, _locked, letters=0),
     Screen("locked-code", _admin, _locked_code, letters=0),
     Screen("problem", _desk, _at(f"appointments/{factories.UNKNOWN_ID}"), letters=0, is_refused=True),
     Screen("new-booked", _desk, _booked),

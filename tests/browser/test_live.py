@@ -80,6 +80,7 @@ def test_of_two_desks_one_gets_a_time_and_the_other_is_offered_the_nearest(
     expect(refused.locator("[name=when]")).to_have_count(3)
     expect(refused.get_by_label("Name", exact=True)).to_have_value("Asha Verma")
     expect(refused.get_by_label("Reason")).to_have_value("Fever since Sunday")
+    refused.locator("[name=when]").first.check()
     refused.get_by_role("button", name="Book").click()
 
     expect(refused.get_by_role("heading", name="Booked")).to_be_visible()

@@ -155,8 +155,7 @@ document.addEventListener("htmx:beforeSwap", (event) => {
 
 for (const name of ["htmx:sendError", "htmx:timeout"]) {
   document.addEventListener(name, (event) => {
-    if (isSave(event)) failures += 1;
-    else countFailure(event);
+    countFailure(event);
     showConnection(true);
   });
 }
