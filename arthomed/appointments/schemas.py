@@ -31,7 +31,7 @@ def _symptoms(**kwargs: object) -> Text:
     return Text(max_length=1000, multiline=True, metadata={"example": "Worse in the evening"}, **kwargs)  # type: ignore[arg-type]
 
 
-def _findings(example: str, **kwargs: object) -> Text:
+def findings_text(example: str, **kwargs: object) -> Text:
     return Text(max_length=5000, multiline=True, metadata={"example": example}, **kwargs)  # type: ignore[arg-type]
 
 
@@ -85,15 +85,15 @@ class EditAppointment(Changes):
     reason = reason_text()
     symptoms = _symptoms(allow_none=True)
     purpose_of_visit = purpose_text(allow_none=True)
-    notes = _findings("Blood pressure 120/80", allow_none=True)
-    prescription = _findings("Paracetamol 500 mg, twice a day", allow_none=True)
+    notes = findings_text("Blood pressure 120/80", allow_none=True)
+    prescription = findings_text("Paracetamol 500 mg, twice a day", allow_none=True)
 
 
 class ChangeStatus(Schema):
     status = fields.String(required=True, validate=OneOf(_STATUSES), metadata={"example": "confirmed"})
     reason = reason_text()
-    notes = _findings("Blood pressure 120/80")
-    prescription = _findings("Paracetamol 500 mg, twice a day")
+    notes = findings_text("Blood pressure 120/80")
+    prescription = findings_text("Paracetamol 500 mg, twice a day")
 
     @ma.post_load
     def to_status(self, loaded: dict[str, object], **_: object) -> dict[str, object]:

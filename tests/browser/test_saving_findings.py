@@ -175,3 +175,18 @@ class TestDone:
 
         expect(dialog).to_be_hidden()
         expect_stored(page, begun, status=Status.COMPLETED, prescription="Paracetamol 500 mg")
+
+
+def test_an_older_screen_leaves_what_another_screen_wrote(
+    open_page: OpenPage, doctor: clinic.Doctor, begun: Appointment
+) -> None:
+    older, newer = open_page(doctor.user, "/dashboard/my-day"), open_page(doctor.user, "/dashboard/my-day")
+    newer.get_by_label("Notes").fill("Throat is red")
+    expect(newer.get_by_text("Saved at")).to_be_visible()
+
+    older.get_by_label("Prescription").fill("Paracetamol 500 mg")
+    older.get_by_role("button", name="Done and next").click()
+    expect(older.get_by_role("heading", name="Done today", exact=True)).to_be_visible()
+
+    found = Appointment.objects.get(id=begun.id)
+    assert (found.notes, found.prescription) == ("Throat is red", "Paracetamol 500 mg")

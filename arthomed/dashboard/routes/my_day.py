@@ -10,7 +10,8 @@ from bson import ObjectId
 from flask import Response, make_response, render_template, request, url_for
 from flask_babel import gettext
 
-from arthomed.appointments.schemas import EditAppointment
+from arthomed.appointments.models import Appointment
+from arthomed.appointments.schemas import findings_text
 from arthomed.appointments.service import arrival, queries
 from arthomed.core import clock
 from arthomed.core.permissions import Permission
@@ -24,7 +25,7 @@ from arthomed.frontdesk.service.my_day import MyDay
 from arthomed.frontdesk.service.steps import Action
 from arthomed.http.auth import current_actor, requires_page
 from arthomed.http.limits import limit_polling
-from arthomed.http.schema import Schema
+from arthomed.http.schema import Part
 
 _LINE = "dashboard/_my_line.html"
 _STEPS = (Action.CALL, Action.START, Action.SKIP, Action.NO_SHOW, Action.UNDO)
@@ -32,11 +33,11 @@ _STEPS = (Action.CALL, Action.START, Action.SKIP, Action.NO_SHOW, Action.UNDO)
 blueprint = Pages("my_day", __name__)
 
 
-class Findings(EditAppointment):
-    """What a doctor writes; a blank text clears it."""
+class Findings(Part):
+    """What a doctor writes; a blank text clears it, one that is left out stays as another screen stored it."""
 
-    class Meta(Schema.Meta):
-        fields = ("notes", "prescription")
+    notes = findings_text("Throat is red", allow_none=True)
+    prescription = findings_text("Paracetamol 500 mg", allow_none=True)
 
 
 @blueprint.get("/my-day")
@@ -84,16 +85,17 @@ def save(appointment_id: ObjectId) -> str:
 @blueprint.post("/my-day/appointments/<object_id:appointment_id>/done")
 @requires_page(Permission.MY_DAY)
 def done(appointment_id: ObjectId) -> str | Response:
-    """Store what is typed, end the consultation, and show the next patient; ask first if nothing is typed."""
+    """Store what is typed, end the consultation, and show the next patient; ask first if nothing is written."""
     findings = forms.read(Findings)
-    if not any(findings.values()) and not request.form.get("sure"):
-        return _ask_if_empty(appointment_id)
+    appointment = queries.get(current_actor(), appointment_id)
+    written = {"notes": appointment.notes, "prescription": appointment.prescription, **findings}
+    if not any(written.values()) and not request.form.get("sure"):
+        return _ask_if_empty(appointment)
     my_day.finish(current_actor(), appointment_id, findings)
     return _content()
 
 
-def _ask_if_empty(appointment_id: ObjectId) -> Response:
-    appointment = queries.get(current_actor(), appointment_id)
+def _ask_if_empty(appointment: Appointment) -> Response:
     response = make_response(render_template("dashboard/_done_empty.html", appointment=appointment))
     response.headers.update({"HX-Retarget": "#dialog", "HX-Reswap": "innerHTML"})
     return response

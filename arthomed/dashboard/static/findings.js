@@ -58,8 +58,15 @@ document.addEventListener("close", ({ target }) => {
 
 const isOfSaver = ({ detail }) => detail.elt.matches(".saved");
 
+// A text that was not touched here is not sent: another screen may have changed it.
+const untouched = (form) => fieldsOf(form).filter((field) => field.value === field.defaultValue);
+
 document.addEventListener("htmx:configRequest", (event) => {
-  if (isOfSaver(event)) stateOf(formOf(event.detail.elt)).sent = textsOf(formOf(event.detail.elt));
+  const { elt, parameters } = event.detail;
+  const form = formOf(elt);
+  if (!form) return;
+  for (const field of untouched(form)) delete parameters[field.name];
+  if (isOfSaver(event)) stateOf(form).sent = textsOf(form);
 });
 
 document.addEventListener("htmx:beforeSwap", (event) => {
@@ -89,7 +96,9 @@ const send = async (form) => {
   state.leaving = texts.join("\0");
   htmx.trigger(saver, "htmx:abort");
   const headers = { "HX-Request": "true", ...JSON.parse(document.body.getAttribute("hx-headers")) };
-  const request = { method: "POST", headers, body: new FormData(form), keepalive: true };
+  const body = new FormData(form);
+  for (const field of untouched(form)) body.delete(field.name);
+  const request = { method: "POST", headers, body, keepalive: true };
   try {
     const response = await fetch(saver.getAttribute("hx-post"), request);
     if (!response.ok) return;

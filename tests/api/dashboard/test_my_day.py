@@ -112,6 +112,19 @@ def _form_token(page: str) -> str:
     return found[1]
 
 
+def test_a_screen_that_changed_nothing_ends_the_consultation_and_leaves_what_another_one_wrote(
+    browser: Browser, add: Add
+) -> None:
+    appointment = add("Asha Verma")
+    browser.post(path_of(appointment, "start"))
+    browser.post(path_of(appointment, "notes"), **FINDINGS)
+
+    response = browser.post(path_of(appointment, "done"))
+
+    found = stored(appointment)
+    assert (response.status_code, found.status, found.notes) == (200, Status.COMPLETED, FINDINGS["notes"])
+
+
 def test_the_one_who_is_called_comes_before_those_who_wait(browser: Browser, add: Add) -> None:
     add("Asha Verma")
     called = add("Ravi Kumar", minutes=1)
