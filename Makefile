@@ -23,9 +23,9 @@ run: setup ## Run the whole clinic on 127.0.0.1:PORT (5000), with its data in VA
 
 test: export SUITE_LOGS := $(CURDIR)/.pytest_cache/suite-logs
 test: export PYTHONDONTWRITEBYTECODE := # or all processes would compile all modules
-test: writable setup ## Run the tests on their own servers; LONG=1 runs all of them and measures the coverage
+test: writable setup ## Run the tests on their own servers; LONG=1 adds the long ones and measures the coverage
 	@rm -rf "$$SUITE_LOGS"
-	@$(BIN)/python -m pytest -rs --ignore tests/whole_suite --numprocesses 3 --dist loadfile $(if $(LONG),--cov --cov-report=,-m "not long")
+	@$(BIN)/python -m pytest -rs --ignore tests/whole_suite --numprocesses 3 --dist loadfile $(if $(LONG),--cov --cov-report= -m "not matrix",-m "not long and not matrix")
 ifdef LONG
 	@$(BIN)/coverage report
 	@$(BIN)/coverage report --include '*/rules.py,*/access.py,*/fees.py,*/booking_rules.py,*/appointments/rescheduling.py' --fail-under 100
@@ -35,8 +35,8 @@ endif
 test-faults: writable setup ## Run the fault injection tests at full size (about 15 minutes)
 	@FAULTS=full $(BIN)/python -m pytest -rs tests/faults tests/contract
 
-test-browser: writable setup ## Run the tests of the dashboard in Chromium (Debian's package chromium); LONG=1 runs all of them
-	@$(BIN)/python -m pytest -rs tests/browser $(if $(LONG),,-m "not long")
+test-browser: writable setup ## Run the tests of the dashboard in Chromium (Debian's package chromium); LONG=1 adds each look of each screen
+	@$(BIN)/python -m pytest -rs tests/browser $(if $(LONG),,-m "not long and not matrix")
 
 lint: types ## Check style, types, import directions, known vulnerabilities and secrets
 	@$(BIN)/ruff check

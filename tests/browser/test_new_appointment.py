@@ -46,6 +46,7 @@ def keyboard(open_keyboard: Callable[..., Keyboard], receptionist: User, doctor:
 
 
 def start(keyboard: Keyboard) -> None:
+    expect(keyboard.page.locator("dialog[open]")).to_have_count(0)  # Escape closes one a moment after its key
     keyboard.press("n")
     expect(keyboard.page.locator("#booking-mobile")).to_be_focused()
 
@@ -122,7 +123,8 @@ def test_a_form_that_is_closed_can_be_continued(keyboard: Keyboard, patient: Use
 def test_half_a_number_stays_when_the_form_is_closed(keyboard: Keyboard) -> None:
     start(keyboard)
     keyboard.type("98765")
-    keyboard.press("Escape", "n")
+    keyboard.press("Escape")
+    start(keyboard)
 
     expect(keyboard.page.locator("#booking-mobile")).to_have_value("98765")
 

@@ -64,7 +64,7 @@ class TestAxe:
 
         assert {name: some for name, some in found.items() if some} == {}
 
-    @pytest.mark.long
+    @pytest.mark.matrix
     @pytest.mark.parametrize("language", LANGUAGES)
     def test_axe_finds_no_violation_in_any_language_theme_and_width(self, open_page: OpenPage, language: str) -> None:
         found = []
@@ -79,7 +79,12 @@ class TestAxe:
 
 class TestLongTexts:
     @pytest.mark.parametrize(
-        "name", [LONG[0], *(pytest.param(one, marks=pytest.mark.long) for one in LONG[1:])], ids=lambda one: one[:5]
+        "name",
+        [
+            pytest.param(LONG[0], marks=pytest.mark.long),
+            *(pytest.param(one, marks=pytest.mark.matrix) for one in LONG[1:]),
+        ],
+        ids=lambda one: one[:5],
     )
     def test_long_names_and_a_language_of_longer_words_break_no_screen(self, open_page: OpenPage, name: str) -> None:
         visited, found = morning.make(), []
@@ -96,6 +101,7 @@ class TestLongTexts:
 
 
 class TestHostileTexts:
+    @pytest.mark.long
     def test_hostile_texts_run_nothing_and_are_shown_as_they_are_on_any_screen(self, open_page: OpenPage) -> None:
         visited, found = morning.make(), []
         morning.overwrite_texts(ALL_HOSTILE)
