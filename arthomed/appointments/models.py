@@ -29,8 +29,8 @@ from arthomed.core.errors import NotFound
 from arthomed.core.permissions import Role
 from arthomed.files.models import File
 from arthomed.files.rules import Kind
-from arthomed.scheduling.models import day_tag
 from arthomed.scheduling.seats import Seat, Start
+from arthomed.scheduling.tags import day_tag
 from arthomed.users.dependents import Dependent
 from arthomed.users.models import User
 
@@ -287,21 +287,10 @@ class Appointment(ClinicDocument):
     def _update(self, update: Raw, session: ClientSession, **conditions: Any) -> "Appointment | None":
         """Update if patient, status, slot and place in the queue are those with which this appointment was loaded."""
         invalidate(appointments_tag(self.patient_id))
-        queue = {f"queue.{name}": value for name, value in self._decisive_place.items()}
+        queue = {f"queue.{name}": value for name, value in (self.queue or Queue()).decisive.items()}
         loaded = {"_id": self.id, "patient": self.patient_id, "status": self.status, "slot": self.slot}
         unchanged = {**loaded, **queue, **conditions}
         raw = self.collection().find_one_and_update(
             unchanged, update, return_document=ReturnDocument.AFTER, session=session
         )
         return None if raw is None else self.from_raw(raw)
-
-    @property
-    def _decisive_place(self) -> Raw:
-        """The stored fields that each change of the place in the queue changes, with the values of this appointment."""
-        queue = self.queue or Queue()
-        return {
-            "arrivedAt": queue.arrived_at,
-            "calledAt": queue.called_at,
-            "skippedAt": queue.skipped_at,
-            "priority": queue.priority,
-        }

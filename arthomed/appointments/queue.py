@@ -6,7 +6,7 @@ from typing import Any
 from mongoengine import DateTimeField, EmbeddedDocumentField, EnumField, IntField, ListField, ObjectIdField, StringField
 
 from arthomed.appointments.rules import Priority
-from arthomed.core.documents import ClinicEmbeddedDocument
+from arthomed.core.documents import ClinicEmbeddedDocument, Raw
 
 
 class Place(ClinicEmbeddedDocument):
@@ -46,6 +46,16 @@ class Queue(Place):
     priority = EnumField(Priority)
     priority_reason = StringField(db_field="priorityReason")
     former = EmbeddedDocumentField(FormerPlace)
+
+    @property
+    def decisive(self) -> Raw:
+        """The stored fields that each change of the place changes."""
+        return {
+            "arrivedAt": self.arrived_at,
+            "calledAt": self.called_at,
+            "skippedAt": self.skipped_at,
+            "priority": self.priority,
+        }
 
     def changed(self, **changes: Any) -> "Queue":
         """A copy with other values."""

@@ -154,6 +154,7 @@ def with_notice_or_unseen(appointment: AppointmentView, actor: Actor, now: datet
     with_notice(appointment, actor, now, policy)
 
 
+CHANGED = "The appointment was changed in the meantime; please look again"
 START_FROM = timedelta(hours=1)
 START_UNTIL = timedelta(hours=4)
 UNDO_NO_SHOW_WITHIN = timedelta(hours=24)

@@ -41,17 +41,18 @@ def record_read(actor: Actor, kind: Kind, records: Iterable[ObjectId], subjects:
     searches in it name people who are no subjects.
     """
     ids = list(records)
-    recorded = set(subjects) if kind is Kind.FILE else set(subjects) - {actor.user_id}
-    if not recorded and not (ids and kind is Kind.AUDIT_TRAIL):
+    others = sorted(set(subjects) if kind is Kind.FILE else set(subjects) - {actor.user_id})
+    if not others and not (ids and kind is Kind.AUDIT_TRAIL):
         return
     if (screen := _screen.get()) is not None:
         name, is_opened = screen
-        cache.on_reuse(partial(_record_reuse, name=name, kind=kind, records=ids, subjects=sorted(recorded)))
+        cache.on_reuse(partial(_record_reuse, name=name, kind=kind, records=ids, subjects=others))
         _, new = repeated.recorded.add((actor.session_id, name), ids, clock.now())
-        ids = ids if is_opened else new
-        if not new and not is_opened:
-            return
-    _writer.put(_event(actor, Action.READ, kind, ids, sorted(recorded)).to_mongo())
+        if not is_opened:
+            ids = new
+            if not ids:
+                return
+    _writer.put(_event(actor, Action.READ, kind, ids, others).to_mongo())
 
 
 def _record_reuse(

@@ -33,7 +33,6 @@ MESSAGES = frozenset(
         N_("The request could not be understood"),
         # appointments and the queue
         N_("The appointment cannot change to this status"),
-        N_("The appointment was changed in the meantime"),
         N_("The appointment was changed in the meantime; please look again"),
         N_("The appointment does not wait for confirmation any more"),
         N_("It is too late for this"),

@@ -143,8 +143,8 @@ class Visit:
         transitions.change_status(actor, self._id, status, reason=reason)
 
     def _complete(self) -> None:
-        findings = {"notes": self.practice.notes, "prescription": self.practice.prescription}
-        transitions.change_status(self.doctor, self._id, Status.COMPLETED, **findings)
+        notes, prescription = self.practice.notes, self.practice.prescription
+        transitions.change_status(self.doctor, self._id, Status.COMPLETED, notes=notes, prescription=prescription)
 
     def _pay(self, at: datetime) -> None:
         story, fee = self.person.story, self.slot.consultation_fee

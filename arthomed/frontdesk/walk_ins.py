@@ -28,19 +28,19 @@ class Candidate(Generic[T]):
     waiting: int = 0
     being_seen: int = 0
 
-    def sees_somebody_now(self, now: datetime) -> bool:
-        """Whether the patient could be seen at once: a slot that has begun, or can be started before its time."""
+    def is_now(self, now: datetime) -> bool:
+        """Whether the consultation may begin at once: the slot has begun, or can be started before its time."""
         return not self.place.is_overflow and self.place.starts_at <= now + START_FROM
 
 
 def choose(candidates: Iterable[Candidate[T]], now: datetime) -> Candidate[T] | None:
-    """The doctor with the shortest queue among those who can see somebody now, else the first place of all.
+    """The doctor with the shortest queue among those whose place is now, else the first place of all.
 
     An overflow place comes after all slots.
     """
 
     def rank(one: Candidate[T]) -> tuple[bool, bool, int, int, datetime]:
-        if one.sees_somebody_now(now):
+        if one.is_now(now):
             return False, False, one.waiting, one.being_seen, one.place.starts_at
         return True, one.place.is_overflow, 0, 0, one.place.starts_at
 

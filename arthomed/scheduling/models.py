@@ -20,6 +20,7 @@ from arthomed.scheduling import bookability, updates
 from arthomed.scheduling.bookability import BlockReason, Obstacle, SlotState
 from arthomed.scheduling.rules import ExistingSlot, SlotChanges, SlotGroups, length
 from arthomed.scheduling.seats import PUBLIC_FIELDS, PublicSlot, Seat, Start
+from arthomed.scheduling.tags import day_tag, schedule_tag
 from arthomed.scheduling.updates import DERIVED, REMOVED
 
 _GROUP_FIELDS = ("startTime", "endTime", "maxPatients", "consultationFee", "isBlocked")
@@ -31,16 +32,6 @@ _MAX_LENGTH = timedelta(days=1)  # a slot ends on the day it starts
 def _upcoming(after: datetime) -> Raw:
     """Match slots that start later than `after`; `date`, at most a day behind UTC's, allows the index `slot_once`."""
     return {"date": {"$gt": after - 2 * _MAX_LENGTH}, "startsAt": {"$gt": after}}
-
-
-def schedule_tag(doctor: ObjectId) -> str:
-    """The cache tag (core/cache.py) of all slots of a doctor."""
-    return f"slots:{doctor}"
-
-
-def day_tag(doctor: ObjectId, day: dt.date) -> str:
-    """The cache tag of a doctor's slots of one day: bookings of other days do not invalidate it."""
-    return f"slots:{doctor}:{day:%Y-%m-%d}"
 
 
 class Slot(ClinicDocument):

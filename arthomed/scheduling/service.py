@@ -20,9 +20,10 @@ from arthomed.core.errors import FieldError, NotFound, ServiceUnavailable, Valid
 from arthomed.core.paging import Page, PageRequest
 from arthomed.core.permissions import Role
 from arthomed.scheduling import rules
-from arthomed.scheduling.models import Slot, day_tag, schedule_tag
+from arthomed.scheduling.models import Slot
 from arthomed.scheduling.rules import ExistingSlot, PlannedSlot, SlotChanges, SlotGroups
 from arthomed.scheduling.seats import PublicSlot
+from arthomed.scheduling.tags import day_tag, schedule_tag
 from arthomed.users import service as users
 from arthomed.users.models import DOCTORS_TAG, Hours, User
 

@@ -17,8 +17,9 @@ from arthomed.core.errors import NotFound, ValidationFailed
 from arthomed.core.permissions import Role
 from arthomed.scheduling import bookability, rules, service
 from arthomed.scheduling.bookability import BlockReason, Obstacle
-from arthomed.scheduling.models import Slot, day_tag
+from arthomed.scheduling.models import Slot
 from arthomed.scheduling.rules import PlannedSlot
+from arthomed.scheduling.tags import day_tag
 from arthomed.users.models import User
 
 

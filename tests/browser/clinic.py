@@ -15,7 +15,7 @@ from arthomed.core.actor import Actor
 from arthomed.core.documents import transaction
 from arthomed.core.permissions import Role
 from arthomed.frontdesk.service import queue
-from arthomed.scheduling.models import day_tag
+from arthomed.scheduling.tags import day_tag
 from arthomed.users.models import User
 from tests import factories
 

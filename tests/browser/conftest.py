@@ -15,6 +15,7 @@ from arthomed.core.permissions import Role
 from arthomed.users.models import User
 from tests import factories
 from tests.browser.keyboard import Keyboard
+from tests.browser.morning import NUMBER
 from tests.browser.watch import Watch
 from tests.stack import Stack
 
@@ -121,3 +122,15 @@ def set_hidden(page: Page, *, is_hidden: bool) -> None:
 def receptionist(database: Database[dict[str, Any]]) -> User:
     del database  # it is empty now
     return factories.make_user(Role.RECEPTIONIST, name="Joseph Mathew")
+
+
+@pytest.fixture
+def doctor(receptionist: User) -> User:
+    del receptionist  # the database is empty before it
+    return factories.make_doctor(factories.every_day("00:00", "24:00"), name="Dr Meera Iyer", fee=300)
+
+
+@pytest.fixture
+def patient(doctor: User) -> User:
+    del doctor
+    return factories.make_user(name="Asha Verma", mobile_number=NUMBER)

@@ -13,21 +13,9 @@ from arthomed.users.models import User
 from tests import factories
 from tests.browser.clinic import row
 from tests.browser.keyboard import Keyboard
+from tests.browser.morning import NUMBER
 
-NUMBER = "9876543210"
 _MAX_PRESSES = 14
-
-
-@pytest.fixture
-def doctor(receptionist: User) -> User:
-    del receptionist  # the database is empty before it
-    return factories.make_doctor(factories.every_day("00:00", "24:00"), name="Dr Meera Iyer", fee=300)
-
-
-@pytest.fixture
-def patient(doctor: User) -> User:
-    del doctor
-    return factories.make_user(name="Asha Verma", mobile_number=NUMBER)
 
 
 @pytest.fixture

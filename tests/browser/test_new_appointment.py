@@ -14,22 +14,10 @@ from tests.browser import clinic
 from tests.browser.clinic import row
 from tests.browser.conftest import NARROW
 from tests.browser.keyboard import Keyboard
+from tests.browser.morning import NUMBER
 from tests.browser.test_screens import too_wide, violations
 
 OpenPage = Callable[..., Page]
-NUMBER = "9876543210"
-
-
-@pytest.fixture
-def doctor(receptionist: User) -> User:
-    del receptionist  # the database is empty before it
-    return factories.make_doctor(factories.every_day("00:00", "24:00"), name="Dr Meera Iyer", fee=300)
-
-
-@pytest.fixture
-def patient(doctor: User) -> User:
-    del doctor
-    return factories.make_user(name="Asha Verma", mobile_number=NUMBER)
 
 
 @pytest.fixture

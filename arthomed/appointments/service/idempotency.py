@@ -13,9 +13,7 @@ from arthomed.appointments.service import audit_trail
 from arthomed.core.actor import Actor
 from arthomed.core.errors import IdempotencyKeyReused
 
-_LATER_FIELDS = frozenset(
-    {"dependent_id", "profile"}
-)  # left out while empty, so that keys of an older version still match
+_LATER_FIELDS = frozenset({"dependent_id", "profile"})  # left out while empty: keys of older versions still match
 
 
 def new_key(

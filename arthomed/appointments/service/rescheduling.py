@@ -200,7 +200,7 @@ def _write(attempt: _Attempt, appointment: Appointment, seat: Seat, patient: Use
     )
     moved = appointment.move_to(seat, change, session=session)
     if moved is None:
-        raise rules.InvalidTransition("The appointment was changed in the meantime")
+        raise rules.InvalidTransition(rules.CHANGED)
     seats.free(appointment.slot, appointment.seat, session)
     with origin.override(attempt.origin):
         audit_trail.record_change(attempt.actor, appointment, moved, session)

@@ -34,7 +34,6 @@ _FORGOTTEN = "The consultation was not completed on its day"
 _UNSEEN = "The clinic did not see the patient"
 _OTHER_CALLED = "Another patient of this doctor is called now; start or skip that one first"
 _DECIDED = "The appointment does not wait for confirmation any more"
-_CHANGED = "The appointment was changed in the meantime; please look again"
 _SAME_TIME = "The patient now has another appointment at that time"
 
 
@@ -57,8 +56,11 @@ def change_status(
     reason: str | None = None,
     notes: str | None = None,
     prescription: str | None = None,
+    seen: datetime | None = None,
 ) -> Appointment:
     """Change the status of an appointment, its seat and its messages in one transaction.
+
+    `seen` is the `last_step_at` of what the caller saw: an appointment that was changed since stays as it is.
 
     Raises:
         NotFound: the user may not see the appointment, or it does not exist.
@@ -69,6 +71,13 @@ def change_status(
     appointment: Appointment = Appointment.visible_to(actor).require(appointment_id)
     transition = _prepare(actor, appointment, target, reason)
     transition.changes.update(_findings(target, notes, prescription))
+    return _commit_seen(transition, seen)
+
+
+def _commit_seen(transition: _Transition, seen: datetime | None) -> Appointment:
+    """Commit a transition of the appointment that the caller saw, and return it with its people."""
+    if seen not in (None, transition.appointment.last_step_at):
+        raise rules.InvalidTransition(rules.CHANGED)
     return Appointment.with_people([_commit(transition)])[0]
 
 
@@ -87,39 +96,18 @@ def _commit(transition: _Transition) -> Appointment:
 def confirm(actor: Actor, appointment_id: ObjectId, *, seen: datetime | None = None) -> Appointment:
     """Confirm a request; a change of the status to `confirmed` would also undo a start or a no-show.
 
-    `seen` is the `last_step_at` of what the caller saw: a request that was moved since is not confirmed.
-
     Raises:
         NotFound, InvalidTransition, PermissionDenied, TooLate: see `change_status`.
     """
     appointment: Appointment = Appointment.visible_to(actor).require(appointment_id)
     if appointment.status is not Status.PENDING:
         raise rules.InvalidTransition(_DECIDED)
-    return _change_seen(actor, appointment, Status.CONFIRMED, seen=seen)
-
-
-def mark_no_show(actor: Actor, appointment_id: ObjectId, *, seen: datetime | None = None) -> Appointment:
-    """Mark a no-show, unless the patient has arrived or been called since `seen`. Raises as `confirm` does."""
-    appointment: Appointment = Appointment.visible_to(actor).require(appointment_id)
-    return _change_seen(actor, appointment, Status.NO_SHOW, seen=seen)
-
-
-def _change_seen(
-    actor: Actor, appointment: Appointment, target: Status, *, seen: datetime | None, reason: str | None = None
-) -> Appointment:
-    transition = _prepare(actor, appointment, target, reason)
-    if seen not in (None, appointment.last_step_at):
-        raise rules.InvalidTransition(_CHANGED)
-    return Appointment.with_people([_commit(transition)])[0]
+    return _commit_seen(_prepare(actor, appointment, Status.CONFIRMED, None), seen)
 
 
 def cancel(actor: Actor, appointment_id: ObjectId, *, reason: str | None, seen: datetime | None = None) -> Appointment:
-    """Cancel an appointment and free its seat; `cancellation` holds the refund.
-
-    `seen` as for `confirm`: the caller has seen what the cancellation means.
-    """
-    appointment: Appointment = Appointment.visible_to(actor).require(appointment_id)
-    return _change_seen(actor, appointment, Status.CANCELLED, seen=seen, reason=reason)
+    """Cancel an appointment and free its seat; `cancellation` holds the refund."""
+    return change_status(actor, appointment_id, Status.CANCELLED, reason=reason, seen=seen)
 
 
 def quote_cancellation(actor: Actor, appointment_id: ObjectId) -> Appointment:
@@ -224,7 +212,7 @@ def _apply(transition: _Transition, session: ClientSession) -> tuple[Appointment
         seat = {"seat": claimed.number}
     moved = appointment.advance(transition.change, {**transition.changes, **seat}, session=session)
     if moved is None:
-        raise rules.InvalidTransition("The appointment was changed in the meantime")
+        raise rules.InvalidTransition(rules.CHANGED)
     audit_trail.record_change(transition.actor, appointment, moved, session)
     if move.frees_seat and not moved.is_overflow:
         seats.free(moved.slot, moved.seat, session)

@@ -1,6 +1,5 @@
 """A new appointment: who it is first, then the person, then the time; in a panel over the screen, or as a page."""
 
-import json
 import secrets
 from collections.abc import Mapping, Sequence
 from urllib.parse import parse_qs, urlsplit
@@ -16,7 +15,7 @@ from arthomed.appointments.service.desk import DeskBooked
 from arthomed.core.errors import ClinicError, DuplicateValue, IdempotencyKeyReused, ValidationFailed
 from arthomed.core.paging import Page
 from arthomed.core.permissions import Permission
-from arthomed.dashboard import booking_words, forms, times
+from arthomed.dashboard import booking_words, events, forms, times
 from arthomed.dashboard.blueprint import Pages
 from arthomed.dashboard.booking_schemas import SELF, AskWhy, BookingForm, Command, FindCaller, LookUp, NewPatient
 from arthomed.dashboard.day_texts import ACTIONS
@@ -147,9 +146,7 @@ def _booked(booked: DeskBooked) -> Response:
 
 def _said(response: Response, text: str, appointment: Appointment) -> Response:
     """Say what was done; the screen below shows it, and chooses its row."""
-    events = {"said": {"text": text}, "changed": None, "chosen": {"row": f"row-{appointment.id}"}}
-    response.headers["HX-Trigger"] = json.dumps(events)
-    return response
+    return events.say(response, text, changed=None, chosen={"row": f"row-{appointment.id}"})
 
 
 def _refused(error: ClinicError, chosen: Chosen | None) -> Response:

@@ -1,6 +1,5 @@
 """The day: the list of all appointments in queue order, and what is done with them."""
 
-import json
 from collections import Counter
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -17,7 +16,7 @@ from arthomed.appointments.service import queries, transitions
 from arthomed.appointments.stages import Stage
 from arthomed.core import text
 from arthomed.core.permissions import Permission
-from arthomed.dashboard import day_rows, forms, live, money, payment_forms, times
+from arthomed.dashboard import day_rows, events, forms, live, money, payment_forms, times
 from arthomed.dashboard.blueprint import Pages
 from arthomed.dashboard.day_texts import ACTIONS, ENDED, MESSAGES, PRIORITIES, STAGES, USUAL
 from arthomed.dashboard.problems import is_partial
@@ -132,9 +131,7 @@ def _add_route(action: Action) -> None:
             return _ask_to_refund(appointment_id)
         if not _is_on_day():
             return Response(status=204, headers={"HX-Refresh": "true"})
-        response = live.response(_TEMPLATE, **_shown())
-        response.headers["HX-Trigger"] = json.dumps({"said": {"text": _said(done, action)}})
-        return response
+        return events.say(live.response(_TEMPLATE, **_shown()), _said(done, action))
 
     name = action.replace("-", "_")
     blueprint.add_url_rule(f"/appointments/<object_id:appointment_id>/{action}", name, take, methods=["POST"])
@@ -154,9 +151,8 @@ def _ask_to_refund(appointment_id: ObjectId) -> Response:
     """Go on with the refund that is due after a cancellation, in the same dialog."""
     account = payments.account(current_actor(), appointment_id)
     response = make_response(payment_forms.ask_to_refund(account))
-    triggers = json.dumps({"said": {"text": _said(account.appointment, Action.CANCEL)}, "changed": True})
-    response.headers.update({"HX-Retarget": "#dialog", "HX-Reswap": "innerHTML", "HX-Trigger": triggers})
-    return response
+    response.headers.update({"HX-Retarget": "#dialog", "HX-Reswap": "innerHTML"})
+    return events.say(response, _said(account.appointment, Action.CANCEL), changed=None)
 
 
 def _is_on_day() -> bool:

@@ -1,6 +1,5 @@
 """Move an appointment to another time or doctor, in a panel over any screen."""
 
-import json
 import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,7 +13,7 @@ from arthomed.appointments.rules import SlotUnavailable
 from arthomed.appointments.service import offers, rescheduling
 from arthomed.core.errors import DuplicateValue, IdempotencyKeyReused, ValidationFailed
 from arthomed.core.permissions import Permission
-from arthomed.dashboard import forms, i18n, times
+from arthomed.dashboard import events, forms, i18n, times
 from arthomed.dashboard.blueprint import Pages
 from arthomed.dashboard.booking_schemas import MoveForm
 from arthomed.dashboard.times import Chosen
@@ -69,7 +68,7 @@ def move(appointment_id: ObjectId) -> Response:
 def _done(moved: Appointment) -> Response:
     place = {"day": i18n.weekday(moved.appointment_date.date()), "time": moved.appointment_time}
     text = gettext("%(name)s is moved to %(day)s, %(time)s", name=moved.person_name, **place)
-    return Response(status=204, headers={"HX-Trigger": json.dumps({"said": {"text": text}, "changed": None})})
+    return events.say(Response(status=204), text, changed=None)
 
 
 def _panel(

@@ -1,6 +1,5 @@
 """Requests: what waits for confirmation, oldest first."""
 
-import json
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
@@ -16,7 +15,7 @@ from arthomed.appointments.service import queries, transitions
 from arthomed.core.actor import Actor
 from arthomed.core.errors import ValidationFailed
 from arthomed.core.permissions import Permission
-from arthomed.dashboard import forms, live, people
+from arthomed.dashboard import events, forms, live, people
 from arthomed.dashboard.appointment_texts import STATUSES
 from arthomed.dashboard.blueprint import Pages
 from arthomed.frontdesk.service import requests
@@ -88,9 +87,7 @@ def _decide(appointment_id: ObjectId, decide: Callable[[Actor, ObjectId], Appoin
     else:
         found = requests.find(actor)
     response = live.response(_TEMPLATE, **_context(found, _first(found, after=decided)))
-    text = f"{decided.person_name}: {STATUSES[decided.status]}"
-    response.headers["HX-Trigger"] = json.dumps({"said": {"text": text}})
-    return response
+    return events.say(response, f"{decided.person_name}: {STATUSES[decided.status]}")
 
 
 def _first(found: Requests, after: Appointment | None = None) -> ObjectId | None:

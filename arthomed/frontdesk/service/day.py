@@ -19,7 +19,8 @@ from arthomed.frontdesk.rules import Entry, position
 from arthomed.frontdesk.service import day_reads, lines, rows
 from arthomed.frontdesk.service.rows import Row
 from arthomed.notifications.states import MessageStates
-from arthomed.scheduling.models import Slot, day_tag, schedule_tag
+from arthomed.scheduling.models import Slot
+from arthomed.scheduling.tags import day_tag, schedule_tag
 from arthomed.users.models import DOCTORS_TAG, User
 
 _MAX_CACHED_DOCTORS = 100  # each has a tag

@@ -12,7 +12,7 @@ from pymongo.errors import DuplicateKeyError
 
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.queue import Queue
-from arthomed.appointments.rules import START_FROM, InvalidTransition, Status, around_its_time
+from arthomed.appointments.rules import CHANGED, START_FROM, InvalidTransition, Status, around_its_time
 from arthomed.appointments.service import arrival, audit_trail, transitions
 from arthomed.appointments.stages import Stage
 from arthomed.config import settings
@@ -25,7 +25,6 @@ from arthomed.frontdesk.service import lines
 
 log = structlog.get_logger()
 
-_CHANGED = "The appointment was changed in the meantime; please look again"
 UNDONE_BY_STATUS = frozenset({Status.IN_PROGRESS, Status.NO_SHOW})
 """The statuses from which an undo is a change of the status."""
 NewPlace = Callable[[ClientSession], Queue]
@@ -95,7 +94,7 @@ def undo(actor: Actor, appointment_id: ObjectId, *, seen: datetime | None = None
     appointment, now = _load(actor, appointment_id), clock.now()
     _ensure_seen(appointment, seen)
     if appointment.status in UNDONE_BY_STATUS:
-        return _shown(transitions.change_status(actor, appointment_id, Status.CONFIRMED))
+        return _shown(transitions.change_status(actor, appointment_id, Status.CONFIRMED, seen=seen))
     former = appointment.queue.former if appointment.queue else None
     rules.ensure_undoable(appointment, former, now)
     return _shown(_store_or_refuse(actor, appointment, lambda _: appointment.queue.undone(), now))
@@ -140,7 +139,7 @@ def _store_or_refuse(
     if stored is None:
         if step is not None:
             rules.ensure_step(step, _entry(_line_of(appointment), appointment.id))
-        raise InvalidTransition(_CHANGED)
+        raise InvalidTransition(CHANGED)
     return stored
 
 
@@ -190,7 +189,7 @@ def _line_of(appointment: Appointment) -> lines.Line:
 def _entry(line: lines.Line, appointment_id: ObjectId) -> Entry[Appointment]:
     found = next((entry for entry in line if entry.appointment.id == appointment_id), None)
     if found is None:  # moved to another day or doctor
-        raise InvalidTransition(_CHANGED)
+        raise InvalidTransition(CHANGED)
     return found
 
 
@@ -201,4 +200,4 @@ def _shown(appointment: Appointment) -> Appointment:
             Appointment.with_people([one])
             one.in_queue = place
             return one
-    raise InvalidTransition(_CHANGED)  # moved to another day or doctor
+    raise InvalidTransition(CHANGED)  # moved to another day or doctor

@@ -16,7 +16,7 @@ from arthomed.core import cache, clock
 from arthomed.core.actor import Actor
 from arthomed.frontdesk import days
 from arthomed.frontdesk.service import day_reads
-from arthomed.scheduling.models import day_tag
+from arthomed.scheduling.tags import day_tag
 from arthomed.users.models import DOCTORS_TAG, User, user_tag
 
 MAX_SHOWN = 25

@@ -51,8 +51,9 @@ class _Way:
     from_seen: bool = False
 
 
-def _to(status: Status) -> _Way:
-    return _Way(Permission.APPOINTMENT_CHANGE_STATUS, partial(transitions.change_status, target=status))
+def _to(status: Status, *, from_seen: bool = False) -> _Way:
+    change = partial(transitions.change_status, target=status)
+    return _Way(Permission.APPOINTMENT_CHANGE_STATUS, change, from_seen=from_seen)
 
 
 _WAYS: Mapping[Action, _Way] = {
@@ -63,7 +64,7 @@ _WAYS: Mapping[Action, _Way] = {
     Action.START: _to(Status.IN_PROGRESS),
     Action.DONE: _to(Status.COMPLETED),
     Action.SKIP: _Way(Permission.QUEUE, queue.skip, from_seen=True),
-    Action.NO_SHOW: _Way(Permission.APPOINTMENT_CHANGE_STATUS, transitions.mark_no_show, from_seen=True),
+    Action.NO_SHOW: _to(Status.NO_SHOW, from_seen=True),
     Action.UNDO: _Way(Permission.QUEUE, queue.undo, from_seen=True),
     Action.CANCEL: _Way(Permission.APPOINTMENT_CANCEL, transitions.cancel, from_seen=True),
 }

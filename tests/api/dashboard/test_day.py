@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from flask.testing import FlaskClient
 
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.rules import Status
@@ -28,18 +27,6 @@ from tests.factories import Browser
 
 DAY, LIVE = "/dashboard/day", "/dashboard/day/live"
 _VERSION = re.compile(r'data-version="(\w+)"')
-
-
-@pytest.fixture
-def desk(app: Flask, client: FlaskClient) -> Browser:
-    del client  # it empties the database
-    return Browser(app, factories.make_user(Role.RECEPTIONIST))
-
-
-@pytest.fixture
-def meera(desk: Browser) -> Doctor:
-    del desk  # with it the database is empty
-    return clinic.make_doctor()
 
 
 def rows(text: str) -> list[tuple[str, str]]:

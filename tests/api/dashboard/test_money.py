@@ -7,12 +7,10 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from flask.testing import FlaskClient
 
 from arthomed.appointments.models import Appointment
 from arthomed.appointments.rules import Status
 from arthomed.appointments.service import transitions
-from arthomed.core.permissions import Role
 from arthomed.payments.models import Payment
 from arthomed.payments.rules import Method
 from arthomed.payments.service import recording
@@ -23,18 +21,6 @@ from tests.factories import Browser
 
 DAY = "/dashboard/day"
 FEE = factories.FEE
-
-
-@pytest.fixture
-def desk(app: Flask, client: FlaskClient) -> Browser:
-    del client  # it empties the database
-    return Browser(app, factories.make_user(Role.RECEPTIONIST))
-
-
-@pytest.fixture
-def meera(desk: Browser) -> Doctor:
-    del desk  # with it the database is empty
-    return clinic.make_doctor()
 
 
 @pytest.fixture
